@@ -1,0 +1,54 @@
+"""What can go wrong, as a caller may want to catch it.
+
+Every message names the file or argument, what came, what was needed and what
+to do about it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from photodna_nb.names import displayed
+
+Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+
+class PhotodnaError(Exception):
+    """The root of the errors that photodna_nb raises on purpose."""
+
+
+class ArgumentError(PhotodnaError, ValueError):
+    """An argument has the right type and a value that cannot be used."""
+
+
+class ArgumentTypeError(PhotodnaError, TypeError):
+    """An argument has a type, dtype or number of dimensions that cannot be used."""
+
+
+class FileError(PhotodnaError, ValueError):
+    """A file cannot be used.
+
+    Attributes
+    ----------
+    path : str, bytes, os.PathLike or None
+        The file as the caller named it; None where it came without a name.
+    reason : str
+        What is wrong and what to do, without the name.
+    """
+
+    def __init__(self, path: Path | None, reason: str) -> None:
+        # Both go to Exception.__init__: an error must survive the way back from a worker process.
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason if self.path is None else f"{displayed(self.path)}: {self.reason}"
+
+
+class ImageError(FileError):
+    """An image cannot be read or hashed."""
+
+
+class IndexFileError(FileError):
+    """An index or its metadata cannot be used, or the two do not belong together."""
