@@ -1,0 +1,283 @@
+"""From a file, bytes, a Pillow image or an array to pixels that a kernel reads.
+
+Every policy on formats, modes and sizes is here: the first frame, as RGB the
+way Pillow converts it. EXIF orientation and colour profiles are not applied,
+and transparency is dropped, not blended.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image
+
+from photodna_nb.arrays import described
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
+from photodna_nb.names import displayed
+
+ImageLike = Image.Image | NDArray[np.uint8]
+FileLike = str | os.PathLike[str] | bytes | BinaryIO
+
+# Modes whose bytes the kernels read as they are; the other ones go through convert("RGB").
+_DIRECT_MODES = frozenset({"RGB", "RGBX", "RGBA", "L"})
+
+# Formats whose signatures cannot be mistaken for another one's, with the usual suffixes.
+_COMMON_FORMATS = {
+    "JPEG": (".jpg", ".jpeg"),
+    "PNG": (".png",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+}
+
+_SAVE_AGAIN = "open it in an image program and save it as PNG or JPEG"
+
+
+def read_pixels(file: FileLike) -> NDArray[np.uint8]:
+    """Return the pixels of an image file's first frame.
+
+    Parameters
+    ----------
+    file : str, os.PathLike, bytes or binary file
+        A path, the content of a file as bytes, or a file opened for reading in binary mode.
+
+    Returns
+    -------
+    ndarray of uint8, (H, W, 3), (H, W, 4) or (H, W)
+        RGB, RGB with a fourth byte that means nothing, or grey. H and W are at least 2.
+
+    Raises
+    ------
+    ImageError
+        The file is missing, not a regular file, unreadable, not an image, damaged,
+        of a format whose codec is missing, larger than ``PIL.Image.MAX_IMAGE_PIXELS``
+        pixels, or has a side of one pixel.
+    ArgumentTypeError
+        `file` is none of the accepted types.
+    """
+    name, source = _source(file)
+    with _explained(name):
+        if isinstance(source, Path):
+            _check_regular(source, name)
+        with _opened(source, name) as image:
+            _check_size(image.size, name)
+            return _decoded(image, name)
+
+
+def pixels(image: ImageLike) -> NDArray[np.uint8]:
+    """Return the pixels of a Pillow image or an array, copied only if they must be.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image, or ndarray of uint8 (H, W, 3), (H, W, 4) or (H, W)
+        Of a Pillow image the current frame; of four channels the first three are read.
+
+    Returns
+    -------
+    ndarray of uint8, (H, W, 3), (H, W, 4) or (H, W)
+        C-contiguous and read-only. H and W are at least 2.
+
+    Raises
+    ------
+    ImageError
+        The Pillow image cannot be decoded, or has a side of one pixel.
+    ArgumentTypeError
+        `image` is neither, or the array is not uint8.
+    ArgumentError
+        The array has another shape, or a side shorter than two pixels.
+    """
+    if isinstance(image, Image.Image):
+        name = getattr(image, "filename", "") or None
+        with _explained(name):
+            _check_sides(image.size, name)
+            return _decoded(image, name)
+    if isinstance(image, np.ndarray):
+        return _checked_array(image)
+    raise ArgumentTypeError(
+        f"image: got {described(image)}, needs a Pillow image or a NumPy array of uint8; "
+        "for a path, an open file or bytes use hash_file"
+    )
+
+
+def rows(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """Return the pixels as the kernels take them: (H, W * channels), and the channels."""
+    height, width = image.shape[:2]
+    channels = image.shape[2] if image.ndim == 3 else 1
+    return image.reshape(height, width * channels), channels
+
+
+def _source(file: FileLike) -> tuple[str | None, Path | BinaryIO]:
+    """Return the name for error messages, and what Pillow opens."""
+    if isinstance(file, bytes | bytearray | memoryview):
+        return None, io.BytesIO(file)
+    if isinstance(file, str | os.PathLike):
+        name = os.fsdecode(file)
+        return name, Path(name)
+    if hasattr(file, "read"):
+        label = getattr(file, "name", None)
+        if not file.seekable():
+            file = io.BytesIO(file.read())
+        return (label if isinstance(label, str) else None), file
+    raise ArgumentTypeError(
+        f"file: got {described(file)}, needs a path, bytes or a file opened in binary mode; "
+        "for a Pillow image or an array use hash_image"
+    )
+
+
+def _check_regular(path: Path, name: str | None) -> None:
+    """Refuse what Pillow would fail on in odd ways, or wait for without end (a named pipe)."""
+    if "\0" in str(path):
+        raise ImageError(name, "a file name cannot hold a NUL character; check the path")
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise ImageError(
+            name, "is a directory, not an image; hash the images in it with --hash-dir"
+        )
+    if not stat.S_ISREG(mode):
+        raise ImageError(
+            name,
+            "is not a regular file but a pipe, socket or device; save the image to a file first",
+        )
+
+
+def _opened(source: Path | BinaryIO, name: str | None) -> Image.Image:
+    """Open an image in a way that does not depend on the files that were opened before.
+
+    A few files fit two formats. Pillow asks its plug-ins in the order in which it
+    came to load them, and it loads them by the suffixes it meets.
+    """
+    suffix = os.path.splitext(name or "")[1].lower()
+    try:
+        # The likely one first: Pillow loads the plug-ins of all that it is asked for.
+        formats = sorted(_COMMON_FORMATS, key=lambda name: suffix not in _COMMON_FORMATS[name])
+        return Image.open(source, formats=formats)
+    except PIL.UnidentifiedImageError:
+        Image.init()
+        likely = Image.registered_extensions().get(suffix)
+        others = sorted(Image.OPEN)
+        return Image.open(source, formats=[likely, *others] if likely in others else others)
+
+
+def _check_size(size: tuple[int, int], name: str | None) -> None:
+    _check_sides(size, name)
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and size[0] * size[1] > limit:
+        raise ImageError(name, _too_large(f"{size[0]} x {size[1]} pixels are"))
+
+
+def _check_sides(size: tuple[int, int], name: str | None) -> None:
+    if min(size) < 2:
+        raise ImageError(
+            name,
+            f"is {size[0]} x {size[1]} pixels, and the hash needs at least 2 x 2; "
+            "leave this image out or use a larger version of it",
+        )
+
+
+def _too_large(what: str) -> str:
+    return (
+        f"{what} over the limit of {Image.MAX_IMAGE_PIXELS} pixels (a decompression bomb?); "
+        "if you trust the file, raise the limit: --max-pixels N on the command line, "
+        "PIL.Image.MAX_IMAGE_PIXELS = N in Python"
+    )
+
+
+def _decoded(image: Image.Image, name: str | None) -> NDArray[np.uint8]:
+    image.load()
+    _check_sides(image.size, name)  # some formats learn their size while they load
+    if image.mode not in _DIRECT_MODES:
+        image = image.convert("RGB")
+    return _gate(np.asarray(image))
+
+
+def _checked_array(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.dtype != np.uint8:
+        raise ArgumentTypeError(
+            f"image: got an array of {array.dtype}, needs uint8 with values 0 to 255; "
+            "scale it and convert with .astype(np.uint8)"
+        )
+    if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        raise ArgumentError(
+            f"image: got an array of shape {array.shape}, needs (H, W, 3), (H, W, 4) or (H, W): "
+            "rows, columns, channels"
+        )
+    if min(array.shape[:2]) < 2:
+        raise ArgumentError(
+            f"image: got an array of shape {array.shape}, "
+            "and the hash needs at least 2 rows and 2 columns"
+        )
+    return _gate(array)
+
+
+def _gate(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give every array one type, so that the kernels compile one variant."""
+    view = np.ascontiguousarray(array).view(np.ndarray)
+    if view is array:
+        view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+@contextmanager
+def _explained(name: str | None) -> Iterator[None]:
+    """Turn whatever Pillow and the file system raise into an ImageError that says what to do.
+
+    Pillow's plug-ins raise nearly every built-in exception on damaged files.
+    """
+    try:
+        yield
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(name, _reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case FileNotFoundError():
+            return "no such file; check the path"
+        case PermissionError():
+            return "permission denied; make the file readable for this user"
+        case PIL.UnidentifiedImageError():
+            return (
+                "is not an image that Pillow can identify, or is cut off in its header; "
+                f"if it opens elsewhere, {_SAVE_AGAIN}"
+            )
+        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
+            return _too_large(f"{_size_said(error)} are")
+        case MemoryError():
+            return "does not fit into memory; free some, or use a smaller version of the image"
+        case NotImplementedError():
+            problem = "uses a feature that this Pillow does not support"
+        case OSError() if error.errno is not None:
+            return f"cannot be read ({_said(error)}); check the disk and the path"
+        case OSError() if "truncated" in str(error).lower():
+            problem = "is truncated or damaged"
+        case OSError() if any(word in str(error) for word in ("loader", "locate", "available")):
+            problem = "needs a program or codec that is not installed"
+        case _:
+            problem = "is damaged, or of a variant that Pillow does not support"
+    return f"{problem} ({_said(error)}); get a complete copy, or {_SAVE_AGAIN}"
+
+
+def _size_said(error: Exception) -> str:
+    """Return the size that Pillow names when it refuses a large image."""
+    found = re.search(r"\d+ pixels", str(error))
+    return found[0] if found else "its pixels"
+
+
+def _said(error: Exception) -> str:
+    """Return the foreign message on one short line, safe to show."""
+    text = getattr(error, "strerror", None) or str(error) or "no reason given"
+    return displayed(f"{type(error).__name__}: {text}"[:200])
