@@ -1,0 +1,278 @@
+"""The stages of the hash, one public function each, for looking at them.
+
+    pixels -> pixel_sums -> feature_grid -> gradients -> normalisation -> quantise
+
+`trace` runs them all. They call the kernels that `hash_image` calls; only the
+table of pixel sums is whole here, where `hash_image` computes the part of it
+that is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photodna_nb import arrays, images
+from photodna_nb.errors import ArgumentError
+from photodna_nb.hashing import hash_and_detail
+from photodna_nb.images import ImageLike
+from photodna_nb.kernels import hashing as kernels
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class HashTrace:
+    """Every stage of one hash; all arrays are read-only.
+
+    Attributes
+    ----------
+    pixel_sums : ndarray of int64, (H, W)
+        R+G+B over the rows 0..y and the columns 0..x.
+    feature_grid : ndarray of float64, (26, 26)
+        Weighted box sums around the grid points (rows, columns).
+    gradients : ndarray of float64, (6, 6, 4)
+        Cells (rows, columns) x directions, before scaling: brightness falls to
+        the right, rises to the right, falls downwards, rises downwards.
+    rounds : ndarray of float64, (k, 144)
+        The vector after each of the 1 to 10 rounds of the normalisation.
+    vector : ndarray of float64, (144,)
+        The last round.
+    hash : ndarray of uint8, (144,)
+        As `hash_image` gives it.
+    detail : float
+        L2 norm of the scaled gradients, in grey levels: see `detail`.
+    """
+
+    pixel_sums: NDArray[np.int64]
+    feature_grid: Floats
+    gradients: Floats
+    rounds: Floats
+    vector: Floats
+    hash: NDArray[np.uint8]
+    detail: float
+
+
+def trace(image: ImageLike) -> HashTrace:
+    """Return every stage of the hash of `image`.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image, or ndarray of uint8 (H, W, 3), (H, W, 4) or (H, W)
+        As `hash_image` takes it, and with the same errors.
+
+    Returns
+    -------
+    HashTrace
+        Frozen, with read-only arrays; its ``hash`` equals ``hash_image(image)``.
+
+    Notes
+    -----
+    The table of sums takes 8 bytes a pixel.
+    """
+    sums = pixel_sums(image)
+    grid = feature_grid(sums)
+    raw = gradients(grid)
+    scaled = _scaled(raw, sums.shape)
+    rounds = normalisation(scaled)
+    stages = (sums, grid, raw, rounds, rounds[-1], quantise(rounds[-1]))
+    for array in stages:
+        array.flags.writeable = False
+    return HashTrace(*stages, detail=float(kernels.norm(scaled, 0.0)))
+
+
+def detail(image: ImageLike) -> float:
+    """Return how much there is to see in `image`, in grey levels.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image, or ndarray of uint8 (H, W, 3), (H, W, 4) or (H, W)
+        As `hash_image` takes it, and with the same errors.
+
+    Returns
+    -------
+    float
+        The L2 norm of the scaled gradients before they are normalised. Photographs
+        measure about 600 to 6000. Near 0 the hash is of noise: such hashes lie
+        closer together than any two unrelated photographs, and a match between
+        them says nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> detail(np.full((100, 100), 128, np.uint8)) < 1e-6
+    True
+    """
+    return hash_and_detail(images.pixels(image))[1]
+
+
+def pixel_sums(image: ImageLike) -> NDArray[np.int64]:
+    """Return the sums of R+G+B over the rows 0..y and the columns 0..x of `image`.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image, or ndarray of uint8 (H, W, 3), (H, W, 4) or (H, W)
+        As `hash_image` takes it, and with the same errors.
+
+    Returns
+    -------
+    ndarray of int64, (H, W)
+        Also known as integral image or summed-area table.
+    """
+    rows, channels = images.rows(images.pixels(image))
+    out = np.empty((rows.shape[0], rows.shape[1] // channels), np.int64)
+    kernels.pixel_sums(rows, channels, out)
+    return out
+
+
+def feature_grid(sums: NDArray[np.int64]) -> Floats:
+    """Return the weighted box sums around 26 x 26 grid points (Eqs. 5 to 11).
+
+    Parameters
+    ----------
+    sums : ndarray of int64, (H, W)
+        From `pixel_sums`.
+
+    Returns
+    -------
+    ndarray of float64, (26, 26)
+        Rows, columns. Sums of R+G+B, so they grow with the area of the image.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        `sums` has another dtype or shape.
+    """
+    sums = _readable("sums", sums, np.int64, ("H", "W"))
+    height, width = sums.shape
+    if min(height, width) < 2:
+        raise ArgumentError(f"sums: got shape {sums.shape}, needs at least 2 rows and 2 columns")
+    whole_y, residue_y = _corners(height)
+    whole_x, residue_x = _corners(width)
+    at_corners = np.empty((3, 2, 2, kernels.GRID, 2, 2, kernels.GRID), np.float64)
+    kernels.corner_sums_of_table(sums, whole_y, whole_x, at_corners)
+    out = np.empty((kernels.GRID, kernels.GRID), np.float64)
+    kernels.feature_grid(at_corners, residue_y, residue_x, out)
+    return out
+
+
+def gradients(grid: Floats) -> Floats:
+    """Return how the brightness changes in 6 x 6 cells and four directions.
+
+    Parameters
+    ----------
+    grid : ndarray of float64, (26, 26)
+        From `feature_grid`.
+
+    Returns
+    -------
+    ndarray of float64, (6, 6, 4)
+        Cell rows, cell columns, and: falls to the right, rises to the right,
+        falls downwards, rises downwards. None is negative.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        `grid` has another dtype or shape.
+    """
+    grid = _readable("grid", grid, np.float64, (kernels.GRID, kernels.GRID))
+    out = np.empty((kernels.CELLS, kernels.CELLS, kernels.DIRECTIONS), np.float64)
+    kernels.gradients(grid, out)
+    return out
+
+
+def scaled_gradients(raw: Floats, height: int, width: int) -> Floats:
+    """Return the gradients divided by the area of a grid step, flat, in grey levels.
+
+    Parameters
+    ----------
+    raw : ndarray of float64, (6, 6, 4)
+        From `gradients`.
+    height, width : int
+        Of the image, in pixels, at least 2.
+
+    Returns
+    -------
+    ndarray of float64, (144,)
+        Their L2 norm is the `detail`.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        `raw` has another dtype or shape, or a side is shorter than 2.
+    """
+    if min(height, width) < 2:
+        raise ArgumentError(f"height, width: got {height}, {width}, needs at least 2 pixels each")
+    shape = (kernels.CELLS, kernels.CELLS, kernels.DIRECTIONS)
+    return _scaled(_readable("raw", raw, np.float64, shape), (height, width))
+
+
+def normalisation(scaled: Floats) -> Floats:
+    """Return the vector after each round of dividing by its norm and clipping at 0.25.
+
+    Parameters
+    ----------
+    scaled : ndarray of float64, (144,)
+        From `scaled_gradients`.
+
+    Returns
+    -------
+    ndarray of float64, (k, 144)
+        One row a round, k from 1 to 10; the last one goes to `quantise`. The
+        tenth round is not clipped.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        `scaled` has another dtype or shape.
+    """
+    scaled = _readable("scaled", scaled, np.float64, (kernels.HASH_BYTES,))
+    rounds = np.empty((kernels.MAX_ROUNDS, kernels.HASH_BYTES), np.float64)
+    taken = kernels.normalise(scaled, rounds)
+    return rounds[:taken].copy()
+
+
+def quantise(vector: Floats) -> NDArray[np.uint8]:
+    """Return the bytes of the normalised vector (Eq. 17).
+
+    Parameters
+    ----------
+    vector : ndarray of float64, (144,)
+        The last row of `normalisation`, 0 to 0.25 and, after ten rounds, a bit more.
+
+    Returns
+    -------
+    ndarray of uint8, (144,)
+        The hash: the vector times 1024, clamped to 0..255, truncated.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        `vector` has another dtype or shape.
+    """
+    vector = _readable("vector", vector, np.float64, (kernels.HASH_BYTES,))
+    out = np.empty(kernels.HASH_BYTES, np.uint8)
+    kernels.quantise(vector, out)
+    return out
+
+
+def _corners(length: int) -> tuple[NDArray[np.int64], Floats]:
+    """Return the box corners along an axis, (3, 2, 26) each: whole pixels and residues."""
+    whole = np.empty((3, 2, kernels.GRID), np.int64)
+    residue = np.empty((3, 2, kernels.GRID), np.float64)
+    kernels.corners(length, whole, residue)
+    return whole, residue
+
+
+def _scaled(raw: Floats, shape: tuple[int, ...]) -> Floats:
+    out = np.empty(kernels.HASH_BYTES, np.float64)
+    kernels.scale_gradients(raw, shape[0], shape[1], out)
+    return out
+
+
+def _readable(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) -> NDArray[Any]:
+    """Return the array as the kernels are compiled for: checked, C-contiguous, writable."""
+    return np.require(arrays.checked(name, value, dtype, shape), requirements=["C", "W"])
