@@ -1,0 +1,153 @@
+"""Distances between hashes, and limits on them that lose no match to rounding."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photodna_nb import arrays
+from photodna_nb.errors import ArgumentError
+
+Metric = Literal["euclidean", "sqeuclidean", "manhattan"]
+Limit = float | int | str | Decimal | Fraction
+
+HASH_BYTES = 144
+# The distance of 144 zeros from 144 times 255, by which `similarity` is scaled.
+SIMILARITY_SCALE = 3060
+MAX_DISTANCE_SQUARED = SIMILARITY_SCALE**2
+
+
+def distance(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric = "euclidean") -> float:
+    """Return the distance of two hashes.
+
+    Parameters
+    ----------
+    a, b : ndarray of uint8, (144,)
+        Hashes.
+    metric : {"euclidean", "sqeuclidean", "manhattan"}
+        Root of the sum of squared differences, that sum itself, or the sum of
+        absolute differences.
+
+    Returns
+    -------
+    float
+        Euclidean: 0 to 3060 in principle; two hashes that are not all zero are
+        at most about 1448 apart, since their norms are about 1000 to 1021.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        A hash has another dtype or shape, or the metric is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a = np.zeros(144, np.uint8)
+    >>> b = a.copy()
+    >>> b[:2] = 3, 4
+    >>> distance(a, b), distance(a, b, "manhattan")
+    (5.0, 7.0)
+    """
+    if metric not in get_args(Metric):
+        raise ArgumentError(f"metric: got {metric!r}, needs one of {', '.join(get_args(Metric))}")
+    a = arrays.checked("a", a, np.uint8, (HASH_BYTES,))
+    b = arrays.checked("b", b, np.uint8, (HASH_BYTES,))
+    difference = a.astype(np.int64) - b
+    if metric == "manhattan":
+        return float(np.abs(difference).sum())
+    squared = int((difference * difference).sum())
+    return math.sqrt(squared) if metric == "euclidean" else float(squared)
+
+
+def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Return ``1 - L2 / 3060`` of two hashes.
+
+    Parameters
+    ----------
+    a, b : ndarray of uint8, (144,)
+        Hashes.
+
+    Returns
+    -------
+    float
+        0 to 1, with 1 for equal hashes. Mind the scale: two unrelated photographs
+        score about 0.70 and almost nothing scores below 0.53. Thresholds are
+        easier to choose as distances.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        A hash has another dtype or shape.
+    """
+    return similarity_at(int(distance(a, b, "sqeuclidean")))
+
+
+def similarity_at(distance_squared: int) -> float:
+    """Return the similarity, 0 to 1, of two hashes at that squared L2 distance."""
+    return max(0.0, 1.0 - math.sqrt(distance_squared) / SIMILARITY_SCALE)
+
+
+def limit_squared(min_similarity: Limit | None = None, max_distance: Limit | None = None) -> int:
+    """Return the largest squared L2 distance that keeps both limits, as an exact integer.
+
+    Parameters
+    ----------
+    min_similarity : float, int, str, Decimal or Fraction, optional
+        0 to 1, inclusive. A float counts as the decimal number it prints as, so
+        that 0.9 means nine tenths and not the binary number beside it.
+    max_distance : likewise, optional
+        At least 0, inclusive; infinity is no limit.
+
+    Returns
+    -------
+    int
+        0 to 9363600. Squared distances are integers: ``distance_squared <= limit``
+        loses no match that lies on the limit.
+
+    Raises
+    ------
+    ArgumentError
+        A limit is not a number, or out of its range.
+
+    Examples
+    --------
+    >>> limit_squared(min_similarity=0.9)
+    93636
+    >>> limit_squared(max_distance=8)
+    64
+    """
+    limit = MAX_DISTANCE_SQUARED
+    if min_similarity is not None:
+        least = _exact(min_similarity)
+        if least is None or not 0 <= least <= 1:
+            raise ArgumentError(f"min_similarity: got {min_similarity}, needs a number from 0 to 1")
+        limit = math.floor((SIMILARITY_SCALE * (1 - least)) ** 2)
+    if max_distance is not None and max_distance not in (math.inf, "inf"):
+        most = _exact(max_distance)
+        if most is None or most < 0:
+            raise ArgumentError(f"max_distance: got {max_distance}, needs a number of at least 0")
+        limit = min(limit, math.floor(most**2))
+    return limit
+
+
+def _exact(value: Limit) -> Fraction | None:
+    """Return the number that `value` prints as, or None where it is none, or absurdly large."""
+    if isinstance(value, Fraction):
+        return value
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    # A huge exponent would take for ever, and a huge text is no number a person gave.
+    if (
+        not number.is_finite()
+        or abs(number.adjusted()) > 999
+        or len(number.as_tuple().digits) > 999
+    ):
+        return None
+    return Fraction(number)
