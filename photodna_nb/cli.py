@@ -1,0 +1,470 @@
+"""The command line: flags to calls to text.
+
+Each mode imports what it needs when it runs: FAISS, Numba and Pillow are slow
+to import, and help and wrong usage need none of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from photodna_nb import __version__
+from photodna_nb.errors import ArgumentError, FileError, PhotodnaError
+from photodna_nb.names import displayed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from photodna_nb.distances import Metric
+    from photodna_nb.index import HashIndex
+
+PROGRAM = "photodna-nb"
+TOP_K = 10
+
+_USAGE = f"usage: {PROGRAM} MODE [options]"
+
+_HELP = f"""\
+{_USAGE}
+
+PhotoDNA-like perceptual hashes (144 bytes an image): compute them, compare two
+images, search a local FAISS index. Not affiliated with PhotoDNA or Microsoft.
+
+modes, exactly one a call:
+  --hash IMAGE
+        print the 144 values, comma-separated, on one line
+  --hash-dir DIRECTORY
+        print a JSON list of the hashes of the files in DIRECTORY, by file name;
+        sub-directories are skipped
+  --compare IMAGE1 IMAGE2
+        print the distance and the similarity of two images
+  --faiss-build INDEX META IMAGE [IMAGE ...]
+        make a new index in two files: INDEX for FAISS, META with ids, paths and
+        hashes as JSON
+  --faiss-add INDEX META IMAGE [IMAGE ...]
+        append images to an index; those that are indexed already are skipped
+  --faiss-query INDEX META QUERY_IMAGE [TOP_K]
+        print the TOP_K (default {TOP_K}) closest matches that keep the limits
+  --faiss-rebuild INDEX META
+        write INDEX anew from META, when INDEX is lost, damaged or out of step
+  --version
+  -h, --help
+
+options:
+  --metric {{euclidean,manhattan}}
+        with --compare: the distance that is printed (default euclidean)
+  --min-similarity S
+        with --faiss-query: only matches with a similarity of S or more, 0 to 1
+  --max-distance D
+        with --faiss-query: only matches at an L2 distance of D or less
+  --overwrite
+        with --faiss-build: replace INDEX and META if they exist
+  --max-pixels N
+        the largest image that is read, in pixels (default 89478485); larger
+        ones may be decompression bombs and are refused
+
+examples:
+  {PROGRAM} --hash photo.jpg
+  {PROGRAM} --hash-dir photos > hashes.json
+  {PROGRAM} --compare a.jpg b.jpg
+  {PROGRAM} --compare a.jpg b.jpg --metric manhattan
+  {PROGRAM} --faiss-build index.faiss meta.json photos/*.jpg
+  {PROGRAM} --faiss-add index.faiss meta.json new1.jpg new2.jpg
+  {PROGRAM} --faiss-query index.faiss meta.json query.jpg 20 --max-distance 100
+  {PROGRAM} --faiss-rebuild index.faiss meta.json
+
+Similarity is 1 - L2 distance / 3060. Two unrelated photographs score about 0.70
+and lie about 900 apart; resized or recompressed copies mostly lie within 100.
+Both limits are inclusive and exact; with both, a match keeps both. Matches are
+ordered by distance, then id.
+
+A file name that begins with a dash is written ./-name.jpg. Names are printed
+with control characters escaped; JSON holds them unchanged.
+
+exit status: 0 all good; 1 something failed, named on standard error (one bad
+image does not spoil the rest); 2 wrong usage.
+"""
+
+
+def script() -> NoReturn:
+    """Run the command line as a process of its own.
+
+    Numba makes a hundred thousand objects to start, and none of them is garbage.
+    Looking for some, when it starts and once more at the end, would take a
+    third of the time of hashing a small picture.
+    """
+    gc.disable()
+    status = main()
+    gc.freeze()
+    sys.exit(status)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 good, 1 a failure, 2 wrong usage.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; those of the process if left out.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = _run(sys.argv[1:] if arguments is None else list(arguments))
+        print(end="", flush=True)
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:  # of standard output: those of files are PhotodnaErrors
+        # Python flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # the reader has gone: `| head`
+            return 1
+        return _failed(f"standard output cannot be written ({error.strerror})")
+    return status
+
+
+def _run(arguments: list[str]) -> int:
+    parser = _parser()
+    if not arguments:
+        parser.print_help()
+        return 0
+    try:
+        options = parser.parse_args(arguments)
+        _checked(parser, options)
+    except SystemExit as stop:  # argparse: 0 after --help and --version, 2 after wrong usage
+        return int(stop.code or 0)
+    # Pillow warns of oddities in files; what matters of them is an error here.
+    warnings.simplefilter("ignore")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    logging.getLogger("PIL").propagate = False
+    try:
+        return _dispatch(options)
+    except (PhotodnaError, MemoryError) as error:
+        return _failed(str(error) or "out of memory")
+    except OSError:
+        raise
+    except Exception as error:  # a bug; say so without a traceback in the user's face
+        if os.environ.get("PHOTODNA_NB_TRACEBACK"):
+            traceback.print_exc()
+        return _failed(
+            f"unexpected {type(error).__name__}: {displayed(str(error))}; please report it, "
+            "with what is printed when PHOTODNA_NB_TRACEBACK=1 is set"
+        )
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    if options.max_pixels is not None:
+        from PIL import Image
+
+        Image.MAX_IMAGE_PIXELS = options.max_pixels
+    if options.hash is not None:
+        return _hash(options.hash)
+    if options.hash_dir is not None:
+        return _hash_dir(options.hash_dir)
+    if options.compare is not None:
+        return _compare(*options.compare, metric=options.metric or "euclidean")
+    if options.faiss_build is not None:
+        return _faiss_build(*options.faiss_build, overwrite=options.overwrite)
+    if options.faiss_add is not None:
+        return _faiss_add(*options.faiss_add)
+    if options.faiss_query is not None:
+        return _faiss_query(
+            *options.faiss_query,
+            min_similarity=options.min_similarity,
+            max_distance=options.max_distance,
+        )
+    return _faiss_rebuild(*options.faiss_rebuild)
+
+
+def _hash(image: str) -> int:
+    hash_bytes, _ = _hashed(image)
+    print(",".join(map(str, hash_bytes.tolist())))
+    return 0
+
+
+def _hash_dir(directory: str) -> int:
+    try:
+        with os.scandir(directory) as entries:
+            names = sorted(entry.name for entry in entries if not entry.is_dir())
+    except OSError as error:
+        reason = f"cannot be listed ({error.strerror}); check the path"
+        raise FileError(directory, reason) from error
+    paths = [os.path.join(directory, name) for name in names]
+    separator = "["
+    failures = _Failures()
+    for path, (hash_bytes, _) in failures.of(paths):
+        entry = {
+            "filename": os.path.basename(path),
+            "path": os.path.abspath(path),
+            "photodna": hash_bytes.tolist(),
+        }
+        print(separator, json.dumps(entry), sep="\n", end="")
+        separator = ","
+    print("\n]" if separator == "," else "[]")
+    return failures.status
+
+
+def _compare(image1: str, image2: str, *, metric: Metric) -> int:
+    from photodna_nb.distances import distance, similarity
+
+    failures = _Failures()
+    hashes = [hash_bytes for _, (hash_bytes, _) in failures.of([image1, image2])]
+    if not failures.status:
+        a, b = hashes
+        print(f"Distance ({metric}): {distance(a, b, metric):.4f}")
+        print(f"Similarity: {similarity(a, b):.6f}")
+    return failures.status
+
+
+def _faiss_build(index_path: str, meta_path: str, *images: str, overwrite: bool) -> int:
+    from photodna_nb.index import HashIndex
+
+    index = HashIndex.create(index_path, meta_path, overwrite=overwrite)
+    return _add(index, images, "Indexed", index_path)
+
+
+def _faiss_add(index_path: str, meta_path: str, *images: str) -> int:
+    from photodna_nb.index import HashIndex
+
+    return _add(HashIndex.open(index_path, meta_path), images, "Added", index_path)
+
+
+def _add(index: HashIndex, images: Sequence[str], verb: str, index_path: str) -> int:
+    import numpy as np
+
+    known = [image for image in images if image in index]
+    failures = _Failures()
+    hashed = list(failures.of([image for image in images if image not in index]))
+    if verb == "Indexed" and not hashed:
+        return _failed(f"{displayed(index_path)}: not written, since no image could be hashed")
+    skipped = len(known)
+    if hashed:
+        added = index.add(
+            [path for path, _ in hashed],
+            np.stack([hash_bytes for _, (hash_bytes, _) in hashed]),
+            extra=[{"detail": detail} for _, (_, detail) in hashed],
+        )
+        skipped += len(added.skipped)
+        index.save()
+    print(f"{verb} {len(images) - skipped - failures.count} file(s) into {displayed(index_path)}")
+    if skipped:
+        print(f"Skipped {skipped} file(s) that were indexed already")
+    return failures.status
+
+
+def _faiss_query(
+    index_path: str,
+    meta_path: str,
+    query: str,
+    top_k: int = TOP_K,
+    *,
+    min_similarity: str | None,
+    max_distance: str | None,
+) -> int:
+    from photodna_nb.index import HashIndex
+
+    index = HashIndex.open(index_path, meta_path)
+    hash_bytes, _ = _hashed(query)
+    (matches,) = index.search(hash_bytes[None], top_k, min_similarity, max_distance)
+    print(f"Query: {displayed(query)}")
+    print(f"Results: {len(matches)}")
+    for rank, match in enumerate(matches, start=1):
+        print(
+            "",
+            f"[{rank}] {displayed(match.path)}",
+            f"    id={match.id}",
+            f"    distance={match.distance:.4f}",
+            f"    similarity={match.similarity:.6f}",
+            f"    distance_squared={match.distance_squared:.4f}",
+            sep="\n",
+        )
+    return 0
+
+
+def _faiss_rebuild(index_path: str, meta_path: str) -> int:
+    from photodna_nb.index import HashIndex
+
+    count = len(HashIndex.rebuild(index_path, meta_path))
+    print(f"Rebuilt {displayed(index_path)} with {count} file(s)")
+    return 0
+
+
+class _Failures:
+    """Hashes files, and counts the bad ones and reports them on standard error."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @property
+    def status(self) -> int:
+        """The exit status: 1 after any failure."""
+        return min(self.count, 1)
+
+    def of(self, paths: Iterable[str]) -> Iterator[tuple[str, tuple[NDArray[np.uint8], float]]]:
+        """Yield each path that can be hashed, with its hash and detail."""
+        for path in paths:
+            try:
+                yield path, _hashed(path)
+            except FileError as error:
+                self.count += 1
+                _failed(str(error))
+
+
+def _hashed(path: str) -> tuple[NDArray[np.uint8], float]:
+    """Return the hash and the detail of an image file."""
+    from photodna_nb.images import read_pixels
+
+    with _quiet_decoders():
+        pixels = read_pixels(path)
+    with _light_numba():
+        from photodna_nb.hashing import hash_and_detail
+
+        return hash_and_detail(pixels)
+
+
+@contextmanager
+def _quiet_decoders() -> Iterator[None]:
+    """Keep libtiff and its like from writing to standard error, past Python, without a name."""
+    if sys.stderr is None:  # closed by the caller
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextmanager
+def _light_numba() -> Iterator[None]:
+    """Start Numba without SciPy, and say so when a kernel is compiled.
+
+    Numba imports ``scipy.linalg`` at its first call, if SciPy is installed, to
+    look for BLAS. No kernel here needs it.
+    """
+    if "numba" in sys.modules:
+        yield
+        return
+    hidden = "scipy" not in sys.modules
+    if hidden:
+        sys.modules["scipy"] = None  # type: ignore[assignment]  # import scipy raises ImportError
+    try:
+        _announce_compilation()
+        yield
+    finally:
+        gc.enable()  # the start is over: see `script`
+        if hidden:
+            del sys.modules["scipy"]
+
+
+def _announce_compilation() -> None:
+    from numba.core import event
+
+    class Notice(event.Listener):
+        said = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.said:
+                self.said = True
+                _say(
+                    "compiling the kernels, which takes some seconds; "
+                    "later calls take them from the cache"
+                )
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    event.register("numba:compile", Notice())  # type: ignore[no-untyped-call]
+
+
+def _failed(message: str) -> int:
+    print(end="", flush=True)
+    _say(f"error: {message}")
+    return 1
+
+
+def _say(message: str) -> None:
+    """Print a line on standard error, unless the caller closed it."""
+    if sys.stderr is not None:
+        print(f"{PROGRAM}: {message}", file=sys.stderr, flush=True)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with our help text, and names in its messages made safe to show."""
+
+    def format_help(self) -> str:
+        return _HELP
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{_USAGE}\n{PROGRAM}: error: {displayed(message)}; see {PROGRAM} --help\n")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog=PROGRAM, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    modes = parser.add_mutually_exclusive_group(required=True)
+    modes.add_argument("--hash")
+    modes.add_argument("--hash-dir")
+    modes.add_argument("--compare", nargs=2)
+    modes.add_argument("--faiss-build", nargs="+")
+    modes.add_argument("--faiss-add", nargs="+")
+    modes.add_argument("--faiss-query", nargs="+")
+    modes.add_argument("--faiss-rebuild", nargs=2)
+    parser.add_argument("--metric", choices=["euclidean", "manhattan"])
+    parser.add_argument("--min-similarity")
+    parser.add_argument("--max-distance")
+    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--max-pixels", type=_count)
+    return parser
+
+
+def _checked(parser: _Parser, options: argparse.Namespace) -> None:
+    """Refuse what argparse cannot: too few files, and options of another mode."""
+    for mode in ("faiss_build", "faiss_add"):
+        if len(getattr(options, mode) or "any") < 3:
+            parser.error(f"--{mode.replace('_', '-')} needs INDEX META IMAGE [IMAGE ...]")
+    query = options.faiss_query
+    if query is not None:
+        if len(query) not in (3, 4):
+            parser.error("--faiss-query needs INDEX META QUERY_IMAGE [TOP_K]")
+        try:
+            query[3:] = [_count(text) for text in query[3:]]
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument TOP_K: {error}")
+    for option, mode in (
+        ("metric", "compare"),
+        ("min_similarity", "faiss_query"),
+        ("max_distance", "faiss_query"),
+        ("overwrite", "faiss_build"),
+    ):
+        if getattr(options, option) and getattr(options, mode) is None:
+            names = f"--{option} goes with --{mode}"
+            parser.error(names.replace("_", "-"))
+    if query is not None:
+        from photodna_nb.distances import limit_squared
+
+        try:
+            limit_squared(options.min_similarity, options.max_distance)
+        except ArgumentError as error:
+            parser.error(str(error))
+
+
+def _count(text: str) -> int:
+    if text.isdecimal() and len(text) < 19 and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"got {text!r}, needs an integer of at least 1")
