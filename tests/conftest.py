@@ -1,0 +1,58 @@
+"""What all tests share: the compile cache, the golden sets, the command line as a process."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+KERNELS = ROOT / "photodna_nb" / "kernels"
+
+
+def cache_folder() -> Path:
+    """Numba's cache does not notice an edit in another file; a name made from all of them does."""
+    digest = hashlib.sha256()
+    for source in sorted(KERNELS.glob("*.py")):
+        digest.update(source.read_bytes())
+    flags = [name for name in ("NUMBA_BOUNDSCHECK", "NUMBA_CPU_NAME") if os.environ.get(name)]
+    return ROOT / ".numba" / "-".join([digest.hexdigest()[:16], *flags])
+
+
+# Before Numba is imported, here and in every process that a test starts.
+os.environ["NUMBA_CACHE_DIR"] = str(cache_folder())
+
+SHARED_GOLDEN = ROOT.parent / "shared" / "golden"
+JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Path:
+    return ROOT / "data" / "pictures"
+
+
+@pytest.fixture(scope="session")
+def shared_golden() -> Path:
+    if not SHARED_GOLDEN.is_dir():
+        pytest.skip("../shared/golden is not there")
+    return SHARED_GOLDEN
+
+
+@pytest.fixture(scope="session")
+def run():
+    """Run ``photodna-nb`` in a process of its own; standard output and error come as bytes."""
+
+    def run(*arguments, **options):
+        options.setdefault("timeout", 300)
+        options.setdefault("stdin", subprocess.DEVNULL)
+        command = [sys.executable, "-m", "photodna_nb", *map(os.fsencode, arguments)]
+        return subprocess.run(command, capture_output=True, check=False, **options)
+
+    return run

@@ -1,0 +1,341 @@
+"""The command line, as a process: text, JSON, order, limits, status, names."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import JIT_OFF
+from PIL import Image
+
+import photodna_nb as pdna
+from photodna_nb import cli
+
+pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same text with or without JIT, but slowly")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three pictures, one of them a near copy, and a file that is none."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(2)
+    for name in ("a.png", "c.png"):
+        small = rng.integers(0, 256, (8, 12, 3), np.uint8)
+        Image.fromarray(small).resize((240, 160), Image.Resampling.BICUBIC).save(folder / name)
+    with Image.open(folder / "a.png") as image:
+        image.save(folder / "b.jpg", quality=60)
+    (folder / "bad.jpg").write_bytes(b"no picture")
+    (folder / "sub").mkdir()
+    return folder
+
+
+def text(result) -> str:
+    assert result.stderr == b"", result.stderr
+    assert result.returncode == 0
+    return result.stdout.decode()
+
+
+def failed(result) -> list[str]:
+    lines = result.stderr.decode().splitlines()
+    assert result.returncode == 1
+    assert lines
+    assert all(line.startswith("photodna-nb: error: ") for line in lines)
+    return [line.removeprefix("photodna-nb: error: ") for line in lines]
+
+
+def wrong_usage(result) -> str:
+    assert result.returncode == 2
+    assert result.stdout == b""
+    usage, error = result.stderr.decode().splitlines()
+    assert usage.startswith("usage: photodna-nb MODE")
+    return error.removeprefix("photodna-nb: error: ")
+
+
+def test_no_argument_prints_the_help(run):
+    assert text(run()) == text(run("--help")) == text(run("-h"))
+    for mode in ("--hash ", "--hash-dir", "--compare", "--faiss-build", "--faiss-add"):
+        assert text(run()).count(mode) >= 2, "named, and with an example"
+    assert text(run("--version")) == f"photodna-nb {pdna.__version__}\n"
+
+
+def test_hash(run, folder):
+    values = [int(value) for value in text(run("--hash", folder / "a.png")).split(",")]
+    np.testing.assert_array_equal(values, pdna.hash_file(folder / "a.png"))
+    assert text(run("--hash", folder / "a.png")).count("\n") == 1
+
+
+def test_hash_dir(run, folder):
+    result = run("--hash-dir", folder)
+    assert failed(result) == [f"{folder}/bad.jpg: {reason(folder / 'bad.jpg')}"]
+    entries = json.loads(result.stdout)
+    assert [entry["filename"] for entry in entries] == ["a.png", "b.jpg", "c.png"]
+    for entry in entries:
+        assert list(entry) == ["filename", "path", "photodna"]
+        assert entry["path"] == str(folder / entry["filename"])
+        assert entry["photodna"] == pdna.hash_file(entry["path"]).tolist()
+
+
+def reason(path) -> str:
+    with pytest.raises(pdna.ImageError) as caught:
+        pdna.hash_file(path)
+    return caught.value.reason
+
+
+def test_hash_dir_relative_and_empty(run, folder):
+    entries = json.loads(run("--hash-dir", folder.name, cwd=folder.parent).stdout)
+    assert entries[0]["path"] == str(folder / "a.png")
+    assert json.loads(text(run("--hash-dir", folder / "sub"))) == []
+    assert "nowhere: cannot be listed (No such file" in failed(run("--hash-dir", "nowhere"))[0]
+    assert "cannot be listed (Not a dir" in failed(run("--hash-dir", folder / "a.png"))[0]
+
+
+def test_compare(run, folder):
+    a, b = folder / "a.png", folder / "b.jpg"
+    ha, hb = pdna.hash_file(a), pdna.hash_file(b)
+    similarity = f"Similarity: {pdna.similarity(ha, hb):.6f}\n"
+    euclidean = f"Distance (euclidean): {pdna.distance(ha, hb):.4f}\n"
+    manhattan = f"Distance (manhattan): {pdna.distance(ha, hb, 'manhattan'):.4f}\n"
+    assert text(run("--compare", a, b)) == euclidean + similarity
+    assert text(run("--compare", a, b, "--metric", "euclidean")) == euclidean + similarity
+    assert text(run("--metric=manhattan", "--compare", a, b)) == manhattan + similarity
+    assert text(run("--compare", a, a)) == "Distance (euclidean): 0.0000\nSimilarity: 1.000000\n"
+    result = run("--compare", folder / "bad.jpg", "missing")
+    assert len(failed(result)) == 2, "both are named"
+    assert result.stdout == b""
+
+
+def test_index_from_start_to_end(run, folder, tmp_path):
+    a, b, c = (folder / name for name in ("a.png", "b.jpg", "c.png"))
+    files = ("index.faiss", "meta.json")
+    result = run("--faiss-build", *files, a, folder / "bad.jpg", c, cwd=tmp_path)
+    assert result.stdout == b"Indexed 2 file(s) into index.faiss\n"
+    assert len(failed(result)) == 1
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    assert [item["extra"] for item in meta["items"]] == [
+        {"detail": pdna.detail(Image.open(path))} for path in (a, c)
+    ]
+    added = run("--faiss-add", *files, b, a, b, cwd=tmp_path)
+    assert text(added) == (
+        "Added 1 file(s) into index.faiss\nSkipped 2 file(s) that were indexed already\n"
+    )
+    query = ("--faiss-query", *files, a)
+    answer = text(run(*query, cwd=tmp_path))
+    assert text(run(*query, cwd=tmp_path)) == answer
+    squared = int(pdna.distance(pdna.hash_file(a), pdna.hash_file(b), "sqeuclidean"))
+    first_two = f"""Query: {a}
+Results: 3
+
+[1] {a}
+    id=1
+    distance=0.0000
+    similarity=1.000000
+    distance_squared=0.0000
+
+[2] {b}
+    id=3
+    distance={squared**0.5:.4f}
+    similarity={1 - squared**0.5 / 3060:.6f}
+    distance_squared={squared}.0000
+"""
+    assert answer.startswith(first_two)
+    assert [line for line in answer.splitlines() if line.startswith("[")] == [
+        f"[1] {a}", f"[2] {b}", f"[3] {c}"
+    ]  # fmt: skip
+    limited = first_two.replace("Results: 3", "Results: 2")
+    assert text(run(*query, "--max-distance", "300", cwd=tmp_path)) == limited
+    assert text(run(*query, "2", cwd=tmp_path)) == limited
+    assert text(run(*query, "20", "--min-similarity", "0.9", cwd=tmp_path)) == limited
+    only_itself = run(*query, "--min-similarity", "0.5", "--max-distance", "0", cwd=tmp_path)
+    assert "Results: 1" in text(only_itself)
+    (tmp_path / "index.faiss").unlink()
+    (message,) = failed(run(*query, cwd=tmp_path))
+    command = re.search(r"photodna-nb (--faiss-rebuild \S+ \S+)$", message)[1]
+    rebuilt = run(*command.split(), cwd=tmp_path)
+    assert text(rebuilt) == "Rebuilt index.faiss with 3 file(s)\n"
+    assert text(run(*query, cwd=tmp_path)) == answer
+
+
+def test_no_result(run, folder, tmp_path):
+    files = (tmp_path / "i", tmp_path / "m")
+    text(run("--faiss-build", *files, folder / "a.png"))
+    result = run("--faiss-query", *files, folder / "c.png", "--max-distance", "1")
+    assert text(result) == f"Query: {folder / 'c.png'}\nResults: 0\n"
+
+
+def test_build_replaces_nothing_and_writes_nothing_empty(run, folder, tmp_path):
+    files = (tmp_path / "i", tmp_path / "m")
+    assert "i: not written" in failed(run("--faiss-build", *files, folder / "bad.jpg"))[-1]
+    assert os.listdir(tmp_path) == []
+    text(run("--faiss-build", *files, folder / "a.png"))
+    assert "exists already" in failed(run("--faiss-build", *files, folder / "c.png"))[0]
+    text(run("--faiss-build", *files, folder / "b.jpg", folder / "c.png", "--overwrite"))
+    assert len(pdna.HashIndex.open(*files)) == 2
+    assert "folder that does not exist" in failed(run("--faiss-build", "no/i", "no/m", "x"))[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--metric", "manhattan"], "one of the arguments"),
+        (["--hash", "a", "--compare", "a", "b"], "not allowed with"),
+        (["--hash"], "expected one argument"),
+        (["--hash", "a", "b"], "unrecognized arguments: b"),
+        (["--compare", "a"], "expected 2 arguments"),
+        (["--faiss-build", "i", "m"], "--faiss-build needs INDEX META IMAGE [IMAGE ...]"),
+        (["--faiss-add", "i"], "--faiss-add needs INDEX META IMAGE [IMAGE ...]"),
+        (["--faiss-query", "i", "m"], "--faiss-query needs INDEX META QUERY_IMAGE [TOP_K]"),
+        (["--faiss-query", "i", "m", "q", "5", "6"], "--faiss-query needs"),
+        (
+            ["--faiss-query", "i", "m", "q", "0"],
+            "argument TOP_K: got '0', needs an integer of at least 1",
+        ),
+        (["--faiss-query", "i", "m", "q", "ten"], "TOP_K: got 'ten'"),
+        (["--faiss-query", "i", "m", "q", "--min-similarity", "1.5"], "min_similarity: got 1.5"),
+        (["--faiss-query", "i", "m", "q", "--max-distance", "x"], "max_distance: got x"),
+        (["--faiss-query", "i", "m", "q", "--max-distance=-1"], "max_distance: got -1"),
+        (["--hash", "a", "--metric", "manhattan"], "--metric goes with --compare"),
+        (["--hash", "a", "--min-similarity", "0.9"], "--min-similarity goes with --faiss-query"),
+        (["--hash", "a", "--overwrite"], "--overwrite goes with --faiss-build"),
+        (["--compare", "a", "b", "--metric", "cosine"], "invalid choice: 'cosine'"),
+        (["--has", "a"], "one of the arguments"),
+        (["--max-pixels", "0", "--hash", "a"], "argument --max-pixels: got '0', needs an integer"),
+        (["--hash", "a", "\x1b[31m"], "\\x1b[31m"),
+    ],
+)
+def test_wrong_usage(run, arguments, words):
+    assert words in wrong_usage(run(*arguments))
+
+
+def test_hostile_names(run, folder, tmp_path):
+    """They come through JSON unchanged, and reach no terminal raw."""
+    names = [
+        b"new\nline.png",
+        b"esc\x1b[31m.png",
+        b"\xff\xfe.png",
+        "猫.png".encode(),
+        b"sp ace.png",
+    ]
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in names:
+        with open(os.path.join(os.fsencode(pictures), name), "wb") as file:
+            file.write((folder / "a.png").read_bytes())
+    with open(os.path.join(os.fsencode(pictures), b"bad\n\x1b\xff.png"), "wb"):
+        pass
+    result = run("--hash-dir", pictures)
+    entries = json.loads(result.stdout)
+    assert {os.fsencode(entry["filename"]) for entry in entries} == set(names)
+    (message,) = failed(result)
+    assert r"bad\n\x1b\xff.png: " in message
+    assert b"\x1b" not in result.stdout + result.stderr
+    paths = [os.path.join(os.fsencode(pictures), name) for name in names]
+    files = (os.fsencode(tmp_path / "i"), os.fsencode(tmp_path / "m"))
+    text(run("--faiss-build", *files, *paths))
+    meta = json.loads((tmp_path / "m").read_text())
+    assert [os.fsencode(item["path"]) for item in meta["items"]] == paths
+    answer = text(run("--faiss-query", *files, paths[0]))
+    assert f"Query: {pictures}/new\\nline.png\n" in answer
+    assert "\x1b" not in answer
+    assert r"esc\x1b[31m.png" in answer
+    assert r"\xff\xfe.png" in answer
+    for encoding in ("ascii", "latin-1"):
+        environment = os.environ | {"PYTHONIOENCODING": encoding}
+        assert run("--faiss-query", *files, paths[0], env=environment).returncode == 0
+
+
+def test_max_pixels(run, folder):
+    small = run("--hash", folder / "a.png", "--max-pixels", "100")
+    assert "38400 pixels are over the limit of 100 pixels" in failed(small)[0]
+    text(run("--hash", folder / "a.png", "--max-pixels", "38400"))
+
+
+def modules_after(code, *arguments) -> set[str]:
+    program = f"import sys\n{code}\nprint(*sorted(sys.modules), file=sys.stderr)"
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    return {name.split(".")[0] for name in result.stderr.split()}
+
+
+def test_a_mode_imports_what_it_needs(folder):
+    """SciPy is hidden from Numba for a while, whether it is installed or not."""
+    main = "from photodna_nb.cli import main; main(sys.argv[1:])"
+    heavy = {"numpy", "numba", "PIL", "faiss", "matplotlib", "scipy"}
+    assert modules_after(main, "--help") & heavy == set()
+    assert modules_after("import photodna_nb") & heavy == set()
+    assert modules_after(main, "--hash", folder / "a.png") & heavy == {"numpy", "numba", "PIL"}
+    after = f"{main}; import importlib.util; assert sys.modules.get('scipy', 1) is not None"
+    modules_after(after, "--hash", folder / "a.png")
+
+
+def test_the_first_call_says_that_it_compiles(run, folder, tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    cold = run("--hash", folder / "a.png", env=environment)
+    assert cold.returncode == 0
+    assert cold.stderr.startswith(b"photodna-nb: compiling the kernels")
+    assert cold.stderr.count(b"\n") == 1
+    warm = run("--hash", folder / "a.png", env=environment)
+    assert text(warm) == cold.stdout.decode()
+
+
+def test_a_cache_that_cannot_be_written(folder, tmp_path):
+    """An installed package that another user owns, and no home: compiled every time."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": "/proc/nowhere"}
+    command = [sys.executable, "-m", "photodna_nb", "--hash", str(folder / "a.png")]
+    result = subprocess.run(command, capture_output=True, env=environment, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.split(b",")) == 144
+
+
+def test_a_reader_that_leaves(folder):
+    command = [sys.executable, "-m", "photodna_nb", "--hash-dir", str(folder)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe) as process:
+        process.stdout.close()
+        error = process.stderr.read().decode()
+    assert "Traceback" not in error
+    assert "Exception ignored" not in error
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_output_that_cannot_be_written(folder):
+    command = [sys.executable, "-m", "photodna_nb", "--hash", str(folder / "a.png")]
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=300)
+    assert failed_text(result) == "standard output cannot be written (No space left on device)"
+
+
+def failed_text(result) -> str:
+    assert result.returncode == 1
+    return result.stderr.decode().removeprefix("photodna-nb: error: ").strip()
+
+
+def test_closed_streams(folder):
+    quoted = f"'{sys.executable}' -m photodna_nb --hash '{folder / 'a.png'}'"
+    for closed in (">&-", "2>&-", "<&-"):
+        result = subprocess.run(f"{quoted} {closed}", shell=True, capture_output=True, timeout=300)
+        assert result.returncode == 0, closed
+        assert b"Traceback" not in result.stderr
+
+
+def test_a_bug_is_no_traceback(monkeypatch, capsys, folder):
+    def broken(_):
+        raise ZeroDivisionError("odd\x1b")
+
+    monkeypatch.setattr(cli, "_hash", broken)
+    monkeypatch.delenv("PHOTODNA_NB_TRACEBACK", raising=False)
+    assert cli.main(["--hash", "x"]) == 1
+    assert "unexpected ZeroDivisionError: odd\\x1b; please report" in capsys.readouterr().err
+    monkeypatch.setenv("PHOTODNA_NB_TRACEBACK", "1")
+    cli.main(["--hash", "x"])
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interrupt(monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_hash", interrupted)
+    assert cli.main(["--hash", "x"]) == 130

@@ -1,0 +1,86 @@
+"""Distances of two hashes, and limits that are exact."""
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+
+import hypothesis.extra.numpy as npst
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import photodna_nb as pdna
+from photodna_nb.distances import limit_squared, similarity_at
+
+hashes = npst.arrays(np.uint8, 144)
+
+
+@given(hashes, hashes)
+def test_against_plain_python(a, b):
+    differences = [int(x) - int(y) for x, y in zip(a, b, strict=True)]
+    squared = sum(d * d for d in differences)
+    assert pdna.distance(a, b, "sqeuclidean") == squared
+    assert pdna.distance(a, b) == math.sqrt(squared)
+    assert pdna.distance(a, b, "manhattan") == sum(map(abs, differences))
+    assert pdna.similarity(a, b) == 1 - math.sqrt(squared) / 3060
+
+
+def test_the_ends_of_the_scale():
+    zero, full = np.zeros(144, np.uint8), np.full(144, 255, np.uint8)
+    assert (pdna.distance(zero, full), pdna.similarity(zero, full)) == (3060, 0)
+    assert (pdna.distance(full, full), pdna.similarity(full, full)) == (0, 1)
+
+
+@given(st.integers(0, 1000), st.integers(0, 1000))
+def test_min_similarity_is_exact(steps, squared):
+    """Similarities in thousandths, as a person types them: 0.9 is nine tenths."""
+    exact = Fraction(steps, 1000)
+    for typed in (steps / 1000, str(steps / 1000), Decimal(steps) / 1000, exact):
+        limit = limit_squared(min_similarity=typed)
+        root = 3060 * (1 - exact)
+        assert limit <= root**2 < limit + 1
+    assert (squared <= limit) == (squared <= root**2)
+
+
+@given(st.integers(0, 30_600))
+def test_max_distance_is_exact(tenths):
+    limit = limit_squared(max_distance=tenths / 10)
+    assert limit == tenths**2 // 100
+
+
+def test_limits():
+    assert limit_squared() == 9_363_600
+    assert limit_squared(min_similarity=0.9) == 93_636  # in binary, 93,635.99
+    assert limit_squared(min_similarity=1) == 0
+    assert limit_squared(min_similarity=0, max_distance=math.inf) == 9_363_600
+    assert limit_squared(min_similarity="0.98", max_distance="8") == 64
+    assert limit_squared(min_similarity="0.999", max_distance=8) == 9
+    assert limit_squared(max_distance=np.float32(0.1)) == 0
+    assert similarity_at(9_363_601) == 0
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, "nan", math.nan, "", "x", "1e-999999999", "9" * 500])
+def test_wrong_similarity(value):
+    with pytest.raises(
+        pdna.ArgumentError, match=r"min_similarity: got .*needs a number from 0 to 1"
+    ):
+        limit_squared(min_similarity=value)
+
+
+@pytest.mark.parametrize("value", [-1, "-inf", "nan", "ten", "1e999999999"])
+def test_wrong_distance(value):
+    with pytest.raises(pdna.ArgumentError, match=r"max_distance: got .*at least 0"):
+        limit_squared(max_distance=value)
+
+
+def test_wrong_hashes():
+    good = np.zeros(144, np.uint8)
+    with pytest.raises(pdna.ArgumentTypeError, match="a: got list, needs an array of uint8"):
+        pdna.distance([0] * 144, good)
+    with pytest.raises(pdna.ArgumentTypeError, match="b: got an array of int64"):
+        pdna.similarity(good, np.zeros(144, np.int64))
+    with pytest.raises(pdna.ArgumentError, match=r"b: got an array of shape \(143,\).*\(144,\)"):
+        pdna.distance(good, good[1:])
+    with pytest.raises(pdna.ArgumentError, match=r"metric: got 'cosine'.*manhattan"):
+        pdna.distance(good, good, "cosine")

@@ -1,0 +1,58 @@
+"""Files that say the same thing twice stay in step."""
+
+import re
+import tomllib
+
+import pytest
+from conftest import ROOT
+
+
+def wanted() -> set[str]:
+    """Requirements of pyproject.toml: Python, the package, its notebooks and tests."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    return {
+        "python" + project["requires-python"],
+        *project["dependencies"],
+        *extras["notebooks"],
+        *extras["test"],
+    }
+
+
+def listed(environment: str) -> set[str]:
+    """Requirements of an environment.yml, without pip and the package itself."""
+    return set(re.findall(r"^  - ([a-z-]+[<>=].*)$", environment, re.MULTILINE))
+
+
+def test_environment_yml_is_in_step():
+    environment = (ROOT / "environment.yml").read_text()
+    assert listed(environment) == wanted()
+    assert len(wanted()) >= 9
+    assert "--no-deps -e ." in environment
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("numba>=0.61", "numba>=0.60"), ("  - pillow>=13.0\n", ""), ("  - pip\n", "  - scipy>=1\n")],
+)
+def test_a_wrong_copy_is_noticed(before, after):
+    environment = (ROOT / "environment.yml").read_text()
+    assert before in environment
+    assert listed(environment.replace(before, after)) != wanted()
+
+
+def test_ci_runs_what_is_written_down():
+    """The README's test command, and every daily command of CONTRIBUTING.md."""
+    ci = (ROOT / ".ci" / "run").read_text()
+    readme = (ROOT / "README.md").read_text()
+    (test_command,) = re.findall(r"^.*-m pytest$", readme, re.MULTILINE)
+    assert test_command in ci
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", contributing, re.DOTALL)
+    commands = [line for block in blocks for line in block.splitlines() if line.strip()]
+    # The first one is .ci/run's own; the README's test command above is the same as pytest.
+    for done in ("python3 -m venv .venv && . .venv/bin/activate", "pytest"):
+        commands.remove(done)
+    assert len(commands) >= 7
+    for command in commands:
+        assert re.search(f"^{re.escape(command)}$", ci, re.MULTILINE), command

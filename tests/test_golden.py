@@ -1,0 +1,171 @@
+"""Hashes and stages of the published reference program."""
+
+import base64
+import json
+import os
+import stat
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import JIT_OFF, ROOT
+from PIL import Image
+
+import photodna_nb as pdna
+
+SETS = ("edge", "modes", "monochrome", "neardup", "perception", "pillow", "synthetic")
+# Files with a hash and both sides of at least 2 pixels, as the sets came.
+HASHED = {
+    "edge": 367,
+    "modes": 150,
+    "monochrome": 5,
+    "neardup": 540,
+    "perception": 14,
+    "pillow": 780,
+    "synthetic": 385,
+}
+
+
+def records(folder: Path):
+    for line in (folder / "golden.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        if JIT_OFF and np.prod(record.get("size") or 0) > 20_000:
+            continue
+        yield folder / "images" / record["file"], record
+
+
+def side(record) -> int:
+    return min(record.get("rgb_size") or record.get("size") or (9,))
+
+
+def check_hash(path, record):
+    """Return what differs, or None; where the decoder differs, say so."""
+    if pdna.hash_file(path).tobytes() == base64.b64decode(record["hash"]):
+        return None
+    with Image.open(path) as image:
+        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        same = sha256(rgb.tobytes()).hexdigest() == record["rgb_sha256"]
+    return f"{path}: {'the hash differs' if same else 'the decoder differs, not the hash'}"
+
+
+def check_stages(folder):
+    """Compare every stage of the set; return how many files were compared."""
+    with np.load(folder / "stages.npz") as stages:
+        rows = {str(file): i for i, file in enumerate(stages["files"])}
+        values = {name: stages[name] for name in ("feature_grid", "gradients", "vector", "hash")}
+    compared = 0
+    for path, record in records(folder):
+        if record["file"] in rows and side(record) >= 2:
+            with Image.open(path) as image:
+                trace = pdna.trace(image)
+            for name, value in values.items():
+                np.testing.assert_array_equal(
+                    getattr(trace, name).ravel(), value[rows[record["file"]]], f"{path} {name}"
+                )
+            compared += 1
+    return compared
+
+
+def test_committed_hashes():
+    wanted = [(p, r) for p, r in records(ROOT / "data" / "golden") if "hash" in r and side(r) >= 2]
+    assert len(wanted) >= (100 if JIT_OFF else 130)
+    assert [check_hash(path, record) for path, record in wanted] == [None] * len(wanted)
+
+
+def test_committed_stages():
+    assert check_stages(ROOT / "data" / "golden") >= (100 if JIT_OFF else 130)
+
+
+def test_a_wrong_hash_is_noticed():
+    path, record = next(records(ROOT / "data" / "golden"))
+    wrong = record | {"hash": base64.b64encode(bytes(143) + b"\1").decode()}
+    assert "the hash differs" in check_hash(path, wrong)
+    assert "the decoder differs" in check_hash(path, wrong | {"rgb_sha256": "0" * 64})
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_shared_hashes(shared_golden, name):
+    wanted = [(p, r) for p, r in records(shared_golden / name) if "hash" in r and side(r) >= 2]
+    if not JIT_OFF:
+        assert len(wanted) >= HASHED[name]
+    assert [check_hash(path, record) for path, record in wanted] == [None] * len(wanted)
+
+
+@pytest.mark.parametrize("name", ["edge", "monochrome", "synthetic"])
+def test_shared_stages(shared_golden, name):
+    compared = check_stages(shared_golden / name)
+    if not JIT_OFF:
+        assert compared >= HASHED[name]
+
+
+def test_monochrome_pairs(shared_golden):
+    """As the reference program prints them."""
+    folder = shared_golden / "monochrome" / "images" / "tests" / "monochrome"
+    hashes = {path.stem.split("_", 1)[1]: pdna.hash_file(path) for path in folder.iterdir()}
+    assert len(hashes) == 5
+    for a, b, distance, similarity in (
+        ("42a69416d3_5k", "45f9e4b2cc_k", "3.8730", "0.998734"),
+        ("42a69416d3_5k", "ced977bdee_q", "694.0641", "0.773182"),
+    ):
+        assert f"{pdna.distance(hashes[a], hashes[b]):.4f}" == distance
+        assert f"{pdna.similarity(hashes[a], hashes[b]):.6f}" == similarity
+
+
+def refused(record) -> bool:
+    """Whether the reference failed on the file, or this package refuses it.
+
+    Not pillow.ico: it also fits TGA, as which it is damaged. Pillow tries the one
+    or the other first depending on the files that it opened before; here, ICO.
+    """
+    if record["file"].endswith("/pillow.ico"):
+        return False
+    over = "skipped" in record and np.prod(record["size"]) > Image.MAX_IMAGE_PIXELS
+    return "error" in record or side(record) < 2 or over
+
+
+@pytest.mark.skipif(JIT_OFF, reason="no kernel in this")
+@pytest.mark.parametrize("name", ["edge", "modes", "pillow"])
+def test_shared_errors(shared_golden, name):
+    count = 0
+    for path, record in records(shared_golden / name):
+        if refused(record) and not needs_a_program(record):
+            with pytest.raises(pdna.ImageError) as caught:
+                pdna.hash_file(path)
+            assert str(caught.value).startswith(f"{path}: ")
+            assert 20 < len(caught.value.reason) < 500
+            assert caught.value.reason.isprintable()
+            count += 1
+    assert count >= {"edge": 60, "modes": 16, "pillow": 200}[name]
+
+
+def needs_a_program(record) -> bool:
+    """Whether Pillow reads the file where Ghostscript is installed."""
+    return "Ghostscript" in record.get("error", "")
+
+
+@pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
+def test_one_directory_of_all(shared_golden, run, tmp_path):
+    """Good, odd, broken and hostile files side by side: the good ones come out, in order."""
+    good = bad = 0
+    for name in SETS:
+        for path, record in records(shared_golden / name):
+            link = tmp_path / f"{name}_{record['file'].replace('/', '%')}"
+            os.symlink(path, link)
+            assert stat.S_ISREG(link.stat().st_mode)
+            good += "hash" in record and side(record) >= 2
+            bad += refused(record) and not needs_a_program(record)
+    result = run("--hash-dir", tmp_path)
+    assert result.returncode == 1
+    entries = json.loads(result.stdout)
+    names = [entry["filename"] for entry in entries]
+    assert names == sorted(names)
+    assert len(entries) >= good
+    errors = result.stderr.decode().splitlines()
+    assert len(errors) >= bad
+    assert len(entries) + len(errors) == len(os.listdir(tmp_path))
+    assert all(line.startswith(f"photodna-nb: error: {tmp_path}/") for line in errors)
+    sample = (shared_golden / "perception" / "golden.jsonl").read_text().splitlines()[0]
+    expected = base64.b64decode(json.loads(sample)["hash"])
+    first = next(e for e in entries if e["filename"].startswith("perception_"))
+    assert bytes(first["photodna"]) == expected

@@ -1,0 +1,257 @@
+"""Every stage against the plain-Python oracle, bit for bit."""
+
+import hypothesis.extra.numpy as npst
+import numpy as np
+import oracle
+import pytest
+from conftest import JIT_OFF
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import photodna_nb as pdna
+from photodna_nb import images
+from photodna_nb.kernels import hashing as kernels
+
+# The oracle and the kernels without JIT take about a millisecond for a hundred pixels.
+LARGEST = 40 if JIT_OFF else 90
+
+settings.register_profile("kernels", deadline=None, max_examples=15 if JIT_OFF else 60)
+settings.load_profile("kernels")
+
+
+def photograph(height, width, seed=0):
+    """Smooth shapes and noise: all stages have something to do."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    waves = [np.sin(y / height * a + x / width * b) for a, b in rng.uniform(-20, 20, (3, 2))]
+    image = 127 + 60 * np.stack(waves, axis=-1) + rng.normal(0, 20, (height, width, 3))
+    return image.clip(0, 255).astype(np.uint8)
+
+
+def oracle_stages(rgb):
+    """All stages of an (H, W, 3) array, as arrays."""
+    table = oracle.pixel_sums([[tuple(pixel) for pixel in row] for row in rgb.tolist()])
+    grid = oracle.feature_grid(table)
+    raw = oracle.gradients(grid)
+    scaled = oracle.scaled_gradients(raw, *rgb.shape[:2])
+    rounds = oracle.normalisation(scaled)
+    return {
+        "pixel_sums": np.array(table, np.int64),
+        "feature_grid": np.array(grid),
+        "gradients": np.array(raw).reshape(6, 6, 4),
+        "rounds": np.array(rounds),
+        "vector": np.array(rounds[-1]),
+        "hash": np.array(oracle.quantise(rounds[-1]), np.uint8),
+        "detail": oracle.detail(scaled),
+    }
+
+
+def assert_equal_to_oracle(rgb):
+    expected = oracle_stages(rgb)
+    trace = pdna.trace(rgb)
+    for stage, value in expected.items():
+        np.testing.assert_array_equal(getattr(trace, stage), value, err_msg=stage, strict=True)
+    # The road that never builds the table of sums.
+    np.testing.assert_array_equal(pdna.hash_image(rgb), expected["hash"], strict=True)
+    assert pdna.detail(rgb) == expected["detail"]
+
+
+sides = st.integers(2, LARGEST)
+rgb_images = st.tuples(sides, sides, st.just(3)).flatmap(lambda s: npst.arrays(np.uint8, s))
+
+
+@given(rgb_images)
+@example(np.full((2, 2, 3), 255, np.uint8))
+@example(np.full((28, 28, 3), 255, np.uint8))
+@example(np.zeros((13, 40, 3), np.uint8))
+def test_any_array(rgb):
+    assert_equal_to_oracle(rgb)
+
+
+@given(height=sides, width=sides, seed=st.integers(0, 2**32 - 1))
+def test_photograph_like(height, width, seed):
+    assert_equal_to_oracle(photograph(height, width, seed))
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(2, 300), (300, 2), (3, 3), (28, 28), (29, 27), (56, 84), (157, 155)]
+)
+def test_shapes(height, width):
+    assert_equal_to_oracle(photograph(height, width))
+
+
+def test_every_one_of_ten_rounds():
+    """One edge, so that a few of the numbers take all: clipping goes on to the end."""
+    rgb = np.zeros((60, 60, 3), np.uint8)
+    rgb[:, 30:] = 255
+    assert len(oracle_stages(rgb)["rounds"]) == 10
+    assert_equal_to_oracle(rgb)
+    trace = pdna.trace(rgb)
+    assert trace.vector.max() > 0.25
+    assert trace.hash.max() == 255
+
+
+@pytest.mark.skipif(JIT_OFF, reason="too large without JIT")
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_bands_of_more_rows_than_a_uint16_sum_holds(channels):
+    """The first row that is read lies 16384 * 0.7 / 28 = 410 rows down, at full white."""
+    height, width = 16384, 29
+    rows = np.full((height, width * channels), 255, np.uint8)
+    whole_y, whole_x = np.empty((2, 3, 2, 26), np.int64)
+    residue = np.empty((3, 2, 26))
+    kernels.corners(height, whole_y, residue)
+    kernels.corners(width, whole_x, residue)
+    assert np.diff(np.unique(whole_y), prepend=-1).max() > 300
+    out = np.empty((3, 2, 2, 26, 2, 2, 26))
+    kernels.corner_sums(rows, channels, whole_y, whole_x, out)
+    neighbour = np.arange(2)[:, None]
+    y = (whole_y[:, :, None] + neighbour + 1)[..., None, None, None]
+    x = (whole_x[:, :, None] + neighbour + 1)[:, None, None, None]
+    np.testing.assert_array_equal(out, 765.0 * y * x)
+
+
+@given(sides, sides, st.sampled_from([1, 3, 4]), st.integers(0, 2**32 - 1))
+def test_one_pass_equals_the_whole_table(height, width, channels, seed):
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, 256, (height, width * channels), np.uint8)
+    table = np.empty((height, width), np.int64)
+    kernels.pixel_sums(rows, channels, table)
+    used = rows.reshape(height, width, channels)[:, :, :3].astype(np.int64)
+    lines = used.sum(axis=2) * (3 if channels == 1 else 1)
+    np.testing.assert_array_equal(table, lines.cumsum(0).cumsum(1))
+    whole_y, whole_x = np.empty((2, 3, 2, 26), np.int64)
+    residue = np.empty((3, 2, 26))
+    kernels.corners(height, whole_y, residue)
+    kernels.corners(width, whole_x, residue)
+    one_pass, from_table = np.empty((2, 3, 2, 2, 26, 2, 2, 26))
+    kernels.corner_sums(rows, channels, whole_y, whole_x, one_pass)
+    kernels.corner_sums_of_table(table, whole_y, whole_x, from_table)
+    np.testing.assert_array_equal(one_pass, from_table)
+
+
+def test_channels_and_containers_agree():
+    rgb = photograph(50, 70)
+    expected = pdna.hash_image(rgb)
+    junk = np.random.default_rng(1).integers(0, 256, (50, 70, 1), np.uint8)
+    rgbx = np.concatenate([rgb, junk], axis=2)
+    for image in (rgbx, Image.fromarray(rgb), Image.fromarray(rgbx, "RGBA")):
+        np.testing.assert_array_equal(pdna.hash_image(image), expected)
+    grey = rgb[:, :, 0]
+    expected = pdna.hash_image(np.stack([grey] * 3, axis=2))
+    for image in (grey, Image.fromarray(grey), Image.fromarray(grey).convert("RGB")):
+        np.testing.assert_array_equal(pdna.hash_image(image), expected)
+
+
+def test_views_are_hashed_and_left_alone():
+    rgb = photograph(60, 80)
+    for view in (rgb[::2, ::-1], rgb.transpose(1, 0, 2), rgb[5:50, 7:70], np.asfortranarray(rgb)):
+        before = view.copy()
+        flags = view.flags.writeable
+        np.testing.assert_array_equal(pdna.hash_image(view), pdna.hash_image(view.copy()))
+        np.testing.assert_array_equal(view, before)
+        assert view.flags.writeable == flags
+    frozen = rgb.copy()
+    frozen.flags.writeable = False
+    np.testing.assert_array_equal(pdna.hash_image(frozen), pdna.hash_image(rgb))
+
+
+@pytest.mark.skipif(JIT_OFF, reason="nothing is compiled")
+def test_one_compiled_variant():
+    """Read-only, writable, strided and Pillow pixels all come through one gate."""
+    rgb = photograph(40, 40)
+    frozen = rgb.copy()
+    frozen.flags.writeable = False
+    for image in (rgb, frozen, rgb[::2], rgb[:, :, 0], Image.fromarray(rgb)):
+        pdna.hash_image(image)
+    assert len(kernels.hash_rows.signatures) == 1
+
+
+def test_the_outermost_ring_is_not_read():
+    rgb = photograph(64, 90)
+    other = rgb.copy()
+    for ring in (other[0], other[-1], other[:, 0], other[:, -1]):
+        ring[:] = 255 - ring
+    inside = photograph(64, 90)
+    inside[20:40, 20:40] = 0
+    # Above and to the left the ring is part of every sum, and cancels out but for rounding.
+    np.testing.assert_allclose(
+        pdna.hash_image(rgb).astype(int), pdna.hash_image(other).astype(int), atol=1
+    )
+    assert pdna.distance(pdna.hash_image(rgb), pdna.hash_image(inside)) > 100
+
+
+def test_flat_images():
+    for side in (2, 80, 100):
+        assert not pdna.hash_image(np.full((side, side, 3), 77, np.uint8)).any()
+    small = [pdna.hash_image(np.full((9, 9, 3), grey, np.uint8)) for grey in (100, 200)]
+    assert small[0].any()
+    np.testing.assert_array_equal(*small)
+
+
+def test_detail_tells_noise_from_pictures():
+    noise = np.random.default_rng(0).integers(127, 129, (300, 300), np.uint8)
+    assert pdna.detail(noise) < 10
+    assert pdna.detail(photograph(300, 300)) > 300
+    norm = np.linalg.norm(pdna.hash_image(noise).astype(float))
+    assert norm > 900, "the hash itself does not tell"
+
+
+def test_trace_is_frozen():
+    trace = pdna.trace(photograph(30, 30))
+    with pytest.raises(AttributeError):
+        trace.detail = 1.0
+    for stage in ("pixel_sums", "feature_grid", "gradients", "rounds", "vector", "hash"):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(trace, stage)[...] = 0
+
+
+def test_stages_are_a_chain():
+    rgb = photograph(45, 60)
+    trace = pdna.trace(rgb)
+    sums = pdna.stages.pixel_sums(rgb)
+    raw = pdna.stages.gradients(pdna.stages.feature_grid(sums))
+    rounds = pdna.stages.normalisation(pdna.stages.scaled_gradients(raw, 45, 60))
+    np.testing.assert_array_equal(pdna.stages.quantise(rounds[-1]), trace.hash)
+    # A stage takes the frozen arrays of a trace too.
+    np.testing.assert_array_equal(pdna.stages.feature_grid(trace.pixel_sums), trace.feature_grid)
+    np.testing.assert_array_equal(pdna.stages.gradients(trace.feature_grid), trace.gradients)
+    np.testing.assert_array_equal(pdna.stages.quantise(trace.vector), trace.hash)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda: pdna.hash_image("a.jpg"), pdna.ArgumentTypeError, "image: got str.*hash_file"),
+        (lambda: pdna.hash_image(np.zeros((9, 9))), pdna.ArgumentTypeError, "float64.*uint8"),
+        (lambda: pdna.hash_image(np.zeros((9, 9, 2), np.uint8)), pdna.ArgumentError, "9, 9, 2"),
+        (lambda: pdna.hash_image(np.zeros(9, np.uint8)), pdna.ArgumentError, r"\(H, W, 3\)"),
+        (lambda: pdna.hash_image(np.zeros((1, 9), np.uint8)), pdna.ArgumentError, "at least 2"),
+        (lambda: pdna.hash_image(np.zeros((0, 9, 3), np.uint8)), pdna.ArgumentError, "at least 2"),
+        (lambda: pdna.hash_image(Image.new("RGB", (9, 1))), pdna.ImageError, "9 x 1 pixels"),
+        (lambda: pdna.trace(None), pdna.ArgumentTypeError, "NoneType"),
+        (lambda: pdna.hash_file(3), pdna.ArgumentTypeError, "file: got int"),
+        (lambda: pdna.hash_file(np.zeros((9, 9), np.uint8)), pdna.ArgumentTypeError, "hash_image"),
+        (lambda: pdna.stages.feature_grid([1]), pdna.ArgumentTypeError, "sums: got list.*int64"),
+        (
+            lambda: pdna.stages.feature_grid(np.zeros((1, 5), np.int64)),
+            pdna.ArgumentError,
+            "at least 2 rows",
+        ),
+        (lambda: pdna.stages.gradients(np.zeros((26, 25))), pdna.ArgumentError, r"\(26, 26\)"),
+        (lambda: pdna.stages.quantise(np.zeros((2, 144))), pdna.ArgumentError, r"\(144,\)"),
+        (
+            lambda: pdna.stages.scaled_gradients(np.zeros((6, 6, 4)), 1, 9),
+            pdna.ArgumentError,
+            "at least 2",
+        ),
+    ],
+)
+def test_wrong_arguments(call, kind, words):
+    with pytest.raises(kind, match=words):
+        call()
+
+
+def test_rows_of_an_image():
+    rows, channels = images.rows(images.pixels(np.zeros((5, 7, 4), np.uint8)))
+    assert (rows.shape, channels) == ((5, 28), 4)
