@@ -11,11 +11,13 @@ import io
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import nanoarrow
 import numpy as np
 import PIL
 from numpy.typing import NDArray
@@ -70,7 +72,7 @@ def read_pixels(file: FileLike) -> NDArray[np.uint8]:
     with _explained(name):
         if isinstance(source, Path):
             _check_regular(source, name)
-        with _opened(source, name) as image:
+        with _one_block, _opened(source, name) as image:
             _check_size(image.size, name)
             return _decoded(image, name)
 
@@ -101,7 +103,8 @@ def pixels(image: ImageLike) -> NDArray[np.uint8]:
         name = getattr(image, "filename", "") or None
         with _explained(name):
             _check_sides(image.size, name)
-            return _decoded(image, name)
+            with _one_block:
+                return _decoded(image, name)
     if isinstance(image, np.ndarray):
         return _checked_array(image)
     raise ArgumentTypeError(
@@ -198,7 +201,45 @@ def _decoded(image: Image.Image, name: str | None) -> NDArray[np.uint8]:
     _check_sides(image.size, name)  # some formats learn their size while they load
     if image.mode not in _DIRECT_MODES:
         image = image.convert("RGB")
-    return _gate(np.asarray(image))
+    try:
+        values = nanoarrow.c_array(image)
+    except ValueError:  # in several blocks of memory; a copy comes in one
+        values = nanoarrow.c_array(image.copy())
+    width, height = image.size
+    if image.mode == "L":
+        return _gate(np.asarray(values.view().buffer(1)).reshape(height, width))
+    # Pillow keeps three channels in four bytes, too.
+    return _gate(np.asarray(values.child(0).view().buffer(1)).reshape(height, width, 4))
+
+
+class _OneBlock:
+    """Have Pillow allocate images in one block of memory while any thread is within.
+
+    An image of over 4 megapixels comes in blocks of 16 MB otherwise, and only one
+    that lies in one block can be read without a copy. Pillow's setting is one for
+    the process; it is as it was when the last thread has left.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._within = 0
+        self._before = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._within == 0:
+                self._before = Image.core.get_use_block_allocator()
+                Image.core.set_use_block_allocator(1)
+            self._within += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._within -= 1
+            if self._within == 0:
+                Image.core.set_use_block_allocator(self._before)
+
+
+_one_block = _OneBlock()
 
 
 def _checked_array(array: NDArray[Any]) -> NDArray[np.uint8]:
