@@ -131,6 +131,14 @@ def pixel_sums(rows, channels, out):
 
 
 @kernel
+def corner_row(slot, whole_y):
+    """Return the row of S that a slot, the first index of corner_sums as (312, 2, 2, 26), reads."""
+    k, side = slot // (4 * GRID), slot // (2 * GRID) % 2
+    neighbour, v = slot // GRID % 2, slot % GRID
+    return whole_y[k, side, v] + neighbour
+
+
+@kernel
 def read_corner_line(prefix, slot, whole_x, out):
     """Copy one line of S at the corner columns of the slot's radius.
 
@@ -152,8 +160,7 @@ def corner_sums_of_table(table, whole_y, whole_x, out):
     """
     lines = out.reshape((12 * GRID, 2, 2, GRID))
     for slot in range(12 * GRID):
-        k, side, neighbour, v = slot // 104, slot // 52 % 2, slot // 26 % 2, slot % 26
-        read_corner_line(table[whole_y[k, side, v] + neighbour], slot, whole_x, lines)
+        read_corner_line(table[corner_row(slot, whole_y)], slot, whole_x, lines)
 
 
 @kernel
@@ -171,8 +178,7 @@ def corner_sums(rows, channels, whole_y, whole_x, out):
     first = np.full(height, -1, np.int16)
     following = np.empty(12 * GRID, np.int16)
     for slot in range(12 * GRID):
-        k, side, neighbour, v = slot // 104, slot // 52 % 2, slot // 26 % 2, slot % 26
-        y = whole_y[k, side, v] + neighbour
+        y = corner_row(slot, whole_y)
         following[slot] = first[y]
         first[y] = slot
 
@@ -199,16 +205,16 @@ def corner_sums(rows, channels, whole_y, whole_x, out):
 
 
 @kernel
-def sample(s00, s10, s01, s11, fx, fy):
-    """S between four neighbours (Eq. 9): s10 is one row below, s01 one column to the right.
+def sample(sums, side_y, v, fy, side_x, u, fx):
+    """Return S at a box corner, between its four neighbours (Eq. 9).
 
-    order fixed: rounding
+    sums: corner_sums of one radius; fy, fx: the corner's residues. order fixed: rounding
     """
     return (
-        ((1 - fx) * (1 - fy)) * s00
-        + ((1 - fx) * fy) * s10
-        + (fx * (1 - fy)) * s01
-        + (fx * fy) * s11
+        ((1 - fx) * (1 - fy)) * sums[side_y, 0, v, side_x, 0, u]
+        + ((1 - fx) * fy) * sums[side_y, 1, v, side_x, 0, u]
+        + (fx * (1 - fy)) * sums[side_y, 0, v, side_x, 1, u]
+        + (fx * fy) * sums[side_y, 1, v, side_x, 1, u]
     )
 
 
@@ -221,43 +227,15 @@ def feature_grid(sums, residue_y, residue_x, out):
     out[:] = 0.0
     for k in range(3):
         weight = RADIUS_WEIGHTS[k]
-        s = sums[k]
+        of_radius = sums[k]
         for v in range(GRID):
-            ya, yd = residue_y[k, 0, v], residue_y[k, 1, v]
+            upper, lower = residue_y[k, 0, v], residue_y[k, 1, v]
             for u in range(GRID):
-                xa, xd = residue_x[k, 0, u], residue_x[k, 1, u]
-                a = sample(
-                    s[0, 0, v, 0, 0, u],
-                    s[0, 1, v, 0, 0, u],
-                    s[0, 0, v, 0, 1, u],
-                    s[0, 1, v, 0, 1, u],
-                    xa,
-                    ya,
-                )
-                b = sample(
-                    s[0, 0, v, 1, 0, u],
-                    s[0, 1, v, 1, 0, u],
-                    s[0, 0, v, 1, 1, u],
-                    s[0, 1, v, 1, 1, u],
-                    xd,
-                    ya,
-                )
-                c = sample(
-                    s[1, 0, v, 0, 0, u],
-                    s[1, 1, v, 0, 0, u],
-                    s[1, 0, v, 0, 1, u],
-                    s[1, 1, v, 0, 1, u],
-                    xa,
-                    yd,
-                )
-                d = sample(
-                    s[1, 0, v, 1, 0, u],
-                    s[1, 1, v, 1, 0, u],
-                    s[1, 0, v, 1, 1, u],
-                    s[1, 1, v, 1, 1, u],
-                    xd,
-                    yd,
-                )
+                left, right = residue_x[k, 0, u], residue_x[k, 1, u]
+                a = sample(of_radius, 0, v, upper, 0, u, left)
+                b = sample(of_radius, 0, v, upper, 1, u, right)
+                c = sample(of_radius, 1, v, lower, 0, u, left)
+                d = sample(of_radius, 1, v, lower, 1, u, right)
                 # order fixed: rounding
                 out[v, u] += a * weight - b * weight - c * weight + d * weight
 
@@ -294,7 +272,7 @@ def gradients(grid, out):
 
 
 @kernel
-def scale_gradients(raw, height, width, out):
+def scaled_gradients(raw, height, width, out):
     """Divide by the area of a grid step, which leaves grey levels.
 
     raw: (6, 6, 4) float64; out: (144,) float64.
@@ -319,7 +297,7 @@ def norm(vector, start):
 
 
 @kernel
-def normalise(scaled, rounds):
+def normalisation(scaled, rounds):
     """Divide by the norm and clip at 0.25 until nothing is clipped; returns the rounds taken.
 
     scaled: (144,) float64; rounds: (10, 144) float64, a row is written for each round.
@@ -371,8 +349,8 @@ def hash_rows(rows, channels, out):
     raw = np.empty((CELLS, CELLS, DIRECTIONS), np.float64)
     gradients(grid, raw)
     scaled = np.empty(HASH_BYTES, np.float64)
-    scale_gradients(raw, height, width, scaled)
+    scaled_gradients(raw, height, width, scaled)
     rounds = np.empty((MAX_ROUNDS, HASH_BYTES), np.float64)
-    taken = normalise(scaled, rounds)
+    taken = normalisation(scaled, rounds)
     quantise(rounds[taken - 1], out)
     return norm(scaled, 0.0)
