@@ -1,4 +1,4 @@
-"""The one decorator of every kernel, with the reason for each option."""
+"""The one decorator of every kernel, with the reason for each option, and its cache."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.caching import FunctionCache
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -18,14 +19,43 @@ OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
 }
 
+# False where neither the package's folder nor the user's cache folder can be written.
+cached = True
+
 
 def kernel(function: Kernel) -> Kernel:
-    """Return `function` compiled on its first call, and cached on disk where that is possible.
+    """Return `function` compiled on its first call, and cached on disk where that is possible."""
+    global cached
+    compiled = numba.njit(**OPTIONS)(function)
+    if compiled is not function:  # not under NUMBA_DISABLE_JIT
+        try:
+            compiled._cache = _Cache(function)  # type: ignore[no-untyped-call]
+        except RuntimeError:  # Numba found no folder for it
+            cached = False
+    return cast(Kernel, compiled)
 
-    Numba refuses to cache when neither the package's folder nor the user's
-    cache folder can be written; the kernel is then compiled in every process.
+
+class _Cache(FunctionCache):
+    """Numba's cache, but a file in it that is damaged or cannot be written stops nobody.
+
+    Numba lets the errors of its cache through; after a power cut, or on a full
+    disk, every later call would fail. Here the kernel is compiled instead.
     """
-    try:
-        return cast(Kernel, numba.njit(cache=True, **OPTIONS)(function))
-    except RuntimeError:
-        return cast(Kernel, numba.njit(**OPTIONS)(function))
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        except Exception:
+            self._quietly(self.flush)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        self._quietly(super().save_overload, sig, data)
+
+    @staticmethod
+    def _quietly(call: Callable[..., None], *arguments: Any) -> None:
+        try:
+            call(*arguments)
+        except Exception:
+            global cached
+            cached = False
