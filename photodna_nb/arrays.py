@@ -44,6 +44,19 @@ def checked(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) ->
     return value
 
 
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only, C-contiguous view of the array, or a copy if there is no such view.
+
+    A kernel is compiled once for each kind of array that it meets; all arrays
+    from outside come to it as this one kind.
+    """
+    view = np.ascontiguousarray(array).view(np.ndarray)
+    if view is array:
+        view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def described(value: Any) -> str:
     """Return what `value` is, in the words of an error message."""
     if isinstance(value, np.ndarray):

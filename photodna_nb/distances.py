@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Literal, get_args
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import arrays
-from photodna_nb.errors import ArgumentError
+from photodna_nb.arrays import described
+from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
 Metric = Literal["euclidean", "sqeuclidean", "manhattan"]
 Limit = float | int | str | Decimal | Fraction
@@ -111,7 +113,7 @@ def limit_squared(min_similarity: Limit | None = None, max_distance: Limit | Non
 
     Raises
     ------
-    ArgumentError
+    ArgumentTypeError, ArgumentError
         A limit is not a number, or out of its range.
 
     Examples
@@ -123,31 +125,35 @@ def limit_squared(min_similarity: Limit | None = None, max_distance: Limit | Non
     """
     limit = MAX_DISTANCE_SQUARED
     if min_similarity is not None:
-        least = _exact(min_similarity)
-        if least is None or not 0 <= least <= 1:
-            raise ArgumentError(f"min_similarity: got {min_similarity}, needs a number from 0 to 1")
+        least = _exact("min_similarity", min_similarity, "0 to 1")
+        if not 0 <= least <= 1:
+            raise _out_of_range("min_similarity", min_similarity, "0 to 1")
         limit = math.floor((SIMILARITY_SCALE * (1 - least)) ** 2)
-    if max_distance is not None and max_distance not in (math.inf, "inf"):
-        most = _exact(max_distance)
-        if most is None or most < 0:
-            raise ArgumentError(f"max_distance: got {max_distance}, needs a number of at least 0")
+    if max_distance is not None:
+        most = _exact("max_distance", max_distance, "0 up")
+        if most < 0:
+            raise _out_of_range("max_distance", max_distance, "0 up")
         limit = min(limit, math.floor(most**2))
     return limit
 
 
-def _exact(value: Limit) -> Fraction | None:
-    """Return the number that `value` prints as, or None where it is none, or absurdly large."""
+def _exact(name: str, value: Limit, span: str) -> Fraction:
+    """Return the number that `value` prints as; infinity is any number above the scale."""
     if isinstance(value, Fraction):
         return value
+    if not isinstance(value, numbers.Number | str):
+        raise ArgumentTypeError(f"{name}: got {described(value)}, needs a number")
     try:
         number = Decimal(str(value))
-    except InvalidOperation:
-        return None
+    except InvalidOperation as error:
+        raise _out_of_range(name, value, span) from error
+    if number.is_infinite():
+        return Fraction(MAX_DISTANCE_SQUARED) * (1 if number > 0 else -1)
     # A huge exponent would take for ever, and a huge text is no number a person gave.
-    if (
-        not number.is_finite()
-        or abs(number.adjusted()) > 999
-        or len(number.as_tuple().digits) > 999
-    ):
-        return None
+    if number.is_nan() or abs(number.adjusted()) > 999 or len(number.as_tuple().digits) > 999:
+        raise _out_of_range(name, value, span)
     return Fraction(number)
+
+
+def _out_of_range(name: str, value: Limit, span: str) -> ArgumentError:
+    return ArgumentError(f"{name}: got {str(value)[:40]}, needs a number from {span}")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from photodna_nb import images
 from photodna_nb.images import FileLike, ImageLike
-from photodna_nb.kernels import hashing as kernels
+from photodna_nb.stages import hash_and_detail
 
 
 def hash_image(image: ImageLike) -> NDArray[np.uint8]:
@@ -51,7 +51,7 @@ def hash_image(image: ImageLike) -> NDArray[np.uint8]:
     >>> hash_image(image)[:8]
     array([  4,  46, 152,   0,  68,   3, 154,   0], dtype=uint8)
     """
-    return hash_and_detail(images.pixels(image))[0]
+    return hash_and_detail(images.pixels(image)).hash
 
 
 def hash_file(file: FileLike) -> NDArray[np.uint8]:
@@ -82,12 +82,4 @@ def hash_file(file: FileLike) -> NDArray[np.uint8]:
     Another version of a decoder can move the hash of a JPEG file by an L2
     distance of 2 to 4: note Pillow's version beside results.
     """
-    return hash_and_detail(images.read_pixels(file))[0]
-
-
-def hash_and_detail(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
-    """Return the hash (144,) uint8 and the detail in grey levels of pixels from `images`."""
-    rows, channels = images.rows(pixels)
-    out = np.empty(kernels.HASH_BYTES, np.uint8)
-    detail = kernels.hash_rows(rows, channels, out)
-    return out, float(detail)
+    return hash_and_detail(images.read_pixels(file)).hash

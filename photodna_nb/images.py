@@ -10,11 +10,9 @@ from __future__ import annotations
 import io
 import os
 import re
-import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import nanoarrow
@@ -22,13 +20,16 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.Image import core  # type: ignore[attr-defined]
 
+from photodna_nb import arrays
 from photodna_nb.arrays import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
+from photodna_nb.files import check_regular
 from photodna_nb.names import displayed
 
 ImageLike = Image.Image | NDArray[np.uint8]
-FileLike = str | os.PathLike[str] | bytes | BinaryIO
+FileLike = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 # Modes whose bytes the kernels read as they are; the other ones go through convert("RGB").
 _DIRECT_MODES = frozenset({"RGB", "RGBX", "RGBA", "L"})
@@ -70,8 +71,8 @@ def read_pixels(file: FileLike) -> NDArray[np.uint8]:
     """
     name, source = _source(file)
     with _explained(name):
-        if isinstance(source, Path):
-            _check_regular(source, name)
+        if isinstance(source, str):
+            check_regular(str(source), ImageError)
         with _one_block, _opened(source, name) as image:
             _check_size(image.size, name)
             return _decoded(image, name)
@@ -109,7 +110,7 @@ def pixels(image: ImageLike) -> NDArray[np.uint8]:
         return _checked_array(image)
     raise ArgumentTypeError(
         f"image: got {described(image)}, needs a Pillow image or a NumPy array of uint8; "
-        "for a path, an open file or bytes use hash_file"
+        "open a file with PIL.Image.open, or hash it with hash_file"
     )
 
 
@@ -120,41 +121,33 @@ def rows(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     return image.reshape(height, width * channels), channels
 
 
-def _source(file: FileLike) -> tuple[str | None, Path | BinaryIO]:
+def _source(file: FileLike) -> tuple[str | None, str | BinaryIO]:
     """Return the name for error messages, and what Pillow opens."""
     if isinstance(file, bytes | bytearray | memoryview):
         return None, io.BytesIO(file)
     if isinstance(file, str | os.PathLike):
         name = os.fsdecode(file)
-        return name, Path(name)
-    if hasattr(file, "read"):
-        label = getattr(file, "name", None)
-        if not file.seekable():
-            file = io.BytesIO(file.read())
-        return (label if isinstance(label, str) else None), file
-    raise ArgumentTypeError(
-        f"file: got {described(file)}, needs a path, bytes or a file opened in binary mode; "
-        "for a Pillow image or an array use hash_image"
-    )
-
-
-def _check_regular(path: Path, name: str | None) -> None:
-    """Refuse what Pillow would fail on in odd ways, or wait for without end (a named pipe)."""
-    if "\0" in str(path):
-        raise ImageError(name, "a file name cannot hold a NUL character; check the path")
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        raise ImageError(
-            name, "is a directory, not an image; hash the images in it with --hash-dir"
+        return name, name
+    if not hasattr(file, "read"):
+        raise ArgumentTypeError(
+            f"file: got {described(file)}, needs a path, bytes or a file opened in binary mode; "
+            "for a Pillow image or an array use hash_image"
         )
-    if not stat.S_ISREG(mode):
-        raise ImageError(
-            name,
-            "is not a regular file but a pipe, socket or device; save the image to a file first",
+    if getattr(file, "closed", False):
+        raise ArgumentError("file: got a closed file, needs an open one")
+    if isinstance(file, io.TextIOBase):
+        raise ArgumentTypeError(
+            'file: got a file opened as text, needs binary mode: open(path, "rb")'
         )
+    label = getattr(file, "name", None)
+    label = label if isinstance(label, str) else None
+    if hasattr(file, "seekable") and file.seekable():
+        return label, file
+    with _explained(label):
+        return label, io.BytesIO(file.read())
 
 
-def _opened(source: Path | BinaryIO, name: str | None) -> Image.Image:
+def _opened(source: str | BinaryIO, name: str | None) -> Image.Image:
     """Open an image in a way that does not depend on the files that were opened before.
 
     A few files fit two formats. Pillow asks its plug-ins in the order in which it
@@ -163,7 +156,7 @@ def _opened(source: Path | BinaryIO, name: str | None) -> Image.Image:
     suffix = os.path.splitext(name or "")[1].lower()
     try:
         # The likely one first: Pillow loads the plug-ins of all that it is asked for.
-        formats = sorted(_COMMON_FORMATS, key=lambda name: suffix not in _COMMON_FORMATS[name])
+        formats = sorted(_COMMON_FORMATS, key=lambda kind: suffix not in _COMMON_FORMATS[kind])
         return Image.open(source, formats=formats)
     except PIL.UnidentifiedImageError:
         Image.init()
@@ -207,9 +200,9 @@ def _decoded(image: Image.Image, name: str | None) -> NDArray[np.uint8]:
         values = nanoarrow.c_array(image.copy())
     width, height = image.size
     if image.mode == "L":
-        return _gate(np.asarray(values.view().buffer(1)).reshape(height, width))
+        return arrays.frozen(np.asarray(values.view().buffer(1)).reshape(height, width))
     # Pillow keeps three channels in four bytes, too.
-    return _gate(np.asarray(values.child(0).view().buffer(1)).reshape(height, width, 4))
+    return arrays.frozen(np.asarray(values.child(0).view().buffer(1)).reshape(height, width, 4))
 
 
 class _OneBlock:
@@ -228,15 +221,15 @@ class _OneBlock:
     def __enter__(self) -> None:
         with self._lock:
             if self._within == 0:
-                self._before = Image.core.get_use_block_allocator()
-                Image.core.set_use_block_allocator(1)
+                self._before = core.get_use_block_allocator()
+                core.set_use_block_allocator(1)
             self._within += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._within -= 1
             if self._within == 0:
-                Image.core.set_use_block_allocator(self._before)
+                core.set_use_block_allocator(self._before)
 
 
 _one_block = _OneBlock()
@@ -258,16 +251,7 @@ def _checked_array(array: NDArray[Any]) -> NDArray[np.uint8]:
             f"image: got an array of shape {array.shape}, "
             "and the hash needs at least 2 rows and 2 columns"
         )
-    return _gate(array)
-
-
-def _gate(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give every array one type, so that the kernels compile one variant."""
-    view = np.ascontiguousarray(array).view(np.ndarray)
-    if view is array:
-        view = array.view()
-    view.flags.writeable = False
-    return view
+    return arrays.frozen(array)
 
 
 @contextmanager
@@ -299,17 +283,25 @@ def _reason(error: Exception) -> str:
             return _too_large(f"{_size_said(error)} are")
         case MemoryError():
             return "does not fit into memory; free some, or use a smaller version of the image"
-        case NotImplementedError():
-            problem = "uses a feature that this Pillow does not support"
         case OSError() if error.errno is not None:
             return f"cannot be read ({_said(error)}); check the disk and the path"
-        case OSError() if "truncated" in str(error).lower():
-            problem = "is truncated or damaged"
-        case OSError() if any(word in str(error) for word in ("loader", "locate", "available")):
-            problem = "needs a program or codec that is not installed"
+        case ValueError() if "closed image" in str(error):
+            return "is closed; open it again"
         case _:
-            problem = "is damaged, or of a variant that Pillow does not support"
-    return f"{problem} ({_said(error)}); get a complete copy, or {_SAVE_AGAIN}"
+            problem, remedy = _problem(str(error).lower())
+    return f"{problem} ({_said(error)}); {remedy}, or {_SAVE_AGAIN}"
+
+
+def _problem(said: str) -> tuple[str, str]:
+    """Return what is wrong and what to do, from what Pillow said of it.
+
+    Pillow has no error classes for these; where its words change, the last line serves.
+    """
+    if "truncated" in said:
+        return "is truncated or damaged", "get a complete copy"
+    if "find loader" in said or "unable to locate" in said or "not available" in said:
+        return "needs a program or codec that is not installed", "install it"
+    return "is damaged, or of a variant that Pillow does not support", "get a complete copy"
 
 
 def _size_said(error: Exception) -> str:

@@ -21,20 +21,26 @@ def displayed(name: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     Returns
     -------
     str
-        Printable characters stay; control characters, line and direction marks
-        and undecodable bytes become ``\n``, ``\x1b``, ``\u202e`` or ``\xff``.
+        A printable name as it is. In another one, control characters, line and
+        direction marks become ``\n``, ``\x1b`` or ``\u202e``, bytes that cannot be
+        decoded ``\xff``, and a backslash two.
 
     Examples
     --------
     >>> print(displayed(b"caf\xc3\xa9 \x1b[31m\xff.png"))
     café \x1b[31m\xff.png
     """
-    return "".join(map(_shown, os.fsdecode(name)))
+    text = os.fsdecode(name)
+    if text.isprintable():
+        return text or "''"
+    return "".join(map(_shown, text))
 
 
 def _shown(character: str) -> str:
-    if character.isprintable():
+    if character.isprintable() and character != "\\":
         return character
     if "\udc80" <= character <= "\udcff":  # a byte that os.fsdecode could not decode
         return f"\\x{ord(character) - 0xDC00:02x}"
+    if "\x80" <= character <= "\xff":  # so that \\xff is a byte alone
+        return f"\\u{ord(character):04x}"
     return character.encode("unicode_escape").decode("ascii")

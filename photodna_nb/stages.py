@@ -10,14 +10,13 @@ that is read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import arrays, images
 from photodna_nb.errors import ArgumentError
-from photodna_nb.hashing import hash_and_detail
 from photodna_nb.images import ImageLike
 from photodna_nb.kernels import hashing as kernels
 
@@ -56,6 +55,20 @@ class HashTrace:
     detail: float
 
 
+class Hashed(NamedTuple):
+    """A hash, (144,) uint8, and the detail of its image, in grey levels."""
+
+    hash: NDArray[np.uint8]
+    detail: float
+
+
+def hash_and_detail(pixels: NDArray[np.uint8]) -> Hashed:
+    """Return the hash and the detail of pixels from `images`, in one pass over them."""
+    rows, channels = images.rows(pixels)
+    out = np.empty(kernels.HASH_BYTES, np.uint8)
+    return Hashed(out, float(kernels.hash_rows(rows, channels, out)))
+
+
 def trace(image: ImageLike) -> HashTrace:
     """Return every stage of the hash of `image`.
 
@@ -76,7 +89,7 @@ def trace(image: ImageLike) -> HashTrace:
     sums = pixel_sums(image)
     grid = feature_grid(sums)
     raw = gradients(grid)
-    scaled = _scaled(raw, sums.shape)
+    scaled = scaled_gradients(raw, *sums.shape)
     rounds = normalisation(scaled)
     stages = (sums, grid, raw, rounds, rounds[-1], quantise(rounds[-1]))
     for array in stages:
@@ -106,7 +119,7 @@ def detail(image: ImageLike) -> float:
     >>> detail(np.full((100, 100), 128, np.uint8)) < 1e-6
     True
     """
-    return hash_and_detail(images.pixels(image))[1]
+    return hash_and_detail(images.pixels(image)).detail
 
 
 def pixel_sums(image: ImageLike) -> NDArray[np.int64]:
@@ -204,10 +217,14 @@ def scaled_gradients(raw: Floats, height: int, width: int) -> Floats:
     ArgumentTypeError, ArgumentError
         `raw` has another dtype or shape, or a side is shorter than 2.
     """
-    if min(height, width) < 2:
-        raise ArgumentError(f"height, width: got {height}, {width}, needs at least 2 pixels each")
+    if not all(isinstance(side, int) and side >= 2 for side in (height, width)):
+        raise ArgumentError(
+            f"height, width: got {height!r}, {width!r}, needs integers of 2 or more"
+        )
     shape = (kernels.CELLS, kernels.CELLS, kernels.DIRECTIONS)
-    return _scaled(_readable("raw", raw, np.float64, shape), (height, width))
+    out = np.empty(kernels.HASH_BYTES, np.float64)
+    kernels.scaled_gradients(_readable("raw", raw, np.float64, shape), height, width, out)
+    return out
 
 
 def normalisation(scaled: Floats) -> Floats:
@@ -231,7 +248,7 @@ def normalisation(scaled: Floats) -> Floats:
     """
     scaled = _readable("scaled", scaled, np.float64, (kernels.HASH_BYTES,))
     rounds = np.empty((kernels.MAX_ROUNDS, kernels.HASH_BYTES), np.float64)
-    taken = kernels.normalise(scaled, rounds)
+    taken = kernels.normalisation(scaled, rounds)
     return rounds[:taken].copy()
 
 
@@ -267,12 +284,6 @@ def _corners(length: int) -> tuple[NDArray[np.int64], Floats]:
     return whole, residue
 
 
-def _scaled(raw: Floats, shape: tuple[int, ...]) -> Floats:
-    out = np.empty(kernels.HASH_BYTES, np.float64)
-    kernels.scale_gradients(raw, shape[0], shape[1], out)
-    return out
-
-
 def _readable(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) -> NDArray[Any]:
-    """Return the array as the kernels are compiled for: checked, C-contiguous, writable."""
-    return np.require(arrays.checked(name, value, dtype, shape), requirements=["C", "W"])
+    """Return the array as the kernels are compiled for, once it is checked."""
+    return arrays.frozen(arrays.checked(name, value, dtype, shape))
