@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
 import operator
 import os
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import arrays, distances
+from photodna_nb.arrays import described
 from photodna_nb.distances import Limit
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
 from photodna_nb.index import faiss_file, metadata, storage
 from photodna_nb.index.metadata import Item, Metadata
 from photodna_nb.names import displayed
 
-PathLike = str | os.PathLike[str]
+PathLike = str | bytes | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Match:
     id: int
     path: str
     distance_squared: int
-    extra: Mapping[str, Any]
+    extra: Mapping[str, Any] = field(hash=False)
 
     @property
     def distance(self) -> float:
@@ -74,12 +76,13 @@ class HashIndex:
     """
 
     def __init__(self, index_path: PathLike, meta_path: PathLike, content: Metadata) -> None:
-        self.index_path = os.fspath(index_path)
-        self.meta_path = os.fspath(meta_path)
+        self.index_path = os.path.abspath(_text("index_path", index_path))
+        self.meta_path = os.path.abspath(_text("meta_path", meta_path))
         self._metadata = content
         self._faiss = faiss_file.build(content.hashes(), content.ids())
         self._items = {item.id: item for item in content.items}
         self._paths = {item.path for item in content.items}
+        self._may_replace = True
 
     @classmethod
     def create(
@@ -92,27 +95,21 @@ class HashIndex:
         index_path, meta_path : str or os.PathLike
             The two files to be.
         overwrite : bool
-            Whether `save` may replace files that are there.
+            Whether `save` may replace files that are there: of an index, never others.
 
         Raises
         ------
         IndexFileError
-            One of the files exists, and `overwrite` is False.
+            One of the files exists, and `overwrite` is False or it is of another
+            kind; or its folder does not exist or cannot be written.
         ArgumentError
             The two paths are the same file.
         """
-        if os.path.realpath(index_path) == os.path.realpath(meta_path):
-            raise ArgumentError("index_path, meta_path: got the same file twice, needs two files")
-        for path in (index_path, meta_path):
-            if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
-                raise IndexFileError(path, "is in a folder that does not exist; make it first")
-            if os.path.lexists(path) and not overwrite:
-                raise IndexFileError(
-                    path,
-                    "exists already; add to it with --faiss-add (HashIndex.open), "
-                    "or replace it with --overwrite (overwrite=True)",
-                )
-        return cls(index_path, meta_path, Metadata())
+        _two_files(index_path, meta_path, replace_meta=True)
+        index = cls(index_path, meta_path, Metadata())
+        index._may_replace = overwrite
+        index._check_new(index_path, meta_path)
+        return index
 
     @classmethod
     def open(cls, index_path: PathLike, meta_path: PathLike) -> HashIndex:
@@ -128,27 +125,23 @@ class HashIndex:
         IndexFileError
             A file is missing, damaged or of another kind, or the two do not belong together.
         """
-        content = metadata.load(os.fspath(meta_path))
-        rebuild = (
-            "If the metadata is the right one, write the index anew from it: photodna-nb "
-            f"--faiss-rebuild {_typed(index_path)} {_typed(meta_path)}"
-        )
+        index_name, meta_name = _text("index_path", index_path), _text("meta_path", meta_path)
+        content = metadata.load(meta_name)
         try:
-            vectors, ids = faiss_file.load(os.fspath(index_path))
+            vectors, ids = faiss_file.load(index_name)
+            if len(ids) != len(content.items):
+                problem = f"it holds {len(ids)} items, the metadata {len(content.items)}"
+            elif not np.array_equal(ids, content.ids()):
+                problem = "their ids, or the order of them, differ"
+            elif not np.array_equal(vectors, content.hashes()):
+                problem = "their hashes differ"
+            else:
+                return cls(index_name, meta_name, content)
+            raise IndexFileError(index_name, f"does not belong to its metadata: {problem}")
         except IndexFileError as error:
-            raise IndexFileError(error.path, f"{error.reason}. {rebuild}") from error
-        if not np.array_equal(ids, content.ids()):
-            raise IndexFileError(
-                index_path,
-                f"does not belong to its metadata: it holds {len(ids)} items, the metadata "
-                f"{len(content.items)}, or their ids differ. {rebuild}",
-            )
-        if not np.array_equal(vectors, content.hashes()):
-            raise IndexFileError(
-                index_path,
-                f"does not belong to its metadata: their hashes differ. {rebuild}",
-            )
-        return cls(index_path, meta_path, content)
+            remedy = "If the metadata is the right one, write the index anew from it: photodna-nb "
+            remedy += f"--faiss-rebuild {_typed(index_name)} {_typed(meta_name)}"
+            raise IndexFileError(index_name, f"{error.reason}. {remedy}") from error
 
     @classmethod
     def rebuild(cls, index_path: PathLike, meta_path: PathLike) -> HashIndex:
@@ -162,11 +155,18 @@ class HashIndex:
         Raises
         ------
         IndexFileError
-            The metadata cannot be used, or the index cannot be written.
+            The metadata cannot be used, the index is a file of another kind, or it
+            cannot be written.
+        ArgumentError
+            The two paths are the same file.
         """
-        index = cls(index_path, meta_path, metadata.load(os.fspath(meta_path)))
+        _two_files(index_path, meta_path, replace_meta=False)
+        index = cls(index_path, meta_path, metadata.load(_text("meta_path", meta_path)))
         storage.write([(index.index_path, faiss_file.encode(index._faiss))])
         return index
+
+    def __repr__(self) -> str:
+        return f"<HashIndex of {len(self)} items in {displayed(self.index_path)}>"
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -174,7 +174,7 @@ class HashIndex:
 
     def __contains__(self, path: PathLike) -> bool:
         """Return whether the image at `path` is indexed, by its real, absolute path."""
-        return os.path.realpath(path) in self._paths
+        return os.path.realpath(_text("path", path)) in self._paths
 
     def add(
         self,
@@ -205,25 +205,29 @@ class HashIndex:
             `hashes` has another dtype or shape, or the lengths differ.
         """
         hashes = arrays.checked("hashes", hashes, np.uint8, ("n", distances.HASH_BYTES))
-        extras = [{} for _ in paths] if extra is None else [dict(entry) for entry in extra]
-        if not len(paths) == len(hashes) == len(extras):
+        real = [
+            os.path.realpath(_text(f"paths[{i}]", path)) for i, path in _entries("paths", paths)
+        ]
+        extras: list[dict[str, Any]] = [{} for _ in real]
+        if extra is not None:
+            extras = [_json_object(f"extra[{i}]", entry) for i, entry in _entries("extra", extra)]
+        if not len(real) == len(hashes) == len(extras):
             raise ArgumentError(
-                f"paths, hashes, extra: got {len(paths)}, {len(hashes)} and {len(extras)} entries, "
+                f"paths, hashes, extra: got {len(real)}, {len(hashes)} and {len(extras)} entries, "
                 "needs one of each for every image"
             )
         content = self._metadata
         start = len(content.items)
         skipped = []
-        for path, hash_bytes, entry in zip(paths, hashes, extras, strict=True):
-            real = os.path.realpath(path)
-            if real in self._paths:
-                skipped.append(real)
+        for path, hash_bytes, entry in zip(real, hashes, extras, strict=True):
+            if path in self._paths:
+                skipped.append(path)
                 continue
-            item = Item(content.next_id, real, hash_bytes.copy(), entry)
+            item = Item(content.next_id, path, hash_bytes.copy(), entry)
             content.items.append(item)
             content.next_id += 1
             self._items[item.id] = item
-            self._paths.add(real)
+            self._paths.add(path)
         ids = content.ids(start)
         faiss_file.add(self._faiss, content.hashes(start), ids)
         return Added(ids.tolist(), skipped)
@@ -239,8 +243,8 @@ class HashIndex:
 
         Parameters
         ----------
-        hashes : ndarray of uint8, (n, 144)
-            The queries.
+        hashes : ndarray of uint8, (n, 144) or (144,)
+            The queries; a single hash is one query.
         k : int
             How many matches at the most, at least 1.
         min_similarity : float or exact number, optional
@@ -258,6 +262,8 @@ class HashIndex:
         ArgumentTypeError, ArgumentError
             An argument has another type or shape, or is out of range.
         """
+        if isinstance(hashes, np.ndarray) and hashes.ndim == 1:
+            hashes = hashes[None]
         queries = arrays.checked("hashes", hashes, np.uint8, ("n", distances.HASH_BYTES))
         try:
             count = operator.index(k)
@@ -274,14 +280,26 @@ class HashIndex:
         Raises
         ------
         IndexFileError
-            A file cannot be written; the files that could not be are as they were.
+            A file cannot be written, and is as it was; or one has come to be since
+            `create`, which was not told to overwrite.
         """
+        self._check_new(self.index_path, self.meta_path)
         storage.write(
             [
                 (self.meta_path, metadata.encode(self._metadata)),
                 (self.index_path, faiss_file.encode(self._faiss)),
             ]
         )
+        self._may_replace = True
+
+    def _check_new(self, *paths: PathLike) -> None:
+        for path in paths:
+            if not self._may_replace and os.path.lexists(path):
+                raise IndexFileError(
+                    path,
+                    "exists already; add to it with --faiss-add (HashIndex.open), "
+                    "or replace it with --overwrite (overwrite=True)",
+                )
 
     def _closest(self, query: NDArray[np.uint8], k: int, limit: int) -> list[Match]:
         # One query a call: FAISS then sums up integers below 2**24 in float32, which is exact.
@@ -294,7 +312,7 @@ class HashIndex:
                 return self._matches(found[0], ids[0], limit)[:k]
             radius = farthest  # others may lie just as far, with lower ids
         # FAISS's radius is squared and exclusive.
-        _, found, ids = self._faiss.range_search(vector, radius + 0.5)
+        _, found, ids = self._faiss.range_search(vector, radius + 1)
         return self._matches(found, ids, limit)[:k]
 
     def _matches(
@@ -302,9 +320,53 @@ class HashIndex:
     ) -> list[Match]:
         pairs = sorted(zip(found.astype(np.int64).tolist(), ids.tolist(), strict=True))
         items = self._items
-        return [Match(i, items[i].path, d, items[i].extra) for d, i in pairs if d <= limit]
+        return [Match(i, items[i].path, d, dict(items[i].extra)) for d, i in pairs if d <= limit]
 
 
-def _typed(path: PathLike) -> str:
+def _text(name: str, path: PathLike) -> str:
+    """Return the path as text, if it can be the name of a file."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise ArgumentTypeError(f"{name}: got {described(path)}, needs a path")
+    text = os.fsdecode(path)
+    try:
+        if text and b"\0" not in os.fsencode(text):
+            return text
+    except UnicodeEncodeError:
+        pass
+    raise ArgumentError(f"{name}: got {text[:100]!r}, which cannot be the name of a file")
+
+
+def _entries(name: str, values: Any) -> Iterator[tuple[int, Any]]:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise ArgumentTypeError(f"{name}: got {described(values)}, needs a sequence, one an image")
+    return enumerate(values)
+
+
+def _json_object(name: str, value: Any) -> dict[str, Any]:
+    """Return a copy of the mapping, if JSON can hold it."""
+    if not isinstance(value, Mapping):
+        raise ArgumentTypeError(f"{name}: got {described(value)}, needs a mapping")
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArgumentError(f"{name}: got what JSON cannot hold ({error})") from error
+    return copy
+
+
+def _two_files(index_path: PathLike, meta_path: PathLike, *, replace_meta: bool) -> None:
+    """Refuse to write over the metadata, or over files that are no index."""
+    index_name, meta_name = _text("index_path", index_path), _text("meta_path", meta_path)
+    same = os.path.realpath(index_name) == os.path.realpath(meta_name)
+    if os.path.exists(index_name) and os.path.exists(meta_name):
+        same = same or os.path.samefile(index_name, meta_name)
+    if same:
+        raise ArgumentError("index_path, meta_path: got the same file twice, needs two files")
+    storage.check_replaceable(index_name, metadata.FAISS_BEGINNING)
+    if replace_meta:
+        metadata.check_name(meta_name)
+        storage.check_replaceable(meta_name, metadata.BEGINNING)
+
+
+def _typed(path: str) -> str:
     """Return the path as one word of a shell command."""
     return shlex.quote(displayed(path))

@@ -17,6 +17,9 @@ from photodna_nb.distances import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index import storage
 
+BEGINNING = b"{"
+FAISS_BEGINNING = b"Ix"
+
 _HEADER: dict[str, Any] = {
     "dimension": HASH_BYTES,
     "metric": "squared_l2",
@@ -75,7 +78,10 @@ def load(path: str) -> Metadata:
     IndexFileError
         The file is missing, damaged, or not the metadata of such an index.
     """
+    check_name(path)
     content = storage.read(path)
+    if content.startswith(FAISS_BEGINNING):
+        raise IndexFileError(path, "is a FAISS index; give the index first, then the metadata")
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -84,8 +90,11 @@ def load(path: str) -> Metadata:
         raise _damaged(path, 'is not the metadata of an index: it has no list of "items"')
     for key, needed in _HEADER.items():
         if document.get(key, needed) != needed:
+            found = json.dumps(document[key])[:40]
             raise IndexFileError(
-                path, f'"{key}" is {json.dumps(document[key])}, and this program needs {needed}'
+                path,
+                f'has "{key}" {found}, and hashes need {json.dumps(needed)}; '
+                "it is the metadata of an index of another kind",
             )
     items = [_item(path, number, entry) for number, entry in enumerate(document["items"])]
     ids = {item.id for item in items}
@@ -96,6 +105,14 @@ def load(path: str) -> Metadata:
         raise _damaged(path, '"next_id" is not above every id')
     known = {*_HEADER, "next_id", "items"}
     return Metadata(items, following, {k: v for k, v in document.items() if k not in known})
+
+
+def check_name(path: str) -> None:
+    """Refuse the names that are kept for metadata in SQLite."""
+    if path.lower().endswith((".sqlite", ".db")):
+        raise IndexFileError(
+            path, "has the name of an SQLite database, and metadata is JSON; use a .json name"
+        )
 
 
 def encode(metadata: Metadata) -> Iterator[bytes]:
@@ -145,5 +162,5 @@ def _is_id(value: Any) -> TypeGuard[int]:
 
 def _damaged(path: str, what: str) -> IndexFileError:
     return IndexFileError(
-        path, f"{what}; it is damaged or another kind of file. Use a backup copy of it"
+        path, f"{what}; check that it is the right file. If it is damaged, use a backup copy of it"
     )

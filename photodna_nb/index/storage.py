@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from photodna_nb.errors import IndexFileError
+from photodna_nb.files import check_regular
 
 
 def read(path: str) -> bytes:
@@ -16,17 +18,44 @@ def read(path: str) -> bytes:
     Raises
     ------
     IndexFileError
-        The file is missing or cannot be read.
+        The file is missing, is no regular file, or cannot be read.
     """
     try:
+        check_regular(path, IndexFileError)
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError as error:
-        raise IndexFileError(
-            path, "no such file; check the path, or make a new index with --faiss-build"
-        ) from error
+        raise IndexFileError(path, "no such file; check the path") from error
     except OSError as error:
         raise IndexFileError(path, f"cannot be read ({error.strerror})") from error
+
+
+def check_replaceable(path: str, beginning: bytes) -> None:
+    """Refuse to replace a file that is not of this program.
+
+    Parameters
+    ----------
+    path : str
+        Of the file to be; missing, empty, or one that begins as its kind does.
+    beginning : bytes
+        Of a file of that kind.
+
+    Raises
+    ------
+    IndexFileError
+        The file is of another kind, or its folder is missing or cannot be written.
+    """
+    folder = os.path.dirname(os.path.realpath(path))
+    if not path or not os.path.isdir(folder):
+        raise IndexFileError(path, "is in a folder that does not exist; make it first")
+    if not os.access(folder, os.W_OK):
+        raise IndexFileError(path, "is in a folder that this user cannot write in")
+    if os.path.lexists(path):
+        content = read(path) if os.path.exists(path) else b""
+        if content.strip() and not content.lstrip().startswith(beginning):
+            raise IndexFileError(
+                path, "is a file of another kind; if it is to be replaced, delete it first"
+            )
 
 
 def write(files: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> None:
@@ -48,6 +77,8 @@ def write(files: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> None:
     try:
         for path, chunks in files:
             with _explained(path):
+                if os.path.exists(path) and not os.access(path, os.W_OK):
+                    raise PermissionError(errno.EACCES, "it is write-protected")
                 written.append((path, _write_beside(os.path.realpath(path), chunks)))
         while written:
             path, temporary = written[0]
@@ -62,8 +93,8 @@ def write(files: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> None:
 
 def _write_beside(target: str, chunks: Iterable[bytes | memoryview]) -> str:
     """Write `chunks` to a new file in the target's folder and return its name."""
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}.tmp")
+    folder = os.path.dirname(target)
+    temporary = os.path.join(folder, f".photodna-nb-{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with open(descriptor, "wb") as file:
@@ -85,8 +116,8 @@ def _explained(path: str) -> Iterator[None]:
     except OSError as error:
         raise IndexFileError(
             path,
-            f"cannot be written ({error.strerror}); what was there before is unchanged. "
-            "Check the folder, its permissions and the free space",
+            f"cannot be written ({error.strerror}) and is as it was before; "
+            "check the folder, the permissions and the free space",
         ) from error
 
 
