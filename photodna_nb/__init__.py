@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from photodna_nb import plots, stages
+    from photodna_nb import plots as plots
+    from photodna_nb import stages
     from photodna_nb.distances import distance, similarity
     from photodna_nb.errors import (
         ArgumentError,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
         PhotodnaError,
     )
     from photodna_nb.hashing import hash_file, hash_image
-    from photodna_nb.index import HashIndex
+    from photodna_nb.index import HashIndex, Match
     from photodna_nb.stages import HashTrace, detail, trace
 
 __all__ = [
@@ -36,12 +37,12 @@ __all__ = [
     "HashTrace",
     "ImageError",
     "IndexFileError",
+    "Match",
     "PhotodnaError",
     "detail",
     "distance",
     "hash_file",
     "hash_image",
-    "plots",
     "similarity",
     "stages",
     "trace",
@@ -55,6 +56,7 @@ _HOMES = {
     "HashTrace": "stages",
     "ImageError": "errors",
     "IndexFileError": "errors",
+    "Match": "index",
     "PhotodnaError": "errors",
     "detail": "stages",
     "distance": "distances",
@@ -65,15 +67,30 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    elif name in __all__:
-        value = importlib.import_module(f"{__name__}.{name}")
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        elif name == "stages":
+            value = importlib.import_module(f"{__name__}.stages")
+        elif name == "plots":  # not in __all__: Matplotlib may be missing
+            value = _plots()
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def _plots() -> Any:
+    try:
+        return importlib.import_module(f"{__name__}.plots")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "matplotlib":
+            raise
+        raise AttributeError(
+            'plots need Matplotlib: pip install "photodna_nb[notebooks]"'
+        ) from error
 
 
 def __dir__() -> list[str]:

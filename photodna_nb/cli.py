@@ -9,13 +9,12 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import logging
 import os
+import platform
 import sys
 import traceback
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from photodna_nb import __version__
@@ -23,11 +22,9 @@ from photodna_nb.errors import ArgumentError, FileError, PhotodnaError
 from photodna_nb.names import displayed
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from photodna_nb.distances import Metric
     from photodna_nb.index import HashIndex
+    from photodna_nb.stages import Hashed
 
 PROGRAM = "photodna-nb"
 TOP_K = 10
@@ -58,7 +55,9 @@ modes, exactly one a call:
   --faiss-rebuild INDEX META
         write INDEX anew from META, when INDEX is lost, damaged or out of step
   --version
+        print the version, and those of Python, NumPy, Numba, Pillow and FAISS
   -h, --help
+        print this
 
 options:
   --metric {{euclidean,manhattan}}
@@ -87,6 +86,9 @@ Similarity is 1 - L2 distance / 3060. Two unrelated photographs score about 0.70
 and lie about 900 apart; resized or recompressed copies mostly lie within 100.
 Both limits are inclusive and exact; with both, a match keeps both. Matches are
 ordered by distance, then id.
+
+The first call compiles the kernels into a cache: NUMBA_CACHE_DIR, or else a folder
+beside the package or the user's cache folder, whichever can be written.
 
 A file name that begins with a dash is written ./-name.jpg. Names are printed
 with control characters escaped; JSON holds them unchanged.
@@ -121,38 +123,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        status = _run(sys.argv[1:] if arguments is None else list(arguments))
-        print(end="", flush=True)
+        return _run(sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt:
         return 130
-    except OSError as error:  # of standard output: those of files are PhotodnaErrors
+    except _OutputError as error:
         # Python flushes once more when it ends, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # the reader has gone: `| head`
+        if isinstance(error.__cause__, BrokenPipeError):  # the reader has gone: `| head`
             return 1
-        return _failed(f"standard output cannot be written ({error.strerror})")
-    return status
+        return _failed(f"standard output cannot be written ({error})")
+
+
+class _OutputError(Exception):
+    """Standard output cannot be written; nothing more can be done."""
+
+
+def _print(*lines: str, end: str = "\n", flush: bool = False) -> None:
+    """Print lines on standard output."""
+    try:
+        print(*lines, sep="\n", end=end, flush=flush)
+    except OSError as error:
+        raise _OutputError(error.strerror) from error
+
+
+def _flush() -> None:
+    """Have standard output take what is printed, while an error can still be said."""
+    _print(end="", flush=True)
 
 
 def _run(arguments: list[str]) -> int:
     parser = _parser()
     if not arguments:
-        parser.print_help()
-        return 0
+        arguments = ["--help"]
     try:
         options = parser.parse_args(arguments)
         _checked(parser, options)
     except SystemExit as stop:  # argparse: 0 after --help and --version, 2 after wrong usage
+        _flush()
         return int(stop.code or 0)
-    # Pillow warns of oddities in files; what matters of them is an error here.
-    warnings.simplefilter("ignore")
-    logging.getLogger("PIL").addHandler(logging.NullHandler())
-    logging.getLogger("PIL").propagate = False
     try:
-        return _dispatch(options)
+        status = _dispatch(options)
+        _flush()
     except (PhotodnaError, MemoryError) as error:
         return _failed(str(error) or "out of memory")
-    except OSError:
+    except _OutputError:
         raise
     except Exception as error:  # a bug; say so without a traceback in the user's face
         if os.environ.get("PHOTODNA_NB_TRACEBACK"):
@@ -161,13 +175,20 @@ def _run(arguments: list[str]) -> int:
             f"unexpected {type(error).__name__}: {displayed(str(error))}; please report it, "
             "with what is printed when PHOTODNA_NB_TRACEBACK=1 is set"
         )
+    return status
 
 
 def _dispatch(options: argparse.Namespace) -> int:
     if options.max_pixels is not None:
         from PIL import Image
 
-        Image.MAX_IMAGE_PIXELS = options.max_pixels
+        # One setting for the process; a caller in Python gets his own one back.
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, options.max_pixels
+        options.max_pixels = None
+        try:
+            return _dispatch(options)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
     if options.hash is not None:
         return _hash(options.hash)
     if options.hash_dir is not None:
@@ -175,7 +196,7 @@ def _dispatch(options: argparse.Namespace) -> int:
     if options.compare is not None:
         return _compare(*options.compare, metric=options.metric or "euclidean")
     if options.faiss_build is not None:
-        return _faiss_build(*options.faiss_build, overwrite=options.overwrite)
+        return _faiss_build(*options.faiss_build, overwrite=bool(options.overwrite))
     if options.faiss_add is not None:
         return _faiss_add(*options.faiss_add)
     if options.faiss_query is not None:
@@ -188,79 +209,94 @@ def _dispatch(options: argparse.Namespace) -> int:
 
 
 def _hash(image: str) -> int:
-    hash_bytes, _ = _hashed(image)
-    print(",".join(map(str, hash_bytes.tolist())))
+    _print(",".join(map(str, _hashed(image).hash.tolist())))
     return 0
 
 
 def _hash_dir(directory: str) -> int:
     try:
         with os.scandir(directory) as entries:
-            names = sorted(entry.name for entry in entries if not entry.is_dir())
+            names = sorted(entry.name for entry in entries if not _is_folder(entry))
     except OSError as error:
         reason = f"cannot be listed ({error.strerror}); check the path"
         raise FileError(directory, reason) from error
-    paths = [os.path.join(directory, name) for name in names]
     separator = "["
-    failures = _Failures()
-    for path, (hash_bytes, _) in failures.of(paths):
+    images = _Images(os.path.join(directory, name) for name in names)
+    for path, hashed in images:
         entry = {
             "filename": os.path.basename(path),
             "path": os.path.abspath(path),
-            "photodna": hash_bytes.tolist(),
+            "photodna": hashed.hash.tolist(),
         }
-        print(separator, json.dumps(entry), sep="\n", end="")
+        _print(separator, json.dumps(entry), end="")
         separator = ","
-    print("\n]" if separator == "," else "[]")
-    return failures.status
+    _print("\n]" if separator == "," else "[]")
+    return images.status
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle, say; hashing it will tell
+        return False
 
 
 def _compare(image1: str, image2: str, *, metric: Metric) -> int:
     from photodna_nb.distances import distance, similarity
 
-    failures = _Failures()
-    hashes = [hash_bytes for _, (hash_bytes, _) in failures.of([image1, image2])]
-    if not failures.status:
+    images = _Images([image1, image2])
+    hashes = [hashed.hash for _, hashed in images]
+    if not images.status:
         a, b = hashes
-        print(f"Distance ({metric}): {distance(a, b, metric):.4f}")
-        print(f"Similarity: {similarity(a, b):.6f}")
-    return failures.status
+        _print(
+            f"Distance ({metric}): {distance(a, b, metric):.4f}",
+            f"Similarity: {similarity(a, b):.6f}",
+        )
+    return images.status
 
 
-def _faiss_build(index_path: str, meta_path: str, *images: str, overwrite: bool) -> int:
+def _faiss_build(index_path: str, meta_path: str, *paths: str, overwrite: bool) -> int:
     from photodna_nb.index import HashIndex
 
     index = HashIndex.create(index_path, meta_path, overwrite=overwrite)
-    return _add(index, images, "Indexed", index_path)
+    status, added, skipped = _add(index, paths)
+    if not added:
+        return _failed(f"{displayed(index_path)}: not written, since no image could be hashed")
+    _print_added("Indexed", added, skipped, index_path)
+    return status
 
 
-def _faiss_add(index_path: str, meta_path: str, *images: str) -> int:
+def _faiss_add(index_path: str, meta_path: str, *paths: str) -> int:
     from photodna_nb.index import HashIndex
 
-    return _add(HashIndex.open(index_path, meta_path), images, "Added", index_path)
+    status, added, skipped = _add(HashIndex.open(index_path, meta_path), paths)
+    _print_added("Added", added, skipped, index_path)
+    return status
 
 
-def _add(index: HashIndex, images: Sequence[str], verb: str, index_path: str) -> int:
+def _add(index: HashIndex, paths: Sequence[str]) -> tuple[int, int, int]:
+    """Add images and save; return the status and how many were added and skipped."""
     import numpy as np
+    import PIL
 
-    known = [image for image in images if image in index]
-    failures = _Failures()
-    hashed = list(failures.of([image for image in images if image not in index]))
-    if verb == "Indexed" and not hashed:
-        return _failed(f"{displayed(index_path)}: not written, since no image could be hashed")
-    skipped = len(known)
+    images = _Images(path for path in paths if not (path and path in index))
+    hashed = list(images)
+    skipped = len(paths) - images.count
     if hashed:
         added = index.add(
             [path for path, _ in hashed],
-            np.stack([hash_bytes for _, (hash_bytes, _) in hashed]),
-            extra=[{"detail": detail} for _, (_, detail) in hashed],
+            np.stack([one.hash for _, one in hashed]),
+            extra=[{"detail": one.detail, "pillow": PIL.__version__} for _, one in hashed],
         )
-        skipped += len(added.skipped)
         index.save()
-    print(f"{verb} {len(images) - skipped - failures.count} file(s) into {displayed(index_path)}")
+        return images.status, len(added.ids), skipped + len(added.skipped)
+    return images.status, 0, skipped
+
+
+def _print_added(verb: str, added: int, skipped: int, index_path: str) -> None:
+    _print(f"{verb} {added} file(s) into {displayed(index_path)}")
     if skipped:
-        print(f"Skipped {skipped} file(s) that were indexed already")
-    return failures.status
+        _print(f"Skipped {skipped} file(s) that were indexed already")
 
 
 def _faiss_query(
@@ -275,19 +311,16 @@ def _faiss_query(
     from photodna_nb.index import HashIndex
 
     index = HashIndex.open(index_path, meta_path)
-    hash_bytes, _ = _hashed(query)
-    (matches,) = index.search(hash_bytes[None], top_k, min_similarity, max_distance)
-    print(f"Query: {displayed(query)}")
-    print(f"Results: {len(matches)}")
+    (matches,) = index.search(_hashed(query).hash, top_k, min_similarity, max_distance)
+    _print(f"Query: {displayed(query)}", f"Results: {len(matches)}")
     for rank, match in enumerate(matches, start=1):
-        print(
+        _print(
             "",
             f"[{rank}] {displayed(match.path)}",
             f"    id={match.id}",
             f"    distance={match.distance:.4f}",
             f"    similarity={match.similarity:.6f}",
             f"    distance_squared={match.distance_squared:.4f}",
-            sep="\n",
         )
     return 0
 
@@ -296,39 +329,36 @@ def _faiss_rebuild(index_path: str, meta_path: str) -> int:
     from photodna_nb.index import HashIndex
 
     count = len(HashIndex.rebuild(index_path, meta_path))
-    print(f"Rebuilt {displayed(index_path)} with {count} file(s)")
+    _print(f"Rebuilt {displayed(index_path)} with {count} file(s)")
     return 0
 
 
-class _Failures:
-    """Hashes files, and counts the bad ones and reports them on standard error."""
+class _Images:
+    """Hashes files as they are asked for; names the bad ones on standard error and counts all."""
 
-    def __init__(self) -> None:
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = paths
         self.count = 0
+        self.status = 0
 
-    @property
-    def status(self) -> int:
-        """The exit status: 1 after any failure."""
-        return min(self.count, 1)
-
-    def of(self, paths: Iterable[str]) -> Iterator[tuple[str, tuple[NDArray[np.uint8], float]]]:
+    def __iter__(self) -> Iterator[tuple[str, Hashed]]:
         """Yield each path that can be hashed, with its hash and detail."""
-        for path in paths:
+        for path in self._paths:
+            self.count += 1
             try:
                 yield path, _hashed(path)
             except FileError as error:
-                self.count += 1
-                _failed(str(error))
+                self.status = _failed(str(error))
 
 
-def _hashed(path: str) -> tuple[NDArray[np.uint8], float]:
+def _hashed(path: str) -> Hashed:
     """Return the hash and the detail of an image file."""
     from photodna_nb.images import read_pixels
 
     with _quiet_decoders():
         pixels = read_pixels(path)
     with _light_numba():
-        from photodna_nb.hashing import hash_and_detail
+        from photodna_nb.stages import hash_and_detail
 
         return hash_and_detail(pixels)
 
@@ -375,6 +405,8 @@ def _light_numba() -> Iterator[None]:
 def _announce_compilation() -> None:
     from numba.core import event
 
+    from photodna_nb.kernels import jit
+
     class Notice(event.Listener):
         said = False
 
@@ -383,7 +415,11 @@ def _announce_compilation() -> None:
                 self.said = True
                 _say(
                     "compiling the kernels, which takes some seconds; "
-                    "later calls take them from the cache"
+                    + (
+                        "later calls take them from the cache"
+                        if jit.cached
+                        else "for later calls, set NUMBA_CACHE_DIR to a folder that can be written"
+                    )
                 )
 
         def on_end(self, event: Any) -> None:
@@ -393,15 +429,17 @@ def _announce_compilation() -> None:
 
 
 def _failed(message: str) -> int:
-    print(end="", flush=True)
+    """Say what failed, after what is printed already, and return the exit status."""
+    _flush()
     _say(f"error: {message}")
     return 1
 
 
 def _say(message: str) -> None:
-    """Print a line on standard error, unless the caller closed it."""
+    """Print a line on standard error; where that is closed or full, the status must do."""
     if sys.stderr is not None:
-        print(f"{PROGRAM}: {message}", file=sys.stderr, flush=True)
+        with suppress(OSError):
+            print(f"{PROGRAM}: {message}", file=sys.stderr, flush=True)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -411,24 +449,53 @@ class _Parser(argparse.ArgumentParser):
         return _HELP
 
     def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized"):
+            message = f"{message[:200]}; files follow their mode directly, and -x.jpg is ./-x.jpg"
         self.exit(2, f"{_USAGE}\n{PROGRAM}: error: {displayed(message)}; see {PROGRAM} --help\n")
+
+
+class _Version(argparse.Action):
+    """Print the version, and those of what a hash or an answer depends on."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        packages = {"NumPy": "numpy", "Numba": "numba", "Pillow": "pillow", "FAISS": "faiss-cpu"}
+        versions = ", ".join(f"{name} {version(package)}" for name, package in packages.items())
+        _print(f"{PROGRAM} {__version__} (Python {platform.python_version()}, {versions})")
+        parser.exit()
+
+
+class _Once(argparse.Action):
+    """Store the value of an option that is given once; the second one would hide the first."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option_string} is given twice")
+        setattr(namespace, self.dest, values)
 
 
 def _parser() -> _Parser:
     parser = _Parser(prog=PROGRAM, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0)
     modes = parser.add_mutually_exclusive_group(required=True)
-    modes.add_argument("--hash")
-    modes.add_argument("--hash-dir")
-    modes.add_argument("--compare", nargs=2)
-    modes.add_argument("--faiss-build", nargs="+")
-    modes.add_argument("--faiss-add", nargs="+")
-    modes.add_argument("--faiss-query", nargs="+")
-    modes.add_argument("--faiss-rebuild", nargs=2)
+    modes.add_argument("--hash", action=_Once)
+    modes.add_argument("--hash-dir", action=_Once)
+    modes.add_argument("--compare", nargs=2, action=_Once)
+    modes.add_argument("--faiss-build", nargs="+", action=_Once)
+    modes.add_argument("--faiss-add", nargs="+", action=_Once)
+    modes.add_argument("--faiss-query", nargs="+", action=_Once)
+    modes.add_argument("--faiss-rebuild", nargs=2, action=_Once)
     parser.add_argument("--metric", choices=["euclidean", "manhattan"])
     parser.add_argument("--min-similarity")
     parser.add_argument("--max-distance")
-    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--overwrite", action="store_const", const=True)
     parser.add_argument("--max-pixels", type=_count)
     return parser
 
@@ -452,19 +519,21 @@ def _checked(parser: _Parser, options: argparse.Namespace) -> None:
         ("max_distance", "faiss_query"),
         ("overwrite", "faiss_build"),
     ):
-        if getattr(options, option) and getattr(options, mode) is None:
+        if getattr(options, option) is not None and getattr(options, mode) is None:
             names = f"--{option} goes with --{mode}"
             parser.error(names.replace("_", "-"))
+    if options.max_pixels is not None and options.faiss_rebuild is not None:
+        parser.error("--max-pixels goes with modes that read images")
     if query is not None:
         from photodna_nb.distances import limit_squared
 
         try:
             limit_squared(options.min_similarity, options.max_distance)
         except ArgumentError as error:
-            parser.error(str(error))
+            parser.error(f"argument --{str(error).replace('_', '-', 1)}")
 
 
 def _count(text: str) -> int:
-    if text.isdecimal() and len(text) < 19 and int(text) > 0:
+    if text.isdecimal() and len(text) < 1000 and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"got {text!r}, needs an integer of at least 1")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from photodna_nb import images
 from photodna_nb.images import ImageLike
+from photodna_nb.kernels.hashing import CLIP
 from photodna_nb.stages import HashTrace
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ DIRECTIONS = {
     "falls downwards": "#E69F00",
     "rises downwards": "#56B4E9",
 }
-CLIP = 0.25
 
 
 def plot_trace(image: ImageLike, trace: HashTrace, *, figure: Figure | None = None) -> Figure:
@@ -136,9 +136,15 @@ def plot_normalisation(rounds: NDArray[np.float64], *, ax: Axes | None = None) -
     shades = plt.get_cmap("viridis")(np.linspace(0.9, 0.1, len(rounds)))
     order = np.argsort(-rounds[-1], kind="stable")
     named = (1, len(rounds))
-    for number, (values, shade) in enumerate(zip(rounds, shades, strict=True), start=1):
-        label = f"round {number}" if number in named else None
-        ax.plot(values[order], color=shade, label=label, drawstyle="steps-mid")
+    widths = np.linspace(6, 1, len(rounds))  # the rounds often lie on each other
+    for number, values in enumerate(rounds, start=1):
+        ax.plot(
+            values[order],
+            color=shades[number - 1],
+            linewidth=widths[number - 1],
+            label=f"round {number}" if number in named else None,
+            drawstyle="steps-mid",
+        )
     ax.axhline(CLIP, color="C3", linestyle="--", linewidth=1, label=f"clipped at {CLIP}")
     ax.set(xlim=(-1, 144), ylim=(0, 1.1 * max(CLIP, rounds.max())))
     ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(1.0, 0.88))
