@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELS = ROOT / "photodna_nb" / "kernels"
@@ -29,14 +30,16 @@ SHARED_GOLDEN = ROOT.parent / "shared" / "golden"
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
 
-@pytest.fixture(scope="session")
-def root() -> Path:
-    return ROOT
+settings.register_profile("kernels", deadline=None, max_examples=15 if JIT_OFF else 60)
+settings.load_profile("kernels")
 
 
-@pytest.fixture(scope="session")
-def pictures() -> Path:
-    return ROOT / "data" / "pictures"
+@pytest.fixture(scope="session", autouse=True)
+def filled_cache() -> None:
+    """Compile once, so that no process says that it compiles, whichever test comes first."""
+    import photodna_nb as pdna
+
+    pdna.hash_image(np.zeros((9, 9), np.uint8))
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +52,6 @@ def shared_golden() -> Path:
 @pytest.fixture(scope="session")
 def run():
     """Run ``photodna-nb`` in a process of its own; standard output and error come as bytes."""
-    import photodna_nb as pdna
-
-    pdna.hash_image(np.zeros((9, 9), np.uint8))  # fill the cache: a process would say it compiles
 
     def run(*arguments, **options):
         options.setdefault("timeout", 300)

@@ -57,6 +57,8 @@ def test_limits():
     assert limit_squared(min_similarity="0.98", max_distance="8") == 64
     assert limit_squared(min_similarity="0.999", max_distance=8) == 9
     assert limit_squared(max_distance=np.float32(0.1)) == 0
+    for text in ("inf", "Infinity", "+inf", 10**30):
+        assert limit_squared(max_distance=text) == 9_363_600
     assert similarity_at(9_363_601) == 0
 
 
@@ -68,10 +70,16 @@ def test_wrong_similarity(value):
         limit_squared(min_similarity=value)
 
 
-@pytest.mark.parametrize("value", [-1, "-inf", "nan", "ten", "1e999999999"])
+@pytest.mark.parametrize("value", [-1, "-inf", "nan", "ten", "1e999999999", Fraction(-1, 3)])
 def test_wrong_distance(value):
-    with pytest.raises(pdna.ArgumentError, match=r"max_distance: got .*at least 0"):
+    with pytest.raises(pdna.ArgumentError, match=r"max_distance: got .*needs a number from 0 up"):
         limit_squared(max_distance=value)
+
+
+def test_wrong_types_of_limits():
+    for value in (np.array([1, 2]), [3], object()):
+        with pytest.raises(pdna.ArgumentTypeError, match=r"max_distance: got .*needs a number"):
+            limit_squared(max_distance=value)
 
 
 def test_wrong_hashes():

@@ -7,33 +7,38 @@ import pytest
 from conftest import ROOT
 
 
-def wanted() -> set[str]:
+def wanted() -> list[str]:
     """Requirements of pyproject.toml: Python, the package, its notebooks and tests."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    return {
-        "python" + project["requires-python"],
-        *project["dependencies"],
-        *extras["notebooks"],
-        *extras["test"],
-    }
+    python = "python" + project["requires-python"]
+    return sorted({python, *project["dependencies"], *extras["notebooks"], *extras["test"]})
 
 
-def listed(environment: str) -> set[str]:
-    """Requirements of an environment.yml, without pip and the package itself."""
-    return set(re.findall(r"^  - ([a-z-]+[<>=].*)$", environment, re.MULTILINE))
+def listed(environment: str) -> list[str]:
+    """Every line under `dependencies` of an environment.yml but pip and the package itself."""
+    _, dependencies = environment.split("dependencies:\n")
+    lines = dependencies.splitlines()
+    assert lines[-3:] == ["  - pip", "  - pip:", "      - --no-deps -e ."]
+    return sorted(line.removeprefix("  - ") for line in lines[:-3])
 
 
 def test_environment_yml_is_in_step():
     environment = (ROOT / "environment.yml").read_text()
     assert listed(environment) == wanted()
-    assert len(wanted()) >= 9
-    assert "--no-deps -e ." in environment
+    assert len(wanted()) >= 10
+    assert "channels:\n  - conda-forge\ndependencies:\n" in environment
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("numba>=0.61", "numba>=0.60"), ("  - pillow>=13.0\n", ""), ("  - pip\n", "  - scipy>=1\n")],
+    [
+        ("numba>=0.61", "numba>=0.60"),
+        ("  - pillow>=13.0\n", ""),
+        ("  - pytest>=8.2\n", "  - pytest>=8.2\n  - scipy\n"),
+        ("  - pytest>=8.2\n", "  - pytest>=8.2\n  - opencv4>=1\n"),
+        ("  - pytest>=8.2\n", "  - pytest>=8.2\n  - pytest>=8.2\n"),
+    ],
 )
 def test_a_wrong_copy_is_noticed(before, after):
     environment = (ROOT / "environment.yml").read_text()

@@ -5,7 +5,7 @@ import numpy as np
 import oracle
 import pytest
 from conftest import JIT_OFF
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -15,9 +15,6 @@ from photodna_nb.kernels import hashing as kernels
 
 # The oracle and the kernels without JIT take about a millisecond for a hundred pixels.
 LARGEST = 40 if JIT_OFF else 90
-
-settings.register_profile("kernels", deadline=None, max_examples=15 if JIT_OFF else 60)
-settings.load_profile("kernels")
 
 
 def photograph(height, width, seed=0):
@@ -165,6 +162,11 @@ def test_one_compiled_variant():
     for image in (rgb, frozen, rgb[::2], rgb[:, :, 0], Image.fromarray(rgb)):
         pdna.hash_image(image)
     assert len(kernels.hash_rows.signatures) == 1
+    trace = pdna.trace(rgb)
+    pdna.stages.gradients(trace.feature_grid.copy())
+    pdna.stages.gradients(trace.feature_grid)
+    taken = [signature[0].mutable for signature in kernels.gradients.signatures]
+    assert taken.count(False) == 1, "from outside, one variant"
 
 
 def test_the_outermost_ring_is_not_read():
@@ -243,7 +245,12 @@ def test_stages_are_a_chain():
         (
             lambda: pdna.stages.scaled_gradients(np.zeros((6, 6, 4)), 1, 9),
             pdna.ArgumentError,
-            "at least 2",
+            "height, width: got 1, 9",
+        ),
+        (
+            lambda: pdna.stages.scaled_gradients(np.zeros((6, 6, 4)), "a", 9),
+            pdna.ArgumentError,
+            "height, width: got 'a', 9",
         ),
     ],
 )

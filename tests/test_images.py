@@ -6,10 +6,12 @@ import pickle
 import socket
 import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.Image import core
 
 import photodna_nb as pdna
 from photodna_nb import images
@@ -162,9 +164,10 @@ def test_every_truncation_and_some_flips_are_errors_or_hashes():
 def test_bad_paths(tmp_path):
     for path, words in (
         (tmp_path / "missing.jpg", "no such file"),
-        (tmp_path, "is a directory, not an image"),
+        (tmp_path, "is a directory; give a file"),
         ("/dev/null", "not a regular file"),
         ("nul\0byte", "NUL"),
+        ("", "name is empty"),
         ("x" * 5000, "cannot be read"),
     ):
         with pytest.raises(pdna.ImageError, match=words) as caught:
@@ -232,7 +235,65 @@ def test_names_are_shown_on_one_line():
     assert displayed("plain café 猫.jpg") == "plain café 猫.jpg"
     assert displayed("a\nb\x1b[31m\x7f\u202e\ud800") == r"a\nb\x1b[31m\x7f\u202e\ud800"
     assert displayed(b"\xff\xfe") == r"\xff\xfe"
-    assert displayed("a\\n") == "a\\n"
+    assert displayed("a\\n") == "a\\n", "printable, so as it is"
+    assert displayed("a\\n\n") == r"a\\n\n", "and here the two differ"
+    assert displayed("\xa0") + displayed(b"\xa0") == r"\u00a0\xa0"
+    assert displayed("") == "''"
+
+
+def test_wrong_files(tmp_path):
+    path = tmp_path / "photo.png"
+    path.write_bytes(encoded())
+    with path.open() as file, pytest.raises(pdna.ArgumentTypeError, match=r"text.*\"rb\""):
+        pdna.hash_file(file)
+    with pytest.raises(pdna.ArgumentError, match="got a closed file"):
+        pdna.hash_file(file)
+    image = Image.open(path)
+    image.close()
+    with pytest.raises(pdna.ImageError, match=r"closed|damaged"):
+        pdna.hash_image(image)
+
+
+def test_pillow_pixels_are_read_without_a_copy_in_one_block_or_several():
+    """Over 16 MB Pillow uses several blocks, unless it is told to."""
+    image = Image.fromarray(np.random.default_rng(7).integers(0, 256, (2100, 2100, 3), np.uint8))
+    with pytest.raises(ValueError, match="not contiguous"):
+        image.__arrow_c_array__()
+    expected = np.asarray(image)
+    np.testing.assert_array_equal(images.pixels(image)[:, :, :3], expected)
+    pixels = images.read_pixels(encoded("BMP", image))
+    np.testing.assert_array_equal(pixels[:, :, :3], expected)
+    assert core.get_use_block_allocator() == 0, "Pillow's setting is as it was"
+    one_block = Image.fromarray(PHOTO)
+    first, second = images.pixels(one_block), images.pixels(one_block)
+    assert np.shares_memory(first, second)
+    grey = one_block.convert("L")
+    assert images.pixels(grey).shape == (40, 60)
+    assert np.shares_memory(images.pixels(grey), images.pixels(grey))
+
+
+def test_pixels_outlive_their_image():
+    pixels = images.read_pixels(encoded())
+    for _ in range(50):
+        Image.new("RGB", (60, 40), "red")
+    np.testing.assert_array_equal(pixels[:, :, :3], PHOTO)
+
+
+def test_pillows_setting_under_threads():
+    content = encoded()
+
+    def work(_):
+        for _ in range(30):
+            assert images.read_pixels(content).shape == (40, 60, 4)
+
+    for before in (0, 1):
+        core.set_use_block_allocator(before)
+        try:
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(work, range(8)))
+            assert core.get_use_block_allocator() == before
+        finally:
+            core.set_use_block_allocator(0)
 
 
 def test_pixels_are_passed_on_without_a_copy():

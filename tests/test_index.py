@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+from pathlib import Path
 
 import faiss
 import numpy as np
@@ -15,6 +16,11 @@ from photodna_nb.index import faiss_file
 
 RNG = np.random.default_rng(11)
 HASHES = RNG.integers(0, 256, (30, 144), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
 
 
 @pytest.fixture
@@ -163,6 +169,20 @@ def test_similarity_limit_on_a_match():
     assert answered(index, query, 1, min_similarity=0.9, max_distance=305) == []
 
 
+def test_the_largest_distances():
+    """From 2**23 on float32 has no halves."""
+    query, rows = np.full(144, 255, np.uint8), np.zeros((5, 144), np.uint8)
+    rows[1, 0], rows[2, 0] = 1, 2
+    index = pdna.HashIndex.create("i", "m")
+    index.add([f"/{i}" for i in range(5)], rows)
+    for k in (1, 2, 3, 5, 10, 10**30):
+        for limits in ({}, {"max_distance": 3060}, {"min_similarity": 0}):
+            assert answered(index, query, k, **limits) == brute_force(rows, query, k, 10**9)
+    assert answered(index, query, 9, max_distance=np.sqrt(3060**2 - 1)) == (
+        brute_force(rows, query, 9, 3060**2 - 1)
+    )
+
+
 def test_many_queries_in_one_call():
     index = pdna.HashIndex.create("i", "m")
     index.add([f"/{i}" for i in range(30)], HASHES)
@@ -170,6 +190,7 @@ def test_many_queries_in_one_call():
     for query, matches in zip(HASHES, answers, strict=True):
         found = [(match.id, match.distance_squared) for match in matches]
         assert found == brute_force(HASHES, query, 3, 10**9)
+    assert index.search(HASHES[0]) == index.search(HASHES[:1])
     assert index.search(HASHES[:0]) == []
     assert pdna.HashIndex.create("i", "m").search(HASHES[:2]) == [[], []]
 
@@ -201,8 +222,8 @@ def test_faiss_is_asked_for_what_passes(monkeypatch):
 
 def test_wrong_arguments(files):
     index = pdna.HashIndex.open(*files)
-    with pytest.raises(pdna.ArgumentError, match=r"hashes: got .*\(144,\), needs \(n, 144\)"):
-        index.search(HASHES[0])
+    with pytest.raises(pdna.ArgumentError, match=r"hashes: got .*\(143,\), needs|1, 143"):
+        index.search(HASHES[0, 1:])
     with pytest.raises(pdna.ArgumentTypeError, match="hashes: got an array of float64"):
         index.add(["/x"], HASHES[:1].astype(float))
     with pytest.raises(pdna.ArgumentError, match="got 2, 1 and 2 entries"):
@@ -215,6 +236,121 @@ def test_wrong_arguments(files):
         index.search(HASHES, min_similarity=2)
     with pytest.raises(pdna.ArgumentError, match="same file twice"):
         pdna.HashIndex.create("a", "./a")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "words"),
+    [
+        ((["/a", 3], HASHES[:2]), pdna.ArgumentTypeError, r"paths\[1\]: got int"),
+        ((["/a", "b\0c"], HASHES[:2]), pdna.ArgumentError, r"paths\[1\].*name of a file"),
+        ((["/a", "\ud800"], HASHES[:2]), pdna.ArgumentError, r"paths\[1\].*name of a file"),
+        ((["/a", ""], HASHES[:2]), pdna.ArgumentError, r"paths\[1\].*name of a file"),
+        (("ab", HASHES[:2]), pdna.ArgumentTypeError, "paths: got str, needs a sequence"),
+        ((["/a"], HASHES[:1], [3]), pdna.ArgumentTypeError, r"extra\[0\]: got int"),
+        ((["/a"], HASHES[:1], [{"d": np.float32(1)}]), pdna.ArgumentError, r"extra\[0\].*float32"),
+        ((["/a"], HASHES[:1], [{"d": float("nan")}]), pdna.ArgumentError, "JSON cannot hold"),
+    ],
+)
+def test_what_cannot_be_added_changes_nothing(files, arguments, kind, words):
+    index = pdna.HashIndex.open(*files)
+    with pytest.raises(kind, match=words):
+        index.add(*arguments[:2], extra=arguments[2] if len(arguments) > 2 else None)
+    assert len(index) == 5
+    index.add(["/b"], HASHES[:1])
+    index.save()
+    assert len(pdna.HashIndex.open(*files)) == 6
+
+
+def test_paths_of_every_kind(files):
+    index = pdna.HashIndex.open(*files)
+    index.add((path for path in (b"/bytes.jpg", Path("/path.jpg"))), HASHES[:2])
+    index.save()
+    again = pdna.HashIndex.open(*files)
+    assert "/bytes.jpg" in again
+    assert Path("/path.jpg") in again
+
+
+def test_wrong_names_of_files():
+    for call in (pdna.HashIndex.create, pdna.HashIndex.open, pdna.HashIndex.rebuild):
+        with pytest.raises(pdna.ArgumentTypeError, match="index_path: got int"):
+            call(3, "m")
+        with pytest.raises(pdna.ArgumentError, match=r"meta_path: got .*cannot be the name"):
+            call("i", "i\0")
+    with pytest.raises(pdna.ArgumentTypeError, match="path: got int"):
+        _ = 3 in pdna.HashIndex.create("i", "m")
+    for name in ("m.sqlite", "m.DB"):
+        with pytest.raises(pdna.IndexFileError, match="SQLite"):
+            pdna.HashIndex.create("i", name)
+        with pytest.raises(pdna.IndexFileError, match="SQLite"):
+            pdna.HashIndex.open("i", name)
+
+
+def test_matches_are_values(files):
+    index = pdna.HashIndex.open(*files)
+    (first,), (second,) = index.search(HASHES[:1], 1), index.search(HASHES[:1], 1)
+    assert {first[0], second[0]} == {first[0]}
+    first[0].extra["n"] = "changed"
+    assert index.search(HASHES[:1], 1)[0][0].extra == {"n": 0}
+    assert repr(index) == f"<HashIndex of 5 items in {files[0]}>"
+
+
+def test_nothing_but_an_index_is_ever_replaced(files, tmp_path):
+    index_path, meta_path = files
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"\xff\xd8\xff and the rest")
+    os.mkfifo(tmp_path / "fifo")
+    os.link(meta_path, tmp_path / "hardlink")
+    (tmp_path / "symlink").symlink_to(meta_path)
+    before = {path: path.read_bytes() for path in (index_path, meta_path, photo)}
+    rebuild, create = pdna.HashIndex.rebuild, pdna.HashIndex.create
+    for same in (meta_path, tmp_path / "hardlink", tmp_path / "symlink"):
+        for call in (
+            lambda s: rebuild(s, meta_path),
+            lambda s: create(s, meta_path, overwrite=True),
+        ):
+            with pytest.raises(pdna.ArgumentError, match="same file twice"):
+                call(same)
+    for other in (photo, tmp_path / "fifo", tmp_path):
+        for call in (
+            lambda o: rebuild(o, meta_path),
+            lambda o: create(o, "m", overwrite=True),
+            lambda o: create("i", o, overwrite=True),
+        ):
+            with pytest.raises(pdna.IndexFileError, match=r"another kind|pipe|directory"):
+                call(other)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_file_made_in_between_is_not_replaced(tmp_path):
+    index = pdna.HashIndex.create(tmp_path / "i", tmp_path / "m")
+    (tmp_path / "m").write_text("mine")
+    with pytest.raises(pdna.IndexFileError, match="exists already"):
+        index.save()
+    assert (tmp_path / "m").read_text() == "mine"
+
+
+def test_a_relative_path_stays_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    index = pdna.HashIndex.create("i", "m")
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    index.save()
+    assert (tmp_path / "m").exists()
+
+
+def test_no_file_is_waited_for(files, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(pdna.IndexFileError, match="pipe, socket or device"):
+        pdna.HashIndex.open(tmp_path / "fifo", files[1])
+    with pytest.raises(pdna.IndexFileError, match="pipe, socket or device"):
+        pdna.HashIndex.open(files[0], "/dev/zero")
+
+
+def test_a_write_protected_file_is_not_replaced(files, monkeypatch):
+    index = pdna.HashIndex.open(*files)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everything
+    with pytest.raises(pdna.IndexFileError, match=r"meta\.json: cannot be written .*protected"):
+        index.save()
 
 
 def test_create_never_replaces_unasked(files):
@@ -252,6 +388,7 @@ def corrupt(path, offset, content):
     [
         (lambda i, m: i.unlink(), "index.faiss: no such file.*--faiss-rebuild"),
         (lambda i, m: m.unlink(), "meta.json: no such file"),
+        (lambda i, m: m.write_bytes(i.read_bytes()), "meta.json: is a FAISS index"),
         (lambda i, m: i.write_bytes(b""), "ends within its header"),
         (lambda i, m: i.write_bytes(i.read_bytes()[:-1]), "lengths do not fit"),
         (lambda i, m: i.write_bytes(i.read_bytes() + b"\0"), "lengths do not fit"),
@@ -261,13 +398,16 @@ def corrupt(path, offset, content):
         (lambda i, m: corrupt(i, 8, struct.pack("<q", -1)), "damaged"),
         (lambda i, m: corrupt(i, 74, struct.pack("<Q", 7)), "number of values"),
         (lambda i, m: corrupt(i, 82, b"\xff"), "do.* not belong to its metadata.*hashes differ"),
-        (lambda i, m: corrupt(i, i.stat().st_size - 8, b"\x63"), "not belong.*ids differ"),
+        (lambda i, m: corrupt(i, i.stat().st_size - 8, b"\x63"), "not belong.*their ids"),
         (lambda i, m: m.write_text("{"), "meta.json: is not valid JSON.*backup"),
         (lambda i, m: m.write_bytes(b"\xff" * 9), "meta.json: is not valid JSON"),
         (lambda i, m: m.write_text("[" * 100_000), "meta.json: is not valid JSON"),
         (lambda i, m: m.write_text("[]"), 'no list of "items"'),
-        (lambda i, m: edit(m, lambda d: d.update(dimension=64)), '"dimension" is 64'),
-        (lambda i, m: edit(m, lambda d: d.update(metric="cosine")), '"metric" is "cosine"'),
+        (
+            lambda i, m: edit(m, lambda d: d.update(dimension=64)),
+            '"dimension" 64, and hashes need 144',
+        ),
+        (lambda i, m: edit(m, lambda d: d.update(metric="cosine")), '"metric" "cosine"'),
         (lambda i, m: edit(m, lambda d: d.update(next_id=5)), '"next_id" is not above'),
         (lambda i, m: edit(m, lambda d: d["items"].pop()), "not belong.*5 items, the metadata 4"),
         (lambda i, m: edit(m, lambda d: d["items"][2].update(id=1)), "the same id"),
@@ -322,7 +462,7 @@ def test_every_flipped_byte_of_an_index_is_noticed_or_harmless(files):
 
 def test_rebuild(files):
     before = files[0].read_bytes()
-    files[0].write_bytes(b"junk")
+    files[0].write_bytes(before[:100])
     assert len(pdna.HashIndex.rebuild(*files)) == 5
     assert files[0].read_bytes() == before
     pdna.HashIndex.open(*files)

@@ -65,6 +65,20 @@ def test_names_and_links():
         assert (ROOT / link).exists(), link
 
 
+def test_without_matplotlib(monkeypatch):
+    import photodna_nb as pdna
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in [name for name in sys.modules if name.startswith("matplotlib.")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "photodna_nb.plots", raising=False)
+    monkeypatch.delitem(vars(pdna), "plots", raising=False)
+    assert not hasattr(pdna, "plots")
+    with pytest.raises(AttributeError, match=r"pip install .photodna_nb\[notebooks\]"):
+        _ = pdna.plots
+    assert "plots" not in dir(pdna)
+
+
 def test_an_unknown_name_is_an_attribute_error():
     import photodna_nb as pdna
 
