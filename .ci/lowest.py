@@ -4,5 +4,7 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
-for requirement in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
-    print(requirement.replace(">=", "=="))
+extras = project["optional-dependencies"]
+for requirement in [*project["dependencies"], *extras["test"], *extras["tables"]]:
+    if not requirement.startswith("photodna_nb["):
+        print(requirement.replace(">=", "=="))

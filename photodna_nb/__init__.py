@@ -24,25 +24,31 @@ if TYPE_CHECKING:
         ImageError,
         IndexFileError,
         PhotodnaError,
+        TableFileError,
     )
-    from photodna_nb.hashing import hash_file, hash_image
+    from photodna_nb.hashing import hash_file, hash_files, hash_image
     from photodna_nb.index import HashIndex, Match
-    from photodna_nb.stages import HashTrace, detail, trace
+    from photodna_nb.stages import HashTrace, detail, orientations, trace
+    from photodna_nb.table import HashTable
 
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "FileError",
     "HashIndex",
+    "HashTable",
     "HashTrace",
     "ImageError",
     "IndexFileError",
     "Match",
     "PhotodnaError",
+    "TableFileError",
     "detail",
     "distance",
     "hash_file",
+    "hash_files",
     "hash_image",
+    "orientations",
     "similarity",
     "stages",
     "trace",
@@ -53,6 +59,8 @@ _HOMES = {
     "ArgumentTypeError": "errors",
     "FileError": "errors",
     "HashIndex": "index",
+    "HashTable": "table",
+    "TableFileError": "errors",
     "HashTrace": "stages",
     "ImageError": "errors",
     "IndexFileError": "errors",
@@ -61,7 +69,9 @@ _HOMES = {
     "detail": "stages",
     "distance": "distances",
     "hash_file": "hashing",
+    "hash_files": "hashing",
     "hash_image": "hashing",
+    "orientations": "stages",
     "similarity": "distances",
     "trace": "stages",
 }

@@ -13,8 +13,8 @@ import os
 import platform
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from photodna_nb import __version__
@@ -23,8 +23,10 @@ from photodna_nb.names import displayed
 
 if TYPE_CHECKING:
     from photodna_nb.distances import Metric
+    from photodna_nb.errors import ImageError
     from photodna_nb.index import HashIndex
     from photodna_nb.stages import Hashed
+    from photodna_nb.table import HashTable
 
 PROGRAM = "photodna-nb"
 TOP_K = 10
@@ -42,14 +44,18 @@ modes, exactly one a call:
         print the 144 values, comma-separated, on one line
   --hash-dir DIRECTORY
         print a JSON list of the hashes of the files in DIRECTORY, by file name;
-        sub-directories are skipped
+        sub-directories are skipped, unless --recursive is given
+  --files-from FILE
+        print the same list of the images whose paths are in FILE, or on standard
+        input if FILE is -: a path a line, or ended by NUL characters (find -print0)
   --compare IMAGE1 IMAGE2
         print the distance and the similarity of two images
   --faiss-build INDEX META IMAGE [IMAGE ...]
         make a new index in two files: INDEX for FAISS, META with ids, paths and
         hashes as JSON
   --faiss-add INDEX META IMAGE [IMAGE ...]
-        append images to an index; those that are indexed already are skipped
+        append images to an index; those that are indexed already are skipped.
+        Both take --files-from FILE in place of images, or with them
   --faiss-query INDEX META QUERY_IMAGE [TOP_K]
         print the TOP_K (default {TOP_K}) closest matches that keep the limits
   --faiss-rebuild INDEX META
@@ -60,6 +66,13 @@ modes, exactly one a call:
         print this
 
 options:
+  --jobs N
+        how many images are read at once (default: the number of processors)
+  --recursive
+        with --hash-dir: go down into sub-directories
+  --output FILE
+        with --hash-dir and --files-from: write FILE, once all is done, instead of
+        printing; its suffix is .json, .csv, .npz or .parquet
   --metric {{euclidean,manhattan}}
         with --compare: the distance that is printed (default euclidean)
   --min-similarity S
@@ -75,6 +88,8 @@ options:
 examples:
   {PROGRAM} --hash photo.jpg
   {PROGRAM} --hash-dir photos > hashes.json
+  {PROGRAM} --hash-dir photos --recursive --output hashes.csv
+  find photos -name '*.jpg' -print0 | {PROGRAM} --files-from - --jobs 4
   {PROGRAM} --compare a.jpg b.jpg
   {PROGRAM} --compare a.jpg b.jpg --metric manhattan
   {PROGRAM} --faiss-build index.faiss meta.json photos/*.jpg
@@ -191,47 +206,86 @@ def _dispatch(options: argparse.Namespace) -> int:
             Image.MAX_IMAGE_PIXELS = before
     if options.hash is not None:
         return _hash(options.hash)
-    if options.hash_dir is not None:
-        return _hash_dir(options.hash_dir)
     if options.compare is not None:
         return _compare(*options.compare, metric=options.metric or "euclidean")
-    if options.faiss_build is not None:
-        return _faiss_build(*options.faiss_build, overwrite=bool(options.overwrite))
-    if options.faiss_add is not None:
-        return _faiss_add(*options.faiss_add)
     if options.faiss_query is not None:
         return _faiss_query(
             *options.faiss_query,
             min_similarity=options.min_similarity,
             max_distance=options.max_distance,
         )
-    return _faiss_rebuild(*options.faiss_rebuild)
+    if options.faiss_rebuild is not None:
+        return _faiss_rebuild(*options.faiss_rebuild)
+    listed = [] if options.files_from is None else _listed(options.files_from)
+    if options.faiss_build is not None:
+        index_path, meta_path, *paths = options.faiss_build
+        return _faiss_build(
+            index_path, meta_path, [*paths, *listed], options.jobs, bool(options.overwrite)
+        )
+    if options.faiss_add is not None:
+        index_path, meta_path, *paths = options.faiss_add
+        return _faiss_add(index_path, meta_path, [*paths, *listed], options.jobs)
+    if options.hash_dir is not None:
+        listed = _files_in(options.hash_dir, bool(options.recursive))
+    return _hash_many(listed, options.jobs, options.output)
 
 
 def _hash(image: str) -> int:
-    _print(",".join(map(str, _hashed(image).hash.tolist())))
+    hashed = _Images([image], jobs=1).only()
+    _print(",".join(map(str, hashed.hash.tolist())))
     return 0
 
 
-def _hash_dir(directory: str) -> int:
-    try:
-        with os.scandir(directory) as entries:
-            names = sorted(entry.name for entry in entries if not _is_folder(entry))
-    except OSError as error:
-        reason = f"cannot be listed ({error.strerror}); check the path"
-        raise FileError(directory, reason) from error
+def _hash_many(paths: list[str], jobs: int | None, output: str | None) -> int:
+    images = _Images(paths, jobs)
+    if output is not None:
+        from photodna_nb.table import check_suffix
+
+        check_suffix(output)
+        images.table().save(output)
+        return images.status
+    from photodna_nb.table import json_entry
+
     separator = "["
-    images = _Images(os.path.join(directory, name) for name in names)
     for path, hashed in images:
-        entry = {
-            "filename": os.path.basename(path),
-            "path": os.path.abspath(path),
-            "photodna": hashed.hash.tolist(),
-        }
-        _print(separator, json.dumps(entry), end="")
+        _print(separator, json.dumps(json_entry(path, hashed.hash)), end="")
         separator = ","
     _print("\n]" if separator == "," else "[]")
     return images.status
+
+
+def _files_in(directory: str, recursive: bool) -> list[str]:
+    """Return the files in a directory, by name; with those below it, by path."""
+    try:
+        with os.scandir(directory) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        reason = f"cannot be listed ({error.strerror}); check the path"
+        raise FileError(directory, reason) from error
+    files = [os.path.join(directory, entry.name) for entry in found if not _is_folder(entry)]
+    if recursive:
+        for entry in found:
+            if _is_folder(entry) and not entry.is_symlink():  # a link may lead in a circle
+                files += _files_in(os.path.join(directory, entry.name), recursive)
+    return files
+
+
+def _listed(name: str) -> list[str]:
+    """Return the paths in a file, or on standard input."""
+    try:
+        if name == "-":
+            content = sys.stdin.buffer.read()
+        else:
+            with open(name, "rb") as file:
+                content = file.read()
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror}); check the path"
+        raise FileError(name, reason) from error
+    if b"\0" in content:
+        paths = content.split(b"\0")
+    else:
+        paths = [line.removesuffix(b"\r") for line in content.split(b"\n")]
+    return [os.fsdecode(path) for path in paths if path]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -244,7 +298,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _compare(image1: str, image2: str, *, metric: Metric) -> int:
     from photodna_nb.distances import distance, similarity
 
-    images = _Images([image1, image2])
+    images = _Images([image1, image2], jobs=1)
     hashes = [hashed.hash for _, hashed in images]
     if not images.status:
         a, b = hashes
@@ -255,42 +309,41 @@ def _compare(image1: str, image2: str, *, metric: Metric) -> int:
     return images.status
 
 
-def _faiss_build(index_path: str, meta_path: str, *paths: str, overwrite: bool) -> int:
+def _faiss_build(
+    index_path: str, meta_path: str, paths: list[str], jobs: int | None, overwrite: bool
+) -> int:
     from photodna_nb.index import HashIndex
 
     index = HashIndex.create(index_path, meta_path, overwrite=overwrite)
-    status, added, skipped = _add(index, paths)
+    status, added, skipped = _add(index, paths, jobs)
     if not added:
         return _failed(f"{displayed(index_path)}: not written, since no image could be hashed")
     _print_added("Indexed", added, skipped, index_path)
     return status
 
 
-def _faiss_add(index_path: str, meta_path: str, *paths: str) -> int:
+def _faiss_add(index_path: str, meta_path: str, paths: list[str], jobs: int | None) -> int:
     from photodna_nb.index import HashIndex
 
-    status, added, skipped = _add(HashIndex.open(index_path, meta_path), paths)
+    status, added, skipped = _add(HashIndex.open(index_path, meta_path), paths, jobs)
     _print_added("Added", added, skipped, index_path)
     return status
 
 
-def _add(index: HashIndex, paths: Sequence[str]) -> tuple[int, int, int]:
+def _add(index: HashIndex, paths: list[str], jobs: int | None) -> tuple[int, int, int]:
     """Add images and save; return the status and how many were added and skipped."""
-    import numpy as np
     import PIL
 
-    images = _Images(path for path in paths if not (path and path in index))
-    hashed = list(images)
-    skipped = len(paths) - images.count
-    if hashed:
-        added = index.add(
-            [path for path, _ in hashed],
-            np.stack([one.hash for _, one in hashed]),
-            extra=[{"detail": one.detail, "pillow": PIL.__version__} for _, one in hashed],
-        )
-        index.save()
-        return images.status, len(added.ids), skipped + len(added.skipped)
-    return images.status, 0, skipped
+    unknown = [path for path in paths if not (path and path in index)]
+    images = _Images(unknown, jobs)
+    table = images.table()
+    skipped = len(paths) - len(unknown)
+    if not len(table):
+        return images.status, 0, skipped
+    extra = [{"detail": float(detail), "pillow": PIL.__version__} for detail in table.detail]
+    added = index.add(table.paths, table.hashes, extra=extra)
+    index.save()
+    return images.status, len(added.ids), skipped + len(added.skipped)
 
 
 def _print_added(verb: str, added: int, skipped: int, index_path: str) -> None:
@@ -311,7 +364,8 @@ def _faiss_query(
     from photodna_nb.index import HashIndex
 
     index = HashIndex.open(index_path, meta_path)
-    (matches,) = index.search(_hashed(query).hash, top_k, min_similarity, max_distance)
+    hashed = _Images([query], jobs=1).only()
+    (matches,) = index.search(hashed.hash, top_k, min_similarity, max_distance)
     _print(f"Query: {displayed(query)}", f"Results: {len(matches)}")
     for rank, match in enumerate(matches, start=1):
         _print(
@@ -334,33 +388,59 @@ def _faiss_rebuild(index_path: str, meta_path: str) -> int:
 
 
 class _Images:
-    """Hashes files as they are asked for; names the bad ones on standard error and counts all."""
+    """Hashes files on several threads, in order, and names the bad ones on standard error.
 
-    def __init__(self, paths: Iterable[str]) -> None:
+    Attributes
+    ----------
+    status : int
+        The exit status: 1 after any bad file.
+    """
+
+    def __init__(self, paths: list[str], jobs: int | None) -> None:
         self._paths = paths
-        self.count = 0
+        self._jobs = jobs
         self.status = 0
 
     def __iter__(self) -> Iterator[tuple[str, Hashed]]:
         """Yield each path that can be hashed, with its hash and detail."""
-        for path in self._paths:
-            self.count += 1
-            try:
-                yield path, _hashed(path)
-            except FileError as error:
-                self.status = _failed(str(error))
+        for path, result in self._each():
+            if isinstance(result, FileError):
+                self.status = _failed(str(result))
+            else:
+                yield path, result
 
+    def only(self) -> Hashed:
+        """Return the hash and detail of the only file, or raise its error."""
+        with closing(self._each()) as each:
+            _, result = next(each)
+        if isinstance(result, FileError):
+            raise result
+        return result
 
-def _hashed(path: str) -> Hashed:
-    """Return the hash and the detail of an image file."""
-    from photodna_nb.images import read_pixels
+    def table(self) -> HashTable:
+        """Return all that can be hashed."""
+        from photodna_nb.table import table_of
 
-    with _quiet_decoders():
-        pixels = read_pixels(path)
-    with _light_numba():
-        from photodna_nb.stages import hash_and_detail
+        return table_of((path, one.hash.tobytes(), one.detail) for path, one in self)
 
-        return hash_and_detail(pixels)
+    def _each(self) -> Generator[tuple[str, Hashed | ImageError], None, None]:
+        """Yield what becomes of each path; a bar says how far the work is, on a terminal."""
+        if not self._paths:
+            return
+        _start_numba()
+        from photodna_nb import parallel
+        from photodna_nb.hashing import hash_each
+
+        shown = len(self._paths) > 2 and sys.stderr is not None and sys.stderr.isatty()
+        jobs = min(self._jobs or os.cpu_count() or 1, len(self._paths))
+        with (
+            _quiet_decoders(),
+            closing(hash_each(self._paths, max_workers=jobs)) as each,
+            parallel.progress_bar(shown, self._paths, "images") as bar,
+        ):
+            for result in each:
+                yield result
+                bar.update()
 
 
 @contextmanager
@@ -370,32 +450,38 @@ def _quiet_decoders() -> Iterator[None]:
         yield
         return
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    before, kept, nowhere = sys.stderr, os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    # What Python has to say still goes where it went.
+    options: Any = {"encoding": before.encoding, "errors": before.errors, "buffering": 1}
     try:
-        os.dup2(nowhere, 2)
-        yield
+        with suppress(OSError), open(kept, "w", closefd=False, **options) as sys.stderr:
+            yield
     finally:
+        sys.stderr = before
         os.dup2(kept, 2)
         os.close(kept)
-        os.close(nowhere)
 
 
-@contextmanager
-def _light_numba() -> Iterator[None]:
-    """Start Numba without SciPy, and say so when a kernel is compiled.
+def _start_numba() -> None:
+    """Make the first call of the kernels, without SciPy; say so if they must be compiled.
 
     Numba imports ``scipy.linalg`` at its first call, if SciPy is installed, to
     look for BLAS. No kernel here needs it.
     """
     if "numba" in sys.modules:
-        yield
         return
     hidden = "scipy" not in sys.modules
     if hidden:
         sys.modules["scipy"] = None  # type: ignore[assignment]  # import scipy raises ImportError
     try:
         _announce_compilation()
-        yield
+        import numpy as np
+
+        from photodna_nb.hashing import hash_image
+
+        hash_image(np.zeros((2, 2), np.uint8))
     finally:
         gc.enable()  # the start is over: see `script`
         if hidden:
@@ -438,8 +524,9 @@ def _failed(message: str) -> int:
 def _say(message: str) -> None:
     """Print a line on standard error; where that is closed or full, the status must do."""
     if sys.stderr is not None:
+        over_a_bar = "\r\x1b[K" if sys.stderr.isatty() else ""
         with suppress(OSError):
-            print(f"{PROGRAM}: {message}", file=sys.stderr, flush=True)
+            print(f"{over_a_bar}{PROGRAM}: {message}", file=sys.stderr, flush=True)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -484,7 +571,7 @@ class _Once(argparse.Action):
 def _parser() -> _Parser:
     parser = _Parser(prog=PROGRAM, allow_abbrev=False)
     parser.add_argument("--version", action=_Version, nargs=0)
-    modes = parser.add_mutually_exclusive_group(required=True)
+    modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--hash", action=_Once)
     modes.add_argument("--hash-dir", action=_Once)
     modes.add_argument("--compare", nargs=2, action=_Once)
@@ -492,6 +579,10 @@ def _parser() -> _Parser:
     modes.add_argument("--faiss-add", nargs="+", action=_Once)
     modes.add_argument("--faiss-query", nargs="+", action=_Once)
     modes.add_argument("--faiss-rebuild", nargs=2, action=_Once)
+    parser.add_argument("--files-from", action=_Once)
+    parser.add_argument("--jobs", type=_count)
+    parser.add_argument("--recursive", action="store_const", const=True)
+    parser.add_argument("--output", action=_Once)
     parser.add_argument("--metric", choices=["euclidean", "manhattan"])
     parser.add_argument("--min-similarity")
     parser.add_argument("--max-distance")
@@ -501,9 +592,14 @@ def _parser() -> _Parser:
 
 
 def _checked(parser: _Parser, options: argparse.Namespace) -> None:
-    """Refuse what argparse cannot: too few files, and options of another mode."""
+    """Refuse what argparse cannot: no mode, too few files, options of another mode."""
+    modes = ("hash", "hash_dir", "compare", "faiss_build", "faiss_add", "faiss_query")
+    given = [mode for mode in (*modes, "faiss_rebuild") if getattr(options, mode) is not None]
+    if not given and options.files_from is None:
+        parser.error("a mode is needed, --hash IMAGE for example")
     for mode in ("faiss_build", "faiss_add"):
-        if len(getattr(options, mode) or "any") < 3:
+        needed = 3 if options.files_from is None else 2
+        if mode in given and len(getattr(options, mode)) < needed:
             parser.error(f"--{mode.replace('_', '-')} needs INDEX META IMAGE [IMAGE ...]")
     query = options.faiss_query
     if query is not None:
@@ -513,17 +609,21 @@ def _checked(parser: _Parser, options: argparse.Namespace) -> None:
             query[3:] = [_count(text) for text in query[3:]]
         except argparse.ArgumentTypeError as error:
             parser.error(f"argument TOP_K: {error}")
-    for option, mode in (
-        ("metric", "compare"),
-        ("min_similarity", "faiss_query"),
-        ("max_distance", "faiss_query"),
-        ("overwrite", "faiss_build"),
+    mode = given[0] if given else "files_from"
+    for option, its_modes in (
+        ("metric", ["compare"]),
+        ("min_similarity", ["faiss_query"]),
+        ("max_distance", ["faiss_query"]),
+        ("overwrite", ["faiss_build"]),
+        ("recursive", ["hash_dir"]),
+        ("output", ["hash_dir", "files_from"]),
+        ("files_from", ["files_from", "faiss_build", "faiss_add"]),
+        ("jobs", ["hash_dir", "files_from", "faiss_build", "faiss_add"]),
+        ("max_pixels", ["files_from", *modes]),
     ):
-        if getattr(options, option) is not None and getattr(options, mode) is None:
-            names = f"--{option} goes with --{mode}"
-            parser.error(names.replace("_", "-"))
-    if options.max_pixels is not None and options.faiss_rebuild is not None:
-        parser.error("--max-pixels goes with modes that read images")
+        if getattr(options, option) is not None and mode not in its_modes:
+            names = " or ".join(f"--{name}" for name in its_modes)
+            parser.error(f"--{option} goes with {names}".replace("_", "-"))
     if query is not None:
         from photodna_nb.distances import limit_squared
 

@@ -50,5 +50,9 @@ class ImageError(FileError):
     """An image cannot be read or hashed."""
 
 
+class TableFileError(FileError):
+    """A table of hashes cannot be read or written."""
+
+
 class IndexFileError(FileError):
     """An index or its metadata cannot be used, or the two do not belong together."""

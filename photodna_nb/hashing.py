@@ -1,13 +1,28 @@
-"""One image to its hash."""
+"""One image to its hash, and many."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable
+from concurrent.futures import Executor
+from contextlib import closing, nullcontext
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import images
+from photodna_nb import images, parallel
+from photodna_nb.errors import ArgumentError, ImageError
 from photodna_nb.images import FileLike, ImageLike
-from photodna_nb.stages import hash_and_detail
+from photodna_nb.journal import Entry, Journal, hash_if_changed
+from photodna_nb.stages import Hashed, hash_and_detail
+from photodna_nb.table import Failure, HashTable, check_suffix
+
+PathLike = str | os.PathLike[str]
+
+# Files a task: few, so that Ctrl-C is prompt and the last tasks end together, yet
+# enough to make a task's own cost small beside that of decoding a small picture.
+_FILES_A_TASK = 4
 
 
 def hash_image(image: ImageLike) -> NDArray[np.uint8]:
@@ -83,3 +98,145 @@ def hash_file(file: FileLike) -> NDArray[np.uint8]:
     distance of 2 to 4: note Pillow's version beside results.
     """
     return hash_and_detail(images.read_pixels(file)).hash
+
+
+def hash_files(
+    paths: Iterable[PathLike],
+    *,
+    max_workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+    errors: Literal["raise", "record"] = "raise",
+    into: PathLike | None = None,
+    digest: bool = False,
+) -> HashTable:
+    """Return the hashes of many image files.
+
+    Parameters
+    ----------
+    paths : iterable of str or os.PathLike
+        Of image files; a generator is drawn from as work is done.
+    max_workers : int, optional
+        Threads, the number of processors if left out.
+    executor : concurrent.futures.Executor, optional
+        Where the files are read and hashed instead: a process pool, or a Dask
+        cluster's ``client.get_executor()``, whose workers must see the files.
+    progress : bool
+        Whether to show a bar, in a terminal or a notebook.
+    errors : {"raise", "record"}
+        Whether a file that cannot be hashed ends the work with its error, or is
+        listed in the table's ``failures``.
+    into : str or os.PathLike, optional
+        A file that the table is saved to: see `HashTable.save`. Beside it, in
+        ``INTO.journal``, every hash is kept as soon as it is made: started again,
+        by whatever it was stopped, the work goes on from there, and only files
+        that are missing in it or have changed are hashed.
+    digest : bool
+        Whether a file has changed is told by the SHA-256 of its content, and not
+        by its size and time of modification.
+
+    Returns
+    -------
+    HashTable
+        In the order of `paths`.
+
+    Raises
+    ------
+    ImageError
+        With ``errors="raise"``: of the first file, in order, that cannot be hashed.
+    TableFileError
+        `into` or its journal cannot be written.
+    ArgumentTypeError, ArgumentError
+        An argument has another type or value.
+
+    Notes
+    -----
+    Reading and decoding, which is nearly all of the work, runs on all threads at
+    once. Memory grows by the hashes and names alone.
+    """
+    if errors not in ("raise", "record"):
+        raise ArgumentError(f"errors: got {errors!r}, needs 'raise' or 'record'")
+    if into is not None:
+        check_suffix(into)
+    names: list[str] = []
+    hashes = bytearray()
+    details: list[float] = []
+    failures: list[Failure] = []
+    journal = nullcontext() if into is None else Journal(f"{os.fspath(into)}.journal")
+    with (
+        journal as entries,
+        closing(
+            hash_each(
+                paths, max_workers=max_workers, executor=executor, journal=entries, digest=digest
+            )
+        ) as each,
+        parallel.progress_bar(progress, paths, "files") as bar,
+    ):
+        for name, result in each:
+            bar.update()
+            if isinstance(result, Hashed):
+                names.append(name)
+                hashes += result.hash.tobytes()
+                details.append(result.detail)
+            elif errors == "raise":
+                raise result
+            else:
+                failures.append(Failure(name, result.reason))
+    rows = np.frombuffer(bytes(hashes), np.uint8).reshape(len(names), -1 if names else 144)
+    table = HashTable(names, rows, np.array(details, np.float64), failures)
+    if into is not None:
+        table.save(into)
+    return table
+
+
+def hash_each(
+    paths: Iterable[PathLike],
+    *,
+    max_workers: int | None = None,
+    executor: Executor | None = None,
+    journal: Journal | None = None,
+    digest: bool = False,
+) -> Generator[tuple[str, Hashed | ImageError], None, None]:
+    """Yield each path, as text, with its hash and detail or the error it met, in order.
+
+    `hash_files` without the table, for those who pass the hashes on, and with the
+    same arguments. A journal is asked for what it holds and given what it does not.
+    """
+    names = map(os.fsdecode, paths)
+    if journal is None:
+        parts = parallel.pieces_of(names, _FILES_A_TASK)
+        done = parallel.in_order(_hash_part, parts, max_workers=max_workers, executor=executor)
+        with closing(done):
+            for results in done:
+                yield from results
+        return
+    known = ((name, journal.get(name), digest) for name in names)
+    tasks = parallel.pieces_of(known, _FILES_A_TASK)
+    renewed = parallel.in_order(_renew_part, tasks, max_workers=max_workers, executor=executor)
+    with closing(renewed):
+        for entries in renewed:
+            for name, entry in entries:
+                if isinstance(entry, ImageError):
+                    yield name, entry
+                    continue
+                known_entry = journal.get(name)
+                if known_entry is None or entry[:3] != known_entry[:3]:
+                    journal.append(name, entry)
+                yield name, entry.hashed
+
+
+def _hash_part(names: list[str]) -> list[tuple[str, Hashed | ImageError]]:
+    return [(name, _hashed_or_error(name)) for name in names]
+
+
+def _hashed_or_error(name: str) -> Hashed | ImageError:
+    try:
+        return hash_and_detail(images.read_pixels(name))
+    except ImageError as error:
+        return error
+
+
+def _renew_part(
+    tasks: list[tuple[str, Entry | None, bool]],
+) -> list[tuple[str, Entry | ImageError]]:
+    return [(name, hash_if_changed(name, known, digest)) for name, known, digest in tasks]

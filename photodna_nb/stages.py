@@ -122,6 +122,64 @@ def detail(image: ImageLike) -> float:
     return hash_and_detail(images.pixels(image)).detail
 
 
+def orientations(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the hashes that the images would have if they were mirrored and turned.
+
+    Parameters
+    ----------
+    hashes : ndarray of uint8, (..., 144)
+        Hashes.
+
+    Returns
+    -------
+    ndarray of uint8, (..., 8, 144)
+        First the hash itself, then in the order of `PIL.Image.Transpose`: mirrored
+        left to right, flipped top to bottom, turned by 90, 180 and 270 degrees
+        counter-clockwise, transposed, transversed.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        `hashes` has another dtype or shape.
+
+    Notes
+    -----
+    Transposing an image permutes its hash exactly. The other ways leave a residue,
+    since the boxes of the feature grid reach one pixel further up and left than
+    down and right: an L2 distance of 24 to 36 (median) for photographs of 300 x 230
+    pixels, 10 to 17 for 784 x 540. Eight queries find all orientations of an image
+    without touching it again; they are also eight chances of a false match.
+    """
+    shape = ("...", kernels.HASH_BYTES)
+    if isinstance(hashes, np.ndarray) and hashes.ndim != 2:
+        shape = (*hashes.shape[:-1], kernels.HASH_BYTES)
+    return arrays.checked("hashes", hashes, np.uint8, shape)[..., _ORIENTATIONS]
+
+
+def _orientations() -> NDArray[np.intp]:
+    """Return the eight permutations of a hash, (8, 144)."""
+    same = np.arange(kernels.HASH_BYTES).reshape(kernels.CELLS, kernels.CELLS, kernels.DIRECTIONS)
+
+    def mirrored(cells: NDArray[np.intp]) -> NDArray[np.intp]:
+        return cells[:, ::-1, [1, 0, 2, 3]]
+
+    def flipped(cells: NDArray[np.intp]) -> NDArray[np.intp]:
+        return cells[::-1, :, [0, 1, 3, 2]]
+
+    def turned(cells: NDArray[np.intp]) -> NDArray[np.intp]:
+        return np.rot90(cells)[:, :, [2, 3, 1, 0]]
+
+    quarter = turned(same)
+    half = turned(quarter)
+    upright = [same, mirrored(same), flipped(same)]
+    on_its_side = [flipped(quarter), mirrored(quarter)]
+    every = [*upright, quarter, half, turned(half), *on_its_side]
+    return np.stack(every).reshape(8, kernels.HASH_BYTES)
+
+
+_ORIENTATIONS = _orientations()
+
+
 def pixel_sums(image: ImageLike) -> NDArray[np.int64]:
     """Return the sums of R+G+B over the rows 0..y and the columns 0..x of `image`.
 

@@ -1,10 +1,15 @@
 """The command line, as a process: text, JSON, order, limits, status, names."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 
 import numpy as np
 import PIL
@@ -108,6 +113,73 @@ def test_one_odd_entry_spoils_nothing(run, folder, tmp_path):
     ]
 
 
+def test_many_ways_to_name_files(run, folder, tmp_path):
+    """--recursive, --files-from by lines, by NUL and from standard input, --jobs."""
+    deep = tmp_path / "x" / "y"
+    deep.mkdir(parents=True)
+    (tmp_path / "x" / "loop").symlink_to(tmp_path)
+    names = [b"b.png", b"x/a.png", b"x/y/new\nline\xff.png"]
+    paths = [os.path.join(os.fsencode(tmp_path), name) for name in names]
+    for path in paths:
+        with open(path, "wb") as file:
+            file.write((folder / "a.png").read_bytes())
+    expected = text(run("--hash-dir", tmp_path, "--recursive"))
+    assert [os.fsencode(entry["path"]) for entry in json.loads(expected)] == paths
+    assert text(run("--hash-dir", tmp_path, "--recursive", "--jobs", "1")) == expected
+    listing = tmp_path / "list.txt"
+    listing.write_bytes(b"\0".join(paths) + b"\0")
+    assert text(run("--files-from", listing)) == expected
+    with listing.open("rb") as file:
+        assert text(run("--files-from", "-", stdin=file, cwd=deep)) == expected
+    listing.write_bytes(b"\r\n".join(paths[:2]) + b"\n\n")
+    assert json.loads(text(run("--files-from", listing))) == json.loads(expected)[:2]
+    files = (tmp_path / "i", tmp_path / "m")
+    built = text(run("--faiss-build", *files, paths[1], "--files-from", listing))
+    assert built.startswith("Indexed 2 file(s)")
+    assert "Skipped 1 file(s)" in built
+    assert "cannot be read (No such file" in failed(run("--files-from", "gone"))[0]
+
+
+def test_output_file(run, folder, tmp_path):
+    for suffix in (".json", ".csv", ".npz", ".parquet"):
+        output = tmp_path / f"hashes{suffix}"
+        result = run("--hash-dir", folder, "--output", output)
+        assert len(failed(result)) == 1
+        assert result.stdout == b""
+        table = pdna.HashTable.load(output)
+        assert [os.path.basename(path) for path in table.paths] == ["a.png", "b.jpg", "c.png"]
+        np.testing.assert_array_equal(table.hashes[0], pdna.hash_file(folder / "a.png"))
+    assert "suffix '.txt'" in failed(run("--hash-dir", folder, "--output", "a.txt"))[0]
+    message = failed(run("--hash-dir", folder, "--output", tmp_path / "no" / "a.csv"))[-1]
+    assert "cannot be written (No such file or directory)" in message
+
+
+def test_order_is_kept_on_any_number_of_threads(run, folder, tmp_path):
+    for number in range(40):
+        source = folder / ("bad.jpg" if number % 7 == 3 else "a.png")
+        (tmp_path / f"{number:02}.png").write_bytes(source.read_bytes())
+    results = [run("--hash-dir", tmp_path, "--jobs", str(jobs)) for jobs in (1, 2, 16)]
+    assert len({(result.stdout, result.stderr) for result in results}) == 1
+    assert len(json.loads(results[0].stdout)) == 34
+
+
+def test_progress_on_a_terminal(folder):
+    """A bar on standard error if that is a terminal, and never in the output."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
+    command = [sys.executable, "-m", "photodna_nb", "--hash-dir", str(folder)]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=follower, timeout=300)
+    os.close(follower)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux says so at the end
+        while part := os.read(leader, 4096):
+            shown += part
+    os.close(leader)
+    assert len(json.loads(result.stdout)) == 3
+    assert b"4/4" in shown
+    assert b"bad.jpg: is not an image" in shown
+
+
 def test_compare(run, folder):
     a, b = folder / "a.png", folder / "b.jpg"
     ha, hb = pdna.hash_file(a), pdna.hash_file(b)
@@ -195,7 +267,7 @@ def test_build_replaces_nothing_and_writes_nothing_empty(run, folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--metric", "manhattan"], "one of the arguments"),
+        (["--metric", "manhattan"], "a mode is needed"),
         (["--hash", "a", "--compare", "a", "b"], "not allowed with"),
         (["--hash"], "expected one argument"),
         (["--hash", "a", "b"], "unrecognized arguments: b"),
@@ -219,11 +291,18 @@ def test_build_replaces_nothing_and_writes_nothing_empty(run, folder, tmp_path):
         (["--hash", "a", "--min-similarity", "0.9"], "--min-similarity goes with --faiss-query"),
         (["--hash", "a", "--overwrite"], "--overwrite goes with --faiss-build"),
         (["--compare", "a", "b", "--metric", "cosine"], "invalid choice: 'cosine'"),
-        (["--has", "a"], "one of the arguments"),
+        (["--has", "a"], "unrecognized arguments: --has"),
         (["--hash", "a", "--hash", "b"], "--hash is given twice"),
         (["--compare", "a", "b", "--compare", "c", "d"], "--compare is given twice"),
         (["--hash", "a", "--min-similarity", ""], "--min-similarity goes with --faiss-query"),
-        (["--faiss-rebuild", "i", "m", "--max-pixels", "9"], "modes that read images"),
+        (
+            ["--faiss-rebuild", "i", "m", "--max-pixels", "9"],
+            "--max-pixels goes with --files-from or",
+        ),
+        (["--hash", "a", "--recursive"], "--recursive goes with --hash-dir"),
+        (["--hash", "a", "--jobs", "2"], "--jobs goes with --hash-dir or"),
+        (["--hash", "a", "--files-from", "-"], "--files-from goes with --files-from or"),
+        (["--hash-dir", "a", "--jobs", "many"], "argument --jobs: got 'many'"),
         (["--faiss-query", "i", "m", "--max-distance", "9", "q"], "files follow their mode"),
         (["--max-pixels", "0", "--hash", "a"], "argument --max-pixels: got '0', needs an integer"),
         (["--hash", "a", "\x1b[31m"], "\\x1b[31m"),

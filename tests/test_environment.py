@@ -11,6 +11,8 @@ def wanted() -> list[str]:
     """Requirements of pyproject.toml: Python, the package, its notebooks and tests."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
+    own = {"photodna_nb[distributed,tables]"}
+    extras["test"] = [*set(extras["test"]) - own, *extras["distributed"], *extras["tables"]]
     python = "python" + project["requires-python"]
     return sorted({python, *project["dependencies"], *extras["notebooks"], *extras["test"]})
 

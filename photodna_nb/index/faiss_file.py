@@ -13,9 +13,9 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from photodna_nb import files
 from photodna_nb.distances import HASH_BYTES
 from photodna_nb.errors import IndexFileError
-from photodna_nb.index import storage
 
 # Kind, dimension, number of vectors, two unused numbers, trained, metric (1 = L2).
 _HEADER = struct.Struct("<4siqqqBi")
@@ -50,7 +50,7 @@ def load(path: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     IndexFileError
         The file is missing, damaged, or of another kind.
     """
-    content = storage.read(path)
+    content = files.read(path, IndexFileError)
     outer = _header(path, content, 0, b"IxM2")
     inner = _header(path, content, _HEADER.size, b"IxF2")
     vectors_at = 2 * _HEADER.size + _COUNT.size

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import arrays, distances
+from photodna_nb import arrays, distances, files
 from photodna_nb.arrays import described
 from photodna_nb.distances import Limit
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
@@ -162,7 +162,7 @@ class HashIndex:
         """
         _two_files(index_path, meta_path, replace_meta=False)
         index = cls(index_path, meta_path, metadata.load(_text("meta_path", meta_path)))
-        storage.write([(index.index_path, faiss_file.encode(index._faiss))])
+        files.write([(index.index_path, faiss_file.encode(index._faiss))], IndexFileError)
         return index
 
     def __repr__(self) -> str:
@@ -284,11 +284,12 @@ class HashIndex:
             `create`, which was not told to overwrite.
         """
         self._check_new(self.index_path, self.meta_path)
-        storage.write(
+        files.write(
             [
                 (self.meta_path, metadata.encode(self._metadata)),
                 (self.index_path, faiss_file.encode(self._faiss)),
-            ]
+            ],
+            IndexFileError,
         )
         self._may_replace = True
 

@@ -13,9 +13,9 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from photodna_nb import files
 from photodna_nb.distances import HASH_BYTES
 from photodna_nb.errors import IndexFileError
-from photodna_nb.index import storage
 
 BEGINNING = b"{"
 FAISS_BEGINNING = b"Ix"
@@ -79,7 +79,7 @@ def load(path: str) -> Metadata:
         The file is missing, damaged, or not the metadata of such an index.
     """
     check_name(path)
-    content = storage.read(path)
+    content = files.read(path, IndexFileError)
     if content.startswith(FAISS_BEGINNING):
         raise IndexFileError(path, "is a FAISS index; give the index first, then the metadata")
     try:

@@ -74,11 +74,7 @@ def process(*arguments: str, **environment: str) -> Callable[[], object]:
 
 def main() -> None:
     """Measure and print."""
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {cpu()}, {os.cpu_count()} cores, Python", end=" ")
-    print(
-        f"{platform.python_version()}, Numba {numba.__version__}, NumPy {np.__version__}, ", end=""
-    )
-    print(f"Pillow {PIL.__version__}\n")
+    print(heading())
     print("| work, on one thread | time | beside | ratio |\n|---|---|---|---|")
 
     for channels, name in ((3, "RGB"), (4, "RGBX")):
@@ -105,6 +101,15 @@ def main() -> None:
             process(*command, NUMBA_CACHE_DIR=folder)()
             times.append(time.perf_counter() - start)
     row("the first call, which compiles the kernels", statistics.median(times), opens, bare)
+
+
+def heading() -> str:
+    """Return the date, the machine and the versions."""
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {cpu()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, Numba {numba.__version__}, "
+        f"NumPy {np.__version__}, Pillow {PIL.__version__}\n"
+    )
 
 
 def row(work: str, spent: float, beside: str, rival: float) -> None:

@@ -1,0 +1,138 @@
+"""A file beside a table in which each hash is kept as soon as it is made."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from types import TracebackType
+from typing import NamedTuple
+
+import numpy as np
+
+from photodna_nb import images
+from photodna_nb.errors import ImageError, TableFileError
+from photodna_nb.stages import Hashed, hash_and_detail
+
+
+class Entry(NamedTuple):
+    """A hashed file: how to tell whether it has changed, and what came of it.
+
+    The digest, of its content, is there if it was asked for.
+    """
+
+    size: int
+    modified: int  # nanoseconds
+    digest: str | None
+    hashed: Hashed
+
+
+class Journal:
+    """The entries in a file of JSON lines, and a place to append more.
+
+    A line that is damaged, as the last one is when the machine stops in the
+    middle of it, counts as missing.
+
+    Raises
+    ------
+    TableFileError
+        The file cannot be read or written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._entries: dict[str, Entry] = {}
+        try:
+            # Text would be split at every kind of line end.
+            self._file = open(path, "ab+")  # noqa: SIM115  # closed by __exit__
+            self._file.seek(0)
+            last = b"\n"
+            for last in self._file:
+                self._remember(last)
+            if not last.endswith(b"\n"):
+                self._file.write(b"\n")
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as problem:
+            raise self._unusable(problem) from problem
+        finally:
+            self._file.close()
+
+    def get(self, path: str) -> Entry | None:
+        """Return the newest entry of that path."""
+        return self._entries.get(path)
+
+    def append(self, path: str, entry: Entry) -> None:
+        """Keep an entry; it outlives this process from now on, and a power cut from the end on."""
+        record = {
+            "path": path,
+            "size": entry.size,
+            "modified": entry.modified,
+            "digest": entry.digest,
+            "hash": base64.b64encode(entry.hashed.hash.tobytes()).decode("ascii"),
+            "detail": entry.hashed.detail,
+        }
+        try:
+            self._file.write(json.dumps(record).encode("ascii") + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _remember(self, line: bytes) -> None:
+        try:
+            record = json.loads(line)
+            row = np.frombuffer(base64.b64decode(record["hash"], validate=True), np.uint8)
+            hashed = Hashed(row, float(record["detail"]))
+            entry = Entry(int(record["size"]), int(record["modified"]), record["digest"], hashed)
+            if row.size == 144:
+                self._entries[record["path"]] = entry
+        except (ValueError, TypeError, KeyError):
+            pass
+
+    def _unusable(self, error: OSError) -> TableFileError:
+        return TableFileError(self.path, f"cannot be used as a journal ({error.strerror})")
+
+
+def hash_if_changed(path: str, known: Entry | None, by_digest: bool) -> Entry | ImageError:
+    """Return `known` if the file is as it was then, and a new entry or its error otherwise."""
+    try:
+        status = os.stat(path)
+        stamp = (status.st_size, status.st_mtime_ns)
+        if not by_digest:
+            if known and known[:2] == stamp:
+                return known
+            return Entry(*stamp, None, hash_and_detail(images.read_pixels(path)))
+        digest = _digest(path)
+        if known and known.digest == digest:
+            return known
+        return Entry(*stamp, digest, hash_and_detail(images.read_pixels(path)))
+    except ImageError as error:
+        return error
+    except OSError:
+        try:
+            images.read_pixels(path)  # says what is wrong, and what to do
+        except ImageError as error:
+            return error
+        raise
+
+
+def _digest(path: str) -> str | None:
+    """Return the SHA-256 of a regular file's content; of others nothing, as reading may wait."""
+    if not os.path.isfile(path):
+        return None
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

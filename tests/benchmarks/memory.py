@@ -1,0 +1,57 @@
+"""The most memory that hashing takes: for 200 files and 20,000, and for one of 100 megapixels.
+
+    python tests/benchmarks/memory.py
+
+Each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+PICTURE = Path(__file__).parents[2] / "data" / "pictures" / "harbour_resized.jpg"
+
+PEAK = """
+import resource, sys, photodna_nb as pdna
+from PIL import Image
+Image.MAX_IMAGE_PIXELS = None
+{work}
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+MANY = "pdna.hash_files(f'{sys.argv[1]}/{i}.jpg' for i in range(int(sys.argv[2])))"
+ONE = "pdna.hash_file(sys.argv[1])"
+DECODE = "pdna.hash_file(sys.argv[2]); Image.open(sys.argv[1]).load()"
+
+
+def peak(work: str, *arguments: object) -> float:
+    """Return the peak resident memory of that work, in MiB."""
+    command = [sys.executable, "-c", PEAK.format(work=work), *map(str, arguments)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(20_000):
+            os.symlink(PICTURE, f"{folder}/{number}.jpg")
+        few, many = peak(MANY, folder, 200), peak(MANY, folder, 20_000)
+        print(f"200 files {few:.0f} MiB, 20,000 files {many:.0f} MiB: {many - few:.0f} MiB more")
+        large = Path(folder) / "large.jpg"
+        with Image.open(PICTURE) as image:
+            image.resize((12_000, 8_400)).save(large, quality=85)
+        decoded, hashed = peak(DECODE, large, PICTURE), peak(ONE, large)
+        pixels = 12_000 * 8_400 * 4 / 2**20
+        print(
+            f"a JPEG of 100 megapixels, {pixels:.0f} MiB of pixels: decoding alone {decoded:.0f} "
+            f"MiB, hashing {hashed:.0f} MiB"
+        )
+
+
+if __name__ == "__main__":
+    main()

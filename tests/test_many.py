@@ -1,0 +1,296 @@
+"""Many files: order, errors, executors, bounded work, and going on after a stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import JIT_OFF, ROOT
+from PIL import Image
+
+import photodna_nb as pdna
+from photodna_nb import images, parallel
+
+pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same work with or without JIT, but slowly")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Thirty small pictures, all different."""
+    folder = tmp_path_factory.mktemp("many")
+    rng = np.random.default_rng(8)
+    for number in range(30):
+        pixels = rng.integers(0, 256, (30 + number, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def expected(files):
+    return np.stack([pdna.hash_file(path) for path in files])
+
+
+def test_threads(files, expected):
+    for workers in (None, 1, 2, 7):
+        table = pdna.hash_files(files, max_workers=workers)
+        assert table.paths == list(map(str, files))
+        np.testing.assert_array_equal(table.hashes, expected, strict=True)
+        assert table.detail.tolist() == [pdna.detail(Image.open(path)) for path in files]
+        assert table.failures == []
+    assert len(pdna.hash_files([])) == 0
+    assert pdna.hash_files([]).hashes.shape == (0, 144)
+
+
+def test_processes(files, expected):
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        table = pdna.hash_files(files, executor=executor)
+        np.testing.assert_array_equal(table.hashes, expected)
+        with pytest.raises(pdna.ImageError, match="gone: no such file"):
+            pdna.hash_files([*files, "gone"], executor=executor)
+        assert executor.submit(int, "3").result() == 3, "left running"
+
+
+def test_a_cluster_that_loses_a_worker(files, expected):
+    """Real worker processes; one is killed in the middle, and every hash comes."""
+    distributed = pytest.importorskip("distributed")
+    many = files * 20
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        victim = next(iter(client.run(os.getpid).values()))
+
+        def paths():
+            for number, path in enumerate(many):
+                if number == 300:
+                    os.kill(victim, signal.SIGKILL)
+                yield path
+
+        table = pdna.hash_files(paths(), executor=client.get_executor())
+        assert victim not in client.run(os.getpid).values()
+    np.testing.assert_array_equal(table.hashes, np.concatenate([expected] * 20))
+
+
+def test_errors(files, tmp_path):
+    bad = tmp_path / "bad\n.jpg"
+    bad.write_bytes(b"no picture")
+    paths = [files[0], bad, files[1], tmp_path / "gone"]
+    with pytest.raises(pdna.ImageError, match=r"bad\\n\.jpg: is not an image"):
+        pdna.hash_files(paths)
+    table = pdna.hash_files(paths, errors="record")
+    assert table.paths == [str(files[0]), str(files[1])]
+    assert [failure.path for failure in table.failures] == [str(bad), str(tmp_path / "gone")]
+    assert table.failures[1].error == "no such file; check the path"
+    with pytest.raises(pdna.ArgumentError, match="errors: got 'ignore'"):
+        pdna.hash_files(paths, errors="ignore")
+    for wrong, kind in ((0, pdna.ArgumentError), (1.5, pdna.ArgumentTypeError)):
+        with pytest.raises(kind, match="max_workers: got"):
+            pdna.hash_files(paths, max_workers=wrong)
+    with pytest.raises(pdna.ArgumentTypeError, match="executor: got int"):
+        pdna.hash_files(paths, executor=3)
+
+
+def test_work_under_way_is_bounded():
+    drawn = 0
+
+    def pieces():
+        nonlocal drawn
+        while drawn < 10_000:
+            drawn += 1
+            yield drawn
+
+    results = parallel.in_order(lambda piece: piece, pieces(), max_workers=3)
+    for number in range(1, 101):
+        assert next(results) == number
+        assert drawn <= number + 4 * 3
+    results.close()
+    assert drawn < 200
+
+
+def test_what_has_not_begun_never_will():
+    begun = []
+    gate = threading.Event()
+
+    def work(piece):
+        begun.append(piece)
+        if piece:
+            gate.wait(30)
+        return piece
+
+    with ThreadPoolExecutor(1) as executor:
+        results = parallel.in_order(work, iter(range(100)), max_workers=1, executor=executor)
+        assert next(results) == 0
+        results.close()
+        gate.set()
+    assert begun in ([0], [0, 1])
+
+
+def test_progress(files, capfd):
+    pdna.hash_files(files, progress=True)
+    assert "30/30" in capfd.readouterr().err
+    pdna.hash_files(iter(files), progress=True)
+    assert "30 files" in capfd.readouterr().err
+    pdna.hash_files(files)
+    assert capfd.readouterr().err == ""
+
+
+def count_reads(monkeypatch):
+    """Return a list that grows by each file that is decoded."""
+    read = []
+    honest = images.read_pixels
+
+    def counted(path):
+        read.append(str(path))
+        return honest(path)
+
+    monkeypatch.setattr(images, "read_pixels", counted)
+    return read
+
+
+@pytest.mark.parametrize("digest", [False, True])
+def test_resume(files, expected, tmp_path, monkeypatch, digest):
+    paths = []
+    for path in files[:8]:
+        paths.append(tmp_path / path.name)
+        paths[-1].write_bytes(path.read_bytes())
+    into = tmp_path / "t.csv"
+    read = count_reads(monkeypatch)
+    again = {"into": into, "digest": digest}
+    first = pdna.hash_files(paths[:5], **again)
+    assert len(read) == 5
+    np.testing.assert_array_equal(pdna.HashTable.load(into).hashes, expected[:5])
+    read.clear()
+    second = pdna.hash_files(paths, **again)
+    assert read == list(map(str, paths[5:]))
+    np.testing.assert_array_equal(second.hashes, expected[:8])
+    assert second.detail[:5].tolist() == first.detail.tolist()
+    read.clear()
+    paths[2].write_bytes(files[20].read_bytes())
+    status = paths[3].stat()
+    os.utime(paths[3], ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    third = pdna.hash_files(paths, **again)
+    assert read == [str(paths[2])] if digest else list(map(str, paths[2:4]))
+    np.testing.assert_array_equal(third.hashes[2], expected[20])
+    read.clear()
+    np.testing.assert_array_equal(pdna.hash_files(paths, **again).hashes, third.hashes)
+    assert read == []
+
+
+def test_a_digest_sees_what_size_and_time_hide(files, tmp_path):
+    path = tmp_path / "a.bmp"
+    into = tmp_path / "t.npz"
+    pictures = [np.full((30, 30, 3), 9, np.uint8), np.zeros((30, 30, 3), np.uint8)]
+    pictures[0][5:20, 5:9] = 200
+    expected = [pdna.hash_image(picture) for picture in pictures]
+    found = {}
+    for digest in (True, False):
+        for number, picture in enumerate(pictures):
+            Image.fromarray(picture).save(path)
+            os.utime(path, (1, 1))
+            table = pdna.hash_files([path], into=into, digest=digest)
+            found[digest, number] = table.hashes[0].tolist()
+    assert found[True, 0] == expected[0].tolist()
+    assert found[True, 1] == expected[1].tolist()
+    assert found[False, 0] == expected[1].tolist(), "known by size and time"
+
+
+def test_a_damaged_journal_costs_its_lines_alone(files, tmp_path, monkeypatch):
+    into = tmp_path / "t.json"
+    pdna.hash_files(files[:6], into=into)
+    journal = Path(f"{into}.journal")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 6
+    lines[1] = b"junk\n"
+    lines[2] = json.dumps({"path": "/x"}).encode() + b"\n"
+    lines[5] = lines[5][:40]  # cut off when the machine stopped
+    journal.write_bytes(b"".join(lines))
+    read = count_reads(monkeypatch)
+    pdna.hash_files(files[:6], into=into)
+    assert read == [str(files[i]) for i in (1, 2, 5)]
+    read.clear()
+    pdna.hash_files(files[:6], into=into)
+    assert read == []
+    with pytest.raises(pdna.TableFileError, match="cannot be used as a journal"):
+        pdna.hash_files(files, into=tmp_path / "no" / "t.json")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_and_started_again(files, tmp_path, monkeypatch, number):
+    """By a kill or Ctrl-C in the middle: what the journal holds is not read again."""
+    many = tmp_path / "many"
+    many.mkdir()
+    big = np.random.default_rng(9).integers(0, 256, (700, 900, 3), np.uint8)
+    Image.fromarray(big).save(many / "0.png")
+    for name in range(1, 60):
+        os.link(many / "0.png", many / f"{name}.png")
+    paths = sorted(many.iterdir())
+    into = tmp_path / "t.npz"
+    program = "import sys, photodna_nb as pdna; pdna.hash_files(sys.argv[2:], into=sys.argv[1])"
+    command = [sys.executable, "-c", program, str(into), *map(str, paths)]
+    journal = Path(f"{into}.journal")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        for _ in range(3000):
+            if journal.exists() and journal.read_bytes().count(b"\n") >= 8:
+                break
+            time.sleep(0.01)
+        process.send_signal(number)
+        start = time.monotonic()
+        error = process.stderr.read()
+    assert process.returncode != 0
+    if number == signal.SIGINT:
+        assert b"KeyboardInterrupt" in error
+        assert time.monotonic() - start < 20
+    assert not into.exists()
+    kept = {
+        json.loads(line)["path"] for line in journal.read_bytes().splitlines(keepends=True)[:-1]
+    }
+    assert 7 <= len(kept) < 60
+    read = count_reads(monkeypatch)
+    table = pdna.hash_files(paths, into=into)
+    assert not kept & set(read)
+    assert len(table) == 60
+    assert (table.hashes == pdna.hash_image(big)).all()
+
+
+def test_orientations(shared_golden):
+    """Photographs really mirrored and turned, in the order of PIL.Image.Transpose."""
+    paths = sorted((shared_golden / "perception").rglob("*.jpg"))
+    assert len(paths) >= 10
+    residues = []
+    for path in paths:
+        with Image.open(path) as image:
+            turned = [image, *(image.transpose(way) for way in Image.Transpose)]
+        permuted = pdna.orientations(pdna.hash_image(turned[0]))
+        for way, one in enumerate(turned):
+            distances = [pdna.distance(pdna.hash_image(one), row) for row in permuted]
+            assert np.argmin(distances) == way
+            assert sorted(distances)[1] > 150, "no other permutation is near"
+            residues.append(distances[way])
+    by_way = np.reshape(residues, (-1, 8))
+    assert not by_way[:, [0, 1 + Image.Transpose.TRANSPOSE]].any(), "exact"
+    assert np.median(by_way, axis=0).max() < 45
+    assert by_way.max() < 80
+
+
+def test_orientations_are_a_group(expected):
+    eight = pdna.orientations(expected)
+    assert eight.shape == (30, 8, 144)
+    np.testing.assert_array_equal(eight[:, 0], expected)
+    again = pdna.orientations(eight)
+    assert again.shape == (30, 8, 8, 144)
+    for way in range(8):
+        inverse = {3: 5, 5: 3}.get(way, way)
+        np.testing.assert_array_equal(again[:, way, inverse], expected)
+    assert len({row.tobytes() for row in eight[0]}) == 8
+    with pytest.raises(pdna.ArgumentError, match="hashes: got an array of shape"):
+        pdna.orientations(expected[:, :100])

@@ -1,0 +1,186 @@
+"""Tables of hashes: round trips of every format, and what is wrong in which line."""
+
+import base64
+import builtins
+import csv
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import photodna_nb as pdna
+from photodna_nb.table import Failure
+
+SUFFIXES = (".json", ".csv", ".npz", ".parquet")
+HASHES = np.random.default_rng(1).integers(0, 256, (9, 144), np.uint8)
+HOSTILE = [
+    "/a.jpg",
+    "/n\nl\r.jpg",
+    '/"q",.jpg',
+    "/猫.jpg",
+    "/\udcff\udcfe.jpg",
+    "/\x1b[31m",
+    "/ ",
+    "/'",
+]
+
+
+def table(paths, failures=()):
+    count = len(paths)
+    detail = np.linspace(0.1, 5000, count)
+    return pdna.HashTable(list(paths), HASHES[np.arange(count) % 9], detail, list(failures))
+
+
+def assert_same(found, expected, suffix):
+    assert found.paths == expected.paths
+    np.testing.assert_array_equal(found.hashes, expected.hashes, strict=True)
+    if suffix == ".csv":
+        assert np.isnan(found.detail).all()
+    else:
+        np.testing.assert_array_equal(found.detail, expected.detail, strict=True)
+    assert found.failures == (expected.failures if suffix in (".npz", ".parquet") else [])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("paths", [[], ["/plain.jpg"], HOSTILE])
+def test_round_trip(tmp_path, suffix, paths):
+    expected = table(paths, [Failure("/bad\udcff\n.jpg", "is no image")])
+    path = tmp_path / f"t{suffix.upper()}"
+    expected.save(path)
+    assert_same(pdna.HashTable.load(path), expected, suffix)
+
+
+names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(st.lists(names.map("/".__add__), unique=True))
+def test_any_name(tmp_path, paths):
+    for suffix in SUFFIXES:
+        expected = table(paths)
+        expected.save(tmp_path / f"t{suffix}")
+        assert_same(pdna.HashTable.load(tmp_path / f"t{suffix}"), expected, suffix)
+
+
+def test_json_is_the_list_of_hash_dir(tmp_path):
+    table(["/a/b.jpg"]).save(tmp_path / "t.json")
+    (entry,) = json.loads((tmp_path / "t.json").read_text())
+    assert entry == {
+        "filename": "b.jpg",
+        "path": "/a/b.jpg",
+        "photodna": HASHES[0].tolist(),
+        "detail": 0.1,
+    }
+
+
+def test_csv_as_other_tools_write_and_read_it(tmp_path):
+    lines = [("C:\\pictures\\1.jpg", HASHES[0]), ("two, with comma.jpg", HASHES[1])]
+    path = tmp_path / "t.csv"
+    for header in ([], [["path", "base64"]]):
+        with path.open("w", newline="", encoding="utf-8-sig") as file:
+            writer = csv.writer(file)  # CRLF, quotes where needed
+            writer.writerows(header)
+            writer.writerows([name, base64.b64encode(row).decode()] for name, row in lines)
+        loaded = pdna.HashTable.load(path)
+        assert loaded.paths == [name for name, _ in lines]
+        np.testing.assert_array_equal(loaded.hashes, HASHES[:2])
+    loaded.save(path)
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows == [[name, base64.b64encode(row).decode()] for name, row in lines]
+
+
+GOOD = f"/a.jpg,{base64.b64encode(HASHES[0]).decode()}\n"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content", "words"),
+    [
+        (".csv", GOOD + "/b.jpg\n", "line 2 has 1 columns, needs path,base64"),
+        (".csv", GOOD + '"/x\ny.jpg",AAAA\n', "line 2 holds 3 bytes, needs 144"),
+        (".csv", GOOD + "\n" + GOOD + "/b.jpg,*AAA\n", "line 4 has no valid base64"),
+        (".csv", GOOD + "/b.jpg,AAA\n", "line 2 has no valid base64"),
+        (".csv", GOOD + "/b.jpg,é\n", "line 2 has no valid base64"),
+        (".csv", GOOD + '"/b.jpg', "damaged"),
+        (".json", "{}", "holds no JSON list"),
+        (".json", "[", "damaged"),
+        (".json", "[3]", "entry 0 .*no .path."),
+        (".json", '[{"path": "/a"}]', "entry 0 .*photodna"),
+        (".json", '[{"path": "/a", "photodna": [1, 2]}]', "entry 0 .*2 values, needs 144"),
+        (".json", '[{"path": "/a", "photodna": [256]}]', "entry 0 "),
+        (".npz", "junk", "not a zip"),
+        (".npz", "", "not a zip"),
+        (".parquet", "junk", "damaged"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path, suffix, content, words):
+    path = tmp_path / f"t{suffix}"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(pdna.TableFileError, match=rf"(?s)t{suffix}: .*{words}"):
+        pdna.HashTable.load(path)
+
+
+def test_wrong_arguments(tmp_path):
+    with pytest.raises(pdna.ArgumentError, match=r"suffix '\.txt', needs one of \.json, \.csv"):
+        table([]).save("t.txt")
+    with pytest.raises(pdna.TableFileError, match="no such file"):
+        pdna.HashTable.load(tmp_path / "gone.npz")
+    with pytest.raises(pdna.ArgumentError, match=r"hashes: .*\(1, 144\), needs \(2, 144\)"):
+        pdna.HashTable(["/a", "/b"], HASHES[:1], np.zeros(2))
+    with pytest.raises(pdna.ArgumentTypeError, match=r"detail: .*float32"):
+        pdna.HashTable(["/a"], HASHES[:1], np.zeros(1, np.float32))
+
+
+def test_a_foreign_parquet_file(tmp_path):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pa.table({"path": ["/a"]}), path)
+    with pytest.raises(pdna.TableFileError, match=r"has no column hash"):
+        pdna.HashTable.load(path)
+    parquet.write_table(pa.table({"path": ["/a"], "hash": [b"short"]}), path)
+    with pytest.raises(pdna.TableFileError, match=r"row 0 .*144 bytes"):
+        pdna.HashTable.load(path)
+
+
+def test_without_the_optional_libraries(tmp_path, monkeypatch):
+    table(["/a"]).save(tmp_path / "t.parquet")
+    honest = builtins.__import__
+
+    def without(name, *rest):
+        if name.split(".")[0] in ("pandas", "pyarrow"):
+            raise ModuleNotFoundError(name)
+        return honest(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    needs = r"pip install \"photodna_nb\[tables\]\""
+    with pytest.raises(pdna.TableFileError, match=rf"needs pyarrow: {needs}"):
+        table(["/a"]).save(tmp_path / "other.parquet")
+    with pytest.raises(pdna.TableFileError, match=rf"needs pyarrow: {needs}"):
+        pdna.HashTable.load(tmp_path / "t.parquet")
+    with pytest.raises(pdna.PhotodnaError, match=rf"needs pandas: {needs}"):
+        table(["/a"]).to_pandas()
+
+
+def test_to_pandas():
+    frame = table(["/a", "/b"]).to_pandas()
+    assert list(frame.columns) == ["path", "hash", "detail"]
+    assert frame["hash"][1] == HASHES[1].tobytes()
+
+
+def test_save_replaces_whole(tmp_path, monkeypatch):
+    path = tmp_path / "t.csv"
+    table(["/a"]).save(path)
+    before = path.read_bytes()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(pdna.TableFileError, match=r"cannot be written \(No space left"):
+        table(HOSTILE).save(path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["t.csv"]
