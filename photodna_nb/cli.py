@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import logging
 import os
 import platform
 import sys
 import traceback
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -445,7 +447,22 @@ class _Images:
 
 @contextmanager
 def _quiet_decoders() -> Iterator[None]:
-    """Keep libtiff and its like from writing to standard error, past Python, without a name."""
+    """Keep what decoders have to say from standard error: it names no file, and is no error.
+
+    Pillow warns and logs; libtiff and its like write past Python.
+    """
+    logged = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), _quiet_libraries():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logged)
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
     if sys.stderr is None:  # closed by the caller
         yield
         return

@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, BinaryIO
 
 import nanoarrow
@@ -73,7 +73,7 @@ def read_pixels(file: FileLike) -> NDArray[np.uint8]:
     with _explained(name):
         if isinstance(source, str):
             check_regular(str(source), ImageError)
-        with _one_block, _opened(source, name) as image:
+        with _opened(source, name) as image:
             _check_size(image.size, name)
             return _decoded(image, name)
 
@@ -104,8 +104,7 @@ def pixels(image: ImageLike) -> NDArray[np.uint8]:
         name = getattr(image, "filename", "") or None
         with _explained(name):
             _check_sides(image.size, name)
-            with _one_block:
-                return _decoded(image, name)
+            return _decoded(image, name)
     if isinstance(image, np.ndarray):
         return _checked_array(image)
     raise ArgumentTypeError(
@@ -190,14 +189,21 @@ def _too_large(what: str) -> str:
 
 
 def _decoded(image: Image.Image, name: str | None) -> NDArray[np.uint8]:
+    large = 4 * image.width * image.height > core.get_block_size()
+    with _one_block if large else nullcontext():
+        return _loaded(image, name)
+
+
+def _loaded(image: Image.Image, name: str | None) -> NDArray[np.uint8]:
     image.load()
     _check_sides(image.size, name)  # some formats learn their size while they load
     if image.mode not in _DIRECT_MODES:
         image = image.convert("RGB")
     try:
         values = nanoarrow.c_array(image)
-    except ValueError:  # in several blocks of memory; a copy comes in one
-        values = nanoarrow.c_array(image.copy())
+    except ValueError:  # in several blocks of memory; a copy made here comes in one
+        with _one_block:
+            values = nanoarrow.c_array(image.copy())
     width, height = image.size
     if image.mode == "L":
         return arrays.frozen(np.asarray(values.view().buffer(1)).reshape(height, width))

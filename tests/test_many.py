@@ -171,7 +171,7 @@ def test_resume(files, expected, tmp_path, monkeypatch, digest):
     np.testing.assert_array_equal(pdna.HashTable.load(into).hashes, expected[:5])
     read.clear()
     second = pdna.hash_files(paths, **again)
-    assert read == list(map(str, paths[5:]))
+    assert sorted(read) == list(map(str, paths[5:]))
     np.testing.assert_array_equal(second.hashes, expected[:8])
     assert second.detail[:5].tolist() == first.detail.tolist()
     read.clear()
@@ -179,7 +179,7 @@ def test_resume(files, expected, tmp_path, monkeypatch, digest):
     status = paths[3].stat()
     os.utime(paths[3], ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     third = pdna.hash_files(paths, **again)
-    assert read == [str(paths[2])] if digest else list(map(str, paths[2:4]))
+    assert sorted(read) == list(map(str, paths[2 : 3 if digest else 4]))
     np.testing.assert_array_equal(third.hashes[2], expected[20])
     read.clear()
     np.testing.assert_array_equal(pdna.hash_files(paths, **again).hashes, third.hashes)
@@ -216,7 +216,7 @@ def test_a_damaged_journal_costs_its_lines_alone(files, tmp_path, monkeypatch):
     journal.write_bytes(b"".join(lines))
     read = count_reads(monkeypatch)
     pdna.hash_files(files[:6], into=into)
-    assert read == [str(files[i]) for i in (1, 2, 5)]
+    assert sorted(read) == [str(files[i]) for i in (1, 2, 5)]
     read.clear()
     pdna.hash_files(files[:6], into=into)
     assert read == []
