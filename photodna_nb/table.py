@@ -157,6 +157,8 @@ def _write_json(_: str, table: HashTable) -> Iterator[bytes]:
     separator = b"[\n"
     for path, row, detail in zip(table.paths, table.hashes, table.detail, strict=True):
         entry = json_entry(path, row)
+        if os.path.isabs(path):
+            entry["path"] = path  # as it was given
         if not np.isnan(detail):
             entry["detail"] = float(detail)
         yield separator + json.dumps(entry).encode("ascii")
