@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
+# As kernels.hashing has it, for those who need no kernel: that imports Numba.
+HASH_BYTES = 144
+
 
 def checked(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) -> NDArray[Any]:
     """Return `value` if it is an array of that dtype and shape.

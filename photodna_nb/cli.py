@@ -179,7 +179,8 @@ def _run(arguments: list[str]) -> int:
         _flush()
         return int(stop.code or 0)
     try:
-        status = _dispatch(options)
+        with _pixel_limit(options.max_pixels):
+            status = _dispatch(options)
         _flush()
     except (PhotodnaError, MemoryError) as error:
         return _failed(str(error) or "out of memory")
@@ -195,17 +196,22 @@ def _run(arguments: list[str]) -> int:
     return status
 
 
-def _dispatch(options: argparse.Namespace) -> int:
-    if options.max_pixels is not None:
-        from PIL import Image
+@contextmanager
+def _pixel_limit(limit: int | None) -> Iterator[None]:
+    """Set Pillow's limit, one for the process; a caller in Python gets his own one back."""
+    if limit is None:
+        yield
+        return
+    from PIL import Image
 
-        # One setting for the process; a caller in Python gets his own one back.
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, options.max_pixels
-        options.max_pixels = None
-        try:
-            return _dispatch(options)
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limit
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _dispatch(options: argparse.Namespace) -> int:
     if options.hash is not None:
         return _hash(options.hash)
     if options.compare is not None:

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import arrays
-from photodna_nb.arrays import described
+from photodna_nb.arrays import HASH_BYTES, described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
 Metric = Literal["euclidean", "sqeuclidean", "manhattan"]
 Limit = float | int | str | Decimal | Fraction
 
-HASH_BYTES = 144
 # The distance of 144 zeros from 144 times 255, by which `similarity` is scaled.
 SIMILARITY_SCALE = 3060
 MAX_DISTANCE_SQUARED = SIMILARITY_SCALE**2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing, nullcontext
 from typing import Literal
@@ -16,7 +16,7 @@ from photodna_nb.errors import ArgumentError, ImageError
 from photodna_nb.images import FileLike, ImageLike
 from photodna_nb.journal import Entry, Journal, hash_if_changed
 from photodna_nb.stages import Hashed, hash_and_detail
-from photodna_nb.table import Failure, HashTable, check_suffix
+from photodna_nb.table import Failure, HashTable, check_suffix, table_of
 
 PathLike = str | os.PathLike[str]
 
@@ -158,9 +158,6 @@ def hash_files(
         raise ArgumentError(f"errors: got {errors!r}, needs 'raise' or 'record'")
     if into is not None:
         check_suffix(into)
-    names: list[str] = []
-    hashes = bytearray()
-    details: list[float] = []
     failures: list[Failure] = []
     journal = nullcontext() if into is None else Journal(f"{os.fspath(into)}.journal")
     with (
@@ -172,18 +169,19 @@ def hash_files(
         ) as each,
         parallel.progress_bar(progress, paths, "files") as bar,
     ):
-        for name, result in each:
-            bar.update()
-            if isinstance(result, Hashed):
-                names.append(name)
-                hashes += result.hash.tobytes()
-                details.append(result.detail)
-            elif errors == "raise":
-                raise result
-            else:
-                failures.append(Failure(name, result.reason))
-    rows = np.frombuffer(bytes(hashes), np.uint8).reshape(len(names), -1 if names else 144)
-    table = HashTable(names, rows, np.array(details, np.float64), failures)
+
+        def good() -> Iterator[tuple[str, bytes, float]]:
+            for name, result in each:
+                bar.update()
+                if isinstance(result, Hashed):
+                    yield name, result.hash.tobytes(), result.detail
+                elif errors == "raise":
+                    raise result
+                else:
+                    failures.append(Failure(name, result.reason))
+
+        table = table_of(good())
+    table.failures.extend(failures)
     if into is not None:
         table.save(into)
     return table

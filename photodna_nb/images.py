@@ -72,7 +72,7 @@ def read_pixels(file: FileLike) -> NDArray[np.uint8]:
     name, source = _source(file)
     with _explained(name):
         if isinstance(source, str):
-            check_regular(str(source), ImageError)
+            check_regular(source, ImageError)
         with _opened(source, name) as image:
             _check_size(image.size, name)
             return _decoded(image, name)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from photodna_nb import images
+from photodna_nb.arrays import HASH_BYTES
 from photodna_nb.errors import ImageError, TableFileError
 from photodna_nb.stages import Hashed, hash_and_detail
 
@@ -98,7 +99,7 @@ class Journal:
             row = np.frombuffer(base64.b64decode(record["hash"], validate=True), np.uint8)
             hashed = Hashed(row, float(record["detail"]))
             entry = Entry(int(record["size"]), int(record["modified"]), record["digest"], hashed)
-            if row.size == 144:
+            if row.size == HASH_BYTES:
                 self._entries[record["path"]] = entry
         except (ValueError, TypeError, KeyError):
             pass
@@ -111,15 +112,13 @@ def hash_if_changed(path: str, known: Entry | None, by_digest: bool) -> Entry | 
     """Return `known` if the file is as it was then, and a new entry or its error otherwise."""
     try:
         status = os.stat(path)
-        stamp = (status.st_size, status.st_mtime_ns)
-        if not by_digest:
-            if known and known[:2] == stamp:
+        digest = _digest(path) if by_digest else None
+        if known is not None:
+            stamp = (status.st_size, status.st_mtime_ns)
+            if known.digest == digest if by_digest else known[:2] == stamp:
                 return known
-            return Entry(*stamp, None, hash_and_detail(images.read_pixels(path)))
-        digest = _digest(path)
-        if known and known.digest == digest:
-            return known
-        return Entry(*stamp, digest, hash_and_detail(images.read_pixels(path)))
+        hashed = hash_and_detail(images.read_pixels(path))
+        return Entry(status.st_size, status.st_mtime_ns, digest, hashed)
     except ImageError as error:
         return error
     except OSError:

@@ -150,9 +150,8 @@ def orientations(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     pixels, 10 to 17 for 784 x 540. Eight queries find all orientations of an image
     without touching it again; they are also eight chances of a false match.
     """
-    shape = ("...", kernels.HASH_BYTES)
-    if isinstance(hashes, np.ndarray) and hashes.ndim != 2:
-        shape = (*hashes.shape[:-1], kernels.HASH_BYTES)
+    leading = hashes.shape[:-1] if isinstance(hashes, np.ndarray) else ()
+    shape = (*leading, kernels.HASH_BYTES)
     return arrays.checked("hashes", hashes, np.uint8, shape)[..., _ORIENTATIONS]
 
 

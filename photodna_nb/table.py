@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import arrays, files
+from photodna_nb.arrays import HASH_BYTES
 from photodna_nb.errors import ArgumentError, PhotodnaError, TableFileError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-HASH_BYTES = 144
 PathLike = str | os.PathLike[str]
 
 
@@ -314,13 +314,15 @@ def _pyarrow(name: str) -> tuple[Any, Any]:
 
 def table_of(rows: Iterable[tuple[str, bytes, float]]) -> HashTable:
     """Return the table of rows of path, 144 bytes and detail."""
-    rows = list(rows)
-    joined = b"".join(row for _, row, _ in rows)
-    return HashTable(
-        [path for path, _, _ in rows],
-        np.frombuffer(joined, np.uint8).reshape(len(rows), HASH_BYTES),
-        np.array([detail for _, _, detail in rows], np.float64),
-    )
+    paths: list[str] = []
+    hashes = bytearray()
+    details: list[float] = []
+    for path, row, detail in rows:
+        paths.append(path)
+        hashes += row
+        details.append(detail)
+    joined = np.frombuffer(bytes(hashes), np.uint8).reshape(len(paths), HASH_BYTES)
+    return HashTable(paths, joined, np.array(details, np.float64))
 
 
 _FORMATS = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb import images
+from photodna_nb import arrays, images
 from photodna_nb.kernels import hashing as kernels
 
 # The oracle and the kernels without JIT take about a millisecond for a hundred pixels.
@@ -257,6 +257,10 @@ def test_stages_are_a_chain():
 def test_wrong_arguments(call, kind, words):
     with pytest.raises(kind, match=words):
         call()
+
+
+def test_the_length_of_a_hash_is_one_number():
+    assert arrays.HASH_BYTES == kernels.HASH_BYTES
 
 
 def test_rows_of_an_image():

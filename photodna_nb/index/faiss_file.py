@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import files
-from photodna_nb.distances import HASH_BYTES
+from photodna_nb.arrays import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 
 # Kind, dimension, number of vectors, two unused numbers, trained, metric (1 = L2).

@@ -204,7 +204,7 @@ class HashIndex:
         ArgumentTypeError, ArgumentError
             `hashes` has another dtype or shape, or the lengths differ.
         """
-        hashes = arrays.checked("hashes", hashes, np.uint8, ("n", distances.HASH_BYTES))
+        hashes = arrays.checked("hashes", hashes, np.uint8, ("n", arrays.HASH_BYTES))
         real = [
             os.path.realpath(_text(f"paths[{i}]", path)) for i, path in _entries("paths", paths)
         ]
@@ -264,7 +264,7 @@ class HashIndex:
         """
         if isinstance(hashes, np.ndarray) and hashes.ndim == 1:
             hashes = hashes[None]
-        queries = arrays.checked("hashes", hashes, np.uint8, ("n", distances.HASH_BYTES))
+        queries = arrays.checked("hashes", hashes, np.uint8, ("n", arrays.HASH_BYTES))
         try:
             count = operator.index(k)
         except TypeError as error:
