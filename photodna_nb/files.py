@@ -8,14 +8,21 @@ import secrets
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import FileIO
 
 from photodna_nb.errors import FileError
 
 Content = bytes | memoryview
 
 
-def check_regular(path: str, kind: type[FileError]) -> None:
-    """Refuse what is no regular file: a named pipe is waited for, and a device never ends.
+# Opening waits for no pipe and takes no terminal; what has no such flag does neither.
+_READ = os.O_RDONLY
+for _flag in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
+    _READ |= getattr(os, _flag, 0)
+
+
+def opened(path: str, kind: type[FileError]) -> FileIO:
+    """Return a regular file, open for reading: a named pipe is waited for, a device never ends.
 
     Parameters
     ----------
@@ -29,18 +36,31 @@ def check_regular(path: str, kind: type[FileError]) -> None:
     FileError
         Of that kind: `path` is empty, cannot be a name, or is a directory, pipe, socket or device.
     OSError
-        There is no such file, or it cannot be looked at.
+        There is no such file, or it cannot be opened.
     """
     if not path:
         raise kind(path, "the name is empty; give a file")
     if "\0" in path:
         raise kind(path, "a file name cannot hold a NUL character; check the path")
-    mode = os.stat(path).st_mode
-    if stat.S_ISDIR(mode):
+    try:
+        descriptor = os.open(path, _READ)
+    except OSError:
+        _check_regular(path, os.stat(path), kind)  # a socket cannot even be opened
+        raise
+    try:
+        _check_regular(path, os.fstat(descriptor), kind)
+        return FileIO(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _check_regular(path: str, status: os.stat_result, kind: type[FileError]) -> None:
+    if stat.S_ISDIR(status.st_mode):
         raise kind(
             path, "is a directory; give a file (--hash-dir hashes the images in a directory)"
         )
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(status.st_mode):
         raise kind(
             path, "is not a regular file but a pipe, socket or device; copy it to a file first"
         )
@@ -55,9 +75,8 @@ def read(path: str, kind: type[FileError]) -> bytes:
         Of that kind: the file is missing, is no regular file, or cannot be read.
     """
     try:
-        check_regular(path, kind)
-        with open(path, "rb") as file:
-            return file.read()
+        with opened(path, kind) as file:
+            return file.readall()
     except FileNotFoundError as error:
         raise kind(path, "no such file; check the path") from error
     except OSError as error:

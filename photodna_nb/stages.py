@@ -222,10 +222,10 @@ def feature_grid(sums: NDArray[np.int64]) -> Floats:
         raise ArgumentError(f"sums: got shape {sums.shape}, needs at least 2 rows and 2 columns")
     whole_y, residue_y = _corners(height)
     whole_x, residue_x = _corners(width)
-    at_corners = np.empty((3, 2, 2, kernels.GRID, 2, 2, kernels.GRID), np.float64)
-    kernels.corner_sums_of_table(sums, whole_y, whole_x, at_corners)
+    at_corners = np.empty((3, 2, kernels.GRID, 2, kernels.GRID), np.float64)
+    kernels.corner_sums_of_table(sums, whole_y, residue_y, whole_x, residue_x, at_corners)
     out = np.empty((kernels.GRID, kernels.GRID), np.float64)
-    kernels.feature_grid(at_corners, residue_y, residue_x, out)
+    kernels.feature_grid(at_corners, out)
     return out
 
 

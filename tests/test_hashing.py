@@ -89,41 +89,47 @@ def test_every_one_of_ten_rounds():
     assert trace.hash.max() == 255
 
 
+def corner_sums(rows, channels):
+    """Both roads to S at the box corners: one pass, and from the whole table."""
+    height, width = rows.shape[0], rows.shape[1] // channels
+    table = np.empty((height, width), np.int64)
+    kernels.pixel_sums(rows, channels, table)
+    axes = []
+    for length in (height, width):
+        axes += [np.empty((3, 2, 26), np.int64), np.empty((3, 2, 26))]
+        kernels.corners(length, *axes[-2:])
+    one_pass, from_table = np.empty((2, 3, 2, 26, 2, 26))
+    kernels.corner_sums(rows, channels, *axes, one_pass)
+    kernels.corner_sums_of_table(table, *axes, from_table)
+    return table, one_pass, from_table
+
+
 @pytest.mark.skipif(JIT_OFF, reason="too large without JIT")
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_bands_of_more_rows_than_a_uint16_sum_holds(channels):
-    """The first row that is read lies 16384 * 0.7 / 28 = 410 rows down, at full white."""
-    height, width = 16384, 29
+@pytest.mark.parametrize(
+    ("height", "width", "channels"),
+    [
+        (16384, 29, 1),  # the first row that is read is row 410: more than a uint16 sum holds
+        (16384, 29, 3),
+        (16384, 29, 4),
+        (800_000, 17, 1),  # more rows than uint32 sums of 16 columns hold, twice
+        (3, 2_000_000, 4),
+    ],
+)
+def test_sums_that_need_more_than_their_first_type_holds(height, width, channels):
     rows = np.full((height, width * channels), 255, np.uint8)
-    whole_y, whole_x = np.empty((2, 3, 2, 26), np.int64)
-    residue = np.empty((3, 2, 26))
-    kernels.corners(height, whole_y, residue)
-    kernels.corners(width, whole_x, residue)
-    assert np.diff(np.unique(whole_y), prepend=-1).max() > 300
-    out = np.empty((3, 2, 2, 26, 2, 2, 26))
-    kernels.corner_sums(rows, channels, whole_y, whole_x, out)
-    neighbour = np.arange(2)[:, None]
-    y = (whole_y[:, :, None] + neighbour + 1)[..., None, None, None]
-    x = (whole_x[:, :, None] + neighbour + 1)[:, None, None, None]
-    np.testing.assert_array_equal(out, 765.0 * y * x)
+    table, one_pass, from_table = corner_sums(rows, channels)
+    assert table[-1, -1] == 765 * height * width
+    np.testing.assert_array_equal(one_pass, from_table)
 
 
 @given(sides, sides, st.sampled_from([1, 3, 4]), st.integers(0, 2**32 - 1))
 def test_one_pass_equals_the_whole_table(height, width, channels, seed):
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 256, (height, width * channels), np.uint8)
-    table = np.empty((height, width), np.int64)
-    kernels.pixel_sums(rows, channels, table)
+    table, one_pass, from_table = corner_sums(rows, channels)
     used = rows.reshape(height, width, channels)[:, :, :3].astype(np.int64)
     lines = used.sum(axis=2) * (3 if channels == 1 else 1)
     np.testing.assert_array_equal(table, lines.cumsum(0).cumsum(1))
-    whole_y, whole_x = np.empty((2, 3, 2, 26), np.int64)
-    residue = np.empty((3, 2, 26))
-    kernels.corners(height, whole_y, residue)
-    kernels.corners(width, whole_x, residue)
-    one_pass, from_table = np.empty((2, 3, 2, 2, 26, 2, 2, 26))
-    kernels.corner_sums(rows, channels, whole_y, whole_x, one_pass)
-    kernels.corner_sums_of_table(table, whole_y, whole_x, from_table)
     np.testing.assert_array_equal(one_pass, from_table)
 
 

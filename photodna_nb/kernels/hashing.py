@@ -11,12 +11,16 @@ Shapes that recur:
 
 - ``rows``: (H, W * channels) uint8, read-only, C order: the rows of an image.
 - a *corner axis*, (3, 2, 26): radius, side (0 = upper or left, 1 = lower or
-  right), grid point.
-- ``corner_sums``: (3, 2, 2, 26, 2, 2, 26) float64: radius, then side, neighbour
-  (0 or +1) and grid point in y, then the same in x.
+  right), grid point. ``whole``, int64, and ``residue``, float64, make a position.
+- ``corner_sums``, (3, 2, 26, 2, 26) float64: radius, side and grid point in y,
+  side and grid point in x.
 """
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import make_array
 
 from photodna_nb.kernels.jit import kernel
 
@@ -38,6 +42,14 @@ CLIP = 0.25
 
 # Rows of bytes that fit into a uint16 column sum: 257, rounded down to whole eights.
 ROWS_PER_SUM = 256
+# Rows from which on it is faster to add bytes to uint16 sums first, and those to the columns.
+LONG_BAND = 16
+# Columns that are summed from the left at once, in uint32 ...
+BLOCK = 16
+# ... and the rows, at up to 765 a pixel, that they may hold for that.
+ROWS_PER_COLUMN = (2**32 - 1) // (765 * BLOCK)
+# Unsigned, as an index that it is added to: no check for an index from the end.
+ONE = np.uintp(1)
 
 
 @kernel
@@ -92,29 +104,99 @@ def add_rows(rows, start, stop, columns):
 
 
 @kernel
-def add_line(line, channels, pixels, prefix):
-    """Add a line's R+G+B, summed from the left, to `prefix` (W,) int64.
+def add_line(line, channels, columns):
+    """Add a line's R+G+B to the columns.
 
-    line: (W * channels,) uint8 or uint16; pixels: (W,) uint32 is scratch.
+    line: (W * channels,) uint8 or uint16; columns: (W,) uint32.
     """
-    # Two loops: the first one vectorises, the second one is a chain of additions.
     if channels == 1:
-        for x in range(pixels.shape[0]):
-            pixels[x] = np.uint32(np.uint32(line[x]) * np.uint32(3))
+        for x in range(columns.shape[0]):
+            columns[x] = np.uint32(columns[x] + np.uint32(line[x]) * np.uint32(3))
     elif channels == 3:
-        for x in range(pixels.shape[0]):
-            pixels[x] = np.uint32(
-                np.uint32(line[3 * x]) + np.uint32(line[3 * x + 1]) + np.uint32(line[3 * x + 2])
-            )
+        for x in range(columns.shape[0]):
+            r, g, b = line[3 * x], line[3 * x + 1], line[3 * x + 2]
+            columns[x] = np.uint32(columns[x] + np.uint32(r) + np.uint32(g) + np.uint32(b))
     else:
-        for x in range(pixels.shape[0]):
-            pixels[x] = np.uint32(
-                np.uint32(line[4 * x]) + np.uint32(line[4 * x + 1]) + np.uint32(line[4 * x + 2])
-            )
-    total = np.int64(0)
-    for x in range(pixels.shape[0]):
-        total += np.int64(pixels[x])
-        prefix[x] += total
+        for x in range(columns.shape[0]):
+            r, g, b = line[4 * x], line[4 * x + 1], line[4 * x + 2]
+            columns[x] = np.uint32(columns[x] + np.uint32(r) + np.uint32(g) + np.uint32(b))
+
+
+@kernel
+def add_band(rows, start, stop, channels, byte_columns, columns):
+    """Add rows start to stop to the columns.
+
+    byte_columns: (W * channels,) uint16 is scratch; columns: (W,) uint32.
+    """
+    while stop - start >= LONG_BAND:
+        end = min(stop, start + ROWS_PER_SUM)
+        byte_columns[:] = 0
+        add_rows(rows, start, end, byte_columns)
+        add_line(byte_columns, channels, columns)
+        start = end
+    for y in range(start, stop):
+        add_line(rows[y], channels, columns)
+
+
+def scan_block(columns, start, total, out):
+    """Write total plus the prefix sums of a block of columns; returns the last one."""
+    for x in range(start, start + BLOCK):
+        total += columns[x]
+        out[x] = total
+    return total
+
+
+@overload(scan_block)
+def _(columns, start, total, out):  # noqa: ARG001  # the names must be scan_block's
+    """Compile it to vector instructions, which LLVM does not find by itself."""
+    return lambda columns, start, total, out: _scan_block(columns, start, total, out)
+
+
+@intrinsic
+def _scan_block(_, columns, start, total, out):
+    """Add the block to itself, shifted by 1, 2, 4 and 8 columns, and to the total so far."""
+
+    def code(context, builder, signature, arguments):
+        columns, start, total, out = arguments
+
+        def block_of(array, kind, element):
+            place = builder.gep(make_array(kind)(context, builder, array).data, [start])
+            return builder.bitcast(place, ir.VectorType(element, BLOCK).as_pointer())
+
+        def shuffled(first, second, lanes):
+            kind = ir.VectorType(ir.IntType(32), BLOCK)
+            return builder.shuffle_vector(first, second, ir.Constant(kind, lanes))
+
+        whole, exact = ir.IntType(32), ir.DoubleType()
+        sums = builder.load(block_of(columns, signature.args[0], whole), align=4)
+        zeros = ir.Constant(sums.type, [0] * BLOCK)
+        for shift in (1, 2, 4, 8):
+            lanes = [0] * shift + [BLOCK + lane for lane in range(BLOCK - shift)]
+            sums = builder.add(sums, shuffled(zeros, sums, lanes))
+        sums = builder.uitofp(sums, ir.VectorType(exact, BLOCK))
+        first = builder.insert_element(ir.Constant(sums.type, None), total, whole(0))
+        sums = builder.fadd(sums, shuffled(first, first, [0] * BLOCK))
+        builder.store(sums, block_of(out, signature.args[3], exact)).align = 8
+        return builder.extract_element(sums, whole(BLOCK - 1))
+
+    return types.float64(columns, types.intp, types.float64, out), code
+
+
+@kernel
+def prefix_sums(columns, out):
+    """Write the sums of the columns from the left.
+
+    columns: (W,) uint32, of at most ROWS_PER_COLUMN rows; out: (W,) float64, which holds
+    integers exactly, in any order of addition, up to 2^53.
+    """
+    total = 0.0
+    start = 0
+    while start + BLOCK <= columns.shape[0]:
+        total = scan_block(columns, start, total, out)
+        start += BLOCK
+    for x in range(start, columns.shape[0]):
+        total += columns[x]
+        out[x] = total
 
 
 @kernel
@@ -123,119 +205,112 @@ def pixel_sums(rows, channels, out):
 
     out: (H, W) int64. For looking at; the hash reads `corner_sums` alone.
     """
-    prefix = np.zeros(out.shape[1], np.int64)
-    pixels = np.empty(out.shape[1], np.uint32)
+    out[:] = 0
     for y in range(out.shape[0]):
-        add_line(rows[y], channels, pixels, prefix)
-        out[y] = prefix
+        total = 0
+        for x in range(out.shape[1]):
+            for channel in range(3):
+                total += np.int64(rows[y, x * channels + channel % channels])
+            out[y, x] = total + (out[y - 1, x] if y > 0 else 0)
 
 
 @kernel
-def corner_row(slot, whole_y):
-    """Return the row of S that a slot, the first index of corner_sums as (312, 2, 2, 26), reads."""
-    k, side = slot // (4 * GRID), slot // (2 * GRID) % 2
-    neighbour, v = slot // GRID % 2, slot % GRID
-    return whole_y[k, side, v] + neighbour
+def corner_line(upper, lower, fy, whole_x, residue_x, out):
+    """S at the box corners along one line, between their four neighbours (Eq. 9).
 
-
-@kernel
-def read_corner_line(prefix, slot, whole_x, out):
-    """Copy one line of S at the corner columns of the slot's radius.
-
-    prefix: (W,) a line of S; out: corner_sums as (312, 2, 2, 26); slot: its first index.
+    upper, lower: (W,) the lines of S above and below; fy: how far down between them;
+    whole_x, residue_x: (2, 26) of a corner axis; out: (2, 26) of corner_sums.
     """
-    k = slot // (4 * GRID)
     for side in range(2):
         for u in range(GRID):
-            x = whole_x[k, side, u]
-            out[slot, side, 0, u] = prefix[x]
-            out[slot, side, 1, u] = prefix[x + 1]
+            x = np.uintp(whole_x[side, u])  # unsigned: no check for an index from the end
+            fx = residue_x[side, u]
+            # order fixed: rounding
+            out[side, u] = (
+                ((1 - fx) * (1 - fy)) * np.float64(upper[x])
+                + ((1 - fx) * fy) * np.float64(lower[x])
+                + (fx * (1 - fy)) * np.float64(upper[x + ONE])
+                + (fx * fy) * np.float64(lower[x + ONE])
+            )
 
 
 @kernel
-def corner_sums_of_table(table, whole_y, whole_x, out):
-    """S at the corners and their right and lower neighbours, from the whole table.
+def corner_sums_of_table(table, whole_y, residue_y, whole_x, residue_x, out):
+    """S at the box corners, from the whole table.
 
-    table: (H, W) int64; whole_y, whole_x: corner axes; out: corner_sums.
+    table: (H, W) int64; whole_y to residue_x: corner axes; out: corner_sums.
     """
-    lines = out.reshape((12 * GRID, 2, 2, GRID))
-    for slot in range(12 * GRID):
-        read_corner_line(table[corner_row(slot, whole_y)], slot, whole_x, lines)
+    for k in range(3):
+        for side in range(2):
+            for v in range(GRID):
+                y = whole_y[k, side, v]
+                fy = residue_y[k, side, v]
+                line = out[k, side, v]
+                corner_line(table[y], table[y + 1], fy, whole_x[k], residue_x[k], line)
 
 
 @kernel
-def corner_sums(rows, channels, whole_y, whole_x, out):
-    """S at the corners and their right and lower neighbours, in one pass over the pixels.
+def corner_sums(rows, channels, whole_y, residue_y, whole_x, residue_x, out):
+    """S at the box corners, in one pass over the pixels.
 
-    whole_y, whole_x: corner axes; out: corner_sums. Only the rows that are read
-    get a prefix sum; the rows between them are added up byte by byte.
+    whole_y to residue_x: corner axes; out: corner_sums. Only the rows beside a corner
+    get prefix sums.
     """
     height = rows.shape[0]
     width = rows.shape[1] // channels
-    lines = out.reshape((12 * GRID, 2, 2, GRID))
+    slots = 3 * 2 * GRID
+    flat_y, flat_fy = whole_y.reshape(slots), residue_y.reshape(slots)
+    flat_out = out.reshape((slots, 2, GRID))
 
-    # The slots that read row y, as a list: first[y], then following[slot], until -1.
+    # The slots with a corner below row y, as a list: first[y], then following[slot], until -1.
     first = np.full(height, -1, np.int16)
-    following = np.empty(12 * GRID, np.int16)
-    for slot in range(12 * GRID):
-        y = corner_row(slot, whole_y)
-        following[slot] = first[y]
-        first[y] = slot
+    following = np.empty(slots, np.int16)
+    for slot in range(slots):
+        following[slot] = first[flat_y[slot]]
+        first[flat_y[slot]] = slot
 
-    prefix = np.zeros(width, np.int64)
-    pixels = np.empty(width, np.uint32)
-    columns = np.empty(rows.shape[1], np.uint16)
-    start = 0
-    for y in range(height):
+    byte_columns = np.empty(width * channels, np.uint16)
+    columns = np.zeros(width, np.uint32)  # of the rows from `held` to `done`
+    above = np.zeros(width, np.float64)  # S of the row before `held`
+    lines = np.empty((2, width), np.float64)  # S of the newest even and odd row
+    held = done = 0
+    for y in range(height - 1):
         slot = first[y]
         if slot < 0:
             continue
-        if start == y:
-            add_line(rows[y], channels, pixels, prefix)
-            start += 1
-        while start <= y:
-            stop = min(y + 1, start + ROWS_PER_SUM)
-            columns[:] = 0
-            add_rows(rows, start, stop, columns)
-            add_line(columns, channels, pixels, prefix)
-            start = stop
+        for row in range(max(y, done), y + 2):
+            line = lines[row % 2]
+            while row - held >= ROWS_PER_COLUMN:
+                add_band(rows, done, held + ROWS_PER_COLUMN, channels, byte_columns, columns)
+                prefix_sums(columns, line)
+                above += line
+                columns[:] = 0
+                held = done = held + ROWS_PER_COLUMN
+            add_band(rows, done, row + 1, channels, byte_columns, columns)
+            prefix_sums(columns, line)
+            if held > 0:
+                line += above
+            done = row + 1
         while slot >= 0:
-            read_corner_line(prefix, slot, whole_x, lines)
+            k = slot // (2 * GRID)
+            upper, lower = lines[y % 2], lines[(y + 1) % 2]
+            corner_line(upper, lower, flat_fy[slot], whole_x[k], residue_x[k], flat_out[slot])
             slot = following[slot]
 
 
 @kernel
-def sample(sums, side_y, v, fy, side_x, u, fx):
-    """Return S at a box corner, between its four neighbours (Eq. 9).
+def feature_grid(sums, out):
+    """Weighted box sums around each grid point (Eqs. 10-11).
 
-    sums: corner_sums of one radius; fy, fx: the corner's residues. order fixed: rounding
-    """
-    return (
-        ((1 - fx) * (1 - fy)) * sums[side_y, 0, v, side_x, 0, u]
-        + ((1 - fx) * fy) * sums[side_y, 1, v, side_x, 0, u]
-        + (fx * (1 - fy)) * sums[side_y, 0, v, side_x, 1, u]
-        + (fx * fy) * sums[side_y, 1, v, side_x, 1, u]
-    )
-
-
-@kernel
-def feature_grid(sums, residue_y, residue_x, out):
-    """Weighted box sums around each grid point (Eqs. 9-11).
-
-    sums: corner_sums; residue_y, residue_x: corner axes; out: (26, 26) float64.
+    sums: corner_sums; out: (26, 26) float64.
     """
     out[:] = 0.0
     for k in range(3):
         weight = RADIUS_WEIGHTS[k]
-        of_radius = sums[k]
         for v in range(GRID):
-            upper, lower = residue_y[k, 0, v], residue_y[k, 1, v]
             for u in range(GRID):
-                left, right = residue_x[k, 0, u], residue_x[k, 1, u]
-                a = sample(of_radius, 0, v, upper, 0, u, left)
-                b = sample(of_radius, 0, v, upper, 1, u, right)
-                c = sample(of_radius, 1, v, lower, 0, u, left)
-                d = sample(of_radius, 1, v, lower, 1, u, right)
+                a, b = sums[k, 0, v, 0, u], sums[k, 0, v, 1, u]
+                c, d = sums[k, 1, v, 0, u], sums[k, 1, v, 1, u]
                 # order fixed: rounding
                 out[v, u] += a * weight - b * weight - c * weight + d * weight
 
@@ -342,10 +417,10 @@ def hash_rows(rows, channels, out):
     residue_x = np.empty((3, 2, GRID), np.float64)
     corners(height, whole_y, residue_y)
     corners(width, whole_x, residue_x)
-    sums = np.empty((3, 2, 2, GRID, 2, 2, GRID), np.float64)
-    corner_sums(rows, channels, whole_y, whole_x, sums)
+    sums = np.empty((3, 2, GRID, 2, GRID), np.float64)
+    corner_sums(rows, channels, whole_y, residue_y, whole_x, residue_x, sums)
     grid = np.empty((GRID, GRID), np.float64)
-    feature_grid(sums, residue_y, residue_x, grid)
+    feature_grid(sums, grid)
     raw = np.empty((CELLS, CELLS, DIRECTIONS), np.float64)
     gradients(grid, raw)
     scaled = np.empty(HASH_BYTES, np.float64)
