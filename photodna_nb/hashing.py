@@ -22,7 +22,7 @@ PathLike = str | os.PathLike[str]
 
 # Files a task: few, so that Ctrl-C is prompt and the last tasks end together, yet
 # enough to make a task's own cost small beside that of decoding a small picture.
-_FILES_A_TASK = 4
+_FILES_A_TASK = 8
 
 
 def hash_image(image: ImageLike) -> NDArray[np.uint8]:

@@ -43,6 +43,13 @@ _COMMON_FORMATS = {
     "BMP": (".bmp",),
 }
 
+# For each suffix the likely one first: Pillow loads the plug-ins of all that it is asked for.
+_LIKELY_FORMATS = {
+    suffix: (kind, *(other for other in _COMMON_FORMATS if other != kind))
+    for kind, suffixes in _COMMON_FORMATS.items()
+    for suffix in suffixes
+}
+
 # A file of up to so many bytes is read at once: Pillow asks a JPEG file for its
 # header in forty small pieces, which costs a tenth of the time of a small one.
 _READ_AT_ONCE = 16 << 20
@@ -164,9 +171,7 @@ def _opened(source: BinaryIO, name: str | None) -> Image.Image:
     """
     suffix = os.path.splitext(name or "")[1].lower()
     try:
-        # The likely one first: Pillow loads the plug-ins of all that it is asked for.
-        formats = sorted(_COMMON_FORMATS, key=lambda kind: suffix not in _COMMON_FORMATS[kind])
-        return Image.open(source, formats=formats)
+        return Image.open(source, formats=_LIKELY_FORMATS.get(suffix, tuple(_COMMON_FORMATS)))
     except PIL.UnidentifiedImageError:
         Image.init()
         likely = Image.registered_extensions().get(suffix)
@@ -214,11 +219,10 @@ def _loaded(image: Image.Image, name: str | None) -> NDArray[np.uint8]:
     except ValueError:  # in several blocks of memory; a copy made here comes in one
         with _one_block:
             values = nanoarrow.c_array(image.copy())
-    width, height = image.size
-    if image.mode == "L":
-        return arrays.frozen(np.asarray(values.view().buffer(1)).reshape(height, width))
     # Pillow keeps three channels in four bytes, too.
-    return arrays.frozen(np.asarray(values.child(0).view().buffer(1)).reshape(height, width, 4))
+    shape = (image.height, image.width, 4)[: 2 if image.mode == "L" else 3]
+    values = values if image.mode == "L" else values.child(0)
+    return np.frombuffer(values.view().buffer(1), np.uint8).reshape(shape)  # and read-only
 
 
 class _OneBlock:
