@@ -20,10 +20,6 @@ from photodna_nb.table import Failure, HashTable, check_suffix, table_of
 
 PathLike = str | os.PathLike[str]
 
-# Files a task: few, so that Ctrl-C is prompt and the last tasks end together, yet
-# enough to make a task's own cost small beside that of decoding a small picture.
-_FILES_A_TASK = 8
-
 
 def hash_image(image: ImageLike) -> NDArray[np.uint8]:
     """Return the PhotoDNA-like hash of an image that is already in memory.
@@ -202,39 +198,29 @@ def hash_each(
     """
     names = map(os.fsdecode, paths)
     if journal is None:
-        parts = parallel.pieces_of(names, _FILES_A_TASK)
-        done = parallel.in_order(_hash_part, parts, max_workers=max_workers, executor=executor)
+        done = parallel.in_order(_named_hash, names, max_workers=max_workers, executor=executor)
         with closing(done):
-            for results in done:
-                yield from results
+            yield from done
         return
     known = ((name, journal.get(name), digest) for name in names)
-    tasks = parallel.pieces_of(known, _FILES_A_TASK)
-    renewed = parallel.in_order(_renew_part, tasks, max_workers=max_workers, executor=executor)
+    renewed = parallel.in_order(_renewed, known, max_workers=max_workers, executor=executor)
     with closing(renewed):
-        for entries in renewed:
-            for name, entry in entries:
-                if isinstance(entry, ImageError):
-                    yield name, entry
-                    continue
-                known_entry = journal.get(name)
-                if known_entry is None or entry[:3] != known_entry[:3]:
-                    journal.append(name, entry)
-                yield name, entry.hashed
+        for name, entry in renewed:
+            if isinstance(entry, ImageError):
+                yield name, entry
+                continue
+            known_entry = journal.get(name)
+            if known_entry is None or entry[:3] != known_entry[:3]:
+                journal.append(name, entry)
+            yield name, entry.hashed
 
 
-def _hash_part(names: list[str]) -> list[tuple[str, Hashed | ImageError]]:
-    return [(name, _hashed_or_error(name)) for name in names]
-
-
-def _hashed_or_error(name: str) -> Hashed | ImageError:
+def _named_hash(name: str) -> tuple[str, Hashed | ImageError]:
     try:
-        return hash_and_detail(images.read_pixels(name))
+        return name, hash_and_detail(images.read_pixels(name))
     except ImageError as error:
-        return error
+        return name, error
 
 
-def _renew_part(
-    tasks: list[tuple[str, Entry | None, bool]],
-) -> list[tuple[str, Entry | ImageError]]:
-    return [(name, hash_if_changed(name, known, digest)) for name, known, digest in tasks]
+def _renewed(task: tuple[str, Entry | None, bool]) -> tuple[str, Entry | ImageError]:
+    return task[0], hash_if_changed(*task)

@@ -1,39 +1,47 @@
-"""Work over many pieces: on threads, or on any executor, in order and bounded."""
+"""Work over many items: on threads, or on any executor, in order and bounded."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import islice
+from time import perf_counter
 from typing import Any, TypeVar
 
 from photodna_nb.arrays import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
-Piece = TypeVar("Piece")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Of an executor that does not say how many workers it has, as a cluster's.
 _UNKNOWN_WORKERS = 64
 
+# Seconds that a task should take: many times what handing it over costs, which is
+# some 30 us for a thread and milliseconds for a cluster; but no more, so that
+# Ctrl-C is prompt and the last tasks end together.
+_SECONDS_ON_THREADS = 0.01
+_SECONDS_ELSEWHERE = 0.1
+_ITEMS_A_TASK = 256
+
 
 def in_order(
-    function: Callable[[Piece], Result],
-    pieces: Iterable[Piece],
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
     *,
     max_workers: int | None = None,
     executor: Executor | None = None,
 ) -> Generator[Result, None, None]:
-    """Yield ``function(piece)`` of each piece, in order.
+    """Yield ``function(item)`` of each item, in order.
 
     Parameters
     ----------
     function : callable
         For processes and clusters one that can be pickled.
-    pieces : iterable
-        Drawn from as work is done: a generator of millions of pieces is held
+    items : iterable
+        Drawn from as work is done: a generator of millions of items is held
         nowhere in full.
     max_workers : int, optional
         Threads, the number of processors if left out. With an `executor`, how
@@ -44,29 +52,42 @@ def in_order(
     Yields
     ------
     object
-        Results. The first error that a piece raises is raised when its turn comes.
+        Results. An error that a call raises ends them when its task's turn comes.
 
     Notes
     -----
-    Four pieces a worker are under way at once. When the generator is closed, by
-    an error or Ctrl-C for example, pieces that have not begun never will.
+    Items are handed over in tasks, at first of one item and then of as many as
+    take some milliseconds. Four tasks a worker are under way at once. When the
+    generator is closed, by an error or Ctrl-C for example, tasks that have not
+    begun never will.
     """
     workers = checked_workers(max_workers, executor)
     pool = ThreadPoolExecutor(workers) if executor is None else executor
-    under_way: deque[Future[Result]] = deque()
-    remaining = iter(pieces)
+    aim = _SECONDS_ON_THREADS if executor is None else _SECONDS_ELSEWHERE
+    under_way: deque[Future[tuple[list[Result], float]]] = deque()
+    remaining = iter(items)
+    size = 1
     try:
         while True:
-            for piece in islice(remaining, 4 * workers - len(under_way)):
-                under_way.append(pool.submit(function, piece))
+            while len(under_way) < 4 * workers and (task := list(islice(remaining, size))):
+                under_way.append(pool.submit(_run, function, task))
             if not under_way:
                 return
-            yield under_way.popleft().result()
+            results, seconds = under_way.popleft().result()
+            size = max(1, min(_ITEMS_A_TASK, round(aim * len(results) / max(seconds, 1e-9))))
+            yield from results
     finally:
         for future in under_way:
             future.cancel()
         if executor is None:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _run(function: Callable[[Item], Result], task: list[Item]) -> tuple[list[Result], float]:
+    """Return the results of a task and the seconds that they took."""
+    start = perf_counter()
+    results = [function(item) for item in task]
+    return results, perf_counter() - start
 
 
 def checked_workers(max_workers: int | None, executor: Executor | None) -> int:
@@ -85,13 +106,6 @@ def checked_workers(max_workers: int | None, executor: Executor | None) -> int:
     if max_workers < 1:
         raise ArgumentError(f"max_workers: got {max_workers}, needs at least 1")
     return max_workers
-
-
-def pieces_of(items: Iterable[Piece], size: int) -> Iterator[list[Piece]]:
-    """Yield lists of `size` items, the last one shorter."""
-    remaining = iter(items)
-    while piece := list(islice(remaining, size)):
-        yield piece
 
 
 class _NoBar:

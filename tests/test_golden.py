@@ -3,7 +3,10 @@
 import base64
 import json
 import os
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from hashlib import sha256
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from conftest import JIT_OFF, ROOT
 from PIL import Image
 
 import photodna_nb as pdna
+from photodna_nb import images
 
 SETS = ("edge", "modes", "monochrome", "neardup", "perception", "pillow", "synthetic")
 # Files with a hash and both sides of at least 2 pixels, as the sets came.
@@ -96,6 +100,51 @@ def test_shared_stages(shared_golden, name):
     compared = check_stages(shared_golden / name)
     if not JIT_OFF:
         assert compared >= HASHED[name]
+
+
+@contextmanager
+def road(name, monkeypatch):
+    """Yield the executor on which, or the state of Pillow in which, files are hashed."""
+    if name == "copies":
+        copied = []
+        honest = Image.Image.copy
+        monkeypatch.setattr(Image.Image, "copy", lambda image: copied.append(1) or honest(image))
+        monkeypatch.setattr(images, "_decoded", images._loaded)
+        before = Image.core.get_block_size()
+        Image.core.set_block_size(4096)  # so that no picture lies in one block
+        try:
+            yield None
+        finally:
+            Image.core.set_block_size(before)
+        assert len(copied) > 1000, len(copied)
+    elif name == "processes":
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+            yield executor
+    else:
+        distributed = pytest.importorskip("distributed")
+        with (
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            yield client.get_executor()
+
+
+@pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
+@pytest.mark.parametrize("name", ["copies", "processes", "cluster"])
+def test_every_road(shared_golden, name, monkeypatch):
+    """All hashes on roads other than that of `test_one_directory_of_all`: threads, no copies."""
+    expected = {
+        str(path): np.frombuffer(base64.b64decode(record["hash"]), np.uint8)
+        for kind in SETS
+        for path, record in records(shared_golden / kind)
+        if "hash" in record and side(record) >= 2
+    }
+    assert len(expected) >= sum(HASHED.values())
+    with road(name, monkeypatch) as executor:
+        table = pdna.hash_files(expected, executor=executor)
+    np.testing.assert_array_equal(table.hashes, np.stack(list(expected.values())))
 
 
 @pytest.mark.skipif(JIT_OFF, reason="large pictures")

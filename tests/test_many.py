@@ -103,18 +103,30 @@ def test_errors(files, tmp_path):
 def test_work_under_way_is_bounded():
     drawn = 0
 
-    def pieces():
+    def items():
         nonlocal drawn
-        while drawn < 10_000:
+        while drawn < 100_000:
             drawn += 1
             yield drawn
 
-    results = parallel.in_order(lambda piece: piece, pieces(), max_workers=3)
-    for number in range(1, 101):
-        assert next(results) == number
-        assert drawn <= number + 4 * 3
-    results.close()
-    assert drawn < 200
+    def slow(item):
+        time.sleep(0.01)
+        return item
+
+    for work, tasks in ((slow, 1), (int, parallel._ITEMS_A_TASK)):
+        drawn = 0
+        results = parallel.in_order(work, items(), max_workers=3)
+        for number in range(1, 101):
+            assert next(results) == number
+            assert drawn <= number + 4 * 3 * tasks
+        results.close()
+        assert drawn < 100 + 5 * 3 * tasks
+
+
+def test_an_error_ends_the_results_and_the_work():
+    results = parallel.in_order(lambda item: 1 / item, [4, 2, 0, *range(1, 1000)], max_workers=1)
+    with pytest.raises(ZeroDivisionError):
+        list(results)
 
 
 def test_what_has_not_begun_never_will():

@@ -48,8 +48,6 @@ LONG_BAND = 16
 BLOCK = 16
 # ... and the rows, at up to 765 a pixel, that they may hold for that.
 ROWS_PER_COLUMN = (2**32 - 1) // (765 * BLOCK)
-# Unsigned, as an index that it is added to: no check for an index from the end.
-ONE = np.uintp(1)
 
 
 @kernel
@@ -147,9 +145,9 @@ def scan_block(columns, start, total, out):
 
 
 @overload(scan_block)
-def _(columns, start, total, out):  # noqa: ARG001  # the names must be scan_block's
+def _(columns, start, total, out):  # the names must be scan_block's
     """Compile it to vector instructions, which LLVM does not find by itself."""
-    return lambda columns, start, total, out: _scan_block(columns, start, total, out)
+    return lambda columns, start, total, out: _scan_block(columns, start, total, out)  # type: ignore[call-arg]
 
 
 @intrinsic
@@ -207,7 +205,7 @@ def pixel_sums(rows, channels, out):
     """
     out[:] = 0
     for y in range(out.shape[0]):
-        total = 0
+        total = np.int64(0)
         for x in range(out.shape[1]):
             for channel in range(3):
                 total += np.int64(rows[y, x * channels + channel % channels])
@@ -223,14 +221,14 @@ def corner_line(upper, lower, fy, whole_x, residue_x, out):
     """
     for side in range(2):
         for u in range(GRID):
-            x = np.uintp(whole_x[side, u])  # unsigned: no check for an index from the end
+            x = whole_x[side, u]
             fx = residue_x[side, u]
             # order fixed: rounding
             out[side, u] = (
                 ((1 - fx) * (1 - fy)) * np.float64(upper[x])
                 + ((1 - fx) * fy) * np.float64(lower[x])
-                + (fx * (1 - fy)) * np.float64(upper[x + ONE])
-                + (fx * fy) * np.float64(lower[x + ONE])
+                + (fx * (1 - fy)) * np.float64(upper[x + 1])
+                + (fx * fy) * np.float64(lower[x + 1])
             )
 
 
