@@ -28,12 +28,22 @@ if TYPE_CHECKING:
     )
     from photodna_nb.hashing import hash_file, hash_files, hash_image
     from photodna_nb.index import HashIndex, Match
+    from photodna_nb.pairs import (
+        DistanceHistogram,
+        Neighbours,
+        Pairs,
+        distance_histogram,
+        distance_matrix,
+        nearest,
+        pairs_within,
+    )
     from photodna_nb.stages import HashTrace, detail, orientations, trace
     from photodna_nb.table import HashTable
 
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
+    "DistanceHistogram",
     "FileError",
     "HashIndex",
     "HashTable",
@@ -41,14 +51,20 @@ __all__ = [
     "ImageError",
     "IndexFileError",
     "Match",
+    "Neighbours",
+    "Pairs",
     "PhotodnaError",
     "TableFileError",
     "detail",
     "distance",
+    "distance_histogram",
+    "distance_matrix",
     "hash_file",
     "hash_files",
     "hash_image",
+    "nearest",
     "orientations",
+    "pairs_within",
     "similarity",
     "stages",
     "trace",
@@ -57,21 +73,28 @@ __all__ = [
 _HOMES = {
     "ArgumentError": "errors",
     "ArgumentTypeError": "errors",
+    "DistanceHistogram": "pairs",
     "FileError": "errors",
     "HashIndex": "index",
     "HashTable": "table",
-    "TableFileError": "errors",
     "HashTrace": "stages",
     "ImageError": "errors",
     "IndexFileError": "errors",
     "Match": "index",
+    "Neighbours": "pairs",
+    "Pairs": "pairs",
     "PhotodnaError": "errors",
+    "TableFileError": "errors",
     "detail": "stages",
     "distance": "distances",
+    "distance_histogram": "pairs",
+    "distance_matrix": "pairs",
     "hash_file": "hashing",
     "hash_files": "hashing",
     "hash_image": "hashing",
+    "nearest": "pairs",
     "orientations": "stages",
+    "pairs_within": "pairs",
     "similarity": "distances",
     "trace": "stages",
 }

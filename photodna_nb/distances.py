@@ -21,6 +21,7 @@ Limit = float | int | str | Decimal | Fraction
 # The distance of 144 zeros from 144 times 255, by which `similarity` is scaled.
 SIMILARITY_SCALE = 3060
 MAX_DISTANCE_SQUARED = SIMILARITY_SCALE**2
+MAX_DISTANCE_MANHATTAN = HASH_BYTES * 255
 
 
 def distance(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric = "euclidean") -> float:
@@ -54,8 +55,7 @@ def distance(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric = "eucli
     >>> distance(a, b), distance(a, b, "manhattan")
     (5.0, 7.0)
     """
-    if metric not in get_args(Metric):
-        raise ArgumentError(f"metric: got {metric!r}, needs one of {', '.join(get_args(Metric))}")
+    checked_metric(metric)
     a = arrays.checked("a", a, np.uint8, (HASH_BYTES,))
     b = arrays.checked("b", b, np.uint8, (HASH_BYTES,))
     difference = a.astype(np.int64) - b
@@ -63,6 +63,13 @@ def distance(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric = "eucli
         return float(np.abs(difference).sum())
     squared = int((difference * difference).sum())
     return math.sqrt(squared) if metric == "euclidean" else float(squared)
+
+
+def checked_metric(metric: Metric) -> Metric:
+    """Return `metric` if there is one of that name."""
+    if metric not in get_args(Metric):
+        raise ArgumentError(f"metric: got {metric!r}, needs one of {', '.join(get_args(Metric))}")
+    return metric
 
 
 def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
@@ -129,11 +136,33 @@ def limit_squared(min_similarity: Limit | None = None, max_distance: Limit | Non
             raise _out_of_range("min_similarity", min_similarity, "0 to 1")
         limit = math.floor((SIMILARITY_SCALE * (1 - least)) ** 2)
     if max_distance is not None:
-        most = _exact("max_distance", max_distance, "0 up")
-        if most < 0:
-            raise _out_of_range("max_distance", max_distance, "0 up")
-        limit = min(limit, math.floor(most**2))
+        limit = min(limit, largest_integer("max_distance", max_distance, "euclidean"))
     return limit
+
+
+def largest_integer(name: str, max_distance: Limit, metric: Metric) -> int:
+    """Return the largest squared L2 or L1 distance within a limit in the metric's units.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for errors.
+    max_distance : float, int, str, Decimal or Fraction
+        As in `limit_squared`.
+    metric : {"euclidean", "sqeuclidean", "manhattan"}
+        In whose units the limit is.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        The limit is not a number, or below 0.
+    """
+    most = _exact(name, max_distance, "0 up")
+    if most < 0:
+        raise _out_of_range(name, max_distance, "0 up")
+    if metric == "manhattan":
+        return min(MAX_DISTANCE_MANHATTAN, math.floor(most))
+    return min(MAX_DISTANCE_SQUARED, math.floor(most**2 if metric == "euclidean" else most))
 
 
 def _exact(name: str, value: Limit, span: str) -> Fraction:

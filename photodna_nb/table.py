@@ -220,7 +220,7 @@ def _csv_record(name: str, line: int, record: list[str]) -> tuple[str, bytes]:
 
 def _write_npz(_: str, table: HashTable) -> list[memoryview]:
     content = io.BytesIO()
-    np.savez_compressed(
+    np.savez(  # not compressed, so that a part of the hashes can be read
         content,
         paths=_packed(table.paths),
         hashes=table.hashes,

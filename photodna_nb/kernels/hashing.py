@@ -147,7 +147,7 @@ def scan_block(columns, start, total, out):
 @overload(scan_block)
 def _(columns, start, total, out):  # the names must be scan_block's
     """Compile it to vector instructions, which LLVM does not find by itself."""
-    return lambda columns, start, total, out: _scan_block(columns, start, total, out)  # type: ignore[call-arg]
+    return lambda columns, start, total, out: _scan_block(columns, start, total, out)
 
 
 @intrinsic

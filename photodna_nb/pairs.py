@@ -1,0 +1,621 @@
+"""All pairs of many hashes: matrices, neighbours and counts, in exact integers.
+
+Nothing here holds a matrix but `distance_matrix`. The others go through blocks of
+pairs, each a task that loads what it needs, on threads or on any executor.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from photodna_nb import arrays, parallel
+from photodna_nb.arrays import HASH_BYTES, described
+from photodna_nb.distances import (
+    Limit,
+    Metric,
+    checked_metric,
+    largest_integer,
+)
+from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.kernels import distance as kernels
+from photodna_nb.parts import PathLike, Rows, pieces_of, rows_of
+from photodna_nb.table import HashTable
+
+Hashes = NDArray[np.uint8] | HashTable | PathLike | Sequence[PathLike]
+Road = Literal["portable", "avx512"]
+Result = TypeVar("Result")
+
+# Rows of a block's sides. Laying a block out takes 1 % of comparing it at this size.
+_BLOCK_ROWS = 8192
+_ROADS: dict[str, int] = {"portable": kernels.PORTABLE, "avx512": kernels.AVX512}
+# More than any distance.
+_NO_KEY = 2**62
+
+
+class Pairs(NamedTuple):
+    """Pairs of hashes, sorted by i and then j.
+
+    i, j : ndarray of int64, (p,)
+        Rows of `a` and of `b`; without `b`, i < j.
+    distance : ndarray, (p,)
+        float64 for "euclidean", int32 otherwise.
+    """
+
+    i: NDArray[np.int64]
+    j: NDArray[np.int64]
+    distance: NDArray[Any]
+
+
+class Neighbours(NamedTuple):
+    """The nearest hashes, nearest first, of equal ones the lower index first.
+
+    indices : ndarray of int64, (n, k)
+        Rows of `b` or, without it, of `a`.
+    distances : ndarray, (n, k)
+        float64 for "euclidean", int32 otherwise.
+    """
+
+    indices: NDArray[np.int64]
+    distances: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class DistanceHistogram:
+    """How many pairs lie how far apart.
+
+    Attributes
+    ----------
+    metric : str
+        Of the distances.
+    limits : ndarray, (k,)
+        Increasing distances.
+    counts : ndarray of int64, (k,)
+        Pairs with ``limits[i - 1] < distance <= limits[i]``, all those up to the first
+        limit in the first count. Their running sum is how many match at each limit.
+    same : ndarray of int64, (k,), or None
+        With groups: those of `counts` whose two hashes are of one group (genuine).
+    pairs, same_pairs : int
+        All pairs, and those inside groups (0 without), with those beyond the last limit.
+    """
+
+    metric: Metric
+    limits: NDArray[Any]
+    counts: NDArray[np.int64]
+    same: NDArray[np.int64] | None
+    pairs: int
+    same_pairs: int
+
+    @property
+    def different(self) -> NDArray[np.int64]:
+        """Those of `counts` whose two hashes are of two groups (impostor), (k,) int64."""
+        return self.counts if self.same is None else self.counts - self.same
+
+
+class _Block(NamedTuple):
+    """Pairs that a task compares: all of two parts, or those of one part with itself."""
+
+    queries: Rows
+    database: Rows
+    triangle: bool
+    both: bool  # whether its pairs are also those of the database's rows with the queries
+
+    @property
+    def pairs(self) -> int:
+        if self.triangle:
+            return self.queries.count * (self.queries.count - 1) // 2
+        return self.queries.count * self.database.count
+
+
+def road() -> Road:
+    """Return by which instructions distances are computed in this process.
+
+    Returns
+    -------
+    {"portable", "avx512"}
+        AVX-512 VNNI where Numba compiles for a processor that has it, which
+        ``NUMBA_CPU_NAME=generic`` keeps it from, and else loops for any processor.
+        Both give the same integers. The environment variable ``PHOTODNA_NB_ROAD``
+        forces the one or the other.
+
+    Raises
+    ------
+    ArgumentError
+        The variable names no road, or one that this processor lacks.
+    """
+    able = kernels.has_avx512()
+    forced = os.environ.get("PHOTODNA_NB_ROAD")
+    if not forced:
+        return "avx512" if able else "portable"
+    if forced == "portable" or (forced == "avx512" and able):
+        return "avx512" if forced == "avx512" else "portable"
+    raise ArgumentError(
+        f"PHOTODNA_NB_ROAD: got {forced!r}, needs 'portable'"
+        + (" or 'avx512'" if able else "; this process cannot use AVX-512 VNNI")
+    )
+
+
+def distance_matrix(
+    a: Hashes,
+    b: Hashes | None = None,
+    metric: Metric = "euclidean",
+    *,
+    out: NDArray[Any] | None = None,
+    max_workers: int | None = None,
+) -> NDArray[Any]:
+    """Return the distances of all hashes in `a` from all in `b`.
+
+    Parameters
+    ----------
+    a, b : ndarray of uint8, (n, 144) and (m, 144), HashTable, or paths
+        Hashes; without `b`, `a` once more. A path ends with ``.npy``, or with ``.npz``
+        for a table that `HashTable.save` wrote.
+    metric : {"euclidean", "sqeuclidean", "manhattan"}
+        As `distance` takes it.
+    out : ndarray, (n, m), optional
+        Where to write them, of the dtype below.
+    max_workers : int, optional
+        Threads, the number of processors if left out.
+
+    Returns
+    -------
+    ndarray, (n, m)
+        int32 for "sqeuclidean" and "manhattan", exact; float32 for "euclidean", the
+        correctly rounded root of the exact integer.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        An argument has another type, dtype, shape or value.
+    TableFileError
+        A file is missing, damaged or of another kind.
+
+    Notes
+    -----
+    Takes 4 bytes a pair. `pairs_within`, `nearest` and `distance_histogram` take none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hashes = np.zeros((2, 144), np.uint8)
+    >>> hashes[1, :2] = 3, 4
+    >>> distance_matrix(hashes)
+    array([[0., 5.],
+           [5., 0.]], dtype=float32)
+    """
+    kind = _kernel_metric(metric)
+    queries = _loaded(rows_of("a", a))
+    database = queries if b is None else _loaded(rows_of("b", b))
+    shape = (len(queries), len(database))
+    dtype = np.float32 if metric == "euclidean" else np.int32
+    if out is None:
+        out = np.empty(shape, dtype)
+    arrays.checked("out", out, dtype, shape)
+    if not out.flags.writeable:
+        raise ArgumentError("out: got a read-only array, needs one that can be written")
+    written = out if out.flags.c_contiguous else np.empty(shape, dtype)
+    way = _ROADS[road()]
+    laid, squares = _laid_out(kernels.database_of, database, kernels.STRIPE, way, kind)
+
+    def fill(first: int) -> None:
+        some = queries[first : first + rows]
+        ready, ready_squares = _laid_out(kernels.queries_of, some, kernels.QUERIES, way, kind)
+        part = written[first : first + rows]
+        root = metric == "euclidean"
+        kernels.matrix(way, kind, root, (laid, ready, squares, ready_squares), part)
+
+    workers = parallel.checked_workers(max_workers, None)
+    rows = max(kernels.QUERIES, min(_BLOCK_ROWS, math.ceil(shape[0] / (4 * workers))))
+    if all(shape):
+        with closing(
+            parallel.in_order(fill, range(0, shape[0], rows), max_workers=max_workers)
+        ) as done:
+            for _ in done:
+                pass
+    if written is not out:
+        out[...] = written
+    return out
+
+
+def pairs_within(
+    a: Hashes,
+    b: Hashes | None = None,
+    *,
+    max_distance: Limit,
+    metric: Metric = "euclidean",
+    max_workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+) -> Pairs:
+    """Return every pair of hashes that lies at most so far apart.
+
+    Parameters
+    ----------
+    a, b : ndarray of uint8, (n, 144) and (m, 144), HashTable, or paths
+        Hashes; without `b`, the pairs inside `a`, each once. Paths as in
+        `distance_matrix`; each task reads the rows that it needs.
+    max_distance : float, int, str, Decimal or Fraction
+        In units of the metric, at least 0, inclusive and exact: see `limit_squared`.
+    metric : {"euclidean", "sqeuclidean", "manhattan"}
+        As `distance` takes it.
+    max_workers : int, optional
+        Threads, the number of processors if left out.
+    executor : concurrent.futures.Executor, optional
+        Where the pairs are compared instead, as in `hash_files`.
+    progress : bool
+        Whether to show a bar, in a terminal or a notebook.
+
+    Returns
+    -------
+    Pairs
+        Arrays i, j and distance.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        An argument has another type, dtype, shape or value.
+    TableFileError
+        A file is missing, damaged or of another kind.
+
+    Notes
+    -----
+    Memory grows with the pairs that are found, not with n x m.
+    """
+    kind = _kernel_metric(metric)
+    limit = largest_integer("max_distance", max_distance, metric)
+    work = partial(_within_block, kind, limit)
+    blocks = _Blocks(a, b, max_workers, executor)
+    found = list(blocks.done(work, progress)) or [np.empty((0, 3), np.int64)]
+    every = np.concatenate(found)
+    every = every[np.lexsort((every[:, 1], every[:, 0]))]
+    return Pairs(every[:, 0].copy(), every[:, 1].copy(), _distances(every[:, 2], metric))
+
+
+def nearest(
+    a: Hashes,
+    b: Hashes | None = None,
+    k: int = 1,
+    *,
+    metric: Metric = "euclidean",
+    max_workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+) -> Neighbours:
+    """Return the k nearest hashes in `b` of every hash in `a`.
+
+    Parameters
+    ----------
+    a, b : ndarray of uint8, (n, 144) and (m, 144), HashTable, or paths
+        Hashes; without `b`, the others in `a`, so that none is its own neighbour.
+    k : int
+        From 1 to the number of hashes to choose from.
+    metric, max_workers, executor, progress
+        As in `pairs_within`.
+
+    Returns
+    -------
+    Neighbours
+        Arrays indices and distances, (n, k).
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        An argument has another type, dtype, shape or value.
+    TableFileError
+        A file is missing, damaged or of another kind.
+
+    Notes
+    -----
+    Exact; ties go to the lower index. Made for a k of some tens: the time of keeping
+    a neighbour grows with k.
+    """
+    kind = _kernel_metric(metric)
+    if not isinstance(k, int | np.integer) or isinstance(k, bool):
+        raise ArgumentTypeError(f"k: got {described(k)}, needs an integer")
+    blocks = _Blocks(a, b, max_workers, executor)
+    choice = blocks.columns - (b is None)
+    if k < 1 or (blocks.rows and k > choice):
+        raise ArgumentError(f"k: got {k}, needs 1 to {choice}, the number of hashes to choose from")
+    keys = np.full((blocks.rows, int(k)), _NO_KEY, np.int64)
+    work = partial(_nearest_block, kind, int(k))
+    for found in blocks.done(work, progress):
+        for start, some in found:
+            held = keys[start : start + len(some)]
+            held[...] = np.sort(np.concatenate([held, some], axis=1), axis=1)[:, :k]
+    return Neighbours(keys & (2**32 - 1), _distances(keys >> 32, metric))
+
+
+def distance_histogram(
+    a: Hashes,
+    b: Hashes | None = None,
+    *,
+    groups: ArrayLike | tuple[ArrayLike, ArrayLike] | None = None,
+    metric: Metric = "euclidean",
+    bins: Sequence[Limit] | NDArray[Any] | None = None,
+    max_workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+) -> DistanceHistogram:
+    """Return how many pairs of hashes lie how far apart, exactly.
+
+    Parameters
+    ----------
+    a, b : ndarray of uint8, (n, 144) and (m, 144), HashTable, or paths
+        Hashes; without `b`, the pairs inside `a`, each once.
+    groups : array of n integers or strings, optional
+        What each hash shows; with `b` a pair of arrays, of n and of m. Pairs inside a
+        group are counted apart as well: genuine pairs where a group is the variants
+        of one image.
+    bins : sequence of numbers, optional
+        Increasing upper limits, inclusive and exact as in `pairs_within`. If left out,
+        every whole number from 0 up to the largest distance; for "sqeuclidean" their
+        squares.
+    metric, max_workers, executor, progress
+        As in `pairs_within`.
+
+    Returns
+    -------
+    DistanceHistogram
+        Limits, counts and, with groups, counts of pairs inside them.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        An argument has another type, dtype, shape or value.
+    TableFileError
+        A file is missing, damaged or of another kind.
+
+    Notes
+    -----
+    Limits of the L2 distance that are not whole numbers need a table of all squared
+    distances, 75 MB a thread, which is slower.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hashes = np.zeros((3, 144), np.uint8)
+    >>> hashes[2, :2] = 3, 4
+    >>> found = distance_histogram(hashes, bins=[0, 5, 10])
+    >>> found.counts
+    array([1, 2, 0])
+    """
+    kind = _kernel_metric(metric)
+    limits, thresholds = _thresholds(bins, metric)
+    blocks = _Blocks(a, b, max_workers, executor)
+    labels = _labels(groups, blocks.rows, None if b is None else blocks.columns)
+    total = np.zeros((2, len(thresholds)), np.int64)
+    work = partial(_histogram_block, kind, thresholds)
+    for counts in blocks.done(work, progress, labels):
+        total += counts
+    same_pairs = _pairs_inside(labels, b is None) if labels else 0
+    return DistanceHistogram(
+        metric,
+        limits,
+        total.sum(axis=0),
+        total[1] if labels else None,
+        blocks.pairs,
+        same_pairs,
+    )
+
+
+class _Blocks:
+    """The blocks that make all pairs, each unordered pair once if there is no `b`."""
+
+    def __init__(
+        self, a: Hashes, b: Hashes | None, max_workers: int | None, executor: Executor | None
+    ) -> None:
+        workers = parallel.checked_workers(max_workers, executor)
+        self._max_workers, self._executor = max_workers, executor
+        queries = rows_of("a", a)
+        database = queries if b is None else rows_of("b", b)
+        self.rows, self.columns = (sum(part.count for part in side) for side in (queries, database))
+
+        def side(rows: list[Rows], count: int) -> list[Rows]:
+            # Small inputs in blocks that are small enough for all workers.
+            least = max(2 * kernels.STRIPE, math.ceil(count / (2 * workers)))
+            return pieces_of(rows, min(_BLOCK_ROWS, least))
+
+        self._queries = side(queries, self.rows)
+        self._database = self._queries if b is None else side(database, self.columns)
+        self._inside = b is None
+        self.pairs = sum(block.pairs for block in self)
+
+    def __iter__(self) -> Iterator[_Block]:
+        for number, queries in enumerate(self._queries):
+            for database in self._database[number if self._inside else 0 :]:
+                yield _Block(queries, database, database is queries, self._inside)
+
+    def done(
+        self,
+        work: Callable[..., Result],
+        progress: bool,
+        labels: list[NDArray[np.int32]] | None = None,
+    ) -> Generator[Result, None, None]:
+        """Yield what `work` makes of each block, with the labels of its rows if there are any."""
+
+        def tasks() -> Iterator[tuple[Any, ...]]:
+            for block in self:
+                if labels is None:
+                    yield (block,)
+                    continue
+                sides = zip((block.queries, block.database), (labels[0], labels[-1]), strict=True)
+                some = [of[side.start : side.start + side.count] for side, of in sides]
+                yield (block, *some)
+
+        count = sum(1 for _ in self)
+        with (
+            closing(
+                parallel.in_order(
+                    partial(_starred, work),
+                    tasks(),
+                    max_workers=self._max_workers,
+                    executor=self._executor,
+                )
+            ) as each,
+            parallel.progress_bar(progress, range(count), "blocks") as bar,
+        ):
+            for result in each:
+                bar.update()
+                yield result
+
+
+def _starred(work: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+    return work(*arguments)
+
+
+def _ready(block: _Block, way: int, kind: int) -> tuple[NDArray[Any], ...]:
+    """Return a block's hashes as the kernels take them."""
+    database = block.database.load()
+    queries = database if block.triangle else block.queries.load()
+    laid, squares = _laid_out(kernels.database_of, database, kernels.STRIPE, way, kind)
+    ready, ready_squares = _laid_out(kernels.queries_of, queries, kernels.QUERIES, way, kind)
+    return laid, ready, squares, ready_squares
+
+
+def _laid_out(
+    layout: Callable[..., tuple[NDArray[np.uint8], NDArray[np.int32]]],
+    hashes: NDArray[np.uint8],
+    multiple: int,
+    way: int,
+    kind: int,
+) -> list[NDArray[Any]]:
+    """Return hashes and norms in a layout of the kernels, of which only one kind is compiled."""
+    missing = -len(hashes) % multiple
+    if missing:
+        hashes = np.concatenate([hashes, np.zeros((missing, HASH_BYTES), np.uint8)])
+    return [arrays.frozen(part) for part in layout(arrays.frozen(hashes), way, kind)]
+
+
+def _within_block(kind: int, limit: int, block: _Block) -> NDArray[np.int64]:
+    way = _ROADS[road()]
+    ready = _ready(block, way, kind)
+    sizes = block.queries.count, block.database.count
+    capacity = 1024
+    while True:
+        found = np.empty((capacity, 3), np.int64)
+        count = kernels.within(way, kind, block.triangle, np.int32(limit), ready, *sizes, found)
+        if count <= capacity:
+            break
+        capacity = count
+    found = found[:count]
+    found[:, :2] += block.queries.start, block.database.start
+    return found
+
+
+def _nearest_block(kind: int, k: int, block: _Block) -> list[tuple[int, NDArray[np.int64]]]:
+    """Return the keys of the queries, and of the rows if they are asked for, with their starts."""
+    way = _ROADS[road()]
+    sides = block.database, block.queries
+    keys = [np.full((side.count, k), _NO_KEY, np.int64) for side in sides]
+    starts = [side.start for side in sides]
+    ready = _ready(block, way, kind)
+    kernels.nearest(way, kind, block.triangle, block.both, ready, *starts, *keys)
+    return list(zip(starts, keys, strict=True))[0 if block.both else 1 :]
+
+
+def _histogram_block(
+    kind: int,
+    thresholds: NDArray[np.int64],
+    block: _Block,
+    queries_labels: NDArray[np.int32] | None = None,
+    database_labels: NDArray[np.int32] | None = None,
+) -> NDArray[np.int64]:
+    """Return the counts up to each threshold, (2, k): of two groups, of one."""
+    roots = np.array([math.isqrt(threshold) for threshold in thresholds.tolist()], np.int64)
+    root = kind == kernels.SQUARED and bool((roots * roots == thresholds).all())
+    if root:
+        cells, ends = kernels.ROOT_CELLS, roots
+    else:
+        whole = kernels.SQUARED_CELLS if kind == kernels.SQUARED else kernels.MANHATTAN_CELLS
+        cells, ends = whole, thresholds
+    way = _ROADS[road()]
+    grouped = queries_labels is not None and database_labels is not None
+    if queries_labels is None or database_labels is None:
+        queries_labels = np.empty(block.queries.count, np.int32)
+        database_labels = np.empty(block.database.count, np.int32)
+    counts = np.zeros((2, cells), np.int64)
+    kernels.histogram(
+        way,
+        kind,
+        root,
+        block.triangle,
+        grouped,
+        _ready(block, way, kind),
+        arrays.frozen(database_labels),
+        arrays.frozen(queries_labels),
+        counts,
+    )
+    found: NDArray[np.int64] = np.diff(counts.cumsum(axis=1)[:, ends], prepend=0, axis=1)
+    return found
+
+
+def _kernel_metric(metric: Metric) -> int:
+    return kernels.MANHATTAN if checked_metric(metric) == "manhattan" else kernels.SQUARED
+
+
+def _loaded(rows: list[Rows]) -> NDArray[np.uint8]:
+    if len(rows) == 1:
+        return rows[0].load()
+    return np.concatenate([np.empty((0, HASH_BYTES), np.uint8), *(part.load() for part in rows)])
+
+
+def _distances(integers: NDArray[np.int64], metric: Metric) -> NDArray[Any]:
+    """Return distances in the metric's units from squared L2 or L1."""
+    return np.sqrt(integers) if metric == "euclidean" else integers.astype(np.int32)
+
+
+def _thresholds(
+    bins: Sequence[Limit] | NDArray[Any] | None, metric: Metric
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the limits, and the largest integer that each lets pass."""
+    if bins is None:
+        cells = kernels.MANHATTAN_CELLS if metric == "manhattan" else kernels.ROOT_CELLS
+        limits = np.arange(cells) ** (2 if metric == "sqeuclidean" else 1)
+        return limits, limits * limits if metric == "euclidean" else limits
+    if isinstance(bins, str | bytes) or not isinstance(bins, Sequence | np.ndarray):
+        raise ArgumentTypeError(f"bins: got {described(bins)}, needs a sequence of upper limits")
+    values = bins.tolist() if isinstance(bins, np.ndarray) else list(bins)
+    limits = np.asarray(values, float)
+    if limits.ndim != 1 or not len(limits) or not (np.diff(limits) > 0).all():
+        raise ArgumentError("bins: needs one or more upper limits, increasing")
+    thresholds = [largest_integer("bins", value, metric) for value in values]
+    return limits, np.array(thresholds, np.int64)
+
+
+def _labels(groups: Any, rows: int, columns: int | None) -> list[NDArray[np.int32]] | None:
+    """Return the groups as small integers: of `a`, and of `b` if there is one."""
+    if groups is None:
+        return None
+    if columns is None:
+        sides, sizes = [np.asarray(groups)], [rows]
+    else:
+        if not isinstance(groups, tuple) or len(groups) != 2:
+            raise ArgumentTypeError(
+                f"groups: got {described(groups)}, needs a pair of arrays, for a and for b"
+            )
+        sides, sizes = [np.asarray(side) for side in groups], [rows, columns]
+    for side, size in zip(sides, sizes, strict=True):
+        if side.shape != (size,):
+            raise ArgumentError(f"groups: got shape {side.shape}, needs ({size},)")
+        if side.dtype.kind not in "biuUS":
+            raise ArgumentTypeError(f"groups: got {side.dtype}, needs integers or strings")
+    numbers = np.unique(np.concatenate(sides), return_inverse=True)[1].astype(np.int32)
+    return np.split(numbers, np.cumsum(sizes)[:-1])
+
+
+def _pairs_inside(labels: list[NDArray[np.int32]], one_side: bool) -> int:
+    """Return the number of pairs inside groups."""
+    size = max((int(side.max(initial=0)) for side in labels), default=0) + 1
+    counts = [np.bincount(side, minlength=size).astype(np.int64) for side in labels]
+    if one_side:
+        return int((counts[0] * (counts[0] - 1) // 2).sum())
+    return int((counts[0] * counts[1]).sum())
