@@ -224,7 +224,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         )
     if options.faiss_rebuild is not None:
         return _faiss_rebuild(*options.faiss_rebuild)
-    listed = [] if options.files_from is None else _listed(options.files_from)
+    listed, status = ([] if options.files_from is None else _listed(options.files_from)), 0
     if options.faiss_build is not None:
         index_path, meta_path, *paths = options.faiss_build
         return _faiss_build(
@@ -234,8 +234,8 @@ def _dispatch(options: argparse.Namespace) -> int:
         index_path, meta_path, *paths = options.faiss_add
         return _faiss_add(index_path, meta_path, [*paths, *listed], options.jobs)
     if options.hash_dir is not None:
-        listed = _files_in(options.hash_dir, bool(options.recursive))
-    return _hash_many(listed, options.jobs, options.output)
+        listed, status = _files_in(options.hash_dir, bool(options.recursive))
+    return max(status, _hash_many(listed, options.jobs, options.output))
 
 
 def _hash(image: str) -> int:
@@ -247,9 +247,9 @@ def _hash(image: str) -> int:
 def _hash_many(paths: list[str], jobs: int | None, output: str | None) -> int:
     images = _Images(paths, jobs)
     if output is not None:
-        from photodna_nb.table import check_suffix
+        from photodna_nb.table import check_target
 
-        check_suffix(output)
+        check_target(output)
         images.table().save(output)
         return images.status
     from photodna_nb.table import json_entry
@@ -262,8 +262,11 @@ def _hash_many(paths: list[str], jobs: int | None, output: str | None) -> int:
     return images.status
 
 
-def _files_in(directory: str, recursive: bool) -> list[str]:
-    """Return the files in a directory, by name; with those below it, by path."""
+def _files_in(directory: str, recursive: bool) -> tuple[list[str], int]:
+    """Return the files in a directory, by name, with those below it; and the exit status.
+
+    That is 1 if a folder below cannot be listed, which is said, and spoils nothing else.
+    """
     try:
         with os.scandir(directory) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
@@ -271,17 +274,25 @@ def _files_in(directory: str, recursive: bool) -> list[str]:
         reason = f"cannot be listed ({error.strerror}); check the path"
         raise FileError(directory, reason) from error
     files = [os.path.join(directory, entry.name) for entry in found if not _is_folder(entry)]
+    status = 0
     if recursive:
         for entry in found:
             if _is_folder(entry) and not entry.is_symlink():  # a link may lead in a circle
-                files += _files_in(os.path.join(directory, entry.name), recursive)
-    return files
+                try:
+                    below, its_status = _files_in(os.path.join(directory, entry.name), recursive)
+                except FileError as error:
+                    below, its_status = [], _failed(str(error))
+                files += below
+                status = max(status, its_status)
+    return files, status
 
 
 def _listed(name: str) -> list[str]:
     """Return the paths in a file, or on standard input."""
     try:
         if name == "-":
+            if sys.stdin is None:
+                raise FileError(name, "standard input is closed; give a file or a pipe")
             content = sys.stdin.buffer.read()
         else:
             with open(name, "rb") as file:
@@ -647,6 +658,13 @@ def _checked(parser: _Parser, options: argparse.Namespace) -> None:
         if getattr(options, option) is not None and mode not in its_modes:
             names = " or ".join(f"--{name}" for name in its_modes)
             parser.error(f"--{option} goes with {names}".replace("_", "-"))
+    if options.output is not None:
+        from photodna_nb.table import check_suffix
+
+        try:
+            check_suffix(options.output)
+        except ArgumentError as error:
+            parser.error(f"argument --output: {error}")
     if query is not None:
         from photodna_nb.distances import limit_squared
 

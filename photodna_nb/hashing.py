@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import images, parallel
-from photodna_nb.errors import ArgumentError, ImageError
+from photodna_nb.arrays import described
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
 from photodna_nb.images import FileLike, ImageLike
 from photodna_nb.journal import Entry, Journal, hash_if_changed
 from photodna_nb.stages import Hashed, hash_and_detail
-from photodna_nb.table import Failure, HashTable, check_suffix, table_of
+from photodna_nb.table import Failure, HashTable, check_target, table_of
 
 PathLike = str | os.PathLike[str]
 
@@ -153,7 +154,9 @@ def hash_files(
     if errors not in ("raise", "record"):
         raise ArgumentError(f"errors: got {errors!r}, needs 'raise' or 'record'")
     if into is not None:
-        check_suffix(into)
+        check_target(into)
+    elif digest:
+        raise ArgumentError("digest: goes with into, a file to go on from")
     failures: list[Failure] = []
     journal = nullcontext() if into is None else Journal(f"{os.fspath(into)}.journal")
     with (
@@ -196,7 +199,11 @@ def hash_each(
     `hash_files` without the table, for those who pass the hashes on, and with the
     same arguments. A journal is asked for what it holds and given what it does not.
     """
-    names = map(os.fsdecode, paths)
+    if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
+        raise ArgumentTypeError(
+            f"paths: got {described(paths)}, needs several paths; hash one file with hash_file"
+        )
+    names = map(_name, paths)
     if journal is None:
         done = parallel.in_order(_named_hash, names, max_workers=max_workers, executor=executor)
         with closing(done):
@@ -213,6 +220,12 @@ def hash_each(
             if known_entry is None or entry[:3] != known_entry[:3]:
                 journal.append(name, entry)
             yield name, entry.hashed
+
+
+def _name(path: PathLike) -> str:
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise ArgumentTypeError(f"paths: got {described(path)} among them, needs paths")
+    return os.fsdecode(path)
 
 
 def _named_hash(name: str) -> tuple[str, Hashed | ImageError]:

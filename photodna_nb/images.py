@@ -84,9 +84,10 @@ def read_pixels(file: FileLike) -> NDArray[np.uint8]:
         if not isinstance(source, str):
             return _read(source, name)
         with files.opened(source, ImageError) as opened:
-            if os.fstat(opened.fileno()).st_size > _READ_AT_ONCE:
-                return _read(io.BufferedReader(opened), name)
-            return _read(io.BytesIO(opened.readall()), name)
+            if os.fstat(opened.fileno()).st_size <= _READ_AT_ONCE:
+                return _read(io.BytesIO(opened.readall()), name)
+            with io.BufferedReader(opened) as buffered:
+                return _read(buffered, name)
 
 
 def pixels(image: ImageLike) -> NDArray[np.uint8]:

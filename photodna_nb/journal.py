@@ -101,7 +101,7 @@ class Journal:
             entry = Entry(int(record["size"]), int(record["modified"]), record["digest"], hashed)
             if row.size == HASH_BYTES:
                 self._entries[record["path"]] = entry
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError):
             pass
 
     def _unusable(self, error: OSError) -> TableFileError:
@@ -115,13 +115,14 @@ def hash_if_changed(path: str, known: Entry | None, by_digest: bool) -> Entry | 
         digest = _digest(path) if by_digest else None
         if known is not None:
             stamp = (status.st_size, status.st_mtime_ns)
-            if known.digest == digest if by_digest else known[:2] == stamp:
+            same_content = digest is not None and known.digest == digest
+            if same_content if by_digest else known[:2] == stamp:
                 return known
         hashed = hash_and_detail(images.read_pixels(path))
         return Entry(status.st_size, status.st_mtime_ns, digest, hashed)
     except ImageError as error:
         return error
-    except OSError:
+    except (OSError, ValueError):  # a ValueError: what cannot be a name
         try:
             images.read_pixels(path)  # says what is wrong, and what to do
         except ImageError as error:

@@ -214,7 +214,10 @@ def distance_matrix(
         kernels.matrix(way, kind, root, (laid, ready, squares, ready_squares), part)
 
     workers = parallel.checked_workers(max_workers, None)
-    rows = max(kernels.QUERIES, min(_BLOCK_ROWS, math.ceil(shape[0] / (4 * workers))))
+    rows = max(
+        kernels.QUERIES,
+        min(_BLOCK_ROWS, math.ceil(shape[0] / (workers if workers == 1 else 4 * workers))),
+    )
     if all(shape):
         with closing(
             parallel.in_order(fill, range(0, shape[0], rows), max_workers=max_workers)

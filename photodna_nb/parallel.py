@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import islice
+from numbers import Integral
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -24,7 +26,7 @@ _UNKNOWN_WORKERS = 64
 # Ctrl-C is prompt and the last tasks end together.
 _SECONDS_ON_THREADS = 0.01
 _SECONDS_ELSEWHERE = 0.1
-_ITEMS_A_TASK = 256
+_ITEMS_A_TASK = 64
 
 
 def in_order(
@@ -56,37 +58,52 @@ def in_order(
 
     Notes
     -----
-    Items are handed over in tasks, at first of one item and then of as many as
-    take some milliseconds. Four tasks a worker are under way at once. When the
+    Items are handed over in tasks, at first of one item and then of as many, up to
+    64, as take some milliseconds; a task that takes longer stops, and its other items
+    are handed over anew. Four tasks a worker are under way at once. When the
     generator is closed, by an error or Ctrl-C for example, tasks that have not
     begun never will.
     """
     workers = checked_workers(max_workers, executor)
     pool = ThreadPoolExecutor(workers) if executor is None else executor
     aim = _SECONDS_ON_THREADS if executor is None else _SECONDS_ELSEWHERE
-    under_way: deque[Future[tuple[list[Result], float]]] = deque()
+    under_way: deque[tuple[Future[tuple[list[Result], float]], list[Item]]] = deque()
     remaining = iter(items)
     size = 1
+
+    def handed_over(task: list[Item]) -> tuple[Future[tuple[list[Result], float]], list[Item]]:
+        return pool.submit(_run, function, task, 2 * aim), task
+
     try:
         while True:
             while len(under_way) < 4 * workers and (task := list(islice(remaining, size))):
-                under_way.append(pool.submit(_run, function, task))
+                under_way.append(handed_over(task))
             if not under_way:
                 return
-            results, seconds = under_way.popleft().result()
+            future, task = under_way.popleft()
+            results, seconds = future.result()
             size = max(1, min(_ITEMS_A_TASK, round(aim * len(results) / max(seconds, 1e-9))))
+            left = task[len(results) :]  # it took longer than the items before it
+            again = [handed_over(left[i : i + size]) for i in range(0, len(left), size)]
+            under_way.extendleft(reversed(again))
             yield from results
     finally:
-        for future in under_way:
+        for future, _ in under_way:
             future.cancel()
         if executor is None:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _run(function: Callable[[Item], Result], task: list[Item]) -> tuple[list[Result], float]:
-    """Return the results of a task and the seconds that they took."""
+def _run(
+    function: Callable[[Item], Result], task: list[Item], most: float
+) -> tuple[list[Result], float]:
+    """Return the results of a task, or of its first items if so many seconds are over; seconds."""
     start = perf_counter()
-    results = [function(item) for item in task]
+    results = []
+    for item in task:
+        results.append(function(item))
+        if perf_counter() - start > most:
+            break
     return results, perf_counter() - start
 
 
@@ -101,11 +118,11 @@ def checked_workers(max_workers: int | None, executor: Executor | None) -> int:
         if executor is None:
             return os.cpu_count() or 1
         return int(getattr(executor, "_max_workers", None) or _UNKNOWN_WORKERS)
-    if not isinstance(max_workers, int) or isinstance(max_workers, bool):
+    if not isinstance(max_workers, Integral) or isinstance(max_workers, bool):
         raise ArgumentTypeError(f"max_workers: got {described(max_workers)}, needs an integer")
     if max_workers < 1:
         raise ArgumentError(f"max_workers: got {max_workers}, needs at least 1")
-    return max_workers
+    return int(max_workers)
 
 
 class _NoBar:
@@ -125,7 +142,9 @@ def progress_bar(wanted: bool, items: Iterable[Any], unit: str) -> Any:
     """Return a tqdm bar for that many items, right in terminals and notebooks, if it is wanted."""
     if not wanted:
         return _NoBar()
-    from tqdm.auto import tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a notebook without ipywidgets gets a bar of text
+        from tqdm.auto import tqdm
 
     total = len(items) if isinstance(items, Sized) else None
     return tqdm(total=total, unit=f" {unit}", mininterval=0.2)

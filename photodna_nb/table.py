@@ -136,7 +136,14 @@ class HashTable:
                 'to_pandas needs pandas: pip install "photodna_nb[tables]"'
             ) from error
         rows = [row.tobytes() for row in self.hashes]
-        return pd.DataFrame({"path": self.paths, "hash": rows, "detail": self.detail})
+        # As objects: a name need not be UTF-8, and the strings of pandas are.
+        paths = pd.Series(self.paths, dtype=object)
+        return pd.DataFrame({"path": paths, "hash": rows, "detail": self.detail})
+
+
+# A hash in base64, and what may stand before the text of a file in UTF-8.
+_BASE64_LENGTH = 4 * HASH_BYTES // 3
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 class _Format(NamedTuple):
@@ -173,8 +180,11 @@ def _read_json(name: str, content: bytes) -> HashTable:
     rows = []
     for number, entry in enumerate(entries):
         try:
-            row = bytes(entry["photodna"])
-            rows.append((str(entry["path"]), row, float(entry.get("detail", np.nan))))
+            path, row = entry["path"], entry["photodna"]
+            if not isinstance(path, str) or not isinstance(row, list):
+                raise TypeError("a text and a list are needed")
+            row = bytes(row)
+            rows.append((path, row, float(entry.get("detail", np.nan))))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise TableFileError(
                 name, f'entry {number} (counted from 0) has no "path" and "photodna": {error}'
@@ -188,6 +198,8 @@ def _read_json(name: str, content: bytes) -> HashTable:
 
 def _write_csv(_: str, table: HashTable) -> list[bytes]:
     text = io.StringIO(newline="")
+    if table.paths and table.paths[0].startswith(_BYTE_ORDER_MARK):
+        text.write(_BYTE_ORDER_MARK)  # readers take one away
     writer = csv.writer(text)  # CRLF, so that names with either are quoted
     for path, row in zip(table.paths, table.hashes, strict=True):
         writer.writerow([path, base64.b64encode(row).decode("ascii")])
@@ -199,11 +211,22 @@ def _read_csv(name: str, content: bytes) -> HashTable:
     reader = csv.reader(text, strict=True)
     rows = []
     line = 1
-    for record in reader:
-        if record and not (line == 1 and record[0].lower() == "path"):
-            rows.append((*_csv_record(name, line, record), np.nan))
-        line = reader.line_num + 1
+    limit = csv.field_size_limit(len(content) + 1)
+    try:
+        for record in reader:
+            if record and not (line == 1 and _is_header(record)):
+                rows.append((*_csv_record(name, line, record), np.nan))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise TableFileError(name, f"line {line} is no line of path,base64 ({error})") from error
+    finally:
+        csv.field_size_limit(limit)
     return table_of(rows)
+
+
+def _is_header(record: list[str]) -> bool:
+    """Whether the first line names columns; a file can be called `path`, but has a hash."""
+    return record[0].lower() == "path" and len(record[-1]) != _BASE64_LENGTH
 
 
 def _csv_record(name: str, line: int, record: list[str]) -> tuple[str, bytes]:
@@ -225,8 +248,7 @@ def _write_npz(_: str, table: HashTable) -> list[memoryview]:
         paths=_packed(table.paths),
         hashes=table.hashes,
         detail=table.detail,
-        failed_paths=_packed([failure.path for failure in table.failures]),
-        failed_errors=_packed([failure.error for failure in table.failures]),
+        failures=_packed([json.dumps([list(failure) for failure in table.failures])]),
     )
     return [content.getbuffer()]
 
@@ -235,14 +257,12 @@ def _read_npz(_: str, content: bytes) -> HashTable:
     if not zipfile.is_zipfile(io.BytesIO(content)):
         raise ValueError("not a zip archive")
     with np.load(io.BytesIO(content), allow_pickle=False) as members:
-        failed = zip(
-            _unpacked(members["failed_paths"]), _unpacked(members["failed_errors"]), strict=True
-        )
+        (failures,) = _unpacked(members["failures"])
         return HashTable(
             _unpacked(members["paths"]),
             members["hashes"],
             members["detail"],
-            [Failure(path, error) for path, error in failed],
+            [Failure(*failure) for failure in json.loads(failures)],
         )
 
 
@@ -290,6 +310,9 @@ def _read_parquet(name: str, content: bytes) -> HashTable:
         _to_text(path) if isinstance(path, bytes) else path for path in table["path"].to_pylist()
     ]
     hashes = table["hash"].to_pylist()
+    for number, path in enumerate(paths):
+        if not isinstance(path, str):
+            raise TableFileError(name, f"row {number} (counted from 0) has no path")
     for number, row in enumerate(hashes):
         if not isinstance(row, bytes) or len(row) != HASH_BYTES:
             raise TableFileError(name, f"row {number} (counted from 0) has no {HASH_BYTES} bytes")
@@ -336,6 +359,21 @@ _FORMATS = {
 def check_suffix(path: PathLike) -> None:
     """Raise the ArgumentError of `HashTable.save` for another suffix."""
     _format(os.fspath(path))
+
+
+def check_target(path: PathLike) -> None:
+    """Raise what `HashTable.save` would, as far as it can be told before there is a table."""
+    name = os.fspath(path)
+    check_suffix(name)
+    if name.lower().endswith(".parquet"):
+        _pyarrow(name)
+    folder = os.path.dirname(os.path.realpath(name))
+    if os.path.isdir(name):
+        raise TableFileError(name, "is a directory; give a file")
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise TableFileError(
+            name, "cannot be written: its folder is missing or write-protected; check the path"
+        )
 
 
 def _format(name: str) -> _Format:

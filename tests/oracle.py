@@ -123,3 +123,11 @@ def detail(scaled):
     for value in scaled:
         total = total + value * value
     return math.sqrt(total)
+
+
+def distance_squared(a, b):
+    return sum((x - y) ** 2 for x, y in zip(a, b, strict=True))
+
+
+def manhattan(a, b):
+    return sum(abs(x - y) for x, y in zip(a, b, strict=True))

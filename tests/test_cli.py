@@ -1,6 +1,7 @@
 """The command line, as a process: text, JSON, order, limits, status, names."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -149,9 +150,29 @@ def test_output_file(run, folder, tmp_path):
         table = pdna.HashTable.load(output)
         assert [os.path.basename(path) for path in table.paths] == ["a.png", "b.jpg", "c.png"]
         np.testing.assert_array_equal(table.hashes[0], pdna.hash_file(folder / "a.png"))
-    assert "suffix '.txt'" in failed(run("--hash-dir", folder, "--output", "a.txt"))[0]
-    message = failed(run("--hash-dir", folder, "--output", tmp_path / "no" / "a.csv"))[-1]
-    assert "cannot be written (No such file or directory)" in message
+    assert "suffix '.txt'" in wrong_usage(run("--hash-dir", folder, "--output", "a.txt"))
+    message = failed(run("--hash-dir", folder, "--output", tmp_path / "no" / "a.csv"))
+    assert len(message) == 1, "before any file is read"
+    assert "its folder is missing or write-protected" in message[0]
+
+
+def test_a_folder_that_cannot_be_listed_spoils_nothing_else(tmp_path, monkeypatch, capsys):
+    for name in ("a/1.png", "b/2.png", "c/3.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    honest = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("/b"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return honest(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found, status = cli._files_in(str(tmp_path), recursive=True)
+    assert found == [f"{tmp_path}/a/1.png", f"{tmp_path}/c/3.png"]
+    assert status == 1
+    message = f"photodna-nb: error: {tmp_path}/b: cannot be listed (Permission denied)"
+    assert capsys.readouterr().err.startswith(message)
 
 
 def test_order_is_kept_on_any_number_of_threads(run, folder, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from conftest import JIT_OFF
 from hypothesis import example, given
 from hypothesis import strategies as st
+from numba.core.errors import TypingError
 from PIL import Image
 
 import photodna_nb as pdna
@@ -131,6 +132,22 @@ def test_one_pass_equals_the_whole_table(height, width, channels, seed):
     lines = used.sum(axis=2) * (3 if channels == 1 else 1)
     np.testing.assert_array_equal(table, lines.cumsum(0).cumsum(1))
     np.testing.assert_array_equal(one_pass, from_table)
+
+
+@pytest.mark.parametrize("width", [0, 1, 15, 16, 17, 31, 32, 33, 70])
+def test_prefix_sums(width):
+    columns = np.random.default_rng(width).integers(0, 2**28, width, np.uint32)
+    out = np.empty(width)
+    kernels.prefix_sums(columns, out)
+    np.testing.assert_array_equal(out, columns.cumsum(dtype=np.int64))
+
+
+@pytest.mark.skipif(JIT_OFF, reason="nothing is compiled")
+def test_what_the_vector_instructions_cannot_read_is_refused():
+    columns, out = np.zeros(64, np.uint32), np.empty(64)
+    for wrong in (columns.astype(np.uint64), columns[::2]):
+        with pytest.raises(TypingError, match="needs a C-contiguous vector of uint32"):
+            kernels.prefix_sums(wrong, out)
 
 
 def test_channels_and_containers_agree():

@@ -1,5 +1,6 @@
 """Files, good and bad, from friendly and hostile hands."""
 
+import contextlib
 import io
 import os
 import pickle
@@ -86,6 +87,18 @@ def test_first_frame_no_orientation_no_blending():
     rgba = Image.fromarray(np.concatenate([PHOTO, alpha], axis=2))
     transparent = pdna.hash_file(encoded(image=rgba))
     np.testing.assert_array_equal(transparent, pdna.hash_image(PHOTO))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM"])
+def test_files_that_are_too_large_to_be_read_at_once(tmp_path, monkeypatch, kind):
+    path = tmp_path / "a"
+    path.write_bytes(encoded(kind))
+    expected = pdna.hash_file(path)
+    monkeypatch.setattr(images, "_READ_AT_ONCE", 0)
+    np.testing.assert_array_equal(pdna.hash_file(path), expected)
+    path.write_bytes(path.read_bytes()[:-1500])
+    with contextlib.suppress(pdna.ImageError):
+        pdna.hash_file(path)
 
 
 def truncated():

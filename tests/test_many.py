@@ -98,6 +98,20 @@ def test_errors(files, tmp_path):
             pdna.hash_files(paths, max_workers=wrong)
     with pytest.raises(pdna.ArgumentTypeError, match="executor: got int"):
         pdna.hash_files(paths, executor=3)
+    assert len(pdna.hash_files(files, max_workers=np.int64(2))) == 30
+    for wrong in ("photo.jpg", files[0], b"a", 3, [files[0], None]):
+        with pytest.raises(pdna.ArgumentTypeError, match=r"paths: got .*needs"):
+            pdna.hash_files(wrong, errors="record")
+    for wrong in (tmp_path, tmp_path / "no folder" / "t.csv"):
+        with pytest.raises(pdna.PhotodnaError, match=r"suffix|is a directory|cannot be written"):
+            pdna.hash_files(["not read"], into=wrong)
+    with pytest.raises(pdna.ArgumentError, match="digest: goes with into"):
+        pdna.hash_files(files, digest=True)
+    strange = [files[0], "a\0b", "a\ud800"]
+    for into in (None, tmp_path / "t.npz"):
+        table = pdna.hash_files(strange, errors="record", into=into)
+        assert [failure.path for failure in table.failures] == strange[1:]
+    assert pdna.HashTable.load(into).failures == table.failures
 
 
 def test_work_under_way_is_bounded():
@@ -127,6 +141,23 @@ def test_an_error_ends_the_results_and_the_work():
     results = parallel.in_order(lambda item: 1 / item, [4, 2, 0, *range(1, 1000)], max_workers=1)
     with pytest.raises(ZeroDivisionError):
         list(results)
+
+
+def test_a_task_that_takes_long_is_cut_and_the_order_kept(monkeypatch):
+    """As when slow files follow fast ones, by whose speed the task was sized."""
+    honest = parallel._run
+    assert honest(str, [1, 2, 3], -1)[0] == ["1"]
+    assert honest(str, [1, 2, 3], 60)[0] == ["1", "2", "3"]
+    cut = []
+
+    def run(function, task, most):
+        cut.append(len(task) > 1)
+        return honest(function, task, -1)
+
+    monkeypatch.setattr(parallel, "_run", run)
+    expected = list(map(str, range(500)))
+    assert list(parallel.in_order(str, range(500), max_workers=3)) == expected
+    assert any(cut)
 
 
 def test_what_has_not_begun_never_will():
@@ -232,7 +263,7 @@ def test_a_damaged_journal_costs_its_lines_alone(files, tmp_path, monkeypatch):
     read.clear()
     pdna.hash_files(files[:6], into=into)
     assert read == []
-    with pytest.raises(pdna.TableFileError, match="cannot be used as a journal"):
+    with pytest.raises(pdna.TableFileError, match="folder is missing"):
         pdna.hash_files(files, into=tmp_path / "no" / "t.json")
 
 

@@ -55,6 +55,14 @@ def test_round_trip(tmp_path, suffix, paths):
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES[1:])
+@pytest.mark.parametrize("first", ["path", "PATH", "\ufeffa.jpg", "\ufeff", '"', "a,b"])
+def test_names_that_look_like_something_else(tmp_path, suffix, first):
+    expected = table([first, "b"])
+    expected.save(tmp_path / f"t{suffix}")
+    assert_same(pdna.HashTable.load(tmp_path / f"t{suffix}"), expected, suffix)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(st.lists(names.map("/".__add__), unique=True))
 def test_any_name(tmp_path, paths):
@@ -103,13 +111,17 @@ GOOD = f"/a.jpg,{base64.b64encode(HASHES[0]).decode()}\n"
         (".csv", GOOD + "\n" + GOOD + "/b.jpg,*AAA\n", "line 4 has no valid base64"),
         (".csv", GOOD + "/b.jpg,AAA\n", "line 2 has no valid base64"),
         (".csv", GOOD + "/b.jpg,é\n", "line 2 has no valid base64"),
-        (".csv", GOOD + '"/b.jpg', "damaged"),
+        (".csv", GOOD + '"/b.jpg', "line 2 is no line of path,base64"),
+        (".csv", GOOD + '"/b"x,AAAA', "line 2 is no line of path,base64"),
+        (".csv", GOOD + f"/b.jpg,{'A' * 200_000}", "line 2 holds 150000 bytes"),
         (".json", "{}", "holds no JSON list"),
         (".json", "[", "damaged"),
         (".json", "[3]", "entry 0 .*no .path."),
         (".json", '[{"path": "/a"}]', "entry 0 .*photodna"),
         (".json", '[{"path": "/a", "photodna": [1, 2]}]', "entry 0 .*2 values, needs 144"),
         (".json", '[{"path": "/a", "photodna": [256]}]', "entry 0 "),
+        (".json", '[{"path": "/a", "photodna": 144}]', "entry 0 .*a list"),
+        (".json", json.dumps([{"path": None, "photodna": [0] * 144}]), "entry 0 .*a text"),
         (".npz", "junk", "not a zip"),
         (".npz", "", "not a zip"),
         (".parquet", "junk", "damaged"),
@@ -166,6 +178,7 @@ def test_without_the_optional_libraries(tmp_path, monkeypatch):
 
 
 def test_to_pandas():
+    assert table(HOSTILE).to_pandas()["path"].tolist() == HOSTILE
     frame = table(["/a", "/b"]).to_pandas()
     assert list(frame.columns) == ["path", "hash", "detail"]
     assert frame["hash"][1] == HASHES[1].tobytes()

@@ -9,8 +9,8 @@ Shapes that recur, with rows of 144 bytes, padded with zeros to whole tiles:
 
 - ``block``: a tuple of
 
-  - ``database``: (m * 144,) uint8, in the order that the road reads: see `database_of`,
-  - ``queries``: (n * 144,) uint8, likewise: see `queries_of`,
+  - ``database``: uint8, flat, in the order and width that the road reads: see `database_of`,
+  - ``queries``: uint8, flat, likewise: see `queries_of`,
   - ``database_squares``, ``queries_squares``: (m,), (n,) int32, their squared norms;
 
 - ``tile``: (4, STRIPE) int32: distances of four queries, squared L2 or L1.
@@ -36,7 +36,7 @@ SQUARED, MANHATTAN = 0, 1
 STRIPE = 128
 QUERIES = 4
 # Rows of the database that stay in the second cache while all queries pass.
-SHELF = 2048
+SHELF = 4096
 
 # Bytes of a vector register, its lanes of 32 bits, and the rows that it holds for L1.
 REGISTER = 64
@@ -47,6 +47,8 @@ EIGHTS = 8
 ROOT_CELLS = 3061
 SQUARED_CELLS = 144 * 255**2 + 1
 MANHATTAN_CELLS = 144 * 255 + 1
+# More than any distance, in an int32.
+FURTHEST = 2**31 - 1
 
 
 def has_avx512():
@@ -69,7 +71,7 @@ def database_of(hashes, road, metric):
     """
     squares = np.einsum("ij,ij->i", hashes, hashes, dtype=np.int32)
     if road == PORTABLE:
-        return hashes.reshape(-1), squares
+        return _wide(hashes, metric), squares
     if metric == MANHATTAN:
         parts = hashes.view(np.uint64).reshape(-1, EIGHTS, HASH_BYTES // 8)
         return np.ascontiguousarray(parts.swapaxes(1, 2)).view(np.uint8).reshape(-1), squares
@@ -82,8 +84,15 @@ def database_of(hashes, road, metric):
 def queries_of(hashes, road, metric):
     """Return hashes (n, 144) as queries, and their norms; n is a multiple of QUERIES."""
     squares = np.einsum("ij,ij->i", hashes, hashes, dtype=np.int32)
-    shift = 128 if road == AVX512 and metric == SQUARED else 0
+    if road == PORTABLE:
+        return _wide(hashes, metric), squares
+    shift = 128 if metric == SQUARED else 0
     return (hashes ^ np.uint8(shift)).reshape(-1), squares
+
+
+def _wide(hashes, metric):
+    """Return the bytes, for products as int16: most processors multiply no narrower ones."""
+    return (hashes.astype(np.int16) if metric == SQUARED else hashes).reshape(-1).view(np.uint8)
 
 
 def _vector_at(context, builder, kind, array, byte, pointee):
@@ -238,6 +247,24 @@ def _manhattan_registers(_, database, row, queries, query, tile, column):
 
 
 @kernel
+def dot(a, b):
+    """Return the sum of the products of two hashes, (144,) int16."""
+    total = np.int32(0)
+    for i in range(HASH_BYTES):
+        total = np.int32(total + np.int32(np.int32(a[i]) * np.int32(b[i])))
+    return total
+
+
+@kernel
+def difference(a, b):
+    """Return the sum of the absolute differences of two hashes, (144,) uint8."""
+    total = np.int32(0)
+    for i in range(HASH_BYTES):
+        total = np.int32(total + np.int32(abs(np.int32(a[i]) - np.int32(b[i]))))
+    return total
+
+
+@kernel
 def fill_tile(road, metric, block, row, query, tile):
     """Distances of queries `query` to `query` + 3 from database rows `row` to `row` + 127."""
     database, queries, database_squares, queries_squares = block
@@ -258,20 +285,19 @@ def fill_tile(road, metric, block, row, query, tile):
             for column in range(0, STRIPE, 2 * EIGHTS):
                 _manhattan_registers(database, row + column, queries, query, tile, column)
         return
+    wide_database, wide_queries = database.view(np.int16), queries.view(np.int16)
     for column in range(STRIPE):
-        b = database[(row + column) * HASH_BYTES : (row + column + 1) * HASH_BYTES]
+        b = (row + column) * HASH_BYTES
         for q in range(QUERIES):
-            a = queries[(query + q) * HASH_BYTES : (query + q + 1) * HASH_BYTES]
-            total = np.int32(0)
+            a = (query + q) * HASH_BYTES
             if metric == SQUARED:
-                for i in range(HASH_BYTES):
-                    total = np.int32(total + np.int32(np.int32(a[i]) * np.int32(b[i])))
                 squares = database_squares[row + column] + queries_squares[query + q]
-                tile[q, column] = squares - 2 * total
+                product = dot(wide_database[b : b + HASH_BYTES], wide_queries[a : a + HASH_BYTES])
+                tile[q, column] = squares - 2 * product
             else:
-                for i in range(HASH_BYTES):
-                    total = np.int32(total + np.int32(abs(np.int32(a[i]) - np.int32(b[i]))))
-                tile[q, column] = total
+                tile[q, column] = difference(
+                    database[b : b + HASH_BYTES], queries[a : a + HASH_BYTES]
+                )
 
 
 @kernel
@@ -332,8 +358,9 @@ def histogram(
                         cells[column] = np.uint32(tile[q, column])
                 if grouped:
                     group = queries_groups[query + q]
+                    groups = database_groups[row : row + columns]
                     for column in range(columns):
-                        same = np.uint32(database_groups[row + column] == group)
+                        same = np.uint32(groups[column] == group)
                         cells[column] = np.uint32(cells[column] + same * one_group)
                 for column in range(first, columns):
                     flat[cells[column]] += 1
@@ -413,34 +440,43 @@ def nearest(
     m = database_keys.shape[0]
     tile = np.empty((QUERIES, STRIPE), np.int32)
     furthest = np.full((m + STRIPE - 1) // STRIPE * STRIPE, np.int32(-1), np.int32)
-    for row in range(m):
-        furthest[row] = min(database_keys[row, k - 1] >> 32, 2**31 - 1)
+    if both:
+        for row in range(m):
+            furthest[row] = min(database_keys[row, k - 1] >> 32, FURTHEST)
     for row in range(0, m, STRIPE):
         columns = min(STRIPE, m - row)
+        ends = furthest[row : row + STRIPE]  # a slice, for loops that LLVM can vectorise
         for query in range(0, n, QUERIES):
             if triangle and query >= row + STRIPE - 1:
                 break
             fill_tile(road, metric, block, row, query, tile)
             for q in range(min(QUERIES, n - query)):
                 index = query + q
-                first = max(0, index + 1 - row) if triangle else 0
-                limit = np.int32(min(queries_keys[index, k - 1] >> 32, 2**31 - 1))
+                limit = np.int32(min(queries_keys[index, k - 1] >> 32, FURTHEST))
                 near = np.int32(0)
-                for column in range(STRIPE):
-                    near = np.int32(near + np.int32(tile[q, column] <= limit))
-                if near > 0:
-                    for column in range(first, columns):
-                        if tile[q, column] <= limit:
-                            key = (np.int64(tile[q, column]) << 32) + database_start + row + column
-                            keep(queries_keys[index], key)
-                if not both:
+                if both:
+                    for column in range(STRIPE):
+                        least = max(limit, ends[column])
+                        near = np.int32(near | np.int32(tile[q, column] <= least))
+                else:
+                    for column in range(STRIPE):
+                        near = np.int32(near | np.int32(tile[q, column] <= limit))
+                if near == 0:  # as nearly always
                     continue
-                near = np.int32(0)
-                for column in range(STRIPE):
-                    near = np.int32(near + np.int32(tile[q, column] <= furthest[row + column]))
-                if near > 0:
-                    for column in range(first, columns):
-                        if tile[q, column] <= furthest[row + column]:
+                first = max(0, index + 1 - row) if triangle else 0
+                for start in range(0, columns, LANES):
+                    near = np.int32(0)
+                    for lane in range(LANES):
+                        least = max(limit, ends[start + lane])
+                        near = np.int32(near | np.int32(tile[q, start + lane] <= least))
+                    if near == 0:
+                        continue
+                    for column in range(max(first, start), min(columns, start + LANES)):
+                        distance = np.int64(tile[q, column])
+                        if distance <= limit:
+                            key = (distance << 32) + database_start + row + column
+                            keep(queries_keys[index], key)
+                        if distance <= ends[column]:
                             keys = database_keys[row + column]
-                            keep(keys, (np.int64(tile[q, column]) << 32) + queries_start + index)
-                            furthest[row + column] = min(keys[k - 1] >> 32, 2**31 - 1)
+                            keep(keys, (distance << 32) + queries_start + index)
+                            ends[column] = min(keys[k - 1] >> 32, FURTHEST)

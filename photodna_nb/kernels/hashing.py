@@ -19,6 +19,7 @@ Shapes that recur:
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import make_array
 
@@ -153,6 +154,9 @@ def _(columns, start, total, out):  # the names must be scan_block's
 @intrinsic
 def _scan_block(_, columns, start, total, out):
     """Add the block to itself, shifted by 1, 2, 4 and 8 columns, and to the total so far."""
+    for array, element in ((columns, types.uint32), (out, types.float64)):
+        if array.dtype != element or array.ndim != 1 or array.layout != "C":
+            raise TypingError(f"scan_block needs a C-contiguous vector of {element}, got {array}")
 
     def code(context, builder, signature, arguments):
         columns, start, total, out = arguments

@@ -1,0 +1,370 @@
+"""All pairs: every function on both roads beside plain Python and int64 NumPy."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from fractions import Fraction
+from multiprocessing import get_context
+
+import numpy as np
+import oracle
+import pytest
+from conftest import JIT_OFF, ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+import photodna_nb as pdna
+from photodna_nb import pairs
+from photodna_nb.kernels import distance as kernels
+
+METRICS = ("euclidean", "sqeuclidean", "manhattan")
+ROADS = ["portable"] + ["avx512"] * kernels.has_avx512()
+# Around the edges of tiles: registers of 16, pairs of them, stripes of 128.
+SIZES = (0, 1, 3, 4, 15, 16, 17, 31, 33) + (() if JIT_OFF else (127, 128, 129, 300))
+
+
+@pytest.fixture(params=ROADS)
+def road(request, monkeypatch):
+    monkeypatch.setenv("PHOTODNA_NB_ROAD", request.param)
+    assert pairs.road() == request.param
+    return request.param
+
+
+def some_hashes(count, seed):
+    """All 0, all 255, near neighbours, equal ones, and the hashes of the sample pictures."""
+    rng = np.random.default_rng(seed)
+    found = rng.integers(0, 256, (count, 144), np.uint8)
+    if count > 2:
+        found[rng.integers(count)] = 0
+        found[rng.integers(count)] = 255
+    for row in range(count // 3):
+        found[row] = found[-1 - row]
+        found[row, rng.integers(144, size=row % 4)] ^= 1
+    return found
+
+
+def integers(a, b, metric):
+    """The exact distances as (n, m) int64, a way that shares nothing with the kernels."""
+    differences = a.astype(np.int64)[:, None] - b.astype(np.int64)
+    if metric == "manhattan":
+        return np.abs(differences).sum(axis=2)
+    return (differences**2).sum(axis=2)
+
+
+def in_units(values, metric):
+    return np.sqrt(values) if metric == "euclidean" else values
+
+
+def test_integers_is_right():
+    a, b = some_hashes(7, 0), some_hashes(5, 1)
+    for metric, naive in (
+        ("sqeuclidean", oracle.distance_squared),
+        ("manhattan", oracle.manhattan),
+    ):
+        expected = [[naive(x, y) for y in b.tolist()] for x in a.tolist()]
+        assert integers(a, b, metric).tolist() == expected
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_distance_matrix(road, metric):
+    dtype = np.float32 if metric == "euclidean" else np.int32
+    for n in SIZES:
+        for m in SIZES:
+            a, b = some_hashes(n, n), some_hashes(m, 1000 + m)
+            expected = in_units(integers(a, b, metric), metric).astype(dtype)
+            found = pdna.distance_matrix(a, b, metric)
+            np.testing.assert_array_equal(found, expected, strict=True)
+    found = pdna.distance_matrix(b, metric=metric)
+    np.testing.assert_array_equal(found, found.T)
+    assert (np.diag(found) == 0).all()
+
+
+def test_the_ends_of_the_scale(road):
+    ends = np.repeat(np.array([[0], [255], [128], [127]], np.uint8), 144, axis=1)
+    for metric in ("sqeuclidean", "manhattan"):
+        expected = integers(ends, ends, metric)
+        assert expected.max() == {"sqeuclidean": 9_363_600, "manhattan": 36_720}[metric]
+        np.testing.assert_array_equal(pdna.distance_matrix(ends, metric=metric), expected)
+    found = pdna.distance_histogram(ends, bins=[3060])
+    assert found.counts.tolist() == [6]
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["euclidean", "manhattan"]))
+def test_triangle_inequality(seed, metric):
+    found = pdna.distance_matrix(some_hashes(6, seed), metric=metric).astype(float)
+    assert (found[:, None] <= found[:, :, None] + found[None] + 1e-3).all()
+
+
+@pytest.mark.skipif(JIT_OFF, reason="nine million numbers")
+def test_roots_are_exact():
+    """The smallest whole number at or above the root, of every integer that can come."""
+    every = np.arange(kernels.SQUARED_CELLS, dtype=np.int64)
+    found = np.ceil(np.sqrt(every.astype(np.float32))).astype(np.int64)
+    assert (found**2 >= every).all()
+    assert ((found - 1) ** 2 < every)[1:].all()
+    assert (every.astype(np.float32) == every).all()
+    # float32 roots are correctly rounded: float64 ones are, and their double rounding is harmless.
+    np.testing.assert_array_equal(
+        np.sqrt(every.astype(np.float32)), np.sqrt(every).astype(np.float32)
+    )
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("inside", [True, False])
+def test_pairs_within_nearest_and_histogram(road, metric, inside, monkeypatch):
+    if not JIT_OFF:
+        monkeypatch.setattr(pairs, "_BLOCK_ROWS", 256)  # so that there are several blocks
+    for n, m in ((0, 5), (1, 1), (17, 33), *(() if JIT_OFF else ((300, 700), (600, 1)))):
+        a, b = some_hashes(n, n), some_hashes(m, 1000 + m)
+        exact = integers(a, a if inside else b, metric)
+        counted = np.triu(np.ones_like(exact, bool), 1) if inside else np.ones_like(exact, bool)
+        sides = (a, None) if inside else (a, b)
+        check_within(sides, exact, counted, metric)
+        check_histogram(sides, exact, counted, metric)
+        if inside:
+            np.fill_diagonal(exact, 2**40)
+        for k in (1, 3):
+            if k <= exact.shape[1] - inside:
+                check_nearest(sides, exact, k, metric)
+
+
+def check_within(sides, exact, counted, metric):
+    values = np.append(exact[counted], 49)
+    for limit in (0, int(np.median(values)), int(values.max())):
+        largest = limit
+        if metric == "euclidean":  # a limit just below the root of an integer, and on one
+            limit = Fraction(limit).limit_denominator() if limit == 0 else int(limit**0.5)
+            largest = limit**2
+        i, j, distance = pdna.pairs_within(*sides, max_distance=limit, metric=metric)
+        expected = np.nonzero(counted & (exact <= largest))
+        np.testing.assert_array_equal((i, j), expected)
+        np.testing.assert_array_equal(distance, in_units(exact[expected], metric))
+        assert distance.dtype == (np.float64 if metric == "euclidean" else np.int32)
+
+
+def check_nearest(sides, exact, k, metric):
+    indices, distances = pdna.nearest(*sides, k, metric=metric)
+    expected = np.argsort(exact, axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_array_equal(
+        distances, in_units(np.take_along_axis(exact, expected, axis=1), metric)
+    )
+
+
+def check_histogram(sides, exact, counted, metric):
+    rng = np.random.default_rng(len(exact))
+    groups = [rng.integers(0, 5, size) for size in exact.shape]
+    inside = sides[1] is None
+    if inside:
+        groups[1] = groups[0]
+    same = counted & (groups[0][:, None] == groups[1])
+    bins = ["0.5", 700.25, Fraction(2000), 3060]
+    for limits in (None, bins, [0, 900, 1500]):
+        found = pdna.distance_histogram(*sides, metric=metric, bins=limits)
+        assert found.pairs == counted.sum()
+        assert found.same is None
+        assert found.different is found.counts
+        parted = pdna.distance_histogram(
+            *sides, metric=metric, bins=limits, groups=groups[0] if inside else tuple(groups)
+        )
+        np.testing.assert_array_equal(parted.counts, found.counts)
+        assert parted.same_pairs == same.sum()
+        checked = found.limits.tolist() if limits is None else limits
+        for number in range(0, len(checked), max(1, len(checked) // 50)):
+            limit = Fraction(checked[number]) ** (2 if metric == "euclidean" else 1)
+            near = exact <= int(limit)
+            assert found.counts[: number + 1].sum() == (counted & near).sum()
+            assert parted.same[: number + 1].sum() == (same & near).sum()
+            assert parted.different[: number + 1].sum() == (counted & ~same & near).sum()
+
+
+def test_views_out_and_tables(road):
+    hashes = some_hashes(40, 0)
+    expected = integers(hashes[::2], hashes[::-1], "manhattan")
+    frozen = hashes.copy()
+    frozen.flags.writeable = False
+    for first in (hashes[::2], np.asfortranarray(hashes)[::2], frozen[::2]):
+        np.testing.assert_array_equal(
+            pdna.distance_matrix(first, hashes[::-1], "manhattan"), expected
+        )
+    for out in (np.empty((20, 40), np.int32), np.empty((40, 20), np.int32).T):
+        found = pdna.distance_matrix(hashes[::2], hashes[::-1], "manhattan", out=out)
+        assert found is out
+        np.testing.assert_array_equal(out, expected)
+    table = pdna.HashTable(list(map(str, range(40))), hashes, np.zeros(40))
+    np.testing.assert_array_equal(
+        pdna.distance_matrix(table, metric="manhattan"), integers(hashes, hashes, "manhattan")
+    )
+
+
+@pytest.mark.skipif(JIT_OFF, reason="nothing is compiled")
+def test_one_compiled_variant(road):
+    hashes = some_hashes(300, 0)
+    for some in (hashes, hashes[:256], hashes[::2]):
+        pdna.distance_histogram(some)
+        pdna.distance_histogram(some, some, groups=(np.arange(len(some)),) * 2)
+        pdna.nearest(some)
+        pdna.pairs_within(some, max_distance=3)
+    for kernel in (kernels.histogram, kernels.nearest, kernels.within):
+        assert len(kernel.signatures) == 1
+
+
+def test_wrong_arguments(tmp_path):
+    good = some_hashes(3, 0)
+    cases = [
+        (lambda: pdna.distance_matrix(good.astype(int)), "a: got an array of int64"),
+        (lambda: pdna.distance_matrix(good, good[:, :9]), r"b: got an array of shape \(3, 9\)"),
+        (lambda: pdna.distance_matrix(good, metric="cosine"), "metric: got 'cosine'"),
+        (lambda: pdna.distance_matrix(7), "a: got int, needs .*paths of .npy"),
+        (lambda: pdna.distance_matrix(good, out=np.empty((3, 3))), "out: got an array of float64"),
+        (lambda: pdna.pairs_within(good, max_distance=-1), "max_distance: got -1"),
+        (lambda: pdna.pairs_within(good, max_distance="x"), "max_distance: got x"),
+        (lambda: pdna.nearest(good, k=3), "k: got 3, needs 1 to 2"),
+        (lambda: pdna.nearest(good, k=0), "k: got 0"),
+        (lambda: pdna.nearest(good, k=1.5), "k: got float"),
+        (lambda: pdna.nearest(good, max_workers=0), "max_workers: got 0"),
+        (lambda: pdna.nearest(good, executor=3), "executor: got int"),
+        (lambda: pdna.distance_histogram(good, bins=[3, 2]), "bins: needs .*increasing"),
+        (lambda: pdna.distance_histogram(good, bins=[]), "bins: needs"),
+        (lambda: pdna.distance_histogram(good, bins=10), "bins: got int"),
+        (lambda: pdna.distance_histogram(good, bins=[-1, 2]), "bins: got -1"),
+        (lambda: pdna.distance_histogram(good, groups=[1, 2]), r"groups: got shape \(2,\)"),
+        (lambda: pdna.distance_histogram(good, groups=[1.5] * 3), "groups: got float64"),
+        (lambda: pdna.distance_histogram(good, good, groups=[1] * 3), "groups: got list"),
+        (lambda: pdna.nearest(tmp_path / "gone.npy"), "gone.npy: no such file"),
+        (lambda: pdna.nearest(tmp_path), "cannot be read"),
+    ]
+    for call, words in cases:
+        with pytest.raises(pdna.PhotodnaError, match=words) as caught:
+            call()
+        assert isinstance(caught.value, ValueError | TypeError)
+
+
+def test_a_road_that_is_not_there(monkeypatch):
+    monkeypatch.setenv("PHOTODNA_NB_ROAD", "scenic")
+    with pytest.raises(pdna.ArgumentError, match=r"PHOTODNA_NB_ROAD: got 'scenic'.*'portable'"):
+        pdna.distance_matrix(some_hashes(3, 0))
+    monkeypatch.setattr(kernels, "has_avx512", lambda: False)
+    assert pairs.road is not None
+    monkeypatch.setenv("PHOTODNA_NB_ROAD", "avx512")
+    with pytest.raises(pdna.ArgumentError, match="cannot use AVX-512"):
+        pairs.road()
+    monkeypatch.delenv("PHOTODNA_NB_ROAD")
+    assert pairs.road() == "portable"
+
+
+@pytest.mark.skipif(JIT_OFF, reason="no processor in this")
+def test_a_processor_without_the_instructions(tmp_path):
+    """Compiled for a generic processor, the road is found to be missing, and all works."""
+    code = (
+        "import numpy as np, photodna_nb as p; from photodna_nb import pairs;"
+        "h = np.eye(144, dtype=np.uint8) * 9;"
+        "print(pairs.road(), p.distance_histogram(h, metric='sqeuclidean').counts.sum(),"
+        "p.distance_matrix(h, metric='manhattan')[0, :3].tolist())"
+    )
+    environment = os.environ | {
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.split(maxsplit=2) == ["portable", "10296", "[0, 18, 18]\n"]
+
+
+@pytest.fixture
+def in_files(tmp_path):
+    """Hashes in three files, of both kinds, and the same hashes in memory."""
+    hashes = some_hashes(700, 5)
+    pdna.HashTable([str(i) for i in range(300)], hashes[:300], np.zeros(300)).save(
+        tmp_path / "a.npz"
+    )
+    np.save(tmp_path / "b.npy", hashes[300:690])
+    np.save(tmp_path / "c.npy", hashes[690:])
+    return [tmp_path / name for name in ("a.npz", "b.npy", "c.npy")], hashes
+
+
+@pytest.mark.skipif(JIT_OFF, reason="the same work with or without JIT, but slowly")
+@pytest.mark.parametrize("where", ["threads", "processes", "cluster"])
+def test_files_on_every_executor(in_files, where):
+    """Tasks that carry the place of their rows, and read those alone."""
+    files, hashes = in_files
+    groups = np.arange(700) % 50
+    expected = pdna.distance_histogram(hashes, groups=groups)
+
+    def check(executor):
+        found = pdna.distance_histogram(files, groups=groups, executor=executor)
+        np.testing.assert_array_equal(found.counts, expected.counts)
+        np.testing.assert_array_equal(found.same, expected.same)
+        for one, other in zip(
+            pdna.pairs_within(files, max_distance=9, executor=executor),
+            pdna.pairs_within(hashes, max_distance=9),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(one, other)
+        found = pdna.nearest(hashes, files, 2, executor=executor)
+        np.testing.assert_array_equal(found.indices, pdna.nearest(hashes, hashes, 2).indices)
+
+    if where == "threads":
+        check(None)
+    elif where == "processes":
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+            check(executor)
+    else:
+        distributed = pytest.importorskip("distributed")
+        with (
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            check(client.get_executor())
+
+
+def test_a_task_carries_no_hashes_of_files(in_files):
+    """And reads the bytes of its own rows."""
+    from photodna_nb.parts import pieces_of, rows_of
+
+    files, hashes = in_files
+    pieces = pieces_of(rows_of("a", files), 64)
+    assert [piece.start for piece in pieces[:6]] == [0, 64, 128, 192, 256, 300]
+    assert all(isinstance(piece.source, str) for piece in pieces)
+    np.testing.assert_array_equal(np.concatenate([piece.load() for piece in pieces]), hashes)
+
+
+def test_files_that_cannot_be_read_in_parts(in_files, tmp_path):
+    files, hashes = in_files
+    np.savez_compressed(tmp_path / "small.npz", hashes=hashes)
+    np.save(tmp_path / "ints.npy", hashes.astype(int))
+    np.savez(tmp_path / "other.npz", rows=hashes)
+    (tmp_path / "text.npy").write_text("no array")
+    (tmp_path / "table.csv").write_text("a,b\n")
+    for name, words in (
+        ("small.npz", "compressed; load the table and save it again"),
+        ("ints.npy", "hashes of dtype int64"),
+        ("other.npz", "hashes.npy"),
+        ("text.npy", "magic"),
+        ("table.csv", "save the table as .npz"),
+    ):
+        with pytest.raises(pdna.TableFileError, match=f"{name}: .*{words}"):
+            pdna.nearest(tmp_path / name)
+    content = files[1].read_bytes()
+    files[1].write_bytes(content[:-1])
+    with pytest.raises(pdna.TableFileError, match="shorter than it was"):
+        pdna.nearest(files)
+
+
+@pytest.mark.skipif(JIT_OFF, reason="the same work with or without JIT, but slowly")
+def test_progress(capfd):
+    pdna.nearest(some_hashes(600, 1), progress=True, max_workers=1)
+    assert "blocks" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
+def test_against_faiss():
+    """A stranger's float32 sums of integers below 2^24 are exact as well."""
+    faiss = pytest.importorskip("faiss")
+    a, b = some_hashes(200, 8), some_hashes(500, 9)
+    found = faiss.pairwise_distances(a.astype(np.float32), b.astype(np.float32))
+    np.testing.assert_allclose(pdna.distance_matrix(a, b, "sqeuclidean"), found, rtol=1e-5)
