@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
+import PIL
 
 from photodna_nb import images
 from photodna_nb.arrays import HASH_BYTES
@@ -33,7 +34,7 @@ class Journal:
     """The entries in a file of JSON lines, and a place to append more.
 
     A line that is damaged, as the last one is when the machine stops in the
-    middle of it, counts as missing.
+    middle of it, or that was made with another version of Pillow, counts as missing.
 
     Raises
     ------
@@ -74,13 +75,14 @@ class Journal:
             self._file.close()
 
     def get(self, path: str) -> Entry | None:
-        """Return the newest entry of that path."""
-        return self._entries.get(path)
+        """Return the newest entry of that path, from whatever folder it is named."""
+        return self._entries.get(os.path.abspath(path))
 
     def append(self, path: str, entry: Entry) -> None:
         """Keep an entry; it outlives this process from now on, and a power cut from the end on."""
         record = {
-            "path": path,
+            "path": os.path.abspath(path),
+            "pillow": PIL.__version__,
             "size": entry.size,
             "modified": entry.modified,
             "digest": entry.digest,
@@ -99,7 +101,8 @@ class Journal:
             row = np.frombuffer(base64.b64decode(record["hash"], validate=True), np.uint8)
             hashed = Hashed(row, float(record["detail"]))
             entry = Entry(int(record["size"]), int(record["modified"]), record["digest"], hashed)
-            if row.size == HASH_BYTES:
+            # Another version may decode to other pixels.
+            if row.size == HASH_BYTES and record["pillow"] == PIL.__version__:
                 self._entries[record["path"]] = entry
         except (ValueError, TypeError, KeyError, OverflowError):
             pass

@@ -38,6 +38,8 @@ Result = TypeVar("Result")
 # Rows of a block's sides. Laying a block out takes 1 % of comparing it at this size.
 _BLOCK_ROWS = 8192
 _ROADS: dict[str, int] = {"portable": kernels.PORTABLE, "avx512": kernels.AVX512}
+# A matrix of more bytes does not fit into a processor's cache.
+_CACHED_BYTES = 16 << 20
 # More than any distance.
 _NO_KEY = 2**62
 
@@ -203,6 +205,8 @@ def distance_matrix(
     if not out.flags.writeable:
         raise ArgumentError("out: got a read-only array, needs one that can be written")
     written = out if out.flags.c_contiguous else np.empty(shape, dtype)
+    aligned = written.ctypes.data % 16 == 0 and shape[1] % 4 == 0
+    streamed = kernels.compiled() and aligned and written.nbytes > _CACHED_BYTES
     way = _ROADS[road()]
     laid, squares = _laid_out(kernels.database_of, database, kernels.STRIPE, way, kind)
 
@@ -211,7 +215,7 @@ def distance_matrix(
         ready, ready_squares = _laid_out(kernels.queries_of, some, kernels.QUERIES, way, kind)
         part = written[first : first + rows]
         root = metric == "euclidean"
-        kernels.matrix(way, kind, root, (laid, ready, squares, ready_squares), part)
+        kernels.matrix(way, kind, root, streamed, (laid, ready, squares, ready_squares), part)
 
     workers = parallel.checked_workers(max_workers, None)
     rows = max(

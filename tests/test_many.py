@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from conftest import JIT_OFF, ROOT
 from PIL import Image
@@ -255,12 +256,17 @@ def test_a_damaged_journal_costs_its_lines_alone(files, tmp_path, monkeypatch):
     assert len(lines) == 6
     lines[1] = b"junk\n"
     lines[2] = json.dumps({"path": "/x"}).encode() + b"\n"
+    assert f'"pillow": "{PIL.__version__}"'.encode() in lines[3]
+    lines[3] = lines[3].replace(PIL.__version__.encode(), b"1.1.7")
     lines[5] = lines[5][:40]  # cut off when the machine stopped
     journal.write_bytes(b"".join(lines))
     read = count_reads(monkeypatch)
     pdna.hash_files(files[:6], into=into)
-    assert sorted(read) == [str(files[i]) for i in (1, 2, 5)]
+    assert sorted(read) == [str(files[i]) for i in (1, 2, 3, 5)]
     read.clear()
+    monkeypatch.chdir(files[0].parent)
+    pdna.hash_files([path.name for path in files[:6]], into=into)
+    assert read == [], "the same files by other names"
     pdna.hash_files(files[:6], into=into)
     assert read == []
     with pytest.raises(pdna.TableFileError, match="folder is missing"):

@@ -90,6 +90,21 @@ def test_the_ends_of_the_scale(road):
     assert found.counts.tolist() == [6]
 
 
+@pytest.mark.skipif(JIT_OFF, reason="nothing is compiled")
+@pytest.mark.parametrize("columns", [384, 400, 401])
+def test_matrices_that_are_written_past_the_caches(road, monkeypatch, columns):
+    """At 401 columns the rows begin at odd places, and are written as small ones are."""
+    monkeypatch.setattr(pairs, "_CACHED_BYTES", 0)
+    a, b = some_hashes(37, 0), some_hashes(columns, 1)
+    for metric in METRICS:
+        expected = in_units(integers(a, b, metric), metric)
+        found = pdna.distance_matrix(a, b, metric)
+        np.testing.assert_array_equal(found, expected.astype(found.dtype))
+        unaligned = np.zeros(37 * columns * 4 + 4, np.uint8)[4:].view(found.dtype)
+        pdna.distance_matrix(a, b, metric, out=unaligned.reshape(37, columns))
+        np.testing.assert_array_equal(unaligned.reshape(37, columns), found)
+
+
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["euclidean", "manhattan"]))
 def test_triangle_inequality(seed, metric):
     found = pdna.distance_matrix(some_hashes(6, seed), metric=metric).astype(float)

@@ -40,9 +40,13 @@ RADIUS = 200
 def hashes(count: int, seed: int) -> np.ndarray:
     """Return bytes that lie as far apart as the hashes of unrelated photographs: about 900."""
     rng = np.random.default_rng(seed)
-    vectors = rng.gamma(0.5, 1, (count, 144)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors.clip(0, 0.25) * 1023).astype(np.uint8)
+    found = np.empty((count, 144), np.uint8)
+    for start in range(0, count, 10_000):  # in pieces, to be small beside what is measured
+        part = found[start : start + 10_000]
+        vectors = rng.gamma(0.5, 1, part.shape)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        part[:] = vectors.clip(0, 0.25) * 1023
+    return found
 
 
 @contextmanager
