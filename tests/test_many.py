@@ -284,7 +284,12 @@ def test_stopped_and_started_again(files, tmp_path, monkeypatch, number):
         os.link(many / "0.png", many / f"{name}.png")
     paths = sorted(many.iterdir())
     into = tmp_path / "t.npz"
-    program = "import sys, photodna_nb as pdna; pdna.hash_files(sys.argv[2:], into=sys.argv[1])"
+    program = (
+        "import signal, sys, photodna_nb as pdna;"
+        # A shell has programs in the background ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "pdna.hash_files(sys.argv[2:], into=sys.argv[1])"
+    )
     command = [sys.executable, "-c", program, str(into), *map(str, paths)]
     journal = Path(f"{into}.journal")
     with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT) as process:

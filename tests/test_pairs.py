@@ -1,5 +1,6 @@
 """All pairs: every function on both roads beside plain Python and int64 NumPy."""
 
+import math
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from photodna_nb.kernels import distance as kernels
 METRICS = ("euclidean", "sqeuclidean", "manhattan")
 ROADS = ["portable"] + ["avx512"] * kernels.has_avx512()
 # Around the edges of tiles: registers of 16, pairs of them, stripes of 128.
-SIZES = (0, 1, 3, 4, 15, 16, 17, 31, 33) + (() if JIT_OFF else (127, 128, 129, 300))
+SIZES = (0, 1, 5) if JIT_OFF else (0, 1, 3, 4, 15, 16, 17, 31, 33, 127, 128, 129, 300)
 
 
 @pytest.fixture(params=ROADS)
@@ -105,6 +106,7 @@ def test_matrices_that_are_written_past_the_caches(road, monkeypatch, columns):
         np.testing.assert_array_equal(unaligned.reshape(37, columns), found)
 
 
+@pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["euclidean", "manhattan"]))
 def test_triangle_inequality(seed, metric):
     found = pdna.distance_matrix(some_hashes(6, seed), metric=metric).astype(float)
@@ -130,7 +132,7 @@ def test_roots_are_exact():
 def test_pairs_within_nearest_and_histogram(road, metric, inside, monkeypatch):
     if not JIT_OFF:
         monkeypatch.setattr(pairs, "_BLOCK_ROWS", 256)  # so that there are several blocks
-    for n, m in ((0, 5), (1, 1), (17, 33), *(() if JIT_OFF else ((300, 700), (600, 1)))):
+    for n, m in ((0, 5), (1, 1), (9, 6), *(() if JIT_OFF else ((17, 33), (300, 700), (600, 1)))):
         a, b = some_hashes(n, n), some_hashes(m, 1000 + m)
         exact = integers(a, a if inside else b, metric)
         counted = np.triu(np.ones_like(exact, bool), 1) if inside else np.ones_like(exact, bool)
@@ -144,12 +146,22 @@ def test_pairs_within_nearest_and_histogram(road, metric, inside, monkeypatch):
                 check_nearest(sides, exact, k, metric)
 
 
+def test_a_limit_on_and_just_below_a_distance():
+    hashes = np.zeros((3, 144), np.uint8)
+    hashes[1, 0] = 10  # 10 apart: on the limit
+    hashes[2, :2] = 3  # 3 times the root of 2
+    for limit, expected in ((10, 3), ("9.999999999999999999", 2), (4.25, 1), (4.24, 0)):
+        assert len(pdna.pairs_within(hashes, max_distance=limit).i) == expected
+    for limit in (math.inf, 10**9):
+        assert len(pdna.pairs_within(hashes, max_distance=limit).i) == 3
+
+
 def check_within(sides, exact, counted, metric):
     values = np.append(exact[counted], 49)
     for limit in (0, int(np.median(values)), int(values.max())):
         largest = limit
-        if metric == "euclidean":  # a limit just below the root of an integer, and on one
-            limit = Fraction(limit).limit_denominator() if limit == 0 else int(limit**0.5)
+        if metric == "euclidean":
+            limit = math.isqrt(limit)
             largest = limit**2
         i, j, distance = pdna.pairs_within(*sides, max_distance=limit, metric=metric)
         expected = np.nonzero(counted & (exact <= largest))
@@ -261,7 +273,6 @@ def test_a_road_that_is_not_there(monkeypatch):
     with pytest.raises(pdna.ArgumentError, match=r"PHOTODNA_NB_ROAD: got 'scenic'.*'portable'"):
         pdna.distance_matrix(some_hashes(3, 0))
     monkeypatch.setattr(kernels, "has_avx512", lambda: False)
-    assert pairs.road is not None
     monkeypatch.setenv("PHOTODNA_NB_ROAD", "avx512")
     with pytest.raises(pdna.ArgumentError, match="cannot use AVX-512"):
         pairs.road()
@@ -348,6 +359,7 @@ def test_a_task_carries_no_hashes_of_files(in_files):
     np.testing.assert_array_equal(np.concatenate([piece.load() for piece in pieces]), hashes)
 
 
+@pytest.mark.skipif(JIT_OFF, reason="the same files with or without JIT, but slowly")
 def test_files_that_cannot_be_read_in_parts(in_files, tmp_path):
     files, hashes = in_files
     np.savez_compressed(tmp_path / "small.npz", hashes=hashes)
