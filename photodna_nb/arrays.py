@@ -54,8 +54,6 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
     from outside come to it as this one kind.
     """
     view = np.ascontiguousarray(array).view(np.ndarray)
-    if view is array:
-        view = array.view()
     view.flags.writeable = False
     return view
 

@@ -67,7 +67,7 @@ def distance(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric = "eucli
 
 def checked_metric(metric: Metric) -> Metric:
     """Return `metric` if there is one of that name."""
-    if metric not in get_args(Metric):
+    if not isinstance(metric, str) or metric not in get_args(Metric):
         raise ArgumentError(f"metric: got {metric!r}, needs one of {', '.join(get_args(Metric))}")
     return metric
 
@@ -173,7 +173,7 @@ def _exact(name: str, value: Limit, span: str) -> Fraction:
         raise ArgumentTypeError(f"{name}: got {described(value)}, needs a number")
     try:
         number = Decimal(str(value))
-    except InvalidOperation as error:
+    except (InvalidOperation, ValueError) as error:  # a ValueError: too many digits for a text
         raise _out_of_range(name, value, span) from error
     if number.is_infinite():
         return Fraction(MAX_DISTANCE_SQUARED) * (1 if number > 0 else -1)
@@ -184,4 +184,8 @@ def _exact(name: str, value: Limit, span: str) -> Fraction:
 
 
 def _out_of_range(name: str, value: Limit, span: str) -> ArgumentError:
-    return ArgumentError(f"{name}: got {str(value)[:40]}, needs a number from {span}")
+    try:
+        said = str(value)[:40]
+    except ValueError:
+        said = "a number of thousands of digits"
+    return ArgumentError(f"{name}: got {said}, needs a number from {span}")

@@ -35,13 +35,17 @@ Hashes = NDArray[np.uint8] | HashTable | PathLike | Sequence[PathLike]
 Road = Literal["portable", "avx512"]
 Result = TypeVar("Result")
 
-# Rows of a block's sides. Laying a block out takes 1 % of comparing it at this size.
-_BLOCK_ROWS = 8192
+# Rows of a block's sides, at least and at most: a task costs as much as some hundred
+# rows squared, and laying a block out takes 1 % of comparing it at the upper end.
+_LEAST_ROWS, _BLOCK_ROWS = 1024, 8192
+# Of a matrix: a fraction of a second, so that Ctrl-C is prompt.
+_PAIRS_A_TASK = 2**28
 _ROADS: dict[str, int] = {"portable": kernels.PORTABLE, "avx512": kernels.AVX512}
 # A matrix of more bytes does not fit into a processor's cache.
 _CACHED_BYTES = 16 << 20
-# More than any distance.
+# More than any distance; and the lower half of a key, or of a pair in one number.
 _NO_KEY = 2**62
+_INDEX = 2**32 - 1
 
 
 class Pairs(NamedTuple):
@@ -195,8 +199,8 @@ def distance_matrix(
            [5., 0.]], dtype=float32)
     """
     kind = _kernel_metric(metric)
-    queries = _loaded(rows_of("a", a))
-    database = queries if b is None else _loaded(rows_of("b", b))
+    queries = rows_of("a", a).load()
+    database = queries if b is None else rows_of("b", b).load()
     shape = (len(queries), len(database))
     dtype = np.float32 if metric == "euclidean" else np.int32
     if out is None:
@@ -218,13 +222,11 @@ def distance_matrix(
         kernels.matrix(way, kind, root, streamed, (laid, ready, squares, ready_squares), part)
 
     workers = parallel.checked_workers(max_workers, None)
-    rows = max(
-        kernels.QUERIES,
-        min(_BLOCK_ROWS, math.ceil(shape[0] / (workers if workers == 1 else 4 * workers))),
-    )
+    tasks = max(1 if workers == 1 else 4 * workers, written.size // _PAIRS_A_TASK)
+    rows = max(kernels.QUERIES, math.ceil(shape[0] / tasks))
     if all(shape):
         with closing(
-            parallel.in_order(fill, range(0, shape[0], rows), max_workers=max_workers)
+            parallel.in_order(fill, range(0, shape[0], rows), max_workers=max_workers, wait=True)
         ) as done:
             for _ in done:
                 pass
@@ -281,10 +283,12 @@ def pairs_within(
     limit = largest_integer("max_distance", max_distance, metric)
     work = partial(_within_block, kind, limit)
     blocks = _Blocks(a, b, max_workers, executor)
-    found = list(blocks.done(work, progress)) or [np.empty((0, 3), np.int64)]
-    every = np.concatenate(found)
-    every = every[np.lexsort((every[:, 1], every[:, 0]))]
-    return Pairs(every[:, 0].copy(), every[:, 1].copy(), _distances(every[:, 2], metric))
+    found = [some for some in blocks.done(work, progress) if len(some[0])]
+    found.append((np.empty(0, np.int64), np.empty(0, np.int32)))
+    both, distances = map(np.concatenate, zip(*found, strict=True))
+    order = np.argsort(both)
+    both = both[order]
+    return Pairs(both >> 32, both & _INDEX, _distances(distances[order], metric))
 
 
 def nearest(
@@ -323,7 +327,7 @@ def nearest(
     Notes
     -----
     Exact; ties go to the lower index. Made for a k of some tens: the time of keeping
-    a neighbour grows with k.
+    a neighbour grows with k. For all of them, sort a `distance_matrix`.
     """
     kind = _kernel_metric(metric)
     if not isinstance(k, int | np.integer) or isinstance(k, bool):
@@ -331,14 +335,15 @@ def nearest(
     blocks = _Blocks(a, b, max_workers, executor)
     choice = blocks.columns - (b is None)
     if k < 1 or (blocks.rows and k > choice):
-        raise ArgumentError(f"k: got {k}, needs 1 to {choice}, the number of hashes to choose from")
+        span = f"1 to {choice}, the number of" if choice > 0 else "1 and some"
+        raise ArgumentError(f"k: got {k}, needs {span} other hashes to choose from")
     keys = np.full((blocks.rows, int(k)), _NO_KEY, np.int64)
     work = partial(_nearest_block, kind, int(k))
     for found in blocks.done(work, progress):
         for start, some in found:
             held = keys[start : start + len(some)]
             held[...] = np.sort(np.concatenate([held, some], axis=1), axis=1)[:, :k]
-    return Neighbours(keys & (2**32 - 1), _distances(keys >> 32, metric))
+    return Neighbours(keys & _INDEX, _distances(keys >> 32, metric))
 
 
 def distance_histogram(
@@ -384,7 +389,7 @@ def distance_histogram(
     Notes
     -----
     Limits of the L2 distance that are not whole numbers need a table of all squared
-    distances, 75 MB a thread, which is slower.
+    distances, 75 MB a thread (150 MB with groups), which is slower.
 
     Examples
     --------
@@ -400,9 +405,9 @@ def distance_histogram(
     blocks = _Blocks(a, b, max_workers, executor)
     labels = _labels(groups, blocks.rows, None if b is None else blocks.columns)
     total = np.zeros((2, len(thresholds)), np.int64)
-    work = partial(_histogram_block, kind, thresholds)
+    work = partial(_histogram_block, kind, _cells(kind, thresholds))
     for counts in blocks.done(work, progress, labels):
-        total += counts
+        total[: len(counts)] += counts
     same_pairs = _pairs_inside(labels, b is None) if labels else 0
     return DistanceHistogram(
         metric,
@@ -424,15 +429,17 @@ class _Blocks:
         self._max_workers, self._executor = max_workers, executor
         queries = rows_of("a", a)
         database = queries if b is None else rows_of("b", b)
-        self.rows, self.columns = (sum(part.count for part in side) for side in (queries, database))
+        self.rows, self.columns = queries.count, database.count
 
-        def side(rows: list[Rows], count: int) -> list[Rows]:
-            # Small inputs in blocks that are small enough for all workers.
-            least = max(2 * kernels.STRIPE, math.ceil(count / (2 * workers)))
-            return pieces_of(rows, min(_BLOCK_ROWS, least))
+        def pieces(rows: Rows) -> list[Rows]:
+            # So many that there are some blocks for each worker, and no more.
+            sides = math.sqrt((16 if b is None else 8) * workers)
+            stripes = math.ceil(rows.count / sides / kernels.STRIPE)
+            least = min(_LEAST_ROWS, _BLOCK_ROWS)
+            return pieces_of(rows, max(least, min(_BLOCK_ROWS, stripes * kernels.STRIPE)))
 
-        self._queries = side(queries, self.rows)
-        self._database = self._queries if b is None else side(database, self.columns)
+        self._queries = pieces(queries)
+        self._database = self._queries if b is None else pieces(database)
         self._inside = b is None
         self.pairs = sum(block.pairs for block in self)
 
@@ -502,7 +509,10 @@ def _laid_out(
     return [arrays.frozen(part) for part in layout(arrays.frozen(hashes), way, kind)]
 
 
-def _within_block(kind: int, limit: int, block: _Block) -> NDArray[np.int64]:
+def _within_block(
+    kind: int, limit: int, block: _Block
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return pairs, i * 2^32 + j, and their distances."""
     way = _ROADS[road()]
     ready = _ready(block, way, kind)
     sizes = block.queries.count, block.database.count
@@ -513,47 +523,62 @@ def _within_block(kind: int, limit: int, block: _Block) -> NDArray[np.int64]:
         if count <= capacity:
             break
         capacity = count
-    found = found[:count]
-    found[:, :2] += block.queries.start, block.database.start
-    return found
+    i, j, distances = found[:count].T
+    both = (i + block.queries.start << 32) + j + block.database.start
+    return both, distances.astype(np.int32)
 
 
 def _nearest_block(kind: int, k: int, block: _Block) -> list[tuple[int, NDArray[np.int64]]]:
     """Return the keys of the queries, and of the rows if they are asked for, with their starts."""
     way = _ROADS[road()]
     sides = block.database, block.queries
-    keys = [np.full((side.count, k), _NO_KEY, np.int64) for side in sides]
+    # No more than there are to choose from, which is the other side.
+    widths = [max(1, min(k, side.count)) for side in reversed(sides)]
+    keys = [
+        np.full((side.count, width), _NO_KEY, np.int64)
+        for side, width in zip(sides, widths, strict=True)
+    ]
     starts = [side.start for side in sides]
     ready = _ready(block, way, kind)
     kernels.nearest(way, kind, block.triangle, block.both, ready, *starts, *keys)
     return list(zip(starts, keys, strict=True))[0 if block.both else 1 :]
 
 
+class _Cells(NamedTuple):
+    """What is counted: roots rounded up, or distances; how many there are; the last of each bin."""
+
+    root: bool
+    number: int
+    ends: NDArray[np.int64]
+
+
+def _cells(kind: int, thresholds: NDArray[np.int64]) -> _Cells:
+    if kind == kernels.MANHATTAN:
+        return _Cells(False, kernels.MANHATTAN_CELLS, thresholds)
+    roots = np.array([math.isqrt(threshold) for threshold in thresholds.tolist()], np.int64)
+    if (roots * roots == thresholds).all():
+        return _Cells(True, kernels.ROOT_CELLS, roots)
+    return _Cells(False, kernels.SQUARED_CELLS, thresholds)
+
+
 def _histogram_block(
     kind: int,
-    thresholds: NDArray[np.int64],
+    cells: _Cells,
     block: _Block,
     queries_labels: NDArray[np.int32] | None = None,
     database_labels: NDArray[np.int32] | None = None,
 ) -> NDArray[np.int64]:
-    """Return the counts up to each threshold, (2, k): of two groups, of one."""
-    roots = np.array([math.isqrt(threshold) for threshold in thresholds.tolist()], np.int64)
-    root = kind == kernels.SQUARED and bool((roots * roots == thresholds).all())
-    if root:
-        cells, ends = kernels.ROOT_CELLS, roots
-    else:
-        whole = kernels.SQUARED_CELLS if kind == kernels.SQUARED else kernels.MANHATTAN_CELLS
-        cells, ends = whole, thresholds
-    way = _ROADS[road()]
+    """Return the counts of each bin, (1 or 2, k): of two groups, and of one."""
     grouped = queries_labels is not None and database_labels is not None
     if queries_labels is None or database_labels is None:
         queries_labels = np.empty(block.queries.count, np.int32)
         database_labels = np.empty(block.database.count, np.int32)
-    counts = np.zeros((2, cells), np.int64)
+    way = _ROADS[road()]
+    counts = np.zeros((1 + grouped, cells.number), np.int64)
     kernels.histogram(
         way,
         kind,
-        root,
+        cells.root,
         block.triangle,
         grouped,
         _ready(block, way, kind),
@@ -561,18 +586,13 @@ def _histogram_block(
         arrays.frozen(queries_labels),
         counts,
     )
-    found: NDArray[np.int64] = np.diff(counts.cumsum(axis=1)[:, ends], prepend=0, axis=1)
+    np.cumsum(counts, axis=1, out=counts)
+    found: NDArray[np.int64] = np.diff(counts[:, cells.ends], prepend=0, axis=1)
     return found
 
 
 def _kernel_metric(metric: Metric) -> int:
     return kernels.MANHATTAN if checked_metric(metric) == "manhattan" else kernels.SQUARED
-
-
-def _loaded(rows: list[Rows]) -> NDArray[np.uint8]:
-    if len(rows) == 1:
-        return rows[0].load()
-    return np.concatenate([np.empty((0, HASH_BYTES), np.uint8), *(part.load() for part in rows)])
 
 
 def _distances(integers: NDArray[np.int64], metric: Metric) -> NDArray[Any]:
@@ -590,11 +610,12 @@ def _thresholds(
         return limits, limits * limits if metric == "euclidean" else limits
     if isinstance(bins, str | bytes) or not isinstance(bins, Sequence | np.ndarray):
         raise ArgumentTypeError(f"bins: got {described(bins)}, needs a sequence of upper limits")
-    values = bins.tolist() if isinstance(bins, np.ndarray) else list(bins)
-    limits = np.asarray(values, float)
-    if limits.ndim != 1 or not len(limits) or not (np.diff(limits) > 0).all():
-        raise ArgumentError("bins: needs one or more upper limits, increasing")
+    values = list(bins)
     thresholds = [largest_integer("bins", value, metric) for value in values]
+    # A float holds no number of any size; beyond all distances one is as good as another.
+    limits = np.array([float(v) if not isinstance(v, int) else min(v, 1e300) for v in values])
+    if not len(limits) or not (np.diff(limits) > 0).all():
+        raise ArgumentError("bins: needs one or more upper limits, increasing")
     return limits, np.array(thresholds, np.int64)
 
 
@@ -602,21 +623,27 @@ def _labels(groups: Any, rows: int, columns: int | None) -> list[NDArray[np.int3
     """Return the groups as small integers: of `a`, and of `b` if there is one."""
     if groups is None:
         return None
-    if columns is None:
-        sides, sizes = [np.asarray(groups)], [rows]
-    else:
-        if not isinstance(groups, tuple) or len(groups) != 2:
+    sides, sizes = [groups], [rows]
+    if columns is not None:
+        if not isinstance(groups, tuple | list) or len(groups) != 2:
             raise ArgumentTypeError(
                 f"groups: got {described(groups)}, needs a pair of arrays, for a and for b"
             )
-        sides, sizes = [np.asarray(side) for side in groups], [rows, columns]
+        sides, sizes = list(groups), [rows, columns]
+    numbers: dict[Any, int] = {}
+    labels = []
     for side, size in zip(sides, sizes, strict=True):
-        if side.shape != (size,):
-            raise ArgumentError(f"groups: got shape {side.shape}, needs ({size},)")
-        if side.dtype.kind not in "biuUS":
-            raise ArgumentTypeError(f"groups: got {side.dtype}, needs integers or strings")
-    numbers = np.unique(np.concatenate(sides), return_inverse=True)[1].astype(np.int32)
-    return np.split(numbers, np.cumsum(sizes)[:-1])
+        # Never as one array: NumPy would make texts of integers, and floats of large ones.
+        names = side.tolist() if isinstance(side, np.ndarray) else list(side)
+        if len(names) != size:
+            raise ArgumentError(f"groups: got {len(names)} of them, needs {size}")
+        if not all(isinstance(name, str | int | np.integer) for name in names):
+            raise ArgumentTypeError(f"groups: got {described(names[0])}, needs integers or strings")
+        each = (numbers.setdefault(name, len(numbers)) for name in names)
+        labels.append(np.fromiter(each, np.int32, size))
+    if len({isinstance(name, str) for name in numbers}) > 1:
+        raise ArgumentTypeError("groups: got integers and strings, needs one kind alone")
+    return labels
 
 
 def _pairs_inside(labels: list[NDArray[np.int32]], one_side: bool) -> int:

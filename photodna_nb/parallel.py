@@ -35,6 +35,7 @@ def in_order(
     *,
     max_workers: int | None = None,
     executor: Executor | None = None,
+    wait: bool = False,
 ) -> Generator[Result, None, None]:
     """Yield ``function(item)`` of each item, in order.
 
@@ -50,6 +51,9 @@ def in_order(
         many workers it is taken to have.
     executor : concurrent.futures.Executor, optional
         Where the work is done; it is left running.
+    wait : bool
+        Whether, when the generator is closed, tasks that have begun on threads are
+        waited for, as those are that write where the caller looks.
 
     Yields
     ------
@@ -91,7 +95,7 @@ def in_order(
         for future, _ in under_way:
             future.cancel()
         if executor is None:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def _run(

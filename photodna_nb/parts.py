@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import struct
 import zipfile
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,55 +20,60 @@ from photodna_nb.errors import ArgumentTypeError, TableFileError
 PathLike = str | os.PathLike[str]
 
 
+class Segment(NamedTuple):
+    """Hashes in a file: its path, the first byte of the first one, how many."""
+
+    path: str
+    offset: int
+    rows: int
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Hashes that lie in memory or in a file: `count` of them, from number `start` on.
+    """Hashes that lie in memory or in files: `count` of them, from number `start` on.
 
     Attributes
     ----------
     start, count : int
         Of all hashes, which ones these are.
-    source : ndarray of uint8, (count, 144), or str
-        The hashes, or the file that holds them.
-    offset : int
-        In a file, of the first byte.
+    source : ndarray of uint8, (count, 144), or tuple of Segment
+        The hashes, or where they lie.
     """
 
     start: int
     count: int
-    source: NDArray[np.uint8] | str
-    offset: int = 0
+    source: NDArray[np.uint8] | tuple[Segment, ...]
 
     def load(self) -> NDArray[np.uint8]:
-        """Return the hashes, (count, 144) uint8, of a file these alone.
+        """Return the hashes, (count, 144) uint8; of files, these alone are read.
 
         Raises
         ------
         TableFileError
-            The file is gone, or shorter than it was.
+            A file is gone, or shorter than it was.
         """
-        if not isinstance(self.source, str):
+        if not isinstance(self.source, tuple):
             return self.source
-        size = self.count * HASH_BYTES
-        try:
-            with open(self.source, "rb") as file:
-                file.seek(self.offset)
-                content = file.read(size)
-        except OSError as error:
-            raise TableFileError(self.source, f"cannot be read ({error.strerror})") from error
-        if len(content) != size:
-            raise TableFileError(self.source, "is shorter than it was; do not change it meanwhile")
+        content = b"".join(map(_content, self.source))
         return np.frombuffer(content, np.uint8).reshape(self.count, HASH_BYTES)
 
-    def part(self, first: int, count: int) -> Rows:
-        """Return some of these rows, the first of which is number `first` among them."""
-        if isinstance(self.source, str):
-            offset = self.offset + first * HASH_BYTES
-            return Rows(self.start + first, count, self.source, offset)
-        return Rows(self.start + first, count, self.source[first : first + count])
+
+def _content(segment: Segment) -> bytes:
+    size = segment.rows * HASH_BYTES
+    try:
+        with open(segment.path, "rb") as file:
+            file.seek(segment.offset)
+            content = file.read(size)
+    except OSError as error:
+        raise TableFileError(segment.path, f"cannot be read ({error.strerror})") from error
+    if len(content) != size:
+        raise TableFileError(
+            segment.path, "is shorter than when the work began; leave it alone until the end"
+        )
+    return content
 
 
-def rows_of(name: str, value: Any) -> list[Rows]:
+def rows_of(name: str, value: Any) -> Rows:
     """Return where the hashes lie.
 
     Parameters
@@ -87,7 +93,7 @@ def rows_of(name: str, value: Any) -> list[Rows]:
     value = getattr(value, "hashes", value)
     if isinstance(value, np.ndarray):
         checked = arrays.checked(name, value, np.uint8, ("n", HASH_BYTES))
-        return [Rows(0, len(checked), arrays.frozen(checked))]
+        return Rows(0, len(checked), arrays.frozen(checked))
     if isinstance(value, str | os.PathLike):
         value = [value]
     if not isinstance(value, Sequence) or not all(isinstance(p, str | os.PathLike) for p in value):
@@ -95,53 +101,77 @@ def rows_of(name: str, value: Any) -> list[Rows]:
             f"{name}: got {described(value)}, needs an array of uint8 (n, 144), a HashTable, "
             "or paths of .npy or .npz files"
         )
-    found: list[Rows] = []
-    for path in value:
-        start = found[-1].start + found[-1].count if found else 0
-        found.append(_rows_in_file(os.fspath(path), start))
-    return found
+    segments = tuple(_segment(os.fspath(path)) for path in value)
+    return Rows(0, sum(segment.rows for segment in segments), segments)
 
 
-def pieces_of(rows: list[Rows], size: int) -> list[Rows]:
-    """Return the same rows in pieces of at most `size`."""
-    return [
-        whole.part(first, min(size, whole.count - first))
-        for whole in rows
-        for first in range(0, whole.count, size)
-    ]
+def pieces_of(rows: Rows, size: int) -> list[Rows]:
+    """Return the same rows in pieces of `size`, the last one smaller."""
+    starts = range(0, rows.count, size)
+    if not isinstance(rows.source, tuple):
+        parts = [rows.source[start : start + size] for start in starts]
+        return [Rows(start, len(part), part) for start, part in zip(starts, parts, strict=True)]
+    waiting = deque(rows.source)
+    pieces = []
+    for start in starts:
+        missing = count = min(size, rows.count - start)
+        segments = []
+        while missing:
+            path, offset, there = waiting.popleft()
+            taken = min(there, missing)
+            segments.append(Segment(path, offset, taken))
+            if taken < there:
+                waiting.appendleft(Segment(path, offset + taken * HASH_BYTES, there - taken))
+            missing -= taken
+        pieces.append(Rows(start, count, tuple(segments)))
+    return pieces
 
 
-def _rows_in_file(path: str, start: int) -> Rows:
+def _segment(path: str) -> Segment:
+    """Return the place of the hashes in a file, all that is read of it here."""
     try:
         with open(path, "rb") as file:
-            if path.endswith(".npz"):
-                _enter_member(file, "hashes.npy")
-            elif not path.endswith(".npy"):
+            end = os.fstat(file.fileno()).st_size
+            suffix = os.path.splitext(path)[1].lower()
+            if suffix == ".npz":
+                end = _enter_member(file, "hashes.npy")
+            elif suffix != ".npy":
                 raise ValueError("not .npy or .npz; save the table as .npz")
             version = np.lib.format.read_magic(file)
             if version != (1, 0):
                 raise ValueError(f"version {version} of NumPy's format")
             shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
-            if dtype != np.uint8 or by_columns or shape[1:] != (HASH_BYTES,):
+            if dtype != np.uint8 or shape[1:] != (HASH_BYTES,) or type(shape[0]) is not int:
                 raise ValueError(f"hashes of dtype {dtype} and shape {shape}")
-            return Rows(start, shape[0], path, file.tell())
+            if by_columns:
+                raise ValueError("they lie in Fortran order; save them in C order")
+            if not 0 <= shape[0] * HASH_BYTES <= end - file.tell():
+                raise ValueError("the file is truncated")
+            # A worker may be in another folder.
+            return Segment(os.path.abspath(path), file.tell(), shape[0])
     except FileNotFoundError as error:
         raise TableFileError(path, "no such file; check the path") from error
     except OSError as error:
         raise TableFileError(path, f"cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, struct.error, zipfile.BadZipFile) as error:
         raise TableFileError(
             path, f"holds no uint8 hashes (n, 144) that can be read in parts: {error}"
         ) from error
 
 
-def _enter_member(file: BinaryIO, name: str) -> None:
-    """Move to the first byte of a member that is stored as it is."""
+def _enter_member(file: BinaryIO, name: str) -> int:
+    """Move to the first byte of a member that is stored as it is, once its checksum is checked.
+
+    Returns the place of its end.
+    """
     with zipfile.ZipFile(file) as archive:
         member = archive.getinfo(name)
         if member.compress_type != zipfile.ZIP_STORED:
             raise ValueError("they are compressed; load the table and save it again")
+        with archive.open(member) as opened:
+            while opened.read(1 << 20):
+                pass  # the last read compares the checksum
     # The member's own header repeats its name; the lengths are its last four bytes.
     file.seek(member.header_offset)
     lengths = struct.unpack("<26xHH", file.read(30))
-    file.seek(sum(lengths), os.SEEK_CUR)
+    return file.seek(sum(lengths), os.SEEK_CUR) + member.file_size

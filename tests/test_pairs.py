@@ -1,7 +1,10 @@
 """All pairs: every function on both roads beside plain Python and int64 NumPy."""
 
+import base64
+import json
 import math
 import os
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -18,11 +21,18 @@ from hypothesis import strategies as st
 import photodna_nb as pdna
 from photodna_nb import pairs
 from photodna_nb.kernels import distance as kernels
+from photodna_nb.parts import pieces_of, rows_of
 
 METRICS = ("euclidean", "sqeuclidean", "manhattan")
 ROADS = ["portable"] + ["avx512"] * kernels.has_avx512()
 # Around the edges of tiles: registers of 16, pairs of them, stripes of 128.
 SIZES = (0, 1, 5) if JIT_OFF else (0, 1, 3, 4, 15, 16, 17, 31, 33, 127, 128, 129, 300)
+
+
+RECORDS = map(json.loads, (ROOT / "data" / "golden" / "golden.jsonl").read_text().splitlines())
+REAL = np.stack(
+    [np.frombuffer(base64.b64decode(r["hash"]), np.uint8) for r in RECORDS if "hash" in r]
+)
 
 
 @pytest.fixture(params=ROADS)
@@ -33,9 +43,11 @@ def road(request, monkeypatch):
 
 
 def some_hashes(count, seed):
-    """All 0, all 255, near neighbours, equal ones, and the hashes of the sample pictures."""
+    """All 0, all 255, near neighbours, equal ones, and hashes of the golden pictures."""
     rng = np.random.default_rng(seed)
     found = rng.integers(0, 256, (count, 144), np.uint8)
+    real = rng.random(count) < 0.3
+    found[real] = REAL[rng.integers(len(REAL), size=real.sum())]
     if count > 2:
         found[rng.integers(count)] = 0
         found[rng.integers(count)] = 255
@@ -130,8 +142,7 @@ def test_roots_are_exact():
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("inside", [True, False])
 def test_pairs_within_nearest_and_histogram(road, metric, inside, monkeypatch):
-    if not JIT_OFF:
-        monkeypatch.setattr(pairs, "_BLOCK_ROWS", 256)  # so that there are several blocks
+    monkeypatch.setattr(pairs, "_BLOCK_ROWS", 128)  # so that there are several blocks
     for n, m in ((0, 5), (1, 1), (9, 6), *(() if JIT_OFF else ((17, 33), (300, 700), (600, 1)))):
         a, b = some_hashes(n, n), some_hashes(m, 1000 + m)
         exact = integers(a, a if inside else b, metric)
@@ -144,6 +155,36 @@ def test_pairs_within_nearest_and_histogram(road, metric, inside, monkeypatch):
         for k in (1, 3):
             if k <= exact.shape[1] - inside:
                 check_nearest(sides, exact, k, metric)
+
+
+def test_groups_are_what_they_are():
+    """Large integers, of two types, strings of pandas, and strings that look like integers."""
+    one, two = some_hashes(1, 0), some_hashes(2, 0)
+    large = np.array([2**53 + 1]), np.array([2**53], np.uint64)
+    assert pdna.distance_histogram(one, one, groups=large).same_pairs == 0
+    assert pdna.distance_histogram(two, groups=["1", "1 "]).same_pairs == 0
+    pd = pytest.importorskip("pandas")
+    for names in (pd.Series(["a", "a"]), pd.Series(["a", "a"], dtype=object), ["a", "a"]):
+        assert pdna.distance_histogram(two, groups=names).same_pairs == 1
+    assert pdna.distance_histogram(two[:0], groups=[]).same_pairs == 0
+
+
+def test_what_a_block_without_pairs_leaves_behind():
+    whole = rows_of("a", REAL)
+    both, distances = pairs._within_block(0, 0, pairs._Block(whole, whole, True, True))
+    assert both.base is None
+    assert distances.base is None
+
+
+@pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
+def test_equal_hashes_and_all_neighbours(road, monkeypatch):
+    monkeypatch.setattr(pairs, "_BLOCK_ROWS", 128)
+    equal = np.repeat(some_hashes(1, 0), 300, axis=0)
+    for k in (1, 40, 299):
+        found = pdna.nearest(equal, k=k)
+        expected = [[j for j in range(k + 1) if j != i][:k] for i in range(300)]
+        assert found.indices.tolist() == expected
+        assert (found.distances == 0).all()
 
 
 def test_a_limit_on_and_just_below_a_distance():
@@ -256,9 +297,15 @@ def test_wrong_arguments(tmp_path):
         (lambda: pdna.distance_histogram(good, bins=[]), "bins: needs"),
         (lambda: pdna.distance_histogram(good, bins=10), "bins: got int"),
         (lambda: pdna.distance_histogram(good, bins=[-1, 2]), "bins: got -1"),
-        (lambda: pdna.distance_histogram(good, groups=[1, 2]), r"groups: got shape \(2,\)"),
-        (lambda: pdna.distance_histogram(good, groups=[1.5] * 3), "groups: got float64"),
+        (lambda: pdna.distance_histogram(good, bins=["x"]), "bins: got x"),
+        (lambda: pdna.distance_histogram(good, bins=[1j]), "bins: got 1j"),
+        (lambda: pdna.distance_histogram(good, groups=[1, 2]), "groups: got 2 of them, needs 3"),
+        (lambda: pdna.distance_histogram(good, groups=[1.5] * 3), "groups: got float"),
+        (lambda: pdna.distance_histogram(good, groups=[1, "1", 2]), "integers and strings"),
         (lambda: pdna.distance_histogram(good, good, groups=[1] * 3), "groups: got list"),
+        (lambda: pdna.pairs_within(good, max_distance=-(10**5000)), "thousands of digits"),
+        (lambda: pdna.nearest(good[:1]), "k: got 1, needs 1 and some other hashes"),
+        (lambda: pdna.distance_matrix(good, metric=np.array(["a", "b"])), "metric: got"),
         (lambda: pdna.nearest(tmp_path / "gone.npy"), "gone.npy: no such file"),
         (lambda: pdna.nearest(tmp_path), "cannot be read"),
     ]
@@ -350,13 +397,17 @@ def test_files_on_every_executor(in_files, where):
 
 def test_a_task_carries_no_hashes_of_files(in_files):
     """And reads the bytes of its own rows."""
-    from photodna_nb.parts import pieces_of, rows_of
-
     files, hashes = in_files
     pieces = pieces_of(rows_of("a", files), 64)
-    assert [piece.start for piece in pieces[:6]] == [0, 64, 128, 192, 256, 300]
-    assert all(isinstance(piece.source, str) for piece in pieces)
+    assert [piece.start for piece in pieces] == list(range(0, 700, 64))
+    assert [len(piece.source) for piece in pieces[:6]] == [1, 1, 1, 1, 2, 1], "across files"
+    assert all(len(pickle.dumps(piece)) < 1000 for piece in pieces)
     np.testing.assert_array_equal(np.concatenate([piece.load() for piece in pieces]), hashes)
+    # Bytes that belong to other pieces are not looked at.
+    content = bytearray(files[1].read_bytes())
+    content[-200 * 144 :] = bytes(200 * 144)
+    files[1].write_bytes(content)
+    np.testing.assert_array_equal(pieces[5].load(), hashes[320:384])
 
 
 @pytest.mark.skipif(JIT_OFF, reason="the same files with or without JIT, but slowly")
@@ -376,10 +427,18 @@ def test_files_that_cannot_be_read_in_parts(in_files, tmp_path):
     ):
         with pytest.raises(pdna.TableFileError, match=f"{name}: .*{words}"):
             pdna.nearest(tmp_path / name)
+    whole = rows_of("a", files)
     content = files[1].read_bytes()
     files[1].write_bytes(content[:-1])
-    with pytest.raises(pdna.TableFileError, match="shorter than it was"):
+    with pytest.raises(pdna.TableFileError, match="the file is truncated"):
         pdna.nearest(files)
+    with pytest.raises(pdna.TableFileError, match="shorter than when the work began"):
+        whole.load()
+    content = bytearray(files[0].read_bytes())
+    content[content.index(hashes[7].tobytes())] ^= 1
+    files[0].write_bytes(content)
+    with pytest.raises(pdna.TableFileError, match="Bad CRC-32"):
+        pdna.nearest(files[0])
 
 
 @pytest.mark.skipif(JIT_OFF, reason="the same work with or without JIT, but slowly")

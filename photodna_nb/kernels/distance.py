@@ -481,15 +481,14 @@ def nearest(
     """Keep the smallest keys, distance * 2^32 + index, of every query and, if `both`, every row.
 
     database_keys (m, k), queries_keys (n, k): int64, sorted; start: what is added to an
-    index; triangle: as in `histogram`.
+    index; triangle: as in `histogram`. Indices ascend, so a later one never wins a tie.
     """
-    n, k = queries_keys.shape
-    m = database_keys.shape[0]
+    n, m = queries_keys.shape[0], database_keys.shape[0]
     tile = np.empty((QUERIES, STRIPE), np.int32)
     furthest = np.full((m + STRIPE - 1) // STRIPE * STRIPE, np.int32(-1), np.int32)
     if both:
         for row in range(m):
-            furthest[row] = min(database_keys[row, k - 1] >> 32, FURTHEST)
+            furthest[row] = min(database_keys[row, -1] >> 32, FURTHEST)
     for row in range(0, m, STRIPE):
         columns = min(STRIPE, m - row)
         ends = furthest[row : row + STRIPE]  # a slice, for loops that LLVM can vectorise
@@ -499,15 +498,15 @@ def nearest(
             fill_tile(road, metric, block, row, query, tile)
             for q in range(min(QUERIES, n - query)):
                 index = query + q
-                limit = np.int32(min(queries_keys[index, k - 1] >> 32, FURTHEST))
+                limit = np.int32(min(queries_keys[index, -1] >> 32, FURTHEST))
                 near = np.int32(0)
                 if both:
                     for column in range(STRIPE):
                         least = max(limit, ends[column])
-                        near = np.int32(near | np.int32(tile[q, column] <= least))
+                        near = np.int32(near | np.int32(tile[q, column] < least))
                 else:
                     for column in range(STRIPE):
-                        near = np.int32(near | np.int32(tile[q, column] <= limit))
+                        near = np.int32(near | np.int32(tile[q, column] < limit))
                 if near == 0:  # as nearly always
                     continue
                 first = max(0, index + 1 - row) if triangle else 0
@@ -515,15 +514,15 @@ def nearest(
                     near = np.int32(0)
                     for lane in range(LANES):
                         least = max(limit, ends[start + lane])
-                        near = np.int32(near | np.int32(tile[q, start + lane] <= least))
+                        near = np.int32(near | np.int32(tile[q, start + lane] < least))
                     if near == 0:
                         continue
                     for column in range(max(first, start), min(columns, start + LANES)):
                         distance = np.int64(tile[q, column])
-                        if distance <= limit:
+                        if distance < limit:
                             key = (distance << 32) + database_start + row + column
                             keep(queries_keys[index], key)
-                        if distance <= ends[column]:
+                        if distance < ends[column]:
                             keys = database_keys[row + column]
                             keep(keys, (distance << 32) + queries_start + index)
-                            ends[column] = min(keys[k - 1] >> 32, FURTHEST)
+                            ends[column] = min(keys[-1] >> 32, FURTHEST)
