@@ -14,7 +14,6 @@ from photodna_nb.errors import FileError
 
 Content = bytes | memoryview
 
-
 # Opening waits for no pipe and takes no terminal; what has no such flag does neither.
 _READ = os.O_RDONLY
 for _flag in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
@@ -74,9 +73,15 @@ def read(path: str, kind: type[FileError]) -> bytes:
     FileError
         Of that kind: the file is missing, is no regular file, or cannot be read.
     """
+    with readable(path, kind), opened(path, kind) as file:
+        return file.readall()
+
+
+@contextmanager
+def readable(path: str, kind: type[FileError]) -> Iterator[None]:
+    """Turn what the system says against reading a file into an error of that kind."""
     try:
-        with opened(path, kind) as file:
-            return file.readall()
+        yield
     except FileNotFoundError as error:
         raise kind(path, "no such file; check the path") from error
     except OSError as error:

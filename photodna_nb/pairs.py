@@ -20,12 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from photodna_nb import arrays, parallel
 from photodna_nb.arrays import HASH_BYTES, described
-from photodna_nb.distances import (
-    Limit,
-    Metric,
-    checked_metric,
-    largest_integer,
-)
+from photodna_nb.distances import Limit, Metric, checked_metric, largest_integer
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.parts import PathLike, Rows, pieces_of, rows_of
@@ -138,15 +133,14 @@ def road() -> Road:
     ArgumentError
         The variable names no road, or one that this processor lacks.
     """
-    able = kernels.has_avx512()
-    forced = os.environ.get("PHOTODNA_NB_ROAD")
-    if not forced:
-        return "avx512" if able else "portable"
-    if forced == "portable" or (forced == "avx512" and able):
-        return "avx512" if forced == "avx512" else "portable"
+    able: list[Road] = ["portable", "avx512"] if kernels.has_avx512() else ["portable"]
+    forced = os.environ.get("PHOTODNA_NB_ROAD") or able[-1]
+    for way in able:
+        if way == forced:
+            return way
     raise ArgumentError(
         f"PHOTODNA_NB_ROAD: got {forced!r}, needs 'portable'"
-        + (" or 'avx512'" if able else "; this process cannot use AVX-512 VNNI")
+        + (" or 'avx512'" if len(able) > 1 else "; this process cannot use AVX-512 VNNI")
     )
 
 
@@ -486,13 +480,14 @@ def _starred(work: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
     return work(*arguments)
 
 
-def _ready(block: _Block, way: int, kind: int) -> tuple[NDArray[Any], ...]:
-    """Return a block's hashes as the kernels take them."""
+def _ready(block: _Block, kind: int) -> tuple[int, tuple[NDArray[Any], ...]]:
+    """Return the road of this process, and a block's hashes as the kernels take them on it."""
+    way = _ROADS[road()]
     database = block.database.load()
     queries = database if block.triangle else block.queries.load()
     laid, squares = _laid_out(kernels.database_of, database, kernels.STRIPE, way, kind)
     ready, ready_squares = _laid_out(kernels.queries_of, queries, kernels.QUERIES, way, kind)
-    return laid, ready, squares, ready_squares
+    return way, (laid, ready, squares, ready_squares)
 
 
 def _laid_out(
@@ -513,8 +508,7 @@ def _within_block(
     kind: int, limit: int, block: _Block
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return pairs, i * 2^32 + j, and their distances."""
-    way = _ROADS[road()]
-    ready = _ready(block, way, kind)
+    way, ready = _ready(block, kind)
     sizes = block.queries.count, block.database.count
     capacity = 1024
     while True:
@@ -530,7 +524,6 @@ def _within_block(
 
 def _nearest_block(kind: int, k: int, block: _Block) -> list[tuple[int, NDArray[np.int64]]]:
     """Return the keys of the queries, and of the rows if they are asked for, with their starts."""
-    way = _ROADS[road()]
     sides = block.database, block.queries
     # No more than there are to choose from, which is the other side.
     widths = [max(1, min(k, side.count)) for side in reversed(sides)]
@@ -539,7 +532,7 @@ def _nearest_block(kind: int, k: int, block: _Block) -> list[tuple[int, NDArray[
         for side, width in zip(sides, widths, strict=True)
     ]
     starts = [side.start for side in sides]
-    ready = _ready(block, way, kind)
+    way, ready = _ready(block, kind)
     kernels.nearest(way, kind, block.triangle, block.both, ready, *starts, *keys)
     return list(zip(starts, keys, strict=True))[0 if block.both else 1 :]
 
@@ -573,7 +566,7 @@ def _histogram_block(
     if queries_labels is None or database_labels is None:
         queries_labels = np.empty(block.queries.count, np.int32)
         database_labels = np.empty(block.database.count, np.int32)
-    way = _ROADS[road()]
+    way, ready = _ready(block, kind)
     counts = np.zeros((1 + grouped, cells.number), np.int64)
     kernels.histogram(
         way,
@@ -581,7 +574,7 @@ def _histogram_block(
         cells.root,
         block.triangle,
         grouped,
-        _ready(block, way, kind),
+        ready,
         arrays.frozen(database_labels),
         arrays.frozen(queries_labels),
         counts,

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import arrays
+from photodna_nb import arrays, files
 from photodna_nb.arrays import HASH_BYTES, described
 from photodna_nb.errors import ArgumentTypeError, TableFileError
 
@@ -60,12 +60,9 @@ class Rows:
 
 def _content(segment: Segment) -> bytes:
     size = segment.rows * HASH_BYTES
-    try:
-        with open(segment.path, "rb") as file:
-            file.seek(segment.offset)
-            content = file.read(size)
-    except OSError as error:
-        raise TableFileError(segment.path, f"cannot be read ({error.strerror})") from error
+    with files.readable(segment.path, TableFileError), open(segment.path, "rb") as file:
+        file.seek(segment.offset)
+        content = file.read(size)
     if len(content) != size:
         raise TableFileError(
             segment.path, "is shorter than when the work began; leave it alone until the end"
@@ -130,7 +127,7 @@ def pieces_of(rows: Rows, size: int) -> list[Rows]:
 def _segment(path: str) -> Segment:
     """Return the place of the hashes in a file, all that is read of it here."""
     try:
-        with open(path, "rb") as file:
+        with files.readable(path, TableFileError), open(path, "rb") as file:
             end = os.fstat(file.fileno()).st_size
             suffix = os.path.splitext(path)[1].lower()
             if suffix == ".npz":
@@ -149,10 +146,8 @@ def _segment(path: str) -> Segment:
                 raise ValueError("the file is truncated")
             # A worker may be in another folder.
             return Segment(os.path.abspath(path), file.tell(), shape[0])
-    except FileNotFoundError as error:
-        raise TableFileError(path, "no such file; check the path") from error
-    except OSError as error:
-        raise TableFileError(path, f"cannot be read ({error.strerror})") from error
+    except TableFileError:
+        raise
     except (ValueError, KeyError, struct.error, zipfile.BadZipFile) as error:
         raise TableFileError(
             path, f"holds no uint8 hashes (n, 144) that can be read in parts: {error}"

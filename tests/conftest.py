@@ -4,6 +4,9 @@ import hashlib
 import os
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +50,26 @@ def shared_golden() -> Path:
     if not SHARED_GOLDEN.is_dir():
         pytest.skip("../shared/golden is not there")
     return SHARED_GOLDEN
+
+
+@contextmanager
+def spawned_processes():
+    """Yield a pool of two processes that inherit nothing."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        yield executor
+
+
+@contextmanager
+def local_cluster():
+    """Yield the client of a real Dask cluster of two worker processes."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
 
 
 @pytest.fixture(scope="session")

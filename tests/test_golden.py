@@ -3,15 +3,13 @@
 import base64
 import json
 import os
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, ROOT
+from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
 from PIL import Image
 
 import photodna_nb as pdna
@@ -118,16 +116,10 @@ def road(name, monkeypatch):
             Image.core.set_block_size(before)
         assert len(copied) > 1000, len(copied)
     elif name == "processes":
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        with spawned_processes() as executor:
             yield executor
     else:
-        distributed = pytest.importorskip("distributed")
-        with (
-            distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-            ) as cluster,
-            distributed.Client(cluster) as client,
-        ):
+        with local_cluster() as client:
             yield client.get_executor()
 
 

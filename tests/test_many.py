@@ -7,14 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import PIL
 import pytest
-from conftest import JIT_OFF, ROOT
+from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
 from PIL import Image
 
 import photodna_nb as pdna
@@ -51,7 +50,7 @@ def test_threads(files, expected):
 
 
 def test_processes(files, expected):
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+    with spawned_processes() as executor:
         table = pdna.hash_files(files, executor=executor)
         np.testing.assert_array_equal(table.hashes, expected)
         with pytest.raises(pdna.ImageError, match="gone: no such file"):
@@ -61,14 +60,8 @@ def test_processes(files, expected):
 
 def test_a_cluster_that_loses_a_worker(files, expected):
     """Real worker processes; one is killed in the middle, and every hash comes."""
-    distributed = pytest.importorskip("distributed")
     many = files * 20
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with local_cluster() as client:
         victim = next(iter(client.run(os.getpid).values()))
 
         def paths():

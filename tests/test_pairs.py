@@ -7,14 +7,12 @@ import os
 import pickle
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
-from multiprocessing import get_context
 
 import numpy as np
 import oracle
 import pytest
-from conftest import JIT_OFF, ROOT
+from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -382,16 +380,10 @@ def test_files_on_every_executor(in_files, where):
     if where == "threads":
         check(None)
     elif where == "processes":
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        with spawned_processes() as executor:
             check(executor)
     else:
-        distributed = pytest.importorskip("distributed")
-        with (
-            distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-            ) as cluster,
-            distributed.Client(cluster) as client,
-        ):
+        with local_cluster() as client:
             check(client.get_executor())
 
 
