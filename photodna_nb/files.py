@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 
 from photodna_nb.errors import FileError
@@ -44,7 +45,7 @@ def opened(path: str, kind: type[FileError]) -> FileIO:
     try:
         descriptor = os.open(path, _READ)
     except OSError:
-        _check_regular(path, os.stat(path), kind)  # a socket cannot even be opened
+        regular(path, kind)  # a socket cannot even be opened
         raise
     try:
         _check_regular(path, os.fstat(descriptor), kind)
@@ -52,6 +53,23 @@ def opened(path: str, kind: type[FileError]) -> FileIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def regular(path: str, kind: type[FileError]) -> os.stat_result:
+    """Return what the system knows of a regular file, which is not opened.
+
+    To close a file gives back all locks that this process has on it, SQLite's too.
+
+    Raises
+    ------
+    FileError
+        Of that kind: `path` is a directory, pipe, socket or device.
+    OSError
+        There is no such file.
+    """
+    status = os.stat(path)
+    _check_regular(path, status, kind)
+    return status
 
 
 def _check_regular(path: str, status: os.stat_result, kind: type[FileError]) -> None:
@@ -105,33 +123,103 @@ def write(files: Sequence[tuple[str, Iterable[Content]]], kind: type[FileError])
     FileError
         Of that kind: a file could not be written, and is as it was.
     """
-    written = []
-    try:
-        for path, chunks in files:
-            with _explained(path, kind):
-                if os.path.exists(path) and not os.access(path, os.W_OK):
-                    raise PermissionError(errno.EACCES, "it is write-protected")
-                written.append((path, _write_beside(os.path.realpath(path), chunks)))
-        while written:
-            path, temporary = written[0]
-            with _explained(path, kind):
-                os.replace(temporary, os.path.realpath(path))
-                written.pop(0)
-                _sync_folder(os.path.dirname(os.path.realpath(path)))
-    finally:
-        for _, temporary in written:
-            os.unlink(temporary)
+    with ExitStack() as all_staged:
+        staged = [all_staged.enter_context(Staged(*file, kind)) for file in files]
+        for one in staged:
+            one.replace()
 
 
-def _write_beside(target: str, chunks: Iterable[Content]) -> str:
-    """Write `chunks` to a new file in the target's folder and return its name."""
-    folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".photodna-nb-{secrets.token_hex(8)}.tmp")
+class Staged:
+    """New content of a file, on the disk beside it, until it takes its place or is deleted.
+
+    Parameters
+    ----------
+    path : str
+        Of the file to be replaced.
+    chunks : iterable of bytes
+        Its new content.
+    kind : type
+        Of the error.
+
+    Raises
+    ------
+    FileError
+        Of that kind: the content could not be written, and the file is as it was.
+    """
+
+    def __init__(self, path: str, chunks: Iterable[Content], kind: type[FileError]) -> None:
+        self._path, self._kind = path, kind
+        with _explained(path, kind):
+            _check_unprotected(path)
+            self._temporary: str | None = _write_beside(path, chunks)
+
+    def __enter__(self) -> Staged:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._temporary is not None:
+            os.unlink(self._temporary)
+
+    def replace(self) -> None:
+        """Put the new content in the file's place."""
+        if self._temporary is not None:
+            put_in_place(self._temporary, self._path, self._kind)
+            self._temporary = None
+
+
+def put_in_place(temporary: str, path: str, kind: type[FileError]) -> None:
+    """Put a file that was written beside another one, by `beside`, in its place.
+
+    Raises
+    ------
+    FileError
+        Of that kind: it could not be done, and the file is as it was.
+    """
+    with _explained(path, kind):
+        _check_unprotected(path)
+        target = os.path.realpath(path)
+        if os.path.exists(target):
+            os.chmod(temporary, os.stat(target).st_mode & 0o7777)
+        _sync(temporary)
+        os.replace(temporary, target)
+        _sync(os.path.dirname(target))
+
+
+def _check_unprotected(path: str) -> None:
+    """Refuse a file that may not be written, though its folder may be."""
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, "it is write-protected")
+
+
+def beside(path: str) -> str:
+    """Return a new name in the folder of a file, by which `remove_leftovers` knows whose it is."""
+    folder, prefix = _prefix(path)
+    return os.path.join(folder, f"{prefix}{secrets.token_hex(8)}.tmp")
+
+
+def remove_leftovers(path: str) -> None:
+    """Delete what programs that were killed while they wrote the file left beside it.
+
+    No other program may be writing it.
+    """
+    folder, prefix = _prefix(path)
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(prefix):
+                os.unlink(entry.path)
+
+
+def _prefix(path: str) -> tuple[str, str]:
+    folder, name = os.path.split(os.path.realpath(path))
+    return folder, f".photodna-nb-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}-"
+
+
+def _write_beside(path: str, chunks: Iterable[Content]) -> str:
+    """Write `chunks` to a new file in the folder of another one and return its name."""
+    temporary = beside(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with open(descriptor, "wb") as file:
-            if os.path.exists(target):
-                os.chmod(temporary, os.stat(target).st_mode & 0o7777)
             file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
@@ -153,10 +241,10 @@ def _explained(path: str, kind: type[FileError]) -> Iterator[None]:
         ) from error
 
 
-def _sync_folder(folder: str) -> None:
-    """Make the new name last through a power cut, where the system can (Windows cannot)."""
+def _sync(path: str) -> None:
+    """Make a file, or new names in a folder, last through a power cut (Windows cannot)."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return
     try:

@@ -38,11 +38,18 @@ settings.load_profile("kernels")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def filled_cache() -> None:
+def filled_cache(tmp_path_factory) -> None:
     """Compile once, so that no process says that it compiles, whichever test comes first."""
     import photodna_nb as pdna
 
-    pdna.hash_image(np.zeros((9, 9), np.uint8))
+    hashes = np.stack([pdna.hash_image(np.zeros((9, 9), np.uint8))])
+    folder = tmp_path_factory.mktemp("filled_cache")
+    files = folder / "index.faiss", folder / "meta.json"
+    with pdna.HashIndex.create(*files, kind="ivf") as index:
+        index.add(["/a"], hashes)
+        index.save()
+    with pdna.HashIndex.open(*files) as index:
+        index.search(hashes)
 
 
 @pytest.fixture(scope="session")

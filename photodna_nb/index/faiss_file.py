@@ -1,82 +1,319 @@
-"""The index file: ``IndexIDMap2`` over ``IndexFlatL2(144)``, as FAISS writes it.
+"""The index file, in the formats of FAISS.
 
-FAISS trusts what it reads: a damaged file can crash it. So the file is read
-here, every length checked against its size, and FAISS is handed the arrays.
+FAISS trusts what it reads: a damaged file can crash it. So files are read here, every
+length checked against the size, and written here, a piece at a time, where FAISS would
+hold the whole file in memory once more. What is written is what FAISS writes, byte for
+byte, with a seal behind it (`seal.py`).
+
+========  ====================================================================
+kind      in FAISS
+========  ====================================================================
+flat      ``IndexIDMap2`` over ``IndexFlatL2``: float32, as ``oaphotodna.py``
+uint8     ``IndexIDMap2`` over ``IndexScalarQuantizer``, ``QT_8bit_direct``
+ivf       ``IndexIVFScalarQuantizer``, the same codes in lists around centroids
+========  ====================================================================
 """
 
 from __future__ import annotations
 
+import mmap
+import os
 import struct
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, NoReturn, get_args
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import files
 from photodna_nb.arrays import HASH_BYTES
 from photodna_nb.errors import IndexFileError
+from photodna_nb.index.seal import Seal
 
-# Kind, dimension, number of vectors, two unused numbers, trained, metric (1 = L2).
+Kind = Literal["flat", "uint8", "ivf"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+BEGINNING = b"I"
+
+# Four letters; dimension, number of rows, two unused numbers, trained, metric (1 = L2).
 _HEADER = struct.Struct("<4siqqqBi")
 _COUNT = struct.Struct("<Q")
-_VECTOR_BYTES = 4 * HASH_BYTES
+# QT_8bit_direct, range by min and max, its argument, dimension, bytes of a code, no training.
+_QUANTIZER = struct.Struct("<iifQQQ")
+_DIRECT = _QUANTIZER.pack(5, 0, 0.0, HASH_BYTES, HASH_BYTES, 0)
+_NO_MAP = struct.Struct("<bQ").pack(0, 0)
+_CODES_AS_THEY_ARE = struct.Struct("<QB").pack(HASH_BYTES, 0)
+_LISTS = struct.Struct("<4sQQ4sQ")
+
+# A larger file is mapped. One that is mapped must not be cut short by others in place.
+_READ_AT_ONCE = 64 << 20
+_ROWS_AT_ONCE = 1 << 14
 
 
-def build(hashes: NDArray[np.uint8], ids: NDArray[np.int64]) -> Any:
-    """Return a FAISS index of (n, 144) hashes under (n,) ids."""
-    index = faiss.IndexIDMap2(faiss.IndexFlatL2(HASH_BYTES))
-    add(index, hashes, ids)
-    return index
+class Part:
+    """Some rows of an index under their ids, read when they are first asked for.
+
+    Attributes
+    ----------
+    count : int
+        How many.
+    rows : ndarray of uint8, (count, 144)
+    ids : ndarray of int64, (count,)
+    """
+
+    def __init__(
+        self,
+        count: int,
+        rows: Callable[[], NDArray[np.uint8]],
+        ids: Callable[[], NDArray[np.int64]],
+    ) -> None:
+        self.count = count
+        self._load_rows, self._load_ids = rows, ids
+
+    @classmethod
+    def of(cls, rows: NDArray[np.uint8], ids: NDArray[np.int64]) -> Part:
+        """Return the part of rows that are there."""
+        return cls(len(ids), lambda: rows, lambda: ids)
+
+    @cached_property
+    def rows(self) -> NDArray[np.uint8]:
+        """Hashes."""
+        return self._load_rows()
+
+    @cached_property
+    def ids(self) -> NDArray[np.int64]:
+        """Of the hashes."""
+        return self._load_ids()
 
 
-def add(index: Any, hashes: NDArray[np.uint8], ids: NDArray[np.int64]) -> None:
-    """Append (n, 144) hashes under (n,) ids to a FAISS index."""
-    if len(ids):
-        index.add_with_ids(hashes.astype(np.float32), ids)
+class Lists(NamedTuple):
+    """What only the approximate kind has.
+
+    centroids : ndarray of uint8, (l, 144)
+    nprobe : int
+        How many lists a query looks into.
+    """
+
+    centroids: NDArray[np.uint8]
+    nprobe: int
 
 
-def encode(index: Any) -> list[memoryview]:
-    """Return the content of the FAISS index's file."""
-    content: NDArray[np.uint8] = faiss.serialize_index(index)
-    return [content.data]
+class IndexFile(NamedTuple):
+    """An index file, of which only the frame has been read.
+
+    kind : str
+    parts : list of Part
+        One, or of the approximate kind one a list.
+    lists : Lists or None
+    seal : Seal
+    """
+
+    kind: Kind
+    parts: list[Part]
+    lists: Lists | None
+    seal: Seal
+
+    @property
+    def number(self) -> int:
+        """Of rows."""
+        return sum(part.count for part in self.parts)
 
 
-def load(path: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the vectors (n, 144) and ids (n,) in an index file.
+def load(path: str) -> IndexFile:
+    """Return what is in an index file.
 
     Raises
     ------
     IndexFileError
-        The file is missing, damaged, or of another kind.
+        The file is missing, damaged, or of another kind. Later, when rows are read,
+        that they are damaged.
     """
-    content = files.read(path, IndexFileError)
-    outer = _header(path, content, 0, b"IxM2")
-    inner = _header(path, content, _HEADER.size, b"IxF2")
-    vectors_at = 2 * _HEADER.size + _COUNT.size
-    ids_at = vectors_at + outer * _VECTOR_BYTES + _COUNT.size
-    if inner != outer or len(content) != ids_at + 8 * outer:
-        raise IndexFileError(path, "is truncated or damaged: its lengths do not fit its size")
-    if _COUNT.unpack_from(content, vectors_at - _COUNT.size) != (outer * HASH_BYTES,):
-        raise IndexFileError(path, "is damaged: its number of values does not fit its size")
-    if _COUNT.unpack_from(content, ids_at - _COUNT.size) != (outer,):
-        raise IndexFileError(path, "is damaged: its number of ids does not fit its size")
-    vectors = np.frombuffer(content, "<f4", outer * HASH_BYTES, vectors_at)
-    ids = np.frombuffer(content, "<i8", outer, ids_at)
-    return vectors.reshape(outer, HASH_BYTES), ids
+    with files.readable(path, IndexFileError), files.opened(path, IndexFileError) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > _READ_AT_ONCE:
+            content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        else:
+            content = memoryview(file.readall())
+    return _Reader(path, content).index()
 
 
-def _header(path: str, content: bytes, offset: int, kind: bytes) -> int:
-    """Return the number of vectors that the header at `offset` gives."""
-    if len(content) < offset + _HEADER.size:
-        raise IndexFileError(path, "is truncated: it ends within its header")
-    found, dimension, count, _, _, trained, metric = _HEADER.unpack_from(content, offset)
-    if found != kind:
+class _Reader:
+    """Goes through the content of an index file and checks every length."""
+
+    def __init__(self, path: str, content: memoryview) -> None:
+        self._path, self._content, self._at = path, content, 0
+        if bytes(content[:6]).startswith((b"{", b"SQLite")):
+            raise IndexFileError(path, "is metadata; give the index first, then the metadata")
+        self._seal = Seal(path, content)
+
+    def index(self) -> IndexFile:
+        if self._seal.facts is not None:
+            self._seal.check(0, min(self._seal.size, 1))
+        kind = bytes(self._content[:4])
+        if kind == b"IxM2":
+            return self._exact()
+        if kind == b"IwSq" and self._seal.facts is not None:
+            return self._inverted()
+        if len(self._content) < _HEADER.size:
+            raise IndexFileError(self._path, "is truncated: it ends within its header")
         raise IndexFileError(
-            path, "is not a FAISS index of the kind IndexIDMap2 over IndexFlatL2, or is damaged"
+            self._path,
+            "is not a FAISS index of the kind IndexIDMap2 over IndexFlatL2, "
+            "nor of another kind that is written here, or is damaged",
         )
-    if dimension != HASH_BYTES:
-        raise IndexFileError(path, f"has dimension {dimension}, and hashes have {HASH_BYTES}")
-    if metric != 1 or trained != 1 or not 0 <= count <= len(content) // _VECTOR_BYTES:
-        raise IndexFileError(path, "is damaged, or not an index of L2 distances")
-    return int(count)
+
+    def _exact(self) -> IndexFile:
+        _, count = self._header()
+        kind, inner = self._header()
+        if kind not in (b"IxF2", b"IxSQ"):
+            raise IndexFileError(
+                self._path,
+                "is not a FAISS index of the kind IndexIDMap2 over IndexFlatL2 "
+                "or IndexScalarQuantizer, or is damaged",
+            )
+        flat = kind == b"IxF2"
+        if not flat:
+            self._expect(_DIRECT)
+        width = 4 * HASH_BYTES if flat else HASH_BYTES
+        values = self._count()
+        rows_at = self._skip(count * width)
+        numbered = self._count()
+        ids_at = self._skip(8 * count)
+        if inner != count or values != count * HASH_BYTES or numbered != count:
+            self._damaged("its numbers of rows, values and ids differ")
+        self._end()
+        part = Part(
+            count,
+            lambda: self._floats(rows_at, count) if flat else self._codes(rows_at, count),
+            lambda: self._ids(ids_at, count),
+        )
+        return IndexFile("flat" if flat else "uint8", [part], None, self._seal)
+
+    def _inverted(self) -> IndexFile:
+        self._seal.check(0, 1)
+        _, count = self._header()
+        number, nprobe = self._count(), self._count()
+        kind, centroids = self._header()
+        if kind != b"IxF2" or centroids != number or self._count() != number * HASH_BYTES:
+            self._damaged("its centroids are of another kind or number")
+        centroids_at = self._skip(4 * HASH_BYTES * number)
+        self._expect(_NO_MAP)
+        self._expect(_DIRECT)
+        self._expect(_CODES_AS_THEY_ARE)
+        self._expect(_LISTS.pack(b"ilar", number, HASH_BYTES, b"full", number))
+        sizes_at = self._skip(8 * number)
+        self._seal.check(0, self._at)
+        sizes = np.frombuffer(self._content, "<u8", number, sizes_at).tolist()
+        parts = []
+        for size in sizes:
+            rows_at = self._skip(HASH_BYTES * size)
+            ids_at = self._skip(8 * size)
+            parts.append(self._list(rows_at, ids_at, size))
+        if sum(sizes) != count or not 1 <= nprobe <= number:
+            self._damaged("its numbers of rows and lists differ")
+        self._end()
+        lists = Lists(self._floats(centroids_at, number), nprobe)
+        return IndexFile("ivf", parts, lists, self._seal)
+
+    def _list(self, rows_at: int, ids_at: int, size: int) -> Part:
+        return Part(size, lambda: self._codes(rows_at, size), lambda: self._ids(ids_at, size))
+
+    def _header(self) -> tuple[bytes, int]:
+        at = self._skip(_HEADER.size)
+        kind, dimension, count, _, _, trained, metric = _HEADER.unpack_from(self._content, at)
+        if dimension != HASH_BYTES:
+            raise IndexFileError(
+                self._path, f"has dimension {dimension}, and hashes have {HASH_BYTES}"
+            )
+        if metric != 1 or trained != 1 or not 0 <= count <= len(self._content):
+            raise IndexFileError(self._path, "is damaged, or not an index of L2 distances")
+        return kind, int(count)
+
+    def _count(self) -> int:
+        at = self._skip(_COUNT.size)
+        return int(_COUNT.unpack_from(self._content, at)[0])
+
+    def _expect(self, needed: bytes) -> None:
+        at = self._skip(len(needed))
+        if self._content[at : self._at] != needed:
+            self._damaged("or was made with other settings of FAISS")
+
+    def _skip(self, size: int) -> int:
+        """Return where the next `size` bytes begin, and go behind them."""
+        at = self._at
+        if at + size > self._seal.size:
+            raise IndexFileError(self._path, "is truncated or damaged: it ends too early")
+        self._at += size
+        return at
+
+    def _end(self) -> None:
+        if self._at != self._seal.size:
+            self._damaged("something follows its end")
+
+    def _damaged(self, what: str) -> NoReturn:
+        raise IndexFileError(self._path, f"is damaged: {what}")
+
+    def _codes(self, at: int, count: int) -> NDArray[np.uint8]:
+        self._seal.check(at, at + HASH_BYTES * count)
+        flat = np.frombuffer(self._content, np.uint8, HASH_BYTES * count, at)
+        return flat.reshape(count, HASH_BYTES)
+
+    def _ids(self, at: int, count: int) -> NDArray[np.int64]:
+        self._seal.check(at, at + 8 * count)
+        return np.frombuffer(self._content, "<i8", count, at)
+
+    def _floats(self, at: int, count: int) -> NDArray[np.uint8]:
+        """Return float32 rows as the bytes that they must be."""
+        self._seal.check(at, at + 4 * HASH_BYTES * count)
+        floats = np.frombuffer(self._content, "<f4", HASH_BYTES * count, at)
+        floats = floats.reshape(count, HASH_BYTES)
+        rows = np.empty((count, HASH_BYTES), np.uint8)
+        for start in range(0, count, _ROWS_AT_ONCE):
+            some = slice(start, start + _ROWS_AT_ONCE)
+            with np.errstate(invalid="ignore"):
+                rows[some] = floats[some]
+            if not np.array_equal(rows[some], floats[some]):
+                self._damaged("its values are not all integers from 0 to 255")
+        return rows
+
+
+def content(kind: Kind, parts: Sequence[Part], lists: Lists | None = None) -> Iterator[Any]:
+    """Yield the content of the file with those rows, in pieces.
+
+    Parameters
+    ----------
+    kind : {"flat", "uint8", "ivf"}
+        Which file.
+    parts : sequence of Part
+        The rows; for ``"ivf"`` those of each list.
+    lists : Lists, optional
+        For ``"ivf"``.
+    """
+    count = sum(part.count for part in parts)
+    if lists is not None:
+        centroids = lists.centroids
+        yield _head(b"IwSq", count) + struct.pack("<QQ", len(centroids), lists.nprobe)
+        yield _head(b"IxF2", len(centroids)) + _COUNT.pack(centroids.size)
+        yield centroids.astype("<f4").data
+        yield _NO_MAP + _DIRECT + _CODES_AS_THEY_ARE
+        yield _LISTS.pack(b"ilar", len(centroids), HASH_BYTES, b"full", len(centroids))
+        yield np.array([part.count for part in parts], "<u8").data
+        for part in parts:
+            if part.count:
+                yield np.ascontiguousarray(part.rows).data
+                yield part.ids.astype("<i8").data
+        return
+    yield _head(b"IxM2", count)
+    yield _head(b"IxF2" if kind == "flat" else b"IxSQ", count)
+    yield (b"" if kind == "flat" else _DIRECT) + _COUNT.pack(count * HASH_BYTES)
+    for part in parts:
+        for start in range(0, part.count, _ROWS_AT_ONCE):
+            some = part.rows[start : start + _ROWS_AT_ONCE]
+            yield np.ascontiguousarray(some, "<f4" if kind == "flat" else np.uint8).data
+    yield _COUNT.pack(count)
+    for part in parts:
+        yield part.ids.astype("<i8").data
+
+
+def _head(kind: bytes, count: int) -> bytes:
+    return _HEADER.pack(kind, HASH_BYTES, count, 1 << 20, 1 << 20, 1, 1)

@@ -1,33 +1,57 @@
-"""The metadata of an index: JSON in the format that ``oaphotodna.py`` reads and writes.
+"""The metadata of an index: what is the truth, in one of two stores.
 
-It holds every hash, so the index can always be rebuilt from it.
+A store is a JSON file (`json_store.py`) or, by its suffix, an SQLite database
+(`sqlite_store.py`). Both hold every hash, so that the index can be written anew.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any, Literal, NamedTuple, Protocol, TypeGuard, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import files
 from photodna_nb.arrays import HASH_BYTES
 from photodna_nb.errors import IndexFileError
+from photodna_nb.files import Staged
+from photodna_nb.index.faiss_file import KINDS, Kind
 
-BEGINNING = b"{"
-FAISS_BEGINNING = b"Ix"
-
-_HEADER: dict[str, Any] = {
+DATABASE_SUFFIXES = (".sqlite", ".db")
+HEADER: dict[str, Any] = {
     "dimension": HASH_BYTES,
     "metric": "squared_l2",
     "similarity_metric": "normalized_euclidean",
 }
+# Grey levels. Photographs measure 600 and more; below this, a match says nothing.
+LOW_DETAIL = 100.0
+
+Orientation = Literal[
+    "identity",
+    "flip_left_right",
+    "flip_top_bottom",
+    "rotate_90",
+    "rotate_180",
+    "rotate_270",
+    "transpose",
+    "transverse",
+]
+# In the order of `stages.orientations`.
+ORIENTATIONS: tuple[Orientation, ...] = get_args(Orientation)
 
 
-@dataclass(eq=False)
+def detail_of(extra: Mapping[str, Any]) -> float | None:
+    """Return the detail in an item's extra, in grey levels, if it is there."""
+    detail = extra.get("detail")
+    known = isinstance(detail, int | float) and not isinstance(detail, bool)
+    return float(detail) if known else None  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
 class Item:
     """One indexed image.
 
@@ -50,117 +74,146 @@ class Item:
     extra: dict[str, Any] = field(default_factory=dict)
     other: dict[str, Any] = field(default_factory=dict)
 
-
-@dataclass(eq=False)
-class Metadata:
-    """All items, in the order in which they were added, and the next id."""
-
-    items: list[Item] = field(default_factory=list)
-    next_id: int = 1
-    other: dict[str, Any] = field(default_factory=dict)
-
-    def hashes(self, start: int = 0) -> NDArray[np.uint8]:
-        """Return the hashes of the items from `start`, (n, 144) uint8."""
-        if start >= len(self.items):
-            return np.empty((0, HASH_BYTES), np.uint8)
-        return np.stack([item.hash for item in self.items[start:]])
-
-    def ids(self, start: int = 0) -> NDArray[np.int64]:
-        """Return the ids of the items from `start`, (n,) int64."""
-        return np.array([item.id for item in self.items[start:]], np.int64)
+    @property
+    def detail(self) -> float | None:
+        """Detail of the image in grey levels, or None where it is not known."""
+        return detail_of(self.extra)
 
 
-def load(path: str) -> Metadata:
-    """Return the metadata in the JSON file.
+class State(NamedTuple):
+    """By which an index file tells whether it holds the items of a store.
+
+    collection : str or None
+        Drawn when the store is made; None in JSON, where hashes are compared instead.
+    next_id : int
+        Above the ids of all items that ever were.
+    removals : int
+        Grows with everything that happens to items but adding.
+    """
+
+    collection: str | None
+    next_id: int
+    removals: int
+
+
+class Store(Protocol):
+    """Items on the disk, and changes to them, which are nothing before `commit`."""
+
+    path: str
+    kind: Kind
+    other: dict[str, Any]
+
+    def state(self) -> State:
+        """Return the state that is read or, between `begin` and `commit`, to be written."""
+
+    def refresh(self) -> bool:
+        """Read what other programs have written since, and return whether there is something."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Return a context in which all that is read is of one moment."""
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+
+    def ids_and_hashes(self, start: int = 0) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Return ids (n,), ascending, and hashes (n, 144) of the items from id `start` on."""
+
+    def get(self, ids: Sequence[int]) -> dict[int, Item]:
+        """Return those of the items that there are."""
+
+    def find(self, paths: Sequence[str]) -> dict[str, int]:
+        """Return the id of each path that is indexed."""
+
+    def items(self) -> Iterator[Item]:
+        """Yield all items by id."""
+
+    def begin(self) -> None:
+        """Begin a change. The caller has a lock that keeps other writers out."""
+
+    def insert(self, items: Iterable[Item], next_id: int) -> None:
+        """Append items, whose ids lie below `next_id`."""
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Remove items."""
+
+    def commit(self, index: Staged | None) -> None:
+        """Make the change last, and then put the index file in its place."""
+
+    def rollback(self) -> None:
+        """Forget the change."""
+
+    def renew(self) -> None:
+        """Draw a new collection: no index file that was written before is taken on trust."""
+
+    def verify(self) -> None:
+        """Read all of the store and raise an error if something is damaged."""
+
+    def close(self) -> None:
+        """Give back what is open."""
+
+
+def is_database(path: str) -> bool:
+    """Return whether metadata of that name is an SQLite database."""
+    return path.lower().endswith(DATABASE_SUFFIXES)
+
+
+def open_store(path: str) -> Store:
+    """Return the store in a file.
 
     Raises
     ------
     IndexFileError
-        The file is missing, damaged, or not the metadata of such an index.
+        It is missing, damaged, or not the metadata of such an index.
     """
-    check_name(path)
-    content = files.read(path, IndexFileError)
-    if content.startswith(FAISS_BEGINNING):
-        raise IndexFileError(path, "is a FAISS index; give the index first, then the metadata")
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, f"is not valid JSON ({error})") from error
-    if not isinstance(document, dict) or not isinstance(document.get("items"), list):
-        raise _damaged(path, 'is not the metadata of an index: it has no list of "items"')
-    for key, needed in _HEADER.items():
-        if document.get(key, needed) != needed:
-            found = json.dumps(document[key])[:40]
+    if is_database(path):
+        from photodna_nb.index.sqlite_store import SqliteStore
+
+        return SqliteStore(path)
+    from photodna_nb.index.json_store import JsonStore
+
+    return JsonStore(path)
+
+
+def new_store(path: str, kind: Kind) -> Store:
+    """Return an empty store that is written by its first `commit`."""
+    if is_database(path):
+        from photodna_nb.index.sqlite_store import SqliteStore
+
+        return SqliteStore(path, new=kind)
+    from photodna_nb.index.json_store import JsonStore
+
+    return JsonStore(path, new=kind)
+
+
+def new_collection() -> str:
+    """Return a name for a collection that no other one has."""
+    return secrets.token_hex(16)
+
+
+def checked_header(path: str, header: Mapping[str, Any]) -> Kind:
+    """Return the kind of index that the head of the metadata asks for, once it fits."""
+    for key, needed in HEADER.items():
+        if header.get(key, needed) != needed:
+            found = json.dumps(header[key])[:40]
             raise IndexFileError(
                 path,
                 f'has "{key}" {found}, and hashes need {json.dumps(needed)}; '
                 "it is the metadata of an index of another kind",
             )
-    items = [_item(path, number, entry) for number, entry in enumerate(document["items"])]
-    ids = {item.id for item in items}
-    if len(ids) < len(items):
-        raise _damaged(path, "two items have the same id")
-    following = document.get("next_id", max(ids, default=0) + 1)
-    if not _is_id(following) or following <= max(ids, default=0):
-        raise _damaged(path, '"next_id" is not above every id')
-    known = {*_HEADER, "next_id", "items"}
-    return Metadata(items, following, {k: v for k, v in document.items() if k not in known})
+    kind = header.get("index_kind", "flat")
+    if kind not in KINDS:
+        raise damaged(path, f'has an "index_kind" that is none of {", ".join(KINDS)}')
+    found_kind: Kind = kind
+    return found_kind
 
 
-def check_name(path: str) -> None:
-    """Refuse the names that are kept for metadata in SQLite."""
-    if path.lower().endswith((".sqlite", ".db")):
-        raise IndexFileError(
-            path, "has the name of an SQLite database, and metadata is JSON; use a .json name"
-        )
-
-
-def encode(metadata: Metadata) -> Iterator[bytes]:
-    """Return the JSON of the metadata, in pieces: one item a line, ASCII alone."""
-    head = {**_HEADER, "next_id": metadata.next_id, **metadata.other}
-    yield json.dumps(head)[:-1].encode("ascii") + b', "items": ['
-    for number, item in enumerate(metadata.items):
-        entry = {
-            "id": item.id,
-            "path": item.path,
-            "hash": item.hash.tolist(),
-            "extra": item.extra,
-            **item.other,
-        }
-        yield (",\n" if number else "\n").encode() + json.dumps(entry).encode("ascii")
-    yield b"\n]}\n"
-
-
-def _item(path: str, number: int, entry: Any) -> Item:
-    def wrong(what: str) -> IndexFileError:
-        return _damaged(path, f"item {number} (counted from 0) {what}")
-
-    if not isinstance(entry, dict):
-        raise wrong("is not a JSON object")
-    identifier, name, values = entry.get("id"), entry.get("path"), entry.get("hash")
-    extra = entry.get("extra", {})
-    if not _is_id(identifier):
-        raise wrong('has no "id" that is an integer of at least 0')
-    if not isinstance(name, str):
-        raise wrong('has no "path" that is a string')
-    if not isinstance(extra, dict):
-        raise wrong('has an "extra" that is not an object')
-    if not isinstance(values, list) or len(values) != HASH_BYTES:
-        raise wrong(f'has no "hash" that is a list of {HASH_BYTES} numbers')
-    try:
-        hash_bytes = np.frombuffer(bytes(values), np.uint8)
-    except (TypeError, ValueError) as error:
-        raise wrong('has a "hash" with something else than integers from 0 to 255') from error
-    known = ("id", "path", "hash", "extra")
-    other = {key: value for key, value in entry.items() if key not in known}
-    return Item(identifier, name, hash_bytes, extra, other)
-
-
-def _is_id(value: Any) -> TypeGuard[int]:
+def is_id(value: Any) -> TypeGuard[int]:
+    """Return whether the value can be the id of an item."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
-def _damaged(path: str, what: str) -> IndexFileError:
+def damaged(path: str, what: str) -> IndexFileError:
+    """Return the error for metadata that cannot be used."""
     return IndexFileError(
         path, f"{what}; check that it is the right file. If it is damaged, use a backup copy of it"
     )

@@ -1,22 +1,70 @@
-"""Which files an index may replace."""
+"""Which files an index may replace, and who may write it."""
 
 from __future__ import annotations
 
 import os
 
+from filelock import FileLock, Timeout
+
 from photodna_nb import files
 from photodna_nb.errors import IndexFileError
 
+# Seconds for which another program may hold the lock. Adding takes less, once images are hashed.
+PATIENCE = 60.0
+_BEGINNING_BYTES = 4096
 
-def check_replaceable(path: str, beginning: bytes) -> None:
+
+class WriterLock:
+    """Keeps other writers of an index out; the system gives it back when its holder dies.
+
+    Parameters
+    ----------
+    meta_path : str
+        Of the metadata; the lock is the file of that name with ``.lock`` behind it, which
+        is left where it is.
+    """
+
+    def __init__(self, meta_path: str) -> None:
+        self._meta_path = meta_path
+        self._lock = FileLock(os.path.realpath(meta_path) + ".lock", thread_local=False)
+
+    def acquire(self) -> None:
+        """Wait for the lock.
+
+        Raises
+        ------
+        IndexFileError
+            Another program keeps it, or it cannot be made.
+        """
+        try:
+            self._lock.acquire(timeout=PATIENCE)
+        except Timeout as error:
+            raise IndexFileError(
+                self._meta_path,
+                f"has been in change by another program, or another HashIndex, for {PATIENCE:.0f} "
+                "s; wait until it has saved, or end it",
+            ) from error
+        except OSError as error:
+            raise IndexFileError(
+                self._meta_path,
+                f"cannot be changed ({error.strerror}: {self._lock.lock_file}); "
+                "check the folder and the permissions",
+            ) from error
+
+    def release(self) -> None:
+        """Let others write."""
+        self._lock.release()
+
+
+def check_replaceable(path: str, *beginnings: bytes) -> None:
     """Refuse to replace a file that is not of this program.
 
     Parameters
     ----------
     path : str
         Of the file to be; missing, empty, or one that begins as its kind does.
-    beginning : bytes
-        Of a file of that kind.
+    beginnings : bytes
+        Of files of that kind.
 
     Raises
     ------
@@ -28,9 +76,10 @@ def check_replaceable(path: str, beginning: bytes) -> None:
         raise IndexFileError(path, "is in a folder that does not exist; make it first")
     if not os.access(folder, os.W_OK):
         raise IndexFileError(path, "is in a folder that this user cannot write in")
-    if os.path.lexists(path):
-        content = files.read(path, IndexFileError) if os.path.exists(path) else b""
-        if content.strip() and not content.lstrip().startswith(beginning):
+    if os.path.exists(path):
+        with files.readable(path, IndexFileError), files.opened(path, IndexFileError) as file:
+            found = file.read(_BEGINNING_BYTES).lstrip()
+        if found and not found.startswith(beginnings):
             raise IndexFileError(
                 path, "is a file of another kind; if it is to be replaced, delete it first"
             )

@@ -1,0 +1,388 @@
+"""Metadata as an SQLite database: nothing is read that a call does not need.
+
+One file, in the rollback-journal mode, so that it can be copied like any other one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import urllib.parse
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photodna_nb import files
+from photodna_nb.arrays import HASH_BYTES
+from photodna_nb.errors import IndexFileError
+from photodna_nb.files import Staged
+from photodna_nb.index import metadata
+from photodna_nb.index.faiss_file import Kind
+from photodna_nb.index.metadata import HEADER, Item, State
+
+BEGINNING = b"SQLite format 3\0"
+
+# "PDNA"; and the version of the tables below.
+_APPLICATION = 0x50444E41
+_VERSION = 1
+# Seconds for which another program may hold the database.
+_PATIENCE = 60.0
+# What one statement may name, and how many rows are fetched at once.
+_NAMES_AT_ONCE = 500
+_ROWS_AT_ONCE = 1 << 16
+_ROWS_A_PAGE = 1 << 12
+
+# The triggers notice what anyone does to items; adding shows by itself.
+_TABLES = f"""
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {_VERSION};
+CREATE TABLE properties (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE items (
+    id INTEGER PRIMARY KEY,
+    path NOT NULL,  -- text, or bytes where they are not UTF-8
+    hash BLOB NOT NULL CHECK (typeof(hash) = 'blob' AND length(hash) = {HASH_BYTES}),
+    extra TEXT NOT NULL DEFAULT '{{}}',  -- a JSON object
+    other TEXT  -- a JSON object: keys of another program
+);
+CREATE INDEX items_path ON items (path);
+CREATE TRIGGER items_deleted AFTER DELETE ON items BEGIN
+    UPDATE properties SET value = value + 1 WHERE key = 'removals';
+END;
+CREATE TRIGGER items_changed AFTER UPDATE OF id, hash ON items BEGIN
+    UPDATE properties SET value = value + 1 WHERE key = 'removals';
+END;
+"""
+_COLUMNS = "SELECT id, path, hash, extra, other FROM items"
+
+
+class SqliteStore:
+    """A database with all items: see `metadata.Store`."""
+
+    def __init__(self, path: str, new: Kind | None = None) -> None:
+        self.path = path
+        self.kind: Kind = new or "flat"
+        self.other: dict[str, Any] = {}
+        self._collection = metadata.new_collection()
+        self._inode: tuple[int, int] | None = None
+        self._seen: State | None = None
+        self._temporary: str | None = None
+        if new is None:
+            self.refresh()
+        else:
+            self._connect(":memory:")
+            with self._explained():
+                self._make_tables()
+
+    def state(self) -> State:
+        with self._explained():
+            properties = self._properties()
+            return State(
+                str(properties["collection"]),
+                int(properties["next_id"]),
+                int(properties["removals"]),
+            )
+
+    def refresh(self) -> bool:
+        if self._temporary is not None or (self._inode is None and self._seen is not None):
+            return False  # it is not on the disk yet
+        with files.readable(self.path, IndexFileError):
+            status = files.regular(self.path, IndexFileError)
+        if self._inode != (status.st_dev, status.st_ino):
+            self._open()
+            self._inode = status.st_dev, status.st_ino
+        before, self._seen = self._seen, self.state()
+        if before not in (None, self._seen):
+            with self._explained():
+                self._read_head()
+        return before != self._seen
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        with self._explained():
+            begun = self._connection.in_transaction
+            if not begun:
+                self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if not begun:
+                with self._explained():
+                    self._connection.execute("ROLLBACK")
+
+    def __len__(self) -> int:
+        with self._explained():
+            return int(self._one("SELECT count(*) FROM items")[0])
+
+    def ids_and_hashes(self, start: int = 0) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        ids, hashes = [], []
+        statement = "SELECT id, hash FROM items WHERE id >= ? ORDER BY id"
+        with self._explained():
+            cursor = self._connection.execute(statement, (start,))
+            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                ids.append(np.array([row[0] for row in rows], np.int64))
+                joined = np.frombuffer(b"".join([row[1] for row in rows]), np.uint8)
+                hashes.append(joined.reshape(len(rows), HASH_BYTES))
+        if not ids:
+            return np.empty(0, np.int64), np.empty((0, HASH_BYTES), np.uint8)
+        return np.concatenate(ids), np.concatenate(hashes)
+
+    def get(self, ids: Sequence[int]) -> dict[int, Item]:
+        return {item.id: item for item in self._chosen(_COLUMNS + " WHERE id IN ({})", ids)}
+
+    def find(self, paths: Sequence[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for some in _pieces([_stored(path) for path in paths]):
+            marks = ",".join("?" * len(some))
+            statement = f"SELECT path, id FROM items WHERE path IN ({marks}) ORDER BY id"
+            with self._explained():
+                for path, identifier in self._connection.execute(statement, some):
+                    found.setdefault(os.fsdecode(path), identifier)
+        return found
+
+    def items(self) -> Iterator[Item]:
+        after, statement = -1, _COLUMNS + " WHERE id > ? ORDER BY id LIMIT ?"
+        while True:  # a page at a time, so that nobody is kept waiting between them
+            with self._explained():
+                rows = self._connection.execute(statement, (after, _ROWS_A_PAGE)).fetchall()
+                page = [_item(row) for row in rows]
+            yield from page
+            if not page:
+                return
+            if page[-1].id <= after:  # it would never end
+                raise metadata.damaged(self.path, "is damaged (its ids are out of order)")
+            after = page[-1].id
+
+    def begin(self) -> None:
+        try:
+            with self._explained():
+                if self._inode is None:
+                    self._begin_new()
+                self._connection.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self.rollback()
+            raise
+
+    def insert(self, items: Iterable[Item], next_id: int) -> None:
+        with self._explained():
+            self._connection.executemany(
+                "INSERT INTO items VALUES (?, ?, ?, ?, ?)",
+                (
+                    (
+                        item.id,
+                        _stored(item.path),
+                        item.hash.tobytes(),
+                        json.dumps(item.extra) if item.extra else "{}",
+                        json.dumps(item.other) if item.other else None,
+                    )
+                    for item in items
+                ),
+            )
+            self._connection.execute(
+                "UPDATE properties SET value = ? WHERE key = 'next_id'", (next_id,)
+            )
+
+    def delete(self, ids: Sequence[int]) -> None:
+        with self._explained():
+            rows = [(identifier,) for identifier in ids]
+            self._connection.executemany("DELETE FROM items WHERE id = ?", rows)
+
+    def commit(self, index: Staged | None) -> None:
+        with self._explained():
+            values = [(self.kind, "index_kind"), (json.dumps(self.other), "other")]
+            self._connection.executemany("UPDATE properties SET value = ? WHERE key = ?", values)
+            self._connection.execute("COMMIT")
+        if self._temporary is not None:
+            self._put_in_place(self._temporary)
+        if index is not None:
+            index.replace()
+        self._seen = self.state()
+
+    def rollback(self) -> None:
+        if self._temporary is not None:
+            self.close()
+            self._connect(":memory:")
+            with self._explained():
+                self._make_tables()
+            return
+        with self._explained():
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    def verify(self) -> None:
+        with self._explained():
+            (found,) = self._one("PRAGMA integrity_check(1)")
+            if found != "ok":
+                raise metadata.damaged(self.path, f"is damaged ({found})")
+            highest = max((item.id for item in self.items()), default=0)
+            if highest >= self.state().next_id:
+                raise metadata.damaged(self.path, "its next_id is not above every id")
+
+    def renew(self) -> None:
+        self._collection = metadata.new_collection()
+        with self._explained():
+            self._connection.execute(
+                "UPDATE properties SET value = ? WHERE key = 'collection'", (self._collection,)
+            )
+
+    def close(self) -> None:
+        self._close()
+        if self._temporary is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(self._temporary)
+            self._temporary = None
+
+    def _open(self) -> None:
+        """Connect to the file, and read what is known of the collection."""
+        if self._inode is not None:
+            self._close()
+        folder = os.path.dirname(os.path.realpath(self.path))
+        writable = os.access(self.path, os.W_OK) and os.access(folder, os.W_OK)
+        name = urllib.parse.quote(os.fsencode(os.path.abspath(self.path)))
+        self._connect(f"file:{name}?mode={'rw' if writable else 'ro'}")
+        with self._explained():
+            (application,) = self._one("PRAGMA application_id")
+            if application != _APPLICATION:
+                raise IndexFileError(self.path, "is an SQLite database of another program")
+            (version,) = self._one("PRAGMA user_version")
+            if version != _VERSION:
+                reason = f"has tables of version {version}; this program knows {_VERSION}"
+                raise IndexFileError(self.path, reason)
+            self._read_head()
+
+    def _read_head(self) -> None:
+        properties = self._properties()
+        header = {key: properties[key] for key in HEADER if key in properties}
+        header["index_kind"] = properties["index_kind"]
+        self.kind = metadata.checked_header(self.path, header)
+        self.other = _json_object(properties["other"])
+
+    def _connect(self, place: str) -> None:
+        with self._explained():
+            self._connection = sqlite3.connect(
+                place, _PATIENCE, isolation_level=None, check_same_thread=False, uri=True
+            )
+            self._close = weakref.finalize(self, self._connection.close)
+            self._connection.execute("PRAGMA synchronous = EXTRA")
+            self._connection.execute("PRAGMA cache_size = -131072")
+
+    def _make_tables(self) -> None:
+        self._connection.executescript(_TABLES)
+        properties = {
+            **HEADER,
+            "index_kind": self.kind,
+            "collection": self._collection,
+            "next_id": 1,
+            "removals": 0,
+            "other": "{}",
+        }
+        self._connection.executemany("INSERT INTO properties VALUES (?, ?)", properties.items())
+        self._seen = self.state()
+
+    def _begin_new(self) -> None:
+        """Make the database beside its place, where nothing of it lasts before it is whole."""
+        temporary = files.beside(self.path)
+        try:
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o666))
+        except OSError as error:
+            raise IndexFileError(
+                self.path, f"cannot be written ({error.strerror}); check the folder"
+            ) from error
+        self._close()
+        self._temporary = temporary
+        self._connect("file:" + urllib.parse.quote(os.fsencode(self._temporary)))
+        self._connection.execute("PRAGMA journal_mode = OFF")
+        self._connection.execute("PRAGMA synchronous = OFF")
+        self._make_tables()
+
+    def _put_in_place(self, temporary: str) -> None:
+        self._close()
+        self._settle()
+        files.put_in_place(temporary, self.path, IndexFileError)
+        self._temporary = self._inode = None
+        self._seen = None
+        self.refresh()
+
+    def _settle(self) -> None:
+        """End what a killed program left undone, before the database of that name is another."""
+        with suppress(sqlite3.Error, OSError):
+            if os.path.exists(self.path + "-journal"):
+                with closing(sqlite3.connect(self.path)) as connection:
+                    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            os.unlink(self.path + "-journal")
+
+    def _properties(self) -> dict[str, Any]:
+        return dict(self._connection.execute("SELECT key, value FROM properties"))
+
+    def _one(self, statement: str) -> tuple[Any, ...]:
+        row: tuple[Any, ...] = self._connection.execute(statement).fetchone()
+        return row
+
+    def _chosen(self, statement: str, values: Sequence[Any]) -> Iterator[Item]:
+        for some in _pieces(values):
+            marks = ",".join("?" * len(some))
+            with self._explained():
+                yield from map(_item, self._connection.execute(statement.format(marks), some))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SQLite says into errors that say what to do."""
+        try:
+            yield
+        except IndexFileError:
+            raise
+        except sqlite3.OperationalError as error:
+            said = str(error)
+            if "locked" in said or "busy" in said:
+                reason = f"has been in use by another program for {_PATIENCE:.0f} s; try again"
+            elif "no such" in said or "decode" in said:
+                raise metadata.damaged(self.path, f"is damaged ({said})") from error
+            else:
+                reason = f"cannot be used ({said}); check the permissions and the free space"
+            raise IndexFileError(self.path, reason) from error
+        except sqlite3.ProgrammingError as error:
+            raise IndexFileError(self.path, f"cannot be used any more ({error})") from error
+        except sqlite3.Error as error:
+            reason = f"is damaged, or no SQLite database ({error})"
+            raise metadata.damaged(self.path, reason) from error
+        except (TypeError, ValueError, KeyError, RecursionError) as error:
+            reason = f"is damaged: it holds what was never put in ({error})"
+            raise metadata.damaged(self.path, reason) from error
+
+
+def _item(row: tuple[Any, ...]) -> Item:
+    identifier, path, content, extra, other = row
+    if len(content) != HASH_BYTES:
+        raise ValueError(f"a hash of {len(content)} bytes")
+    hash_bytes = np.frombuffer(content, np.uint8)
+    extras = _json_object(extra), _json_object(other or "{}")
+    return Item(identifier, os.fsdecode(path), hash_bytes, *extras)
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"{text[:40]!r} where an object belongs")
+    return value
+
+
+def _stored(path: str) -> str | bytes:
+    """Return the path as text or, if it is not UTF-8, as bytes."""
+    try:
+        path.encode()
+        return path
+    except UnicodeEncodeError:
+        pass
+    try:
+        return os.fsencode(path)
+    except UnicodeEncodeError:  # another program's, and the name of no file
+        return path.encode("utf-8", "surrogatepass")
+
+
+def _pieces(values: Sequence[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(values), _NAMES_AT_ONCE):
+        yield list(values[start : start + _NAMES_AT_ONCE])
