@@ -20,6 +20,9 @@ from PIL import Image
 
 import photodna_nb as pdna
 from photodna_nb import cli
+from photodna_nb.cli import hash_modes
+from photodna_nb.cli.options import MODES
+from photodna_nb.cli.pictures import files_in
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same text with or without JIT, but slowly")
 
@@ -63,8 +66,9 @@ def wrong_usage(result) -> str:
 
 def test_no_argument_prints_the_help(run):
     assert text(run()) == text(run("--help")) == text(run("-h"))
-    for mode in ("--hash ", "--hash-dir", "--compare", "--faiss-build", "--faiss-add"):
-        assert text(run()).count(mode) >= 2, "named, and with an example"
+    for mode in MODES:
+        flag = f"--{mode.replace('_', '-')} "
+        assert text(run()).count(flag) >= 2, "named, and with an example"
     version = text(run("--version"))
     assert version.startswith(f"photodna-nb {pdna.__version__} (Python 3.")
     for package in ("NumPy ", "Numba ", "Pillow ", "FAISS "):
@@ -168,7 +172,7 @@ def test_a_folder_that_cannot_be_listed_spoils_nothing_else(tmp_path, monkeypatc
         return honest(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    found, status = cli._files_in(str(tmp_path), recursive=True)
+    found, status = files_in(str(tmp_path), recursive=True)
     assert found == [f"{tmp_path}/a/1.png", f"{tmp_path}/c/3.png"]
     assert status == 1
     message = f"photodna-nb: error: {tmp_path}/b: cannot be listed (Permission denied)"
@@ -263,7 +267,7 @@ Results: 3
     (message,) = failed(run(*query, cwd=tmp_path))
     command = re.search(r"photodna-nb (--faiss-rebuild \S+ \S+)$", message)[1]
     rebuilt = run(*command.split(), cwd=tmp_path)
-    assert text(rebuilt) == "Rebuilt index.faiss with 3 file(s)\n"
+    assert text(rebuilt) == f"Rebuilt {tmp_path}/index.faiss with 3 file(s)\n"
     assert text(run(*query, cwd=tmp_path)) == answer
 
 
@@ -295,13 +299,15 @@ def test_build_replaces_nothing_and_writes_nothing_empty(run, folder, tmp_path):
         (["--compare", "a"], "expected 2 arguments"),
         (["--faiss-build", "i", "m"], "--faiss-build needs INDEX META IMAGE [IMAGE ...]"),
         (["--faiss-add", "i"], "--faiss-add needs INDEX META IMAGE [IMAGE ...]"),
-        (["--faiss-query", "i", "m"], "--faiss-query needs INDEX META QUERY_IMAGE [TOP_K]"),
-        (["--faiss-query", "i", "m", "q", "5", "6"], "--faiss-query needs"),
+        (["--faiss-query", "i", "m"], "--faiss-query needs INDEX META QUERY_IMAGE"),
+        (["--faiss-remove", "i", "m"], "--faiss-remove needs INDEX META ITEM [ITEM ...]"),
+        (["--faiss-query", "i", "m", "q", "--min-detail", "much"], "--min-detail: got 'much'"),
+        (["--faiss-build", "i", "m", "a", "--kind", "pq"], "invalid choice: 'pq'"),
+        (["--faiss-add", "i", "m", "a", "--json"], "--json goes with --faiss-query or"),
         (
             ["--faiss-query", "i", "m", "q", "0"],
             "argument TOP_K: got '0', needs an integer of at least 1",
         ),
-        (["--faiss-query", "i", "m", "q", "ten"], "TOP_K: got 'ten'"),
         (
             ["--faiss-query", "i", "m", "q", "--min-similarity", "1.5"],
             "argument --min-similarity: got 1.5",
@@ -490,7 +496,7 @@ def test_a_bug_is_no_traceback(monkeypatch, capsys, folder):
     def broken(_):
         raise ZeroDivisionError("odd\x1b")
 
-    monkeypatch.setattr(cli, "_hash", broken)
+    monkeypatch.setattr(hash_modes, "hash_one", broken)
     monkeypatch.delenv("PHOTODNA_NB_TRACEBACK", raising=False)
     assert cli.main(["--hash", "x"]) == 1
     assert "unexpected ZeroDivisionError: odd\\x1b; please report" in capsys.readouterr().err
@@ -511,5 +517,5 @@ def test_an_interrupt(monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_hash", interrupted)
+    monkeypatch.setattr(hash_modes, "hash_one", interrupted)
     assert cli.main(["--hash", "x"]) == 130

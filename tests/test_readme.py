@@ -40,7 +40,7 @@ def test_every_command_prints_what_is_shown(tmp_path):
         )
         shown = result.stdout.replace(str(ROOT), HOME)
         assert (shown, result.returncode) == (output, 0), f"{command}\n{result.stderr}"
-    for mode in ("--hash ", "--hash-dir", "--compare", "--faiss-build", "--faiss-add"):
+    for mode in ("--hash ", "--hash-dir", "--compare", "--faiss-build", "--faiss-convert"):
         assert any(mode in command for command, _ in wanted)
 
 

@@ -1,0 +1,148 @@
+"""The modes of the command line that search and look after an index."""
+
+import json
+import sqlite3
+
+import faiss
+import numpy as np
+import pytest
+from conftest import JIT_OFF
+from PIL import Image
+from test_cli import failed, text
+
+import photodna_nb as pdna
+
+pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same text with or without JIT, but slowly")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two pictures, the first of them turned as well, and a flat one of next to no detail."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(4)
+    for name in ("a.png", "c.png"):
+        small = rng.integers(0, 256, (8, 12, 3), np.uint8)
+        Image.fromarray(small).resize((240, 160), Image.Resampling.BICUBIC).save(folder / name)
+    with Image.open(folder / "a.png") as image:
+        image.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.png")
+    flat = rng.integers(127, 129, (160, 240), np.uint8)
+    Image.fromarray(flat).save(folder / "flat.png")
+    return folder
+
+
+@pytest.fixture(params=["meta.json", "meta.sqlite"])
+def files(request, run, folder, tmp_path):
+    """An index of a.png, turned.png and flat.png."""
+    files = tmp_path / "index.faiss", tmp_path / request.param
+    images = [folder / name for name in ("a.png", "turned.png", "flat.png")]
+    assert text(run("--faiss-build", *files, *images)) == f"Indexed 3 file(s) into {files[0]}\n"
+    return files
+
+
+def test_many_queries_in_one_call(run, folder, files):
+    queries = [folder / name for name in ("a.png", "c.png", "missing.png", "turned.png")]
+    result = run("--faiss-query", *files, *queries, "2", "--max-distance", "100")
+    assert failed(result) == [f"{folder}/missing.png: no such file; check the path"]
+    answers = result.stdout.decode().split("Query: ")[1:]
+    assert [answer.splitlines()[0] for answer in answers] == [
+        str(path) for path in queries if path.name != "missing.png"
+    ]
+    assert [answer.splitlines()[1] for answer in answers] == [
+        "Results: 1", "Results: 0", "Results: 1"
+    ]  # fmt: skip
+    listed = "\n".join(map(str, queries[:2])).encode()
+    again = run(
+        "--faiss-query",
+        *files,
+        "--files-from",
+        "-",
+        "--max-distance",
+        "100",
+        input=listed,
+        stdin=None,
+    )
+    assert text(again).count("Query: ") == 2
+
+
+def test_orientations_and_json(run, folder, files):
+    query = ("--faiss-query", *files, folder / "a.png", "--max-distance", "60")
+    assert "Results: 1" in text(run(*query))
+    assert "    orientation=rotate_90\n" in text(run(*query, "--orientations"))
+    (answer,) = json.loads(text(run(*query, "--orientations", "--json")))
+    assert (answer["query"], answer["low_detail"]) == (str(folder / "a.png"), False)
+    found = [(one["path"], one["orientation"]) for one in answer["results"]]
+    assert found == [
+        (str(folder / "a.png"), "identity"), (str(folder / "turned.png"), "rotate_90")
+    ]  # fmt: skip
+    (first, second) = answer["results"]
+    assert (first["id"], first["distance"], first["similarity"]) == (1, 0.0, 1.0)
+    assert second["distance"] == second["distance_squared"] ** 0.5
+    assert first["extra"]["detail"] == pdna.detail(Image.open(folder / "a.png"))
+
+
+def test_low_detail_is_marked_and_left_out(run, folder, files):
+    query = ("--faiss-query", *files, folder / "flat.png")
+    detail = pdna.detail(Image.open(folder / "flat.png"))
+    assert detail < 100
+    marked = text(run(*query))
+    assert f"Low detail: {detail:.1f} grey levels; its matches say nothing\n" in marked
+    assert f"    low detail={detail:.1f}\n" in marked
+    assert marked.count("low detail=") == 1, "the photographs have detail"
+    left_out = text(run(*query, "--min-detail", "50"))
+    assert left_out.endswith("grey levels, below --min-detail\nResults: 0\n")
+    others = text(run("--faiss-query", *files, folder / "a.png", "--min-detail", "100"))
+    assert "Results: 2" in others
+    assert "flat.png" not in others
+
+
+def test_list_and_remove(run, folder, files):
+    turned = folder / "turned.png"
+    lines = text(run("--faiss-list", *files)).splitlines()
+    assert lines == [f"1\t{folder}/a.png", f"2\t{turned}", f"3\t{folder}/flat.png"]
+    entries = json.loads(text(run("--faiss-list", *files, "--json")))
+    assert [(entry["id"], entry["path"]) for entry in entries][1] == (2, str(turned))
+    result = run("--faiss-remove", *files, "1", turned, "9", "1", folder / "gone.jpg")
+    assert failed(result) == [f"9: not in {files[0]}", f"{folder}/gone.jpg: not in {files[0]}"]
+    assert result.stdout.decode() == f"Removed 2 file(s) from {files[0]}\n"
+    assert text(run("--faiss-list", *files)) == f"3\t{folder}/flat.png\n"
+    added = text(run("--faiss-add", *files, turned))
+    assert added == f"Added 1 file(s) into {files[0]}\n"
+    assert text(run("--faiss-list", *files)).endswith(f"4\t{turned}\n"), "no id is used again"
+
+
+def test_verify_finds_what_opening_need_not(run, files):
+    assert text(run("--faiss-verify", *files)) == f"{files[0]}: sound, 3 file(s), kind flat\n"
+    content = bytearray(files[0].read_bytes())
+    content[len(content) // 2] ^= 1
+    files[0].write_bytes(content)
+    (message,) = failed(run("--faiss-verify", *files))
+    assert message.startswith(f"{files[0]}: is damaged")
+    assert f"--faiss-rebuild {files[0]} {files[1]}" in message
+    text(run("--faiss-rebuild", *files))
+    text(run("--faiss-verify", *files))
+
+
+def test_convert_there_and_back(run, files, tmp_path):
+    middle = tmp_path / "big.faiss", tmp_path / "big.db"
+    back = tmp_path / "back.faiss", tmp_path / "back.json"
+    converted = text(run("--faiss-convert", *files, *middle, "--kind", "uint8"))
+    assert converted == f"Converted 3 file(s) into {middle[0]} and {middle[1]}\n"
+    assert isinstance(
+        faiss.downcast_index(faiss.read_index(str(middle[0])).index), faiss.IndexScalarQuantizer
+    )
+    with sqlite3.connect(middle[1]) as database:
+        assert database.execute("SELECT count(*) FROM items").fetchone() == (3,)
+    database.close()
+    assert "exists already" in failed(run("--faiss-convert", *files, *middle))[0]
+    text(run("--faiss-convert", *middle, *back, "--kind", "flat"))
+    with pdna.HashIndex.open(*files) as one, pdna.HashIndex.open(*back) as other:
+        pairs = zip(one.items(), other.items(), strict=True)
+        for a, b in pairs:
+            assert (a.id, a.path, a.extra) == (b.id, b.path, b.extra)
+            np.testing.assert_array_equal(a.hash, b.hash)
+
+
+def test_the_approximate_kind_says_so(run, files):
+    rebuilt = text(run("--faiss-rebuild", *files, "--kind", "ivf"))
+    assert "Approximate: recall against the exact answer, 3 queries: " in rebuilt
+    assert "Approximate: recall" in text(run("--faiss-verify", *files))
