@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from photodna_nb import datasets, stages, transforms
     from photodna_nb import plots as plots
-    from photodna_nb import stages
     from photodna_nb.distances import distance, similarity
     from photodna_nb.errors import (
         ArgumentError,
@@ -55,6 +55,7 @@ __all__ = [
     "Pairs",
     "PhotodnaError",
     "TableFileError",
+    "datasets",
     "detail",
     "distance",
     "distance_histogram",
@@ -68,6 +69,7 @@ __all__ = [
     "similarity",
     "stages",
     "trace",
+    "transforms",
 ]
 
 _HOMES = {
@@ -105,8 +107,8 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if name in _HOMES:
             value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-        elif name == "stages":
-            value = importlib.import_module(f"{__name__}.stages")
+        elif name in ("datasets", "stages", "transforms"):
+            value = importlib.import_module(f"{__name__}.{name}")
         elif name == "plots":  # not in __all__: Matplotlib may be missing
             value = _plots()
         else:

@@ -125,6 +125,31 @@ def pixels(image: ImageLike) -> NDArray[np.uint8]:
     )
 
 
+def rgb(image: ImageLike) -> Image.Image:
+    """Return an image as a loaded Pillow image in RGB that says nothing but its pixels.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image, or ndarray of uint8 (H, W, 3), (H, W, 4) or (H, W)
+        As `pixels` takes it, and with the same errors.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Of mode RGB and without ``info``, as a palette's transparency or a resolution,
+        which Pillow's operations and encoders would heed. The image itself if it
+        is like that already, otherwise a copy.
+    """
+    if type(image) is Image.Image and image.mode == "RGB" and not image.info:
+        _check_sides(image.size, None)
+        return image
+    values = pixels(image)
+    size = values.shape[1], values.shape[0]
+    if values.ndim == 2:
+        return Image.frombytes("L", size, values).convert("RGB")
+    return Image.frombytes("RGB", size, values, "raw", "RGBX" if values.shape[2] == 4 else "RGB")
+
+
 def rows(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     """Return the pixels as the kernels take them: (H, W * channels), and the channels."""
     height, width = image.shape[:2]

@@ -314,3 +314,26 @@ def test_pixels_are_passed_on_without_a_copy():
         gated = images.pixels(array)
         assert np.shares_memory(gated, array)
         assert not gated.flags.writeable
+
+
+def test_rgb_says_nothing_but_the_pixels():
+    plain = Image.fromarray(PHOTO)
+    assert images.rgb(plain) is plain
+    for kind in ("PNG", "JPEG", "GIF", "TIFF"):
+        with Image.open(io.BytesIO(encoded(kind, dpi=(9, 9)))) as opened:
+            again = images.rgb(opened)
+            assert (type(again), again.mode, again.info) == (Image.Image, "RGB", {})
+            assert again.tobytes() == opened.convert("RGB").tobytes()
+            converted = opened.convert("RGB")
+            assert type(converted) is Image.Image
+            assert images.rgb(converted).info == {}
+    for mode in ("L", "RGBA", "RGBX", "LA", "P", "1", "I;16"):
+        odd = Image.fromarray(PHOTO).convert("L" if mode == "I;16" else "RGB").convert(mode)
+        assert images.rgb(odd).tobytes() == odd.convert("RGB").tobytes()
+    for array in (PHOTO, PHOTO[::2, 1:], PHOTO[:, :, 0], np.dstack([PHOTO, PHOTO[:, :, :1]])):
+        expected = array[:, :, :3] if array.ndim == 3 else np.dstack([array] * 3)
+        np.testing.assert_array_equal(np.asarray(images.rgb(array)), expected)
+    with pytest.raises(pdna.ImageError, match="at least 2 x 2"):
+        images.rgb(Image.new("RGB", (1, 9)))
+    with pytest.raises(pdna.ArgumentTypeError, match="image: got str"):
+        images.rgb("a.png")

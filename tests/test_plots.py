@@ -71,3 +71,50 @@ def test_each_stage_alone_and_on_given_axes(image):
         assert plot(value).figure is not None
         given = plt.figure().add_subplot()
         assert plot(value, ax=given) is given
+
+
+def test_a_sheet_of_edits(image):
+    edits = [*pdna.transforms.STANDARD[:6], pdna.transforms.parse("mirror+jpeg:30")]
+    figure = pdna.plots.plot_transforms(image, edits, distances=np.arange(7.0) * 100, seed=3)
+    first, *others = figure.axes
+    assert first.get_title() == "original"
+    np.testing.assert_array_equal(first.images[0].get_array()[:, :, 1], image)
+    assert [ax.get_title() for ax in others[:-1]] == [edit.label for edit in edits[:-1]]
+    assert others[-1].get_title() == "mirror +\njpeg 30"
+    assert [ax.get_xlabel() for ax in others] == [f"L2 {100 * k}" for k in range(7)]
+    assert "L2" in figure.get_suptitle()
+    drawn = others[-1].images[0].get_array()
+    np.testing.assert_array_equal(drawn, np.asarray(edits[-1].apply(image, 3)))
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize("size", [None, (6, 9), (13, 7.5)])
+def test_a_sheet_of_edits_at_any_size(image, size):
+    """No label reaches into its neighbour's or out of the figure."""
+    given = None if size is None else plt.figure(figsize=size, layout="constrained")
+    edits = pdna.transforms.STANDARD
+    distances = np.full(len(edits), 1448)
+    figure = pdna.plots.plot_transforms(image, edits, distances=distances, figure=given)
+    assert given in (None, figure)
+    assert len(figure.axes) == 1 + len(edits)
+    figure.canvas.draw()
+    frame = figure.bbox
+    boxes = [
+        text.get_window_extent()
+        for ax in figure.axes
+        for text in (ax.title, ax.xaxis.label)
+        if text.get_text()
+    ]
+    assert len(boxes) == 1 + 2 * len(edits)
+    for box in boxes:
+        assert frame.x0 <= box.x0 < box.x1 <= frame.x1
+        assert frame.y0 <= box.y0 < box.y1 <= frame.y1
+    assert sum(a.overlaps(b) for a in boxes for b in boxes) == len(boxes), "each only itself"
+
+
+def test_a_sheet_without_distances_or_edits(image):
+    figure = pdna.plots.plot_transforms(image, pdna.transforms.STANDARD[:3], columns=2)
+    assert not any(ax.get_xlabel() for ax in figure.axes)
+    assert len(pdna.plots.plot_transforms(image, []).axes) == 1
+    with pytest.raises(pdna.ArgumentError, match="distances: got 2, needs one for each of 3"):
+        pdna.plots.plot_transforms(image, pdna.transforms.STANDARD[:3], distances=[1, 2])
