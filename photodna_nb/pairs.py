@@ -331,13 +331,44 @@ def nearest(
     if k < 1 or (blocks.rows and k > choice):
         span = f"1 to {choice}, the number of" if choice > 0 else "1 and some"
         raise ArgumentError(f"k: got {k}, needs {span} other hashes to choose from")
-    keys = np.full((blocks.rows, int(k)), _NO_KEY, np.int64)
-    work = partial(_nearest_block, kind, int(k))
-    for found in blocks.done(work, progress):
+    keys = _nearest_keys(blocks, kind, int(k), _NO_KEY, progress)
+    return Neighbours(keys & _INDEX, _distances(keys >> 32, metric))
+
+
+def nearest_keys(
+    queries: NDArray[np.uint8], rows: NDArray[np.uint8], k: int, limit: int
+) -> NDArray[np.int64]:
+    """Return the k nearest rows within a limit, which is faster than `nearest` the less there are.
+
+    Parameters
+    ----------
+    queries, rows : ndarray of uint8, (n, 144) and (m, 144)
+        Hashes.
+    k : int
+        From 1 to m.
+    limit : int
+        The largest squared L2 distance, inclusive.
+
+    Returns
+    -------
+    ndarray of int64, (n, k)
+        Keys, squared distance * 2^32 + row, ascending; as many of ``(limit + 1) * 2^32``
+        at the end as there are rows too few.
+    """
+    blocks = _Blocks(queries, rows, None, None)
+    return _nearest_keys(blocks, kernels.SQUARED, k, (limit + 1) << 32, False)
+
+
+def _nearest_keys(
+    blocks: _Blocks, kind: int, k: int, nothing: int, progress: bool
+) -> NDArray[np.int64]:
+    """Return sorted keys, distance * 2^32 + index, of the k nearest, less than `nothing`."""
+    keys = np.full((blocks.rows, k), nothing, np.int64)
+    for found in blocks.done(partial(_nearest_block, kind, k, nothing), progress):
         for start, some in found:
             held = keys[start : start + len(some)]
             held[...] = np.sort(np.concatenate([held, some], axis=1), axis=1)[:, :k]
-    return Neighbours(keys & _INDEX, _distances(keys >> 32, metric))
+    return keys
 
 
 def distance_histogram(
@@ -522,13 +553,15 @@ def _within_block(
     return both, distances.astype(np.int32)
 
 
-def _nearest_block(kind: int, k: int, block: _Block) -> list[tuple[int, NDArray[np.int64]]]:
+def _nearest_block(
+    kind: int, k: int, nothing: int, block: _Block
+) -> list[tuple[int, NDArray[np.int64]]]:
     """Return the keys of the queries, and of the rows if they are asked for, with their starts."""
     sides = block.database, block.queries
     # No more than there are to choose from, which is the other side.
     widths = [max(1, min(k, side.count)) for side in reversed(sides)]
     keys = [
-        np.full((side.count, width), _NO_KEY, np.int64)
+        np.full((side.count, width), nothing, np.int64)
         for side, width in zip(sides, widths, strict=True)
     ]
     starts = [side.start for side in sides]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from photodna_nb import pairs
 from photodna_nb.arrays import HASH_BYTES
+from photodna_nb.distances import MAX_DISTANCE_SQUARED
 from photodna_nb.index import search
 from photodna_nb.index.faiss_file import Lists, Part
 
@@ -25,7 +26,7 @@ COPIES_AT = (100, 200)
 
 _SEED = 20261122
 _ROWS_A_CENTROID = 40
-_QUERIES = 200
+_QUERIES = 500
 _NEAREST = 10
 _ROUNDS = 10
 
@@ -74,7 +75,7 @@ class Recall:
 
 
 def trained(every: Part) -> NDArray[np.uint8]:
-    """Return centroids, (l, 144) uint8, for n rows, about 2 sqrt(n) of them.
+    """Return centroids, (l, 144) uint8, for n rows, about sqrt(n) of them.
 
     Notes
     -----
@@ -84,9 +85,8 @@ def trained(every: Part) -> NDArray[np.uint8]:
 
     if not every.count:
         return np.zeros((1, HASH_BYTES), np.uint8)
-    number = max(1, min(every.count // _ROWS_A_CENTROID, round(2 * every.count**0.5)))
-    drawn = _drawn(every, _ROWS_A_CENTROID * number, np.random.default_rng(_SEED))
-    sample = every.rows[drawn].astype(np.float32)
+    number = max(1, min(every.count // _ROWS_A_CENTROID, round(every.count**0.5)))
+    sample = every.rows[_shuffled(every)[: _ROWS_A_CENTROID * number]].astype(np.float32)
     if number == 1:
         return _rounded(sample.mean(axis=0, keepdims=True))
     kmeans = faiss.Kmeans(
@@ -123,7 +123,8 @@ def tuned(lists: Sequence[Part], centroids: NDArray[np.uint8], every: Part) -> t
         All rows, for the exact answers.
     """
     generator = np.random.default_rng(_SEED)
-    some = every.rows[_drawn(every, _QUERIES, generator)]
+    # From the end: at the beginning are those that the centroids were trained on.
+    some = every.rows[_shuffled(every)[-_QUERIES:]]
     copies = [_moved(some, 0.95 * at, generator) for at in COPIES_AT]
 
     def recall_of(queries: NDArray[np.uint8], k: int, limit: int) -> Callable[[int], float]:
@@ -148,7 +149,7 @@ def tuned(lists: Sequence[Part], centroids: NDArray[np.uint8], every: Part) -> t
     nprobe = min(nprobe, len(centroids))
     found = [one(nprobe) for one in near]
     # The first one of eleven is the row itself, in both answers.
-    nearest = recall_of(some, _NEAREST + 1, 2**31 - 1)(nprobe)
+    nearest = recall_of(some, _NEAREST + 1, MAX_DISTANCE_SQUARED)(nprobe)
     nearest = max(0.0, (nearest * (_NEAREST + 1) - 1) / _NEAREST)
     recall = Recall(
         len(centroids), nprobe, len(some), dict(zip(COPIES_AT, found, strict=True)), nearest
@@ -156,10 +157,10 @@ def tuned(lists: Sequence[Part], centroids: NDArray[np.uint8], every: Part) -> t
     return Lists(centroids, nprobe), recall
 
 
-def _drawn(every: Part, number: int, generator: np.random.Generator) -> NDArray[np.intp]:
-    """Return the places of some rows: those with the same ids, however the rows lie."""
-    drawn = generator.permutation(every.count)[:number]
-    return np.argsort(every.ids, kind="stable")[drawn]
+def _shuffled(every: Part) -> NDArray[np.intp]:
+    """Return the places of all rows, in an order that depends on nothing but their ids."""
+    order = np.random.default_rng(_SEED).permutation(every.count)
+    return np.argsort(every.ids, kind="stable")[order]
 
 
 def _moved(

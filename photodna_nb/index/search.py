@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import arrays, pairs, parallel
+from photodna_nb.distances import MAX_DISTANCE_SQUARED
 from photodna_nb.index.faiss_file import Lists, Part
 from photodna_nb.kernels import search as kernels
 
@@ -94,8 +95,8 @@ def _keys_by_blocks(
     gathered = []
     for part, first in zip(parts, firsts.tolist(), strict=False):
         if part.count:
-            near = pairs.nearest(queries, part.rows, min(k, part.count), metric="sqeuclidean")
-            gathered.append((near.distances.astype(np.int64) << 32) + near.indices + first)
+            keys = pairs.nearest_keys(queries, part.rows, min(k, part.count), limit)
+            gathered.append(keys + first)
     keys = np.sort(np.concatenate(gathered, axis=1), axis=1)[:, :k]
     for row in keys:
         yield row[row >> 32 <= limit]
@@ -130,20 +131,22 @@ def _tasks(
     nprobe: int | None,
 ) -> Iterator[_Task]:
     everyone = np.arange(len(queries))
-    looking = [everyone] * len(parts)
+    looking: dict[int, NDArray[np.int64]] = dict.fromkeys(range(len(parts)), everyone)
     if lists is not None:
         number = len(lists.centroids)
         centroids = Part.of(lists.centroids, np.arange(number))
-        near = closest([centroids], queries, nprobe or lists.nprobe, 2**31 - 1)
+        near = closest([centroids], queries, nprobe or lists.nprobe, MAX_DISTANCE_SQUARED)
         chosen = np.concatenate([found.ids for found in near])
         order = np.argsort(chosen, kind="stable")
         who = np.repeat(everyone, [len(found.ids) for found in near])[order]
-        looking[:number] = np.split(who, np.searchsorted(chosen[order], np.arange(1, number)))
-    for part, first, which in zip(parts, firsts.tolist(), looking, strict=False):
-        if len(which):
-            for start in range(0, part.count, _ROWS_A_TASK):
-                stop = min(part.count, start + _ROWS_A_TASK)
-                yield _Task(part, start, stop, first + start, arrays.frozen(which))
+        used, starts = np.unique(chosen[order], return_index=True)
+        looking = dict(zip(used.tolist(), np.split(who, starts[1:]), strict=True))
+        looking |= dict.fromkeys(range(number, len(parts)), everyone)
+    for place, which in looking.items():
+        part, first = parts[place], int(firsts[place])
+        for start in range(0, part.count, _ROWS_A_TASK):
+            stop = min(part.count, start + _ROWS_A_TASK)
+            yield _Task(part, start, stop, first + start, arrays.frozen(which))
 
 
 def _keys_of(queries: NDArray[np.int16], k: int, limit: int, task: _Task) -> list[Keys]:
