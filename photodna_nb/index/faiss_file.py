@@ -33,7 +33,6 @@ from photodna_nb.index.seal import Seal
 
 Kind = Literal["flat", "uint8", "ivf"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-BEGINNING = b"I"
 
 # Four letters; dimension, number of rows, two unused numbers, trained, metric (1 = L2).
 _HEADER = struct.Struct("<4siqqqBi")

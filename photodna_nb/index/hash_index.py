@@ -575,6 +575,9 @@ class HashIndex:
         """Forget what was not saved, and let others write."""
         if self._changing:
             self._changing = False
+            self._state = _UNREAD
+            if not self._on_disk:
+                self._empty()
             with suppress(IndexFileError):
                 self._store.rollback()
         self._store.close()
@@ -823,9 +826,12 @@ class HashIndex:
             if self._on_disk:
                 self._load()
             else:
-                self._parts, self._lists, self._trained_on = [], None, 0
+                self._empty()
         finally:
             self._lock.release()
+
+    def _empty(self) -> None:
+        self._parts, self._lists, self._trained_on = [], None, 0
 
     def _append(
         self, paths: list[str], hashes: NDArray[np.uint8], extras: list[dict[str, Any]]
@@ -1037,12 +1043,12 @@ def _two_files(index_path: PathLike, meta_path: PathLike) -> tuple[str, str]:
 
 
 def _check_index_replaceable(index_name: str) -> None:
-    storage.check_replaceable(index_name, b"Ix", b"Iw")
+    storage.check_replaceable(index_name, b"I[xw]")
 
 
 def _check_meta_replaceable(meta_name: str) -> None:
     database = metadata.is_database(meta_name)
-    storage.check_replaceable(meta_name, b"SQLite format 3\0" if database else b"{")
+    storage.check_replaceable(meta_name, metadata.DATABASE_BEGINNING if database else rb"\{")
 
 
 def _with_remedy(error: IndexFileError, index_name: str, meta_name: str) -> IndexFileError:

@@ -26,8 +26,6 @@ from photodna_nb.index import metadata
 from photodna_nb.index.faiss_file import Kind
 from photodna_nb.index.metadata import HEADER, Item, State
 
-BEGINNING = b"{"
-
 _KEYS = {"next_id", "items", "index_kind", *HEADER}
 _ITEMS_AT_ONCE = 1024
 # Each byte as JSON, a comma behind it, padded with zeros.

@@ -22,6 +22,8 @@ from photodna_nb.files import Staged
 from photodna_nb.index.faiss_file import KINDS, Kind
 
 DATABASE_SUFFIXES = (".sqlite", ".db")
+# With the application's id, where SQLite has it, so that no other program's is replaced.
+DATABASE_BEGINNING = rb"SQLite format 3\0.{52}PDNA"
 HEADER: dict[str, Any] = {
     "dimension": HASH_BYTES,
     "metric": "squared_l2",

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import urllib.parse
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
@@ -25,8 +25,6 @@ from photodna_nb.index import metadata
 from photodna_nb.index.faiss_file import Kind
 from photodna_nb.index.metadata import HEADER, Item, State
 
-BEGINNING = b"SQLite format 3\0"
-
 # "PDNA"; and the version of the tables below.
 _APPLICATION = 0x50444E41
 _VERSION = 1
@@ -38,25 +36,27 @@ _ROWS_AT_ONCE = 1 << 16
 _ROWS_A_PAGE = 1 << 12
 
 # The triggers notice what anyone does to items; adding shows by itself.
-_TABLES = f"""
-PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {_VERSION};
-CREATE TABLE properties (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE items (
+_TABLES = (
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {_VERSION}",
+    "DROP TABLE IF EXISTS items",
+    "DROP TABLE IF EXISTS properties",
+    "CREATE TABLE properties (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    f"""CREATE TABLE items (
     id INTEGER PRIMARY KEY,
     path NOT NULL,  -- text, or bytes where they are not UTF-8
     hash BLOB NOT NULL CHECK (typeof(hash) = 'blob' AND length(hash) = {HASH_BYTES}),
     extra TEXT NOT NULL DEFAULT '{{}}',  -- a JSON object
     other TEXT  -- a JSON object: keys of another program
-);
-CREATE INDEX items_path ON items (path);
-CREATE TRIGGER items_deleted AFTER DELETE ON items BEGIN
+)""",
+    "CREATE INDEX items_path ON items (path)",
+    """CREATE TRIGGER items_deleted AFTER DELETE ON items BEGIN
     UPDATE properties SET value = value + 1 WHERE key = 'removals';
-END;
-CREATE TRIGGER items_changed AFTER UPDATE OF id, hash ON items BEGIN
+END""",
+    """CREATE TRIGGER items_changed AFTER UPDATE OF id, hash ON items BEGIN
     UPDATE properties SET value = value + 1 WHERE key = 'removals';
-END;
-"""
+END""",
+)
 _COLUMNS = "SELECT id, path, hash, extra, other FROM items"
 
 
@@ -71,6 +71,7 @@ class SqliteStore:
         self._inode: tuple[int, int] | None = None
         self._seen: State | None = None
         self._temporary: str | None = None
+        self._close: Callable[[], Any] = lambda: None
         if new is None:
             self.refresh()
         else:
@@ -88,13 +89,12 @@ class SqliteStore:
             )
 
     def refresh(self) -> bool:
-        if self._temporary is not None or (self._inode is None and self._seen is not None):
+        if self._inode is None and self._seen is not None:
             return False  # it is not on the disk yet
-        with files.readable(self.path, IndexFileError):
-            status = files.regular(self.path, IndexFileError)
-        if self._inode != (status.st_dev, status.st_ino):
+        inode = self._current_inode()
+        if self._inode != inode:
             self._open()
-            self._inode = status.st_dev, status.st_ino
+            self._inode = inode
         before, self._seen = self._seen, self.state()
         if before not in (None, self._seen):
             with self._explained():
@@ -145,13 +145,23 @@ class SqliteStore:
         return found
 
     def items(self) -> Iterator[Item]:
-        after, statement = -1, _COLUMNS + " WHERE id > ? ORDER BY id LIMIT ?"
+        statement = _COLUMNS + " WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
+        after, first = -1, None
         while True:  # a page at a time, so that nobody is kept waiting between them
-            with self._explained():
-                rows = self._connection.execute(statement, (after, _ROWS_A_PAGE)).fetchall()
+            kept = self._connection.in_transaction
+            with self.reading(), self._explained():
+                # What others add lies beyond; without what they remove it would be a mix.
+                now = self.state()
+                first = first or now
+                if not kept and now._replace(next_id=0) != first._replace(next_id=0):
+                    reason = "was changed while its items were read; begin again"
+                    raise IndexFileError(self.path, reason)
+                rows = self._connection.execute(
+                    statement, (after, first.next_id, _ROWS_A_PAGE)
+                ).fetchall()
                 page = [_item(row) for row in rows]
             yield from page
-            if not page:
+            if len(page) < _ROWS_A_PAGE:
                 return
             if page[-1].id <= after:  # it would never end
                 raise metadata.damaged(self.path, "is damaged (its ids are out of order)")
@@ -160,9 +170,10 @@ class SqliteStore:
     def begin(self) -> None:
         try:
             with self._explained():
-                if self._inode is None:
+                if self._inode is not None:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                elif not self._begun_within():
                     self._begin_new()
-                self._connection.execute("BEGIN IMMEDIATE")
         except BaseException:
             self.rollback()
             raise
@@ -198,12 +209,14 @@ class SqliteStore:
             self._connection.execute("COMMIT")
         if self._temporary is not None:
             self._put_in_place(self._temporary)
+        elif self._inode is None:
+            self._inode = self._current_inode()
         if index is not None:
             index.replace()
         self._seen = self.state()
 
     def rollback(self) -> None:
-        if self._temporary is not None:
+        if self._inode is None:
             self.close()
             self._connect(":memory:")
             with self._explained():
@@ -236,10 +249,14 @@ class SqliteStore:
                 os.unlink(self._temporary)
             self._temporary = None
 
+    def _current_inode(self) -> tuple[int, int]:
+        with files.readable(self.path, IndexFileError):
+            status = files.regular(self.path, IndexFileError)
+        return status.st_dev, status.st_ino
+
     def _open(self) -> None:
         """Connect to the file, and read what is known of the collection."""
-        if self._inode is not None:
-            self._close()
+        self._close()
         folder = os.path.dirname(os.path.realpath(self.path))
         writable = os.access(self.path, os.W_OK) and os.access(folder, os.W_OK)
         name = urllib.parse.quote(os.fsencode(os.path.abspath(self.path)))
@@ -271,7 +288,8 @@ class SqliteStore:
             self._connection.execute("PRAGMA cache_size = -131072")
 
     def _make_tables(self) -> None:
-        self._connection.executescript(_TABLES)
+        for statement in _TABLES:
+            self._connection.execute(statement)
         properties = {
             **HEADER,
             "index_kind": self.kind,
@@ -282,6 +300,23 @@ class SqliteStore:
         }
         self._connection.executemany("INSERT INTO properties VALUES (?, ?)", properties.items())
         self._seen = self.state()
+
+    def _begun_within(self) -> bool:
+        """Begin to empty the database that is to be replaced, and return whether there is one.
+
+        Those who read it have it open: a new file in its place would get a journal that
+        SQLite takes for one of the old file, plays back and deletes.
+        """
+        kind, other = self.kind, self.other
+        try:
+            self._open()
+        except IndexFileError:  # missing, empty or damaged
+            return False
+        finally:
+            self.kind, self.other = kind, other
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._make_tables()
+        return True
 
     def _begin_new(self) -> None:
         """Make the database beside its place, where nothing of it lasts before it is whole."""
@@ -298,6 +333,7 @@ class SqliteStore:
         self._connection.execute("PRAGMA journal_mode = OFF")
         self._connection.execute("PRAGMA synchronous = OFF")
         self._make_tables()
+        self._connection.execute("BEGIN IMMEDIATE")
 
     def _put_in_place(self, temporary: str) -> None:
         self._close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from filelock import FileLock, Timeout
 
@@ -56,15 +57,15 @@ class WriterLock:
         self._lock.release()
 
 
-def check_replaceable(path: str, *beginnings: bytes) -> None:
+def check_replaceable(path: str, beginning: bytes) -> None:
     """Refuse to replace a file that is not of this program.
 
     Parameters
     ----------
     path : str
         Of the file to be; missing, empty, or one that begins as its kind does.
-    beginnings : bytes
-        Of files of that kind.
+    beginning : bytes
+        Of files of that kind, as a regular expression.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def check_replaceable(path: str, *beginnings: bytes) -> None:
     if os.path.exists(path):
         with files.readable(path, IndexFileError), files.opened(path, IndexFileError) as file:
             found = file.read(_BEGINNING_BYTES).lstrip()
-        if found and not found.startswith(beginnings):
+        if found and not re.match(beginning, found, re.DOTALL):
             raise IndexFileError(
                 path, "is a file of another kind; if it is to be replaced, delete it first"
             )

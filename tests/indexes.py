@@ -1,0 +1,91 @@
+"""What the tests of the index share: rows, files made by others, damage, brute force."""
+
+import json
+
+import faiss
+import numpy as np
+
+import photodna_nb as pdna
+
+HASHES = np.random.default_rng(11).integers(0, 256, (30, 144), np.uint8)
+METADATA = ("meta.json", "meta.sqlite")
+KINDS = ("flat", "uint8", "ivf")
+
+
+def made(folder, hashes, meta="meta.json", kind="flat", **options):
+    """The paths of an index of those hashes, saved here."""
+    paths = folder / "index.faiss", folder / meta
+    with pdna.HashIndex.create(*paths, kind=kind, **options) as index:
+        index.add(names(len(hashes)), hashes, extra=[{"n": i} for i in range(len(hashes))])
+        index.save()
+    return paths
+
+
+def names(number, start=0):
+    return [f"/photos/{i}.jpg" for i in range(start, start + number)]
+
+
+def in_memory(hashes, kind="flat", pieces=1, meta="m"):
+    """An index that is not saved, of as many parts as additions."""
+    index = pdna.HashIndex.create("i", meta, kind=kind)
+    start = 0
+    for some in np.array_split(hashes, pieces):
+        index.add(names(len(some), start), some)
+        start += len(some)
+    return index
+
+
+def by_faiss(hashes, ids=None, kind="flat"):
+    """The same index, made by FAISS alone."""
+    ids = np.arange(1, len(hashes) + 1) if ids is None else ids
+    inner = faiss.IndexFlatL2(144)
+    if kind == "uint8":
+        inner = faiss.IndexScalarQuantizer(144, faiss.ScalarQuantizer.QT_8bit_direct)
+    index = faiss.IndexIDMap2(inner)
+    index.add_with_ids(hashes.astype(np.float32), np.asarray(ids, np.int64))
+    return index
+
+
+def made_elsewhere(folder, hashes, kind="flat"):
+    """Both files as ``oaphotodna.py`` writes them: the index without a seal."""
+    faiss.write_index(by_faiss(hashes, kind=kind), str(folder / "index.faiss"))
+    meta = {
+        "dimension": 144,
+        "metric": "squared_l2",
+        "similarity_metric": "normalized_euclidean",
+        "next_id": len(hashes) + 1,
+        "items": [
+            {"id": i + 1, "path": f"/photos/{i + 1}.jpg", "hash": row.tolist(), "extra": {}}
+            for i, row in enumerate(hashes)
+        ],
+    }
+    (folder / "meta.json").write_text(json.dumps(meta, indent=2))
+    return folder / "index.faiss", folder / "meta.json"
+
+
+def brute_force(hashes, query, k, limit=10**9):
+    """(id, squared distance) of the k closest within the limit, ties to the lower id."""
+    squared = ((hashes.astype(int) - query.astype(int)) ** 2).sum(axis=1)
+    order = sorted((int(d), i + 1) for i, d in enumerate(squared) if d <= limit)
+    return [(i, d) for d, i in order[:k]]
+
+
+def answered(index, query, k, **limits):
+    (matches,) = index.search(query[None], k, **limits)
+    return pairs_of(matches)
+
+
+def pairs_of(matches):
+    return [(match.id, match.distance_squared) for match in matches]
+
+
+def corrupt(path, offset, content):
+    data = bytearray(path.read_bytes())
+    data[offset : offset + len(content)] = content
+    path.write_bytes(data)
+
+
+def edit(path, change):
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))

@@ -1,0 +1,450 @@
+"""What was saved stays: kills, many writers, readers meanwhile, full disks, dead locks."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from contextlib import nullcontext, suppress
+from functools import partial
+
+import faults
+import numpy as np
+import pytest
+from conftest import JIT_OFF
+from faults import Change, LostError, Route, hashes_of, name_of
+from indexes import HASHES, KINDS, METADATA, answered, made, names
+from PIL import Image
+
+import photodna_nb as pdna
+from photodna_nb import files
+
+pytestmark = pytest.mark.skipif(
+    JIT_OFF or not hasattr(os, "fork"), reason="needs speed, and signals as POSIX has them"
+)
+
+
+@pytest.fixture(params=METADATA)
+def meta(request):
+    return request.param
+
+
+# Kills. `python tests/faults.py --kills 300` does the same for longer.
+
+
+def test_kills_lose_nothing(tmp_path):
+    routes = faults.kill_often(tmp_path, 8, seed=1)
+    seen = sum((route.seen for route in routes), faults.Counter())
+    assert seen["kills"] == 8
+    assert seen["met a change"] >= 4, "kills that meet no change show nothing"
+    assert seen["left .tmp"] + seen["left journal"] >= 1, faults.table(routes)
+    assert "items checked" in faults.table(routes)
+
+
+@pytest.mark.parametrize("sabotage", ["reports too early", "writes in place"])
+def test_kills_notice_a_program_that(tmp_path, sabotage):
+    route = Route(tmp_path, "meta.json", "flat")
+
+    def kill_often():
+        for seed in range(20):
+            route.kill(seed, sabotage=sabotage)
+
+    with pytest.raises(LostError):
+        kill_often()
+
+
+def test_a_check_notices_each_loss(tmp_path):
+    route = Route(tmp_path, "meta.json", "flat")
+    faults.make(Change("build", range(1, 6), []), route.pair, "flat")
+    route.names, route.ids = {1, 2, 3, 4, 5}, {name: name for name in range(1, 6)}
+    route.check(set(), None)
+    for names_before, ids, gone, words in (
+        ({1, 2, 3, 4, 5, 6}, {}, set(), "1 items lost, 0 more"),
+        ({1, 2, 3, 4}, {}, set(), "0 items lost, 1 more"),
+        ({1, 2, 3, 4, 5}, {3: 7}, set(), "another id"),
+    ):
+        route.names, route.ids = names_before, ids
+        with pytest.raises(LostError, match=words):
+            route.check(gone, None)
+    with pdna.HashIndex.open(*route.pair) as index:
+        index.add(["/photos/6.jpg"], hashes_of([7]))
+        index.save()
+    route.names, route.ids = {1, 2, 3, 4, 5, 6}, {}
+    with pytest.raises(LostError, match="not found by its hash"):
+        route.check(set(), None)
+    route.pair[1].unlink()
+    with pytest.raises(LostError, match="metadata is gone"):
+        route.check(set(), None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_between_any_two_steps(tmp_path, meta, kind):
+    """Each place where a file is made to last, or takes another one's place, once."""
+    reached = 0
+    for step in range(1, 40):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        pair = made(folder, HASHES[:5], meta, kind)
+        exited = os.waitstatus_to_exitcode(in_a_child(partial(killed_at, step, pair)))
+        with pdna.HashIndex.open(*pair) as index:
+            ids = [item.id for item in index.items()]
+            assert ids in ([1, 2, 3, 4, 5], [2, 3, 4, 5, 6])
+            for i in ids:
+                assert answered(index, HASHES[i - 1], 1) == [(i, 0)]
+            index.verify()
+            index.add(["/again"], HASHES[9:10])
+            index.save()
+        assert [name for name in os.listdir(folder) if name.endswith(("tmp", "journal"))] == []
+        if exited == 0:
+            assert ids == [2, 3, 4, 5, 6]
+            break
+        reached += 1
+    assert reached >= 4, "there are two files, each synchronised and put in its place"
+
+
+def killed_at(step, pair):
+    """Change an index, and die before the given call that reaches the disk."""
+    left = [step]
+
+    def before(call):
+        def wrapped(*arguments):
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments)
+
+        return wrapped
+
+    os.fsync, os.replace, os.unlink = before(os.fsync), before(os.replace), before(os.unlink)
+    with pdna.HashIndex.open(*pair) as index:
+        index.remove([1])
+        index.add(["/new"], HASHES[5:6])
+        index.save()
+
+
+def in_a_child(work):
+    """The status of a child that does something, and ends without all that a program does last."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # FAISS has threads; they rest
+        pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(pid, 0)[1]
+
+
+def test_everything_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+    """What a power cut may undo: a name that was not synchronised, or content under it."""
+    calls = []
+
+    def noted(name):
+        call = getattr(os, name)
+
+        def wrapped(*arguments):
+            calls.append((name, arguments))
+            return call(*arguments)
+
+        return wrapped
+
+    monkeypatch.setattr(os, "replace", noted("replace"))
+    monkeypatch.setattr(files, "_sync", lambda path: calls.append(("sync", (path,))))
+    target = tmp_path / "file"
+    files.write([(str(target), [b"new"])], pdna.IndexFileError)
+    (first, (written,)), (second, (source, placed)), (third, (folder,)) = calls
+    assert (first, second, third) == ("sync", "replace", "sync")
+    assert written == source
+    assert (placed, folder) == (str(target), str(tmp_path))
+
+
+def test_metadata_comes_first(tmp_path, monkeypatch, meta):
+    """An index that is older than its metadata is completed; a newer one is of no use."""
+    pair = made(tmp_path, HASHES[:5], meta)
+    order = []
+    replace = files.Staged.replace
+
+    def noted(staged):
+        order.append(os.path.basename(staged._path))
+        if staged._path == str(pair[0]):
+            connected = pdna.HashIndex.open(*pair)
+            assert "/new" in connected, "the metadata has it already"
+            connected.close()
+        replace(staged)
+
+    index = pdna.HashIndex.open(*pair)
+    index.add(["/new"], HASHES[5:6])
+    index.remove([1])
+    monkeypatch.setattr(files.Staged, "replace", noted)
+    index.save()
+    assert order == (["meta.json"] if meta == "meta.json" else []) + ["index.faiss"]
+
+
+def test_a_lock_of_a_dead_program_blocks_nobody(tmp_path, meta):
+    pair = made(tmp_path, HASHES[:5], meta)
+
+    def die():
+        pdna.HashIndex.open(*pair).add(["/new"], HASHES[5:6])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert os.waitstatus_to_exitcode(in_a_child(die)) == -signal.SIGKILL
+    start = time.monotonic()
+    with pdna.HashIndex.open(*pair) as index:
+        assert index.add(["/other"], HASHES[6:7]).ids == [6]
+        index.save()
+        index.verify()
+        assert "/new" not in index
+    assert time.monotonic() - start < 10
+
+
+# Others, at the same time.
+
+
+def test_eight_programs_add_at_once(tmp_path, meta):
+    pair = tmp_path / "index.faiss", tmp_path / meta
+    with pdna.HashIndex.create(*pair) as index:
+        index.save()
+    pixels = np.random.default_rng(4).integers(0, 256, (400, 8, 8, 3), np.uint8)
+    pictures = [tmp_path / f"{i}.png" for i in range(400)]
+    for path, one in zip(pictures, pixels, strict=True):
+        Image.fromarray(one).resize((32, 32)).save(path)
+    command = [sys.executable, "-m", "photodna_nb", "--faiss-add", *map(str, pair)]
+    programs = [
+        subprocess.Popen(
+            [*command, *map(str, pictures[start : start + 50])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for start in range(0, 400, 50)
+    ]
+    for program in programs:
+        output, errors = program.communicate(timeout=120)
+        assert (program.returncode, errors) == (0, b"")
+        assert output.startswith(b"Added 50 file(s)")
+    with pdna.HashIndex.open(*pair) as index:
+        assert sorted(item.id for item in index.items()) == list(range(1, 401))
+        assert {item.path for item in index.items()} == set(map(str, pictures))
+        table = pdna.hash_files(pictures)
+        for path, matches in zip(pictures, index.search(table.hashes, 9), strict=True):
+            assert str(path) in [match.path for match in matches if match.distance_squared == 0]
+        index.verify()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_readers_see_one_state_or_another(tmp_path, meta, kind):
+    """While a child builds, adds and removes: what is found is all of one state."""
+    pair = tmp_path / "index.faiss", tmp_path / meta
+    names_now = set(range(1, 11))
+    faults.make(Change("build", range(1, 11), []), pair, kind)
+    process = faults.started(pair, kind, seed=3, size=24)
+    states, seen, errors = {frozenset(names_now)}, [], []
+    until = time.monotonic() + 0.7
+
+    def read(opened):
+        try:
+            while time.monotonic() < until:
+                with opened() as index:
+                    ((*matches,),) = index.search(hashes_of([0]), 1000, nprobe=1000)
+                    check_distances(matches)
+                    seen.append(frozenset(name_of(match.path) for match in matches))
+                    seen.append(frozenset(name_of(item.path) for item in index.items()))
+        except Exception as error:
+            errors.append(error)
+
+    with process, pdna.HashIndex.open(*pair) as kept:
+        roads = (lambda: nullcontext(kept)), (lambda: pdna.HashIndex.open(*pair))
+        readers = [threading.Thread(target=read, args=(road,)) for road in roads]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        process.kill()
+        lines = process.stdout.read().splitlines()
+    if errors:
+        raise errors[0]
+    for line in lines[::2]:
+        names_now = Change.of_json(line).applied(names_now)
+        states.add(frozenset(names_now))
+    assert set(seen) <= states
+    assert len(set(seen)) >= 3, "a writer that writes nothing disturbs nobody"
+
+
+def check_distances(matches):
+    """The hash behind each distance is that of the path beside it."""
+    rows = hashes_of([name_of(match.path) for match in matches]).astype(int)
+    squared = ((rows - hashes_of([0])) ** 2).sum(axis=1)
+    assert squared.tolist() == [match.distance_squared for match in matches]
+
+
+def test_a_reader_in_the_same_program_takes_no_lock_away(tmp_path):
+    """To close a file gives back all locks that a process has on it, SQLite's too."""
+    pair = made(tmp_path, HASHES[:5], "meta.sqlite")
+    writer = pdna.HashIndex.open(*pair)
+    writer.add(["/new"], HASHES[5:6])
+    before = locks(pair[1])
+    assert before
+    with pdna.HashIndex.open(*pair) as reader:
+        assert len(list(reader.items())) == 5
+        reader.search(HASHES[:1])
+        assert locks(pair[1]) == before
+    assert locks(pair[1]) == before
+    writer.save()
+
+
+def test_a_reader_of_what_was_replaced_leaves_the_journal(tmp_path, monkeypatch):
+    """SQLite finds a journal by its name, and takes it for one of the file that it has open."""
+    monkeypatch.setattr("photodna_nb.index.sqlite_store._ROWS_A_PAGE", 2)
+    monkeypatch.setattr("photodna_nb.index.sqlite_store._PATIENCE", 0.1)
+    pair = made(tmp_path, HASHES[:5], "meta.sqlite")
+    with pdna.HashIndex.open(*pair) as reader, pdna.HashIndex.create(*pair, overwrite=True) as new:
+        items = reader.items()
+        next(items)
+        new.save()
+        new._store._connection.execute("PRAGMA cache_size = 1")  # so that pages are written at once
+        new.add(names(1000), hashes_of(range(1000)))
+        journal = tmp_path / "meta.sqlite-journal"
+        assert journal.read_bytes()[0], "SQLite would look at it"
+        with suppress(pdna.IndexFileError):  # it is in use, by then
+            list(items)
+        assert journal.exists()
+        new.save()
+        assert len(list(reader.items())) == 1000
+
+
+def locks(path):
+    """The locks that the system keeps on a file."""
+    table = "/proc/locks"
+    if not os.path.exists(table):
+        pytest.skip("no /proc/locks")
+    with open(table) as file:
+        inode = f":{path.stat().st_ino} "
+        return [line.split(maxsplit=1)[1] for line in file if inode in line]
+
+
+# Full disks.
+
+FULL = r"cannot be (used|written) \((No space left on device|database or disk is full)\)"
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of its own, of 16 megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, check=False)
+    except OSError as error:
+        pytest.skip(f"no disk can be mounted: {error}")
+    if done.returncode:
+        pytest.skip(f"no disk can be mounted: {done.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder, spared=0):
+    """Fill the disk but for some kilobytes."""
+    with open(folder / "filling", "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(1 << 20))
+        except OSError:
+            file.truncate(max(0, file.tell() - 1024 * spared))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("spared", [0, 8, 400, 900])
+def test_a_full_disk(disk, meta, kind, spared):
+    """Wherever it gets full: an error, the files as they were, and then all works again."""
+    pair = made(disk, hashes_of(range(300)), meta, kind)
+    before = pair[1].read_bytes()
+    index = pdna.HashIndex.open(*pair)
+    fill(disk, spared)
+    with pytest.raises(pdna.IndexFileError, match=FULL):
+        change(index)
+    with pdna.HashIndex.open(*pair) as other:
+        assert len(list(other.items())) == 300
+        assert answered(other, hashes_of([7])[0], 1) == [(8, 0)]
+        other.verify()
+    assert pair[1].read_bytes() == before
+    os.unlink(disk / "filling")
+    index.close()
+    left = {pair[0].name, pair[1].name, pair[1].name + ".lock"}
+    assert set(os.listdir(disk)) <= left, "no temporary file stays behind"
+    with pdna.HashIndex.open(*pair) as index:
+        change(index)
+        assert len(list(index.items())) == 3299
+    with pdna.HashIndex.open(*pair) as index:
+        assert answered(index, hashes_of([3299])[0], 1) == [(3300, 0)]
+        index.verify()
+
+
+def change(index):
+    index.add(names(3000, 300), hashes_of(range(300, 3300)))
+    index.remove([1])
+    index.save()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_index_on_a_full_disk(disk, meta, kind):
+    pair = disk / "index.faiss", disk / meta
+    index = pdna.HashIndex.create(*pair, kind=kind)
+    for spared in (0, 4, 100, 250):
+        fill(disk, spared)
+
+        def build():
+            index.add(names(1000), hashes_of(range(1000)))
+            index.save()
+
+        with pytest.raises(pdna.IndexFileError, match=FULL):
+            build()
+        assert not pair[1].exists()
+        os.unlink(disk / "filling")
+    if len(index) == 0:
+        index.add(names(1000), hashes_of(range(1000)))
+    index.save()
+    with pdna.HashIndex.open(*pair) as again:
+        assert len(again) == 1000
+        again.verify()
+
+
+@pytest.mark.parametrize("spared", [0, 8, 100])
+def test_an_index_is_not_replaced_on_a_full_disk(disk, meta, spared):
+    pair = made(disk, hashes_of(range(300)), meta)
+    fill(disk, spared)
+
+    def replace():
+        with pdna.HashIndex.create(*pair, overwrite=True) as index:
+            index.add(names(3000), hashes_of(range(3000)))
+            index.save()
+
+    with pytest.raises(pdna.IndexFileError, match=FULL):
+        replace()
+    with pdna.HashIndex.open(*pair) as index:
+        assert len(index) == 300
+        index.verify()
+    os.unlink(disk / "filling")
+    replace()
+    with pdna.HashIndex.open(*pair) as index:
+        assert len(index) == 3000
+        index.verify()
+
+
+def test_what_could_not_be_written_can_be_saved_later(disk):
+    """As long as it was the index file that did not fit, the changes are still there."""
+    pair = made(disk, hashes_of(range(300)))
+    index = pdna.HashIndex.open(*pair)
+    index.add(names(400, 300), hashes_of(range(300, 700)))
+    fill(disk)
+    for _ in range(2):
+        with pytest.raises(pdna.IndexFileError, match=rf"index\.faiss: {FULL}"):
+            index.save()
+    os.unlink(disk / "filling")
+    index.save()
+    with pdna.HashIndex.open(*pair) as again:
+        assert len(again) == 700
+        again.verify()

@@ -1,0 +1,340 @@
+"""Damaged files of the index: an error with a remedy, or the right answer, and nothing else."""
+
+import random
+import sqlite3
+import struct
+
+import numpy as np
+import pytest
+from indexes import (
+    HASHES,
+    KINDS,
+    METADATA,
+    answered,
+    corrupt,
+    edit,
+    made,
+    made_elsewhere,
+    names,
+)
+
+import photodna_nb as pdna
+from photodna_nb.index import faiss_file, seal
+
+UNSEALED = ("flat", "uint8")
+
+
+@pytest.fixture(params=METADATA)
+def meta(request):
+    return request.param
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda i, m: i.unlink(), "index.faiss: no such file.*--faiss-rebuild"),
+        (lambda i, m: m.unlink(), "meta.json: no such file"),
+        (lambda i, m: m.write_bytes(i.read_bytes()), "meta.json: is a FAISS index; give"),
+        (lambda i, m: i.write_bytes(m.read_bytes()), "index.faiss: is metadata; give"),
+        (lambda i, m: m.write_bytes(b"SQLite format 3\0"), "is an SQLite database; give it a name"),
+        (lambda i, m: i.write_bytes(b""), "ends within its header.*--faiss-rebuild"),
+        (lambda i, m: i.write_bytes(i.read_bytes()[:-1]), "is truncated or damaged: it ends too"),
+        (lambda i, m: i.write_bytes(i.read_bytes()[:60]), "is truncated or damaged: it ends too"),
+        (lambda i, m: i.write_bytes(i.read_bytes() + b"\0"), "damaged: something follows its end"),
+        (lambda i, m: i.write_bytes(b"PNG" * 99), "not a FAISS index of the kind"),
+        (lambda i, m: corrupt(i, 37, b"IxPQ"), "not a FAISS index of the kind"),
+        (lambda i, m: corrupt(i, 0, b"IwSq"), "not a FAISS index of the kind"),
+        (lambda i, m: corrupt(i, 4, struct.pack("<i", 64)), "dimension 64"),
+        (lambda i, m: corrupt(i, 8, struct.pack("<q", 2**60)), "damaged"),
+        (lambda i, m: corrupt(i, 8, struct.pack("<q", -1)), "damaged"),
+        (lambda i, m: corrupt(i, 33, b"\0"), "damaged, or not an index of L2 distances"),
+        (lambda i, m: corrupt(i, 74, struct.pack("<Q", 7)), "numbers of rows, values and ids"),
+        (lambda i, m: corrupt(i, 82, struct.pack("<f", 7)), "not belong.*hashes differ, of id 1"),
+        (lambda i, m: corrupt(i, 82, struct.pack("<f", 0.5)), "not all integers from 0 to 255"),
+        (lambda i, m: corrupt(i, 82, struct.pack("<f", 256)), "not all integers from 0 to 255"),
+        (lambda i, m: corrupt(i, 82, struct.pack("<f", -1)), "not all integers from 0 to 255"),
+        (lambda i, m: corrupt(i, 82, struct.pack("<f", np.nan)), "not all integers from 0 to 255"),
+        (lambda i, m: corrupt(i, i.stat().st_size - 8, b"\x63"), "not belong.*holds id 99, and"),
+        (lambda i, m: corrupt(i, i.stat().st_size - 1, b"\xff"), "does not belong"),
+        (lambda i, m: corrupt(i, i.stat().st_size - 8, b"\x04"), "two rows with the same id"),
+        (lambda i, m: m.write_text("{"), "meta.json: is not valid JSON.*backup"),
+        (lambda i, m: m.write_bytes(b"\xff" * 9), "meta.json: is not valid JSON"),
+        (lambda i, m: m.write_text("[" * 100_000), "meta.json: is not valid JSON"),
+        (lambda i, m: m.write_text("[]"), 'no list of "items"'),
+        (
+            lambda i, m: edit(m, lambda d: d.update(dimension=64)),
+            '"dimension" 64, and hashes need 144',
+        ),
+        (lambda i, m: edit(m, lambda d: d.update(metric="cosine")), '"metric" "cosine"'),
+        (lambda i, m: edit(m, lambda d: d.update(index_kind="hnsw")), '"index_kind" that is none'),
+        (lambda i, m: edit(m, lambda d: d.update(index_kind=[])), '"index_kind" that is none'),
+        (lambda i, m: edit(m, lambda d: d.update(next_id=5)), '"next_id" is not above'),
+        (lambda i, m: edit(m, lambda d: d.update(next_id=None)), '"next_id" is not above'),
+        (lambda i, m: edit(m, lambda d: d.update(next_id=2**63)), '"next_id" is not above'),
+        (
+            lambda i, m: edit(m, lambda d: (d["items"].pop(), d.pop("next_id"))),
+            "not belong.*holds id 5, and the metadata expects 5",
+        ),
+        (lambda i, m: edit(m, lambda d: d["items"][4].update(id=0)), "not belong.*their ids"),
+        (lambda i, m: edit(m, lambda d: d["items"][2].update(id=1)), "the same id"),
+        (lambda i, m: edit(m, lambda d: d["items"][2].update(id="1")), 'item 2 .* no "id"'),
+        (lambda i, m: edit(m, lambda d: d["items"][2].update(id=True)), 'item 2 .* no "id"'),
+        (lambda i, m: edit(m, lambda d: d["items"][2].update(id=-1)), 'item 2 .* no "id"'),
+        (lambda i, m: edit(m, lambda d: d["items"][2].update(id=2**63)), 'item 2 .* no "id"'),
+        (lambda i, m: edit(m, lambda d: d["items"][2].pop("path")), 'item 2 .* no "path"'),
+        (lambda i, m: edit(m, lambda d: d["items"][2]["hash"].pop()), "list of 144 numbers"),
+        (lambda i, m: edit(m, lambda d: d["items"][2]["hash"].__setitem__(0, 256)), "0 to 255"),
+        (lambda i, m: edit(m, lambda d: d["items"][2]["hash"].__setitem__(0, 1.0)), "0 to 255"),
+        (lambda i, m: edit(m, lambda d: d["items"][2]["hash"].__setitem__(0, None)), "0 to 255"),
+        (lambda i, m: edit(m, lambda d: d["items"].__setitem__(2, 3)), "item 2 .* JSON object"),
+        (lambda i, m: edit(m, lambda d: d["items"][2].update(extra=3)), '"extra"'),
+    ],
+)
+def test_damage_is_named(tmp_path, damage, words):
+    """Of files without a seal, as other programs write them."""
+    files = made_elsewhere(tmp_path, HASHES[:5])
+    damage(*files)
+    with pytest.raises(pdna.IndexFileError, match=words) as caught:
+        pdna.HashIndex.open(*files)
+    assert caught.value.path in (files[0], files[1], str(files[0]), str(files[1]))
+
+
+def test_items_in_any_order_and_without_next_id(tmp_path):
+    files = made_elsewhere(tmp_path, HASHES[:5])
+    edit(files[1], lambda d: (d["items"].reverse(), d.pop("next_id"), d["items"][0].pop("extra")))
+    with pdna.HashIndex.open(*files) as index:
+        assert [item.id for item in index.items()] == [1, 2, 3, 4, 5]
+        assert [answered(index, row, 1) for row in HASHES[:5]] == [[(i, 0)] for i in range(1, 6)]
+
+
+def outcome(files):
+    """What is found with these files: None if they are refused."""
+    try:
+        with pdna.HashIndex.open(*files) as index:
+            answers = [answered(index, row, 9) for row in HASHES[:2]]
+            return answers, [(item.id, item.path) for item in index.items()]
+    except pdna.IndexFileError as refusal:
+        error = refusal
+    assert "--faiss-rebuild" in str(error) or error.path != str(files[0])
+    return None
+
+
+@pytest.fixture
+def small(tmp_path, request):
+    """Two items, in files that are (not) sealed, and what is found in them."""
+    kind, sealed, meta = request.param
+    if sealed:
+        files = made(tmp_path, HASHES[:2], meta, kind)
+    else:
+        files = made_elsewhere(tmp_path, HASHES[:2], kind)
+    expected = outcome(files)
+    assert expected is not None
+    return files, expected
+
+
+SMALL = [
+    *((kind, False, "meta.json") for kind in UNSEALED),
+    *((kind, True, "meta.sqlite") for kind in KINDS),
+]
+# Two numbers in each header, which FAISS writes and ignores.
+UNUSED = {*range(16, 32), *range(53, 69)}
+
+
+@pytest.mark.parametrize("small", SMALL, indirect=True, ids=str)
+def test_every_flipped_byte_is_noticed_or_harmless(small):
+    """Never a crash, never another answer; with a seal, every single one is noticed."""
+    files, expected = small
+    whole = files[0].read_bytes()
+    is_sealed = whole.endswith(seal._MAGIC)
+    drawn = random.Random(5)
+    for offset in range(len(whole)):
+        patterns = {drawn.randint(1, 255)}
+        if offset < 90 or offset > len(whole) - 90:
+            patterns |= {1, 0x80, 0xFF}
+        for pattern in patterns:
+            corrupt(files[0], offset, bytes([whole[offset] ^ pattern]))
+            found = outcome(files)
+            assert found is None or (found == expected and not is_sealed and offset in UNUSED)
+            files[0].write_bytes(whole)
+    assert outcome(files) == expected
+
+
+@pytest.mark.parametrize("small", SMALL, indirect=True, ids=str)
+def test_every_truncation_is_noticed_or_harmless(small):
+    """Cut exactly where its seal begins, a file is what FAISS would have written."""
+    files, expected = small
+    whole = files[0].read_bytes()
+    harmless = []
+    for length in range(len(whole)):
+        files[0].write_bytes(whole[:length])
+        if (found := outcome(files)) is not None:
+            assert found == expected
+            harmless.append(length)
+    assert len(harmless) == (whole.endswith(seal._MAGIC) and not whole.startswith(b"IwSq"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damage_in_a_large_file_is_met_when_it_is_read(tmp_path, kind, meta, monkeypatch):
+    """Rows that a query does not look at may lie in pieces that nobody has checked."""
+    monkeypatch.setattr(seal, "PIECE", 1000)
+    monkeypatch.setattr(faiss_file, "_READ_AT_ONCE", 2000)  # so it is mapped
+    files = made(tmp_path, HASHES, meta, kind)
+    whole = files[0].read_bytes()
+    for offset in range(0, len(whole), 97):
+        corrupt(files[0], offset, bytes([whole[offset] ^ 0x10]))
+        with pytest.raises(pdna.IndexFileError, match=r"damaged.*--faiss-rebuild"):
+            search_all(files)
+        files[0].unlink()
+        files[0].write_bytes(whole)
+    search_all(files)
+
+
+def search_all(files):
+    with pdna.HashIndex.open(*files) as index:
+        index.search(HASHES[:1], 3000, nprobe=10**6)
+
+
+def test_an_error_is_not_forgotten(tmp_path):
+    """A second call must not answer from the rows that were there before."""
+    files = made(tmp_path, HASHES[:5])
+    index = pdna.HashIndex.open(*files)
+    edit(files[1], lambda d: d["items"][0]["hash"].reverse())
+    for _ in range(3):
+        with pytest.raises(pdna.IndexFileError, match="hashes differ, of id 1"):
+            index.search(HASHES[:1])
+    pdna.HashIndex.rebuild(*files)
+    assert answered(index, HASHES[0, ::-1], 1) == [(1, 0)]
+
+
+def test_two_indexes_mixed_up(tmp_path, meta):
+    files = made(tmp_path, HASHES[:5], meta)
+    (tmp_path / "other").mkdir()
+    for other in (
+        made(tmp_path / "other", HASHES[5:10], meta),
+        made_elsewhere(tmp_path / "other", HASHES[5:9]),
+    ):
+        with pytest.raises(pdna.IndexFileError, match=r"does not belong to its metadata"):
+            pdna.HashIndex.open(files[0], other[1])
+        with pytest.raises(pdna.IndexFileError, match=r"does not belong to its metadata"):
+            pdna.HashIndex.open(other[0], files[1])
+
+
+def test_verify_compares_every_hash(tmp_path):
+    """A sealed index of an SQLite database is opened without that."""
+    files = made(tmp_path, HASHES[:5], "meta.sqlite")
+    with sqlite3.connect(files[1]) as connection:
+        connection.execute("DROP TRIGGER items_changed")
+        connection.execute("UPDATE items SET hash = ? WHERE id = 2", (HASHES[9].tobytes(),))
+    connection.close()
+    with (
+        pdna.HashIndex.open(*files) as index,
+        pytest.raises(pdna.IndexFileError, match=r"hashes differ, of id 2.*--faiss-rebuild"),
+    ):
+        index.verify()
+
+
+@pytest.mark.parametrize("small", [("flat", True, "meta.json")], indirect=True)
+def test_every_truncation_of_json_is_noticed(small):
+    files, expected = small
+    whole = files[1].read_bytes()
+    for length in range(len(whole) - 1):  # without its last newline it is whole
+        files[1].write_bytes(whole[:length])
+        assert outcome(files) is None
+    files[1].write_bytes(whole[:-1])
+    assert outcome(files) == expected
+
+
+@pytest.mark.parametrize("small", [("flat", True, "meta.json")], indirect=True)
+def test_flipped_bytes_of_json(small):
+    """JSON has no digest: a path or an extra may change unnoticed, but no hash and no id."""
+    files, (answers, _) = small
+    whole = files[1].read_bytes()
+    drawn = random.Random(6)
+    refused = 0
+    for offset in range(len(whole)):
+        corrupt(files[1], offset, bytes([whole[offset] ^ drawn.randint(1, 255)]))
+        found = outcome(files)
+        assert found is None or found[0] == answers
+        refused += found is None
+        files[1].write_bytes(whole)
+    assert refused > 0.9 * len(whole)
+
+
+def outcome_of_database(files):
+    try:
+        with pdna.HashIndex.open(*files) as index:
+            index.search(HASHES[:1])
+            list(index.items())
+            for path in names(3):
+                index.get(path)
+            index.verify()
+    except pdna.IndexFileError:
+        return None
+    return True
+
+
+@pytest.mark.parametrize("small", [("flat", True, "meta.sqlite")], indirect=True)
+def test_flipped_bytes_of_a_database(small):
+    """SQLite has no digests either, and most of a page is empty: what is checked is that
+    nothing worse happens than an error that names the file."""
+    files, _ = small
+    whole = files[1].read_bytes()
+    used = [offset for offset, byte in enumerate(whole) if byte]
+    drawn = random.Random(7)
+    refused = 0
+    for offset in drawn.sample(used, 500):
+        corrupt(files[1], offset, bytes([whole[offset] ^ drawn.randint(1, 255)]))
+        refused += outcome_of_database(files) is None
+        files[1].write_bytes(whole)
+    assert refused > 100
+    assert outcome_of_database(files)
+
+
+@pytest.mark.parametrize("small", [("flat", True, "meta.sqlite")], indirect=True)
+def test_truncations_of_a_database(small):
+    files, _ = small
+    whole = files[1].read_bytes()
+    for length in [*range(0, 200, 7), *range(200, len(whole), 331), *range(0, len(whole), 4096)]:
+        files[1].write_bytes(whole[:length])
+        assert outcome_of_database(files) is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE items SET extra = '{' WHERE id = 2",
+        "UPDATE items SET extra = '[]' WHERE id = 2",
+        "UPDATE items SET extra = x'ff' WHERE id = 2",
+        "UPDATE items SET other = '3' WHERE id = 2",
+        "UPDATE items SET path = 7 WHERE id = 2",
+        "UPDATE items SET path = CAST(x'ff' AS TEXT) WHERE id = 2",
+        "DELETE FROM properties",
+        "UPDATE properties SET value = 'many' WHERE key = 'next_id'",
+        "UPDATE properties SET value = 3 WHERE key = 'next_id'",
+        "UPDATE properties SET value = 'hnsw' WHERE key = 'index_kind'",
+        "UPDATE properties SET value = 64 WHERE key = 'dimension'",
+        "UPDATE properties SET value = '[]' WHERE key = 'other'",
+        "DROP TABLE items",
+        "DROP TABLE properties",
+        "PRAGMA application_id = 7",
+        "PRAGMA user_version = 2",
+    ],
+)
+def test_a_database_that_others_changed(tmp_path, statement):
+    files = made(tmp_path, HASHES[:3], "meta.sqlite")
+    connection = sqlite3.connect(files[1], isolation_level=None)
+    connection.execute(statement)
+    connection.close()
+    assert outcome_of_database(files) is None
+
+
+def test_an_item_that_others_removed(tmp_path):
+    """The index file, which still has it, is read as an older one."""
+    files = made(tmp_path, HASHES[:5], "meta.sqlite")
+    reader = pdna.HashIndex.open(*files)
+    with sqlite3.connect(files[1]) as connection:
+        connection.execute("DELETE FROM items WHERE id = 2")
+    connection.close()
+    for index in (reader, pdna.HashIndex.open(*files)):
+        assert answered(index, HASHES[1], 1, max_distance=0) == []
+        index.verify()
