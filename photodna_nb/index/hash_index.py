@@ -2,111 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import math
-import operator
 import os
-import shlex
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import arrays, distances, files
-from photodna_nb.arrays import HASH_BYTES, described
+from photodna_nb.arrays import HASH_BYTES
 from photodna_nb.distances import Limit
-from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
-from photodna_nb.index import faiss_file, metadata, storage
-from photodna_nb.index.faiss_file import KINDS, IndexFile, Kind, Lists, Part
-from photodna_nb.index.metadata import LOW_DETAIL, Item, Orientation, State, Store
+from photodna_nb.errors import ArgumentError, IndexFileError
+from photodna_nb.index import arguments, faiss_file, metadata, storage
+from photodna_nb.index.arguments import PathLike
+from photodna_nb.index.faiss_file import Kind
+from photodna_nb.index.metadata import Item, State, Store
+from photodna_nb.index.records import Added, Match
+from photodna_nb.index.rows import OtherIndexError, Rows, compared
 from photodna_nb.index.seal import sealed
 from photodna_nb.names import displayed
 
 if TYPE_CHECKING:
     from photodna_nb.index.approximate import Recall
-    from photodna_nb.index.search import Found
     from photodna_nb.table import Failure, HashTable
-
-PathLike = str | bytes | os.PathLike[str]
 
 # Items in a database that the index file may lack: reading them takes a part of what
 # reading the file takes, and writing it anew for each one of them would take for ever.
 _LAG, _LAG_SHARE = 1000, 1 / 32
-# Rows that were added one call at a time are put together when there are so many calls.
-_PARTS = 64
 # How often a search begins anew because others have changed the index meanwhile.
 _ATTEMPTS = 100
 # What has been seen of files that could not be read: nothing.
 _UNREAD = State("", 0, 0)
-# An approximate index that has grown by so much gets new centroids.
-_GROWTH = 4
-
-
-@dataclass(frozen=True)
-class Match:
-    """An indexed image and how far it is from the query.
-
-    Attributes
-    ----------
-    id : int
-        Of the item in its index.
-    path : str
-        Real, absolute path of the image when it was indexed.
-    distance_squared : int
-        Squared L2 distance, exact.
-    extra : dict
-        What was stored with the item.
-    orientation : str
-        How the query looks most like it: "identity" or, if all eight were asked for, one
-        of the transpositions in `PIL.Image.Transpose`, in lower case.
-    """
-
-    id: int
-    path: str
-    distance_squared: int
-    extra: Mapping[str, Any] = field(hash=False)
-    orientation: Orientation = "identity"
-
-    @property
-    def distance(self) -> float:
-        """L2 distance, 0 to 3060."""
-        return math.sqrt(self.distance_squared)
-
-    @property
-    def similarity(self) -> float:
-        """1 - distance / 3060."""
-        return distances.similarity_at(self.distance_squared)
-
-    @property
-    def detail(self) -> float | None:
-        """Detail of the indexed image in grey levels, or None where it is not known."""
-        return metadata.detail_of(self.extra)
-
-    @property
-    def low_detail(self) -> bool:
-        """Whether its detail is known to be below 100 grey levels: the match says nothing."""
-        return self.detail is not None and self.detail < LOW_DETAIL
-
-
-class Added(NamedTuple):
-    """What `HashIndex.add` did.
-
-    ids : list of int
-        Of the new items, in order.
-    skipped : list of str
-        Paths that were there already.
-    failures : list of Failure
-        Files that could not be hashed.
-    """
-
-    ids: list[int]
-    skipped: list[str]
-    failures: list[Failure]
 
 
 class HashIndex:
@@ -125,22 +55,16 @@ class HashIndex:
     kind : {"flat", "uint8", "ivf"}
         Of the index file: float32 as ``oaphotodna.py`` writes it, bytes in a quarter of
         the space, or bytes in lists of which a query looks into some. The first two are exact.
-    recall : Recall or None
-        Of the approximate kind: what share of the exact answers it finds.
     """
 
     def __init__(self, index_path: PathLike, meta_path: PathLike, store: Store) -> None:
-        self.index_path = os.path.abspath(_text("index_path", index_path))
-        self.meta_path = os.path.abspath(_text("meta_path", meta_path))
-        self.recall: Recall | None = None
+        self.index_path = os.path.abspath(arguments.text("index_path", index_path))
+        self.meta_path = os.path.abspath(arguments.text("meta_path", meta_path))
         self._store = store
         self._lock = storage.WriterLock(self.meta_path)
         self._one_thread = threading.RLock()
-        self._parts: list[Part] = []
-        self._lists: Lists | None = None
-        self._trained_on = 0
+        self._rows = Rows()
         self._state = store.state()
-        self._filed = 0  # rows in the index file
         self._on_disk = False
         self._may_replace = True
         self._changing = False
@@ -174,10 +98,10 @@ class HashIndex:
         ArgumentError
             The two paths are the same file, or there is no such kind.
         """
-        kind = _checked_kind(kind)
-        index_name, meta_name = _two_files(index_path, meta_path)
-        _check_index_replaceable(index_name)
-        _check_meta_replaceable(meta_name)
+        kind = arguments.checked_kind(kind)
+        index_name, meta_name = arguments.two_files(index_path, meta_path)
+        arguments.check_index_replaceable(index_name)
+        arguments.check_meta_replaceable(meta_name)
         index = cls(index_path, meta_path, metadata.new_store(os.path.abspath(meta_name), kind))
         index._may_replace = overwrite
         index._check_new(index_path, meta_path)
@@ -200,7 +124,7 @@ class HashIndex:
         IndexFileError
             A file is missing, damaged or of another kind, or the two do not belong together.
         """
-        _, meta_name = _two_files(index_path, meta_path)
+        _, meta_name = arguments.two_files(index_path, meta_path)
         # The truth first: what is wrong with it matters more.
         index = cls(index_path, meta_path, metadata.open_store(os.path.abspath(meta_name)))
         index._on_disk = True
@@ -232,9 +156,9 @@ class HashIndex:
         ArgumentError
             The two paths are the same file, or there is no such kind.
         """
-        kind = None if kind is None else _checked_kind(kind)
-        index_name, meta_name = _two_files(index_path, meta_path)
-        _check_index_replaceable(index_name)
+        kind = None if kind is None else arguments.checked_kind(kind)
+        index_name, meta_name = arguments.two_files(index_path, meta_path)
+        arguments.check_index_replaceable(index_name)
         index = cls(index_path, meta_path, metadata.open_store(os.path.abspath(meta_name)))
         try:
             index._lock.acquire()
@@ -242,8 +166,7 @@ class HashIndex:
             index._store.refresh()
             index._store.begin()
             index._store.renew()
-            ids, rows = index._store.ids_and_hashes()
-            index._state, index._parts = index._store.state(), [Part.of(rows, ids)]
+            index._state, index._rows = index._store.state(), Rows.of_store(index._store)
             index._changing = index._on_disk = index._write_index = True
             index._store.kind = kind or index._store.kind
             index.save()
@@ -262,13 +185,18 @@ class HashIndex:
         self.close()
 
     @property
+    def recall(self) -> Recall | None:
+        """Of the approximate kind: what share of the exact answers it finds."""
+        return self._rows.recall
+
+    @property
     def kind(self) -> Kind:
         """Of the index file."""
         return self._store.kind
 
     def __len__(self) -> int:
         """Return the number of items."""
-        return sum(part.count for part in self._parts)
+        return len(self._rows)
 
     def __contains__(self, item: int | PathLike) -> bool:
         """Return whether there is an item of that id or, by its real, absolute path, an image."""
@@ -349,12 +277,10 @@ class HashIndex:
             paths: Sequence[PathLike] = images.paths
         else:
             paths = images
-        real = [
-            os.path.realpath(_text(f"images[{i}]", path)) for i, path in _entries("images", paths)
-        ]
+        real = arguments.real_paths("images", paths)
         extras: list[dict[str, Any]] = [{} for _ in real]
         if extra is not None:
-            extras = [_json_object(f"extra[{i}]", entry) for i, entry in _entries("extra", extra)]
+            extras = arguments.json_objects("extra", extra)
         if hashes is not None:
             hashes = arrays.checked("hashes", hashes, np.uint8, ("n", HASH_BYTES))
         number = len(real) if hashes is None else len(hashes)
@@ -399,7 +325,7 @@ class HashIndex:
         IndexFileError
             Another program keeps changing the index, or a file cannot be used.
         """
-        wanted = list(_entries("items", items))
+        wanted = list(arguments.entries("items", items))
         with self._change():
             found: dict[int, Item] = {}
             for i, one in wanted:
@@ -409,7 +335,7 @@ class HashIndex:
                 found[item.id] = item
             if found:
                 self._store.delete(list(found))
-                self._parts = _without(self._parts, np.array(list(found), np.int64))
+                self._rows.remove(list(found))
                 self._write_index = True
         return list(found.values())
 
@@ -460,8 +386,8 @@ class HashIndex:
         if isinstance(hashes, np.ndarray) and hashes.ndim == 1:
             hashes = hashes[None]
         queries = arrays.checked("hashes", hashes, np.uint8, ("n", HASH_BYTES))
-        count = _integer("k", k)
-        lists = None if nprobe is None else _integer("nprobe", nprobe)
+        count = arguments.integer("k", k)
+        lists = None if nprobe is None else arguments.integer("nprobe", nprobe)
         limit = distances.limit_squared(min_similarity, max_distance)
         if min_detail is not None and not (isinstance(min_detail, int | float) and min_detail >= 0):
             raise ArgumentError(f"min_detail: got {min_detail!r}, needs a number of at least 0")
@@ -484,12 +410,12 @@ class HashIndex:
             self._check_new(self.index_path, self.meta_path)
         with self._change(keep=True):
             # JSON goes with an index that has all items: other programs read both.
-            lag = len(self) - self._filed
-            allowed = max(_LAG, _LAG_SHARE * self._filed) if self._state.collection else 0
+            lag = len(self) - self._rows.filed
+            allowed = max(_LAG, _LAG_SHARE * self._rows.filed) if self._state.collection else 0
             if self._write_index or not self._on_disk or lag > allowed:
                 with self._staged_index() as staged:
                     self._commit(staged)
-                self._filed = len(self)
+                self._rows.filed = len(self)
             elif self._store.state() != self._state:
                 self._commit(None)
             else:
@@ -511,7 +437,7 @@ class HashIndex:
             self._store.verify()
             found = faiss_file.load(self.index_path)
             found.seal.check()
-            self._compare(found, self._store.state())
+            compared(self.index_path, found, self._store)
 
     def copy_to(
         self,
@@ -546,8 +472,7 @@ class HashIndex:
                 other._store.other = self._store.other
                 state = self._store.state()
                 other._store.insert(self._store.items(), state.next_id)
-                ids, rows = self._store.ids_and_hashes()
-                other._parts = [Part.of(rows, ids)]
+                other._rows = Rows.of_store(self._store)
             other.save()
         except BaseException:
             other.close()
@@ -566,9 +491,7 @@ class HashIndex:
         import faiss
 
         with self._current(), self._remedied():
-            if self.kind == "ivf":
-                self._put_into_lists()
-            content = b"".join(faiss_file.content(self.kind, self._parts, self._lists))
+            content = b"".join(self._rows.content(self.kind))
         return faiss.deserialize_index(np.frombuffer(content, np.uint8))
 
     def close(self) -> None:
@@ -577,7 +500,7 @@ class HashIndex:
             self._changing = False
             self._state = _UNREAD
             if not self._on_disk:
-                self._empty()
+                self._rows = Rows()
             with suppress(IndexFileError):
                 self._store.rollback()
         self._store.close()
@@ -613,7 +536,7 @@ class HashIndex:
                     return
                 if appended:
                     ids, rows = self._store.ids_and_hashes(self._state.next_id)
-                    self._append_rows(rows, ids)
+                    self._rows.append(rows, ids)
                     self._state = state
                     yield
                     return
@@ -630,7 +553,7 @@ class HashIndex:
             try:
                 self._read()
             except IndexFileError as error:
-                if not isinstance(error, _OtherIndexError) and os.path.exists(self.index_path):
+                if not isinstance(error, OtherIndexError) and os.path.exists(self.index_path):
                     raise
                 with suppress(IndexFileError):  # the folder may be read-only
                     self._lock.acquire()
@@ -643,7 +566,8 @@ class HashIndex:
         found = faiss_file.load(self.index_path)
         self._store.refresh()
         with self._store.reading():
-            self._align(found)
+            self._rows = Rows.of_file(self.index_path, found, self._store)
+            self._state = self._store.state()
 
     @contextmanager
     def _remedied(self) -> Iterator[None]:
@@ -651,73 +575,12 @@ class HashIndex:
         try:
             yield
         except IndexFileError as error:
-            raise _with_remedy(error, self.index_path, self.meta_path) from error
-
-    def _align(self, found: IndexFile) -> None:
-        """Take the rows of the index file, and those of the metadata that it lacks."""
-        state, facts = self._store.state(), found.seal.facts or {}
-        ours = state.collection is not None and facts.get("collection") == state.collection
-        if ours and (facts["removals"], facts["next_id"]) > (state.removals, state.next_id):
-            raise _OtherIndexError(self.index_path, "is newer than its metadata")
-        if ours and facts["removals"] == state.removals:
-            ids, rows = self._store.ids_and_hashes(facts["next_id"])
-            parts = [*found.parts, Part.of(rows, ids)]
-        else:
-            parts = self._compare(found, state)
-        self._parts, self._lists, self._state = parts, found.lists, state
-        self._filed = found.number
-        self._trained_on = facts.get("trained_on", 0)
-        self.recall = None
-        if facts.get("recall"):
-            from photodna_nb.index.approximate import Recall
-
-            self.recall = Recall.of_json(facts["recall"])
-
-    def _compare(self, found: IndexFile, state: State) -> list[Part]:
-        """Return the rows of the metadata, once those of the index file are the same.
-
-        The file may be of an earlier moment: lack the last items, and have some that
-        have been removed since.
-        """
-        ids, rows = self._store.ids_and_hashes()
-        filed = np.concatenate([np.empty(0, np.int64), *(part.ids for part in found.parts)])
-        if len(np.unique(filed)) < len(filed):
-            raise _OtherIndexError(self.index_path, "has two rows with the same id")
-        if len(filed) and (filed.min() < 0 or filed.max() >= state.next_id):
-            raise _OtherIndexError(
-                self.index_path,
-                f"does not belong to its metadata: it holds id {filed.max()}, "
-                f"and the metadata expects {state.next_id} next",
-            )
-        there = np.isin(filed, ids)
-        if not np.array_equal(np.sort(filed[there]), ids[: there.sum()]):
-            raise _OtherIndexError(
-                self.index_path,
-                f"does not belong to its metadata: it holds {len(filed)} items, the metadata "
-                f"{len(ids)}, and their ids differ",
-            )
-        for part in found.parts:
-            here = np.isin(part.ids, ids)
-            mine = part.rows[here] if not here.all() else part.rows
-            places = np.searchsorted(ids, part.ids[here])
-            ascending = len(places) == 0 or places[-1] - places[0] == len(places) - 1
-            theirs = rows[places[0] : places[-1] + 1] if ascending and len(places) else rows[places]
-            if not np.array_equal(mine, theirs):
-                wrong = part.ids[here][np.flatnonzero((mine != rows[places]).any(axis=1))[0]]
-                raise _OtherIndexError(
-                    self.index_path,
-                    f"does not belong to its metadata: their hashes differ, of id {wrong} first",
-                )
-        if found.lists is None:
-            return [Part.of(rows, ids)]
-        gone = filed[~there]
-        rest = int(there.sum())
-        return [*_without(found.parts, gone), Part.of(rows[rest:], ids[rest:])]
+            raise arguments.with_remedy(error, self.index_path, self.meta_path) from error
 
     def _found(self, item: int | PathLike, name: str = "item") -> Item | None:
         if isinstance(item, int | np.integer) and not isinstance(item, bool):
             return self._store.get([int(item)]).get(int(item)) if 0 <= item < 2**63 else None
-        path = os.path.realpath(_text(name, item))
+        path = os.path.realpath(arguments.text(name, item))
         identifier = self._store.find([path]).get(path)
         return None if identifier is None else self._store.get([identifier])[identifier]
 
@@ -735,7 +598,9 @@ class HashIndex:
         asked, wanted = k, np.arange(len(queries))
         answers: list[list[Match]] = [[] for _ in queries]
         while len(wanted):
-            found = self._closest(queries[wanted], asked, limit, orientations, nprobe)
+            found = self._rows.closest(
+                queries[wanted], asked, limit, orientations=orientations, nprobe=nprobe
+            )
             items = self._items(sorted({i for one in found for i in one.ids.tolist()}))
             unfinished = []
             for query, one in zip(wanted.tolist(), found, strict=True):
@@ -756,27 +621,6 @@ class HashIndex:
                     unfinished.append(query)  # some of low detail took the places of others
             wanted, asked = np.array(unfinished, np.intp), 2 * asked
         return answers
-
-    def _closest(
-        self,
-        queries: NDArray[np.uint8],
-        k: int,
-        limit: int,
-        orientations: bool,
-        nprobe: int | None,
-    ) -> list[_Oriented]:
-        from photodna_nb.index import search  # Numba is slow to import
-
-        if not orientations:
-            found = search.closest(self._parts, queries, k, limit, self._lists, nprobe)
-            return [_Oriented(*one, np.zeros(len(one.ids), np.intp)) for one in found]
-        from photodna_nb import stages
-
-        turned = stages.orientations(queries)
-        ways = turned.shape[1]
-        turned = turned.reshape(-1, HASH_BYTES)
-        found = search.closest(self._parts, turned, k, limit, self._lists, nprobe)
-        return [_best_of(found[i : i + ways], k) for i in range(0, len(found), ways)]
 
     def _items(self, ids: list[int]) -> dict[int, Item]:
         items = self._store.get(ids)
@@ -826,12 +670,9 @@ class HashIndex:
             if self._on_disk:
                 self._load()
             else:
-                self._empty()
+                self._rows = Rows()
         finally:
             self._lock.release()
-
-    def _empty(self) -> None:
-        self._parts, self._lists, self._trained_on = [], None, 0
 
     def _append(
         self, paths: list[str], hashes: NDArray[np.uint8], extras: list[dict[str, Any]]
@@ -855,46 +696,14 @@ class HashIndex:
             except BaseException:
                 self._give_up()
                 raise
-            self._append_rows(rows, np.array(ids, np.int64))
+            self._rows.append(rows, np.array(ids, np.int64))
         return ids, skipped
-
-    def _append_rows(self, rows: NDArray[np.uint8], ids: NDArray[np.int64]) -> None:
-        if len(ids):
-            self._parts.append(Part.of(arrays.frozen(rows), ids))
-        first = 1 if self._lists is None else len(self._lists.centroids)
-        if len(self._parts) - first > _PARTS:
-            self._parts[first:] = [_joined(self._parts[first:])]
-
-    def _put_into_lists(self) -> None:
-        """Have all rows in lists, as the approximate kind has them, and measure its recall."""
-        from photodna_nb.index import approximate
-
-        lists, parts, every = self._lists, self._parts, _joined(self._parts)
-        if lists is None or len(self) >= _GROWTH * self._trained_on:
-            centroids = approximate.trained(every)
-            parts = approximate.lists_of(every, centroids)
-            self._trained_on = len(self)
-        else:
-            centroids = lists.centroids
-            added = approximate.lists_of(_joined(parts[len(centroids) :]), centroids)
-            parts = [
-                _joined([one, other]) if other.count else one
-                for one, other in zip(parts, added, strict=False)
-            ]
-        self._parts = parts
-        self._lists, self.recall = approximate.tuned(parts, centroids, every)
 
     def _staged_index(self) -> files.Staged:
         """Write the index file beside its place."""
-        if self.kind == "ivf":
-            self._put_into_lists()
-        facts = {
-            "format": 1,
-            **self._store.state()._asdict(),
-            "trained_on": self._trained_on,
-            "recall": None if self.recall is None else self.recall.as_json(),
-        }
-        chunks = sealed(faiss_file.content(self.kind, self._parts, self._lists), facts)
+        content = self._rows.content(self.kind)
+        facts = {"format": 1, **self._store.state()._asdict(), **self._rows.facts()}
+        chunks = sealed(content, facts)
         return files.Staged(self.index_path, chunks, IndexFileError)
 
     def _commit(self, staged: files.Staged | None) -> None:
@@ -917,50 +726,9 @@ class HashIndex:
                 )
 
 
-class _OtherIndexError(IndexFileError):
-    """The index is whole and does not fit the metadata: one of them may just be in change."""
-
-
-class _Oriented(NamedTuple):
-    """The answers to one query, with the number of the orientation of each."""
-
-    distances: NDArray[np.int64]
-    ids: NDArray[np.int64]
-    ways: NDArray[np.intp]
-
-
-def _best_of(found: Sequence[Found], k: int) -> _Oriented:
-    """Return each item once, in its closest orientation, the first one of equal ones."""
-    distances = np.concatenate([one.distances for one in found])
-    ids = np.concatenate([one.ids for one in found])
-    ways = np.repeat(np.arange(len(found)), [len(one.ids) for one in found])
-    order = np.lexsort((ways, ids, distances))
-    _, first = np.unique(ids[order], return_index=True)
-    order = order[np.sort(first)[:k]]
-    return _Oriented(distances[order], ids[order], ways[order])
-
-
 def _match(item: Item, distance_squared: int, way: int) -> Match:
     orientation = metadata.ORIENTATIONS[way]
     return Match(item.id, item.path, distance_squared, item.extra, orientation)
-
-
-def _joined(parts: Sequence[Part]) -> Part:
-    """Return the rows of all parts as one."""
-    if len(parts) == 1:
-        return parts[0]
-    rows = [np.empty((0, HASH_BYTES), np.uint8), *(part.rows for part in parts)]
-    ids = [np.empty(0, np.int64), *(part.ids for part in parts)]
-    return Part.of(np.concatenate(rows), np.concatenate(ids))
-
-
-def _without(parts: Sequence[Part], ids: NDArray[np.int64]) -> list[Part]:
-    """Return the parts without the rows of those ids."""
-    kept = []
-    for part in parts:
-        stay = ~np.isin(part.ids, ids)
-        kept.append(part if stay.all() else Part.of(part.rows[stay], part.ids[stay]))
-    return kept
 
 
 def _hashed(
@@ -983,83 +751,3 @@ def _details(table: HashTable, **more: str) -> list[Mapping[str, Any]]:
         {**more} if math.isnan(detail) else {"detail": detail, **more}
         for detail in table.detail.tolist()
     ]
-
-
-def _integer(name: str, value: Any) -> int:
-    try:
-        count = operator.index(value)
-    except TypeError as error:
-        raise ArgumentTypeError(f"{name}: got {value!r}, needs an integer of at least 1") from error
-    if count < 1:
-        raise ArgumentError(f"{name}: got {value}, needs an integer of at least 1")
-    return count
-
-
-def _checked_kind(kind: Kind) -> Kind:
-    if kind not in KINDS:
-        raise ArgumentError(f"kind: got {kind!r}, needs one of {', '.join(KINDS)}")
-    return kind
-
-
-def _text(name: str, path: Any) -> str:
-    """Return the path as text, if it can be the name of a file."""
-    if not isinstance(path, str | bytes | os.PathLike):
-        raise ArgumentTypeError(f"{name}: got {described(path)}, needs a path")
-    text = os.fsdecode(path)
-    try:
-        if text and b"\0" not in os.fsencode(text):
-            return text
-    except UnicodeEncodeError:
-        pass
-    raise ArgumentError(f"{name}: got {text[:100]!r}, which cannot be the name of a file")
-
-
-def _entries(name: str, values: Any) -> Iterator[tuple[int, Any]]:
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise ArgumentTypeError(f"{name}: got {described(values)}, needs a sequence, one an image")
-    return enumerate(values)
-
-
-def _json_object(name: str, value: Any) -> dict[str, Any]:
-    """Return a copy of the mapping, if JSON can hold it."""
-    if not isinstance(value, Mapping):
-        raise ArgumentTypeError(f"{name}: got {described(value)}, needs a mapping")
-    try:
-        copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentError(f"{name}: got what JSON cannot hold ({error})") from error
-    return copy
-
-
-def _two_files(index_path: PathLike, meta_path: PathLike) -> tuple[str, str]:
-    """Return both names, unless they are those of one file."""
-    index_name, meta_name = _text("index_path", index_path), _text("meta_path", meta_path)
-    same = os.path.realpath(index_name) == os.path.realpath(meta_name)
-    if os.path.exists(index_name) and os.path.exists(meta_name):
-        same = same or os.path.samefile(index_name, meta_name)
-    if same:
-        raise ArgumentError("index_path, meta_path: got the same file twice, needs two files")
-    return index_name, meta_name
-
-
-def _check_index_replaceable(index_name: str) -> None:
-    storage.check_replaceable(index_name, b"I[xw]")
-
-
-def _check_meta_replaceable(meta_name: str) -> None:
-    database = metadata.is_database(meta_name)
-    storage.check_replaceable(meta_name, metadata.DATABASE_BEGINNING if database else rb"\{")
-
-
-def _with_remedy(error: IndexFileError, index_name: str, meta_name: str) -> IndexFileError:
-    """Return the error of an index file with the command that makes it anew."""
-    if error.path != index_name or "--faiss-rebuild" in error.reason:
-        return error
-    remedy = "If the metadata is the right one, write the index anew from it: photodna-nb "
-    remedy += f"--faiss-rebuild {_typed(index_name)} {_typed(meta_name)}"
-    return IndexFileError(index_name, f"{error.reason}. {remedy}")
-
-
-def _typed(path: str) -> str:
-    """Return the path as one word of a shell command."""
-    return shlex.quote(displayed(path))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from photodna_nb import files
 from photodna_nb.errors import IndexFileError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 # Seconds for which another program may hold the lock. Adding takes less, once images are hashed.
 PATIENCE = 60.0
@@ -27,7 +29,8 @@ class WriterLock:
 
     def __init__(self, meta_path: str) -> None:
         self._meta_path = meta_path
-        self._lock = FileLock(os.path.realpath(meta_path) + ".lock", thread_local=False)
+        self._path = os.path.realpath(meta_path) + ".lock"
+        self._lock: FileLock | None = None
 
     def acquire(self) -> None:
         """Wait for the lock.
@@ -37,7 +40,10 @@ class WriterLock:
         IndexFileError
             Another program keeps it, or it cannot be made.
         """
+        from filelock import FileLock, Timeout  # slow to import, and readers need none
+
         try:
+            self._lock = self._lock or FileLock(self._path, thread_local=False)
             self._lock.acquire(timeout=PATIENCE)
         except Timeout as error:
             raise IndexFileError(
@@ -48,13 +54,14 @@ class WriterLock:
         except OSError as error:
             raise IndexFileError(
                 self._meta_path,
-                f"cannot be changed ({error.strerror}: {self._lock.lock_file}); "
+                f"cannot be changed ({error.strerror}: {self._path}); "
                 "check the folder and the permissions",
             ) from error
 
     def release(self) -> None:
         """Let others write."""
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
 
 def check_replaceable(path: str, beginning: bytes) -> None:

@@ -1,0 +1,331 @@
+"""The index beside what the reference does and beside FAISS.
+
+    python tests/benchmarks/index.py
+    python tests/benchmarks/index.py --million
+    python tests/benchmarks/index.py --ten-million --folder /var/tmp
+
+Prints the README's tables: programs from the shell on 100,000 items, then searches in
+one process in a million items (only these with --million). Medians, all run in turn;
+the machine should do nothing else. The reference's part is played by a script that is
+favoured: it is given the hash of the picture, and filters with NumPy. Of its time with
+indent=2, ours may take 0.65 for a query and 0.3 for adding, on SQLite 0.5 and 0.15; of
+FAISS's range_search, all of it.
+
+With --ten-million: each kind is built, opened and queried, each step in a process of
+its own, with its time and memory, and the share of the exact answers that it finds. It
+needs 10 GB of disk. --items makes everything smaller, to try it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import json
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from distances import hashes as hashes_of
+from hashing import heading, in_turn, process, shown
+from PIL import Image
+
+import photodna_nb as pdna
+
+Call = Callable[[], Any]
+
+LIMIT, K = 200, 10
+KINDS = ("flat", "uint8", "ivf")
+BATCH = 1_000_000
+QUERIES = 1000
+SHELL_RUNS = 9
+RIVALS = INDENTED, COMPACT = ["json and FAISS, indent=2", "json and FAISS, compact"]
+FAISS_RANGE, FAISS_SEARCH = "FAISS flat range_search", f"FAISS flat search, k={K}"
+
+# What the reference does. These are given the hash, and so need not make it.
+RIVAL = """
+import json, sys
+import faiss
+import numpy as np
+index_path, meta_path, hash_path, *more = sys.argv[1:]
+with open(meta_path) as file:
+    meta = json.load(file)
+index = faiss.read_index(index_path)
+values = np.load(hash_path)
+row = values.astype(np.float32)[None]
+"""
+RIVAL_QUERY = f"""{RIVAL}
+items = {{item["id"]: item for item in meta["items"]}}
+squared, ids = index.search(row, index.ntotal)
+near = np.sqrt(squared[0]) <= {LIMIT}
+for distance, i in list(zip(np.sqrt(squared[0][near]), ids[0][near]))[:{K}]:
+    print(items[int(i)]["path"], f"id={{i}} {{distance=}}", "similarity", 1 - distance / 3060)
+"""
+RIVAL_ADD = f"""{RIVAL}
+path, form = more
+new = meta["next_id"]
+index.add_with_ids(row, np.array([new]))
+meta["items"].append({{"id": new, "path": path, "hash": values.tolist(), "extra": {{}}}})
+meta["next_id"] = new + 1
+with open(meta_path, "w") as file:
+    if form == "{COMPACT}":
+        file.write(json.dumps(meta))  # in C, unlike json.dump
+    else:
+        json.dump(meta, file, indent=2)
+faiss.write_index(index, index_path)
+"""
+
+
+def copies(hashes: np.ndarray, distance: float, seed: int) -> np.ndarray:
+    """Return the hashes moved about so far in random directions, not beyond a byte."""
+    steps = np.random.default_rng(seed).normal(size=hashes.shape)
+    steps *= distance / np.linalg.norm(steps, axis=1, keepdims=True)
+    return np.rint(hashes + steps).clip(0, 255).astype(np.uint8)
+
+
+def names(first: int, count: int) -> list[str]:
+    return [f"/pictures/{n // 1000:05}/{n:08}.jpg" for n in range(first, first + count)]
+
+
+def draw(path: Path, seed: int) -> Path:
+    """Write a small picture, and its hash beside it."""
+    patches = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
+    Image.fromarray(patches).resize((320, 240)).save(path)
+    np.save(path.with_suffix(".npy"), pdna.hash_file(path))
+    return path
+
+
+def compare(work: str, calls: dict[str, Call], beside: list[str], runs: int) -> None:
+    """Print the median time of each call, and what part that is of two of the others."""
+    spent = dict(zip(calls, in_turn(runs, *calls.values()), strict=True))
+    print(f"\n| {work} | time |", " | ".join(f"of {name}" for name in beside), "|")
+    print("|---" * (2 + len(beside)) + "|")
+    for name, time_taken in spent.items():
+        ratios = [f"{time_taken / spent[rival]:.3f}" for rival in beside]
+        print("|", " | ".join([name, shown(time_taken), *ratios]), "|", flush=True)
+
+
+# From the shell.
+
+
+def make_files(folder: Path, hashes: np.ndarray) -> dict[str, list[str]]:
+    """Write an index and metadata for each program: two as ours are, two as the rival's."""
+    paths = names(0, len(hashes))
+    ends = {"JSON": "json", "SQLite": "sqlite", INDENTED: "indented", COMPACT: "compact"}
+    files = {name: [f"{folder}/{end}.faiss", f"{folder}/meta.{end}"] for name, end in ends.items()}
+    for name in ("JSON", "SQLite"):
+        with pdna.HashIndex.create(*files[name]) as index:
+            index.add(paths, hashes)
+            index.save()
+    flat = faiss.IndexIDMap2(faiss.IndexFlatL2(144))
+    flat.add_with_ids(hashes.astype(np.float32), np.arange(1, len(hashes) + 1))
+    each = enumerate(zip(paths, hashes.tolist(), strict=True), 1)
+    items = [{"id": i, "path": path, "hash": row, "extra": {}} for i, (path, row) in each]
+    head = {"dimension": 144, "metric": "squared_l2", "similarity_metric": "normalized_euclidean"}
+    for name, indent in ((INDENTED, 2), (COMPACT, None)):
+        faiss.write_index(flat, files[name][0])
+        meta = json.dumps({**head, "next_id": len(items) + 1, "items": items}, indent=indent)
+        Path(files[name][1]).write_text(meta)
+    return files
+
+
+def from_the_shell(folder: Path, items: int) -> None:
+    """Print the times of whole programs: a limited query, and adding one picture."""
+    picture = draw(folder / "query.jpg", 0)
+    hashes = hashes_of(items, 1)
+    original = np.load(picture.with_suffix(".npy"))
+    hashes[:: items // 7][:7] = copies(np.tile(original, (7, 1)), 150, 2)
+    files = make_files(folder, hashes)
+    ours = ["-m", "photodna_nb", "--faiss-query"]
+    asked = [str(picture), str(K), "--max-distance", str(LIMIT)]
+    commands = {name: [*ours, *files[name], *asked] for name in ("JSON", "SQLite")}
+    commands["JSON that the reference wrote"] = [*ours, *files[INDENTED], *asked]
+    for name in RIVALS:
+        commands[name] = ["-c", RIVAL_QUERY, *files[name], str(picture.with_suffix(".npy"))]
+    printed = [subprocess.check_output([sys.executable, *one]) for one in commands.values()]
+    answers = {tuple(re.findall(rb"\bid=(\d+)", text)) for text in printed}
+    assert [len(ids) for ids in answers] == [7], answers
+    calls = {name: process(*command) for name, command in commands.items()}
+    compare(f"query {items:,} items from the shell", calls, RIVALS, SHELL_RUNS)
+
+    pictures = [draw(folder / f"{n}.jpg", n) for n in range(1, SHELL_RUNS + 2)]
+
+    def adds(name: str) -> Call:
+        each = iter(pictures)
+        if name not in RIVALS:
+            return lambda: process("-m", "photodna_nb", "--faiss-add", *files[name], next(each))()
+        rival = ["-c", RIVAL_ADD, *files[name]]
+        return lambda: process(*rival, (path := next(each)).with_suffix(".npy"), path, name)()
+
+    calls = {name: adds(name) for name in files}
+    compare(f"add a picture to {items:,} items from the shell", calls, RIVALS, SHELL_RUNS)
+    for name in ("JSON", "SQLite"):
+        with pdna.HashIndex.open(*files[name]) as index:
+            assert len(index) == items + len(pictures)
+
+
+# In one process.
+
+
+def in_a_process(folder: Path, items: int) -> None:
+    """Print the times of searches of the exact kinds, and of FAISS in the same rows."""
+    hashes = hashes_of(items, 3)
+    queries = copies(hashes[:: max(1, items // QUERIES)][:QUERIES], 150, 4)
+    flat = faiss.IndexFlatL2(144)
+    codes = faiss.IndexScalarQuantizer(144, faiss.ScalarQuantizer.QT_8bit_direct)
+    for start in range(0, items, 10_000):
+        some = hashes[start : start + 10_000].astype(np.float32)
+        flat.add(some)
+        codes.add(some)
+    files = {kind: (folder / f"{kind}.faiss", folder / f"{kind}.db") for kind in KINDS[:2]}
+    with pdna.HashIndex.create(*files["flat"]) as made:
+        made.add(names(0, items), hashes)
+        made.save()
+        made.copy_to(*files["uint8"], kind="uint8").close()
+    del hashes
+    ours = {kind: pdna.HashIndex.open(*paths) for kind, paths in files.items()}
+
+    def calls(some: np.ndarray) -> dict[str, Call]:
+        floats, radius = some.astype(np.float32), LIMIT**2 + 1  # strict; squares are integers
+        search = {
+            f"photodna_nb, {kind}": lambda index=index: index.search(some, K, max_distance=LIMIT)
+            for kind, index in ours.items()
+        }
+        return search | {
+            FAISS_RANGE: lambda: flat.range_search(floats, radius),
+            FAISS_SEARCH: lambda: flat.search(floats, K),
+            "FAISS QT_8bit_direct search": lambda: codes.search(floats, K),
+            "FAISS QT_8bit_direct range_search": lambda: codes.range_search(floats, radius),
+        }
+
+    many = calls(queries)
+    ends, _, rows = many[FAISS_RANGE]()
+    needed = [set(rows[start:stop].tolist()) for start, stop in itertools.pairwise(ends)]
+    assert sum(map(len, needed)) >= len(queries)
+    for kind in KINDS[:2]:
+        found = many[f"photodna_nb, {kind}"]()
+        assert [{match.id - 1 for match in matches} for matches in found] == needed
+    beside, what = [FAISS_RANGE, FAISS_SEARCH], f"within {LIMIT}, {items:,} items"
+    compare(f"one query {what}", calls(queries[:1]), beside, 15)
+    many.popitem()  # it would take a quarter of an hour
+    compare(f"{len(queries):,} queries {what}", many, beside, 7)
+
+
+# Ten million.
+
+
+def ten_million(folder: Path, items: int) -> None:
+    """Print time and memory of each step for each kind, and what share of the exact it finds."""
+    print(f"{items:,} items, metadata in SQLite. Memory: of the process itself + mapped files\n")
+    exact: list[list[int]] = []
+    for kind in KINDS:
+        files = f"{folder}/index.faiss", f"{folder}/meta.sqlite"
+        built = step("build", *files, kind, str(items))
+        cells = {"kind": kind, **built, **step("query", *files)}
+        for file in files:
+            os.unlink(file)
+        answers = cells.pop("answers")
+        exact = exact or answers  # of the first kind
+        for distance, some in ((100, slice(0, None, 2)), (200, slice(1, None, 2))):
+            both = list(zip(exact[some], answers[some], strict=True))
+            hits = sum(len(set(a) & set(b)) for a, b in both)
+            cells[f"of copies at {distance}"] = f"{hits} of {sum(len(a) for a, _ in both)}"
+        if kind == KINDS[0]:
+            print("|", " | ".join(cells), "|\n" + "|---" * len(cells) + "|")
+        print("|", " | ".join(cells.values()), "|", flush=True)
+
+
+def step(*command: str) -> dict[str, Any]:
+    """Run `build` or `query` in a process of its own, and return what it printed."""
+    return json.loads(subprocess.check_output([sys.executable, __file__, *command]))
+
+
+def build(*arguments: str) -> dict[str, str]:
+    """Add the items in batches and save them; leave queries beside them."""
+    *files, kind, number = arguments
+    adding, chosen, items = 0.0, [], int(number)
+    with pdna.HashIndex.create(*files, kind=kind) as index:
+        for first in range(0, items, BATCH):
+            hashes = hashes_of(min(BATCH, items - first), first)
+            chosen.append(hashes[:: max(1, 2 * items // QUERIES)])
+            paths = names(first, len(hashes))
+            adding += seconds(lambda p=paths, h=hashes: index.add(p, h))[0]
+        saving = seconds(index.save)[0]
+        print(kind, index.recall or "", file=sys.stderr)
+    originals = np.concatenate(chosen)
+    queries = np.stack([copies(originals, at, at) for at in (95, 190)], axis=1)
+    np.save(files[0] + ".npy", queries.reshape(-1, 144)[:QUERIES])
+    index_size, meta_size = [mib(os.path.getsize(file)) for file in files]
+    peak = mib(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    times = {"add": shown(adding), "save": shown(saving)}
+    return {**times, "index": index_size, "metadata": meta_size, "peak": peak}
+
+
+def query(*files: str) -> dict[str, Any]:
+    """Open the index and search it."""
+    queries = np.load(files[0] + ".npy")
+    opening, index = seconds(lambda: pdna.HashIndex.open(*files))
+    ask = functools.partial(index.search, k=K, max_distance=LIMIT)
+    first, *later = [seconds(lambda q=one: ask(q))[0] for one in queries[:22]]
+    answered = memory()
+    batch, found = seconds(lambda: ask(queries))
+    return {
+        "open": shown(opening),
+        "first query": shown(first),
+        "later query": shown(statistics.median(later)),
+        "memory": answered,
+        f"{len(queries)} queries": shown(batch),
+        "memory then": memory(),
+        "answers": [[match.id for match in matches] for matches in found],
+    }
+
+
+def seconds(call: Call) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
+def memory() -> str:
+    """Return what is resident: of the process itself, and of files that it maps."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    sizes = [1024 * int(line.split()[1]) for line in lines if re.match("Rss(Anon|File)", line)]
+    return " + ".join(map(mib, sizes))
+
+
+def mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--million", action="store_true")
+    parser.add_argument("--ten-million", action="store_true")
+    parser.add_argument("--items", type=int)
+    parser.add_argument("--folder")
+    asked = parser.parse_args()
+    print(heading() + f"FAISS {faiss.__version__}")
+    parts = [(from_the_shell, 100_000), (in_a_process, BATCH)][asked.million :]
+    if asked.ten_million:
+        parts = [(ten_million, 10 * BATCH)]
+    for part, items in parts:
+        with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
+            part(Path(folder), asked.items or items)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] in (["build"], ["query"]):
+        print(json.dumps((build if sys.argv[1] == "build" else query)(*sys.argv[2:])))
+    else:
+        main()
