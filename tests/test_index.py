@@ -1,6 +1,10 @@
 """The index as its users see it: what is found, kept, changed and seen by others."""
 
+import copy
 import os
+import pickle
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -404,11 +408,17 @@ def test_after_close(files):
     index.remove([1])
     index.close()
     index.close()
-    if str(files[1]).endswith(".sqlite"):
-        with pytest.raises(pdna.IndexFileError, match="closed"):
-            index.search(HASHES[:1])
-    else:
-        assert answered(index, HASHES[0], 1) == [(1, 0)]
+    for call in (
+        lambda: index.search(HASHES[:1]),
+        lambda: index.get(1),
+        lambda: index.add(["/x"], HASHES[:1]),
+        index.save,
+        index.verify,
+    ):
+        with pytest.raises(pdna.ArgumentError, match="is closed; open it again"):
+            call()
+    with pdna.HashIndex.open(*files) as again:
+        assert answered(again, HASHES[0], 1) == [(1, 0)]
 
 
 def test_what_another_one_saves_is_seen(files):
@@ -613,8 +623,140 @@ def test_lists_that_could_not_be_written_are_forgotten(tmp_path, monkeypatch, me
         opened.verify()
 
 
-def refused(store, staged):
+def refused(store):
     raise pdna.IndexFileError(store.path, "cannot be written (for a test)")
+
+
+# What a reviewer found.
+
+
+def test_verify_leaves_changes_alone(files):
+    with pdna.HashIndex.open(*files) as index:
+        (identifier,) = index.add(["/new"], HASHES[9:10]).ids
+        index.remove([2])
+        index.verify()
+        index.save()
+    with pdna.HashIndex.open(*files) as index:
+        index.verify()
+        assert index.get("/new").id == identifier
+        assert 2 not in index
+
+
+@pytest.mark.parametrize("meta", METADATA)
+def test_lists_under_metadata_of_another_kind(tmp_path, meta):
+    """As a rebuild to an exact kind leaves them that is killed before it replaces the index."""
+    rows = clustered(800)
+    files = made(tmp_path, rows, meta, "ivf")
+    old = files[0].read_bytes()
+    pdna.HashIndex.rebuild(*files, kind="flat").close()
+    files[0].write_bytes(old)
+    with pdna.HashIndex.open(*files) as index:
+        assert (index.kind, index.recall) == ("flat", None)
+        assert answered(index, rows[0], 50) == brute_force(rows, rows[0], 50)
+        index.add(["/new"], HASHES[:1])
+        index.save()
+    with pdna.HashIndex.open(*files) as index:
+        index.verify()
+        assert len(index) == 801
+
+
+def test_copies_of_a_pair_that_went_on_separately(tmp_path):
+    one = made(tmp_path, HASHES[:5], "meta.sqlite")
+    other = tmp_path / "other.faiss", tmp_path / "other.sqlite"
+    for source, target in zip(one, other, strict=True):
+        target.write_bytes(source.read_bytes())
+    rng = np.random.default_rng(1)
+    for files in (one, other):
+        with pdna.HashIndex.open(*files) as index:  # enough for a new index file
+            index.add(names(1500, start=100), rng.integers(0, 256, (1500, 144), np.uint8))
+            index.save()
+    with pytest.raises(pdna.IndexFileError, match=r"hashes differ.*--faiss-rebuild"):
+        pdna.HashIndex.open(one[0], other[1])
+
+
+def test_one_object_in_several_threads(files):
+    def add(number):
+        for i in range(8):
+            index.add([f"/{number}/{i}"], HASHES[i : i + 1])
+            index.save()
+
+    with pdna.HashIndex.open(*files) as index:
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(add, range(3)))
+        ids = [item.id for item in index.items()]
+        assert len(set(ids)) == len(ids) == len(index) == 5 + 24
+    with pdna.HashIndex.open(*files) as index:
+        index.verify()
+
+
+def test_a_search_keeps_nobody_from_writing(files, monkeypatch):
+    """And its answer is of one state, even when others write in the middle of it."""
+    from photodna_nb.index import search
+
+    reader, writer = pdna.HashIndex.open(*files), pdna.HashIndex.open(*files)
+    closest, calls = search.closest, []
+
+    def meanwhile(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            writer.remove([1])
+            writer.save()
+        return closest(*arguments)
+
+    monkeypatch.setattr(search, "closest", meanwhile)
+    found = answered(reader, HASHES[0], 1, max_distance=0)
+    assert found in ([], [(1, 0)])
+    assert answered(reader, HASHES[0], 1, max_distance=0) == []
+
+
+def test_a_busy_database_loses_nothing(tmp_path, monkeypatch):
+    from photodna_nb.index import sqlite_store
+
+    monkeypatch.setattr(sqlite_store, "_PATIENCE", 0.2)
+    files = made(tmp_path, HASHES[:5], "meta.sqlite")
+    other = sqlite3.connect(files[1], isolation_level=None)
+    with pdna.HashIndex.open(*files) as index:
+        index.add(["/new"], HASHES[9:10])
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM items").fetchone()
+        with pytest.raises(pdna.IndexFileError, match=r"in use by another program.*try again"):
+            index.save()
+        other.execute("ROLLBACK")
+        index.save()
+    other.close()
+    with pdna.HashIndex.open(*files) as index:
+        assert "/new" in index
+
+
+def test_hashes_of_items_are_read_only(files):
+    with pdna.HashIndex.open(*files) as index:
+        for item in (index.get(1), next(index.items()), *index.remove([2])):
+            with pytest.raises(ValueError, match="read-only"):
+                item.hash[:] = 0
+
+
+def test_an_index_cannot_be_copied(files):
+    with pdna.HashIndex.open(*files) as index:
+        for call in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(pdna.ArgumentTypeError, match="open it again where it is needed"):
+                call(index)
+        assert len(index.search(HASHES[:1])) == 1
+
+
+def test_a_lost_index_is_not_a_reason_to_overwrite(files):
+    files[0].unlink()
+    with pytest.raises(pdna.IndexFileError, match=r"exists already.*missing.*--faiss-rebuild"):
+        pdna.HashIndex.create(*files)
+
+
+def test_odd_details(tmp_path):
+    index = pdna.HashIndex.create(tmp_path / "i", tmp_path / "m")
+    odd = [{"detail": value} for value in (10**400, "much", None, True, 5.0)]
+    index.add(names(5), HASHES[:5], extra=odd)
+    details = [match.detail for match in index.search(HASHES[:1])[0]]
+    assert sorted(details, key=str) == [5.0, None, None, None, None]
+    assert len(index.search(HASHES[:1], min_detail=np.float32(100))[0]) == 4
+    index.close()
 
 
 # Arguments.

@@ -310,7 +310,6 @@ def test_truncations_of_a_database(small):
         "UPDATE items SET path = CAST(x'ff' AS TEXT) WHERE id = 2",
         "DELETE FROM properties",
         "UPDATE properties SET value = 'many' WHERE key = 'next_id'",
-        "UPDATE properties SET value = 3 WHERE key = 'next_id'",
         "UPDATE properties SET value = 'hnsw' WHERE key = 'index_kind'",
         "UPDATE properties SET value = 64 WHERE key = 'dimension'",
         "UPDATE properties SET value = '[]' WHERE key = 'other'",
@@ -338,3 +337,38 @@ def test_an_item_that_others_removed(tmp_path):
     for index in (reader, pdna.HashIndex.open(*files)):
         assert answered(index, HASHES[1], 1, max_distance=0) == []
         index.verify()
+
+
+@pytest.mark.parametrize(
+    ("statement", "identifier", "refused"),
+    [
+        ("INSERT INTO items (path, hash) VALUES ('/by/hand', ?)", 6, None),
+        ("INSERT INTO items (id, path, hash) VALUES (2, '/by/hand', ?)", 2, "ids differ"),
+        ("REPLACE INTO items (id, path, hash) VALUES (4, '/by/hand', ?)", 4, "hashes differ"),
+        ("UPDATE items SET id = 99, path = '/by/hand', hash = ? WHERE id = 5", 99, None),
+    ],
+)
+def test_what_others_put_in_by_hand(tmp_path, statement, identifier, refused):
+    """Seen by a reader that is open and by one that comes, or refused; and adding goes on."""
+    files = made(tmp_path, HASHES[:5], "meta.sqlite")
+    with pdna.HashIndex.open(*files) as index:
+        index.remove([2])
+        index.save()
+    reader = pdna.HashIndex.open(*files)
+    connection = sqlite3.connect(files[1], isolation_level=None)
+    connection.execute(statement, (HASHES[20].tobytes(),))
+    connection.close()
+    if refused:  # which one is right is for a person to say
+        for call in (lambda: pdna.HashIndex.open(*files), lambda: reader.search(HASHES[:1])):
+            with pytest.raises(pdna.IndexFileError, match=f"{refused}.*--faiss-rebuild"):
+                call()
+    fresh = pdna.HashIndex.rebuild(*files) if refused else pdna.HashIndex.open(*files)
+    for index in (reader, fresh):
+        assert answered(index, HASHES[20], 1, max_distance=0) == [(identifier, 0)]
+        assert index.get("/by/hand").id == identifier
+        assert "/by/hand" in {item.path for item in index.items()}
+        index.verify()
+    added = fresh.add(["/new"], HASHES[21:22])
+    fresh.save()
+    assert added.ids[0] > max(5, identifier)
+    assert answered(reader, HASHES[21], 1, max_distance=0) == [(added.ids[0], 0)]

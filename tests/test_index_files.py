@@ -378,10 +378,14 @@ def test_nothing_but_an_index_is_ever_replaced(files, tmp_path):
     index_path, meta_path = files
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(b"\xff\xd8\xff and the rest")
+    package, text = tmp_path / "package.json", tmp_path / "text"
+    package.write_text('{"name": "something else"}')
+    text.write_text("Ix is how this text begins")
     os.mkfifo(tmp_path / "fifo")
     os.link(meta_path, tmp_path / "hardlink")
     (tmp_path / "symlink").symlink_to(meta_path)
-    before = {path: path.read_bytes() for path in (index_path, meta_path, photo)}
+    mine = (index_path, meta_path, photo, package, text)
+    before = {path: path.read_bytes() for path in mine}
     rebuild, create = pdna.HashIndex.rebuild, pdna.HashIndex.create
     for same in (meta_path, tmp_path / "hardlink", tmp_path / "symlink"):
         for call in (
@@ -390,7 +394,7 @@ def test_nothing_but_an_index_is_ever_replaced(files, tmp_path):
         ):
             with pytest.raises(pdna.ArgumentError, match="same file twice"):
                 call(same)
-    for other in (photo, tmp_path / "fifo", tmp_path):
+    for other in (photo, package, text, tmp_path / "fifo", tmp_path):
         for call in (
             lambda o: rebuild(o, meta_path),
             lambda o: create(o, "m", overwrite=True),

@@ -35,7 +35,7 @@ modes, exactly one a call:
   --faiss-list INDEX META
         print the id and the path of each image in an index
   --faiss-remove INDEX META ITEM [ITEM ...]
-        remove images from an index, by their ids or paths
+        remove images from an index, by their ids or paths (a file called 17 is ./17)
   --faiss-verify INDEX META
         read all of both files, and fail if anything in them is damaged
   --faiss-rebuild INDEX META
@@ -72,6 +72,9 @@ options:
   --orientations
         with --faiss-query: look for each query mirrored and turned as well, in all
         eight ways; each image is one match, with the way that is closest
+  --nprobe N
+        with --faiss-query: how many lists of an approximate index are looked into,
+        instead of as many as its recall was measured with
   --json
         with --faiss-query and --faiss-list: print a JSON list
   --kind {{flat,uint8,ivf}}

@@ -41,8 +41,11 @@ def build(index_path: str, meta_path: str, paths: list[str], options: argparse.N
 def add(index_path: str, meta_path: str, paths: list[str], options: argparse.Namespace) -> int:
     """Append pictures to an index."""
     with _opened(index_path, meta_path) as index:
+        before = index.recall
         status, added, skipped = _add(index, paths, options.jobs)
-    _print_added("Added", added, skipped, index_path)
+        _print_added("Added", added, skipped, index_path)
+        if index.recall != before:  # it was measured again
+            _print_recall(index)
     return status
 
 
@@ -93,10 +96,15 @@ def query(index_path: str, meta_path: str, paths: list[str], options: argparse.N
             for (path, hashed), found in zip(queries, matches, strict=True):
                 if options.json:
                     print_lines(
-                        "," if number else "[", json.dumps(_as_json(path, hashed, found)), end=""
+                        "," if number else "[",
+                        json.dumps(_as_json(path, hashed, found, index.kind)),
+                        end="",
                     )
                 else:
-                    print_lines(*([""] if number else []), *_as_text(path, hashed, found, options))
+                    print_lines(
+                        *([""] if number else []),
+                        *_as_text(path, hashed, found, index.kind, options),
+                    )
                 number += 1
     if options.json:
         print_lines("\n]" if number else "[]")
@@ -123,18 +131,20 @@ def _searched(
         options.max_distance,
         orientations=bool(options.orientations),
         min_detail=least,
+        nprobe=options.nprobe,
     )
     enough = [least is None or query.detail >= least for query in queries]
     return [matches if one else [] for matches, one in zip(found, enough, strict=True)]
 
 
-def _as_json(path: str, query: Hashed, matches: list[Match]) -> dict[str, Any]:
+def _as_json(path: str, query: Hashed, matches: list[Match], kind: Kind) -> dict[str, Any]:
     from photodna_nb.index import LOW_DETAIL
 
     return {
         "query": path,
         "detail": query.detail,
         "low_detail": query.detail < LOW_DETAIL,
+        "approximate": kind == "ivf",
         "results": [
             {
                 "id": match.id,
@@ -152,7 +162,7 @@ def _as_json(path: str, query: Hashed, matches: list[Match]) -> dict[str, Any]:
 
 
 def _as_text(
-    path: str, query: Hashed, matches: list[Match], options: argparse.Namespace
+    path: str, query: Hashed, matches: list[Match], kind: Kind, options: argparse.Namespace
 ) -> Iterator[str]:
     from photodna_nb.index import LOW_DETAIL
 
@@ -161,7 +171,7 @@ def _as_text(
         yield f"Low detail: {query.detail:.1f} grey levels, below --min-detail"
     elif query.detail < LOW_DETAIL:
         yield f"Low detail: {query.detail:.1f} grey levels; its matches say nothing"
-    yield f"Results: {len(matches)}"
+    yield f"Results: {len(matches)}" + " (approximate)" * (kind == "ivf")
     for rank, match in enumerate(matches, start=1):
         yield ""
         yield f"[{rank}] {displayed(match.path)}"
@@ -197,9 +207,10 @@ def remove(index_path: str, meta_path: str, items: list[str], _: argparse.Namesp
     with _opened(index_path, meta_path) as index:
         there = []
         for text in dict.fromkeys(items):
-            item = index.get(int(text) if is_number(text) else text)
+            item = index.get(int(text) if is_number(text) else text) if text else None
             if item is None:
-                status = failed(f"{displayed(text)}: not in {displayed(index_path)}")
+                hint = f"; for a file of that name, ./{text}" if is_number(text) else ""
+                status = failed(f"{displayed(text)}: not in {displayed(index_path)}{hint}")
             else:
                 there.append(item.id)
         removed = index.remove(there)

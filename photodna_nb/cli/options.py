@@ -33,6 +33,7 @@ _OPTIONS = {
     "max_distance": ["faiss_query"],
     "min_detail": ["faiss_query"],
     "orientations": ["faiss_query"],
+    "nprobe": ["faiss_query"],
     "json": ["faiss_query", "faiss_list"],
     "kind": ["faiss_build", "faiss_rebuild", "faiss_convert"],
     "overwrite": ["faiss_build", "faiss_convert"],
@@ -78,6 +79,7 @@ def _parser() -> _Parser:
     parser.add_argument("--min-similarity")
     parser.add_argument("--max-distance")
     parser.add_argument("--min-detail", type=_least)
+    parser.add_argument("--nprobe", type=_count)
     parser.add_argument("--orientations", action="store_const", const=True)
     parser.add_argument("--json", action="store_const", const=True)
     parser.add_argument("--kind", choices=["flat", "uint8", "ivf"])

@@ -101,13 +101,14 @@ def two_files(index_path: PathLike, meta_path: PathLike) -> tuple[str, str]:
 
 def check_index_replaceable(index_name: str) -> None:
     """Refuse to replace what is not an index of FAISS."""
-    storage.check_replaceable(index_name, b"I[xw]")
+    storage.check_replaceable(index_name, rb"I[xw]..\x90\0\0\0")
 
 
 def check_meta_replaceable(meta_name: str) -> None:
     """Refuse to replace what is not metadata of the kind that the name says."""
     database = metadata.is_database(meta_name)
-    storage.check_replaceable(meta_name, metadata.DATABASE_BEGINNING if database else rb"\{")
+    beginning = metadata.DATABASE_BEGINNING if database else rb"\{.*\"(dimension|items)\""
+    storage.check_replaceable(meta_name, beginning)
 
 
 def with_remedy(error: IndexFileError, index_name: str, meta_name: str) -> IndexFileError:

@@ -8,19 +8,20 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import arrays, distances, files
-from photodna_nb.arrays import HASH_BYTES
+from photodna_nb.arrays import HASH_BYTES, described
 from photodna_nb.distances import Limit
-from photodna_nb.errors import ArgumentError, IndexFileError
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
 from photodna_nb.index import arguments, faiss_file, metadata, storage
 from photodna_nb.index.arguments import PathLike
 from photodna_nb.index.faiss_file import Kind
-from photodna_nb.index.metadata import Item, State, Store
+from photodna_nb.index.metadata import InUseError, Item, State, Store
 from photodna_nb.index.records import Added, Match
 from photodna_nb.index.rows import OtherIndexError, Rows, compared
 from photodna_nb.index.seal import sealed
@@ -44,8 +45,8 @@ class HashIndex:
 
     Make one with `create`, `open` or `rebuild`. Changes begin with the first `add` or
     `remove`, which keeps other writers out, and are nothing before `save`. What others
-    have saved is seen by the next call. Use it in a ``with`` statement, or call `close`,
-    where changes may be left unsaved.
+    have saved is seen by the next search or look-up. Use it in a ``with`` statement, or
+    call `close`, where changes may be left unsaved.
 
     Attributes
     ----------
@@ -68,6 +69,7 @@ class HashIndex:
         self._on_disk = False
         self._may_replace = True
         self._changing = False
+        self._closed = False
         self._write_index = False
 
     @classmethod
@@ -269,11 +271,12 @@ class HashIndex:
         from photodna_nb.table import HashTable
 
         details: Sequence[Mapping[str, Any]] | None = None
+        failures: list[Failure] = []
         if isinstance(images, HashTable):
             if hashes is not None:
                 raise ArgumentError("hashes: a table has its own; leave them out")
             details = _details(images)
-            hashes = images.hashes
+            hashes, failures = images.hashes, list(images.failures)
             paths: Sequence[PathLike] = images.paths
         else:
             paths = images
@@ -289,7 +292,6 @@ class HashIndex:
                 f"images, hashes, extra: got {len(real)}, {number} and {len(extras)} entries, "
                 "needs one of each for every image"
             )
-        failures: list[Failure] = []
         known: list[str] = []
         if hashes is None:
             import PIL
@@ -389,10 +391,20 @@ class HashIndex:
         count = arguments.integer("k", k)
         lists = None if nprobe is None else arguments.integer("nprobe", nprobe)
         limit = distances.limit_squared(min_similarity, max_distance)
-        if min_detail is not None and not (isinstance(min_detail, int | float) and min_detail >= 0):
+        if min_detail is not None and not (
+            isinstance(min_detail, Real) and not isinstance(min_detail, bool) and min_detail >= 0
+        ):
             raise ArgumentError(f"min_detail: got {min_detail!r}, needs a number of at least 0")
-        with self._current(), self._remedied():
-            return self._matches(queries, count, limit, orientations, min_detail, lists)
+        # The rows are in memory: while they are searched, nobody is kept from writing.
+        with self._one_thread, self._remedied():
+            for _ in range(_ATTEMPTS):
+                with self._current():
+                    pass
+                try:
+                    return self._matches(queries, count, limit, orientations, min_detail, lists)
+                except _ChangedError:
+                    pass
+        raise self._restless()
 
     def save(self) -> None:
         """Write what was changed, and let others write.
@@ -403,8 +415,8 @@ class HashIndex:
         ------
         IndexFileError
             A file cannot be written. All files are as they were; what was changed since
-            the last `save` is still here, and `save` can be called again, unless it was
-            the metadata that could not be written: then the error says that it is gone.
+            the last `save` is still here, and `save` can be called again, unless the error
+            says that it is gone, or that the metadata has it.
         """
         if not self._on_disk:
             self._check_new(self.index_path, self.meta_path)
@@ -414,16 +426,21 @@ class HashIndex:
             allowed = max(_LAG, _LAG_SHARE * self._rows.filed) if self._state.collection else 0
             if self._write_index or not self._on_disk or lag > allowed:
                 with self._staged_index() as staged:
-                    self._commit(staged)
-                self._rows.filed = len(self)
+                    self._commit()
+                    try:
+                        staged.replace()
+                        self._rows.filed = len(self)
+                    except IndexFileError as error:
+                        reason = f"{error.reason}. The metadata has what was saved"
+                        raise IndexFileError(error.path, reason) from error
+                    finally:
+                        self._saved()
             elif self._store.state() != self._state:
-                self._commit(None)
+                self._commit()
+                self._saved()
             else:
                 self._store.rollback()
-            self._state = self._store.state()
-            self._on_disk = self._may_replace = True
-            self._write_index = self._changing = False
-            self._lock.release()
+                self._saved()
 
     def verify(self) -> None:
         """Read all of both files and raise an error if anything in them is wrong.
@@ -434,6 +451,8 @@ class HashIndex:
             A file is damaged, or a hash in the index is not that of the metadata.
         """
         with self._current(), self._remedied():
+            if not self._on_disk:
+                return
             self._store.verify()
             found = faiss_file.load(self.index_path)
             found.seal.check()
@@ -496,6 +515,11 @@ class HashIndex:
 
     def close(self) -> None:
         """Forget what was not saved, and let others write."""
+        with self._one_thread:
+            self._close()
+
+    def _close(self) -> None:
+        self._closed = True
         if self._changing:
             self._changing = False
             self._state = _UNREAD
@@ -505,6 +529,10 @@ class HashIndex:
                 self._store.rollback()
         self._store.close()
         self._lock.release()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied or sent elsewhere, with files and a lock that are open."""
+        raise ArgumentTypeError("a HashIndex cannot be copied; open it again where it is needed")
 
     def __del__(self) -> None:
         with suppress(Exception):  # when the interpreter ends, parts of it may be gone
@@ -519,6 +547,7 @@ class HashIndex:
             yield from self._kept_current()
 
     def _kept_current(self) -> Iterator[None]:
+        self._check_open()
         if self._changing or not self._on_disk:
             yield
             return
@@ -541,7 +570,10 @@ class HashIndex:
                     yield
                     return
             self._load()
-        raise IndexFileError(self.meta_path, "changes all the time; try again later")
+        raise self._restless()
+
+    def _restless(self) -> IndexFileError:
+        return IndexFileError(self.meta_path, "changes all the time; try again later")
 
     def _load(self) -> None:
         """Read both files; once more, with writers kept out, if they seem not to fit.
@@ -580,9 +612,17 @@ class HashIndex:
     def _found(self, item: int | PathLike, name: str = "item") -> Item | None:
         if isinstance(item, int | np.integer) and not isinstance(item, bool):
             return self._store.get([int(item)]).get(int(item)) if 0 <= item < 2**63 else None
+        if not isinstance(item, str | bytes | os.PathLike):
+            raise ArgumentTypeError(f"{name}: got {described(item)}, needs an id or a path")
         path = os.path.realpath(arguments.text(name, item))
         identifier = self._store.find([path]).get(path)
-        return None if identifier is None else self._store.get([identifier])[identifier]
+        if identifier is None:
+            return None
+        found = self._store.get([identifier]).get(identifier)
+        if found is None:
+            what = f"is damaged: it has a path of id {identifier}, and no such item"
+            raise metadata.damaged(self.meta_path, what)
+        return found
 
     # Searching.
 
@@ -623,7 +663,10 @@ class HashIndex:
         return answers
 
     def _items(self, ids: list[int]) -> dict[int, Item]:
-        items = self._store.get(ids)
+        with self._store.reading():
+            if self._on_disk and not self._changing and self._store.state() != self._state:
+                raise _ChangedError
+            items = self._store.get(ids)
         if len(items) < len(ids):
             missing = next(i for i in ids if i not in items)
             reason = f"holds id {missing}, which its metadata lacks"
@@ -639,6 +682,11 @@ class HashIndex:
         keep: whether to stay so after an error; otherwise a change that was not begun
         before is given up.
         """
+        with self._one_thread:
+            yield from self._kept_out(keep)
+
+    def _kept_out(self, keep: bool) -> Iterator[None]:
+        self._check_open()
         begun = self._changing
         if not begun:
             self._lock.acquire()
@@ -677,6 +725,7 @@ class HashIndex:
     def _append(
         self, paths: list[str], hashes: NDArray[np.uint8], extras: list[dict[str, Any]]
     ) -> tuple[list[int], list[str]]:
+        begun = self._changing
         with self._change():
             there = set(self._store.find(paths))
             next_id = self._store.state().next_id
@@ -697,18 +746,28 @@ class HashIndex:
                 self._give_up()
                 raise
             self._rows.append(rows, np.array(ids, np.int64))
+            if not ids and not begun:  # nobody need wait for nothing
+                self._store.rollback()
+                self._changing = False
+                self._lock.release()
         return ids, skipped
 
     def _staged_index(self) -> files.Staged:
-        """Write the index file beside its place."""
+        """Write the index file beside its place.
+
+        It and the metadata get a name that no other pair has, as one that was copied.
+        """
+        self._store.renew()
         content = self._rows.content(self.kind)
         facts = {"format": 1, **self._store.state()._asdict(), **self._rows.facts()}
         chunks = sealed(content, facts)
         return files.Staged(self.index_path, chunks, IndexFileError)
 
-    def _commit(self, staged: files.Staged | None) -> None:
+    def _commit(self) -> None:
         try:
-            self._store.commit(staged)
+            self._store.commit()
+        except InUseError:
+            raise  # nothing is lost: it can be tried again
         except BaseException as error:
             self._give_up()
             if isinstance(error, IndexFileError):
@@ -716,14 +775,31 @@ class HashIndex:
                 raise IndexFileError(error.path, reason) from error
             raise
 
+    def _saved(self) -> None:
+        """Take what the store has for what is on the disk, and let others write."""
+        self._state = self._store.state()
+        self._on_disk = self._may_replace = True
+        self._write_index = self._changing = False
+        self._lock.release()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ArgumentError(f"{displayed(repr(self))} is closed; open it again")
+
     def _check_new(self, *paths: PathLike) -> None:
         for path in paths:
             if not self._may_replace and os.path.lexists(path):
-                raise IndexFileError(
-                    path,
-                    "exists already; add to it with --faiss-add (HashIndex.open), "
-                    "or replace it with --overwrite (overwrite=True)",
-                )
+                use = "add to it with --faiss-add (HashIndex.open)"
+                if not os.path.lexists(self.index_path):
+                    error = IndexFileError(self.index_path, "is missing")
+                    error = arguments.with_remedy(error, self.index_path, self.meta_path)
+                    use = f"its index {error.reason}"
+                reason = f"exists already; {use}, or replace it with --overwrite (overwrite=True)"
+                raise IndexFileError(path, reason)
+
+
+class _ChangedError(Exception):
+    """Others have changed the index since its rows were read."""
 
 
 def _match(item: Item, distance_squared: int, way: int) -> Match:

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from photodna_nb import arrays, files
 from photodna_nb.arrays import HASH_BYTES
 from photodna_nb.errors import IndexFileError
-from photodna_nb.files import Staged
 from photodna_nb.index import metadata
 from photodna_nb.index.faiss_file import Kind
 from photodna_nb.index.metadata import HEADER, Item, State
@@ -73,9 +72,9 @@ class _Columns:
 
     @property
     def hashes(self) -> NDArray[np.uint8]:
-        """Of all items, (n, 144)."""
+        """Of all items, (n, 144), read-only: this is the truth."""
         self._hashes = [np.concatenate(self._hashes)] if len(self._hashes) > 1 else self._hashes
-        return self._hashes[0]
+        return arrays.frozen(self._hashes[0])
 
     def append(self, ids: list[int], hashes: Sequence[NDArray[np.uint8]]) -> None:
         """Append ids and hashes; they are put together when they are asked for."""
@@ -202,11 +201,8 @@ class JsonStore:
         columns.removals += 1
         self._ids_of_paths = None
 
-    def commit(self, index: Staged | None) -> None:
-        with Staged(self.path, self._encoded(), IndexFileError) as written:
-            written.replace()
-        if index is not None:
-            index.replace()
+    def commit(self) -> None:
+        files.write([(self.path, self._encoded())], IndexFileError)
         self._before = None
         self._stamp = self._current_stamp()
 
@@ -215,10 +211,9 @@ class JsonStore:
             self._columns, self._before, self._ids_of_paths = self._before, None, None
 
     def verify(self) -> None:
-        self._stamp = None
-        self.refresh()
-        for _ in self.items():
-            pass
+        columns, _, _ = _decode(self.path, files.read(self.path, IndexFileError))
+        for row in range(len(columns.ids)):
+            self._item(columns, row)
 
     def renew(self) -> None:
         pass

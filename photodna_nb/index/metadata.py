@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from photodna_nb.arrays import HASH_BYTES
 from photodna_nb.errors import IndexFileError
-from photodna_nb.files import Staged
 from photodna_nb.index.faiss_file import KINDS, Kind
 
 DATABASE_SUFFIXES = (".sqlite", ".db")
@@ -49,8 +48,10 @@ ORIENTATIONS: tuple[Orientation, ...] = get_args(Orientation)
 def detail_of(extra: Mapping[str, Any]) -> float | None:
     """Return the detail in an item's extra, in grey levels, if it is there."""
     detail = extra.get("detail")
-    known = isinstance(detail, int | float) and not isinstance(detail, bool)
-    return float(detail) if known else None  # type: ignore[arg-type]
+    if not isinstance(detail, int | float) or isinstance(detail, bool):
+        return None
+    # A number of any size may be there, and what is none at all.
+    return float(detail) if -1e300 < detail < 1e300 else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +99,10 @@ class State(NamedTuple):
     removals: int
 
 
+class InUseError(IndexFileError):
+    """Another program has the metadata; nothing is lost, and it can be tried again."""
+
+
 class Store(Protocol):
     """Items on the disk, and changes to them, which are nothing before `commit`."""
 
@@ -138,8 +143,16 @@ class Store(Protocol):
     def delete(self, ids: Sequence[int]) -> None:
         """Remove items."""
 
-    def commit(self, index: Staged | None) -> None:
-        """Make the change last, and then put the index file in its place."""
+    def commit(self) -> None:
+        """Make the change last.
+
+        Raises
+        ------
+        InUseError
+            Another program reads for too long; the change is still there.
+        IndexFileError
+            It cannot be written.
+        """
 
     def rollback(self) -> None:
         """Forget the change."""

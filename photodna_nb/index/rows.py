@@ -71,6 +71,8 @@ class Rows:
             The two do not belong together, or the file is damaged.
         """
         state, facts = store.state(), found.seal.facts or {}
+        if facts.get("format", 1) != 1:
+            raise IndexFileError(path, "is of a later version of this program; use that one")
         ours = state.collection is not None and facts.get("collection") == state.collection
         if ours and (facts["removals"], facts["next_id"]) > (state.removals, state.next_id):
             raise OtherIndexError(path, "is newer than its metadata")
@@ -79,8 +81,12 @@ class Rows:
             parts = [*found.parts, Part.of(rows, ids)]
         else:
             parts = compared(path, found, store)
+        if found.lists is not None and store.kind != "ivf":
+            # It was to become another kind, and its program was killed meanwhile.
+            return cls([_in_order(_joined(parts))])
         one = cls(parts, found.lists)
-        one.filed = found.number
+        # Not that of the metadata, after a kill: it is written anew with the next change.
+        one.filed = found.number if ours or state.collection is None else 0
         one._trained_on = facts.get("trained_on", 0)
         if facts.get("recall"):
             from photodna_nb.index.approximate import Recall
@@ -131,6 +137,8 @@ class Rows:
         """Return the content of the index file, in pieces; `facts` are right afterwards."""
         if kind == "ivf":
             self._put_into_lists()
+        else:
+            self._lists, self.recall = None, None
         return faiss_file.content(kind, self._parts, self._lists)
 
     def facts(self) -> dict[str, Any]:
@@ -142,21 +150,22 @@ class Rows:
         """Have all rows in lists, as the approximate kind has them, and measure its recall."""
         from photodna_nb.index import approximate
 
-        lists, parts, every = self._lists, self._parts, _joined(self._parts)
-        if lists is None or len(self) >= _GROWTH * self._trained_on:
-            self._parts = [every]  # the others need not be held meanwhile
+        every = _joined(self._parts)
+        if self._lists is None or len(self) >= _GROWTH * self._trained_on:
+            # The other parts need not be held meanwhile.
+            self._parts, self._lists, self.recall = [every], None, None
             centroids = approximate.trained(every)
             parts = approximate.lists_of(every, centroids)
             self._trained_on = len(self)
         else:
-            centroids = lists.centroids
+            centroids, parts = self._lists.centroids, self._parts
             added = approximate.lists_of(_joined(parts[len(centroids) :]), centroids)
             parts = [
                 _joined([one, other]) if other.count else one
                 for one, other in zip(parts, added, strict=False)
             ]
-        self._parts = parts
-        self._lists, self.recall = approximate.tuned(parts, centroids, every)
+        lists, self.recall = approximate.tuned(parts, centroids, every)
+        self._parts, self._lists = parts, lists
 
 
 def compared(path: str, found: IndexFile, store: Store) -> list[Part]:
@@ -222,6 +231,12 @@ def _joined(parts: Sequence[Part]) -> Part:
     rows = [np.empty((0, HASH_BYTES), np.uint8), *(part.rows for part in parts)]
     ids = [np.empty(0, np.int64), *(part.ids for part in parts)]
     return Part.of(np.concatenate(rows), np.concatenate(ids))
+
+
+def _in_order(part: Part) -> Part:
+    """Return the rows in the order of their ids."""
+    order = np.argsort(part.ids, kind="stable")
+    return Part.of(part.rows[order], part.ids[order])
 
 
 def _without(parts: Sequence[Part], ids: NDArray[np.int64]) -> list[Part]:

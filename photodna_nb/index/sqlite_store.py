@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from photodna_nb import files
 from photodna_nb.arrays import HASH_BYTES
 from photodna_nb.errors import IndexFileError
-from photodna_nb.files import Staged
 from photodna_nb.index import metadata
 from photodna_nb.index.faiss_file import Kind
-from photodna_nb.index.metadata import HEADER, Item, State
+from photodna_nb.index.metadata import HEADER, InUseError, Item, State
 
 # "PDNA"; and the version of the tables below.
 _APPLICATION = 0x50444E41
@@ -35,7 +34,7 @@ _NAMES_AT_ONCE = 500
 _ROWS_AT_ONCE = 1 << 16
 _ROWS_A_PAGE = 1 << 12
 
-# The triggers notice what anyone does to items; adding shows by itself.
+# The triggers notice what anyone does to items; new ids show by themselves.
 _TABLES = (
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {_VERSION}",
@@ -51,6 +50,11 @@ _TABLES = (
 )""",
     "CREATE INDEX items_path ON items (path)",
     """CREATE TRIGGER items_deleted AFTER DELETE ON items BEGIN
+    UPDATE properties SET value = value + 1 WHERE key = 'removals';
+END""",
+    # Of others, who may also replace an item so; ours have ids from next_id on.
+    """CREATE TRIGGER items_inserted AFTER INSERT ON items
+WHEN NEW.id < (SELECT value FROM properties WHERE key = 'next_id') BEGIN
     UPDATE properties SET value = value + 1 WHERE key = 'removals';
 END""",
     """CREATE TRIGGER items_changed AFTER UPDATE OF id, hash ON items BEGIN
@@ -82,9 +86,10 @@ class SqliteStore:
     def state(self) -> State:
         with self._explained():
             properties = self._properties()
+            (highest,) = self._one("SELECT coalesce(max(id), 0) FROM items")  # of others, maybe
             return State(
                 str(properties["collection"]),
-                int(properties["next_id"]),
+                max(int(properties["next_id"]), highest + 1),
                 int(properties["removals"]),
             )
 
@@ -202,7 +207,7 @@ class SqliteStore:
             rows = [(identifier,) for identifier in ids]
             self._connection.executemany("DELETE FROM items WHERE id = ?", rows)
 
-    def commit(self, index: Staged | None) -> None:
+    def commit(self) -> None:
         with self._explained():
             values = [(self.kind, "index_kind"), (json.dumps(self.other), "other")]
             self._connection.executemany("UPDATE properties SET value = ? WHERE key = ?", values)
@@ -211,8 +216,6 @@ class SqliteStore:
             self._put_in_place(self._temporary)
         elif self._inode is None:
             self._inode = self._current_inode()
-        if index is not None:
-            index.replace()
         self._seen = self.state()
 
     def rollback(self) -> None:
@@ -231,9 +234,11 @@ class SqliteStore:
             (found,) = self._one("PRAGMA integrity_check(1)")
             if found != "ok":
                 raise metadata.damaged(self.path, f"is damaged ({found})")
-            highest = max((item.id for item in self.items()), default=0)
-            if highest >= self.state().next_id:
-                raise metadata.damaged(self.path, "its next_id is not above every id")
+            (lowest,) = self._one("SELECT coalesce(min(id), 0) FROM items")
+            if lowest < 0:
+                raise metadata.damaged(self.path, f"has an item of id {lowest}")
+            for _ in self.items():
+                pass
 
     def renew(self) -> None:
         self._collection = metadata.new_collection()
@@ -345,11 +350,12 @@ class SqliteStore:
 
     def _settle(self) -> None:
         """End what a killed program left undone, before the database of that name is another."""
+        target = os.path.realpath(self.path)
         with suppress(sqlite3.Error, OSError):
-            if os.path.exists(self.path + "-journal"):
-                with closing(sqlite3.connect(self.path)) as connection:
+            if os.path.exists(target + "-journal"):
+                with closing(sqlite3.connect(target)) as connection:
                     connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            os.unlink(self.path + "-journal")
+            os.unlink(target + "-journal")
 
     def _properties(self) -> dict[str, Any]:
         return dict(self._connection.execute("SELECT key, value FROM properties"))
@@ -375,10 +381,10 @@ class SqliteStore:
             said = str(error)
             if "locked" in said or "busy" in said:
                 reason = f"has been in use by another program for {_PATIENCE:.0f} s; try again"
-            elif "no such" in said or "decode" in said:
+                raise InUseError(self.path, reason) from error
+            if "no such" in said or "decode" in said:
                 raise metadata.damaged(self.path, f"is damaged ({said})") from error
-            else:
-                reason = f"cannot be used ({said}); check the permissions and the free space"
+            reason = f"cannot be used ({said}); check the permissions and the free space"
             raise IndexFileError(self.path, reason) from error
         except sqlite3.ProgrammingError as error:
             raise IndexFileError(self.path, f"cannot be used any more ({error})") from error
