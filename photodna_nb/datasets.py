@@ -210,7 +210,7 @@ def from_directory(path: PathLike, recursive: bool = True) -> Dataset:
             name = below + entry.name
             if entry.name.startswith("."):
                 continue
-            if not _is_folder(entry):
+            if not files.is_folder(entry):
                 found.append(name)
             elif recursive and not entry.is_symlink():
                 folders.append(f"{name}/")
@@ -249,7 +249,7 @@ def from_list(paths: PathLike | Iterable[PathLike]) -> Dataset:
     description: dict[str, Any] = {"kind": "from_list"}
     if isinstance(paths, str | os.PathLike):
         description["path"] = os.fsdecode(paths)
-        names = _listed_paths(description["path"])
+        names = files.listed_paths(files.read(description["path"], FileError))
     elif isinstance(paths, Iterable) and not isinstance(paths, bytes):
         names = [_path_text("paths", path) for path in paths]
     else:
@@ -439,19 +439,3 @@ def _listed_folder(path: str) -> list[os.DirEntry[str]]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FileError(path, f"cannot be listed ({reason}); check the path") from error
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link in a circle, say; opening it will tell
-        return False
-
-
-def _listed_paths(path: str) -> list[str]:
-    content = files.read(path, FileError)
-    if b"\0" in content:
-        listed = content.split(b"\0")
-    else:
-        listed = [line.removesuffix(b"\r") for line in content.split(b"\n")]
-    return [os.fsdecode(name) for name in listed if name]

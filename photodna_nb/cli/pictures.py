@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from photodna_nb.cli.output import failed, say
 from photodna_nb.errors import FileError
+from photodna_nb.files import is_folder, listed_paths
 
 if TYPE_CHECKING:
     from photodna_nb.errors import ImageError
@@ -173,11 +174,11 @@ def files_in(directory: str, recursive: bool) -> tuple[list[str], int]:
     except OSError as error:
         reason = f"cannot be listed ({error.strerror}); check the path"
         raise FileError(directory, reason) from error
-    files = [os.path.join(directory, entry.name) for entry in found if not _is_folder(entry)]
+    files = [os.path.join(directory, entry.name) for entry in found if not is_folder(entry)]
     status = 0
     if recursive:
         for entry in found:
-            if _is_folder(entry) and not entry.is_symlink():  # a link may lead in a circle
+            if is_folder(entry) and not entry.is_symlink():  # a link may lead in a circle
                 try:
                     below, its_status = files_in(os.path.join(directory, entry.name), recursive)
                 except FileError as error:
@@ -200,15 +201,4 @@ def listed(name: str) -> list[str]:
     except OSError as error:
         reason = f"cannot be read ({error.strerror}); check the path"
         raise FileError(name, reason) from error
-    if b"\0" in content:
-        paths = content.split(b"\0")
-    else:
-        paths = [line.removesuffix(b"\r") for line in content.split(b"\n")]
-    return [os.fsdecode(path) for path in paths if path]
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link in a circle, say; hashing it will tell
-        return False
+    return listed_paths(content)

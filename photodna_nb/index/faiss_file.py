@@ -146,8 +146,7 @@ class _Reader:
         self._seal = Seal(path, content)
 
     def index(self) -> IndexFile:
-        if self._seal.facts is not None:
-            self._seal.check(0, min(self._seal.size, 1))
+        self._seal.check(0, min(self._seal.size, 1))
         kind = bytes(self._content[:4])
         if kind == b"IxM2":
             return self._exact()
@@ -189,7 +188,6 @@ class _Reader:
         return IndexFile("flat" if flat else "uint8", [part], None, self._seal)
 
     def _inverted(self) -> IndexFile:
-        self._seal.check(0, 1)
         _, count = self._header()
         number, nprobe = self._count(), self._count()
         kind, centroids = self._header()

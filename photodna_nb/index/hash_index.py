@@ -435,11 +435,11 @@ class HashIndex:
                         raise IndexFileError(error.path, reason) from error
                     finally:
                         self._saved()
-            elif self._store.state() != self._state:
-                self._commit()
-                self._saved()
             else:
-                self._store.rollback()
+                if self._store.state() != self._state:
+                    self._commit()
+                else:
+                    self._store.rollback()
                 self._saved()
 
     def verify(self) -> None:

@@ -76,8 +76,16 @@ class _Columns:
         self._hashes = [np.concatenate(self._hashes)] if len(self._hashes) > 1 else self._hashes
         return arrays.frozen(self._hashes[0])
 
-    def append(self, ids: list[int], hashes: Sequence[NDArray[np.uint8]]) -> None:
-        """Append ids and hashes; they are put together when they are asked for."""
+    def append(self, items: Iterable[Item]) -> None:
+        """Append items; ids and hashes are put together when they are asked for."""
+        ids, hashes = [], []
+        for item in items:
+            ids.append(item.id)
+            hashes.append(item.hash)
+            self.paths.append(item.path)
+            self.extras.append(json.dumps(item.extra).encode("ascii"))
+            if item.other:
+                self.others[item.id] = json.dumps(item.other).encode("ascii")
         if ids:
             self._ids.append(np.array(ids, np.int64))
             self._hashes.append(np.stack(hashes))
@@ -180,18 +188,12 @@ class JsonStore:
         self._before, self._columns = self._columns, self._columns.copy()
 
     def insert(self, items: Iterable[Item], next_id: int) -> None:
-        columns, ids, hashes = self._columns, [], []
-        for item in items:
-            ids.append(item.id)
-            hashes.append(item.hash)
-            columns.paths.append(item.path)
-            columns.extras.append(json.dumps(item.extra).encode("ascii"))
-            if item.other:
-                columns.others[item.id] = json.dumps(item.other).encode("ascii")
-            if self._ids_of_paths is not None:
+        added = list(items)
+        self._columns.append(added)
+        if self._ids_of_paths is not None:
+            for item in added:
                 self._ids_of_paths.setdefault(item.path, item.id)
-        columns.append(ids, hashes)
-        columns.next_id = next_id
+        self._columns.next_id = next_id
 
     def delete(self, ids: Sequence[int]) -> None:
         columns = self._columns
@@ -320,16 +322,8 @@ def _decode_any(path: str, content: bytes) -> tuple[dict[str, Any], _Columns]:
     if not isinstance(document, dict) or not isinstance(document.get("items"), list):
         raise metadata.damaged(path, 'is not the metadata of an index: it has no list of "items"')
     metadata.checked_header(path, document)
-    columns, ids, hashes = _Columns(), [], []
-    for number, entry in enumerate(document.pop("items")):
-        item = _item(path, number, entry)
-        ids.append(item.id)
-        hashes.append(item.hash)
-        columns.paths.append(item.path)
-        columns.extras.append(json.dumps(item.extra).encode("ascii"))
-        if item.other:
-            columns.others[item.id] = json.dumps(item.other).encode("ascii")
-    columns.append(ids, hashes)
+    columns, entries = _Columns(), document.pop("items")
+    columns.append(_item(path, number, entry) for number, entry in enumerate(entries))
     return document, columns
 
 
