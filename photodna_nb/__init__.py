@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from photodna_nb import datasets, stages, transforms
+    from photodna_nb import datasets, evaluation, stages, transforms
     from photodna_nb import plots as plots
     from photodna_nb.distances import distance, similarity
     from photodna_nb.errors import (
@@ -60,6 +60,7 @@ __all__ = [
     "distance",
     "distance_histogram",
     "distance_matrix",
+    "evaluation",
     "hash_file",
     "hash_files",
     "hash_image",
@@ -107,7 +108,7 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if name in _HOMES:
             value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-        elif name in ("datasets", "stages", "transforms"):
+        elif name in ("datasets", "evaluation", "stages", "transforms"):
             value = importlib.import_module(f"{__name__}.{name}")
         elif name == "plots":  # not in __all__: Matplotlib may be missing
             value = _plots()

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from photodna_nb.cli import hash_modes, index_modes, pictures
+from photodna_nb.cli import evaluate_mode, hash_modes, index_modes, pictures
 from photodna_nb.cli.options import parsed
 from photodna_nb.cli.output import OutputError, failed, flush
 from photodna_nb.errors import FileError, PhotodnaError
@@ -112,6 +112,8 @@ def _dispatch(options: argparse.Namespace) -> int:
             return hash_modes.hash_many(pictures.listed(given), options.jobs, options.output)
         case "compare":
             return hash_modes.compare(*given, metric=options.metric or "euclidean")
+        case "evaluate":
+            return evaluate_mode.evaluate(given[0], given[1], options.jobs)
         case "faiss_list":
             return index_modes.list_items(*given, as_json=bool(options.json))
         case "faiss_verify":

@@ -44,6 +44,11 @@ modes, exactly one a call:
   --faiss-convert INDEX META NEW_INDEX NEW_META
         copy an index with its ids into two new files: from JSON to SQLite, or back,
         or to another --kind
+  --evaluate CONFIG RUN_DIR
+        find out which threshold fits your pictures: edit and hash the originals that
+        the TOML file CONFIG names, count all pairs, and write tables and counts into
+        the folder RUN_DIR. A run that was stopped goes on there; with other thresholds
+        nothing is hashed again. data/evaluation.toml is an example
   --version
         print the version, and those of Python, NumPy, Numba, Pillow and FAISS
   -h, --help
@@ -105,6 +110,7 @@ examples:
   {PROGRAM} --faiss-verify index.faiss meta.json
   {PROGRAM} --faiss-rebuild index.faiss meta.json
   {PROGRAM} --faiss-convert index.faiss meta.json big.faiss meta.sqlite --kind uint8
+  {PROGRAM} --evaluate evaluation.toml run
 
 Similarity is 1 - L2 distance / 3060. Two unrelated photographs score about 0.70
 and lie about 900 apart; resized or recompressed copies mostly lie within 100.

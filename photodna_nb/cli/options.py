@@ -26,6 +26,7 @@ MODES = {
     "faiss_verify": "INDEX META",
     "faiss_rebuild": "INDEX META",
     "faiss_convert": "INDEX META NEW_INDEX NEW_META",
+    "evaluate": "CONFIG RUN_DIR",
 }
 _OPTIONS = {
     "metric": ["compare"],
@@ -40,10 +41,10 @@ _OPTIONS = {
     "recursive": ["hash_dir"],
     "output": ["hash_dir", "files_from"],
     "files_from": ["files_from", "faiss_build", "faiss_add", "faiss_query"],
-    "jobs": ["hash_dir", "files_from", "faiss_build", "faiss_add", "faiss_query"],
+    "jobs": ["hash_dir", "files_from", "faiss_build", "faiss_add", "faiss_query", "evaluate"],
     "max_pixels": [
         *("files_from", "hash", "hash_dir", "compare"),
-        *("faiss_build", "faiss_add", "faiss_query"),
+        *("faiss_build", "faiss_add", "faiss_query", "evaluate"),
     ],
 }
 
@@ -71,6 +72,7 @@ def _parser() -> _Parser:
     modes.add_argument("--faiss-verify", nargs=2, action=_Once)
     modes.add_argument("--faiss-rebuild", nargs=2, action=_Once)
     modes.add_argument("--faiss-convert", nargs=4, action=_Once)
+    modes.add_argument("--evaluate", nargs=2, action=_Once)
     parser.add_argument("--files-from", action=_Once)
     parser.add_argument("--jobs", type=_count)
     parser.add_argument("--recursive", action="store_const", const=True)

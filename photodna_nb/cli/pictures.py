@@ -68,7 +68,7 @@ class Images:
         shown = len(self._paths) > 2 and sys.stderr is not None and sys.stderr.isatty()
         jobs = min(self._jobs or os.cpu_count() or 1, len(self._paths))
         with (
-            _quiet_decoders(),
+            quiet_decoders(),
             closing(hash_each(self._paths, max_workers=jobs)) as each,
             parallel.progress_bar(shown, self._paths, "images") as bar,
         ):
@@ -78,7 +78,7 @@ class Images:
 
 
 @contextmanager
-def _quiet_decoders() -> Iterator[None]:
+def quiet_decoders() -> Iterator[None]:
     """Keep what decoders have to say from standard error: it names no file, and is no error.
 
     Pillow warns and logs; libtiff and its like write past Python.

@@ -1,0 +1,14 @@
+"""From images to a threshold that can be defended: a configuration in, a folder of results out.
+
+    results = pdna.evaluation.run("evaluation.toml", "run")
+
+`config` says what is done, `run` does it, `counts` holds every pair as an exact count,
+and `results` is what is written.
+"""
+
+from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.counts import CloseImpostors, Counts
+from photodna_nb.evaluation.results import Failure, Results
+from photodna_nb.evaluation.run import run
+
+__all__ = ["CloseImpostors", "Config", "Counts", "Failure", "Results", "run"]

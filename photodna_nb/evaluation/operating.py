@@ -1,0 +1,236 @@
+"""Which threshold: chosen on one half of the originals, judged on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from photodna_nb.errors import ArgumentError
+from photodna_nb.evaluation.intervals import (
+    FalseMatchRates,
+    Integers,
+    Rate,
+    checked_counts,
+    json_number,
+    proportion,
+)
+from photodna_nb.evaluation.tail import Tail
+
+Source = Literal["counted", "disjoint pairs", "tail", "none"]
+
+TARGETS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
+
+
+@dataclass(frozen=True, eq=False)
+class Half:
+    """What was measured on one half of the originals.
+
+    Attributes
+    ----------
+    genuine : ndarray of integers, (t,)
+        Genuine pairs with ``d - 1 < L2 <= d``.
+    rates : FalseMatchRates
+        Of its impostor pairs, at as many thresholds.
+    tail : Tail or None
+        Of its impostor pairs.
+    """
+
+    genuine: Integers
+    rates: FalseMatchRates
+    tail: Tail | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A threshold for a false match rate.
+
+    Attributes
+    ----------
+    target : float
+        The largest false match rate that was wished for.
+    conservative : bool
+        Whether the upper end of the interval keeps it, or only the point estimate.
+    threshold : int or None
+        The largest integer L2 that keeps it; None if none can be told.
+    source : {"counted", "disjoint pairs", "tail", "none"}
+        Where it comes from: ten or more counted matches, the bound of fewer, the tail
+        (which is extrapolation), or nowhere.
+    reason : str
+        Why there is none; empty if there is one.
+    """
+
+    target: float
+    conservative: bool
+    threshold: int | None
+    source: Source
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the same as a dictionary that JSON takes."""
+        return {name: json_number(value) for name, value in vars(self).items()}
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold that was chosen on one half of the originals, and what it does on the other.
+
+    Attributes
+    ----------
+    choice : Choice
+        The threshold. All that follows is None if there is none.
+    genuine_matches, genuine_pairs : int
+        Of the other half.
+    recall, recall_lower, recall_upper : float
+        Share of its genuine pairs that match, and interval.
+    false_match_rate : Rate
+        Counted on the other half.
+    tail_rate, tail_lower, tail_upper : float
+        False match rate by the tail of the other half; None where that is not trusted, and
+        above its start.
+    extrapolated : bool
+        Whether the other half counted fewer than ten matches.
+    """
+
+    choice: Choice
+    genuine_matches: int | None = None
+    genuine_pairs: int | None = None
+    recall: float | None = None
+    recall_lower: float | None = None
+    recall_upper: float | None = None
+    false_match_rate: Rate | None = None
+    tail_rate: float | None = None
+    tail_lower: float | None = None
+    tail_upper: float | None = None
+    extrapolated: bool | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the same as a dictionary that JSON takes."""
+        return {
+            name: value.as_json() if isinstance(value, Choice | Rate) else json_number(value)
+            for name, value in vars(self).items()
+        }
+
+
+def choose_threshold(
+    target: float, rates: FalseMatchRates, tail: Tail | None = None, conservative: bool = False
+) -> Choice:
+    """Return the largest integer threshold that keeps a false match rate.
+
+    Parameters
+    ----------
+    target : float
+        More than 0, at most 1.
+    rates : FalseMatchRates
+        What was counted.
+    tail : Tail, optional
+        For rates at which fewer than ten pairs were counted.
+    conservative : bool
+        If set, the upper end of the interval is to be at most `target`: the rate itself is
+        larger in 2.5 % of the cases, with intervals of 95 %. Else the point estimate.
+
+    Returns
+    -------
+    Choice
+        Counted where ten or more matches were; then a bound of fewer, if `conservative`;
+        then by the tail, if that is trusted.
+
+    Raises
+    ------
+    ArgumentError
+        `target` is no rate.
+    """
+    if not 0 < target <= 1:
+        raise ArgumentError(f"target: got {target!r}, needs a rate, more than 0 and at most 1")
+    bound = rates.upper if conservative else rates.rate
+    kept = np.flatnonzero(bound <= target)
+    if len(kept) and rates.counted[kept[-1]]:
+        return Choice(target, conservative, int(kept[-1]), "counted", "")
+    if len(kept) and conservative:
+        return Choice(target, conservative, int(kept[-1]), "disjoint pairs", "")
+    if rates.counted[0] and not len(kept):
+        reason = f"{int(rates.matches[0])} impostor pairs have the same hash: look at them"
+    elif tail is None:
+        reason = "fewer than ten impostor pairs match so rarely, and no tail was fitted to them"
+    elif not tail.trusted:
+        reason = tail.reason
+    else:
+        threshold = tail.largest_threshold(target, conservative)
+        if threshold is not None:
+            return Choice(target, conservative, threshold, "tail", "")
+        reason = "the tail says nothing of this rate"
+    return Choice(target, conservative, None, "none", reason)
+
+
+def operating_points(
+    chosen_on: Half,
+    reported_on: Half,
+    targets: Sequence[float] = TARGETS,
+    conservative: bool = False,
+    confidence: float = 0.95,
+) -> list[OperatingPoint]:
+    """Return a threshold for each target, and its rates on originals that did not choose it.
+
+    Parameters
+    ----------
+    chosen_on, reported_on : Half
+        Of disjoint sets of originals.
+    targets : sequence of float
+        False match rates.
+    conservative : bool
+        As in `choose_threshold`.
+    confidence : float
+        Of the intervals of the recall.
+
+    Returns
+    -------
+    list of OperatingPoint
+        One for each target.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        A target is no rate, or the thresholds of the two halves differ.
+
+    Notes
+    -----
+    The interval of the recall is that of Clopper and Pearson. Genuine pairs of one
+    original are not independent: where there are more pairs than originals, the originals
+    count as trials, as if all pairs of each agreed; that is wider than need be.
+    """
+    genuine = checked_counts("genuine", reported_on.genuine)
+    sizes = {len(half.rates.matches) for half in (chosen_on, reported_on)} | {len(genuine)}
+    if len(sizes) > 1:
+        raise ArgumentError(f"halves: got counts of {sorted(sizes)} cells, needs as many in all")
+    matches = np.cumsum(genuine)
+    return [
+        _reported(
+            choose_threshold(target, chosen_on.rates, chosen_on.tail, conservative),
+            reported_on,
+            matches,
+            confidence,
+        )
+        for target in targets
+    ]
+
+
+def _reported(choice: Choice, half: Half, matches: Integers, confidence: float) -> OperatingPoint:
+    threshold = choice.threshold
+    if threshold is None:
+        return OperatingPoint(choice)
+    found, pairs = int(matches[threshold]), int(matches[-1])
+    recall: tuple[float | None, float | None, float | None] = (None, None, None)
+    if pairs:
+        trials = min(pairs, half.rates.images)
+        # Not more than the trials, by the last digit.
+        successes = min(found / pairs * trials, trials)
+        lower, upper = proportion(successes, trials, confidence)
+        recall = (found / pairs, float(lower), float(upper))
+    rate = half.rates.at(threshold)
+    by_tail: tuple[float | None, float | None, float | None] = (None, None, None)
+    if half.tail is not None and half.tail.trusted and threshold <= half.tail.start:
+        said = half.tail.rate(threshold)
+        by_tail = (float(said.rate[0]), float(said.lower[0]), float(said.upper[0]))
+    return OperatingPoint(choice, found, pairs, *recall, rate, *by_tail, not rate.counted)

@@ -1,0 +1,312 @@
+"""What a run leaves in its folder: tables, counts, and the manifest that names every file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from photodna_nb import files, transforms
+from photodna_nb.errors import FileError
+from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.counts import PARTS, Counts, quantile_squared
+from photodna_nb.evaluation.store import HASHES, IDENTITY, Store, versions
+from photodna_nb.evaluation.summary import Row, recalls, summarised
+
+PathLike = str | os.PathLike[str]
+COUNTS, RESULTS, MANIFEST, TABLES = "counts.npz", "results.json", "manifest.json", "tables"
+_FORMAT = 1
+_CLOSEST = 100
+
+
+class Failure(NamedTuple):
+    """An original, or a variant of it, that could not be made or hashed.
+
+    original : str
+        Its name.
+    transform : str or None
+        The edit, or None if the original itself failed.
+    error : str
+        What was wrong, and what to do.
+    """
+
+    original: str
+    transform: str | None
+    error: str
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What a run found; all of it is in its folder, and `load` reads it again.
+
+    Attributes
+    ----------
+    run_dir : str
+        The folder: ``manifest.json``; ``results.json`` with the summary and all tables;
+        ``tables/NAME.csv``; ``counts.npz`` and ``hashes.npz``; ``run.json``, which says
+        whose hashes these are.
+    config : Config
+        What was done.
+    counts : Counts
+        Of all pairs.
+    failures : list of Failure
+        In the order of the originals.
+    summary : dict
+        The numbers that are one for the run.
+    tables : dict of str to list of dict
+        Rows of the tables, by name.
+    manifest : dict
+        Configuration, versions, digests of inputs and results; under ``this_run`` what
+        differs from run to run: times and host.
+    """
+
+    run_dir: str
+    config: Config
+    counts: Counts
+    failures: list[Failure]
+    summary: dict[str, Any]
+    tables: dict[str, list[Row]]
+    manifest: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Results in {self.run_dir}: {self.counts!r}, {len(self.failures)} failures>"
+
+    @classmethod
+    def load(cls, run_dir: PathLike) -> Results:
+        """Return the results in a folder, once the files are known to be those of its manifest.
+
+        Raises
+        ------
+        FileError
+            A file is missing, damaged, or not the one that the manifest names.
+        """
+        folder = os.fspath(run_dir)
+        path = os.path.join(folder, MANIFEST)
+        content = {}
+        try:
+            manifest = json.loads(files.read(path, FileError))
+            if manifest["format"] != _FORMAT:
+                raise ValueError(f"it has the format {manifest['format']}, not {_FORMAT}")
+            config = Config.of_dict(manifest["configuration"])
+            for name, digest in manifest["results"].items():
+                content[name] = files.read(os.path.join(folder, *name.split("/")), FileError)
+                if sha256(content[name]).hexdigest() != digest:
+                    raise FileError(
+                        os.path.join(folder, name),
+                        f"is not the file that {MANIFEST} names; run the evaluation again",
+                    )
+            found = json.loads(content[RESULTS])
+            summary, tables = found["summary"], found["tables"]
+            failures = [
+                Failure(row["original"], row["transform"], row["error"])
+                for row in tables["failures"]
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, FileError):
+                raise
+            raise FileError(
+                path, f"is damaged or of another program ({error}); run the evaluation again"
+            ) from error
+        counts = Counts.unpacked(os.path.join(folder, COUNTS), content[COUNTS])
+        return cls(folder, config, counts, failures, summary, tables, manifest)
+
+
+def write(
+    config: Config,
+    counts: Counts,
+    failures: Sequence[Failure],
+    inputs: Mapping[str, str | None],
+    folder: Store,
+    this_run: Mapping[str, Any],
+) -> Results:
+    """Write what there is to say of the counts, and return it."""
+    summary = _summary(config, counts, failures, len(inputs))
+    tables = {
+        "edits": _edits(counts, failures),
+        "recall": _recall(config, counts),
+        "detail": _detail(config, counts),
+        "closest": _closest(counts),
+        "failures": [failure._asdict() for failure in failures],
+    }
+    more_summary, more_tables = summarised(counts, config)
+    summary |= more_summary
+    tables |= more_tables
+    content = {f"{TABLES}/{name}.csv": _csv(rows) for name, rows in tables.items()}
+    content[f"{TABLES}/failures.csv"] = _csv(tables["failures"], Failure._fields)
+    content[RESULTS] = _json({"summary": summary, "tables": tables})
+    digests = {name: sha256(one).hexdigest() for name, one in content.items()}
+    for name in (IDENTITY, HASHES, COUNTS):
+        digests[name] = sha256(files.read(folder.path(name), FileError)).hexdigest()
+    manifest = {
+        "format": _FORMAT,
+        "configuration": config.to_dict(),
+        "versions": {"hashes": folder.made_with, "results": versions()},
+        "inputs": dict(inputs),
+        "results": dict(sorted(digests.items())),
+        "this_run": dict(this_run),
+    }
+    try:
+        os.makedirs(folder.path(TABLES), exist_ok=True)
+    except OSError as error:
+        raise FileError(
+            folder.path(TABLES), f"cannot be made ({error.strerror}); check the folder"
+        ) from error
+    content[MANIFEST] = _json(manifest)
+    paths = [(folder.path(name), [one]) for name, one in content.items()]
+    for path, _ in paths:
+        files.remove_leftovers(path)
+    files.write(paths, FileError)
+    return Results(folder.folder, config, counts, list(failures), summary, tables, manifest)
+
+
+def _summary(
+    config: Config, counts: Counts, failures: Sequence[Failure], originals: int
+) -> dict[str, Any]:
+    impostor = counts.impostor()
+    low = int((counts.detail < config.detail.floor).sum())
+    made = int((counts.genuine_squared >= 0).sum())
+    failed = sum(failure.transform is None for failure in failures)
+    return {
+        "originals": originals,
+        "originals_hashed": len(counts),
+        "originals_failed": failed,
+        "originals_in_a": int((~counts.in_b).sum()),
+        "originals_in_b": int(counts.in_b.sum()),
+        "originals_below_floor": low,
+        "share_below_floor": low / len(counts),
+        "variants": made,
+        "variants_failed": len(failures) - failed,
+        "genuine_pairs": made,
+        "impostor_pairs": int(impostor.sum()),
+        "impostor_pairs_of_originals": int(counts.impostor_originals.sum()),
+        **{
+            f"impostor_pairs_{part}".lower(): int(counts.impostor(part=part).sum())
+            for part in PARTS
+        },
+        "pairs_excluded": counts.pairs_excluded,
+        "impostor_median": _median(impostor),
+        "close_limit": counts.close_limit,
+        "close_pairs_listed": len(counts.close.i),
+    }
+
+
+def _edits(counts: Counts, failures: Sequence[Failure]) -> list[Row]:
+    """Return how far each edit moves the hash."""
+    rows = []
+    for spec in counts.transforms:
+        edit = transforms.parse(spec)
+        row: Row = {
+            "transform": spec,
+            "label": edit.label,
+            "edit": edit.name,
+            "strength": edit.strength,
+            "unit": edit.unit,
+            "n": 0,
+            "failed": sum(failure.transform == spec for failure in failures),
+        }
+        for prefix, oriented in (("", False), ("oriented_", True)):
+            found = counts.genuine_distances(spec, oriented=oriented)
+            row["n"] = len(found)
+            for name, share in (("median", 0.5), ("p95", 0.95), ("largest", 1.0)):
+                row[prefix + name] = (
+                    math.sqrt(quantile_squared(found, share)) if len(found) else None
+                )
+        impostor = counts.impostor(transform=spec)
+        row["impostor_pairs"] = int(impostor.sum())
+        row["impostor_nearest"] = _nearest(impostor)
+        rows.append(row)
+    return rows
+
+
+def _recall(config: Config, counts: Counts) -> list[Row]:
+    """Return the recall of each edit at each named threshold, and by band of detail."""
+    rows: list[Row] = []
+    for spec, band, oriented in itertools.product(
+        counts.transforms, (None, *range(len(counts.bands) + 1)), (False, True)
+    ):
+        found = counts.genuine_distances(spec, band=band, oriented=oriented)
+        for name, threshold in config.thresholds.named.items():
+            row = {"transform": spec, "band": band, "oriented": oriented}
+            row |= {"threshold_name": name, "threshold": threshold, "n": len(found)}
+            row["matched"] = int(np.searchsorted(found, threshold**2, side="right"))
+            rows.append(row)
+    matched, trials = ([row[name] for row in rows] for name in ("matched", "n"))
+    for row, three in zip(rows, recalls(matched, trials, config.confidence), strict=True):
+        row |= dict(zip(("recall", "recall_lower", "recall_upper"), three, strict=True))
+    return rows
+
+
+def _detail(config: Config, counts: Counts) -> list[Row]:
+    """Return how many originals each band of detail has, and how its pairs of them lie."""
+    rows = []
+    edges = [0.0, *counts.bands, None]
+    sizes = np.bincount(counts.band, minlength=len(counts.bands) + 1)
+    for band, (size, impostor) in enumerate(
+        zip(sizes.tolist(), counts.impostor_bands, strict=True)
+    ):
+        row: Row = {
+            "band": band,
+            "from": edges[band],
+            "to": edges[band + 1],
+            "originals": size,
+            "share": size / len(counts),
+            "impostor_pairs": int(impostor.sum()),
+            "impostor_nearest": _nearest(impostor),
+            "impostor_median": _median(impostor),
+        }
+        for name, threshold in config.thresholds.named.items():
+            row[f"impostor_matched_{name}"] = int(impostor[: threshold + 1].sum())
+        rows.append(row)
+    return rows
+
+
+def _closest(counts: Counts) -> list[Row]:
+    """Return the closest impostor pairs, each two originals once."""
+    close = counts.closest(_CLOSEST)
+    return [
+        {
+            "rank": rank,
+            "original": counts.names[i],
+            "other": counts.names[j],
+            "transform": None if transform < 0 else counts.transforms[transform],
+            "distance": math.sqrt(squared),
+            "distance_squared": squared,
+        }
+        for rank, (i, j, transform, squared) in enumerate(
+            zip(*(column.tolist() for column in close), strict=True), start=1
+        )
+    ]
+
+
+def _nearest(counts: np.ndarray[Any, np.dtype[np.int64]]) -> int | None:
+    """Return the first cell that holds a pair: the smallest distance, rounded up."""
+    return int(np.flatnonzero(counts)[0]) if counts.any() else None
+
+
+def _median(counts: np.ndarray[Any, np.dtype[np.int64]]) -> int | None:
+    """Return the (lower) median of the distances, rounded up."""
+    total = int(counts.sum())
+    return int(np.searchsorted(np.cumsum(counts), (total + 1) // 2)) if total else None
+
+
+def _json(values: Any) -> bytes:
+    return (json.dumps(values, indent=1, allow_nan=False) + "\n").encode("ascii")
+
+
+def _csv(rows: Sequence[Row], columns: Iterable[str] = ()) -> bytes:
+    """Return rows as CSV: names of columns first, empty where there is nothing."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)  # CRLF, so that names with either are quoted
+    writer.writerow(columns or (rows[0] if rows else ()))
+    for row in rows:
+        writer.writerow("" if value is None else value for value in row.values())
+    return text.getvalue().encode("utf-8", "surrogateescape")

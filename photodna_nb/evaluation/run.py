@@ -1,0 +1,190 @@
+"""An evaluation from its configuration to the results in a folder."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from difflib import get_close_matches
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photodna_nb import files, parallel
+from photodna_nb.arrays import described
+from photodna_nb.datasets import Dataset, Original
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
+from photodna_nb.evaluation import results
+from photodna_nb.evaluation.config import Config, canonical
+from photodna_nb.evaluation.counts import Counts, Hashed, count, excluded_rows
+from photodna_nb.evaluation.results import Failure, Results
+from photodna_nb.evaluation.store import Store
+from photodna_nb.evaluation.variants import ORIGINAL, Entry, renewed
+from photodna_nb.names import displayed
+from photodna_nb.transforms import seed_for
+
+PathLike = str | os.PathLike[str]
+
+# Of counts, so that those of another way to count are not taken for these.
+_COUNTING = 1
+
+
+def run(
+    config: Config | PathLike,
+    run_dir: PathLike,
+    *,
+    max_workers: int | None = None,
+    progress: bool = False,
+) -> Results:
+    """Return what an evaluation finds, once it is written to a folder.
+
+    Parameters
+    ----------
+    config : Config, str or os.PathLike
+        What to do, or the TOML file that says it.
+    run_dir : str or os.PathLike
+        Made if it is missing. In the folder of a run that was interrupted, the work goes
+        on where it stopped. In that of a finished one over the same originals, variants
+        and seed, only originals that are new or have changed are hashed, pairs are counted
+        anew if other ones are to be, and the results are written for the thresholds that
+        `config` has now.
+    max_workers : int, optional
+        Threads, the number of processors if left out; the results are the same.
+    progress : bool
+        Whether to show a bar, in a terminal or a notebook.
+
+    Returns
+    -------
+    Results
+        Also in the folder: see its documentation.
+
+    Raises
+    ------
+    FileError
+        The configuration or the originals cannot be read, no two originals could be
+        hashed, or the folder belongs to another run or cannot be written.
+    ArgumentTypeError, ArgumentError
+        An argument has another type or value, or an excluded name is none of an original.
+
+    Notes
+    -----
+    Pictures that cannot be read or edited are listed as failures, and the run goes on.
+    Each original is opened once and edited in memory. Memory grows with the hashes
+    (144 bytes a variant), not with the pairs.
+    """
+    if isinstance(config, str | os.PathLike):
+        config = Config.load(config)
+    if not isinstance(config, Config):
+        raise ArgumentTypeError(
+            f"config: got {described(config)}, needs a Config, or the path of a TOML file"
+        )
+    if not isinstance(run_dir, str | os.PathLike):
+        raise ArgumentTypeError(f"run_dir: got {described(run_dir)}, needs the path of a folder")
+    workers = parallel.checked_workers(max_workers, None)
+    started = time.time()
+    dataset = config.dataset()
+    _check_excluded(config, dataset)
+    edits = [edit.spec for edit in config.variants]
+    with Store(os.fspath(run_dir), config.hashing(), edits) as folder:
+        entries, made_now = _entries(config, dataset, folder, workers, progress)
+        names = [original.name for original in dataset]
+        failures = _failures(names, entries, edits)
+        if sum(ORIGINAL not in entry.errors for entry in entries) < 2:
+            first = failures[0] if failures else None
+            reason = f" ({displayed(first.original)}: {first.error})" if first else ""
+            raise FileError(
+                folder.folder,
+                f"nothing is written: of {len(names)} originals fewer than two could be "
+                f"hashed{reason}; check originals in the configuration",
+            )
+        hashed, digest = folder.finish(names, entries)
+        inputs = {name: entry.digest or None for name, entry in zip(names, entries, strict=True)}
+        del entries
+        counts = _counts(config, hashed, digest, folder, workers)
+        now = {
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "seconds": round(time.time() - started, 3),
+            "host": platform.node(),
+            "system": platform.platform(),
+            "processors": os.cpu_count(),
+            "threads": workers,
+            "originals_hashed": made_now,
+        }
+        return results.write(config, counts, failures, inputs, folder, now)
+
+
+def _entries(
+    config: Config, dataset: Dataset, folder: Store, workers: int, progress: bool
+) -> tuple[list[Entry], int]:
+    """Return what came of each original, and how many were hashed now."""
+
+    def task(original: Original) -> tuple[Original, Entry]:
+        known = folder.get(original.name)
+        return original, renewed(original, config.variants, config.seed, known)
+
+    entries: list[Entry] = []
+    made_now = 0
+    with (
+        closing(parallel.in_order(task, dataset, max_workers=workers)) as each,
+        parallel.progress_bar(progress, dataset, "originals") as bar,
+    ):
+        for original, entry in each:
+            if entry.digest and entry is not folder.get(original.name):
+                folder.append(original.name, entry)
+                made_now += 1
+            entries.append(entry)
+            bar.update()
+    return entries, made_now
+
+
+def _counts(config: Config, hashed: Hashed, digest: str, folder: Store, workers: int) -> Counts:
+    """Return the counts in the folder, if they are of these hashes and pairs, or count."""
+    key = sha256(canonical([_COUNTING, digest, config.counting()]).encode("ascii")).hexdigest()
+    path = folder.path(results.COUNTS)
+    if os.path.exists(path):
+        try:
+            return Counts.unpacked(path, files.read(path, FileError), key)
+        except FileError:  # damaged, or of other pairs: either way they are counted
+            pass
+    counts = count(
+        hashed,
+        in_half_b(hashed.names, config.seed),
+        bands=config.detail.bands,
+        exclude=excluded_rows(config.pairs.exclude, hashed.names),
+        variants_against_others=config.pairs.variants_against_others,
+        max_workers=workers,
+    )
+    files.write([(path, [counts.packed(key)])], FileError)
+    return counts
+
+
+def in_half_b(names: Sequence[str], seed: int) -> NDArray[np.bool_]:
+    """Return which originals are in half B, by their names and the seed alone, (n,)."""
+    return np.array([seed_for(seed, name, "half") % 2 == 1 for name in names], bool)
+
+
+def _failures(
+    names: Sequence[str], entries: Sequence[Entry], edits: Sequence[str]
+) -> list[Failure]:
+    return [
+        Failure(name, None if number == ORIGINAL else edits[number], text)
+        for name, entry in zip(names, entries, strict=True)
+        for number, text in sorted(entry.errors.items())
+    ]
+
+
+def _check_excluded(config: Config, dataset: Dataset) -> None:
+    """Refuse names that no original has: nothing would be excluded."""
+    wanted = {name for group in config.pairs.exclude for name in group}
+    if not wanted:
+        return
+    known = {original.name for original in dataset}
+    for name in sorted(wanted - known):
+        near = get_close_matches(name, known, n=1, cutoff=0.5)
+        remedy = f"did you mean {near[0]}?" if near else "names are as the results list them"
+        raise ArgumentError(
+            f"pairs.exclude: no original is called {displayed(name)}; {displayed(remedy)}"
+        )

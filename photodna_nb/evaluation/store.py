@@ -1,0 +1,359 @@
+"""The folder of a run: whose it is, and the hashes in it, kept as they are made."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import platform
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import PIL
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+from PIL import features
+
+from photodna_nb import files
+from photodna_nb.arrays import HASH_BYTES
+from photodna_nb.errors import FileError
+from photodna_nb.evaluation import archive
+from photodna_nb.evaluation.config import canonical
+from photodna_nb.evaluation.counts import Hashed
+from photodna_nb.evaluation.variants import ORIGINAL, Entry, limit
+from photodna_nb.names import displayed
+
+IDENTITY, JOURNAL, HASHES = "run.json", "journal.jsonl", "hashes.npz"
+_LOCK = ".lock"
+_FORMAT = 1
+_MEMBERS = (
+    *("paths", "hashes", "detail", "failures", "digests", "transforms"),
+    *("variants", "made", "variants_detail", "limits"),
+)
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of everything that results depend on; None of what is missing."""
+    packages = {"NumPy": "numpy", "SciPy": "scipy", "Numba": "numba", "FAISS": "faiss-cpu"}
+    found: dict[str, str | None] = {"Python": platform.python_version()}
+    found |= {name: _installed(package) for name, package in packages.items()}
+    return makers() | found
+
+
+def makers() -> dict[str, str | None]:
+    """Return the versions on which pixels and hashes depend: of this, of Pillow and its codecs."""
+    turbo = features.version_feature("libjpeg_turbo")
+    return {
+        "photodna_nb": _installed("photodna_nb"),
+        "Pillow": PIL.__version__,
+        "libjpeg": f"{features.version_codec('jpg')}{f' (turbo {turbo})' if turbo else ''}",
+        "libwebp": features.version_module("webp"),
+        "zlib": features.version_codec("zlib"),
+        "libtiff": features.version_codec("libtiff"),
+        "openjpeg": features.version_codec("jpg_2000"),
+    }
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+class Store:
+    """A RUN_DIR, open for one run.
+
+    Parameters
+    ----------
+    folder : str
+        It is made if it is missing; an empty one, or one of a run over the same hashes.
+    hashing : dict
+        The part of the configuration that hashes depend on.
+    edits : sequence of str
+        The specs of the edits.
+
+    Attributes
+    ----------
+    made_with : dict
+        The versions by which the hashes in the folder were made.
+
+    Raises
+    ------
+    FileError
+        The folder belongs to another run or to nobody known, is in use, or cannot be written.
+    """
+
+    def __init__(self, folder: str, hashing: dict[str, Any], edits: Sequence[str]) -> None:
+        self.folder, self._hashing, self._edits = folder, hashing, tuple(edits)
+        self._known: dict[str, Entry] = {}
+        self._journal: Any = None
+        try:
+            os.makedirs(folder, exist_ok=True)
+            self._check_own()
+        except OSError as error:
+            raise FileError(
+                folder, f"cannot be used ({error.strerror}); give a folder that can be written"
+            ) from error
+        self._lock = FileLock(os.path.join(folder, _LOCK), thread_local=False)
+
+    def __enter__(self) -> Store:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise FileError(
+                self.folder, "another run is at work in it; wait until it has ended"
+            ) from error
+        except OSError as error:
+            raise FileError(
+                self.folder,
+                f"cannot be written ({error.strerror}); give a folder that can be written",
+            ) from error
+        try:
+            self._identify()
+            self._read_hashes()
+            self._read_journal()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._close_journal()
+        finally:
+            self._lock.release()
+
+    def path(self, name: str) -> str:
+        """Return the path of a file in the folder."""
+        return os.path.join(self.folder, name)
+
+    def get(self, name: str) -> Entry | None:
+        """Return what is known of the original of that name."""
+        return self._known.get(name)
+
+    def append(self, name: str, entry: Entry) -> None:
+        """Keep an entry; it outlives this process from now on."""
+        self._check_makers()
+        if not entry.lasting:
+            return
+        record = {
+            "name": name,
+            "digest": entry.digest,
+            "limit": limit(),
+            "hashes": base64.b64encode(entry.hashes.tobytes()).decode("ascii"),
+            "detail": entry.detail.tolist(),
+            "errors": entry.errors,
+        }
+        try:
+            if self._journal is None:
+                self._journal = _journal(self.path(JOURNAL))
+            self._journal.write(json.dumps(record).encode("ascii") + b"\n")
+            self._journal.flush()
+        except OSError as error:
+            if self._journal is not None:  # closing it would try once more
+                with suppress(OSError):
+                    self._journal.close()
+                self._journal = None
+            raise self._unwritable(JOURNAL, error) from error
+
+    def finish(self, names: Sequence[str], entries: Sequence[Entry]) -> tuple[Hashed, str]:
+        """Return the hashes of all originals that have one, and a digest of the file they are in.
+
+        That is ``hashes.npz``, of which `HashTable.load` reads the originals. The journal
+        is deleted.
+        """
+        good = [row for row, entry in enumerate(entries) if ORIGINAL not in entry.errors]
+        width = 1 + len(self._edits)
+        hashes = np.zeros((len(good), width, HASH_BYTES), np.uint8)
+        detail = np.full((len(good), width), np.nan)
+        for place, row in enumerate(good):
+            hashes[place], detail[place] = entries[row].hashes, entries[row].detail
+        hashed = Hashed(
+            tuple(names[row] for row in good),
+            tuple(entries[row].digest for row in good),
+            self._edits,
+            np.ascontiguousarray(hashes[:, 0]),
+            np.ascontiguousarray(detail[:, 0]),
+            hashes[:, 1:],
+            ~np.isnan(detail[:, 1:]),
+            np.ascontiguousarray(detail[:, 1:]),
+        )
+        failed = [
+            [names[row], entry.errors[ORIGINAL], entry.digest, entry.lasting, limit()]
+            for row, entry in enumerate(entries)
+            if ORIGINAL in entry.errors
+        ]
+        lost = [
+            [place, number, text, entries[row].lasting, limit()]
+            for place, row in enumerate(good)
+            for number, text in sorted(entries[row].errors.items())
+        ]
+        members: dict[str, NDArray[Any]] = {
+            "paths": archive.texts_packed(hashed.names),
+            "hashes": hashed.hashes,
+            "detail": hashed.detail,
+            "failures": archive.texts_packed([json.dumps([one[:2] for one in failed])]),
+            "digests": archive.texts_packed(hashed.digests),
+            "transforms": archive.texts_packed(self._edits),
+            "variants": hashed.variants,
+            "made": hashed.made,
+            "variants_detail": hashed.variants_detail,
+            "limits": archive.texts_packed([json.dumps([failed, lost])]),
+        }
+        content = archive.packed(members)
+        digest = sha256(content).hexdigest()
+        path = self.path(HASHES)
+        if not os.path.exists(path) or digest != sha256(files.read(path, FileError)).hexdigest():
+            files.write([(path, [content])], FileError)
+        self._close_journal()
+        try:
+            if os.path.exists(self.path(JOURNAL)):
+                os.unlink(self.path(JOURNAL))
+        except OSError as error:
+            raise self._unwritable(JOURNAL, error) from error
+        return hashed, digest
+
+    def _read_hashes(self) -> None:
+        path = self.path(HASHES)
+        if not os.path.exists(path):
+            return
+        found = archive.loaded(path, _MEMBERS)
+        names, digests = (archive.texts_unpacked(found[name]) for name in ("paths", "digests"))
+        hashes = np.concatenate([found["hashes"][:, None], found["variants"]], axis=1)
+        detail = np.concatenate([found["detail"][:, None], found["variants_detail"]], axis=1)
+        (text,) = archive.texts_unpacked(found["limits"])
+        failed, lost = json.loads(text)
+        again: set[int] = set()
+        errors: dict[int, dict[int, str]] = {}
+        for row, number, reason, lasting, its_limit in lost:
+            errors.setdefault(row, {})[number] = reason
+            if not lasting or its_limit != limit():
+                again.add(row)
+        for row, (name, digest) in enumerate(zip(names, digests, strict=True)):
+            if row not in again:
+                entry = Entry(digest, hashes[row], detail[row], errors.get(row, {}))
+                self._known[name] = entry
+        nothing = np.zeros(hashes.shape[1:], np.uint8), np.full(hashes.shape[1], np.nan)
+        for name, reason, digest, lasting, its_limit in failed:
+            if lasting and its_limit == limit():
+                self._known[name] = Entry(digest, *nothing, {ORIGINAL: reason})
+
+    def _read_journal(self) -> None:
+        path = self.path(JOURNAL)
+        if not os.path.exists(path):
+            return
+        try:
+            with open(path, "rb") as file:
+                for line in file:
+                    self._remember(line)
+        except OSError as error:
+            raise FileError(path, f"cannot be read ({error.strerror})") from error
+
+    def _remember(self, line: bytes) -> None:
+        """Take a line of the journal; one that is damaged, as the last one may be, is missing."""
+        shape = 1 + len(self._edits)
+        try:
+            record = json.loads(line)
+            content = base64.b64decode(record["hashes"], validate=True)
+            hashes = np.frombuffer(content, np.uint8).reshape(shape, HASH_BYTES)
+            detail = np.array(record["detail"], np.float64).reshape(shape)
+            errors = {int(number): str(text) for number, text in record["errors"].items()}
+            if not errors or record["limit"] == limit():
+                entry = Entry(str(record["digest"]), hashes, detail, errors)
+                self._known[record["name"]] = entry
+        except (ValueError, TypeError, KeyError, AttributeError):
+            pass
+
+    def _check_own(self) -> None:
+        """Refuse a folder with files of somebody else."""
+        there = sorted(name for name in os.listdir(self.folder) if not name.startswith("."))
+        if there and IDENTITY not in there:
+            raise FileError(
+                self.folder,
+                f"holds files ({displayed(', '.join(there[:3]))}) and no {IDENTITY}, so it is no "
+                "folder of an evaluation; give a new or an empty one",
+            )
+
+    def _identify(self) -> None:
+        """Read whose folder this is, or make it this run's."""
+        path = self.path(IDENTITY)
+        if not os.path.exists(path):
+            self.made_with = makers()
+            whose = {"format": _FORMAT, "hashing": self._hashing, "made_with": self.made_with}
+            content = json.dumps(whose, indent=1, sort_keys=True) + "\n"
+            files.write([(path, [content.encode("ascii")])], FileError)
+            return
+        try:
+            whose = json.loads(files.read(path, FileError))
+            known, self.made_with = whose["format"], dict(whose["made_with"])
+            hashing = whose["hashing"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise FileError(
+                path, "is damaged; restore it, or give another folder for the run"
+            ) from error
+        if known != _FORMAT:
+            raise FileError(
+                path,
+                f"has the format {known}, and this version reads {_FORMAT}; give an empty folder",
+            )
+        if canonical(hashing) != canonical(self._hashing):
+            differing = [key for key in self._hashing if hashing.get(key) != self._hashing.get(key)]
+            raise FileError(
+                self.folder,
+                f"belongs to a run with another {' and another '.join(differing)}; give an empty "
+                "folder, or the configuration that it was made with",
+            )
+
+    def _check_makers(self) -> None:
+        """Raise a FileError unless more hashes would be made as those in the folder were."""
+        now = makers()
+        if now != self.made_with:
+            changed = ", ".join(
+                f"{name} {self.made_with.get(name)}, now {now.get(name)}"
+                for name in sorted({*now, *self.made_with})
+                if now.get(name) != self.made_with.get(name)
+            )
+            raise FileError(
+                self.folder,
+                f"its hashes were made with other versions ({changed}), which may give other "
+                "hashes, and there are originals to be hashed; go on with the same versions, "
+                "or give an empty folder",
+            )
+
+    def _close_journal(self) -> None:
+        if self._journal is None:
+            return
+        journal, self._journal = self._journal, None
+        try:
+            with journal:
+                journal.flush()
+                os.fsync(journal.fileno())
+        except OSError as error:
+            raise self._unwritable(JOURNAL, error) from error
+
+    def _unwritable(self, name: str, error: OSError) -> FileError:
+        return FileError(
+            self.path(name),
+            f"cannot be written ({error.strerror}); check the free space and the permissions",
+        )
+
+
+def _journal(path: str) -> Any:
+    """Return the journal, open for appending whole lines: the last one may have been cut off."""
+    file = open(path, "ab+")  # noqa: SIM115  # closed by the store
+    if file.tell():
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
+    return file

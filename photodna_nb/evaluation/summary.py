@@ -1,0 +1,329 @@
+"""What the statistics make of the counts of a run: rates, thresholds, and what they mean a day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from photodna_nb import pairs
+from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.counts import Cells, Counts, Part
+from photodna_nb.evaluation.curves import curves
+from photodna_nb.evaluation.intervals import (
+    Dependence,
+    FalseMatchRates,
+    NearPairs,
+    false_match_rates,
+    json_number,
+    matrix_dependence,
+    proportion,
+)
+from photodna_nb.evaluation.operating import Choice, Half, OperatingPoint, operating_points
+from photodna_nb.evaluation.scale import expected_matches, threshold_under
+from photodna_nb.evaluation.tail import Tail, fit_tail
+
+# JSON and CSV take it: a name or number in each column, None where there is none.
+Row: TypeAlias = dict[str, Any]
+
+_ORIENTATIONS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Genuine and impostor pairs of some originals, with the intervals of their rates.
+
+    Attributes
+    ----------
+    genuine, impostor : ndarray of int64, (3061,)
+        Counts of pairs.
+    rates : FalseMatchRates or None
+        Of the impostor pairs; None if there is none, or if the closest could not be listed.
+    tail : Tail or None
+        Of the same.
+    reason : str
+        Why there are no rates; empty if there are.
+    """
+
+    genuine: Cells
+    impostor: Cells
+    rates: FalseMatchRates | None
+    tail: Tail | None
+    reason: str
+
+
+def measured(
+    counts: Counts, config: Config, part: Part | None = None, beyond: Dependence | None = None
+) -> Measured:
+    """Return the pairs of one half of the originals, or of all, with intervals.
+
+    Parameters
+    ----------
+    counts : Counts
+        Of a run.
+    config : Config
+        Confidence and seed are taken from it.
+    part : {"A", "B"}, optional
+        The half.
+    beyond : Dependence, optional
+        From `beyond_the_list`, which is called if it is left out.
+    """
+    genuine, impostor = counts.genuine(part=part), counts.impostor(part=part)
+    chosen = np.ones(len(counts), bool) if part is None else counts.in_b == (part == "B")
+    images, number = int(chosen.sum()), int(impostor.sum())
+    of_half = "" if part is None else f" in half {part}"
+    if images < 2 or not number:
+        return Measured(genuine, impostor, None, None, f"there are no impostor pairs{of_half}")
+    if counts.close_limit < 0:
+        reason = "too many impostor pairs have the same hash to be listed: exclude them by name"
+        return Measured(genuine, impostor, None, None, reason)
+    close = counts.close
+    inside = chosen[close.i] & chosen[close.j]
+    row = np.cumsum(chosen) - 1
+    near = NearPairs(
+        row[close.i[inside]],
+        row[close.j[inside]],
+        np.sqrt(close.distance_squared[inside]),
+        counts.close_limit,
+    )
+    rates = false_match_rates(
+        impostor,
+        images,
+        near,
+        above=beyond or beyond_the_list(counts),
+        confidence=config.confidence,
+        seed=config.seed,
+    )
+    tail = fit_tail(near, images, number, confidence=config.confidence, seed=config.seed)
+    return Measured(genuine, impostor, rates, tail, "")
+
+
+def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str, list[Row]]]:
+    """Return what the statistics make of the counts: numbers for the summary, and tables.
+
+    Parameters
+    ----------
+    counts : Counts
+        Of a run.
+    config : Config
+        What the report is to speak of.
+
+    Returns
+    -------
+    summary : dict
+        ``curves``: equal error rate, area, average precision; ``tail``: the fit, and
+        whether it is trusted; ``no_rates_because``: empty, or why there are none.
+    tables : dict of str to list of dict
+        ``curves``: rates at every whole threshold; ``thresholds``: what the named ones do;
+        ``operating_points``: a threshold for each target, chosen on half A, its rates on
+        half B; ``operating_recall``: the same by edit; ``scale``: the thresholds that keep
+        the budget.
+    """
+    beyond = beyond_the_list(counts)
+    whole, a, b = (measured(counts, config, part, beyond) for part in (None, "A", "B"))
+    found = curves(whole.genuine, whole.impostor)
+    summary = {
+        "curves": found.as_json(),
+        "tail": None if whole.tail is None else whole.tail.as_json(),
+        "no_rates_because": whole.reason,
+    }
+    points: list[OperatingPoint] = []
+    if a.rates is not None and b.rates is not None:
+        chosen_on = Half(a.genuine, a.rates, a.tail)
+        reported_on = Half(b.genuine, b.rates, b.tail)
+        for conservative in (False, True):
+            points += operating_points(
+                chosen_on, reported_on, config.thresholds.targets, conservative, config.confidence
+            )
+    tables = {
+        "curves": _curves(counts, whole, a, b),
+        "thresholds": _thresholds(counts, config, whole),
+        "operating_points": [_point(point) for point in points],
+        "operating_recall": _operating_recall(counts, config, points),
+        "scale": _scale(config, whole),
+    }
+    return summary, tables
+
+
+def recalls(
+    matched: list[int], trials: list[int], confidence: float
+) -> list[tuple[float | None, float | None, float | None]]:
+    """Return recall and its Clopper-Pearson interval for each of many counts; None of nothing."""
+    if not trials:
+        return []
+    lower, upper = (ends.tolist() for ends in proportion(matched, trials, confidence))
+    return [
+        (m / n, json_number(low), json_number(high)) if n else (None, None, None)
+        for m, n, low, high in zip(matched, trials, lower, upper, strict=True)
+    ]
+
+
+def beyond_the_list(counts: Counts) -> Dependence | None:
+    """Return how pairs hang together where they are not listed, as some originals show it."""
+    if len(counts.sample) < 4 or counts.close_limit >= len(counts.impostor_bands[0]) - 1:
+        return None
+    return matrix_dependence(pairs.distance_matrix(counts.sample))
+
+
+def _curves(counts: Counts, whole: Measured, a: Measured, b: Measured) -> list[Row]:
+    """Return matches and rates at every whole threshold, up to where all pairs match."""
+    found = curves(whole.genuine, whole.impostor)
+    columns: dict[str, list[Any]] = {
+        "genuine_matches": found.genuine_matches.tolist(),
+        "impostor_matches": found.impostor_matches.tolist(),
+        "impostor_matches_of_originals": np.cumsum(counts.impostor(variants=False)).tolist(),
+        "genuine_matches_oriented": np.cumsum(counts.genuine(oriented=True)).tolist(),
+        "genuine_matches_a": np.cumsum(a.genuine).tolist(),
+        "impostor_matches_a": np.cumsum(a.impostor).tolist(),
+        "genuine_matches_b": np.cumsum(b.genuine).tolist(),
+        "impostor_matches_b": np.cumsum(b.impostor).tolist(),
+        "recall": found.recall.tolist(),
+        "false_non_match_rate": found.false_non_match_rate.tolist(),
+        "false_match_rate": found.false_match_rate.tolist(),
+        "precision": found.precision.tolist(),
+    }
+    nothing = [None] * len(found.recall)
+    rates = whole.rates
+    columns["false_match_rate_lower"] = nothing if rates is None else rates.lower.tolist()
+    columns["false_match_rate_upper"] = nothing if rates is None else rates.upper.tolist()
+    columns["counted"] = nothing if rates is None else rates.counted.tolist()
+    total = whole.genuine + whole.impostor
+    last = int(np.flatnonzero(total)[-1]) if total.any() else 0
+    return [
+        {"threshold": threshold}
+        | {name: json_number(column[threshold]) for name, column in columns.items()}
+        for threshold in range(last + 1)
+    ]
+
+
+def _thresholds(counts: Counts, config: Config, whole: Measured) -> list[Row]:
+    """Return what each named threshold does: recall of all edits, false matches, in a day."""
+    rows = []
+    genuine, impostor = np.cumsum(whole.genuine), np.cumsum(whole.impostor)
+    oriented = np.cumsum(counts.genuine(oriented=True))
+    for name, threshold in config.thresholds.named.items():
+        row: Row = {
+            "name": name,
+            "threshold": threshold,
+            "genuine_pairs": int(genuine[-1]),
+            "genuine_matches": int(genuine[threshold]),
+            "genuine_matches_oriented": int(oriented[threshold]),
+            "impostor_pairs": int(impostor[-1]),
+            "impostor_matches": int(impostor[threshold]),
+        }
+        row |= _rate_columns(whole, threshold) | _expected_columns(config, whole, threshold)
+        rows.append(row)
+    return rows
+
+
+def _rate_columns(whole: Measured, threshold: int) -> Row:
+    """Return a false match rate as it was counted, and as the tail tells it."""
+    names = (
+        *("false_match_rate", "false_match_rate_lower", "false_match_rate_upper", "counted"),
+        *("tail_rate", "tail_lower", "tail_upper"),
+    )
+    row: Row = dict.fromkeys(names)
+    if whole.rates is None:
+        return row
+    rate = whole.rates.at(threshold)
+    values = [rate.rate, rate.lower, rate.upper, rate.counted]
+    if whole.tail is not None:
+        said = whole.tail.rate(threshold)
+        values += [float(said.rate[0]), float(said.lower[0]), float(said.upper[0])]
+    return row | {name: json_number(value) for name, value in zip(names, values, strict=False)}
+
+
+def _expected_columns(config: Config, whole: Measured, threshold: int) -> Row:
+    """Return the false matches a day of the service that the configuration describes."""
+    names = "expected", "lower", "upper", "source"
+    row: Row = {f"a_day_{name}": None for name in names}
+    if whole.rates is None:
+        return row
+    found = expected_matches(
+        threshold,
+        config.scale.list_size,
+        config.scale.queries_a_day,
+        whole.rates,
+        whole.tail,
+        _ORIENTATIONS if config.scale.orientations else 1,
+    )
+    return row | {f"a_day_{name}": json_number(getattr(found, name)) for name in names}
+
+
+def _scale(config: Config, whole: Measured) -> list[Row]:
+    """Return the thresholds that keep the budget: by the estimate, and by the interval's end."""
+    rows = []
+    for conservative in (False, True):
+        choice = Choice(0.0, conservative, None, "none", whole.reason)
+        if whole.rates is not None:
+            choice = threshold_under(
+                config.scale.budget,
+                config.scale.list_size,
+                config.scale.queries_a_day,
+                whole.rates,
+                whole.tail,
+                _ORIENTATIONS if config.scale.orientations else 1,
+                conservative,
+            )
+        row: Row = {
+            "budget": config.scale.budget,
+            "list_size": config.scale.list_size,
+            "queries_a_day": config.scale.queries_a_day,
+            "orientations": _ORIENTATIONS if config.scale.orientations else 1,
+            **choice.as_json(),
+            "genuine_matches": None,
+            "genuine_pairs": int(whole.genuine.sum()),
+        }
+        row |= {f"a_day_{name}": None for name in ("expected", "lower", "upper", "source")}
+        if choice.threshold is not None:
+            row["genuine_matches"] = int(whole.genuine[: choice.threshold + 1].sum())
+            row |= _expected_columns(config, whole, choice.threshold)
+        rows.append(row)
+    return rows
+
+
+def _point(point: OperatingPoint) -> Row:
+    """Return an operating point on one line."""
+    row = point.as_json()
+    choice, rate = row.pop("choice"), row.pop("false_match_rate") or {}
+    counted = {
+        "impostor_matches": rate.get("matches"),
+        "impostor_pairs": rate.get("pairs"),
+        "false_match_rate": rate.get("rate"),
+        "false_match_rate_lower": rate.get("lower"),
+        "false_match_rate_upper": rate.get("upper"),
+    }
+    return {**choice, **row, **counted}
+
+
+def _operating_recall(counts: Counts, config: Config, points: list[OperatingPoint]) -> list[Row]:
+    """Return the recall of each edit on half B, at each threshold that half A chose."""
+    rows: list[Row] = []
+    matched: list[int] = []
+    for spec in counts.transforms:
+        squared = {
+            oriented: counts.genuine_distances(spec, part="B", oriented=oriented)
+            for oriented in (False, True)
+        }
+        for point in points:
+            threshold = point.choice.threshold
+            if threshold is None:
+                continue
+            for oriented, distances in squared.items():
+                matched.append(int(np.searchsorted(distances, threshold**2, side="right")))
+                rows.append(
+                    {
+                        "transform": spec,
+                        "target": point.choice.target,
+                        "conservative": point.choice.conservative,
+                        "threshold": threshold,
+                        "oriented": oriented,
+                        "n": len(distances),
+                        "matched": matched[-1],
+                    }
+                )
+    trials = [row["n"] for row in rows]
+    for row, three in zip(rows, recalls(matched, trials, config.confidence), strict=True):
+        row |= dict(zip(("recall", "recall_lower", "recall_upper"), three, strict=True))
+    return rows

@@ -1,0 +1,122 @@
+"""A whole run beside making and hashing its variants alone; and how fast pairs are counted.
+
+    python tests/benchmarks/evaluation.py [FOLDER [ROUNDS]]
+
+FOLDER has photographs, of which the first 500 are taken (default: those of
+../shared/golden/neardup, and where these are missing, 500 drawn pictures). In turn, they
+go through 40 edits with nothing but threads around it, and through a whole run: with
+journal, digests, counts, tables. Then over 10^9 impostor pairs are counted.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from distances import hashes
+from hashing import heading
+
+from photodna_nb import datasets, images, parallel
+from photodna_nb.datasets import Original
+from photodna_nb.evaluation import Config, run
+from photodna_nb.evaluation.counts import Hashed, count
+from photodna_nb.evaluation.run import in_half_b
+from photodna_nb.stages import hash_and_detail
+from photodna_nb.transforms import KINDS, STANDARD, Transform, seed_for
+
+NEARDUP = Path(__file__).resolve().parents[3] / "shared" / "golden" / "neardup" / "images"
+ORIGINALS = 500
+EDITS = STANDARD[:40]
+COUNTED = 10_000, 10
+
+
+def timed(call: Callable[[], object]) -> np.ndarray:
+    """Return the seconds that a call takes, by the clock and of the processors."""
+    before = np.array([time.perf_counter(), time.process_time()])
+    call()
+    return np.array([time.perf_counter(), time.process_time()]) - before
+
+
+def alone(originals: Sequence[Original]) -> None:
+    """Make and hash all variants."""
+
+    def task(original: Original) -> None:
+        image = original.open()
+        hash_and_detail(images.pixels(image))
+        for edit in EDITS:
+            edited = edit.apply(image, seed_for(0, original.name, edit.label))
+            hash_and_detail(images.pixels(edited))
+
+    for _ in parallel.in_order(task, originals):
+        pass
+
+
+def counting() -> None:
+    """Print how long over 10^9 pairs take, and how much memory."""
+    n, v = COUNTED
+    originals = hashes(n, 0)
+    rng = np.random.default_rng(1)
+    edited = originals[:, None] ^ rng.integers(0, 4, (n, v, 144), np.uint8)
+    names = tuple(map(str, range(n)))
+    made = np.ones((n, v), bool)
+    specs = tuple(Transform("jpeg", quality).spec for quality in range(1, v + 1))
+    detail = np.full(n, 1000.0)
+    of_variants = np.full((n, v), 1000.0)
+    hashed = Hashed(names, names, specs, originals, detail, edited, made, of_variants)
+    count(hashed, in_half_b(names, 0), listed=10)  # compiles
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    found = count(hashed, in_half_b(names, 0), bands=(600,))
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pairs = int(found.impostor().sum())
+    print(
+        f"{pairs:,} impostor pairs of {n:,} originals with {v} variants counted in "
+        f"{seconds:.1f} s; {len(found.close.i):,} listed, up to {found.close_limit}; "
+        f"peak of memory {peak / 1024:.0f} MiB, {(peak - before) / 1024:.0f} more than before"
+    )
+
+
+def main() -> None:
+    """Print all of it."""
+    photographs = Path(sys.argv[1]) if len(sys.argv) > 1 else NEARDUP
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    assert len(KINDS) >= 20, "the edits are of many kinds"
+    print(heading(), flush=True)
+    print()
+    section: dict[str, object]
+    if photographs.is_dir():
+        paths = [one.path for one in datasets.from_directory(photographs)[:ORIGINALS]]  # type: ignore[attr-defined]
+        section = {"kind": "list", "paths": paths}
+    else:
+        section = {"kind": "dead_leaves", "number": ORIGINALS}
+    specs = [edit.spec for edit in EDITS]
+    config = Config.of_dict({"originals": section, "variants": {"transforms": specs}})
+    originals = config.dataset()
+    alone(originals[:10])
+    times = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            whole = partial(run, config, folder)
+            # Alone, in a run, and in one that finds everything hashed and counted.
+            times.append([timed(partial(alone, originals)), timed(whole), timed(whole)])
+    bare, whole_run, again = np.median(times, axis=0)
+    ratios = np.median([one[1] / one[0] for one in times], axis=0)
+    print(
+        f"{len(originals)} originals of {section['kind']}, {len(EDITS)} variants each: made and "
+        f"hashed in {bare[0]:.1f} s, the whole run {whole_run[0]:.1f} s, {ratios[0]:.3f} times (of "
+        f"processor time {bare[1]:.1f} s and {whole_run[1]:.1f} s, {ratios[1]:.3f} times); "
+        f"again, with nothing to hash, {again[0]:.2f} s",
+        flush=True,
+    )
+    counting()
+
+
+if __name__ == "__main__":
+    main()
