@@ -69,9 +69,11 @@ def test_without_matplotlib(monkeypatch):
     import photodna_nb as pdna
 
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    for name in [name for name in sys.modules if name.startswith("matplotlib.")]:
-        monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "photodna_nb.plots", raising=False)
+    for name in list(sys.modules):
+        if name.startswith("matplotlib."):
+            monkeypatch.setitem(sys.modules, name, None)
+        elif name.startswith("photodna_nb.plots"):
+            monkeypatch.delitem(sys.modules, name)
     monkeypatch.delitem(vars(pdna), "plots", raising=False)
     assert not hasattr(pdna, "plots")
     with pytest.raises(AttributeError, match=r"pip install .photodna_nb\[notebooks\]"):

@@ -1,37 +1,23 @@
-"""Figures of the stages of a hash and of edits: numbers come in, nothing is computed here.
-
-Needs Matplotlib, which ``pip install "photodna_nb[notebooks]"`` brings.
-"""
+"""The stages of a hash."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import PolyCollection
 from numpy.typing import NDArray
-from PIL import Image
 
 from photodna_nb import images
-from photodna_nb.errors import ArgumentError
 from photodna_nb.images import ImageLike
 from photodna_nb.kernels.hashing import CLIP
+from photodna_nb.plots.drawing import DIRECTIONS, axes_for, colour_bar, direction_legend, named
 from photodna_nb.stages import HashTrace
-from photodna_nb.transforms import AnyTransform
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# One colour a direction, of the colour-blind safe palette of Okabe and Ito.
-DIRECTIONS = {
-    "falls to the right": "#D55E00",
-    "rises to the right": "#0072B2",
-    "falls downwards": "#E69F00",
-    "rises downwards": "#56B4E9",
-}
 
 
 def plot_trace(image: ImageLike, trace: HashTrace, *, figure: Figure | None = None) -> Figure:
@@ -81,27 +67,27 @@ def plot_pixels(image: ImageLike, *, ax: Axes | None = None) -> Axes:
 
     Returns the axes.
     """
-    ax = _axes(ax)
+    ax = axes_for(ax)
     pixels = images.pixels(image)
     grey = pixels if pixels.ndim == 2 else pixels[:, :, :3].mean(axis=2)
     ax.imshow(grey, cmap="gray", vmin=0, vmax=255)
-    return _named(ax, "1. Pixels (only R+G+B counts)", "column", "row")
+    return named(ax, "1. Pixels (only R+G+B counts)", "column", "row")
 
 
 def plot_pixel_sums(pixel_sums: NDArray[np.int64], *, ax: Axes | None = None) -> Axes:
     """Draw the table of sums (H, W), in millions of grey levels. Returns the axes."""
-    ax = _axes(ax)
+    ax = axes_for(ax)
     drawn = ax.imshow(pixel_sums / 1e6, cmap="cividis")
-    _bar(ax, drawn, "sum of R+G+B, millions")
-    return _named(ax, "2. Sums from the upper left", "column", "row")
+    colour_bar(ax, drawn, "sum of R+G+B, millions")
+    return named(ax, "2. Sums from the upper left", "column", "row")
 
 
 def plot_feature_grid(feature_grid: NDArray[np.float64], *, ax: Axes | None = None) -> Axes:
     """Draw the box sums around the grid points, (26, 26), in thousands. Returns the axes."""
-    ax = _axes(ax)
+    ax = axes_for(ax)
     drawn = ax.imshow(feature_grid / 1e3, cmap="gray")
-    _bar(ax, drawn, "weighted box sum, thousands")
-    return _named(ax, "3. Feature grid, 26 x 26", "grid column", "grid row")
+    colour_bar(ax, drawn, "weighted box sum, thousands")
+    return named(ax, "3. Feature grid, 26 x 26", "grid column", "grid row")
 
 
 def plot_gradients(
@@ -111,7 +97,7 @@ def plot_gradients(
 
     The longest wedge reaches the border of its cell. Returns the axes.
     """
-    ax = _axes(ax)
+    ax = axes_for(ax)
     longest = gradients.max() or 1.0
     for direction, (label, colour) in enumerate(DIRECTIONS.items()):
         sign = 1 if direction in (0, 2) else -1
@@ -130,30 +116,30 @@ def plot_gradients(
     ax.set_yticks(np.arange(-0.5, 6), minor=True)
     ax.grid(which="minor", alpha=0.4)
     ax.tick_params(which="minor", length=0)
-    _legend(ax, legend)
-    return _named(ax, "4. Gradients of 6 x 6 cells", "cell column", "cell row")
+    direction_legend(ax, legend)
+    return named(ax, "4. Gradients of 6 x 6 cells", "cell column", "cell row")
 
 
 def plot_normalisation(rounds: NDArray[np.float64], *, ax: Axes | None = None) -> Axes:
     """Draw the vector (144) after each round, largest value first. Returns the axes."""
-    ax = _axes(ax)
+    ax = axes_for(ax)
     shades = plt.get_cmap("viridis")(np.linspace(0.9, 0.1, len(rounds)))
     order = np.argsort(-rounds[-1], kind="stable")
-    named = (1, len(rounds))
+    labelled = (1, len(rounds))
     widths = np.linspace(6, 1, len(rounds))  # the rounds often lie on each other
     for number, values in enumerate(rounds, start=1):
         ax.plot(
             values[order],
             color=shades[number - 1],
             linewidth=widths[number - 1],
-            label=f"round {number}" if number in named else None,
+            label=f"round {number}" if number in labelled else None,
             drawstyle="steps-mid",
         )
     ax.axhline(CLIP, color="C3", linestyle="--", linewidth=1, label=f"clipped at {CLIP}")
     ax.set(xlim=(-1, 144), ylim=(0, 1.1 * max(CLIP, rounds.max())))
     ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(1.0, 0.88))
     title = f"5. Normalisation, {len(rounds)} round{'s' * (len(rounds) > 1)}"
-    return _named(ax, title, "values, largest first", "value (no unit)")
+    return named(ax, title, "values, largest first", "value (no unit)")
 
 
 def plot_hash(
@@ -163,7 +149,7 @@ def plot_hash(
 
     Returns the axes.
     """
-    ax = _axes(ax)
+    ax = axes_for(ax)
     for direction, (label, colour) in enumerate(DIRECTIONS.items()):
         places = np.arange(direction, hash_bytes.size, len(DIRECTIONS))
         ax.bar(places, hash_bytes[places], width=1.0, color=colour, label=label)
@@ -171,109 +157,5 @@ def plot_hash(
     ax.set_xticks(np.arange(0, 145, 24))
     for row in range(1, 6):
         ax.axvline(24 * row - 0.5, color="grey", linewidth=0.7)
-    _legend(ax, legend)
-    return _named(ax, "6. The hash: 144 bytes", "position; 24 for each row of cells", "byte")
-
-
-def plot_transforms(
-    image: ImageLike,
-    transforms: Sequence[AnyTransform],
-    *,
-    distances: Sequence[float] | NDArray[Any] | None = None,
-    seed: int = 0,
-    columns: int | None = None,
-    figure: Figure | None = None,
-) -> Figure:
-    """Draw a picture and what edits make of it, as a sheet of labelled thumbnails.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image, or ndarray of uint8 (H, W, 3), (H, W, 4) or (H, W)
-        The original; it comes first.
-    transforms : sequence of Transform or Chain
-        The edits, in the order of the sheet: ``pdna.transforms.STANDARD`` for example.
-    distances : sequence of float, optional
-        L2 distance of each edited picture's hash from the original's, which is
-        written below it.
-    seed : int
-        Of the edits: the one that the distances were measured with.
-    columns : int, optional
-        Thumbnails in a row; a number that suits the figure otherwise.
-    figure : matplotlib.figure.Figure, optional
-        To draw on; otherwise a new one, in which a thumbnail is 1.5 inches wide.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Its axes hold the original and the edits, in order.
-
-    Raises
-    ------
-    ArgumentError
-        There are not as many distances as transforms.
-    """
-    if distances is not None and len(distances) != len(transforms):
-        raise ArgumentError(
-            f"distances: got {len(distances)}, needs one for each of {len(transforms)} transforms"
-        )
-    original = images.rgb(image)
-    pictures = [original, *(transform.apply(original, seed) for transform in transforms)]
-    labels = ["original", *(transform.label.replace(" + ", " +\n") for transform in transforms)]
-    title = "A picture and its edits"
-    notes = [""] * len(pictures)
-    if distances is not None:
-        title += ": L2 distance from the original's hash"
-        notes[1:] = [f"L2 {distance:.0f}" for distance in distances]
-    figure = _sheet(pictures, labels, notes, columns, figure)
-    figure.suptitle(title, fontsize="medium", wrap=True)
-    return figure
-
-
-def _sheet(
-    pictures: Sequence[Image.Image],
-    labels: Sequence[str],
-    notes: Sequence[str],
-    columns: int | None,
-    figure: Figure | None,
-) -> Figure:
-    """Draw pictures in rows, each with a label above and a note below."""
-    width, height = (4.0, 3.0) if figure is None else figure.get_size_inches()
-    if columns is None:
-        columns = round((len(pictures) * width / height) ** 0.5)
-    columns = max(1, min(columns, len(pictures)))
-    rows = -(-len(pictures) // columns)
-    if figure is None:
-        shape = pictures[0].height / pictures[0].width
-        width, height = max(3.0, 1.5 * columns), (0.5 + 1.5 * min(1.5, max(0.6, shape))) * rows
-        figure = plt.figure(figsize=(width, 0.4 + height), layout="constrained")
-    size = min(9.0, 6.0 * width / columns)  # in points; the longest labels have 18 letters
-    for place, (picture, label, note) in enumerate(zip(pictures, labels, notes, strict=True)):
-        ax = figure.add_subplot(rows, columns, place + 1)
-        thumbnail = picture.copy()
-        thumbnail.thumbnail((400, 400))
-        ax.imshow(np.asarray(thumbnail))
-        ax.set_title(label, fontsize=size, pad=2)
-        ax.set_xlabel(note, fontsize=size, labelpad=2)
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set(color="grey", linewidth=0.5)  # black bars end somewhere, on black too
-    return figure
-
-
-def _axes(ax: Axes | None) -> Axes:
-    return plt.subplots(layout="constrained")[1] if ax is None else ax
-
-
-def _legend(ax: Axes, wanted: bool) -> None:
-    if wanted:
-        ax.legend(title="brightness", frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-
-
-def _bar(ax: Axes, drawn: Any, label: str) -> None:
-    ax.figure.colorbar(drawn, ax=ax, label=label, fraction=0.04, pad=0.02)
-
-
-def _named(ax: Axes, title: str, x: str, y: str) -> Axes:
-    ax.set_title(title)
-    ax.set_xlabel(x)
-    ax.set_ylabel(y)
-    return ax
+    direction_legend(ax, legend)
+    return named(ax, "6. The hash: 144 bytes", "position; 24 for each row of cells", "byte")
