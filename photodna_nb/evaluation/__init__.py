@@ -10,5 +10,15 @@ from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.counts import CloseImpostors, Counts
 from photodna_nb.evaluation.results import Failure, Results
 from photodna_nb.evaluation.run import run
+from photodna_nb.evaluation.summary import Measured, measure
 
-__all__ = ["CloseImpostors", "Config", "Counts", "Failure", "Results", "run"]
+__all__ = [
+    "CloseImpostors",
+    "Config",
+    "Counts",
+    "Failure",
+    "Measured",
+    "Results",
+    "measure",
+    "run",
+]

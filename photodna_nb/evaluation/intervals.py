@@ -227,6 +227,42 @@ def proportion(
     return lower, upper
 
 
+def shared_recall(
+    matches: ArrayLike, pairs: int, images: int, confidence: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Return the interval of a recall to which each image gives several genuine pairs.
+
+    Parameters
+    ----------
+    matches : array_like of integers
+        Genuine pairs that match, at one threshold or at many.
+    pairs : int
+        All genuine pairs.
+    images : int
+        Originals that they are made of.
+    confidence : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    lower, upper : ndarray of float64, as many as `matches`
+        NaN if there are no pairs.
+
+    Notes
+    -----
+    The interval of Clopper and Pearson. Genuine pairs of one original are not independent:
+    where there are more pairs than originals, the originals count as trials, as if all pairs
+    of each agreed; that is wider than need be.
+    """
+    matched = np.asarray(matches, float)
+    if not pairs:
+        nothing = np.full(matched.shape, np.nan)
+        return nothing, nothing
+    trials = min(pairs, images)
+    # Not more than the trials, by the last digit.
+    return proportion(np.minimum(matched / pairs * trials, trials), trials, confidence)
+
+
 def dependence(close: NearPairs, images: int, pairs: int) -> Dependence:
     """Return how much matches hang together through shared images, at each threshold.
 

@@ -15,7 +15,7 @@ from photodna_nb.evaluation.intervals import (
     Rate,
     checked_counts,
     json_number,
-    proportion,
+    shared_recall,
 )
 from photodna_nb.evaluation.tail import Tail
 
@@ -196,9 +196,7 @@ def operating_points(
 
     Notes
     -----
-    The interval of the recall is that of Clopper and Pearson. Genuine pairs of one
-    original are not independent: where there are more pairs than originals, the originals
-    count as trials, as if all pairs of each agreed; that is wider than need be.
+    The interval of the recall is that of `shared_recall`.
     """
     genuine = checked_counts("genuine", reported_on.genuine)
     sizes = {len(half.rates.matches) for half in (chosen_on, reported_on)} | {len(genuine)}
@@ -223,10 +221,7 @@ def _reported(choice: Choice, half: Half, matches: Integers, confidence: float) 
     found, pairs = int(matches[threshold]), int(matches[-1])
     recall: tuple[float | None, float | None, float | None] = (None, None, None)
     if pairs:
-        trials = min(pairs, half.rates.images)
-        # Not more than the trials, by the last digit.
-        successes = min(found / pairs * trials, trials)
-        lower, upper = proportion(successes, trials, confidence)
+        lower, upper = shared_recall(found, pairs, half.rates.images, confidence)
         recall = (found / pairs, float(lower), float(upper))
     rate = half.rates.at(threshold)
     by_tail: tuple[float | None, float | None, float | None] = (None, None, None)

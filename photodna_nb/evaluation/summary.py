@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from photodna_nb import pairs
 from photodna_nb.evaluation.config import Config
-from photodna_nb.evaluation.counts import Cells, Counts, Part
-from photodna_nb.evaluation.curves import curves
+from photodna_nb.evaluation.counts import Cells, Counts
+from photodna_nb.evaluation.curves import Curves, curves
 from photodna_nb.evaluation.intervals import (
     Dependence,
     FalseMatchRates,
+    Floats,
     NearPairs,
     false_match_rates,
     json_number,
     matrix_dependence,
     proportion,
+    shared_recall,
 )
 from photodna_nb.evaluation.operating import Choice, Half, OperatingPoint, operating_points
 from photodna_nb.evaluation.scale import expected_matches, threshold_under
@@ -32,12 +34,20 @@ _ORIENTATIONS = 8
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Genuine and impostor pairs of some originals, with the intervals of their rates.
+    """Genuine and impostor pairs of some originals: curves, and intervals of the rates.
 
     Attributes
     ----------
+    images : int
+        Originals.
+    confidence : float
+        Of the intervals.
     genuine, impostor : ndarray of int64, (3061,)
-        Counts of pairs.
+        Counts of pairs: cell t holds those with ``t - 1 < L2 <= t``.
+    curves : Curves
+        Rates at every integer threshold, and what sums them up.
+    recall_lower, recall_upper : ndarray of float64, (3061,)
+        Interval of ``curves.recall``, with the originals as trials: see `shared_recall`.
     rates : FalseMatchRates or None
         Of the impostor pairs; None if there is none, or if the closest could not be listed.
     tail : Tail or None
@@ -46,38 +56,62 @@ class Measured:
         Why there are no rates; empty if there are.
     """
 
+    images: int
+    confidence: float
     genuine: Cells
     impostor: Cells
-    rates: FalseMatchRates | None
-    tail: Tail | None
-    reason: str
+    curves: Curves
+    recall_lower: Floats
+    recall_upper: Floats
+    rates: FalseMatchRates | None = None
+    tail: Tail | None = None
+    reason: str = ""
 
 
-def measured(
-    counts: Counts, config: Config, part: Part | None = None, beyond: Dependence | None = None
+def measure(
+    counts: Counts,
+    part: Literal["A", "B"] | None = None,
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+    beyond: Dependence | None = None,
 ) -> Measured:
-    """Return the pairs of one half of the originals, or of all, with intervals.
+    """Return what the pairs of one half of the originals say, or those of all, with intervals.
 
     Parameters
     ----------
     counts : Counts
         Of a run.
-    config : Config
-        Confidence and seed are taken from it.
     part : {"A", "B"}, optional
-        The half.
+        The half; all originals if left out.
+    confidence : float
+        Of the intervals, between 0 and 1.
+    seed : int
+        Of what is drawn to make them.
     beyond : Dependence, optional
         From `beyond_the_list`, which is called if it is left out.
+
+    Raises
+    ------
+    ArgumentError
+        `confidence` is out of range.
+
+    Notes
+    -----
+    Takes a second or two with two million close pairs; all thresholds are in the answer.
     """
     genuine, impostor = counts.genuine(part=part), counts.impostor(part=part)
     chosen = np.ones(len(counts), bool) if part is None else counts.in_b == (part == "B")
     images, number = int(chosen.sum()), int(impostor.sum())
+    found = curves(genuine, impostor)
+    lower, upper = shared_recall(found.genuine_matches, found.genuine_pairs, images, confidence)
+    basis = Measured(images, confidence, genuine, impostor, found, lower, upper)
     of_half = "" if part is None else f" in half {part}"
     if images < 2 or not number:
-        return Measured(genuine, impostor, None, None, f"there are no impostor pairs{of_half}")
+        return replace(basis, reason=f"there are no impostor pairs{of_half}")
     if counts.close_limit < 0:
         reason = "too many impostor pairs have the same hash to be listed: exclude them by name"
-        return Measured(genuine, impostor, None, None, reason)
+        return replace(basis, reason=reason)
     close = counts.close
     inside = chosen[close.i] & chosen[close.j]
     row = np.cumsum(chosen) - 1
@@ -92,11 +126,11 @@ def measured(
         images,
         near,
         above=beyond or beyond_the_list(counts),
-        confidence=config.confidence,
-        seed=config.seed,
+        confidence=confidence,
+        seed=seed,
     )
-    tail = fit_tail(near, images, number, confidence=config.confidence, seed=config.seed)
-    return Measured(genuine, impostor, rates, tail, "")
+    tail = fit_tail(near, images, number, confidence=confidence, seed=seed)
+    return replace(basis, rates=rates, tail=tail)
 
 
 def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str, list[Row]]]:
@@ -121,10 +155,13 @@ def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str
         the budget.
     """
     beyond = beyond_the_list(counts)
-    whole, a, b = (measured(counts, config, part, beyond) for part in (None, "A", "B"))
-    found = curves(whole.genuine, whole.impostor)
+    parts: tuple[Literal["A", "B"] | None, ...] = (None, "A", "B")
+    whole, a, b = (
+        measure(counts, part, confidence=config.confidence, seed=config.seed, beyond=beyond)
+        for part in parts
+    )
     summary = {
-        "curves": found.as_json(),
+        "curves": whole.curves.as_json(),
         "tail": None if whole.tail is None else whole.tail.as_json(),
         "no_rates_because": whole.reason,
     }
@@ -168,7 +205,7 @@ def beyond_the_list(counts: Counts) -> Dependence | None:
 
 def _curves(counts: Counts, whole: Measured, a: Measured, b: Measured) -> list[Row]:
     """Return matches and rates at every whole threshold, up to where all pairs match."""
-    found = curves(whole.genuine, whole.impostor)
+    found = whole.curves
     columns: dict[str, list[Any]] = {
         "genuine_matches": found.genuine_matches.tolist(),
         "impostor_matches": found.impostor_matches.tolist(),
@@ -179,6 +216,8 @@ def _curves(counts: Counts, whole: Measured, a: Measured, b: Measured) -> list[R
         "genuine_matches_b": np.cumsum(b.genuine).tolist(),
         "impostor_matches_b": np.cumsum(b.impostor).tolist(),
         "recall": found.recall.tolist(),
+        "recall_lower": whole.recall_lower.tolist(),
+        "recall_upper": whole.recall_upper.tolist(),
         "false_non_match_rate": found.false_non_match_rate.tolist(),
         "false_match_rate": found.false_match_rate.tolist(),
         "precision": found.precision.tolist(),
