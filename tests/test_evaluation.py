@@ -492,10 +492,13 @@ def test_a_run(photos, tmp_path):
     config = photo_config(photos, thresholds={"named": {"low": 30, "high": 200}})
     results = run(config, tmp_path / "run", max_workers=1)
     found = contents(tmp_path / "run")
+    pictures = {name for name in found if name.startswith("pictures/")}
     assert set(found) == {
         *("manifest.json", "run.json", "results.json", "hashes.npz", "counts.npz"),
         *(f"tables/{name}.csv" for name in results.tables),
+        *pictures,
     }
+    check_pictures(photos, results, pictures, found)
     names = ["a.png", "b.png", "c.png", "d.png", "long.png", "sub/e.png"]
     assert results.counts.names == tuple(names)
     assert [failure[:2] for failure in results.failures] == [
@@ -551,6 +554,28 @@ def test_a_run(photos, tmp_path):
         Results.load(tmp_path / "run")
 
 
+def check_pictures(photos, results, pictures, found):
+    """The closest pairs as they looked when their distance was measured."""
+    shown = set()
+    for row in results.tables["closest"]:
+        for original, transform, picture in (
+            (row["original"], row["transform"], row["picture"]),
+            (row["other"], None, row["other_picture"]),
+        ):
+            image = Image.open(photos / original).convert("RGB")
+            if transform is not None:
+                edit = transforms.parse(transform)
+                image = edit.apply(image, transforms.seed_for(0, original, edit.label))
+            image.thumbnail((240, 240))
+            with Image.open(io.BytesIO(found[picture])) as small:
+                assert small.size == image.size
+                difference = np.abs(np.subtract(small, image, dtype=float)).mean()
+            assert difference < 12
+            shown.add(picture)
+    assert shown == pictures
+    assert len(results.tables["closest"]) == 15
+
+
 def check_tables(results, found):
     """Numbers beside the counts, and CSV beside JSON."""
     for row in results.tables["recall"]:
@@ -595,6 +620,7 @@ def test_another_threshold_hashes_nothing(photos, tmp_path, decoded, monkeypatch
     run(photo_config(photos), tmp_path / "run")
     assert len(decoded) >= 7
     before = contents(tmp_path / "run")
+    assert sum(name.startswith("pictures/") for name in before) >= 6
     decoded.clear()
     other = photo_config(photos, thresholds={"named": {"x": 77}, "targets": [0.25]})
     with monkeypatch.context() as patched:
@@ -620,7 +646,8 @@ def test_other_pairs_are_counted_and_nothing_is_hashed(photos, tmp_path, decoded
     all_pairs = first.summary["impostor_pairs"]
     assert results.summary["impostor_pairs"] == all_pairs - results.counts.pairs_excluded
     banded = run(photo_config(photos, detail={"bands": [1]}), tmp_path / "run")
-    assert decoded == []
+    assert banded.manifest["this_run"]["originals_hashed"] == 0
+    assert len(decoded) <= 3, "but for pictures of pairs that were not among the closest"
     assert len(banded.tables["detail"]) == 2
     others = {"pairs": {"variants_against_others": False}}
     assert run(photo_config(photos, **others), tmp_path / "run").summary["impostor_pairs"] == 15

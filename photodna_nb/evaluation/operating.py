@@ -60,6 +60,9 @@ class Choice:
         (which is extrapolation), or nowhere.
     reason : str
         Why there is none; empty if there is one.
+    untested : bool
+        Whether the target lies beyond what such tails were compared with: see
+        `Tail.tested_to`.
     """
 
     target: float
@@ -67,6 +70,7 @@ class Choice:
     threshold: int | None
     source: Source
     reason: str
+    untested: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the same as a dictionary that JSON takes."""
@@ -159,7 +163,7 @@ def choose_threshold(
     else:
         threshold = tail.largest_threshold(target, conservative)
         if threshold is not None:
-            return Choice(target, conservative, threshold, "tail", "")
+            return Choice(target, conservative, threshold, "tail", "", target < tail.tested_to)
         reason = "the tail says nothing of this rate"
     return Choice(target, conservative, None, "none", reason)
 

@@ -9,6 +9,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -19,11 +20,16 @@ from photodna_nb import files, transforms
 from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.counts import PARTS, Counts, quantile_squared
-from photodna_nb.evaluation.store import HASHES, IDENTITY, Store, versions
+from photodna_nb.evaluation.pictures import FOLDER as PICTURES
+from photodna_nb.evaluation.pictures import Pictures, Shown
+from photodna_nb.evaluation.store import HASHES, IDENTITY, MANIFEST, Store, locked, versions
 from photodna_nb.evaluation.summary import Row, recalls, summarised
+from photodna_nb.evaluation.variants import ORIGINAL
 
 PathLike = str | os.PathLike[str]
-COUNTS, RESULTS, MANIFEST, TABLES = "counts.npz", "results.json", "manifest.json", "tables"
+COUNTS, RESULTS, TABLES = "counts.npz", "results.json", "tables"
+# Made of results by others, of which only the manifest knows here.
+REPORT, FIGURES = "report.html", "figures"
 _FORMAT = 1
 _CLOSEST = 100
 
@@ -52,8 +58,8 @@ class Results:
     ----------
     run_dir : str
         The folder: ``manifest.json``; ``results.json`` with the summary and all tables;
-        ``tables/NAME.csv``; ``counts.npz`` and ``hashes.npz``; ``run.json``, which says
-        whose hashes these are.
+        ``tables/NAME.csv``; ``counts.npz`` and ``hashes.npz``; ``pictures``, of the closest
+        impostor pairs; ``run.json``, which says whose hashes these are.
     config : Config
         What was done.
     counts : Counts
@@ -65,8 +71,8 @@ class Results:
     tables : dict of str to list of dict
         Rows of the tables, by name.
     manifest : dict
-        Configuration, versions, digests of inputs and results; under ``this_run`` what
-        differs from run to run: times and host.
+        Configuration, versions, digests of inputs, results and report; under ``this_run``
+        what differs from run to run: times and host.
     """
 
     run_dir: str
@@ -91,13 +97,11 @@ class Results:
         """
         folder = os.fspath(run_dir)
         path = os.path.join(folder, MANIFEST)
+        manifest = _manifest(path)
         content = {}
         try:
-            manifest = json.loads(files.read(path, FileError))
-            if manifest["format"] != _FORMAT:
-                raise ValueError(f"it has the format {manifest['format']}, not {_FORMAT}")
             config = Config.of_dict(manifest["configuration"])
-            for name, digest in manifest["results"].items():
+            for name, digest in (manifest["results"] | manifest.get("report", {})).items():
                 content[name] = files.read(os.path.join(folder, *name.split("/")), FileError)
                 if sha256(content[name]).hexdigest() != digest:
                     raise FileError(
@@ -113,9 +117,7 @@ class Results:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, FileError):
                 raise
-            raise FileError(
-                path, f"is damaged or of another program ({error}); run the evaluation again"
-            ) from error
+            raise _damaged(path, error) from error
         counts = Counts.unpacked(os.path.join(folder, COUNTS), content[COUNTS])
         return cls(folder, config, counts, failures, summary, tables, manifest)
 
@@ -125,6 +127,7 @@ def write(
     counts: Counts,
     failures: Sequence[Failure],
     inputs: Mapping[str, str | None],
+    pictures: Pictures,
     folder: Store,
     this_run: Mapping[str, Any],
 ) -> Results:
@@ -134,7 +137,7 @@ def write(
         "edits": _edits(counts, failures),
         "recall": _recall(config, counts),
         "detail": _detail(config, counts),
-        "closest": _closest(counts),
+        "closest": _closest(counts, pictures.names),
         "failures": [failure._asdict() for failure in failures],
     }
     more_summary, more_tables = summarised(counts, config)
@@ -143,9 +146,11 @@ def write(
     content = {f"{TABLES}/{name}.csv": _csv(rows) for name, rows in tables.items()}
     content[f"{TABLES}/failures.csv"] = _csv(tables["failures"], Failure._fields)
     content[RESULTS] = _json({"summary": summary, "tables": tables})
+    content |= pictures.made
     digests = {name: sha256(one).hexdigest() for name, one in content.items()}
     for name in (IDENTITY, HASHES, COUNTS):
         digests[name] = sha256(files.read(folder.path(name), FileError)).hexdigest()
+    digests |= {name: folder.written[name] for name in pictures.names.values() - content.keys()}
     manifest = {
         "format": _FORMAT,
         "configuration": config.to_dict(),
@@ -154,18 +159,83 @@ def write(
         "results": dict(sorted(digests.items())),
         "this_run": dict(this_run),
     }
-    try:
-        os.makedirs(folder.path(TABLES), exist_ok=True)
-    except OSError as error:
-        raise FileError(
-            folder.path(TABLES), f"cannot be made ({error.strerror}); check the folder"
-        ) from error
-    content[MANIFEST] = _json(manifest)
-    paths = [(folder.path(name), [one]) for name, one in content.items()]
-    for path, _ in paths:
-        files.remove_leftovers(path)
-    files.write(paths, FileError)
+    # A report of other results does not outlive them.
+    _remove(folder.folder, folder.written.keys() - digests.keys())
+    _write_into(folder.folder, content, manifest)
     return Results(folder.folder, config, counts, list(failures), summary, tables, manifest)
+
+
+def add_report(results: Results, content: Mapping[str, bytes]) -> None:
+    """Write the files of a report beside the results, and their digests into the manifest.
+
+    Parameters
+    ----------
+    results : Results
+        Of which the report speaks; its manifest is brought up to date.
+    content : dict of str to bytes
+        Names of files, from the folder on, and what is in them.
+
+    Raises
+    ------
+    FileError
+        Other results are in the folder by now, another run is at work in it, or it cannot
+        be written.
+    """
+    path = os.path.join(results.run_dir, MANIFEST)
+    manifest = {name: value for name, value in results.manifest.items() if name != "report"}
+    digests = {name: sha256(one).hexdigest() for name, one in sorted(content.items())}
+    with locked(results.run_dir):
+        there = _manifest(path)
+        if there["results"] != manifest["results"]:
+            raise FileError(
+                results.run_dir, "holds the results of another run by now; load it again"
+            )
+        _remove(results.run_dir, there.get("report", {}).keys() - digests.keys())
+        manifest["report"] = digests
+        _write_into(results.run_dir, content, manifest)
+    results.manifest["report"] = digests
+
+
+def _write_into(folder: str, content: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
+    """Write files into a folder, the manifest last."""
+    paths = {os.path.join(folder, *name.split("/")): one for name, one in content.items()}
+    paths[os.path.join(folder, MANIFEST)] = _json(manifest)
+    for path in paths:
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        except OSError as error:
+            raise FileError(
+                os.path.dirname(path), f"cannot be made ({error.strerror}); check the folder"
+            ) from error
+        files.remove_leftovers(path)
+    files.write([(path, [one]) for path, one in paths.items()], FileError)
+
+
+def _remove(folder: str, names: Iterable[str]) -> None:
+    """Delete files that a manifest named; one that names other files is not followed."""
+    for name in names:
+        place, _, file = name.rpartition("/")
+        if (place in (TABLES, PICTURES, FIGURES) and "/" not in file) or name == REPORT:
+            with suppress(OSError):
+                os.unlink(os.path.join(folder, place, file))
+
+
+def _manifest(path: str) -> dict[str, Any]:
+    try:
+        manifest = json.loads(files.read(path, FileError))
+        if manifest["format"] != _FORMAT:
+            raise ValueError(f"it has the format {manifest['format']}, not {_FORMAT}")
+        if not isinstance(manifest["results"], dict):
+            raise TypeError("it names no results")
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, FileError):
+            raise
+        raise _damaged(path, error) from error
+    return dict(manifest)
+
+
+def _damaged(path: str, error: Exception) -> FileError:
+    return FileError(path, f"is damaged or of another program ({error}); run the evaluation again")
 
 
 def _summary(
@@ -269,8 +339,8 @@ def _detail(config: Config, counts: Counts) -> list[Row]:
     return rows
 
 
-def _closest(counts: Counts) -> list[Row]:
-    """Return the closest impostor pairs, each two originals once."""
+def _closest(counts: Counts, pictures: Mapping[Shown, str]) -> list[Row]:
+    """Return the closest impostor pairs, each two originals once, the first with pictures."""
     close = counts.closest(_CLOSEST)
     return [
         {
@@ -280,6 +350,8 @@ def _closest(counts: Counts) -> list[Row]:
             "transform": None if transform < 0 else counts.transforms[transform],
             "distance": math.sqrt(squared),
             "distance_squared": squared,
+            "picture": pictures.get((i, transform)),
+            "other_picture": pictures.get((j, ORIGINAL)),
         }
         for rank, (i, j, transform, squared) in enumerate(
             zip(*(column.tolist() for column in close), strict=True), start=1

@@ -17,7 +17,7 @@ from photodna_nb import files, parallel
 from photodna_nb.arrays import described
 from photodna_nb.datasets import Dataset, Original
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
-from photodna_nb.evaluation import results
+from photodna_nb.evaluation import pictures, results
 from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.counts import Counts, Hashed, count, excluded_rows
 from photodna_nb.evaluation.results import Failure, Results
@@ -104,6 +104,7 @@ def run(
         inputs = {name: entry.digest or None for name, entry in zip(names, entries, strict=True)}
         del entries
         counts = _counts(config, hashed, digest, folder, workers)
+        shown = pictures.of_closest(counts, dataset, config, folder, workers)
         now = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 3),
@@ -113,7 +114,7 @@ def run(
             "threads": workers,
             "originals_hashed": made_now,
         }
-        return results.write(config, counts, failures, inputs, folder, now)
+        return results.write(config, counts, failures, inputs, shown, folder, now)
 
 
 def _entries(

@@ -28,6 +28,9 @@ class ExpectedMatches:
     source : {"counted", "tail", "disjoint pairs"}
         Of the rate: ten or more counted matches, the tail (which is extrapolation), or
         only the bound of fewer.
+    untested : bool
+        Whether the tail says it of a rate lower than such tails were compared with: see
+        `Tail.tested_to`.
     """
 
     threshold: int
@@ -39,6 +42,7 @@ class ExpectedMatches:
     lower: float
     upper: float
     source: Source
+    untested: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the same as a dictionary that JSON takes."""
@@ -94,12 +98,14 @@ def expected_matches(
     expected: float | None = None
     lower, upper = rate.lower, rate.upper
     source: Source = "disjoint pairs"
+    untested = False
     if rate.counted:
         expected, source = rate.rate, "counted"
     elif tail is not None and tail.trusted and threshold <= tail.start:
         said = tail.rate(threshold)
         expected, source = float(said.rate[0]), "tail"
         lower, upper = float(said.lower[0]), float(said.upper[0])
+        untested = bool(said.untested[0])
     return ExpectedMatches(
         int(threshold),
         int(list_size),
@@ -110,6 +116,7 @@ def expected_matches(
         lower * comparisons,
         upper * comparisons,
         source,
+        untested,
     )
 
 

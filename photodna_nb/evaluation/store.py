@@ -6,8 +6,8 @@ import base64
 import json
 import os
 import platform
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
@@ -29,6 +29,7 @@ from photodna_nb.evaluation.variants import ORIGINAL, Entry, limit
 from photodna_nb.names import displayed
 
 IDENTITY, JOURNAL, HASHES = "run.json", "journal.jsonl", "hashes.npz"
+MANIFEST = "manifest.json"
 _LOCK = ".lock"
 _FORMAT = 1
 _MEMBERS = (
@@ -66,6 +67,30 @@ def _installed(package: str) -> str | None:
         return None
 
 
+@contextmanager
+def locked(folder: str) -> Iterator[None]:
+    """Keep other runs out of a folder.
+
+    Raises
+    ------
+    FileError
+        One is at work in it, or it cannot be written.
+    """
+    lock = FileLock(os.path.join(folder, _LOCK), thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise FileError(folder, "another run is at work in it; wait until it has ended") from error
+    except OSError as error:
+        raise FileError(
+            folder, f"cannot be written ({error.strerror}); give a folder that can be written"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class Store:
     """A RUN_DIR, open for one run.
 
@@ -82,6 +107,8 @@ class Store:
     ----------
     made_with : dict
         The versions by which the hashes in the folder were made.
+    written : dict of str to str
+        Digests of the files that an earlier run wrote, and of its report, by its manifest.
 
     Raises
     ------
@@ -100,26 +127,17 @@ class Store:
             raise FileError(
                 folder, f"cannot be used ({error.strerror}); give a folder that can be written"
             ) from error
-        self._lock = FileLock(os.path.join(folder, _LOCK), thread_local=False)
+        self._lock = ExitStack()
 
     def __enter__(self) -> Store:
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise FileError(
-                self.folder, "another run is at work in it; wait until it has ended"
-            ) from error
-        except OSError as error:
-            raise FileError(
-                self.folder,
-                f"cannot be written ({error.strerror}); give a folder that can be written",
-            ) from error
+        self._lock.enter_context(locked(self.folder))
         try:
             self._identify()
+            self.written = _written(self.path(MANIFEST))
             self._read_hashes()
             self._read_journal()
         except BaseException:
-            self._lock.release()
+            self._lock.close()
             raise
         return self
 
@@ -132,11 +150,18 @@ class Store:
         try:
             self._close_journal()
         finally:
-            self._lock.release()
+            self._lock.close()
 
     def path(self, name: str) -> str:
         """Return the path of a file in the folder."""
         return os.path.join(self.folder, name)
+
+    def has(self, name: str) -> bool:
+        """Return whether a file is there, and the one that the manifest names."""
+        try:
+            return sha256(files.read(self.path(name), FileError)).hexdigest() == self.written[name]
+        except (FileError, KeyError):
+            return False
 
     def get(self, name: str) -> Entry | None:
         """Return what is known of the original of that name."""
@@ -347,6 +372,15 @@ class Store:
             self.path(name),
             f"cannot be written ({error.strerror}); check the free space and the permissions",
         )
+
+
+def _written(path: str) -> dict[str, str]:
+    """Return the digests in a manifest; none if it is missing or damaged: all is written anew."""
+    try:
+        manifest = json.loads(files.read(path, FileError))
+        return {**manifest["results"], **manifest.get("report", {})}
+    except (FileError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _journal(path: str) -> Any:

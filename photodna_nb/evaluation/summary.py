@@ -239,31 +239,41 @@ def _curves(counts: Counts, whole: Measured, a: Measured, b: Measured) -> list[R
 def _thresholds(counts: Counts, config: Config, whole: Measured) -> list[Row]:
     """Return what each named threshold does: recall of all edits, false matches, in a day."""
     rows = []
-    genuine, impostor = np.cumsum(whole.genuine), np.cumsum(whole.impostor)
     oriented = np.cumsum(counts.genuine(oriented=True))
     for name, threshold in config.thresholds.named.items():
         row: Row = {
             "name": name,
             "threshold": threshold,
-            "genuine_pairs": int(genuine[-1]),
-            "genuine_matches": int(genuine[threshold]),
+            **_recall_columns(whole, threshold),
             "genuine_matches_oriented": int(oriented[threshold]),
-            "impostor_pairs": int(impostor[-1]),
-            "impostor_matches": int(impostor[threshold]),
+            "impostor_pairs": int(whole.curves.impostor_pairs),
+            "impostor_matches": int(whole.curves.impostor_matches[threshold]),
         }
         row |= _rate_columns(whole, threshold) | _expected_columns(config, whole, threshold)
         rows.append(row)
     return rows
 
 
-def _rate_columns(whole: Measured, threshold: int) -> Row:
+def _recall_columns(whole: Measured, threshold: int | None) -> Row:
+    """Return the genuine pairs that match, with the interval of their share."""
+    found = whole.curves
+    row: Row = dict.fromkeys(("genuine_matches", "recall", "recall_lower", "recall_upper"))
+    if threshold is not None:
+        row["genuine_matches"] = int(found.genuine_matches[threshold])
+        row["recall"] = json_number(float(found.recall[threshold]))
+        row["recall_lower"] = json_number(float(whole.recall_lower[threshold]))
+        row["recall_upper"] = json_number(float(whole.recall_upper[threshold]))
+    return {"genuine_pairs": found.genuine_pairs, **row}
+
+
+def _rate_columns(whole: Measured, threshold: int | None) -> Row:
     """Return a false match rate as it was counted, and as the tail tells it."""
     names = (
         *("false_match_rate", "false_match_rate_lower", "false_match_rate_upper", "counted"),
         *("tail_rate", "tail_lower", "tail_upper"),
     )
     row: Row = dict.fromkeys(names)
-    if whole.rates is None:
+    if whole.rates is None or threshold is None:
         return row
     rate = whole.rates.at(threshold)
     values = [rate.rate, rate.lower, rate.upper, rate.counted]
@@ -273,11 +283,11 @@ def _rate_columns(whole: Measured, threshold: int) -> Row:
     return row | {name: json_number(value) for name, value in zip(names, values, strict=False)}
 
 
-def _expected_columns(config: Config, whole: Measured, threshold: int) -> Row:
+def _expected_columns(config: Config, whole: Measured, threshold: int | None) -> Row:
     """Return the false matches a day of the service that the configuration describes."""
-    names = "expected", "lower", "upper", "source"
+    names = "expected", "lower", "upper", "source", "untested"
     row: Row = {f"a_day_{name}": None for name in names}
-    if whole.rates is None:
+    if whole.rates is None or threshold is None:
         return row
     found = expected_matches(
         threshold,
@@ -311,14 +321,10 @@ def _scale(config: Config, whole: Measured) -> list[Row]:
             "queries_a_day": config.scale.queries_a_day,
             "orientations": _ORIENTATIONS if config.scale.orientations else 1,
             **choice.as_json(),
-            "genuine_matches": None,
-            "genuine_pairs": int(whole.genuine.sum()),
+            **_recall_columns(whole, choice.threshold),
         }
-        row |= {f"a_day_{name}": None for name in ("expected", "lower", "upper", "source")}
-        if choice.threshold is not None:
-            row["genuine_matches"] = int(whole.genuine[: choice.threshold + 1].sum())
-            row |= _expected_columns(config, whole, choice.threshold)
-        rows.append(row)
+        row |= _rate_columns(whole, choice.threshold)
+        rows.append(row | _expected_columns(config, whole, choice.threshold))
     return rows
 
 
