@@ -229,6 +229,52 @@ def feature_grid(sums: NDArray[np.int64]) -> Floats:
     return out
 
 
+def footprints(height: int, width: int, row: int, column: int) -> Floats:
+    """Return where the three boxes lie whose sums make one point of the feature grid.
+
+    Parameters
+    ----------
+    height, width : int
+        Of the image, in pixels, at least 2.
+    row, column : int
+        Of the grid point, 0 to 25.
+
+    Returns
+    -------
+    ndarray of float64, (3, 2, 2)
+        Boxes, the smallest first; y and x; where the box begins and ends, in pixels. Pixel
+        k lies between k and k + 1; of one on an edge that part counts which lies inside.
+
+    Raises
+    ------
+    ArgumentError
+        A side is shorter than 2, or there is no such grid point.
+
+    Notes
+    -----
+    A box is one pixel wider and higher than its radius says (Eq. 6), and none reaches into
+    the outermost ring of pixels (Eq. 7). The point is the sum of the pixels in each box
+    times its weight in ``kernels.hashing.RADIUS_WEIGHTS``.
+
+    Examples
+    --------
+    >>> footprints(280, 280, 0, 0)[0]  # 1.5 steps of 10 pixels, give or take 0.2 steps
+    array([[13., 18.],
+           [13., 18.]])
+    """
+    _check_sides(height, width)
+    if not all(isinstance(place, int) and 0 <= place < kernels.GRID for place in (row, column)):
+        raise ArgumentError(
+            f"row, column: got {row!r}, {column!r}, needs integers from 0 to {kernels.GRID - 1}"
+        )
+    axes = []
+    for length, place in ((height, row), (width, column)):
+        whole, residue = _corners(length)
+        # A sum up to pixel k holds all of it, and so ends where the next one begins.
+        axes.append(whole[:, :, place] + residue[:, :, place] + 1)
+    return np.stack(axes, axis=1)
+
+
 def gradients(grid: Floats) -> Floats:
     """Return how the brightness changes in 6 x 6 cells and four directions.
 
@@ -274,10 +320,7 @@ def scaled_gradients(raw: Floats, height: int, width: int) -> Floats:
     ArgumentTypeError, ArgumentError
         `raw` has another dtype or shape, or a side is shorter than 2.
     """
-    if not all(isinstance(side, int) and side >= 2 for side in (height, width)):
-        raise ArgumentError(
-            f"height, width: got {height!r}, {width!r}, needs integers of 2 or more"
-        )
+    _check_sides(height, width)
     shape = (kernels.CELLS, kernels.CELLS, kernels.DIRECTIONS)
     out = np.empty(kernels.HASH_BYTES, np.float64)
     kernels.scaled_gradients(_readable("raw", raw, np.float64, shape), height, width, out)
@@ -339,6 +382,13 @@ def _corners(length: int) -> tuple[NDArray[np.int64], Floats]:
     residue = np.empty((3, 2, kernels.GRID), np.float64)
     kernels.corners(length, whole, residue)
     return whole, residue
+
+
+def _check_sides(height: int, width: int) -> None:
+    if not all(isinstance(side, int) and side >= 2 for side in (height, width)):
+        raise ArgumentError(
+            f"height, width: got {height!r}, {width!r}, needs integers of 2 or more"
+        )
 
 
 def _readable(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) -> NDArray[Any]:

@@ -1,9 +1,12 @@
 """Figures: numbers and artists, never pixels."""
 
+import importlib
+
 import matplotlib as mpl
 import numpy as np
+import oracle
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, ROOT
 
 mpl.use("agg")
 
@@ -34,6 +37,8 @@ def test_all_stages_of_a_trace(image):
     np.testing.assert_array_equal(sums.images[0].get_array(), trace.pixel_sums / 1e6)
     np.testing.assert_array_equal(grid.images[0].get_array(), trace.feature_grid / 1e3)
     assert len(gradients.collections) == 4
+    np.testing.assert_array_equal(gradients.images[0].get_array()[:, :, 1], image)
+    assert len(pixels.child_axes) == 1, "the boxes of a grid point, enlarged"
     last = rounds.lines[len(trace.rounds) - 1].get_ydata()
     np.testing.assert_array_equal(np.sort(last), np.sort(trace.vector))
     heights = {round(bar.get_x() + 0.5): bar.get_height() for bar in bars.patches}
@@ -55,6 +60,91 @@ def test_wedges_point_to_where_it_is_darker():
     assert all(wedge[1, 0] > wedge[0, 0] + 0.1 for wedge in cells)
     for other in (left, down, up):
         assert all(np.ptp(path.vertices, axis=0).min() < 0.02 for path in other.get_paths())
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 300), (28, 28), (41, 57), (90, 64)])
+def test_footprints_hold_the_pixels_of_a_grid_point(height, width):
+    """Each pixel as often as it lies in a box, by area, times the weight of the box."""
+    rgb = np.random.default_rng(height).integers(0, 256, (height, width, 3))
+    grid = oracle.feature_grid(oracle.pixel_sums([[tuple(p) for p in row] for row in rgb.tolist()]))
+    y, x = np.arange(height), np.arange(width)
+    for row, column in ((0, 0), (25, 25), (0, 25), (12, 7)):
+        total = 0.0
+        boxes = pdna.stages.footprints(height, width, row, column)
+        for ((top, bottom), (left, right)), (_, weight) in zip(boxes, oracle.RADII, strict=True):
+            inside_y = (np.minimum(y + 1, bottom) - np.maximum(y, top)).clip(0)
+            inside_x = (np.minimum(x + 1, right) - np.maximum(x, left)).clip(0)
+            total += weight * (inside_y @ rgb.sum(axis=2) @ inside_x)
+        assert total == pytest.approx(grid[row][column], rel=1e-9, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((1, 9, 0, 0), "height, width: got 1, 9, needs integers of 2 or more"),
+        ((9, 9, 26, 0), "row, column: got 26, 0, needs integers from 0 to 25"),
+        ((9, 9, 0, -1), "row, column: got 0, -1, needs"),
+        ((9, 9, 0, 1.0), "row, column: got 0, 1.0, needs"),
+    ],
+)
+def test_no_footprints(arguments, message):
+    with pytest.raises(pdna.ArgumentError, match=message):
+        pdna.stages.footprints(*arguments)
+
+
+@pytest.mark.parametrize("grid_point", [(3, 4), (20, 4), (3, 22), (20, 22)])
+def test_boxes_are_drawn_where_their_pixels_are(image, grid_point):
+    ax = pdna.plots.plot_pixels(image, grid_point=grid_point)
+    (inset,) = ax.child_axes
+    for boxes in (ax.patches, inset.patches[:3]):
+        drawn = [box for box in boxes if box.get_label() and not box.get_label().startswith("_")]
+        edges = [box.get_bbox().get_points().T[::-1] for box in reversed(drawn)]  # y, then x
+        # An image's pixel k is drawn from k - 0.5 to k + 0.5.
+        expected = pdna.stages.footprints(90, 140, *grid_point) - 0.5
+        np.testing.assert_allclose(edges, expected)
+    (top, bottom), (left, right) = expected[2]
+    assert inset.get_xlim()[0] < left < right < inset.get_xlim()[1]
+    assert inset.get_ylim()[1] < top < bottom < inset.get_ylim()[0]
+    ax.figure.canvas.draw()
+    covered = inset.get_window_extent()
+    assert not covered.overlaps(ax.patches[0].get_window_extent()), "the boxes are not hidden"
+    assert len(ax.get_legend().get_texts()) == 3
+    assert pdna.plots.plot_pixels(image, grid_point=grid_point, legend=False).get_legend() is None
+
+
+@pytest.mark.parametrize("cell", range(6))
+def test_glyphs_lie_on_the_edges_of_the_picture(cell):
+    """An edge through the middle of a cell column: its wedges are the longest, and lie on it."""
+    picture = np.full((140, 210), 40, np.uint8)
+    edge = (cell + 1) * 210 // 7
+    picture[:, :edge] = 200
+    ax = pdna.plots.plot_gradients(pdna.trace(picture).gradients, image=picture)
+    (drawn,) = ax.images
+    left, right, bottom, top = drawn.get_extent()
+    assert left + (right - left) * edge / 210 == pytest.approx(cell)
+    lengths = [np.ptp(path.vertices[:, 0]) for path in ax.collections[0].get_paths()]
+    assert set(np.argsort(lengths)[-6:] % 6) == {cell}
+    assert ax.get_aspect() == pytest.approx(140 / 210 * (right - left) / (bottom - top))
+    assert ax.get_xlim() == (-1, 6)
+
+
+def test_nothing_is_cut_off_when_it_is_first_drawn():
+    picture = np.zeros((200, 300), np.uint8)
+    for ax in (
+        pdna.plots.plot_pixels(picture, grid_point=(3, 3)),
+        pdna.plots.plot_gradients(np.ones((6, 6, 4)), image=picture),
+        pdna.plots.plot_hash(np.zeros(144, np.uint8)),
+    ):
+        ax.figure.canvas.draw()
+        legend = ax.get_legend().get_window_extent()
+        assert ax.title.get_window_extent().y1 <= ax.figure.bbox.y1
+        assert 0 <= legend.y0 < legend.y1 <= ax.xaxis.label.get_window_extent().y0
+
+
+def test_the_outlined_grid_point():
+    ax = pdna.plots.plot_feature_grid(np.zeros((26, 26)), grid_point=(3, 20))
+    (outline,) = ax.patches
+    assert (outline.get_y(), outline.get_x()) == (2.5, 19.5)
 
 
 def test_each_stage_alone_and_on_given_axes(image):
@@ -98,6 +188,11 @@ def test_a_sheet_of_edits_at_any_size(image, size):
     assert given in (None, figure)
     assert len(figure.axes) == 1 + len(edits)
     figure.canvas.draw()
+    assert assert_apart(figure) == 1 + 2 * len(edits)
+
+
+def assert_apart(figure):
+    """No label above or below axes reaches into another one or out of the figure."""
     frame = figure.bbox
     boxes = [
         text.get_window_extent()
@@ -105,11 +200,11 @@ def test_a_sheet_of_edits_at_any_size(image, size):
         for text in (ax.title, ax.xaxis.label)
         if text.get_text()
     ]
-    assert len(boxes) == 1 + 2 * len(edits)
     for box in boxes:
         assert frame.x0 <= box.x0 < box.x1 <= frame.x1
         assert frame.y0 <= box.y0 < box.y1 <= frame.y1
     assert sum(a.overlaps(b) for a in boxes for b in boxes) == len(boxes), "each only itself"
+    return len(boxes)
 
 
 def test_a_sheet_without_distances_or_edits(image):
@@ -118,3 +213,169 @@ def test_a_sheet_without_distances_or_edits(image):
     assert len(pdna.plots.plot_transforms(image, []).axes) == 1
     with pytest.raises(pdna.ArgumentError, match="distances: got 2, needs one for each of 3"):
         pdna.plots.plot_transforms(image, pdna.transforms.STANDARD[:3], distances=[1, 2])
+
+
+def wedge_lengths(ax):
+    """Of each direction and cell, (4, 36), as a share of the way to the border of the cell."""
+    paths = [[path.vertices for path in wedges.get_paths()] for wedges in ax.collections]
+    lengths = [[np.ptp(wedge[:, k // 2]) for wedge in paths[k]] for k in range(4)]
+    base = np.ptp(paths[0][0][:, 1])
+    return np.array(lengths) / (0.5 - base / 2)
+
+
+def test_wedges_of_a_cell_do_not_cover_each_other():
+    ax = pdna.plots.plot_gradients(np.full((6, 6, 4), 7.0))
+    right, left, down, up = (
+        wedges.get_paths()[0].get_extents().get_points() for wedges in ax.collections
+    )
+    np.testing.assert_allclose([right[1, 0], left[0, 0], down[1, 1], up[0, 1]], [0.5, -0.5] * 2)
+    assert up[1, 1] == left[0, 1] == right[0, 1] == -down[0, 1]
+    assert left[1, 0] == up[0, 0] == down[0, 0] == -right[0, 0]
+
+
+def test_a_pair_of_hashes():
+    a, b = np.zeros((2, 6, 6, 4), np.uint8)
+    a[1, 2, 0], b[1, 2, 0] = 200, 230  # squared: 900 of 2500
+    b[5, 0, 1] = 40  # 1600
+    figure = pdna.plots.plot_hash_pair(a.ravel(), b.ravel(), labels=("$x$", "y" * 99))
+    first, second, difference = figure.axes[:3]
+    for ax, values in ((first, a), (second, b)):
+        expected = values.reshape(36, 4).T / 230  # the longest of both is the measure
+        np.testing.assert_allclose(wedge_lengths(ax), expected)
+    shares = np.zeros((6, 6))
+    shares[1, 2], shares[5, 0] = 36, 64
+    np.testing.assert_allclose(difference.images[0].get_array(), shares)
+    assert figure.get_suptitle() == "Two hashes, L2 distance 50 (similarity 0.984)"
+    assert (first.get_title(), len(second.get_title())) == ("$x$", 24)
+    assert not first.title.get_parse_math()
+    figure.canvas.draw()
+
+
+def test_a_pair_of_equal_hashes():
+    """Also of zeros: no share of nothing, and no wedge of no length."""
+    zeros = np.zeros(144, np.uint8)
+    figure = pdna.plots.plot_hash_pair(zeros, zeros)
+    assert not figure.axes[2].images[0].get_array().any()
+    assert not wedge_lengths(figure.axes[0]).any()
+    figure.canvas.draw()
+
+
+def test_a_matrix_of_distances():
+    distances = np.array([[0, 100, 900], [100, 0, 200.4], [900, 200.4, 0]])
+    labels = ["a$b$", "c\n", "d" * 50]
+    ax = pdna.plots.plot_distance_matrix(distances, labels=labels, threshold=200.4)
+    np.testing.assert_array_equal(ax.images[0].get_array(), distances)
+    assert [text.get_text() for text in ax.texts] == list(map(str, distances.astype(int).flat))
+    outlined = {(round(box.get_y()), round(box.get_x())) for box in ax.patches}
+    assert outlined == {(0, 1), (1, 0), (1, 2), (2, 1)}, "and not the diagonal"
+    assert "2 pairs within L2 200.4" in ax.get_title()
+    ticks = ax.get_xticklabels()
+    assert [tick.get_text() for tick in ticks[:2]] == ["a$b$", "c\\n"]
+    assert ticks[2].get_text().startswith("ddd")
+    assert len(ticks[2].get_text()) <= 24
+    assert not ticks[0].get_parse_math()
+    ax.figure.canvas.draw()
+
+
+def test_values_of_a_matrix_can_be_read():
+    """Black or white, whichever has the higher contrast by WCAG's formula: at least 4.5."""
+    distances = np.linspace(0, 1400, 144).reshape(12, 12)
+    ax = pdna.plots.plot_distance_matrix(distances)
+
+    def luminance(colour):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+        return np.dot(linear, [0.2126, 0.7152, 0.0722])
+
+    for text, cell in zip(ax.texts, ax.images[0].to_rgba(distances).reshape(-1, 4), strict=True):
+        light, dark = sorted(map(luminance, (mpl.colors.to_rgb(text.get_color()), cell)))[::-1]
+        assert (light + 0.05) / (dark + 0.05) > 4.3
+
+
+def test_a_large_matrix_is_not_written():
+    ax = pdna.plots.plot_distance_matrix(np.ones((41, 41)), labels=["a"] * 41)
+    assert not ax.texts
+    assert "a" not in {tick.get_text() for tick in ax.get_xticklabels()}
+    with pytest.raises(pdna.ArgumentError, match="labels: got 1, needs one for each of 41 rows"):
+        pdna.plots.plot_distance_matrix(np.ones((41, 41)), labels=["a"])
+    with pytest.raises(pdna.ArgumentError, match=r"distances: got shape \(2, 3\), needs \(n, n\)"):
+        pdna.plots.plot_distance_matrix(np.ones((2, 3)))
+
+
+def test_a_sheet_of_matches(image, tmp_path):
+    plt.imsave(tmp_path / "a$1$\nb.png", image, cmap="gray")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    matches = [
+        pdna.Match(0, str(tmp_path / "a$1$\nb.png"), 90_000, {}),
+        pdna.Match(1, str(tmp_path / ("long" * 20 + ".png")), 0, {"detail": 5.0}, "rotate_90"),
+        pdna.Match(2, str(tmp_path / "broken.png"), 90_001, {}),
+    ]
+    figure = pdna.plots.plot_matches(image, matches)
+    query, first, missing, broken = figure.axes
+    assert query.get_title() == "query"
+    np.testing.assert_array_equal(query.images[0].get_array()[:, :, 1], image)
+    assert first.get_title() == r"1. a$1$\nb.png"
+    assert not first.title.get_parse_math()
+    assert first.images
+    assert first.get_xlabel() == "L2 300\nsimilarity 0.902"
+    assert missing.get_title().startswith("2. longlo")
+    assert missing.get_xlabel() == "L2 0\nsimilarity 1.000\nrotate 90\nlow detail"
+    assert not missing.images
+    assert missing.texts[0].get_text().split() == ["no", "such", "file"]
+    assert not broken.images
+    assert "not an image" in broken.texts[0].get_text().replace("\n", " ")
+    assert "3 matches" in figure.get_suptitle()
+    figure.canvas.draw()
+    assert_apart(figure)
+    assert query.get_window_extent().height > 0.8 * figure.dpi, "the texts leave it room"
+    assert pdna.plots.plot_matches(image, []).get_suptitle() == "A query without a match"
+
+
+def test_a_sheet_of_pairs(image):
+    pairs = [(image, image[:, :40]), (None, image)]
+    labels = ["a$b$, " + "word " * 20 + "\nL2 199", "other"]
+    figure = pdna.plots.plot_pairs(pairs, labels=labels, title="Nearest to $200$")
+    first, second = figure.axes
+    left, right = first.images
+    np.testing.assert_array_equal(right.get_array()[:, :, 0], image[:, :40])
+    assert left.get_extent()[1] < right.get_extent()[0], "beside each other"
+    assert right.get_extent()[1] == pytest.approx(first.get_xlim()[1])
+    lines = first.get_xlabel().split("\n")
+    assert lines[-1] == "L2 199"
+    assert max(map(len, lines)) <= 40
+    assert len(second.images) == 1
+    assert second.texts[0].get_text() == "missing"
+    figure.canvas.draw()
+    assert_apart(figure)
+    assert not pdna.plots.plot_pairs(pairs).axes[0].get_xlabel()
+    with pytest.raises(pdna.ArgumentError, match="labels: got 1, needs one for each of 2 pairs"):
+        pdna.plots.plot_pairs(pairs, labels=["a"])
+
+
+@pytest.fixture
+def gallery(monkeypatch):
+    """The script that draws the gallery, as a module."""
+    monkeypatch.syspath_prepend(ROOT / "data")
+    return importlib.import_module("draw_figures")
+
+
+def test_the_gallery_has_every_figure(gallery, tmp_path):
+    names = [name for name in pdna.plots.__all__ if name.startswith("plot_")]
+    assert len(names) >= 12
+    material = gallery.Material(originals=12)
+    drawn = gallery.draw_gallery(tmp_path, material, sizes=["small"], styles=["dark"])
+    assert {path.name for path in drawn} == {f"{name}-small-dark.png" for name in names}
+    page = (tmp_path / "index.html").read_text()
+    for path in drawn:
+        assert path.stat().st_size > 5000
+        assert f"src='{path.name}'" in page
+    assert all(len(entry.caption) > 80 for entry in gallery.GALLERY.values())
+
+
+@pytest.mark.parametrize("name", ["plot_new", "plot_pairs"])
+def test_a_gallery_of_other_figures_is_refused(gallery, tmp_path, monkeypatch, name):
+    """A new one without an entry, and an entry without one."""
+    names = {*pdna.plots.__all__} ^ {name}
+    monkeypatch.setattr(pdna.plots, "__all__", sorted(names))
+    with pytest.raises(SystemExit, match=f"differ in: {name}$"):
+        gallery.draw_gallery(tmp_path, gallery.Material())
+    assert not list(tmp_path.iterdir())

@@ -1,11 +1,28 @@
 """Figures: numbers come in, nothing is computed here.
 
-Needs Matplotlib, which ``pip install "photodna_nb[notebooks]"`` brings. Every function takes
+Needs Matplotlib, which ``pip install "photodna_nb[report]"`` brings. Every function takes
 the axes or the figure to draw on, makes new ones if it is given none, and returns them.
 """
 
 from photodna_nb.plots.drawing import DIRECTIONS
 from photodna_nb.plots.edits import plot_transforms
+from photodna_nb.plots.hashes import (
+    plot_distance_matrix,
+    plot_hash_pair,
+    plot_matches,
+    plot_pairs,
+)
+from photodna_nb.plots.rates import (
+    plot_det,
+    plot_distances,
+    plot_edit_distances,
+    plot_false_match_rates,
+    plot_impostor_detail,
+    plot_precision_recall,
+    plot_recall,
+    plot_roc,
+)
+from photodna_nb.plots.rendering import png
 from photodna_nb.plots.stages import (
     plot_feature_grid,
     plot_gradients,
@@ -18,12 +35,25 @@ from photodna_nb.plots.stages import (
 
 __all__ = [
     "DIRECTIONS",
+    "plot_det",
+    "plot_distance_matrix",
+    "plot_distances",
+    "plot_edit_distances",
+    "plot_false_match_rates",
     "plot_feature_grid",
     "plot_gradients",
     "plot_hash",
+    "plot_hash_pair",
+    "plot_impostor_detail",
+    "plot_matches",
     "plot_normalisation",
+    "plot_pairs",
     "plot_pixel_sums",
     "plot_pixels",
+    "plot_precision_recall",
+    "plot_recall",
+    "plot_roc",
     "plot_trace",
     "plot_transforms",
+    "png",
 ]

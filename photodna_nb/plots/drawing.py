@@ -1,13 +1,32 @@
-"""What figures have in common: colours, axes, labels."""
+"""What figures have in common: colours, axes, labels, glyphs, sheets of pictures."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.transforms import ScaledTranslation
+from numpy.typing import NDArray
+from PIL import Image
+
+from photodna_nb.names import displayed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+# Of a thumbnail: pixels of its longer side. More would not be seen on a sheet.
+_THUMBNAIL = 400
+# Half the side of the square between the wedges of a cell, in cells.
+_SQUARE = 0.15
+# Between pictures of one pair, in heights.
+_GAP = 0.04
 
 # One colour a direction, of the colour-blind safe palette of Okabe and Ito.
 DIRECTIONS = {
@@ -23,10 +42,28 @@ def axes_for(ax: Axes | None) -> Axes:
     return plt.subplots(layout="constrained")[1] if ax is None else ax
 
 
+def legend_below(ax: Axes, title: str, columns: int) -> None:
+    """Say below the axes, and below their labels, which colour is what."""
+    ax.legend(
+        title=title,
+        ncols=columns,
+        fontsize="small",
+        title_fontsize="small",
+        frameon=False,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        bbox_transform=ax.transAxes + ScaledTranslation(0, -0.45, ax.figure.dpi_scale_trans),
+        borderaxespad=0.0,
+    )
+    layout = ax.figure.get_layout_engine()
+    if layout is not None and isinstance(ax.figure, Figure):
+        layout.execute(ax.figure)  # once is not enough where axes keep a shape of their own
+
+
 def direction_legend(ax: Axes, wanted: bool) -> None:
-    """Say beside the axes which colour is which direction."""
+    """Say below the axes which colour is which direction."""
     if wanted:
-        ax.legend(title="brightness", frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        legend_below(ax, "where the brightness", 2)
 
 
 def colour_bar(ax: Axes, drawn: Any, label: str) -> None:
@@ -40,3 +77,130 @@ def named(ax: Axes, title: str, x: str, y: str) -> Axes:
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     return ax
+
+
+def directions_below(figure: Figure, ax: Axes, title: str) -> None:
+    """Say below all axes which colour is which direction, as the wedges in `ax` have it."""
+    figure.legend(
+        *ax.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=4 if figure.get_figwidth() > 7 else 2,
+        frameon=False,
+        title=title,
+    )
+
+
+def glyphs(ax: Axes, cells: NDArray[Any], longest: float) -> None:
+    """Draw 6 x 6 cells as four wedges each, which point to where it is darker.
+
+    cells: (6, 6, 4), in the order of `DIRECTIONS`; a wedge of `longest` reaches the border of
+    its cell. They begin at the sides of a small square, so that none covers another, and have
+    a border of the background's colour, which keeps them off a picture.
+    """
+    for direction, (label, colour) in enumerate(DIRECTIONS.items()):
+        sign = 1 if direction in (0, 2) else -1
+        wedges, borders = [], []
+        for row, column in np.ndindex(6, 6):
+            length = (0.5 - _SQUARE) * cells[row, column, direction] / (longest or 1.0)
+            along = sign * (_SQUARE + length * np.array([0.0, 1.0, 0.0]))
+            across = _SQUARE * np.array([-1.0, 0.0, 1.0])
+            x, y = (along, across) if direction < 2 else (across, along)
+            wedges.append(np.column_stack([column + x, row + y]))
+            borders.append(min(0.6, 4 * length))  # in points; a wedge of no length has none
+        drawn = PolyCollection(wedges, facecolors=colour, label=label)
+        drawn.set(edgecolor=ax.get_facecolor(), linewidth=borders)
+        ax.add_collection(drawn)
+
+
+def cell_axes(ax: Axes) -> None:
+    """Give the axes 6 x 6 square cells with lines between them."""
+    ax.set(xlim=(-0.5, 5.5), ylim=(5.5, -0.5), aspect="equal")
+    ax.set(xticks=range(6), yticks=range(6))
+    ax.set_xticks(np.arange(-0.5, 6), minor=True)
+    ax.set_yticks(np.arange(-0.5, 6), minor=True)
+    ax.grid(which="minor", alpha=0.4)
+    ax.tick_params(which="minor", length=0)
+
+
+def shortened(name: str, letters: int) -> str:
+    """Return the name, safe to show, with its middle left out if it is longer than that."""
+    name = displayed(name)
+    if len(name) <= letters:
+        return name
+    tail = (letters - 1) // 2
+    return f"{name[: letters - 1 - tail]}…{name[-tail:]}"
+
+
+def outline(
+    ax: Axes, corner: tuple[float, float], size: tuple[float, float], colour: str, label: str = ""
+) -> None:
+    """Draw a rectangle without a filling, with a black border that is seen on bright pictures."""
+    drawn = Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=1.5, label=label)
+    drawn.set_path_effects([withStroke(linewidth=3, foreground="black")])
+    ax.add_patch(drawn)
+
+
+class Sheet(NamedTuple):
+    """A figure of many axes, the size of their labels in points, and how many letters fit."""
+
+    figure: Figure
+    axes: list[Axes]
+    size: float
+    letters: int
+
+
+def sheet(
+    number: int,
+    shape: float,
+    columns: int | None,
+    figure: Figure | None,
+    *,
+    inches: float = 1.5,
+    lines: int = 2,
+) -> Sheet:
+    """Return a figure with axes in rows that fill it.
+
+    shape: height of a picture by its width; columns: None for a number that suits the figure;
+    inches, lines: width of the axes and lines of text above and below, if a figure is made.
+    """
+    height_of_one = 0.2 + 0.15 * lines + inches * min(1.5, max(0.35, shape))
+    width, height = (4.0, 3.0) if figure is None else figure.get_size_inches()
+    if columns is None:
+        columns = round((number * width / height * height_of_one / inches) ** 0.5)
+    columns = max(1, min(columns, number))
+    rows = -(-number // columns)
+    if figure is None:
+        width, height = max(3.0, inches * columns), 0.4 + height_of_one * rows
+        figure = plt.figure(figsize=(width, height), layout="constrained")
+    axes = [figure.add_subplot(rows, columns, place + 1) for place in range(number)]
+    size = min(9.0, 6.0 * width / columns)  # the longest labels of edits have 18 letters
+    return Sheet(figure, axes, size, int(120 * width / columns / size))
+
+
+def side_by_side(
+    ax: Axes, pictures: Sequence[Image.Image | str], above: str, below: str, size: float
+) -> None:
+    """Draw pictures of one height, or frames with words in them, between two texts.
+
+    size: of the texts, in points. They stand there as they are: no word is a formula.
+    """
+    right = -_GAP
+    for picture in pictures:
+        left = right + _GAP
+        if isinstance(picture, str):
+            right = left + 4 / 3
+            words = textwrap.fill(picture, 14)
+            at = ((left + right) / 2, 0.5)
+            ax.text(*at, words, fontsize=size, ha="center", va="center", parse_math=False)
+        else:
+            right = left + picture.width / picture.height
+            thumbnail = picture.copy()
+            thumbnail.thumbnail((_THUMBNAIL, _THUMBNAIL))
+            ax.imshow(np.asarray(thumbnail), extent=(left, right, 1.0, 0.0))
+        # Black bars end somewhere, on black too.
+        frame = Rectangle((left, 0), right - left, 1, fill=False, edgecolor="grey", linewidth=0.5)
+        ax.add_patch(frame).set_clip_on(False)
+    ax.set(xlim=(0.0, right), ylim=(1.0, 0.0), aspect="equal", xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.set_title(above, fontsize=size, pad=2, parse_math=False)
+    ax.set_xlabel(below, fontsize=size, labelpad=2, parse_math=False)

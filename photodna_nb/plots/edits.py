@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
-import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from photodna_nb import images
 from photodna_nb.errors import ArgumentError
 from photodna_nb.images import ImageLike
+from photodna_nb.plots.drawing import sheet, side_by_side
 from photodna_nb.transforms import AnyTransform
 
 if TYPE_CHECKING:
@@ -68,36 +66,8 @@ def plot_transforms(
     if distances is not None:
         title += ": L2 distance from the original's hash"
         notes[1:] = [f"L2 {distance:.0f}" for distance in distances]
-    figure = _sheet(pictures, labels, notes, columns, figure)
+    figure, axes, size, _ = sheet(len(pictures), original.height / original.width, columns, figure)
+    for ax, picture, label, note in zip(axes, pictures, labels, notes, strict=True):
+        side_by_side(ax, [picture], label, note, size)
     figure.suptitle(title, fontsize="medium", wrap=True)
-    return figure
-
-
-def _sheet(
-    pictures: Sequence[Image.Image],
-    labels: Sequence[str],
-    notes: Sequence[str],
-    columns: int | None,
-    figure: Figure | None,
-) -> Figure:
-    """Draw pictures in rows, each with a label above and a note below."""
-    width, height = (4.0, 3.0) if figure is None else figure.get_size_inches()
-    if columns is None:
-        columns = round((len(pictures) * width / height) ** 0.5)
-    columns = max(1, min(columns, len(pictures)))
-    rows = -(-len(pictures) // columns)
-    if figure is None:
-        shape = pictures[0].height / pictures[0].width
-        width, height = max(3.0, 1.5 * columns), (0.5 + 1.5 * min(1.5, max(0.6, shape))) * rows
-        figure = plt.figure(figsize=(width, 0.4 + height), layout="constrained")
-    size = min(9.0, 6.0 * width / columns)  # in points; the longest labels have 18 letters
-    for place, (picture, label, note) in enumerate(zip(pictures, labels, notes, strict=True)):
-        ax = figure.add_subplot(rows, columns, place + 1)
-        thumbnail = picture.copy()
-        thumbnail.thumbnail((400, 400))
-        ax.imshow(np.asarray(thumbnail))
-        ax.set_title(label, fontsize=size, pad=2)
-        ax.set_xlabel(note, fontsize=size, labelpad=2)
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set(color="grey", linewidth=0.5)  # black bars end somewhere, on black too
     return figure

@@ -1,0 +1,44 @@
+"""Figures as files whose bytes depend on nothing but what is drawn."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def png(draw: Callable[[], Axes | Figure], dpi: int = 130) -> bytes:
+    """Return a figure as PNG, in Matplotlib's own style whatever the user's is.
+
+    Parameters
+    ----------
+    draw : callable
+        Draws a new figure, and returns it or axes in it; it is closed.
+    dpi : int
+        Pixels an inch.
+
+    Returns
+    -------
+    bytes
+        The same ones for the same figure and version of Matplotlib.
+    """
+    content = io.BytesIO()
+    with mpl.rc_context():
+        # Not the backend, which would close the figures of others.
+        mpl.rcParams.update(
+            {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
+        )
+        drawn = draw()
+        figure = cast("Figure", drawn.figure)  # a figure is its own
+        try:
+            figure.savefig(content, format="png", dpi=dpi, metadata={"Software": None})
+        finally:
+            plt.close(figure)
+    return content.getvalue()

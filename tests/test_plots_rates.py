@@ -1,0 +1,499 @@
+"""Figures of an evaluation: numbers and artists, never pixels."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from corpora import CELLS_PER_UNIT, corpus, counts_of, independent
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.cbook import is_math_text
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+
+import photodna_nb as pdna
+from photodna_nb import plots
+from photodna_nb.evaluation import Measured
+from photodna_nb.evaluation.curves import curves
+from photodna_nb.evaluation.intervals import NearPairs, false_match_rates, shared_recall
+from photodna_nb.evaluation.tail import fit_tail
+
+CELLS = 3061
+IMAGES = 400
+THRESHOLDS = {"strict": 20, "production": 40, "loose": 200}
+CLOSE = {"one": 100, "another": 101, "a third": 102}
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def measured_of(genuine, impostor, **more):
+    found = curves(genuine, impostor)
+    ends = shared_recall(found.genuine_matches, found.genuine_pairs, IMAGES)
+    return Measured(IMAGES, 0.95, genuine, impostor, found, *ends, **more)
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """Four hundred images and their pairs; some thresholds match none, some fewer than ten."""
+    rng = np.random.default_rng(3)
+    pairs = corpus(independent, IMAGES, rng)
+    near = NearPairs(pairs.i, pairs.j, pairs.cell + rng.random(len(pairs.cell)) - 1, CELLS - 1)
+    impostor = counts_of(pairs, CELLS)
+    genuine = np.bincount((rng.gamma(2, 0.5, 900) * CELLS_PER_UNIT).astype(int), minlength=CELLS)
+    rates = false_match_rates(impostor, IMAGES, near)
+    tail = fit_tail(near, IMAGES, int(impostor.sum()))
+    assert tail.trusted
+    assert rates.rate[40] == 0
+    assert not rates.counted[rates.matches > 0].all()
+    return measured_of(genuine, impostor, rates=rates, tail=tail)
+
+
+def recall_rows(specs, thresholds=THRESHOLDS, n=50):
+    rows = []
+    for number, spec in enumerate(specs):
+        for name, threshold in thresholds.items():
+            recall = (1 + number % 4) / 5 if n else None
+            ends = (recall - 0.1, recall + 0.15) if n else (None, None)
+            row = {"transform": spec, "band": None, "oriented": False, "n": n}
+            row |= {"threshold_name": name, "threshold": threshold, "matched": 0}
+            rows.append(row | {"recall": recall, "recall_lower": ends[0], "recall_upper": ends[1]})
+    return rows
+
+
+def edit_rows(specs):
+    rows = []
+    for number, spec in enumerate(specs):
+        edit = pdna.transforms.parse(spec)
+        row = {"transform": spec, "label": edit.label, "edit": edit.name, "n": 50}
+        for prefix, factor in (("", 10), ("oriented_", 1)):
+            row |= {f"{prefix}median": factor * (number + 1), f"{prefix}p95": factor * (number + 2)}
+            row[f"{prefix}largest"] = factor * (number + 5)
+        rows.append(row)
+    return rows
+
+
+def detail_rows():
+    rows = [(0, 100, 0, None, None), (100, 600, 0.25, 300, 700), (600, None, 0.75, 40, 800)]
+    names = "from", "to", "share", "impostor_nearest", "impostor_median"
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+STANDARD = [edit.spec for edit in pdna.transforms.STANDARD]
+
+
+def figures(measured, thresholds=THRESHOLDS, specs=STANDARD[:7]):
+    """Every figure, by its name, as a function of the axes."""
+    few = measured, {"thresholds": thresholds}
+    return {
+        "distances": lambda ax=None: plots.plot_distances(
+            measured.genuine, measured.impostor, thresholds=thresholds, ax=ax
+        ),
+        "roc": lambda ax=None: plots.plot_roc(few[0], **few[1], ax=ax),
+        "det": lambda ax=None: plots.plot_det(few[0], **few[1], ax=ax),
+        "precision": lambda ax=None: plots.plot_precision_recall(few[0], **few[1], ax=ax),
+        "rates": lambda ax=None: plots.plot_false_match_rates(
+            few[0], **few[1], targets=(1e-3, 1e-6), ax=ax
+        ),
+        "recall": lambda ax=None: plots.plot_recall(
+            recall_rows(specs, thresholds), confidence=0.95, ax=ax
+        ),
+        "edits": lambda ax=None: plots.plot_edit_distances(
+            edit_rows(specs), thresholds=thresholds, ax=ax
+        ),
+        "detail": lambda ax=None: plots.plot_impostor_detail(
+            detail_rows(), thresholds=thresholds, ax=ax
+        ),
+    }
+
+
+def one(ax, gid):
+    """Return the artist of that name, of which there is one."""
+    found = ax.findobj(lambda artist: artist.get_gid() == gid)
+    assert len(found) == 1, f"{gid}: {found}"
+    return found[0]
+
+
+def marker(ax, name):
+    """Return a threshold's point and its error bars, as the segments of lines."""
+    container = next(one for one in ax.containers if one.get_label().endswith(f": {name}"))
+    point, _, bars = container
+    return point.get_xydata()[0], [bar.get_segments()[0] for bar in bars]
+
+
+def legend_labels(ax):
+    return [text.get_text().replace("\n", " ") for text in ax.get_legend().get_texts()]
+
+
+def note(ax):
+    return ax.get_legend().get_title().get_text().replace("\n", " ")
+
+
+def zero_of(axis):
+    """Return where the axis says that less than one in all is."""
+    labels = [text.get_text() for text in axis.get_ticklabels()]
+    return axis.get_ticklocs()[labels.index("< 1/N")]
+
+
+def test_distances_are_shares_in_bins_that_end_where_a_threshold_does(measured):
+    ax = plots.plot_distances(measured.genuine, measured.impostor)
+    values, edges, floor = one(ax, "impostor").get_data()
+    np.testing.assert_array_equal(edges[:3], [0, 10, 20])
+    assert edges[-1] == 3060
+    below = np.cumsum(measured.impostor)[edges[1:].astype(int)]
+    share = np.diff(below, prepend=0) / measured.impostor.sum()
+    np.testing.assert_allclose(values, np.maximum(share, floor))
+    assert floor == ax.get_ylim()[0]
+    assert 0 < floor < 1 / measured.impostor.sum()
+    assert (values == floor).any(), "an empty bin reaches the bottom, named none"
+    assert ax.get_yticklabels()[0].get_text() == "none"
+    assert ax.get_yscale() == "log"
+    labels = legend_labels(ax)
+    assert labels == ["79,800 impostor pairs", "900 genuine pairs"]
+    end = np.flatnonzero(measured.impostor + measured.genuine)[-1]
+    assert end < ax.get_xlim()[1] < 1.1 * end
+
+
+@pytest.mark.parametrize("kinds", [("genuine",), ("impostor",), ("genuine", "impostor")])
+def test_distances_of_no_pairs(measured, kinds):
+    counts = {"genuine": measured.genuine, "impostor": measured.impostor}
+    counts |= {kind: 0 * counts[kind] for kind in kinds}
+    ax = plots.plot_distances(**counts, thresholds=THRESHOLDS)
+    ax.figure.canvas.draw()
+    for kind in kinds:
+        values, _, floor = one(ax, kind).get_data()
+        assert (values == floor).all()
+        assert f"no {kind} pairs" in legend_labels(ax)
+
+
+def test_distances_of_unlike_arrays(measured):
+    with pytest.raises(pdna.ArgumentError, match="got 3061 and 3060 cells, needs as many"):
+        plots.plot_distances(measured.genuine, measured.impostor[1:])
+
+
+@pytest.mark.parametrize("missed", [False, True])
+def test_tradeoffs_are_the_curves_with_zeros_below_one_in_all(measured, missed):
+    ax = (plots.plot_det if missed else plots.plot_roc)(measured)
+    found = measured.curves
+    x, y = found.det() if missed else found.roc()
+    zero = zero_of(ax.xaxis)
+    assert 0.1 / found.impostor_pairs < zero < 1 / found.impostor_pairs
+    drawn = one(ax, "curve").get_xydata()
+    assert (x == 0).sum() > 1
+    np.testing.assert_array_equal(drawn[:, 0], np.where(x == 0, zero, x))
+    if missed:
+        zero_y = zero_of(ax.yaxis)
+        assert 0.1 / found.genuine_pairs < zero_y < 1 / found.genuine_pairs
+        np.testing.assert_array_equal(drawn[:, 1], np.where(y == 0, zero_y, y))
+        assert ax.get_yscale() == "log"
+    else:
+        np.testing.assert_array_equal(drawn[:, 1], y)
+    assert ax.get_xlim()[0] < zero
+    assert note(ax) == "N = 79,800 impostor pairs, 900 genuine pairs."
+
+
+@pytest.mark.parametrize("missed", [False, True])
+def test_the_band_of_a_tradeoff_holds_both_intervals(measured, missed):
+    ax = (plots.plot_det if missed else plots.plot_roc)(measured)
+    corners = one(ax, "band").get_xy()
+    best, worst = corners[:CELLS], corners[CELLS : 2 * CELLS][::-1]
+    rates, zero = measured.rates, zero_of(ax.xaxis)
+    np.testing.assert_array_equal(best[:, 0], np.maximum(rates.lower, zero))
+    np.testing.assert_array_equal(worst[:, 0], rates.upper_by_order)
+    if missed:
+        zero = zero_of(ax.yaxis)
+        np.testing.assert_allclose(best[:, 1], np.maximum(1 - measured.recall_upper, zero))
+        np.testing.assert_allclose(worst[:, 1], np.maximum(1 - measured.recall_lower, zero))
+    else:
+        np.testing.assert_array_equal(best[:, 1], measured.recall_upper)
+        np.testing.assert_array_equal(worst[:, 1], measured.recall_lower)
+    assert "95 % intervals of both" in legend_labels(ax)
+
+
+def test_thresholds_of_a_tradeoff_have_their_intervals(measured):
+    for plot in (plots.plot_roc, plots.plot_det):
+        ax = plot(measured, thresholds=THRESHOLDS)
+        zero, rates = zero_of(ax.xaxis), measured.rates
+        for name, threshold in THRESHOLDS.items():
+            (x, y), (across, up) = marker(ax, name)
+            assert x == max(rates.rate[threshold], zero)
+            ends = max(rates.lower[threshold], zero), rates.upper_by_order[threshold]
+            np.testing.assert_allclose(across[:, 0], ends)
+            recall = np.array([measured.recall_lower[threshold], measured.recall_upper[threshold]])
+            if plot is plots.plot_roc:
+                assert y == measured.curves.recall[threshold]
+                np.testing.assert_allclose(up[:, 1], recall)
+            else:
+                assert y == pytest.approx(measured.curves.false_non_match_rate[threshold])
+                np.testing.assert_allclose(up[:, 1], 1 - recall[::-1])
+            assert f"L2 ≤ {threshold}: {name}" in legend_labels(ax)
+        assert x > zero, "the last one was counted"
+
+
+def test_the_equal_error_rate_is_marked(measured):
+    ax = plots.plot_det(measured)
+    rate = measured.curves.equal_error_rate
+    np.testing.assert_array_equal(one(ax, "equal error").get_xydata(), [[rate, rate]])
+    threshold = measured.curves.equal_error_threshold
+    assert f"equal error {100 * rate:.3g}\u00a0%, L2 {threshold:.0f}" in legend_labels(ax)
+    near = np.where(np.arange(CELLS) == 3, 500, 0)
+    ax = plots.plot_det(measured_of(near, np.roll(near, 4)))
+    zeros = [[zero_of(ax.xaxis), zero_of(ax.yaxis)]]
+    np.testing.assert_array_equal(one(ax, "equal error").get_xydata(), zeros)
+
+
+def test_a_tradeoff_without_intervals_says_why(measured):
+    ax = plots.plot_roc(replace(measured, rates=None, tail=None, reason="the list is too long"))
+    assert "No intervals: the list is too long." in note(ax)
+    assert not ax.findobj(lambda artist: artist.get_gid() == "band")
+
+
+def test_thresholds_that_were_not_counted(measured):
+    for plot in (plots.plot_roc, plots.plot_det, plots.plot_precision_recall):
+        for threshold in (-1, CELLS):
+            with pytest.raises(pdna.ArgumentError, match=f"got {threshold} for 'x', needs 0 to 30"):
+                plot(measured, thresholds={"x": threshold})
+    assert not plt.get_fignums(), "nothing was begun"
+
+
+def test_precision_and_recall_enclose_the_average_precision(measured):
+    ax = plots.plot_precision_recall(measured, thresholds=THRESHOLDS)
+    line, found = one(ax, "curve"), measured.curves
+    assert line.get_drawstyle() == "steps-pre"
+    recall, precision = line.get_data()
+    assert (np.diff(recall) * precision[1:]).sum() == pytest.approx(found.average_precision)
+    assert f"average precision {found.average_precision:.3f}" in legend_labels(ax)
+    best = found.threshold_at_90_precision
+    np.testing.assert_array_equal(
+        one(ax, "90 % precision").get_xydata(), [[found.recall[best], found.precision[best]]]
+    )
+    assert "precision depends on both numbers" in note(ax)
+    assert "79,800 impostor pairs, 900 genuine pairs" in note(ax)
+    (x, y), (across,) = marker(ax, "loose")
+    assert (x, y) == (found.recall[200], found.precision[200])
+    np.testing.assert_allclose(
+        across[:, 0], [measured.recall_lower[200], measured.recall_upper[200]]
+    )
+
+
+def test_precision_that_no_threshold_reaches(measured):
+    ax = plots.plot_precision_recall(measured_of(measured.impostor, measured.impostor))
+    assert "90 % precision: at no threshold" in legend_labels(ax)
+    assert not len(one(ax, "90 % precision").get_xydata())
+
+
+def test_figures_of_no_pairs_say_so(measured):
+    nothing = 0 * measured.impostor
+    for plot in (plots.plot_roc, plots.plot_det, plots.plot_precision_recall):
+        ax = plot(measured_of(measured.genuine, nothing), thresholds=THRESHOLDS)
+        assert one(ax, "reason").get_text() == "There are no impostor pairs."
+        ax = plot(measured_of(nothing, nothing))
+        assert "no genuine and no impostor" in one(ax, "reason").get_text().replace("\n", " ")
+        assert ax.get_title()
+        assert not ax.lines
+    ax = plots.plot_false_match_rates(measured_of(nothing, nothing, reason="none of them"))
+    assert one(ax, "reason").get_text() == "none of them"
+
+
+def test_false_match_rates_counted_and_bounded(measured):
+    ax = plots.plot_false_match_rates(measured)
+    rates, zero = measured.rates, zero_of(ax.yaxis)
+    few = int(np.argmax(rates.counted))
+    np.testing.assert_array_equal(
+        one(ax, "counted").get_xydata(),
+        np.column_stack([np.arange(few, CELLS), rates.rate[few:]]),
+    )
+    below = one(ax, "few").get_ydata()
+    np.testing.assert_array_equal(below, np.maximum(rates.rate[: few + 1], zero))
+    assert below[0] == zero < 1 / rates.pairs
+    bound = one(ax, "bound")
+    np.testing.assert_array_equal(bound.get_ydata(), rates.upper_by_order[: few + 1])
+    assert bound.get_marker() not in (None, "None", "")
+    assert "at most (95 % bound)" in legend_labels(ax)
+    band = one(ax, "counted interval").get_paths()[0].vertices
+    at = band[band[:, 0] == 200, 1]
+    assert {at.min(), at.max()} == {rates.lower[200], rates.upper[200]}
+
+
+def test_the_tail_is_told_from_what_was_counted(measured):
+    tail = measured.tail
+    ax = plots.plot_false_match_rates(measured, targets=(1e-3, 1e-6))
+    tested, untested = one(ax, "extrapolation"), one(ax, "untested")
+    said = tail.rate(np.arange(tail.counted_from + 1))
+    split = int(said.untested.sum())
+    assert 0 < split < len(said.rate)
+    np.testing.assert_array_equal(tested.get_ydata(), said.rate[split:])
+    np.testing.assert_array_equal(untested.get_ydata(), said.rate[: split + 1])
+    assert (tested.get_linestyle(), untested.get_linestyle()) == ("--", ":")
+    band = one(ax, "extrapolation interval").get_paths()[0].vertices
+    last = band[band[:, 0] == tail.counted_from, 1]
+    assert {last.min(), last.max()} == {said.lower[-1], said.upper[-1]}
+    labels = legend_labels(ax)
+    assert {"extrapolation, 95 % interval", "beyond what such fits were tested on"} <= set(labels)
+    assert one(ax, "target 1e-06").get_ydata()[0] == 1e-6 > ax.get_ylim()[0]
+    assert tail.tested_to > ax.get_ylim()[0]
+
+
+def test_a_tail_that_is_not_trusted_says_why(measured):
+    reason = "the closest pair is closer than the others let expect: look at it"
+    tail = replace(measured.tail, trusted=False, reason=reason)
+    ax = plots.plot_false_match_rates(replace(measured, tail=tail))
+    assert f"No extrapolation: {reason}." in note(ax)
+    assert "\n" in ax.get_legend().get_title().get_text(), "wrapped"
+    drawn = {artist.get_gid() for artist in ax.findobj()}
+    assert not drawn & {"extrapolation", "untested", "extrapolation interval"}
+
+
+def test_recall_by_edit():
+    specs = ["jpeg:90", "mirror", "jpeg:30", "resize:50+jpeg:30"]
+    ax = plots.plot_recall(recall_rows(specs), confidence=0.9)
+    labels = [text.get_text() for text in ax.get_yticklabels()]
+    assert labels == ["jpeg 90", "jpeg 30", "mirror", "resize 50 % + jpeg 30"], "by kind"
+    assert legend_labels(ax) == [f"L2 ≤ {limit}: {name}" for name, limit in THRESHOLDS.items()]
+    assert "50 pairs an edit; bars: 90 % intervals" in ax.get_xlabel()
+    looks = set()
+    for points, _, (bars,) in ax.containers:
+        np.testing.assert_allclose(points.get_xdata(), [0.2, 0.6, 0.4, 0.8])
+        np.testing.assert_array_equal(np.round(points.get_ydata()), range(4))
+        ends = np.array([segment[:, 0] for segment in bars.get_segments()])
+        np.testing.assert_allclose(ends[:2], [[0.1, 0.35], [0.5, 0.75]])
+        looks.add((points.get_marker(), points.get_color()))
+    assert len(looks) == 3 == len({mark for mark, _ in looks})
+    shaded = [patch.get_extents().intervaly for patch in ax.patches]
+    assert len(shaded) == 1, "the second kind of three"
+
+
+def test_recall_of_no_pairs_and_of_no_edits():
+    rows = recall_rows(["jpeg:90"]) + recall_rows(["mirror"], n=0)
+    ax = plots.plot_recall(rows)
+    assert [text.get_position()[1] for text in ax.texts if text.get_text() == "no pairs"] == [1]
+    assert all(len(points.get_xdata()) == 1 for points, _, _ in ax.containers)
+    assert "0 to 50 pairs an edit" in ax.get_xlabel()
+    assert one(plots.plot_recall([]), "reason").get_text() == "There are no edits."
+    with pytest.raises(pdna.ArgumentError, match="several of one edit and threshold; choose"):
+        plots.plot_recall(recall_rows(["mirror"]) * 2)
+
+
+def test_recall_grows_with_its_edits():
+    heights = [
+        plots.plot_recall(recall_rows(specs)).figure.get_figheight()
+        for specs in (STANDARD[:5], STANDARD)
+    ]
+    assert heights[1] - heights[0] == pytest.approx(0.2 * (len(STANDARD) - 5))
+
+
+@pytest.mark.parametrize("oriented", [False, True])
+def test_edit_distances(oriented):
+    rows = edit_rows(["jpeg:90", "jpeg:30", "mirror"])
+    rows[1] |= {f"{o}{k}": None for o in ("", "oriented_") for k in ("median", "p95", "largest")}
+    ax = plots.plot_edit_distances(rows, oriented=oriented, thresholds=THRESHOLDS)
+    prefix, factor = ("oriented_", 1) if oriented else ("", 10)
+    for name, values in (("median", [1, 3]), ("p95", [2, 4]), ("largest", [5, 7])):
+        x, y = one(ax, prefix + name).get_data()
+        np.testing.assert_array_equal(x, factor * np.array(values))
+        np.testing.assert_array_equal(y, [0, 2])
+    ranges = one(ax, "ranges").get_segments()
+    np.testing.assert_array_equal(ranges[1][:, 0], [3 * factor, 7 * factor])
+    assert [text.get_position()[1] for text in ax.texts if text.get_text() == "no pairs"] == [1]
+    assert ("eight orientations" in ax.get_title()) == oriented
+    assert one(plots.plot_edit_distances([]), "reason")
+
+
+def test_impostor_detail():
+    ax = plots.plot_impostor_detail(detail_rows())
+    labels = [text.get_text() for text in ax.get_yticklabels()]
+    labels = [label.replace("\u00a0", " ") for label in labels]
+    assert labels == ["0 to 100 (0 %)", "100 to 600 (25 %)", "600 on (75 %)"]
+    np.testing.assert_array_equal(one(ax, "impostor_nearest").get_data(), [[300, 40], [1, 2]])
+    np.testing.assert_array_equal(one(ax, "impostor_median").get_data(), [[700, 800], [1, 2]])
+
+
+@pytest.mark.parametrize("name", ["distances", "rates", "edits", "detail"])
+def test_lines_at_thresholds(measured, name):
+    names = {"_hidden": 40, "$a$ formula $b$": 41, "x" * 60: 90}
+    ax = figures(measured, names)[name]()
+    for threshold, limit in names.items():
+        assert list(one(ax, f"threshold {threshold}").get_xdata()) == [limit, limit]
+        text = one(ax, f"name {threshold}").get_text()
+        assert text.endswith(f": L2 ≤ {limit}")
+        assert not is_math_text(text)
+    ax.figure.canvas.draw()
+    assert ax.get_xlim()[1] > 90
+
+
+@pytest.mark.parametrize("name", list(figures(None, {})))
+def test_given_axes_and_new_ones(measured, name):
+    plot = figures(measured)[name]
+    figure = plt.figure()
+    given = figure.add_subplot()
+    assert plot(given) is given
+    assert figure.axes == [given], "and no others"
+    assert plt.get_fignums() == [figure.number]
+    assert plot().figure is not figure
+    assert given.get_title()
+    assert given.get_xlabel()
+    assert name in ("recall", "edits") or given.get_ylabel(), "names of edits need no label"
+
+
+def texts_of(ax):
+    """Return what is written around the data and on it."""
+    legend = ax.get_legend()
+    texts = [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts]
+    for axis in (ax.xaxis, ax.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+        texts += [text for place, text in ticks if low <= place <= high]
+    texts += [legend.get_title(), *legend.get_texts()]
+    return [text for text in texts if text.get_text()]
+
+
+def boxes_of(ax):
+    # Of a threshold's name without the line to it, which is part of the annotation.
+    return {text: Text.get_window_extent(text) for text in texts_of(ax)}
+
+
+@pytest.mark.parametrize("size", [(4, 3), (9, 6)])
+@pytest.mark.parametrize("name", list(figures(None, {})))
+def test_labels_are_inside_and_apart(measured, name, size):
+    figure, ax = plt.subplots(figsize=size, layout="constrained")
+    figures(measured, CLOSE)[name](ax)
+    figure.canvas.draw()
+    boxes = boxes_of(ax)
+    assert len(boxes) > 8
+    for text, box in boxes.items():
+        assert -1 <= box.x0 < box.x1 <= figure.bbox.x1 + 1, text
+        assert -1 <= box.y0 < box.y1 <= figure.bbox.y1 + 1, text
+    for (text, box), (other, neighbour) in combinations(boxes.items(), 2):
+        # The tick labels of two axes meet at most in the space around a letter.
+        assert not box.padded(-1).overlaps(neighbour.padded(-1)), (text, other)
+
+
+@pytest.mark.parametrize("name", ["recall", "edits"])
+def test_all_edits_in_a_figure_of_their_own(measured, name):
+    ax = figures(measured, specs=STANDARD)[name]()
+    ax.figure.canvas.draw()
+    boxes = boxes_of(ax)
+    assert len(boxes) > len(STANDARD)
+    for (text, box), (other, neighbour) in combinations(boxes.items(), 2):
+        assert not box.padded(-1).overlaps(neighbour.padded(-1)), (text, other)
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+@pytest.mark.parametrize("name", list(figures(None, {})))
+def test_nothing_has_the_colour_of_the_background(measured, name, style):
+    with plt.style.context(style):
+        ax = figures(measured)[name]()
+    ground = np.array(to_rgb(ax.get_facecolor()))
+    drawn = [text.get_color() for text in texts_of(ax)]
+    drawn += [line.get_color() for line in ax.lines]
+    drawn += [patch.get_facecolor() for patch in ax.patches]
+    assert len(drawn) > 8
+    for colour in drawn:
+        assert np.abs(np.array(to_rgb(colour)) - ground).max() > 0.3, colour
