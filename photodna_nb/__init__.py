@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from photodna_nb import datasets, evaluation, stages, transforms
     from photodna_nb import plots as plots
+    from photodna_nb import report as report
     from photodna_nb.distances import distance, similarity
     from photodna_nb.errors import (
         ArgumentError,
@@ -110,22 +111,22 @@ if not TYPE_CHECKING:
             value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
         elif name in ("datasets", "evaluation", "stages", "transforms"):
             value = importlib.import_module(f"{__name__}.{name}")
-        elif name == "plots":  # not in __all__: Matplotlib may be missing
-            value = _plots()
+        elif name in ("plots", "report"):  # not in __all__: Matplotlib may be missing
+            value = _drawing(name)
         else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = value
         return value
 
 
-def _plots() -> Any:
+def _drawing(name: str) -> Any:
     try:
-        return importlib.import_module(f"{__name__}.plots")
+        return importlib.import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "matplotlib":
+        if (error.name or "").partition(".")[0] not in ("jinja2", "matplotlib"):
             raise
         raise AttributeError(
-            'plots need Matplotlib: pip install "photodna_nb[notebooks]"'
+            f'{name} needs Matplotlib and Jinja2: pip install "photodna_nb[report]"'
         ) from error
 
 

@@ -11,10 +11,15 @@ def wanted() -> list[str]:
     """Requirements of pyproject.toml: Python, the package, its notebooks and tests."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    own = {"photodna_nb[distributed,tables]"}
-    extras["test"] = [*set(extras["test"]) - own, *extras["distributed"], *extras["tables"]]
+
+    def of(extra: str) -> set[str]:
+        """What an extra needs, those that it names included."""
+        own = [one for one in extras[extra] if one.startswith("photodna_nb[")]
+        named = [name for one in own for name in one[len("photodna_nb[") : -1].split(",")]
+        return (set(extras[extra]) - set(own)).union(*map(of, named))
+
     python = "python" + project["requires-python"]
-    return sorted({python, *project["dependencies"], *extras["notebooks"], *extras["test"]})
+    return sorted({python, *project["dependencies"], *of("notebooks"), *of("test")})
 
 
 def listed(environment: str) -> list[str]:

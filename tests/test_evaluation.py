@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 import zipfile
 from itertools import combinations
 
@@ -78,8 +79,8 @@ def test_a_configuration_survives_being_written(originals):
         seed=3,
         confidence=0.9,
         variants={"transforms": ["jpeg:30", "resize:50+mirror"]},
-        pairs={"variants_against_others": False, "exclude": [["a", "b"], ["c", "d", "e"]]},
-        thresholds={"named": {"x": 0, "y": 3060}, "targets": [1e-6, 0.5, 1e-6]},
+        pairs={"variants_against_others": False, "exclude": [["a", "b"], ['é"\n', "\x7f\\", "e"]]},
+        thresholds={"named": {"x": 0, "y z": 3060}, "targets": [1e-6, 0.5, 1e-6]},
         detail={"floor": 0, "bands": [1, 2.5]},
         scale={"list_size": 5, "queries_a_day": 7, "budget": 2, "orientations": True},
     )
@@ -87,6 +88,7 @@ def test_a_configuration_survives_being_written(originals):
     again = Config.of_dict(json.loads(text))
     assert again == config
     assert json.dumps(again.to_dict()) == text
+    assert Config.of_dict(tomllib.loads(config.to_toml())) == config
     assert config.to_dict()["originals"] == originals
     assert config.thresholds.targets == (0.5, 1e-6)
 
@@ -902,12 +904,18 @@ def test_evaluate_on_the_command_line(run, photos, tmp_path):
     bad, long = result.stderr.decode().splitlines()
     assert bad.startswith("photodna-nb: error: bad.jpg: is not an image that Pillow can identify")
     assert long.startswith("photodna-nb: error: long.png after webp:40: webp: cannot encode 17000")
-    assert result.stdout.decode().splitlines() == [
+    said = result.stdout.decode().splitlines()
+    assert said[:6] == [
         "Originals: 6 hashed, 1 failed",
         "Variants: 11 hashed, 1 failed",
         "Pairs: 11 genuine, 70 impostor",
         f"Results: {tmp_path / 'run'}",
+        f"Report: {tmp_path / 'run' / 'report.html'}",
+        "",
     ]
+    assert said[6].startswith("For a list of 1,000,000 hashes and 100,000 queries a day, ")
+    assert said[-1].startswith("There are only 6 originals")
+    assert (tmp_path / "run" / "report.html").exists()
     (photos / "bad.jpg").unlink()
     (photos / "long.png").unlink()
     result = run(*call)
@@ -952,6 +960,11 @@ def test_rates_and_thresholds(tmp_path):
     ):
         assert (row["name"], row["threshold"]) == (name, t)
         assert (row["genuine_matches"], row["impostor_matches"]) == (genuine[t], impostor[t])
+        assert row["genuine_matches_oriented"] == found.genuine(oriented=True)[: t + 1].sum()
+        # Queries are looked up in eight orientations.
+        recall = row["genuine_matches_oriented"] / row["genuine_pairs"]
+        assert row["recall"] == pytest.approx(recall, rel=1e-11)
+        assert row["recall_lower"] < recall <= row["recall_upper"]
     a_day = 1000 * 10 * 8 * impostor[640] / impostor[-1]
     assert row["a_day_expected"] == pytest.approx(a_day, rel=1e-11)
     assert row["a_day_lower"] < a_day < row["a_day_upper"]

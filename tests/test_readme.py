@@ -76,7 +76,7 @@ def test_without_matplotlib(monkeypatch):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.delitem(vars(pdna), "plots", raising=False)
     assert not hasattr(pdna, "plots")
-    with pytest.raises(AttributeError, match=r"pip install .photodna_nb\[notebooks\]"):
+    with pytest.raises(AttributeError, match=r"pip install .photodna_nb\[report\]"):
         _ = pdna.plots
     assert "plots" not in dir(pdna)
 

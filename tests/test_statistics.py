@@ -828,8 +828,13 @@ def test_expected_matches_are_comparisons_times_the_rate(halves):
     assert eight.expected == pytest.approx(8 * one.expected)
     assert eight.upper == pytest.approx(8 * one.upper)
     far = expected_matches(tail.counted_from - 40, 10**6, 10**4, rates, tail)
-    assert far.source == "tail"
+    assert (far.source, far.untested) == ("tail", False)
     assert far.lower <= far.expected <= far.upper
+    further = expected_matches(tail.counted_from - 150, 10**6, 10**4, rates, tail)
+    assert (further.source, further.untested) == ("tail", True)
+    assert (further.expected, further.lower) == (None, 0), "what was not tested is not told"
+    assert tail.rate(tail.counted_from - 150).rate < tail.tested_to
+    assert further.upper >= tail.tested_to * 1e10
     bound = expected_matches(tail.counted_from - 40, 10**6, 10**4, rates)
     assert (bound.source, bound.expected, bound.lower) == ("disjoint pairs", None, 0)
     assert bound.upper > far.upper
@@ -842,7 +847,9 @@ def test_a_threshold_under_a_budget_keeps_it(halves):
     for budget in (1e6, 1e3, 10):
         choice = threshold_under(budget, 10**6, 10**3, rates, tail)
         kept = expected_matches(choice.threshold, 10**6, 10**3, rates, tail)
-        assert kept.upper <= budget * (1 + 1e-12)
+        assert choice.untested == (budget / 1e9 < tail.tested_to)
+        if not choice.untested:
+            assert kept.upper <= budget * (1 + 1e-12)
         assert choice.threshold < last
         last = choice.threshold
         eight = threshold_under(budget, 10**6, 10**3, rates, tail, orientations=8)

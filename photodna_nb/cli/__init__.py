@@ -114,6 +114,8 @@ def _dispatch(options: argparse.Namespace) -> int:
             return hash_modes.compare(*given, metric=options.metric or "euclidean")
         case "evaluate":
             return evaluate_mode.evaluate(given[0], given[1], options.jobs)
+        case "compare_runs":
+            return evaluate_mode.compare_runs(*given, as_json=bool(options.json))
         case "faiss_list":
             return index_modes.list_items(*given, as_json=bool(options.json))
         case "faiss_verify":

@@ -1,16 +1,21 @@
-"""The mode that evaluates."""
+"""The modes that evaluate, and compare two evaluations."""
 
 from __future__ import annotations
 
+import json
 import sys
+from typing import TYPE_CHECKING
 
 from photodna_nb.cli.output import failed, print_lines
 from photodna_nb.cli.pictures import quiet_decoders, start_numba
 from photodna_nb.names import displayed
 
+if TYPE_CHECKING:
+    from photodna_nb.evaluation import Results
+
 
 def evaluate(config_path: str, run_dir: str, jobs: int | None) -> int:
-    """Run an evaluation, name what failed, and say where the results are."""
+    """Run an evaluation, name what failed, and say what it found and where the results are."""
     start_numba()
     from photodna_nb.evaluation import Config, run
 
@@ -28,5 +33,29 @@ def evaluate(config_path: str, run_dir: str, jobs: int | None) -> int:
         f"Variants: {found['variants']} hashed, {found['variants_failed']} failed",
         f"Pairs: {found['genuine_pairs']} genuine, {found['impostor_pairs']} impostor",
         f"Results: {displayed(run_dir)}",
+        *_reported(results),
     )
     return status
+
+
+def _reported(results: Results) -> list[str]:
+    """Return what the report says first, once it is written."""
+    import photodna_nb
+
+    try:
+        report = photodna_nb.report
+    except AttributeError as error:  # without Matplotlib there are tables all the same
+        return [f"Report: not written; {error}"]
+    where = report.write(results)
+    found = report.answer(results)
+    return [f"Report: {displayed(where)}", "", *found.sentences, *found.warnings]
+
+
+def compare_runs(first: str, second: str, *, as_json: bool) -> int:
+    """Print what changed between two runs; that something did is no failure."""
+    start_numba()
+    from photodna_nb.evaluation import compare
+
+    found = compare(first, second)
+    print_lines(json.dumps(found.as_json(), allow_nan=False) if as_json else found.text())
+    return 0

@@ -46,9 +46,12 @@ modes, exactly one a call:
         or to another --kind
   --evaluate CONFIG RUN_DIR
         find out which threshold fits your pictures: edit and hash the originals that
-        the TOML file CONFIG names, count all pairs, and write tables and counts into
-        the folder RUN_DIR. A run that was stopped goes on there; with other thresholds
-        nothing is hashed again. data/evaluation.toml is an example
+        the TOML file CONFIG names, count all pairs, and write tables, counts and
+        report.html into the folder RUN_DIR. A run that was stopped goes on there; with
+        other thresholds nothing is hashed again. data/evaluation.toml is an example
+  --compare-runs RUN_DIR1 RUN_DIR2
+        print what changed between two evaluations, with another Pillow or of other
+        pictures, and which of their conclusions moved beyond their intervals
   --version
         print the version, and those of Python, NumPy, Numba, Pillow and FAISS
   -h, --help
@@ -81,7 +84,8 @@ options:
         with --faiss-query: how many lists of an approximate index are looked into,
         instead of as many as its recall was measured with
   --json
-        with --faiss-query and --faiss-list: print a JSON list
+        with --faiss-query and --faiss-list: print a JSON list; with --compare-runs:
+        all that was compared, as one JSON object
   --kind {{flat,uint8,ivf}}
         with --faiss-build, --faiss-rebuild and --faiss-convert: what INDEX is. flat
         (default): float32, which oaphotodna.py reads. uint8: a quarter of its size,
@@ -111,6 +115,7 @@ examples:
   {PROGRAM} --faiss-rebuild index.faiss meta.json
   {PROGRAM} --faiss-convert index.faiss meta.json big.faiss meta.sqlite --kind uint8
   {PROGRAM} --evaluate evaluation.toml run
+  {PROGRAM} --compare-runs run run-with-new-pillow
 
 Similarity is 1 - L2 distance / 3060. Two unrelated photographs score about 0.70
 and lie about 900 apart; resized or recompressed copies mostly lie within 100.

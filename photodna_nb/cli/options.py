@@ -27,6 +27,7 @@ MODES = {
     "faiss_rebuild": "INDEX META",
     "faiss_convert": "INDEX META NEW_INDEX NEW_META",
     "evaluate": "CONFIG RUN_DIR",
+    "compare_runs": "RUN_DIR1 RUN_DIR2",
 }
 _OPTIONS = {
     "metric": ["compare"],
@@ -35,7 +36,7 @@ _OPTIONS = {
     "min_detail": ["faiss_query"],
     "orientations": ["faiss_query"],
     "nprobe": ["faiss_query"],
-    "json": ["faiss_query", "faiss_list"],
+    "json": ["faiss_query", "faiss_list", "compare_runs"],
     "kind": ["faiss_build", "faiss_rebuild", "faiss_convert"],
     "overwrite": ["faiss_build", "faiss_convert"],
     "recursive": ["hash_dir"],
@@ -73,6 +74,7 @@ def _parser() -> _Parser:
     modes.add_argument("--faiss-rebuild", nargs=2, action=_Once)
     modes.add_argument("--faiss-convert", nargs=4, action=_Once)
     modes.add_argument("--evaluate", nargs=2, action=_Once)
+    modes.add_argument("--compare-runs", nargs=2, action=_Once)
     parser.add_argument("--files-from", action=_Once)
     parser.add_argument("--jobs", type=_count)
     parser.add_argument("--recursive", action="store_const", const=True)

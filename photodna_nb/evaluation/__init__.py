@@ -6,6 +6,7 @@
 and `results` is what is written.
 """
 
+from photodna_nb.evaluation.comparison import Comparison, compare
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.counts import CloseImpostors, Counts
 from photodna_nb.evaluation.results import Failure, Results
@@ -14,11 +15,13 @@ from photodna_nb.evaluation.summary import Measured, measure
 
 __all__ = [
     "CloseImpostors",
+    "Comparison",
     "Config",
     "Counts",
     "Failure",
     "Measured",
     "Results",
+    "compare",
     "measure",
     "run",
 ]

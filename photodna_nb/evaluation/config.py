@@ -355,6 +355,23 @@ class Config:
             },
         }
 
+    def to_toml(self) -> str:
+        """Return the whole as a TOML file, with all that was left out, that `load` reads."""
+        sections = self.to_dict()
+        lines = [f"{name} = {_toml(sections.pop(name))}" for name in ("seed", "confidence")]
+        for name, values in sections.items():
+            lines += ["", f"[{name}]", *(f"{key} = {_toml(one)}" for key, one in values.items())]
+        return "\n".join(lines) + "\n"
+
+
+def _toml(values: Any) -> str:
+    """Return a value as TOML: as JSON has it, but for tables."""
+    if isinstance(values, Mapping):
+        return f"{{ {', '.join(f'{_toml(key)} = {_toml(one)}' for key, one in values.items())} }}"
+    if isinstance(values, list):
+        return f"[{', '.join(map(_toml, values))}]"
+    return json.dumps(values, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")
+
 
 def canonical(values: Any) -> str:
     """Return JSON that is the same for the same values, in whatever order they came."""

@@ -21,7 +21,7 @@ from photodna_nb.transforms import seed_for
 Shown: TypeAlias = tuple[int, int]
 
 FOLDER = "pictures"
-_PAIRS = 16
+PAIRS = 16  # are shown
 _SIDE = 240  # pixels
 _QUALITY = 80
 
@@ -57,7 +57,7 @@ def of_closest(
     workers : int, optional
         Threads.
     """
-    close = counts.closest(_PAIRS)
+    close = counts.closest(PAIRS)
     rows = zip(close.i.tolist(), close.j.tolist(), close.transform.tolist(), strict=True)
     names = {
         shown: f"{FOLDER}/{_key(counts, config, shown)}.jpg"

@@ -21,7 +21,7 @@ from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.counts import PARTS, Counts, quantile_squared
 from photodna_nb.evaluation.pictures import FOLDER as PICTURES
-from photodna_nb.evaluation.pictures import Pictures, Shown
+from photodna_nb.evaluation.pictures import PAIRS, Pictures, Shown
 from photodna_nb.evaluation.store import HASHES, IDENTITY, MANIFEST, Store, locked, versions
 from photodna_nb.evaluation.summary import Row, recalls, summarised
 from photodna_nb.evaluation.variants import ORIGINAL
@@ -225,8 +225,9 @@ def _manifest(path: str) -> dict[str, Any]:
         manifest = json.loads(files.read(path, FileError))
         if manifest["format"] != _FORMAT:
             raise ValueError(f"it has the format {manifest['format']}, not {_FORMAT}")
-        if not isinstance(manifest["results"], dict):
-            raise TypeError("it names no results")
+        for name in ("results", "inputs", "versions"):
+            if not isinstance(manifest[name], dict):
+                raise TypeError(f"its {name} are none")
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, FileError):
             raise
@@ -350,8 +351,8 @@ def _closest(counts: Counts, pictures: Mapping[Shown, str]) -> list[Row]:
             "transform": None if transform < 0 else counts.transforms[transform],
             "distance": math.sqrt(squared),
             "distance_squared": squared,
-            "picture": pictures.get((i, transform)),
-            "other_picture": pictures.get((j, ORIGINAL)),
+            "picture": pictures.get((i, transform)) if rank <= PAIRS else None,
+            "other_picture": pictures.get((j, ORIGINAL)) if rank <= PAIRS else None,
         }
         for rank, (i, j, transform, squared) in enumerate(
             zip(*(column.tolist() for column in close), strict=True), start=1

@@ -24,13 +24,13 @@ class ExpectedMatches:
     comparisons : float
         All of them together, a day.
     expected, lower, upper : float
-        False matches a day, and interval. `expected` is None where it is unknown.
+        False matches a day, and interval. `expected` is None where only `upper` is known.
     source : {"counted", "tail", "disjoint pairs"}
         Of the rate: ten or more counted matches, the tail (which is extrapolation), or
         only the bound of fewer.
     untested : bool
-        Whether the tail says it of a rate lower than such tails were compared with: see
-        `Tail.tested_to`.
+        Whether the tail tells a rate lower than such tails were compared with. Then only that
+        it is lower is taken from it: `upper` is of `Tail.tested_to` at least.
     """
 
     threshold: int
@@ -103,9 +103,12 @@ def expected_matches(
         expected, source = rate.rate, "counted"
     elif tail is not None and tail.trusted and threshold <= tail.start:
         said = tail.rate(threshold)
-        expected, source = float(said.rate[0]), "tail"
         lower, upper = float(said.lower[0]), float(said.upper[0])
-        untested = bool(said.untested[0])
+        source, untested = "tail", bool(said.untested[0])
+        if untested:
+            lower, upper = 0.0, max(upper, tail.tested_to)
+        else:
+            expected = float(said.rate[0])
     return ExpectedMatches(
         int(threshold),
         int(list_size),

@@ -178,7 +178,7 @@ def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str
         "thresholds": _thresholds(counts, config, whole),
         "operating_points": [_point(point) for point in points],
         "operating_recall": _operating_recall(counts, config, points),
-        "scale": _scale(config, whole),
+        "scale": _scale(counts, config, whole),
     }
     return summary, tables
 
@@ -239,13 +239,11 @@ def _curves(counts: Counts, whole: Measured, a: Measured, b: Measured) -> list[R
 def _thresholds(counts: Counts, config: Config, whole: Measured) -> list[Row]:
     """Return what each named threshold does: recall of all edits, false matches, in a day."""
     rows = []
-    oriented = np.cumsum(counts.genuine(oriented=True))
     for name, threshold in config.thresholds.named.items():
         row: Row = {
             "name": name,
             "threshold": threshold,
-            **_recall_columns(whole, threshold),
-            "genuine_matches_oriented": int(oriented[threshold]),
+            **_recall_columns(counts, config, whole, threshold),
             "impostor_pairs": int(whole.curves.impostor_pairs),
             "impostor_matches": int(whole.curves.impostor_matches[threshold]),
         }
@@ -254,16 +252,29 @@ def _thresholds(counts: Counts, config: Config, whole: Measured) -> list[Row]:
     return rows
 
 
-def _recall_columns(whole: Measured, threshold: int | None) -> Row:
-    """Return the genuine pairs that match, with the interval of their share."""
-    found = whole.curves
-    row: Row = dict.fromkeys(("genuine_matches", "recall", "recall_lower", "recall_upper"))
-    if threshold is not None:
-        row["genuine_matches"] = int(found.genuine_matches[threshold])
-        row["recall"] = json_number(float(found.recall[threshold]))
-        row["recall_lower"] = json_number(float(whole.recall_lower[threshold]))
-        row["recall_upper"] = json_number(float(whole.recall_upper[threshold]))
-    return {"genuine_pairs": found.genuine_pairs, **row}
+def _recall_columns(counts: Counts, config: Config, whole: Measured, threshold: int | None) -> Row:
+    """Return the genuine pairs that match, and the interval of their share.
+
+    The recall is that of the closest of eight orientations, if the service looks queries
+    up in these.
+    """
+    pairs = whole.curves.genuine_pairs
+    row: Row = {"genuine_pairs": pairs, "genuine_matches": None, "genuine_matches_oriented": None}
+    row |= {"recall_oriented": config.scale.orientations}
+    row |= dict.fromkeys(("recall", "recall_lower", "recall_upper"))
+    if threshold is None:
+        return row
+    matches = {
+        oriented: int(counts.genuine(oriented=oriented)[: threshold + 1].sum())
+        for oriented in (False, True)
+    }
+    row |= {"genuine_matches": matches[False], "genuine_matches_oriented": matches[True]}
+    if pairs:
+        found = matches[config.scale.orientations]
+        lower, upper = shared_recall(found, pairs, whole.images, config.confidence)
+        row["recall"] = json_number(found / pairs)
+        row["recall_lower"], row["recall_upper"] = (json_number(float(x)) for x in (lower, upper))
+    return row
 
 
 def _rate_columns(whole: Measured, threshold: int | None) -> Row:
@@ -285,7 +296,7 @@ def _rate_columns(whole: Measured, threshold: int | None) -> Row:
 
 def _expected_columns(config: Config, whole: Measured, threshold: int | None) -> Row:
     """Return the false matches a day of the service that the configuration describes."""
-    names = "expected", "lower", "upper", "source", "untested"
+    names = "comparisons", "expected", "lower", "upper", "source", "untested"
     row: Row = {f"a_day_{name}": None for name in names}
     if whole.rates is None or threshold is None:
         return row
@@ -300,7 +311,7 @@ def _expected_columns(config: Config, whole: Measured, threshold: int | None) ->
     return row | {f"a_day_{name}": json_number(getattr(found, name)) for name in names}
 
 
-def _scale(config: Config, whole: Measured) -> list[Row]:
+def _scale(counts: Counts, config: Config, whole: Measured) -> list[Row]:
     """Return the thresholds that keep the budget: by the estimate, and by the interval's end."""
     rows = []
     for conservative in (False, True):
@@ -321,7 +332,7 @@ def _scale(config: Config, whole: Measured) -> list[Row]:
             "queries_a_day": config.scale.queries_a_day,
             "orientations": _ORIENTATIONS if config.scale.orientations else 1,
             **choice.as_json(),
-            **_recall_columns(whole, choice.threshold),
+            **_recall_columns(counts, config, whole, choice.threshold),
         }
         row |= _rate_columns(whole, choice.threshold)
         rows.append(row | _expected_columns(config, whole, choice.threshold))

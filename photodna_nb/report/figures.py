@@ -1,0 +1,87 @@
+"""The figures of a report, with what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from photodna_nb import plots
+from photodna_nb.evaluation import Results, measure
+from photodna_nb.evaluation.results import FIGURES
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure.
+
+    Attributes
+    ----------
+    title, caption : str
+        What it shows, and how it is read.
+    content : bytes
+        PNG.
+    """
+
+    title: str
+    caption: str
+    content: bytes
+
+
+def figures(results: Results) -> dict[str, Figure]:
+    """Return the figures by the names of their files, from the folder of the run on."""
+    config, tables = results.config, results.tables
+    named = dict(config.thresholds.named)
+    measured = measure(results.counts, confidence=config.confidence, seed=config.seed)
+    plain = [row for row in tables["recall"] if row["band"] is None and not row["oriented"]]
+    drawn: dict[str, tuple[str, str, Callable[[], Any]]] = {
+        "distances": (
+            "How far apart pictures are",
+            "Share of the pairs at each distance. Genuine pairs are an original and its variant, "
+            "impostor pairs show different pictures. A threshold is a vertical line: what lies "
+            "left of it matches. The scale is logarithmic, so that rare pairs are seen.",
+            lambda: plots.plot_distances(measured.genuine, measured.impostor, thresholds=named),
+        ),
+        "false_match_rates": (
+            "False match rate by threshold",
+            "Share of the impostor pairs that match at each threshold, with its interval: counted "
+            "where ten pairs or more match, a bound below that, and the fitted tail, which is "
+            "extrapolation, marked as such.",
+            lambda: plots.plot_false_match_rates(
+                measured, thresholds=named, targets=config.thresholds.targets
+            ),
+        ),
+        "recall": (
+            "Recall of each edit",
+            "Share of the variants that still match their original, at each named threshold, with "
+            "its interval.",
+            lambda: plots.plot_recall(plain),
+        ),
+        "edit_distances": (
+            "How far each edit moves the hash",
+            "Median, 95th percentile and largest distance of the variants from their originals.",
+            lambda: plots.plot_edit_distances(tables["edits"], thresholds=named),
+        ),
+        "roc": (
+            "Recall against false match rate (ROC)",
+            "Each point is a threshold. The upper left is good: many variants are found, few "
+            "others match. Bands are intervals.",
+            lambda: plots.plot_roc(measured, thresholds=named),
+        ),
+        "det": (
+            "Errors of both kinds (DET)",
+            "Share of the variants that are missed against the share of other pairs that match. "
+            "The lower left is good.",
+            lambda: plots.plot_det(measured, thresholds=named),
+        ),
+        "precision_recall": (
+            "Precision and recall",
+            "Share of the matches that are genuine. It depends on how many pairs of each kind "
+            "there are, here far more impostor pairs than genuine ones.",
+            lambda: plots.plot_precision_recall(measured, thresholds=named),
+        ),
+    }
+    return {
+        f"{FIGURES}/{name}.png": Figure(title, caption, plots.png(draw))
+        for name, (title, caption, draw) in drawn.items()
+    }

@@ -1,0 +1,103 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
+_ENDS = "_lower", "_upper"
+NOTHING = "–"
+
+
+def whole(value: float | None) -> str:
+    """Return an integer with its thousands apart: 1,234,567."""
+    return NOTHING if value is None else f"{value:,.0f}"
+
+
+def counted(number: int, what: str) -> str:
+    """Return how many there are of something: 1 pair, 2,000 pairs."""
+    return f"{whole(number)} {what}{'s' * (number != 1)}"
+
+
+def share(value: float | None) -> str:
+    """Return a share of many in percent; 100 % and 0 % are said only of all and none."""
+    if value is None:
+        return NOTHING
+    percent = 100 * value
+    if percent in (0, 100):
+        return f"{percent:.0f} %"
+    digits = (
+        1 if 0.1 <= percent <= 99.9 else min(4, math.ceil(-math.log10(min(percent, 100 - percent))))
+    )
+    return f"{percent:.{digits}f} %"
+
+
+def level(value: float) -> str:
+    """Return a share that somebody chose in percent: 95 %."""
+    return f"{100 * value:g} %"
+
+
+def rate(value: float | None) -> str:
+    """Return a rate that may be tiny: 0.25, 0.0031, 2.4 × 10⁻⁹."""
+    if value is None:
+        return NOTHING
+    if value == 0 or value >= 1e-3:
+        return f"{value:.2g}"
+    digits, _, power = f"{value:.1e}".partition("e")
+    return f"{digits} × 10{str(int(power)).translate(_RAISED)}"
+
+
+def amount(value: float | None) -> str:
+    """Return an expected number: 0.03, 4.2, 1,234, 86 million, 2.4 × 10⁻⁹."""
+    if value is None:
+        return NOTHING
+    for size, word in _WORDS:
+        if value >= size:
+            return f"{value / size:.3g} {word}"
+    if value >= 100:
+        return f"{float(f'{value:.3g}'):,.0f}"
+    return f"{value:.2g}" if value >= 0.01 else rate(value)
+
+
+def between(lower: float | None, upper: float | None, written: Any) -> str:
+    """Return the ends of an interval, or nothing if there is none."""
+    return "" if lower is None or upper is None else f"{written(lower)} to {written(upper)}"
+
+
+def listed(words: list[str]) -> str:
+    """Return words as a sentence lists them: a, b and c."""
+    return " and ".join(([", ".join(words[:-1])] if words[1:] else []) + words[-1:])
+
+
+def false_match_rate(row: Mapping[str, Any]) -> str:
+    """Return the false match rate at the threshold of a row, by the best that is known."""
+    match row["a_day_source"]:
+        case None:
+            return NOTHING
+        case "counted":
+            value, lower, upper = (row[f"false_match_rate{end}"] for end in ("", *_ENDS))
+            return f"{rate(value)} ({between(lower, upper, rate)})"
+        case "tail" if not row["a_day_untested"]:
+            ends = between(row["tail_lower"], row["tail_upper"], rate)
+            return f"{rate(row['tail_rate'])} ({ends}, extrapolated)"
+        case _:
+            return f"at most {rate(row['a_day_upper'] / row['a_day_comparisons'])}"
+
+
+def false_matches(row: Mapping[str, Any]) -> str:
+    """Return the false matches a day at the threshold of a row."""
+    if row["a_day_source"] is None:
+        return NOTHING
+    if row["a_day_expected"] is None:
+        return f"at most {amount(row['a_day_upper'])}"
+    ends = between(row["a_day_lower"], row["a_day_upper"], amount)
+    return f"{amount(row['a_day_expected'])} ({ends})"
+
+
+def recall(row: Mapping[str, Any]) -> str:
+    """Return a recall with its interval."""
+    ends = between(row["recall_lower"], row["recall_upper"], share)
+    return share(row["recall"]) + (f" ({ends})" if ends else "")

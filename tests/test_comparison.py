@@ -1,0 +1,509 @@
+"""Two runs beside each other: numbers beside those of the runs, and beside plain Python."""
+
+import json
+import math
+import re
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import JIT_OFF
+from PIL import Image
+from scipy import stats
+
+import photodna_nb as pdna
+from photodna_nb import cli, images
+from photodna_nb.evaluation import (
+    Config,
+    Results,
+    compare,
+    comparison,
+    comparison_text,
+    counts,
+    intervals,
+    run,
+    store,
+)
+from photodna_nb.evaluation.comparison import Conclusion, Estimate
+
+pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
+
+EDITS = ["jpeg:10", "crop:5", "mirror", "noise:25"]
+THRESHOLDS = {"named": {"low": 150, "high": 640}, "targets": [0.2, 0.01, 1e-9]}
+
+
+def drawn(corpus=0, number=100, **sections):
+    return Config.of_dict(
+        {
+            "originals": {
+                "kind": "dead_leaves", "number": number, "size": [64, 48], "seed": corpus
+            },
+            "variants": {"transforms": EDITS},
+            "thresholds": THRESHOLDS,
+            "scale": {"list_size": 1000, "queries_a_day": 10, "orientations": True, "budget": 300},
+            **sections,
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Three runs whose originals are drawn from the same distribution."""
+    folder = tmp_path_factory.mktemp("runs")
+    return [run(drawn(corpus), folder / str(corpus)) for corpus in range(3)]
+
+
+def conclusion(found, **wanted):
+    (one,) = [
+        each
+        for each in found.conclusions
+        if all(getattr(each, name) == value for name, value in wanted.items())
+    ]
+    return one
+
+
+def test_the_same_run_twice(runs, tmp_path):
+    shutil.copytree(runs[0].run_dir, tmp_path / "copy")
+    found = compare(runs[0], tmp_path / "copy")
+    assert found.identical
+    assert found.same_originals
+    assert found.text() == "Identical results."
+    assert {one.verdict for one in found.conclusions} == {"same", "unknown"}
+    assert len(found.having("same")) >= 20
+    assert found.configuration == found.versions == found.notes == ()
+    assert (found.inputs.same, *vars(found.inputs).values()) == (100, 100, (), (), (), ())
+    assert [(one.pictures, one.differing, one.distances_differing) for one in found.drifts] == [
+        (100, 0, 0)
+    ] * (1 + len(EDITS))
+    assert all(one.first == one.second for one in found.numbers)
+    named = [one for one in found.conclusions if one.sides]
+    assert {(one.sides.lost, one.sides.gained, one.sides.p_value) for one in named} == {
+        (0, 0, None)
+    }
+
+
+def test_numbers_are_those_of_the_runs(runs):
+    """Of every conclusion, both sides: as the tables have it that the reports show."""
+    found = compare(runs[0], runs[1])
+    for side, results in zip(("first", "second"), runs, strict=False):
+        tables = results.tables
+        for row in tables["recall"]:
+            if row["band"] is None and not row["oriented"]:
+                wanted = {"transform": row["transform"], "oriented": False}
+                t = row["threshold"]
+                one = conclusion(found, **wanted, thresholds=(t, t))
+                assert getattr(one, side)[:3] == tuple(
+                    row[name] for name in ("recall", "recall_lower", "recall_upper")
+                )
+        for row in tables["thresholds"]:
+            about = f"at {row['threshold']} ({row['name']})"
+            rate = getattr(conclusion(found, kind="false match rate", about=about), side)
+            for value, name in zip(rate, ("expected", "lower", "upper"), strict=False):
+                a_day = row[f"a_day_{name}"]
+                assert value == (a_day and pytest.approx(a_day / (1000 * 10 * 8), rel=1e-9))
+            assert rate.source.removeprefix("untested ") == row["a_day_source"]
+            one = conclusion(found, kind="recall", about=f"all edits {about}")
+            assert getattr(one, side).value == pytest.approx(
+                row["genuine_matches"] / row["genuine_pairs"], rel=1e-9
+            )
+    for row in runs[0].tables["operating_points"]:
+        threshold = f"{'conservative ' * row['conservative']}threshold for {row['target']:g}"
+        one = conclusion(found, about=f"at the first's {threshold}")
+        assert (one.target, one.thresholds) == (row["target"], (row["threshold"],) * 2)
+        if row["threshold"] is not None and row["source"] == "counted":
+            assert one.first.value == row["false_match_rate"]
+            assert one.second.value == judged(runs[1], row["threshold"])
+        own = conclusion(found, about=f"all edits at each one's {threshold}")
+        for side, results, t in zip(("first", "second"), runs, own.thresholds, strict=False):
+            (same,) = [
+                other
+                for other in results.tables["operating_points"]
+                if all(other[name] == row[name] for name in ("target", "conservative"))
+            ]
+            assert t == same["threshold"]
+            recall = getattr(own, side)
+            assert (recall and recall.value) == same["recall"]
+    for row in runs[0].tables["scale"]:
+        about = f"at the first's {'conservative ' * row['conservative']}threshold for 300 a day"
+        one = conclusion(found, kind="false matches a day", about=about)
+        assert one.thresholds == (row["threshold"],) * 2
+        assert one.target == 300
+        if row["threshold"] is not None:
+            assert one.first.value == row["a_day_expected"]
+    assert runs[0].tables["scale"][0]["threshold"] is not None
+    numbers = {one.name: one[1:] for one in found.numbers}
+    medians = tuple(results.summary["impostor_median"] for results in runs[:2])
+    assert numbers["median of the impostor distances"] == medians
+    for name in ("auc", "average_precision", "equal_error_rate"):
+        values = tuple(results.summary["curves"][name] for results in runs[:2])
+        assert numbers[name.replace("_", " ")] == values
+
+
+def judged(results, threshold):
+    """The false match rate on half B."""
+    impostor = results.counts.impostor(part="B")
+    return float(f"{impostor[: threshold + 1].sum() / impostor.sum():.12g}")
+
+
+def test_originals_of_one_kind_move_little(runs):
+    moved = compared = 0
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        found = compare(runs[first], runs[second])
+        assert not found.identical
+        assert not found.same_originals
+        assert found.drifts == ()
+        assert {one.sides for one in found.conclusions} == {None}
+        assert len(found.inputs.changed) == 100
+        assert [tuple(one) for one in found.configuration] == [("originals.seed", first, second)]
+        assert len(found.having("within")) >= 10
+        moved += len(found.having("moved"))
+        compared += len(found.conclusions) - len(found.having("unknown"))
+    assert compared >= 60
+    assert moved <= 0.03 * compared
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Pictures of soft patches: smoother than drawn leaves, so that JPEG does more to them."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(5)
+    for number in range(40):
+        small = rng.integers(0, 256, (4, 5, 3), np.uint8)
+        image = Image.fromarray(small).resize((64, 48), Image.Resampling.BICUBIC)
+        image.save(folder / f"{number:02}.png")
+    return folder
+
+
+def of_photos(photos, **sections):
+    originals = {"kind": "directory", "path": str(photos)}
+    return drawn(originals=originals, **sections)
+
+
+def test_originals_of_another_kind_move(runs, photos, tmp_path):
+    other = run(of_photos(photos, thresholds={"named": {"new": 100}}), tmp_path / "run")
+    found = compare(runs[0], other)
+    one = conclusion(found, transform="jpeg:10", oriented=False, thresholds=(100, 100))
+    assert one.verdict == "moved"
+    ends = []
+    for results, estimate in zip((runs[0], other), (one.first, one.second), strict=True):
+        squared = results.counts.genuine_distances("jpeg:10").tolist()
+        matched = sum(s <= 100**2 for s in squared)
+        assert estimate.value == matched / len(squared)
+        lower, upper = map(float, intervals.proportion(matched, len(squared)))
+        assert estimate[1:3] == pytest.approx((lower, upper), rel=1e-9)
+        ends.append((lower, upper))
+    assert ends[0][1] < ends[1][0] or ends[1][1] < ends[0][0]
+    assert one in found.having("moved")
+    text = found.text()
+    assert text.startswith(f"{len(found.having('moved'))} of {len(found.conclusions)} conclusions")
+    assert "\n  recall jpeg:10 at 100 (new)" in text
+    assert "\n  originals.kind: dead_leaves -> directory\n" in text
+    assert "\n  originals.seed: 0 -> none\n" in text
+    assert "apart in 0.56 % of the cases" in text
+
+
+NAMED = {"a": 84, "b": 147, "c": 180, "d": 910, "all": 3060}
+
+
+def other_decoder(monkeypatch):
+    """Another Pillow: a few pixels of every picture come out otherwise."""
+    before = images.read_pixels
+
+    def changed(file):
+        pixels = before(file).copy()
+        pixels[:, ::5] ^= 24
+        return pixels
+
+    monkeypatch.setattr(images, "read_pixels", changed)
+    versions = {**store.makers(), "Pillow": "99.0"}
+    monkeypatch.setattr(store, "makers", lambda: versions)
+
+
+def test_another_decoder(photos, tmp_path, monkeypatch):
+    config = of_photos(photos, thresholds={"named": NAMED})
+    first = run(config, tmp_path / "first")
+    with monkeypatch.context() as patched:
+        other_decoder(patched)
+        second = run(config, tmp_path / "second")
+    found = compare(first, second)
+    assert found.same_originals
+    assert found.configuration == ()
+    assert {one.name for one in found.versions} == {
+        "versions.hashes.Pillow", "versions.results.Pillow"
+    }  # fmt: skip
+    assert "versions.hashes.Pillow: " in found.text()
+    assert "Both runs have the same originals: a difference, however small" in found.text()
+    assert "\nThe same pictures, hashed in both runs\n" in found.text()
+    assert "\nThe same genuine pairs, in both runs\n" in found.text()
+    check_drifts(found, first, second)
+    check_sides(found, first.counts, second.counts)
+
+
+def check_drifts(found, first, second):
+    members = [np.load(f"{results.run_dir}/hashes.npz") for results in (first, second)]
+    hashes = [
+        np.concatenate([one["hashes"][:, None], one["variants"]], axis=1).tolist()
+        for one in members
+    ]
+    for place, drift in enumerate(found.drifts):
+        assert drift.transform == [None, *EDITS][place]
+        pairs = [(a[place], b[place]) for a, b in zip(*hashes, strict=True)]
+        assert (drift.pictures, drift.differing) == (40, sum(a != b for a, b in pairs))
+        assert drift.largest == pytest.approx(max(math.dist(a, b) for a, b in pairs), rel=1e-9)
+        if place:
+            genuine = [
+                [math.dist(row[0], row[place]) for row in of_one] for of_one in hashes
+            ]  # fmt: skip
+            apart = [abs(a - b) for a, b in zip(*genuine, strict=True)]
+            assert drift.distances_differing == sum(x > 1e-9 for x in apart)
+            assert drift.largest_change == pytest.approx(max(apart), rel=1e-9)
+    assert found.drifts[0].differing > 20
+    assert found.drifts[0].distances_differing == 0
+
+
+def check_sides(found, *both):
+    """McNemar's test of each edit; of all edits, the originals as trials."""
+    changed = 0
+    for name, t in NAMED.items():
+        worse = better = 0
+        sums = [0, 0]
+        sides = [counts.genuine_squared <= t * t for counts in both]
+        for place, edit in enumerate(EDITS):
+            lost, gained = (
+                sum(a and not b for a, b in zip(*(side[:, place] for side in order), strict=True))
+                for order in (sides, sides[::-1])
+            )
+            one = conclusion(found, transform=edit, oriented=False, thresholds=(t, t)).sides
+            assert (one.pairs, one.lost, one.gained) == (40, lost, gained)
+            if lost + gained:
+                expected = stats.binomtest(lost, lost + gained).pvalue
+                assert one.p_value == pytest.approx(expected, rel=1e-9)
+                changed += 1
+            else:
+                assert one.p_value is None
+            sums = [sums[0] + lost, sums[1] + gained]
+        for a, b in zip(*(side.sum(axis=1) for side in sides), strict=True):
+            worse, better = worse + (b < a), better + (b > a)
+        one = conclusion(found, kind="recall", about=f"all edits at {t} ({name})").sides
+        assert (one.pairs, one.lost, one.gained) == (160, *sums)
+        if worse + better:
+            expected = stats.binomtest(int(worse), int(worse + better)).pvalue
+            assert one.p_value == pytest.approx(expected, rel=1e-9)
+    assert changed >= 4
+
+
+def test_which_originals_are_the_same():
+    """The content decides; of copies, the name."""
+    first = SimpleNamespace(names=("a", "b", "c", "d", "e"), digests=tuple("xxxyz"))
+    second = SimpleNamespace(names=("b", "n", "a", "d", "m"), digests=tuple("xxwyz"))
+    one, other = comparison._same_originals(first, second)
+    assert list(zip(one.tolist(), other.tolist(), strict=True)) == [(0, 1), (1, 0), (3, 3), (4, 4)]
+    none = SimpleNamespace(names=("a",), digests=("v",))
+    assert [len(rows) for rows in comparison._same_originals(first, none)] == [0, 0]
+
+
+def test_of_many_edits_the_originals_are_the_trials():
+    near = 9
+    first = np.array([[near] * 3, [near] * 3, [near, near, 100], [-1, near, near]])
+    second = np.array([[101] * 3, [101, 101, near], [near, 101, near], [101, near, near]])
+    runs = [
+        SimpleNamespace(
+            counts=SimpleNamespace(
+                genuine_squared=squared, genuine_oriented_squared=squared, transforms=tuple("abc")
+            )
+        )
+        for squared in (first, second)
+    ]
+    same = comparison._Same(runs, (np.arange(4), np.arange(4)))
+    three = stats.binomtest(3, 3).pvalue
+    assert same.sides(10) == comparison.Sides(11, 6, 0, three)
+    assert same.sides(10, "c") == comparison.Sides(4, 1, 0, 1.0)
+    assert same.sides(9, "c") == comparison.Sides(4, 1, 1, 1.0)
+    assert same.sides(9) == comparison.Sides(11, 6, 1, 0.5)  # one lost and gained: no trial
+    assert same.sides(11) == comparison.Sides(11, 0, 0, None)
+
+
+def test_another_threshold_is_not_identical(runs, tmp_path):
+    shutil.copytree(runs[0].run_dir, tmp_path / "copy")
+    found = compare(runs[0], run(drawn(thresholds={"named": {"x": 70}}), tmp_path / "copy"))
+    assert not found.identical
+    assert {one.verdict for one in found.conclusions} == {"same", "unknown"}
+    assert conclusion(found, transform="noise:25", thresholds=(70, 70)).verdict == "same"
+
+
+def test_what_became_of_the_originals(photos, tmp_path):
+    (photos / "bad.png").write_bytes(b"no picture")
+    first = run(of_photos(photos), tmp_path / "first")
+    for number in ("03", "04"):  # two with the same content, of which one is renamed
+        (photos / f"{number}.png").write_bytes((photos / "00.png").read_bytes())
+    shutil.move(photos / "01.png", photos / "one\n.png")
+    (photos / "02.png").unlink()
+    (photos / "bad.png").unlink()
+    Image.effect_noise((64, 48), 80).save(photos / "new.png")
+    second = run(of_photos(photos), tmp_path / "second")
+    found = compare(first.run_dir, second.run_dir)
+    assert vars(found.inputs) == {
+        "same": 36,
+        "changed": ("03.png", "04.png"),
+        "renamed": (("01.png", "one\n.png"),),
+        "removed": ("02.png", "bad.png"),
+        "added": ("new.png",),
+    }
+    assert [failure.original for failure in found.failures.first] == ["bad.png"]
+    assert found.failures.second == []
+    assert not found.same_originals
+    assert [one.pictures for one in found.drifts] == [37] * 5
+    assert [one.transform for one in found.drifts if one.differing] == ["noise:25"]
+    (note,) = found.notes
+    assert note.startswith("1 originals are renamed, and the seed of an edit is made with")
+    text = found.text()
+    assert "originals renamed: 1 (01.png -> one\\n.png)\n" in text
+    assert "only in the first run bad.png: is not an image" in text
+    back = compare(second, first)
+    assert (back.inputs.removed, back.inputs.added) == (("new.png",), ("02.png", "bad.png"))
+
+
+def test_what_is_in_both_is_compared(runs, tmp_path):
+    """Other edits in another order, other thresholds: as if a run had those in both alone."""
+    other = run(
+        drawn(
+            variants={"transforms": ["blur:3", "noise:25", "jpeg:10"]},
+            thresholds={"named": {"low": 200, "top": 640}, "targets": [0.01, 0.05]},
+            scale={"list_size": 7},
+            confidence=0.9,
+            seed=4,
+        ),
+        tmp_path / "other",
+    )
+    both = drawn(variants={"transforms": ["jpeg:10", "noise:25"]})
+    reference = run(both, tmp_path / "both")
+    found, expected = compare(runs[0], other), compare(reference, reference)
+    wanted = [one for one in expected.conclusions if one.kind != "false matches a day"]
+    wanted = [one for one in wanted if "a day" not in one.about]  # of another service
+    assert len(wanted) >= 20
+    for one in wanted:
+        about = one.about.replace("(high)", "(high or top)")
+        assert conclusion(found, kind=one.kind, about=about).first == one.first
+    part = comparison._with_edits(runs[0].counts, ["jpeg:10", "noise:25"], True)
+    for table in counts._ARRAYS:
+        np.testing.assert_array_equal(getattr(part, table), getattr(reference.counts, table))
+    for column, same in zip(part.close, reference.counts.close, strict=True):
+        np.testing.assert_array_equal(column, same)
+    assert {one.transform for one in found.conclusions} == {"jpeg:10", "noise:25", None}
+    assert {one.target for one in found.conclusions} == {None, 0.2, 0.05, 0.01, 1e-9, 300}
+    named = {one.about for one in found.conclusions if one.transform == "jpeg:10"}
+    assert {f"jpeg:10 at {t}" for t in ("150 (low)", "200 (low)", "640 (high or top)")} <= named
+    changes = {one.name: one[1:] for one in found.configuration}
+    assert changes["variants.transforms"] == (["crop:5", "mirror"], ["blur:3"])
+    assert changes["thresholds.named.low"] == (150, 200)
+    assert changes["thresholds.named.high"] == (640, None)
+    assert [note.split(":")[0].split(",")[0] for note in found.notes] == [
+        "Not compared are the edits of one run alone",
+        "The seeds differ",
+        "All intervals have the confidence of the first run",
+        "False matches a day are those of the service that the first run describes.",
+    ]
+    assert found.drifts[1].differing == 0  # jpeg
+    assert found.drifts[2].differing > 90  # noise
+    json.dumps(found.as_json(), allow_nan=False)
+
+
+def test_little_in_common(runs, tmp_path):
+    """No edit in both; then a run that says nothing of variants and other originals."""
+    other = run(drawn(variants={"transforms": ["blur:3"]}, number=5), tmp_path / "other")
+    found = compare(runs[0], other)
+    assert not found.same_originals
+    assert not compare(other, runs[0]).same_originals
+    assert {one.kind for one in found.conclusions if one.verdict != "unknown"} <= {
+        "false match rate", "false matches a day"
+    }  # fmt: skip
+    assert [one.transform for one in found.drifts] == [None]
+    assert found.text()
+    pairs = {"variants_against_others": False}
+    without = run(drawn(pairs=pairs), tmp_path / "without")
+    found = compare(runs[0], without)
+    assert any("no pairs of variants and other originals" in note for note in found.notes)
+    for one in found.conclusions:
+        if one.kind == "false match rate":
+            assert one.verdict in ("same", "unknown")
+    found = compare(runs[0], run(drawn(corpus=3, number=2), tmp_path / "two"))
+    assert any("has no false match rates: there are no impostor" in note for note in found.notes)
+    assert found.text()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "verdict"),
+    [
+        ((0.5, 0.4, 0.6), (0.5, 0.4, 0.6), "same"),
+        ((0.5, 0.4, 0.6), (0.5, 0.3, 0.7), "within"),
+        ((0.5, 0.4, 0.6), (0.7, 0.6, 0.8), "within"),
+        ((0.5, 0.4, 0.6), (0.7, 0.61, 0.8), "moved"),
+        ((0.7, 0.61, 0.8), (0.5, 0.4, 0.6), "moved"),
+        ((None, 0.0, 0.1), (0.2, 0.15, 0.3), "moved"),
+        ((None, 0.0, 0.1), (0.0, 0.0, 0.05), "within"),
+        (None, (0.5, 0.4, 0.6), "unknown"),
+        ((0.5, 0.4, 0.6), None, "unknown"),
+        (None, None, "unknown"),
+    ],
+)
+def test_verdicts(first, second, verdict):
+    pair = [values and Estimate(*values) for values in (first, second)]
+    assert Conclusion("recall", "", (1, 1), *pair).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("target", "second", "kept"),
+    [
+        (0.1, (0.05, 0.01, 0.1), "yes"),
+        (0.1, (0.05, 0.01, 0.11), "unclear"),
+        (0.1, (0.2, 0.1, 0.3), "unclear"),
+        (0.1, (0.2, 0.11, 0.3), "no"),
+        (0.1, None, "unknown"),
+        (None, (0.2, 0.11, 0.3), None),
+    ],
+)
+def test_targets_that_are_kept(target, second, kept):
+    second = second and Estimate(*second)
+    assert Conclusion("false match rate", "", (1, 1), None, second, target).kept == kept
+
+
+def test_folders_that_hold_no_run(runs, tmp_path):
+    with pytest.raises(pdna.FileError, match=r"nowhere/manifest.json: no such file"):
+        compare(runs[0], tmp_path / "nowhere")
+    with pytest.raises(pdna.ArgumentTypeError, match="second: got int, needs Results, or the"):
+        compare(runs[0], 3)
+    shutil.copytree(runs[0].run_dir, tmp_path / "copy")
+    before = Results.load(tmp_path / "copy")
+    (tmp_path / "copy" / "hashes.npz").write_bytes(b"of a later run")
+    with pytest.raises(pdna.FileError, match=r"copy/hashes.npz: is not the file of these results"):
+        compare(runs[0], before)
+    with pytest.raises(pdna.FileError, match=r"copy/hashes.npz: is not the file that manifest"):
+        compare(runs[0], tmp_path / "copy")
+
+
+def test_long_tables_are_cut():
+    rows = {f"row {number}\n": (number, None, 0.123456) for number in range(31)}
+    lines = list(comparison_text._table("Title", ("a", "b", "c"), rows))
+    assert lines[:3] == ["", "Title", "             a     b       c"]
+    assert lines[3] == "  row 0\\n    0  none  0.1235"
+    assert len(lines) == 3 + 30 + 1
+    assert lines[-1] == "  and 1 more, which are in the JSON"
+
+
+def test_on_the_command_line(run, runs, tmp_path, capsys):
+    first, second = (results.run_dir for results in runs[:2])
+    found = compare(first, second)
+    result = run("--compare-runs", first, second)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.decode() == f"{found.text()}\n"
+    assert re.match(rb"\d+ of \d+ conclusions moved", result.stdout)
+    assert cli.main(["--compare-runs", first, second, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(found.as_json()))
+    assert cli.main(["--compare-runs", first, first]) == 0
+    assert capsys.readouterr().out == "Identical results.\n"
+    assert cli.main(["--compare-runs", first, f"{tmp_path}/nowhere"]) == 1
+    assert f"error: {tmp_path}/nowhere/manifest.json: no such file" in capsys.readouterr().err
+    assert cli.main(["--compare-runs", first]) == 2
+    assert cli.main(["--compare-runs", first, second, "--recursive"]) == 2

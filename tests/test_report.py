@@ -1,0 +1,376 @@
+"""The report: what it says, that it says it by itself, and when it says nothing."""
+
+import base64
+import html
+import io
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from conftest import JIT_OFF
+from PIL import Image
+
+mpl.use("agg")
+
+import photodna_nb as pdna
+from photodna_nb.evaluation import Config, Results, run
+from photodna_nb.report import words
+from photodna_nb.report.answer import corpus
+
+pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Pages without waiting for Matplotlib; returns what stands for each figure."""
+    content = io.BytesIO()
+    Image.new("RGB", (3, 2)).save(content, "PNG")
+    monkeypatch.setattr(pdna.plots, "png", lambda draw: content.getvalue())
+    return content.getvalue()
+
+
+def evaluated(folder, **sections):
+    values = {
+        "originals": {"kind": "dead_leaves", "number": 300, "size": [64, 48]},
+        "variants": {"transforms": ["jpeg:10", "crop:5", "mirror"]},
+        **sections,
+    }
+    return run(Config.of_dict(values, base=folder.parent), folder)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A run over drawn pictures, with its report."""
+    results = evaluated(tmp_path_factory.mktemp("drawn") / "run")
+    pdna.report.write(results)
+    return results
+
+
+class Page(HTMLParser):
+    """What a browser would take from a page: addresses, and the words between the tags."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.images, self.addresses, self.words, self.tags = [], [], [], []
+        self.content = path.read_text(encoding="utf-8")
+        self.feed(self.content)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        values = dict(attrs)
+        if tag == "img":
+            self.images.append(values["src"])
+        self.addresses += [values[name] for name in ("src", "href", "action") if name in values]
+
+    def handle_data(self, data):
+        if self.lasttag not in ("style", "title"):
+            self.words.append(data)
+
+
+def page_of(results):
+    return Page(Path(results.run_dir) / "report.html")
+
+
+# The page
+
+
+def test_everything_is_in_the_page(drawn, tmp_path):
+    page = page_of(drawn)
+    assert "script" not in page.tags
+    assert all(address.startswith("data:image/") for address in page.addresses)
+    pictures = [base64.b64decode(source.partition("base64,")[2]) for source in page.images]
+    for content in pictures:
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+    folder = tmp_path / drawn.run_dir  # absolute
+    figures = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
+    assert len(figures) == 7
+    assert set(figures.values()) <= set(pictures)
+    small = {path.read_bytes() for path in (folder / "pictures").iterdir()}
+    assert len(small) >= 16
+    assert small <= set(pictures)
+    assert '<meta name="viewport" content="width=device-width' in page.content
+    for name, digest in drawn.manifest["results"].items():
+        assert name in page.text
+        assert digest in page.text
+    for name, digest in drawn.manifest["inputs"].items():
+        assert f"{name} {digest}" in page.text
+    for name, version in drawn.manifest["versions"]["results"].items():
+        assert f"{name} {drawn.manifest['versions']['hashes'].get(name) or ''}".strip() in page.text
+        assert version in page.text
+
+
+def test_the_answer_comes_first(drawn):
+    page = page_of(drawn)
+    answer = pdna.report.answer(drawn)
+    first = page.text.index(answer.sentences[0])
+    assert first < page.text.index("Figures")
+    assert f"L2 ≤ {answer.threshold}" in page.text[:first]
+    for words_said in (*answer.sentences, *answer.warnings):
+        assert words_said in page.text
+
+
+def test_the_configuration_in_the_page_repeats_the_run(drawn, tmp_path):
+    (toml,) = re.findall(
+        r"<summary>Configuration</summary><pre>(.*?)</pre>", page_of(drawn).content, re.S
+    )
+
+    (tmp_path / "again.toml").write_text(html.unescape(toml))
+    config = Config.load(tmp_path / "again.toml")
+    assert config == drawn.config
+    again = run(config, tmp_path / "run", max_workers=1)
+    pdna.report.write(again)
+    assert again.manifest["report"] == drawn.manifest["report"]
+    assert again.manifest["results"] == drawn.manifest["results"]
+
+
+def test_hostile_names_and_bad_pictures(tmp_path, no_figures):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    rng = np.random.default_rng(1)
+    for name in (
+        "<script>alert(1)<",
+        "a & b",
+        "é\n\x1b[31m",
+        b"\xff\xfe".decode("utf-8", "surrogateescape"),
+    ):
+        small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8))
+        small.resize((60, 50)).save(photos / f"{name}.png")
+    (photos / "<b>.jpg").write_bytes(b"nothing")
+    results = evaluated(tmp_path / "run", originals={"kind": "directory", "path": "photos"})
+    pdna.report.write(results)
+    page = page_of(results)
+    assert "script" not in page.tags
+    assert "b" not in page.tags
+    assert "<script>alert(1)<.png" in page.text
+    assert "a & b.png" in page.text
+    assert r"\x1b[31m" in page.text
+    assert "<b>.jpg" in page.text
+    assert "is not an image that Pillow can identify" in page.text
+    assert "1 original could not be made or hashed" in page.text
+    assert "only 4 originals" in page.text
+    assert Results.load(tmp_path / "run").failures == results.failures
+
+
+def test_a_picture_that_is_gone(tmp_path, no_figures):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    rng = np.random.default_rng(1)
+    for name in "abc":
+        Image.fromarray(rng.integers(0, 256, (50, 60, 3), np.uint8)).save(photos / f"{name}.png")
+    config = {"originals": {"kind": "directory", "path": "photos"}}
+    results = evaluated(tmp_path / "run", **config)
+    for picture in (tmp_path / "run" / "pictures").iterdir():
+        picture.unlink()
+    with pytest.raises(pdna.FileError, match=r"pictures.*\.jpg"):
+        pdna.report.write(tmp_path / "run")
+    with pytest.raises(pdna.FileError, match=r"pictures.*\.jpg"):
+        pdna.report.write(results)
+    pdna.report.write(evaluated(tmp_path / "run", **config))
+    assert len(page_of(results).images) == 7 + 6
+
+
+# Its folder
+
+
+def test_a_report_does_not_outlive_its_results(tmp_path, no_figures):
+    results = evaluated(tmp_path / "run", scale={"budget": 5})
+    path = pdna.report.write(tmp_path / "run")
+    assert path == str(tmp_path / "run" / "report.html")
+    first = (tmp_path / "run" / "report.html").read_bytes()
+    loaded = Results.load(tmp_path / "run")
+    assert "report.html" in loaded.manifest["report"]
+    other = evaluated(tmp_path / "run", thresholds={"named": {"x": 150}})
+    assert not (tmp_path / "run" / "report.html").exists()
+    assert list((tmp_path / "run" / "figures").iterdir()) == []
+    with pytest.raises(pdna.FileError, match="holds the results of another run by now"):
+        pdna.report.write(results)
+    pdna.report.write(other)
+    assert (tmp_path / "run" / "report.html").read_bytes() != first
+    (tmp_path / "run" / "report.html").write_bytes(first)
+    with pytest.raises(pdna.FileError, match=r"report.html: is not the file that manifest"):
+        Results.load(tmp_path / "run")
+
+
+def test_a_manifest_that_names_other_files_deletes_none(tmp_path, no_figures):
+    results = evaluated(tmp_path / "run")
+    (tmp_path / "precious").write_bytes(b"1")
+    (tmp_path / "run" / "notes.txt").write_bytes(b"1")
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    names = ("../precious", "notes.txt", "figures/../../precious", str(tmp_path / "precious"))
+    manifest["report"] = dict.fromkeys(names, "0")
+    (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
+    pdna.report.write(results)
+    evaluated(tmp_path / "run", seed=0)
+    assert (tmp_path / "precious").exists()
+    assert (tmp_path / "run" / "notes.txt").exists()
+
+
+def test_the_style_of_the_user_plays_no_part(drawn):
+    import matplotlib.pyplot as plt
+
+    before = drawn.manifest["report"]
+    with plt.style.context("dark_background"):
+        plt.rcParams["font.size"] = 31
+        open_figures = plt.get_fignums()
+        pdna.report.write(drawn)
+        assert plt.get_fignums() == open_figures
+        assert plt.rcParams["font.size"] == 31
+    assert drawn.manifest["report"] == before
+
+
+def test_without_matplotlib_or_jinja(monkeypatch, tmp_path, capsys):
+    from photodna_nb.cli import main
+
+    (tmp_path / "c.toml").write_text(
+        "[originals]\nkind = 'dead_leaves'\nnumber = 6\nsize = [40, 30]\n"
+        "[variants]\ntransforms = ['mirror']\n"
+    )
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    for name in list(sys.modules):
+        if name.startswith("photodna_nb.report"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(vars(pdna), "report", raising=False)
+    assert main(["--evaluate", str(tmp_path / "c.toml"), str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().out
+    assert 'Report: not written; report needs Matplotlib and Jinja2: pip install "photo' in said
+    assert Results.load(tmp_path / "run").summary["originals"] == 6
+
+
+# The answer
+
+
+def test_a_threshold_that_was_counted(tmp_path):
+    results = evaluated(
+        tmp_path / "run",
+        scale={"list_size": 1000, "queries_a_day": 10, "budget": 100},
+        thresholds={"named": {"a": 600}},
+    )
+    safe = results.tables["scale"][1]
+    assert safe["source"] == "counted"
+    found = pdna.report.answer(results)
+    assert found.threshold == safe["threshold"]
+    first, second, *_ = found.sentences
+    assert "a list of 1,000 hashes and 10 queries a day, take an L2 distance of at most" in first
+    assert "keeps within 100 false matches a day" in first
+    rate = safe["false_match_rate"]
+    assert f"Its false match rate is {words.rate(rate)} (" in second
+    assert words.amount(rate * 10_000) in second
+    assert any("drawn" in warning for warning in found.warnings)
+    assert not any("extrapolation" in warning for warning in found.warnings)
+    edits = dict(found.edits)
+    assert edits["found at a (L2 600) in 99 % of the pictures or more"] == ["jpeg 10", "crop 5 %"]
+    assert "mirror" in edits["found at a (L2 600) in less than 50 %"]
+
+
+def test_a_threshold_beyond_all_tests(drawn):
+    safe = drawn.tables["scale"][1]
+    assert safe["untested"], "a rate of 1e-11, from 300,000 pairs"
+    found = pdna.report.answer(drawn)
+    tested = drawn.summary["tail"]["tested_to"]
+    bound = max(safe["tail_upper"], tested)
+    (second,) = (one for one in found.sentences if "that was tested only down" in one)
+    assert words.rate(tested) in second
+    assert f"a false match rate of at most {words.rate(bound)}" in second
+    assert f"at most {words.amount(bound * 1e11)} false matches a day" in second
+    assert any("further out than such fits were tested" in one for one in found.warnings)
+
+
+def test_no_threshold_at_all(tmp_path, no_figures):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    rng = np.random.default_rng(1)
+    picture = Image.fromarray(rng.integers(0, 256, (50, 60, 3), np.uint8))
+    for name in range(12):
+        picture.save(photos / f"{name}.png")
+    results = evaluated(
+        tmp_path / "run",
+        originals={"kind": "directory", "path": "photos"},
+        scale={"orientations": True},
+    )
+    found = pdna.report.answer(results)
+    assert found.threshold is None
+    assert "tell no threshold" in found.sentences[0]
+    assert "in eight orientations" in found.sentences[0]
+    assert any("66 pairs of originals have the same hash" in one for one in found.warnings)
+    assert any("multiplied by eight" in one for one in found.warnings)
+    pdna.report.write(results)
+    page = page_of(results)
+    assert "L2 ≤ " not in page.text.partition("What each threshold does")[0]
+    excluded = re.search(r"exclude = \[\n(.*?)\n\]", page.content, re.S).group(1)
+    assert excluded.count("# ") == 16, "as many as there are pictures of"
+    assert page.content.count('class="pair"') == 16
+
+
+@pytest.mark.parametrize(
+    ("originals", "said"),
+    [
+        ({"kind": "directory", "path": "photos"}, "2 pictures of the folder photos"),
+        ({"kind": "list", "paths": ["photos/a.png", "photos/b.png"]}, "2 listed pictures"),
+        ({"kind": "list", "path": "l.txt"}, "2 pictures that l.txt lists"),
+        (
+            {"kind": "dead_leaves", "number": 2, "size": [20, 30], "seed": 4},
+            "2 drawn pictures (dead leaves, 20 × 30, seed 4)",
+        ),
+    ],
+)
+def test_originals_and_little_to_say_of_them(tmp_path, originals, said):
+    (tmp_path / "photos").mkdir()
+    for name in "ab":
+        Image.effect_noise((40, 30), 50).save(tmp_path / "photos" / f"{name}.png")
+    (tmp_path / "l.txt").write_text("photos/a.png\nphotos/b.png\n")
+    results = evaluated(tmp_path / "run", originals=originals, thresholds={"named": {}})
+    assert corpus(results) == said
+    pdna.report.write(results)
+    assert said in page_of(results).text
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "0 %"), (1, "100 %"), (0.5, "50.0 %"), (0.123456, "12.3 %"), (0.9996, "99.96 %"),
+        (0.0004, "0.04 %"), (1 - 1e-9, "100.0000 %"), (None, "–"),
+    ],
+)  # fmt: skip
+def test_shares(value, said):
+    assert words.share(value) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "rate", "amount"),
+    [
+        (0, "0", "0"), (0.25, "0.25", "0.25"), (0.0031, "0.0031", "0.0031"),
+        (2.44e-9, "2.4 × 10⁻⁹", "2.4 × 10⁻⁹"), (9.99e-5, "1.0 × 10⁻⁴", "1.0 × 10⁻⁴"),
+        (None, "–", "–"),
+    ],
+)  # fmt: skip
+def test_rates(value, rate, amount):
+    assert words.rate(value) == rate
+    assert words.amount(value) == amount
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (4.25, "4.2"), (99.4, "99"), (1234, "1,230"), (999_999, "1,000,000"),
+        (86.4e6, "86.4 million"),         (2.5e9, "2.5 billion"), (3e13, "30 trillion"),
+    ],
+)  # fmt: skip
+def test_amounts(value, said):
+    assert words.amount(value) == said
+
+
+def test_lists():
+    assert words.listed(["a"]) == "a"
+    assert words.listed(["a", "b", "c"]) == "a, b and c"
+    assert words.counted(1, "pair") == "1 pair"
+    assert words.counted(2000, "pair") == "2,000 pairs"
