@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,12 +19,15 @@ KERNELS = ROOT / "photodna_nb" / "kernels"
 
 
 def cache_folder() -> Path:
-    """Numba's cache does not notice an edit in another file; a name made from all of them does."""
+    """Numba's cache does not notice an edit in another file; a name made from all of them does.
+
+    Two versions of Numba throw each other's kernels away, and have a folder each.
+    """
     digest = hashlib.sha256()
     for source in sorted(KERNELS.glob("*.py")):
         digest.update(source.read_bytes())
     flags = [name for name in ("NUMBA_BOUNDSCHECK", "NUMBA_CPU_NAME") if os.environ.get(name)]
-    return ROOT / ".numba" / "-".join([digest.hexdigest()[:16], *flags])
+    return ROOT / ".numba" / "-".join([digest.hexdigest()[:16], version("numba"), *flags])
 
 
 # Before Numba is imported, here and in every process that a test starts.
