@@ -30,13 +30,14 @@ from photodna_nb.evaluation import (
     intervals,
     results,
     run,
+    runs,
     store,
     summary,
     variants,
 )
 from photodna_nb.evaluation.counts import CELLS, PARTS, Hashed, count, excluded_rows
 from photodna_nb.evaluation.operating import Choice, OperatingPoint
-from photodna_nb.evaluation.run import in_half_b
+from photodna_nb.evaluation.runs import in_half_b
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
@@ -626,7 +627,7 @@ def test_another_threshold_hashes_nothing(photos, tmp_path, decoded, monkeypatch
     decoded.clear()
     other = photo_config(photos, thresholds={"named": {"x": 77}, "targets": [0.25]})
     with monkeypatch.context() as patched:
-        patched.setattr(sys.modules["photodna_nb.evaluation.run"], "count", None)
+        patched.setattr(runs, "count", None)
         results = run(other, tmp_path / "run")
     assert decoded == []
     assert results.manifest["this_run"]["originals_hashed"] == 0
