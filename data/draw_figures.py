@@ -1,6 +1,6 @@
-"""Draw the figure of the README, or every figure that there is.
+"""Draw the figures of the README, or every figure that there is.
 
-python data/draw_figures.py                    # data/figures/stages.png
+python data/draw_figures.py                    # data/figures: stages.png, thresholds.png
 python data/draw_figures.py --gallery FOLDER   # all of pdna.plots, and FOLDER/index.html
 """
 
@@ -284,6 +284,7 @@ def main() -> None:
     folder = parser.parse_args().gallery
     if folder is None:
         draw_stages()
+        draw_thresholds()
     else:
         draw_gallery(folder, Material())
 
@@ -293,6 +294,22 @@ def draw_stages() -> None:
     material = Material()
     figure = plots.plot_trace(material.image, material.trace)
     figure.savefig(DATA / "figures" / "stages.png", dpi=100)
+    plt.close(figure)
+
+
+def draw_thresholds() -> None:
+    """Write data/figures/thresholds.png: what the example of an evaluation finds."""
+    config = pdna.evaluation.Config.load(DATA / "evaluation.toml")
+    with tempfile.TemporaryDirectory() as folder:
+        counts = pdna.evaluation.run(config, folder).counts
+    figure = plt.figure(figsize=(9, 5.5), layout="constrained")
+    plots.plot_false_match_rates(
+        pdna.evaluation.measure(counts, confidence=config.confidence, seed=config.seed),
+        thresholds=config.thresholds.named,
+        targets=config.thresholds.targets,
+        ax=figure.subplots(),
+    )
+    figure.savefig(DATA / "figures" / "thresholds.png", dpi=100)
     plt.close(figure)
 
 
