@@ -166,7 +166,7 @@ def coverage(
         found = rates_of(one, n, cells, seed=k)
         inside = (found.lower <= truth) & (truth <= found.upper)
         enough = found.counted[at]
-        below = truth <= found.upper_by_order
+        below = truth <= found.upper
         tallies += [
             enough,
             enough & inside[at],

@@ -19,7 +19,7 @@ import photodna_nb as pdna
 from photodna_nb import plots
 from photodna_nb.evaluation import Measured
 from photodna_nb.evaluation.curves import curves
-from photodna_nb.evaluation.intervals import NearPairs, false_match_rates, shared_recall
+from photodna_nb.evaluation.intervals import NearPairs, false_match_rates, proportion
 from photodna_nb.evaluation.tail import fit_tail
 
 CELLS = 3061
@@ -36,7 +36,9 @@ def closed():
 
 def measured_of(genuine, impostor, **more):
     found = curves(genuine, impostor)
-    ends = shared_recall(found.genuine_matches, found.genuine_pairs, IMAGES)
+    ends = (np.full(len(genuine), np.nan),) * 2
+    if found.genuine_pairs:
+        ends = proportion(found.recall * IMAGES, IMAGES)
     return Measured(IMAGES, 0.95, genuine, impostor, found, *ends, **more)
 
 
@@ -206,7 +208,7 @@ def test_the_band_of_a_tradeoff_holds_both_intervals(measured, missed):
     best, worst = corners[:CELLS], corners[CELLS : 2 * CELLS][::-1]
     rates, zero = measured.rates, zero_of(ax.xaxis)
     np.testing.assert_array_equal(best[:, 0], np.maximum(rates.lower, zero))
-    np.testing.assert_array_equal(worst[:, 0], rates.upper_by_order)
+    np.testing.assert_array_equal(worst[:, 0], rates.upper)
     if missed:
         zero = zero_of(ax.yaxis)
         np.testing.assert_allclose(best[:, 1], np.maximum(1 - measured.recall_upper, zero))
@@ -224,7 +226,7 @@ def test_thresholds_of_a_tradeoff_have_their_intervals(measured):
         for name, threshold in THRESHOLDS.items():
             (x, y), (across, up) = marker(ax, name)
             assert x == max(rates.rate[threshold], zero)
-            ends = max(rates.lower[threshold], zero), rates.upper_by_order[threshold]
+            ends = max(rates.lower[threshold], zero), rates.upper[threshold]
             np.testing.assert_allclose(across[:, 0], ends)
             recall = np.array([measured.recall_lower[threshold], measured.recall_upper[threshold]])
             if plot is plots.plot_roc:
@@ -314,7 +316,7 @@ def test_false_match_rates_counted_and_bounded(measured):
     np.testing.assert_array_equal(below, np.maximum(rates.rate[: few + 1], zero))
     assert below[0] == zero < 1 / rates.pairs
     bound = one(ax, "bound")
-    np.testing.assert_array_equal(bound.get_ydata(), rates.upper_by_order[: few + 1])
+    np.testing.assert_array_equal(bound.get_ydata(), rates.upper[: few + 1])
     assert bound.get_marker() not in (None, "None", "")
     assert "at most (95 % bound)" in legend_labels(ax)
     band = one(ax, "counted interval").get_paths()[0].vertices

@@ -4,8 +4,10 @@ import base64
 import html
 import io
 import json
+import os
 import re
 import sys
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from conftest import JIT_OFF
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 mpl.use("agg")
 
@@ -153,7 +156,7 @@ def test_hostile_names_and_bad_pictures(tmp_path, no_figures):
     assert r"\x1b[31m" in page.text
     assert "<b>.jpg" in page.text
     assert "is not an image that Pillow can identify" in page.text
-    assert "1 original could not be made or hashed" in page.text
+    assert "Not made or hashed: 1 original" in page.text
     assert "only 4 originals" in page.text
     assert Results.load(tmp_path / "run").failures == results.failures
 
@@ -256,30 +259,48 @@ def test_a_threshold_that_was_counted(tmp_path):
     assert safe["source"] == "counted"
     found = pdna.report.answer(results)
     assert found.threshold == safe["threshold"]
-    first, second, *_ = found.sentences
+    first = found.sentences[0]
     assert "a list of 1,000 hashes and 10 queries a day, take an L2 distance of at most" in first
     assert "keeps within 100 false matches a day" in first
     rate = safe["false_match_rate"]
-    assert f"Its false match rate is {words.rate(rate)} (" in second
-    assert words.amount(rate * 10_000) in second
+    assert f"Its false match rate is {words.rate(rate)} (" in first
+    assert words.amount(rate * 10_000) in first
     assert any("drawn" in warning for warning in found.warnings)
     assert not any("extrapolation" in warning for warning in found.warnings)
-    edits = dict(found.edits)
-    assert edits["found at a (L2 600) in 99 % of the pictures or more"] == ["jpeg 10", "crop 5 %"]
-    assert "mirror" in edits["found at a (L2 600) in less than 50 %"]
+    assert results.tables["thresholds"][-1]["name"] == "recommended"
+    assert [row["threshold"] for row in results.tables["thresholds"]] == [600, found.threshold]
+    at = f"found at L2 {found.threshold} in"
+    assert dict(found.edits)[f"{at} 99 % of the pictures or more"] == ["jpeg 10", "crop 5 %"]
+    assert "mirror" in dict(found.edits)[f"{at} less than 50 %"]
+    (named,) = found.named
+    assert named.startswith("At a, an L2 distance of at most 600: recall ")
 
 
 def test_a_threshold_beyond_all_tests(drawn):
     safe = drawn.tables["scale"][1]
     assert safe["untested"], "a rate of 1e-11, from 300,000 pairs"
-    found = pdna.report.answer(drawn)
+    found = pdna.report.answer(drawn.run_dir)
     tested = drawn.summary["tail"]["tested_to"]
-    bound = max(safe["tail_upper"], tested)
-    (second,) = (one for one in found.sentences if "that was tested only down" in one)
-    assert words.rate(tested) in second
-    assert f"a false match rate of at most {words.rate(bound)}" in second
-    assert f"at most {words.amount(bound * 1e11)} false matches a day" in second
-    assert any("further out than such fits were tested" in one for one in found.warnings)
+    told = drawn.tables["scale"][2]
+    assert told["target"] == tested
+    assert found.threshold == told["threshold"] > safe["threshold"]
+    first, second, third = found.sentences
+    assert "tell no threshold at which the upper end of the 95 % interval keeps" in first
+    assert (
+        f"at most {told['threshold']} has a false match rate of at most {words.rate(tested)}"
+        in second
+    )
+    assert f"at most {words.amount(tested * 1e11)} false matches a day" in second
+    assert f"says {safe['threshold']}." in third
+    assert int(re.search(r"some ([\d,]+) originals", third)[1].replace(",", "")) > 300
+    assert any(f"on drawn pictures, down to {words.rate(tested)}" in one for one in found.warnings)
+    pages = page_of(drawn).text
+    assert f"L2 ≤ {found.threshold} as far as can be told" in pages
+    # No number of the fit is told beyond.
+    for row in (*drawn.tables["operating_points"], *drawn.tables["thresholds"]):
+        if row["tail_untested"]:
+            assert row["tail_rate"] is None
+            assert row["tail_upper"] >= min(tested, row.get("target", tested))
 
 
 def test_no_threshold_at_all(tmp_path, no_figures):
@@ -288,7 +309,9 @@ def test_no_threshold_at_all(tmp_path, no_figures):
     rng = np.random.default_rng(1)
     picture = Image.fromarray(rng.integers(0, 256, (50, 60, 3), np.uint8))
     for name in range(12):
-        picture.save(photos / f"{name}.png")
+        different = PngInfo()
+        different.add_text("number", str(name))
+        picture.save(photos / f"{name}.png", pnginfo=different)
     results = evaluated(
         tmp_path / "run",
         originals={"kind": "directory", "path": "photos"},
@@ -298,14 +321,27 @@ def test_no_threshold_at_all(tmp_path, no_figures):
     assert found.threshold is None
     assert "tell no threshold" in found.sentences[0]
     assert "in eight orientations" in found.sentences[0]
-    assert any("66 pairs of originals have the same hash" in one for one in found.warnings)
+    assert any("100, 66 of them have the same hash" in one for one in found.warnings)
     assert any("multiplied by eight" in one for one in found.warnings)
     pdna.report.write(results)
     page = page_of(results)
     assert "L2 ≤ " not in page.text.partition("What each threshold does")[0]
-    excluded = re.search(r"exclude = \[\n(.*?)\n\]", page.content, re.S).group(1)
-    assert excluded.count("# ") == 16, "as many as there are pictures of"
     assert page.content.count('class="pair"') == 16
+    (lines,) = re.findall(r"<pre>(\[pairs\].*?)</pre>", page.content, re.S)
+    (group,) = tomllib.loads(html.unescape(lines))["pairs"]["exclude"]
+    assert sorted(group) == sorted(f"{name}.png" for name in range(12))
+
+
+def test_a_configuration_that_toml_cannot_hold(tmp_path, no_figures):
+    paths = [str(tmp_path / os.fsdecode(name)) for name in (b"\xff.png", b"a.png")]
+    for path, seed in zip(paths, (1, 2), strict=True):
+        noise = np.random.default_rng(seed).integers(0, 256, (40, 30, 3), np.uint8)
+        Image.fromarray(noise).save(path)
+    results = evaluated(tmp_path / "run", originals={"kind": "list", "paths": paths})
+    pdna.report.write(results)
+    page = page_of(results)
+    (shown,) = re.findall(r"<summary>Configuration</summary><pre>(.*?)</pre>", page.content, re.S)
+    assert json.loads(html.unescape(shown)) == results.config.to_dict()
 
 
 @pytest.mark.parametrize(

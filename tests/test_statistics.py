@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import corpora
 import numpy as np
@@ -19,6 +20,7 @@ from photodna_nb.evaluation.intervals import (
     false_match_rates,
     matrix_dependence,
     proportion,
+    recall_interval,
 )
 from photodna_nb.evaluation.operating import Half, choose_threshold, operating_points
 from photodna_nb.evaluation.scale import expected_matches, threshold_under
@@ -180,7 +182,6 @@ def test_rates_are_counts_over_pairs():
     assert np.all(np.diff(found.rate) >= 0)
     assert np.all((found.lower >= 0) & (found.lower <= found.rate))
     assert np.all((found.rate <= found.upper) & (found.upper <= 1))
-    assert np.all(found.upper_by_order <= found.upper)
 
 
 @pytest.mark.parametrize(
@@ -283,12 +284,12 @@ def test_ten_matches_of_the_same_two_images_are_not_ten():
     assert fit_tail(NearPairs(i, j, distance, 30), images, len(i)).counted_from == 20
 
 
-def test_the_bound_by_order_is_the_first_counted_upper_end():
+def test_a_bound_is_never_more_than_the_first_counted_upper_end():
     _, found = simulated(images=60)
     first = int(np.argmax(found.counted))
-    assert found.upper[0] > 2 * found.upper[first]
-    assert np.all(found.upper_by_order[:first] == found.upper[first])
-    assert np.all(found.upper_by_order[first:] == found.upper[first:])
+    alone = proportion(0, found.images // 2, 0.95)[1]
+    assert alone > 2 * found.upper[first], "of disjoint pairs alone"
+    assert np.all(found.upper[:first] == found.upper[first])
 
 
 def test_where_the_subset_shows_too_little_its_neighbours_speak():
@@ -346,7 +347,9 @@ def test_without_a_list_the_subset_speaks_for_all():
     assert np.array_equal(found.upper[known], whole.upper[known])
     assert np.all(found.upper[~known] >= whole.upper[~known])
     few = np.flatnonzero(found.matches == 5)[0]
-    assert found.upper[few] == pytest.approx(proportion(5, 40, 0.9)[1])
+    first = int(np.argmax(found.counted))
+    alone = proportion(5, 40, 0.9)[1]
+    assert found.upper[few] == pytest.approx(min(alone, found.upper[first]))
     assert not fit_tail(nothing, 80, 3160).trusted
 
 
@@ -719,8 +722,17 @@ def half(seed, images=300, tail=True):
         NearPairs(i, j, distance, reach),
         above=matrix_dependence(np.full((4, 4), 900.0), 900),
     )
-    genuine = np.bincount(rng(seed).integers(0, 600, images), minlength=901)
-    return Half(genuine, rates, fitted(i, j, distance, images) if tail else None)
+    genuine = rng(seed).integers(0, 600, (images, 1))
+    return of(genuine, rates, fitted(i, j, distance, images) if tail else None)
+
+
+TARGETS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
+
+
+def of(genuine, rates, tail=None):
+    """A half whose variants lie so far from their originals, (n, v) integers."""
+    cells = np.bincount(genuine.ravel(), minlength=901)
+    return Half(cells, *recall_interval(genuine**2, 901), rates, tail)
 
 
 @pytest.fixture(scope="module")
@@ -731,7 +743,7 @@ def halves():
 @pytest.mark.parametrize("conservative", [False, True])
 def test_operating_points_keep_their_targets_where_they_were_chosen(halves, conservative):
     chosen_on, reported_on = halves
-    points = operating_points(chosen_on, reported_on, conservative=conservative)
+    points = operating_points(chosen_on, reported_on, TARGETS, conservative)
     assert [point.choice.source for point in points][:2] == ["counted", "counted"]
     assert [point.choice.source for point in points][-3:] == ["tail"] * 3
     thresholds = [point.choice.threshold for point in points]
@@ -752,8 +764,17 @@ def test_operating_points_keep_their_targets_where_they_were_chosen(halves, cons
         assert (point.genuine_matches, point.genuine_pairs) == (matches, 300)
         assert point.recall == matches / 300
         lower, upper = proportion(matches, 300)
-        assert point.recall_lower == pytest.approx(float(lower), abs=1e-12)
-        assert point.recall_upper == pytest.approx(float(upper), abs=1e-12)
+        # One variant of each: Clopper and Pearson, but for Student's t.
+        assert point.recall_lower == pytest.approx(float(lower), abs=2e-3)
+        assert point.recall_upper == pytest.approx(float(upper), abs=2e-3)
+        told = reported_on.tail.told(t)
+        if told is not None:
+            assert (point.tail_rate is None) == point.tail_untested == told.untested
+            assert point.tail_upper == told.upper
+        rate = point.false_match_rate
+        ends = (told or rate) if point.extrapolated else rate
+        kept = {"yes": ends.upper <= point.choice.target, "no": ends.lower > point.choice.target}
+        assert kept.get(point.kept, not any(kept.values()))
         assert point.false_match_rate.matches == int(reported_on.rates.matches[t])
         json.dumps(point.as_json(), allow_nan=False)
     # At 1e-3, power law: both halves have the same truth.
@@ -786,7 +807,7 @@ def test_no_threshold_without_evidence(halves):
     doubted = choose_threshold(1e-7, halves[0].rates, fitted(i, j, distance, 300))
     assert doubted.threshold is None
     assert "closest pair" in doubted.reason
-    point = operating_points(Half(halves[0].genuine, halves[0].rates), halves[1], [1e-7])[0]
+    point = operating_points(replace(halves[0], tail=None), halves[1], [1e-7])[0]
     assert point.recall is None
     assert json.loads(json.dumps(point.as_json()))["choice"]["threshold"] is None
     for wrong in (0, -1, 1.5, math.nan):
@@ -805,16 +826,65 @@ def test_a_bound_of_disjoint_pairs_is_evidence_of_large_rates():
 
 
 def test_several_genuine_pairs_of_an_original_are_no_more_trials(halves):
-    many = Half(halves[1].genuine * 20, halves[1].rates, halves[1].tail)
-    one, twenty = (operating_points(halves[0], other, [1e-3])[0] for other in (halves[1], many))
-    assert twenty.genuine_pairs == 6000
-    assert twenty.recall_lower == pytest.approx(one.recall_lower)
-    none = Half(halves[1].genuine * 0, halves[1].rates)
+    none = of(np.zeros((300, 0), int), halves[1].rates)
     found = operating_points(halves[0], none, [1e-3])[0]
     assert found.genuine_pairs == 0
     assert found.recall is None
     with pytest.raises(ArgumentError, match="cells"):
-        operating_points(halves[0], Half(np.ones(5, int), halves[1].rates))
+        operating_points(halves[0], replace(none, genuine=np.ones(5, int)), [1e-3])
+
+
+@pytest.mark.parametrize("agree", [False, True])
+def test_recalls_by_original(agree):
+    """Against the plain formulas, and against twenty copies of each variant, which say no more."""
+    draw = rng(3)
+    distances = draw.integers(0, 60, (80, 5))
+    if agree:
+        distances = np.repeat(distances[:, :1], 5, axis=1)
+    squared = distances**2
+    squared[3, 1:] = squared[9] = -1
+    lower, upper = recall_interval(squared, 60)
+    made = squared >= 0
+    for t in (10, 30, 50):
+        matched = ((squared <= t * t) & made).sum(axis=1)
+        share = matched.sum() / made.sum()
+        residual = matched - share * made.sum(axis=1)
+        variance = (residual**2).sum() / made.sum() ** 2 * 79 / 78
+        trials = share * (1 - share) / variance
+        wider = stats.t.ppf(0.975, 78) / stats.t.ppf(0.975, trials - 1)
+        trials = min(trials / wider**2, made.sum())
+        ends = proportion(share * trials, trials)
+        assert (lower[t], upper[t]) == pytest.approx(tuple(map(float, ends)), rel=1e-9)
+    copies = np.repeat(squared, 20, axis=1)
+    np.testing.assert_allclose(recall_interval(copies, 60)[0], lower, atol=0.02)
+    if agree:
+        np.testing.assert_allclose(recall_interval(squared[:, :1], 60)[1], upper, atol=0.02)
+
+
+def test_recalls_of_all_and_of_nothing():
+    lower, upper = recall_interval(np.full((40, 8), 25), 8)
+    assert upper[4] == float(proportion(0, 40)[1]), "as many trials as originals"
+    assert lower[5] == float(proportion(40, 40)[0])
+    assert np.isnan(recall_interval(np.full((4, 2), -1), 8)).all()
+    one = recall_interval(np.array([[1, 25, 36, 36]]), 8)
+    assert np.all((one[0] <= 0.5) & (one[1] >= 0.5)), "one original says next to nothing"
+
+
+def test_recalls_are_covered():
+    """Originals that are easy or hard: 95 % intervals hold the true recall in 93 % or more."""
+    draw = rng(11)
+    held, naive, total = np.zeros(3), np.zeros(3), 600
+    truth = np.array([0.2, 0.5, 0.9])
+    for _ in range(total):
+        for place, mean in enumerate(truth):
+            easy = draw.beta(2 * mean, 2 * (1 - mean), (50, 1))
+            matched = draw.random((50, 12)) < easy
+            lower, upper = (end[0] for end in recall_interval(np.where(matched, 0, 4), 3))
+            held[place] += lower <= mean <= upper
+            ends = proportion(matched.sum(), matched.size)
+            naive[place] += ends[0] <= mean <= ends[1]
+    assert np.all(held >= 0.93 * total), held
+    assert np.all(naive < 0.8 * total), "pairs of one original are no trials"
 
 
 def test_expected_matches_are_comparisons_times_the_rate(halves):
@@ -858,10 +928,10 @@ def test_a_threshold_under_a_budget_keeps_it(halves):
     for change in (
         {"budget": 0},
         {"list_size": 0},
-        {"queries_per_day": 0},
+        {"queries_a_day": 0},
         {"orientations": 9},
         {"orientations": 0},
     ):
-        good = {"budget": 1, "list_size": 1, "queries_per_day": 1, "rates": rates}
+        good = {"budget": 1, "list_size": 1, "queries_a_day": 1, "rates": rates}
         with pytest.raises(ArgumentError, match=next(iter(change))):
             threshold_under(**{**good, **change})

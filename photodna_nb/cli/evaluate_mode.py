@@ -48,7 +48,8 @@ def _reported(results: Results) -> list[str]:
         return [f"Report: not written; {error}"]
     where = report.write(results)
     found = report.answer(results)
-    return [f"Report: {displayed(where)}", "", *found.sentences, *found.warnings]
+    said = [f"Report: {displayed(where)}", "", *found.sentences, *found.named]
+    return [*said, "", "Before you rely on it:", *found.warnings] if found.warnings else said
 
 
 def compare_runs(first: str, second: str, *, as_json: bool) -> int:

@@ -48,9 +48,11 @@ def unpacked(path: str, content: bytes, needed: Iterable[str]) -> dict[str, NDAr
         with np.load(io.BytesIO(content), allow_pickle=False) as members:
             return {name: members[name] for name in needed}
     except Exception as error:  # NumPy and zipfile raise nearly anything
+        # NumPy advises to unpickle what is no array: nothing to tell of a stranger's file.
+        said = "" if "pickle" in str(error) else f": {error}"
         raise FileError(
             path,
-            f"is damaged or no result of an evaluation ({type(error).__name__}: {error}); "
+            f"is damaged or no result of an evaluation ({type(error).__name__}{said}); "
             "delete it, and run the evaluation again",
         ) from error
 

@@ -19,10 +19,11 @@ from photodna_nb import files
 from photodna_nb.arrays import described
 from photodna_nb.errors import ArgumentTypeError, FileError
 from photodna_nb.evaluation import archive, comparison_text
+from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.counts import Counts
 from photodna_nb.evaluation.curves import Curves
 from photodna_nb.evaluation.intervals import json_number
-from photodna_nb.evaluation.operating import Choice, Half, OperatingPoint, operating_points
+from photodna_nb.evaluation.operating import Choice, OperatingPoint, operating_points
 from photodna_nb.evaluation.results import COUNTS, RESULTS, Results
 from photodna_nb.evaluation.scale import expected_matches, threshold_under
 from photodna_nb.evaluation.store import HASHES
@@ -328,10 +329,9 @@ def compare(first: Results | PathLike, second: Results | PathLike) -> Comparison
     one, other = (_loaded(name, run) for name, run in (("first", first), ("second", second)))
     edits = [edit for edit in one.counts.transforms if edit in other.counts.transforms]
     both_ways = all(run.config.pairs.variants_against_others for run in (one, other))
-    confidence = one.config.confidence
     runs = (
-        _Run.of(one, edits, both_ways, confidence),
-        _Run.of(other, edits, both_ways, confidence),
+        _Run.of(one, edits, both_ways, one.config),
+        _Run.of(other, edits, both_ways, one.config),
     )
     same = _Same(runs, _same_originals(one.counts, other.counts))
     names: dict[int, list[str]] = defaultdict(list)
@@ -386,12 +386,20 @@ class _Run:
     b: Measured
 
     @classmethod
-    def of(cls, results: Results, edits: Sequence[str], both_ways: bool, confidence: float) -> _Run:
+    def of(cls, results: Results, edits: Sequence[str], both_ways: bool, like: Config) -> _Run:
         counts, seed = _with_edits(results.counts, edits, both_ways), results.config.seed
         beyond = beyond_the_list(counts)
         parts: tuple[Literal["A", "B"] | None, ...] = (None, "A", "B")
         whole, a, b = (
-            measure(counts, part, confidence=confidence, seed=seed, beyond=beyond) for part in parts
+            measure(
+                counts,
+                part,
+                oriented=like.scale.orientations,
+                confidence=like.confidence,
+                seed=seed,
+                beyond=beyond,
+            )
+            for part in parts
         )
         return cls(results, counts, whole, a, b)
 
@@ -407,12 +415,11 @@ class _Run:
 
     def points(self, targets: Sequence[float], conservative: bool) -> list[OperatingPoint]:
         """Return thresholds chosen on half A, and what they do on half B."""
-        a, b = self.a, self.b
-        if a.rates is None or b.rates is None:
-            nothing = Choice(0.0, conservative, None, "none", a.reason or b.reason)
+        chosen_on, judged_on = self.a.half(), self.b.half()
+        if chosen_on is None or judged_on is None:
+            nothing = Choice(0.0, conservative, None, "none", self.a.reason or self.b.reason)
             return [OperatingPoint(replace(nothing, target=target)) for target in targets]
-        chosen_on, judged_on = Half(a.genuine, a.rates, a.tail), Half(b.genuine, b.rates, b.tail)
-        return operating_points(chosen_on, judged_on, targets, conservative, a.confidence)
+        return operating_points(chosen_on, judged_on, targets, conservative)
 
 
 def _with_edits(counts: Counts, edits: Sequence[str], both_ways: bool) -> Counts:
@@ -574,9 +581,11 @@ def _recalls(runs: Runs, same: _Same, thresholds: Mapping[int, str]) -> Iterator
         sides = same.sides(t, edit, oriented)
         yield Conclusion("recall", about, (t, t), *pair, None, edit, oriented, sides)
     one, other = (run.whole for run in runs)
+    oriented = runs[0].results.config.scale.orientations
     for t, name in thresholds.items():
         pair = _recall_of_all(one, t), _recall_of_all(other, t)
-        yield Conclusion("recall", f"{_ALL} at {name}", (t, t), *pair, sides=same.sides(t))
+        sides = same.sides(t, oriented=oriented)
+        yield Conclusion("recall", f"{_ALL} at {name}", (t, t), *pair, sides=sides)
 
 
 def _recalls_of(run: _Run, keys: Sequence[tuple[str, int, bool]]) -> list[Estimate | None]:

@@ -11,6 +11,7 @@ import difflib
 import json
 import math
 import os
+import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from photodna_nb.arrays import described
 from photodna_nb.datasets import Dataset, FileOriginal
 from photodna_nb.distances import SIMILARITY_SCALE
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
+from photodna_nb.evaluation.counts import named_digest
 from photodna_nb.names import displayed
 from photodna_nb.transforms import AnyTransform
 
@@ -30,6 +32,11 @@ _TARGETS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 # Grey levels. Photographs have 600 to 6000, pictures with nothing to see less than 100.
 _FLOOR = 100.0
 _BANDS = (100.0, 600.0, 1200.0, 2400.0, 6000.0)
+# More than anybody has, and far from where float64 overflows.
+_MOST = 10**15
+_MOST_DRAWN = 10**8
+_LARGEST_SEED = 2**63 - 1
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -127,10 +134,20 @@ class PairsConfig:
         originals with each other.
     exclude : tuple of tuple of str
         Names of originals that show the same; no pair of one group is an impostor pair.
+        ``sha256:`` and a digest stands for every original that has it, also for one whose
+        name is no UTF-8 text and cannot be written into a TOML file.
+    count_identical : bool
+        Whether originals that are the same bytes are pairs of different things. If not,
+        neither they nor the variants of one and the other are impostor pairs.
+    min_detail : float
+        Grey levels. Originals with less match each other, whatever they show: they and
+        their variants are in no impostor pair. 0: all are.
     """
 
     variants_against_others: bool = True
     exclude: tuple[tuple[str, ...], ...] = ()
+    count_identical: bool = False
+    min_detail: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -200,7 +217,7 @@ class Config:
     seed : int
         Of the edits, and of the halves that the originals are split into.
     confidence : float
-        Of the intervals, above 0 and below 1.
+        Of the intervals, 0.5 to 0.9999.
     pairs, thresholds, detail, scale
         Sections of their own.
     base : str
@@ -236,7 +253,7 @@ class Config:
         content = files.read(name, FileError)
         try:
             values = tomllib.loads(content.decode("utf-8-sig"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # also of numbers of 5000 digits
             raise FileError(name, f"is no TOML file ({error}); correct that place") from error
         try:
             return cls.of_dict(values, base=os.path.dirname(os.path.abspath(name)))
@@ -269,8 +286,8 @@ class Config:
         if not isinstance(values, Mapping):
             raise ArgumentTypeError(f"values: got {described(values)}, needs a dictionary")
         top = _Section("", values)
-        seed = top.value("seed", 0, _whole(0))
-        confidence = top.value("confidence", 0.95, _between(0, 1))
+        seed = top.value("seed", 0, _whole(0, _LARGEST_SEED))
+        confidence = top.value("confidence", 0.95, _number(0.5, 0.9999))
         originals = _originals(top.section("originals", required=True))
         with top.section("variants") as variants:
             edits = variants.value("transforms", "standard", _edits)
@@ -278,6 +295,8 @@ class Config:
             pairs = PairsConfig(
                 section.value("variants_against_others", True, _truth),
                 section.value("exclude", [], _groups),
+                section.value("count_identical", False, _truth),
+                section.value("min_detail", 0.0, _number(0)),
             )
         with top.section("thresholds") as section:
             thresholds = ThresholdsConfig(
@@ -290,8 +309,8 @@ class Config:
             )
         with top.section("scale") as section:
             scale = ScaleConfig(
-                section.value("list_size", 1_000_000, _whole(1)),
-                section.value("queries_a_day", 100_000, _whole(1)),
+                section.value("list_size", 1_000_000, _whole(1, _MOST)),
+                section.value("queries_a_day", 100_000, _whole(1, _MOST)),
                 section.value("budget", 1.0, _number(0, above=True)),
                 section.value("orientations", False, _truth),
             )
@@ -332,6 +351,8 @@ class Config:
             "pairs": {
                 "variants_against_others": self.pairs.variants_against_others,
                 "exclude": [list(group) for group in self.pairs.exclude],
+                "count_identical": self.pairs.count_identical,
+                "min_detail": self.pairs.min_detail,
             },
             "bands": list(self.detail.bands),
         }
@@ -356,12 +377,34 @@ class Config:
         }
 
     def to_toml(self) -> str:
-        """Return the whole as a TOML file, with all that was left out, that `load` reads."""
+        """Return the whole as a TOML file, with all that was left out, that `load` reads.
+
+        Raises
+        ------
+        ArgumentError
+            It would not be read as the same: a name is no UTF-8 text, which `to_dict` and
+            JSON can hold, or the configuration was not made by `load` or `of_dict`.
+        """
         sections = self.to_dict()
         lines = [f"{name} = {_toml(sections.pop(name))}" for name in ("seed", "confidence")]
         for name, values in sections.items():
             lines += ["", f"[{name}]", *(f"{key} = {_toml(one)}" for key, one in values.items())]
-        return "\n".join(lines) + "\n"
+        text = "\n".join(lines) + "\n"
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            start, end = text.rfind('"', 0, error.start), text.find('"', error.start)
+            raise ArgumentError(
+                f"config: {displayed(text[start + 1 : end])} is no UTF-8 text, which TOML cannot "
+                "hold; in pairs.exclude write sha256: and the digest of the file, list paths in a "
+                "file of their own, or keep to_dict() as JSON"
+            ) from error
+        if Config.of_dict(tomllib.loads(text), base=self.base) != self:
+            raise ArgumentError(
+                "config: would be read as another one; make it with load or of_dict, which "
+                "check and order the values"
+            )
+        return text
 
 
 def _toml(values: Any) -> str:
@@ -433,9 +476,9 @@ def _originals(section: _Section) -> Originals:
         match kind:
             case DeadLeavesOriginals.kind:
                 made = DeadLeavesOriginals(
-                    section.value("number", ..., _whole(2)),
+                    section.value("number", ..., _whole(2, _MOST_DRAWN)),
                     section.value("size", (256, 192), _size),
-                    section.value("seed", 0, _whole(0)),
+                    section.value("seed", 0, _whole(0, _LARGEST_SEED)),
                 )
             case DirectoryOriginals.kind:
                 made = DirectoryOriginals(
@@ -498,27 +541,35 @@ def _truth(name: str, value: Any) -> bool:
     return value
 
 
-def _whole(least: int, most: int | None = None) -> _Check:
+def _beyond(name: str, value: float, needed: str) -> ArgumentError:
+    digits = isinstance(value, int) and abs(value) >= 10**20
+    shown = "a number of more than 20 digits" if digits else value
+    return ArgumentError(f"{displayed(name)}: got {shown}, needs {needed}")
+
+
+def _whole(least: int, most: int) -> _Check:
     def check(name: str, value: Any) -> int:
-        needed = "a whole number " + (
-            f"of at least {least}" if most is None else f"from {least} to {most}"
-        )
+        needed = f"a whole number from {least} to {most}"
         if not isinstance(value, int) or isinstance(value, bool):
             raise _wrong_type(name, value, needed)
-        if value < least or (most is not None and value > most):
-            raise ArgumentError(f"{displayed(name)}: got {value}, needs {needed}")
+        if not least <= value <= most:
+            raise _beyond(name, value, needed)
         return value
 
     return check
 
 
-def _number(least: float, *, above: bool = False) -> _Check:
+def _number(least: float, most: float = math.inf, *, above: bool = False) -> _Check:
+    """Return a check for finite numbers; `above` leaves `least` out."""
+
     def check(name: str, value: Any) -> float:
         needed = f"a number {'above' if above else 'of at least'} {least}"
+        if most < math.inf:
+            needed = f"a number from {least} to {most}"
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise _wrong_type(name, value, needed)
-        if not (value > least if above else value >= least) or math.isinf(value):
-            raise ArgumentError(f"{displayed(name)}: got {value}, needs {needed}")
+        if not (value > least if above else value >= least) or value > min(most, _LARGEST):
+            raise _beyond(name, value, needed)
         return float(value)
 
     return check
@@ -530,7 +581,7 @@ def _between(least: float, most: float) -> _Check:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise _wrong_type(name, value, needed)
         if not least < value < most:
-            raise ArgumentError(f"{displayed(name)}: got {value}, needs {needed}")
+            raise _beyond(name, value, needed)
         return float(value)
 
     return check
@@ -567,7 +618,10 @@ def _groups(name: str, value: Any) -> tuple[tuple[str, ...], ...]:
         raise _wrong_type(name, value, 'a list such as [["a.jpg", "b.jpg"]]')
     groups = []
     for one in value:
-        group = _texts(name, one)
+        group = tuple(
+            f"sha256:{digest}" if (digest := named_digest(text)) else text
+            for text in _texts(name, one)
+        )
         if len(set(group)) < 2 or len(set(group)) < len(group):
             raise ArgumentError(f"{name}: got {list(group)}, needs two or more different names")
         groups.append(group)
@@ -576,9 +630,12 @@ def _groups(name: str, value: Any) -> tuple[tuple[str, ...], ...]:
 
 def _named_thresholds(name: str, value: Any) -> Mapping[str, int]:
     check = _whole(0, SIMILARITY_SCALE)
-    return {
-        _text(name, key): check(f"{name}.{key}", one) for key, one in _table(name, value).items()
-    }
+    found = {}
+    for key, one in _table(name, value).items():
+        if not _text(name, key).strip():
+            raise ArgumentError(f"{name}: got the name {key!r}, needs names that are not blank")
+        found[key] = check(f"{name}.{key}", one)
+    return found
 
 
 def _targets(name: str, value: Any) -> tuple[float, ...]:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import arrays, files, pairs
-from photodna_nb.arrays import HASH_BYTES
+from photodna_nb.arrays import HASH_BYTES, described
 from photodna_nb.distances import SIMILARITY_SCALE
-from photodna_nb.errors import ArgumentError, FileError
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation import archive
 from photodna_nb.stages import orientations
 
 PathLike = str | os.PathLike[str]
 Cells = NDArray[np.int64]
+Half = Literal["A", "B"]
 Part = Literal["A", "B", "between"]
 
+HALVES: tuple[Half, ...] = get_args(Half)
 PARTS: tuple[Part, ...] = get_args(Part)
 CELLS = SIMILARITY_SCALE + 1
 
@@ -32,6 +37,7 @@ _LISTED = 1_000_000
 _AT_ONCE = 64
 _SAMPLE = 2000
 _NOTHING = -1
+_DIGEST = re.compile("sha256:[0-9a-fA-F]{64}")
 
 
 class CloseImpostors(NamedTuple):
@@ -91,15 +97,21 @@ class Counts:
         not to be counted.
     impostor_bands : ndarray of int64, (k, 3061)
         Pairs of two originals, by the band of the one with less detail.
+    compared : ndarray of bool, (n,)
+        Which originals are in impostor pairs: those with enough detail.
     pairs_excluded : int
         Pairs, with those of variants, that were left out by name.
+    pairs_identical : int
+        Others, likewise, that were left out since both originals are the same bytes.
+    pairs_flat : int
+        Others that were left out since one of the originals has too little detail.
     close : CloseImpostors
         Every impostor pair up to `close_limit`.
     close_limit : int
         L2 distance up to which `close` is complete; -1 if not even those at 0 could be listed.
     sample : ndarray of uint8, (m, 144)
-        Hashes of originals, at most 2000 of them, for what their distances have in common
-        beyond `close_limit`.
+        Hashes of originals that are compared, at most 2000 of them, for what their distances
+        have in common beyond `close_limit`.
     """
 
     names: tuple[str, ...]
@@ -113,7 +125,10 @@ class Counts:
     impostor_originals: Cells
     impostor_variants: Cells
     impostor_bands: Cells
+    compared: NDArray[np.bool_]
     pairs_excluded: int
+    pairs_identical: int
+    pairs_flat: int
     close: CloseImpostors
     close_limit: int
     sample: NDArray[np.uint8]
@@ -158,13 +173,18 @@ class Counts:
         -------
         ndarray of int32, (m,)
             Exact.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            There is no such edit, half or band.
         """
         table = self.genuine_oriented_squared if oriented else self.genuine_squared
         rows = np.ones(len(self), bool)
         if part is not None:
-            rows &= self.in_b == (part == "B")
+            rows &= self.in_b == (_place("part", part, HALVES) == 1)
         if band is not None:
-            rows &= self.band == band
+            rows &= self.band == _place("band", band, range(len(self.bands) + 1))
         chosen = slice(None) if transform is None else self._number(transform)
         found: NDArray[np.int32] = table[rows][:, chosen].reshape(-1)
         return np.sort(found[found >= 0])
@@ -198,8 +218,16 @@ class Counts:
             Only variants by this edit, against other originals.
         originals, variants : bool
             Whether pairs of two originals count, and those of a variant and another original.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            There is no such edit or part.
         """
-        where = slice(None) if part is None else slice(PARTS.index(part), PARTS.index(part) + 1)
+        where = slice(None)
+        if part is not None:
+            place = _place("part", part, PARTS)
+            where = slice(place, place + 1)
         if transform is not None:
             one: Cells = self.impostor_variants[self._number(transform), where].sum(axis=0)
             return one
@@ -240,8 +268,9 @@ class Counts:
         twice = set(self.digests) & set(other.digests)
         if twice:
             name = other.names[other.digests.index(min(twice))]
+            number = sum(digest in twice for digest in other.digests)
             raise ArgumentError(
-                f"other: {len(twice)} of its originals are in both runs ({name!r} for one), and "
+                f"other: {number} of its originals are in both runs ({name!r} for one), and "
                 "would count twice; make one run over all of them"
             )
         limit = min(self.close_limit, other.close_limit)
@@ -260,7 +289,10 @@ class Counts:
             self.impostor_originals + other.impostor_originals,
             self.impostor_variants + other.impostor_variants,
             self.impostor_bands + other.impostor_bands,
+            np.concatenate([self.compared, other.compared]),
             self.pairs_excluded + other.pairs_excluded,
+            self.pairs_identical + other.pairs_identical,
+            self.pairs_flat + other.pairs_flat,
             joined.taken(within),
             limit,
             _spread(np.concatenate([self.sample, other.sample])),
@@ -293,7 +325,8 @@ class Counts:
         members: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS}
         members |= {f"close_{name}": array for name, array in self.close._asdict().items()}
         members["bands"] = np.array(self.bands, np.float64)
-        members["numbers"] = np.array([self.pairs_excluded, self.close_limit], np.int64)
+        for name in _NUMBERS:
+            members[name] = np.array([getattr(self, name)], np.int64)
         for name in _TEXTS:
             members[name] = archive.texts_packed(getattr(self, name))
         members["key"] = archive.texts_packed([key])
@@ -309,36 +342,47 @@ class Counts:
             It is damaged, of another kind, or has another key.
         """
         close = [f"close_{name}" for name in CloseImpostors._fields]
-        needed = [*_ARRAYS, *close, "bands", "numbers", *_TEXTS, "key"]
+        needed = [*_ARRAYS, *close, "bands", *_NUMBERS, *_TEXTS, "key"]
         found: dict[str, Any] = archive.unpacked(path, content, needed)
         if key and archive.texts_unpacked(found["key"]) != (key,):
             raise FileError(path, "holds counts of other pairs; run the evaluation again")
-        excluded, limit = found["numbers"].tolist()
         texts: dict[str, Any] = {name: archive.texts_unpacked(found[name]) for name in _TEXTS}
+        numbers: dict[str, Any] = {name: found[name].item() for name in _NUMBERS}
         return cls(
             **texts,
             **{name: found[name] for name in _ARRAYS},
+            **numbers,
             bands=tuple(found["bands"].tolist()),
-            pairs_excluded=excluded,
             close=CloseImpostors(*(found[name] for name in close)),
-            close_limit=limit,
         )
 
     def _number(self, transform: str | int) -> int:
-        if isinstance(transform, int):
-            return range(len(self.transforms))[transform]
-        if transform not in self.transforms:
-            raise ArgumentError(
-                f"transform: got {transform!r}, needs one of {', '.join(self.transforms)}"
-            )
-        return self.transforms.index(transform)
+        if isinstance(transform, str):
+            return _place("transform", transform, self.transforms)
+        return _place("transform", transform, range(len(self.transforms)))
 
 
 _ARRAYS = (
-    *("detail", "in_b", "genuine_squared", "genuine_oriented_squared"),
+    *("detail", "in_b", "compared", "genuine_squared", "genuine_oriented_squared"),
     *("impostor_originals", "impostor_variants", "impostor_bands", "sample"),
 )
+_NUMBERS = ("pairs_excluded", "pairs_identical", "pairs_flat", "close_limit")
 _TEXTS = ("names", "digests", "transforms")
+
+
+def _place(name: str, value: Any, choice: Sequence[str] | range) -> int:
+    """Return the number of a value among those there are: words, or whole numbers from 0 on."""
+    words = not isinstance(choice, range)
+    needed = f"one of {', '.join(map(str, choice))}" if words else f"0 to {len(choice) - 1}"
+    try:
+        if isinstance(value, bool) or isinstance(value, str) != words:
+            raise TypeError
+        value = value if words else operator.index(value)
+    except TypeError:
+        raise ArgumentTypeError(f"{name}: got {described(value)}, needs {needed}") from None
+    if value not in choice:
+        raise ArgumentError(f"{name}: got {value!r}, needs {needed}")
+    return choice.index(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -388,6 +432,8 @@ def count(
     bands: Sequence[float] = (),
     exclude: Iterable[tuple[int, int]] = (),
     variants_against_others: bool = True,
+    count_identical: bool = False,
+    min_detail: float = 0.0,
     listed: int = _LISTED,
     max_workers: int | None = None,
 ) -> Counts:
@@ -406,6 +452,10 @@ def count(
         impostor pair.
     variants_against_others : bool
         Whether variants are compared with other originals.
+    count_identical : bool
+        Whether two originals with the same digest are compared.
+    min_detail : float
+        Originals with less, in grey levels, are in no impostor pair, nor are their variants.
     listed : int
         The most close impostor pairs that are listed.
     max_workers : int, optional
@@ -418,13 +468,18 @@ def count(
 
     Notes
     -----
+    A pair is left out for one reason: by name, else as identical, else as flat.
+
     Memory grows with the hashes and with `listed`; time with the pairs, over 10^9 of which
     two processors count in some seconds.
     """
-    arrays.checked("in_b", in_b, np.bool_, (len(hashed.names),))
-    excluded = _pairs_of(exclude, len(hashed.names))
+    n = len(hashed.names)
+    arrays.checked("in_b", in_b, np.bool_, (n,))
+    excluded = _pairs_of(exclude, n)
+    alike = np.arange(n) if count_identical else _alike(hashed)
+    compared = ~(hashed.detail < min_detail)
     own = _Own(hashed)
-    counted = _Impostors(hashed, in_b, own.squared, excluded, max_workers)
+    counted = _Impostors(hashed, in_b, own.squared, excluded, alike, compared, max_workers)
     originals = counted.originals()
     shape = (len(hashed.transforms), len(PARTS), CELLS)
     variants = np.zeros(shape, np.int64)
@@ -433,7 +488,14 @@ def count(
             of_one += counted.variants(transform)
     limit = _limit(originals.sum(axis=0) + variants.sum(axis=(0, 1)), listed)
     close = counted.close(limit, variants_against_others)
-    made = int(hashed.made[excluded.T.reshape(-1)].sum()) if variants_against_others else 0
+    # In how many pairs the variants of each original are with any one other.
+    made = hashed.made.sum(axis=1) * variants_against_others
+    same = np.bincount(alike)[alike] - 1
+    all_pairs = n * (n - 1) // 2 + int(made.sum()) * (n - 1)
+    by_name = _number_of(excluded, made)
+    identical = int(same.sum()) // 2 + int(made @ same)
+    identical -= _number_of(excluded[alike[excluded[:, 0]] == alike[excluded[:, 1]]], made)
+    flat = all_pairs - by_name - identical - int(originals.sum()) - int(variants.sum())
     return Counts(
         hashed.names,
         hashed.digests,
@@ -446,11 +508,31 @@ def count(
         originals,
         variants,
         counted.by_band(bands),
-        len(excluded) + made,
+        compared,
+        by_name,
+        identical,
+        flat,
         close,
         limit,
-        _spread(hashed.hashes),
+        _spread(hashed.hashes[compared]),
     )
+
+
+def _number_of(excluded: NDArray[np.int64], made: NDArray[np.int64]) -> int:
+    """Return how many pairs of originals these are, and of their variants with the other one."""
+    return len(excluded) + int(made[excluded].sum())
+
+
+def _alike(hashed: Hashed) -> NDArray[np.int64]:
+    """Return the same number for originals that are the same bytes, (n,)."""
+    first: dict[str, int] = {}
+    rows = np.array(
+        [first.setdefault(digest, row) for row, digest in enumerate(hashed.digests)], np.int64
+    )
+    # Of a file that was replaced between its digest and its hash, no more is known to be equal.
+    same = (hashed.hashes == hashed.hashes[rows]).all(axis=1)
+    same &= hashed.detail == hashed.detail[rows]
+    return np.where(same, rows, np.arange(len(rows)))
 
 
 class _Own:
@@ -479,33 +561,71 @@ class _Own:
 
 @dataclass(frozen=True)
 class _Impostors:
-    """Pairs of different originals, and of variants and other originals, without the excluded."""
+    """Pairs of different originals, and of variants and other originals, without the excluded.
+
+    Originals that are alike have the same hash: what is between them is at distance 0, and
+    what is between the variants of the one and the others is known from its own. So they are
+    subtracted by their numbers, and no list of them is made.
+    """
 
     hashed: Hashed
     in_b: NDArray[np.bool_]
     own_squared: NDArray[np.int32]
     excluded: NDArray[np.int64]  # (e, 2), the lower row first
+    alike: NDArray[np.int64]  # (n,), the row of the first that is alike
+    compared: NDArray[np.bool_]  # (n,), the same for all that are alike
     max_workers: int | None
+
+    @cached_property
+    def halves(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which rows are compared in A, and in B."""
+        return self.compared & ~self.in_b, self.compared & self.in_b
+
+    @cached_property
+    def number_alike(self) -> NDArray[np.int64]:
+        """How many in A, and in B, are alike each row, itself included, (2, n)."""
+        n = len(self.alike)
+        numbers = [np.bincount(self.alike[half], minlength=n) for half in self.halves]
+        found: NDArray[np.int64] = np.stack(numbers)[:, self.alike]
+        return found
+
+    @cached_property
+    def named(self) -> NDArray[np.int64]:
+        """Excluded pairs that are not left out for another reason, (e, 2)."""
+        i, j = self.excluded.T
+        kept = self.compared[i] & self.compared[j] & (self.alike[i] != self.alike[j])
+        found: NDArray[np.int64] = self.excluded[kept]
+        return found
 
     def originals(self) -> Cells:
         """Return the counts (3, 3061) of pairs of originals: in A, in B, between."""
         hashes = self.hashed.hashes
-        a, b = hashes[~self.in_b], hashes[self.in_b]
+        in_a, in_b = self.halves
+        a, b = hashes[in_a], hashes[in_b]
         counts = np.stack([self._histogram(a), self._histogram(b), self._histogram(a, b)])
-        return self._less_excluded(counts, hashes)
+        alike_in_a, alike_in_b = self.number_alike
+        counts[0, 0] -= (alike_in_a[in_a] - 1).sum() // 2
+        counts[1, 0] -= (alike_in_b[in_b] - 1).sum() // 2
+        counts[2, 0] -= alike_in_b[in_a].sum()
+        return self._less(counts, hashes, *self.named.T)
 
     def variants(self, transform: int) -> Cells:
         """Return the counts (3, 3061) of an edit's variants and other originals."""
         hashes, made = self.hashed.hashes, self.hashed.made[:, transform]
         edited = self.hashed.variants[:, transform]
-        a, b = hashes[~self.in_b], hashes[self.in_b]
-        edited_a, edited_b = edited[made & ~self.in_b], edited[made & self.in_b]
+        in_a, in_b = self.halves
+        a, b = hashes[in_a], hashes[in_b]
+        edited_a, edited_b = edited[made & in_a], edited[made & in_b]
         between = self._histogram(edited_a, b) + self._histogram(edited_b, a)
         counts = np.stack([self._histogram(edited_a, a), self._histogram(edited_b, b), between])
         own = self.own_squared[:, transform]
-        counts[0] -= _counted(own[made & ~self.in_b])
-        counts[1] -= _counted(own[made & self.in_b])
-        for first, second in (self.excluded.T, self.excluded.T[::-1]):
+        alike_in_a, alike_in_b = self.number_alike
+        for part, half, alike in (
+            *((0, in_a, alike_in_a), (1, in_b, alike_in_b)),
+            *((2, in_a, alike_in_b), (2, in_b, alike_in_a)),
+        ):
+            counts[part] -= _counted(own[made & half], alike[made & half])
+        for first, second in (self.named.T, self.named.T[::-1]):
             there = made[first]
             counts = self._less(counts, edited, first[there], second[there])
         return counts
@@ -516,9 +636,13 @@ class _Impostors:
         band = np.searchsorted(np.array(bands, np.float64), self.hashed.detail, side="right")
         counts = np.zeros((len(bands) + 1, CELLS), np.int64)
         for number, of_one in enumerate(counts):
-            inside, above = hashes[band == number], hashes[band > number]
+            inside = hashes[self.compared & (band == number)]
+            above = hashes[self.compared & (band > number)]
             of_one += self._histogram(inside) + self._histogram(inside, above)
-        i, j = self.excluded.T
+        others = self.number_alike.sum(axis=0)[self.compared] - 1
+        twice = np.bincount(band[self.compared], others, len(counts))
+        counts[:, 0] -= twice.astype(np.int64) // 2
+        i, j = self.named.T
         np.subtract.at(
             counts, (np.minimum(band[i], band[j]), _cells(_squared(hashes[i], hashes[j]))), 1
         )
@@ -534,32 +658,48 @@ class _Impostors:
 
     def _close(self, limit: int, transform: int) -> Iterator[CloseImpostors]:
         """Yield the pairs of one edit, or of two originals, if there are any."""
-        hashes = self.hashed.hashes
-        if limit < 0 or not len(hashes):
+        n = len(self.alike)
+        # The first of those that are alike stands for all: many copies of one are many pairs.
+        first = np.flatnonzero(self.compared & (self.alike == np.arange(n)))
+        if limit < 0 or not len(first):
             return
+        hashes = self.hashed.hashes[first]
         options: Any = {"max_distance": limit * limit, "metric": "sqeuclidean"}
         options["max_workers"] = self.max_workers
         if transform == _NOTHING:
-            i, j, squared = pairs.pairs_within(hashes, **options)
+            row, column, squared = pairs.pairs_within(hashes, **options)
+            place, i = self._all_alike(first[row])
+            column, squared = column[place], squared[place]
         else:
-            rows = np.flatnonzero(self.hashed.made[:, transform])
+            rows = np.flatnonzero(self.hashed.made[:, transform] & self.compared)
             edited = self.hashed.variants[rows, transform]
-            row, j, squared = pairs.pairs_within(edited, hashes, **options)
+            row, column, squared = pairs.pairs_within(edited, hashes, **options)
             i = rows[row]
-        n = len(hashes)
+        others = self.alike[i] != first[column]
+        i, column, squared = i[others], column[others], squared[others]
+        place, j = self._all_alike(first[column])
+        i, squared = i[place], squared[place]
         low, high = np.minimum(i, j), np.maximum(i, j)
-        wanted = (i != j) & ~np.isin(low * n + high, self.excluded @ np.array([n, 1]))
+        wanted = ~np.isin(low * n + high, self.excluded @ np.array([n, 1]))
+        if transform == _NOTHING:
+            i, j = low, high
         if wanted.any():
             edits = np.full(int(wanted.sum()), transform)
             yield _close_pairs(i[wanted], j[wanted], edits, squared[wanted])
+
+    def _all_alike(self, first: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the place of each of these once for every row that is alike, and that row."""
+        order = np.argsort(self.alike, kind="stable")
+        begin = np.searchsorted(self.alike[order], first)
+        number = np.searchsorted(self.alike[order], first, side="right") - begin
+        place = np.repeat(np.arange(len(first)), number)
+        nth = np.arange(len(place)) - np.repeat(np.cumsum(number) - number, number)
+        return place, order[begin[place] + nth]
 
     def _histogram(self, a: NDArray[np.uint8], b: NDArray[np.uint8] | None = None) -> Cells:
         if not len(a) or (b is not None and not len(b)):
             return np.zeros(CELLS, np.int64)
         return pairs.distance_histogram(a, b, max_workers=self.max_workers).counts
-
-    def _less_excluded(self, counts: Cells, queries: NDArray[np.uint8]) -> Cells:
-        return self._less(counts, queries, *self.excluded.T)
 
     def _less(
         self,
@@ -629,8 +769,9 @@ def _cells(squared: NDArray[Any]) -> NDArray[np.int64]:
     return np.ceil(np.sqrt(squared.astype(np.float64))).astype(np.int64)
 
 
-def _counted(squared: NDArray[Any]) -> Cells:
-    return np.bincount(_cells(squared), minlength=CELLS).astype(np.int64)
+def _counted(squared: NDArray[Any], times: NDArray[np.int64] | None = None) -> Cells:
+    """Return the counts of distances, each so many times; exact up to 2^53."""
+    return np.bincount(_cells(squared), times, CELLS).astype(np.int64)
 
 
 def quantile_squared(ascending: NDArray[np.int32], share: float) -> int:
@@ -646,12 +787,39 @@ def quantile_squared(ascending: NDArray[np.int32], share: float) -> int:
     return int(ascending[max(0, math.ceil(share * len(ascending)) - 1)])
 
 
-def excluded_rows(groups: Iterable[Sequence[str]], names: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the rows of all pairs inside groups of names; those without a row are left out."""
-    row = {name: number for number, name in enumerate(names)}
-    return [
-        (row[one], row[other])
-        for group in groups
-        for one, other in itertools.combinations(group, 2)
-        if one in row and other in row
-    ]
+def excluded_rows(
+    groups: Iterable[Sequence[str]], names: Sequence[str], digests: Sequence[str]
+) -> list[tuple[int, int]]:
+    """Return the rows of all pairs inside groups, of names or ``sha256:`` and a digest.
+
+    A digest stands for every original that has it; what is of none is left out.
+    """
+    groups = list(groups)
+    rows: dict[str, list[int]] = {one: [] for group in groups for one in group}
+    for row, (name, digest) in enumerate(zip(names, digests, strict=True)):
+        for key in (name if named_digest(name) is None else "", f"sha256:{digest}"):
+            if key in rows:
+                rows[key].append(row)
+    found: list[tuple[int, int]] = []
+    for group in groups:
+        each = dict.fromkeys(itertools.chain(*(rows[one] for one in group)))
+        found += itertools.combinations(each, 2)
+    return found
+
+
+def named_digest(text: str) -> str | None:
+    """Return the digest that ``sha256:`` and 64 hexadecimal digits name; None of a name."""
+    return text[7:].lower() if _DIGEST.fullmatch(text) else None
+
+
+def exclusion_name(name: str, digest: str) -> str:
+    """Return what stands for an original in ``exclude``, and can be written into a TOML file.
+
+    That is its name, or ``sha256:`` and its digest if the name is no UTF-8 text, or looks
+    like a digest itself.
+    """
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return f"sha256:{digest}"
+    return f"sha256:{digest}" if named_digest(name) else name

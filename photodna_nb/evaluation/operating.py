@@ -11,17 +11,16 @@ import numpy as np
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.intervals import (
     FalseMatchRates,
+    Floats,
     Integers,
     Rate,
     checked_counts,
     json_number,
-    shared_recall,
 )
 from photodna_nb.evaluation.tail import Tail
 
 Source = Literal["counted", "disjoint pairs", "tail", "none"]
-
-TARGETS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
+Kept = Literal["yes", "no", "unclear"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +31,8 @@ class Half:
     ----------
     genuine : ndarray of integers, (t,)
         Genuine pairs with ``d - 1 < L2 <= d``.
+    recall_lower, recall_upper : ndarray of float64, (t,)
+        Interval of their share at each threshold: see `recall_interval`.
     rates : FalseMatchRates
         Of its impostor pairs, at as many thresholds.
     tail : Tail or None
@@ -39,6 +40,8 @@ class Half:
     """
 
     genuine: Integers
+    recall_lower: Floats
+    recall_upper: Floats
     rates: FalseMatchRates
     tail: Tail | None = None
 
@@ -92,10 +95,15 @@ class OperatingPoint:
     false_match_rate : Rate
         Counted on the other half.
     tail_rate, tail_lower, tail_upper : float
-        False match rate by the tail of the other half; None where that is not trusted, and
-        above its start.
+        False match rate by the tail of the other half, as `Tail.told`; None where that is not
+        trusted, and above its start.
+    tail_untested : bool
+        Whether the tail is beyond what was tested, and only tells `tail_upper`.
     extrapolated : bool
         Whether the other half counted fewer than ten matches.
+    kept : {"yes", "no", "unclear"}
+        Whether the other half says that the target is kept: by the whole interval of its rate
+        (counted, or else of the tail if that is trusted), not at all, or by part of it.
     """
 
     choice: Choice
@@ -108,7 +116,9 @@ class OperatingPoint:
     tail_rate: float | None = None
     tail_lower: float | None = None
     tail_upper: float | None = None
+    tail_untested: bool | None = None
     extrapolated: bool | None = None
+    kept: Kept | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the same as a dictionary that JSON takes."""
@@ -171,9 +181,8 @@ def choose_threshold(
 def operating_points(
     chosen_on: Half,
     reported_on: Half,
-    targets: Sequence[float] = TARGETS,
+    targets: Sequence[float],
     conservative: bool = False,
-    confidence: float = 0.95,
 ) -> list[OperatingPoint]:
     """Return a threshold for each target, and its rates on originals that did not choose it.
 
@@ -185,8 +194,6 @@ def operating_points(
         False match rates.
     conservative : bool
         As in `choose_threshold`.
-    confidence : float
-        Of the intervals of the recall.
 
     Returns
     -------
@@ -197,10 +204,6 @@ def operating_points(
     ------
     ArgumentError, ArgumentTypeError
         A target is no rate, or the thresholds of the two halves differ.
-
-    Notes
-    -----
-    The interval of the recall is that of `shared_recall`.
     """
     genuine = checked_counts("genuine", reported_on.genuine)
     sizes = {len(half.rates.matches) for half in (chosen_on, reported_on)} | {len(genuine)}
@@ -212,24 +215,36 @@ def operating_points(
             choose_threshold(target, chosen_on.rates, chosen_on.tail, conservative),
             reported_on,
             matches,
-            confidence,
         )
         for target in targets
     ]
 
 
-def _reported(choice: Choice, half: Half, matches: Integers, confidence: float) -> OperatingPoint:
+def _reported(choice: Choice, half: Half, matches: Integers) -> OperatingPoint:
     threshold = choice.threshold
     if threshold is None:
         return OperatingPoint(choice)
     found, pairs = int(matches[threshold]), int(matches[-1])
-    recall: tuple[float | None, float | None, float | None] = (None, None, None)
+    recall = dict.fromkeys(("recall", "recall_lower", "recall_upper"))
     if pairs:
-        lower, upper = shared_recall(found, pairs, half.rates.images, confidence)
-        recall = (found / pairs, float(lower), float(upper))
+        ends = half.recall_lower[threshold], half.recall_upper[threshold]
+        recall |= zip(recall, (found / pairs, *map(float, ends)), strict=True)
     rate = half.rates.at(threshold)
-    by_tail: tuple[float | None, float | None, float | None] = (None, None, None)
-    if half.tail is not None and half.tail.trusted and threshold <= half.tail.start:
-        said = half.tail.rate(threshold)
-        by_tail = (float(said.rate[0]), float(said.lower[0]), float(said.upper[0]))
-    return OperatingPoint(choice, found, pairs, *recall, rate, *by_tail, not rate.counted)
+    told = None if half.tail is None else half.tail.told(threshold)
+    lower, upper = rate.lower, rate.upper
+    by_tail: dict[str, Any] = {}
+    if told is not None:
+        by_tail = {f"tail_{name}": value for name, value in told._asdict().items()}
+        if not rate.counted:
+            lower, upper = told.lower, told.upper
+    kept: Kept = "yes" if upper <= choice.target else "no" if lower > choice.target else "unclear"
+    return OperatingPoint(
+        choice,
+        found,
+        pairs,
+        **recall,
+        false_match_rate=rate,
+        **by_tail,
+        extrapolated=not rate.counted,
+        kept=kept,
+    )

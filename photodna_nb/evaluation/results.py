@@ -23,7 +23,7 @@ from photodna_nb.evaluation.counts import PARTS, Counts, quantile_squared
 from photodna_nb.evaluation.pictures import FOLDER as PICTURES
 from photodna_nb.evaluation.pictures import PAIRS, Pictures, Shown
 from photodna_nb.evaluation.store import HASHES, IDENTITY, MANIFEST, Store, locked, versions
-from photodna_nb.evaluation.summary import Row, recalls, summarised
+from photodna_nb.evaluation.summary import Row, recalls, reported_thresholds, summarised
 from photodna_nb.evaluation.variants import ORIGINAL
 
 PathLike = str | os.PathLike[str]
@@ -100,7 +100,8 @@ class Results:
         manifest = _manifest(path)
         content = {}
         try:
-            config = Config.of_dict(manifest["configuration"])
+            base = manifest["this_run"].get("base", ".")
+            config = Config.of_dict(manifest["configuration"], base=base)
             for name, digest in (manifest["results"] | manifest.get("report", {})).items():
                 content[name] = files.read(os.path.join(folder, *name.split("/")), FileError)
                 if sha256(content[name]).hexdigest() != digest:
@@ -133,14 +134,16 @@ def write(
 ) -> Results:
     """Write what there is to say of the counts, and return it."""
     summary = _summary(config, counts, failures, len(inputs))
+    more_summary, more_tables = summarised(counts, config)
+    named = reported_thresholds(config, more_summary["recommended"])
     tables = {
         "edits": _edits(counts, failures),
-        "recall": _recall(config, counts),
-        "detail": _detail(config, counts),
+        "edits_by_band": _edits_by_band(counts),
+        "recall": _recall(config, counts, named),
+        "detail": _detail(counts, named),
         "closest": _closest(counts, pictures.names),
         "failures": [failure._asdict() for failure in failures],
     }
-    more_summary, more_tables = summarised(counts, config)
     summary |= more_summary
     tables |= more_tables
     content = {f"{TABLES}/{name}.csv": _csv(rows) for name, rows in tables.items()}
@@ -264,6 +267,8 @@ def _summary(
             for part in PARTS
         },
         "pairs_excluded": counts.pairs_excluded,
+        "pairs_identical": counts.pairs_identical,
+        "pairs_flat": counts.pairs_flat,
         "impostor_median": _median(impostor),
         "close_limit": counts.close_limit,
         "close_pairs_listed": len(counts.close.i),
@@ -281,16 +286,9 @@ def _edits(counts: Counts, failures: Sequence[Failure]) -> list[Row]:
             "edit": edit.name,
             "strength": edit.strength,
             "unit": edit.unit,
-            "n": 0,
             "failed": sum(failure.transform == spec for failure in failures),
+            **_distances(counts, spec),
         }
-        for prefix, oriented in (("", False), ("oriented_", True)):
-            found = counts.genuine_distances(spec, oriented=oriented)
-            row["n"] = len(found)
-            for name, share in (("median", 0.5), ("p95", 0.95), ("largest", 1.0)):
-                row[prefix + name] = (
-                    math.sqrt(quantile_squared(found, share)) if len(found) else None
-                )
         impostor = counts.impostor(transform=spec)
         row["impostor_pairs"] = int(impostor.sum())
         row["impostor_nearest"] = _nearest(impostor)
@@ -298,14 +296,33 @@ def _edits(counts: Counts, failures: Sequence[Failure]) -> list[Row]:
     return rows
 
 
-def _recall(config: Config, counts: Counts) -> list[Row]:
-    """Return the recall of each edit at each named threshold, and by band of detail."""
+def _edits_by_band(counts: Counts) -> list[Row]:
+    """Return how far each edit moves the hash, by the originals' band of detail."""
+    return [
+        {"transform": spec, "band": band, **_distances(counts, spec, band)}
+        for spec, band in itertools.product(counts.transforms, range(len(counts.bands) + 1))
+    ]
+
+
+def _distances(counts: Counts, spec: str, band: int | None = None) -> Row:
+    """Return how many variants an edit made, and where their distances lie."""
+    row: Row = {"n": 0}
+    for prefix, oriented in (("", False), ("oriented_", True)):
+        found = counts.genuine_distances(spec, band=band, oriented=oriented)
+        row["n"] = len(found)
+        for name, share in (("median", 0.5), ("p95", 0.95), ("largest", 1.0)):
+            row[prefix + name] = math.sqrt(quantile_squared(found, share)) if len(found) else None
+    return row
+
+
+def _recall(config: Config, counts: Counts, named: Mapping[str, int]) -> list[Row]:
+    """Return the recall of each edit at each threshold of a name, and by band of detail."""
     rows: list[Row] = []
     for spec, band, oriented in itertools.product(
         counts.transforms, (None, *range(len(counts.bands) + 1)), (False, True)
     ):
         found = counts.genuine_distances(spec, band=band, oriented=oriented)
-        for name, threshold in config.thresholds.named.items():
+        for name, threshold in named.items():
             row = {"transform": spec, "band": band, "oriented": oriented}
             row |= {"threshold_name": name, "threshold": threshold, "n": len(found)}
             row["matched"] = int(np.searchsorted(found, threshold**2, side="right"))
@@ -316,7 +333,7 @@ def _recall(config: Config, counts: Counts) -> list[Row]:
     return rows
 
 
-def _detail(config: Config, counts: Counts) -> list[Row]:
+def _detail(counts: Counts, named: Mapping[str, int]) -> list[Row]:
     """Return how many originals each band of detail has, and how its pairs of them lie."""
     rows = []
     edges = [0.0, *counts.bands, None]
@@ -334,7 +351,7 @@ def _detail(config: Config, counts: Counts) -> list[Row]:
             "impostor_nearest": _nearest(impostor),
             "impostor_median": _median(impostor),
         }
-        for name, threshold in config.thresholds.named.items():
+        for name, threshold in named.items():
             row[f"impostor_matched_{name}"] = int(impostor[: threshold + 1].sum())
         rows.append(row)
     return rows

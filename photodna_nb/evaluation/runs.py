@@ -8,7 +8,9 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from difflib import get_close_matches
+from functools import cache
 from hashlib import sha256
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +20,10 @@ from photodna_nb.arrays import described
 from photodna_nb.datasets import Dataset, Original
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation import pictures, results
-from photodna_nb.evaluation.config import Config, canonical
-from photodna_nb.evaluation.counts import Counts, Hashed, count, excluded_rows
+from photodna_nb.evaluation.config import Config, DirectoryOriginals, canonical
+from photodna_nb.evaluation.counts import Counts, Hashed, count, excluded_rows, named_digest
 from photodna_nb.evaluation.results import Failure, Results
-from photodna_nb.evaluation.store import Store
+from photodna_nb.evaluation.store import Store, is_run
 from photodna_nb.evaluation.variants import ORIGINAL, Entry, renewed
 from photodna_nb.names import displayed
 from photodna_nb.transforms import seed_for
@@ -29,7 +31,7 @@ from photodna_nb.transforms import seed_for
 PathLike = str | os.PathLike[str]
 
 # Of counts, so that those of another way to count are not taken for these.
-_COUNTING = 1
+_COUNTING = 2
 
 
 def run(
@@ -67,16 +69,20 @@ def run(
         The configuration or the originals cannot be read, no two originals could be
         hashed, or the folder belongs to another run or cannot be written.
     ArgumentTypeError, ArgumentError
-        An argument has another type or value, or an excluded name is none of an original.
+        An argument has another type or value, or an excluded name or digest is none of an
+        original.
 
     Notes
     -----
     Pictures that cannot be read or edited are listed as failures, and the run goes on.
+    In a folder of originals, what runs wrote is left out, wherever in it their folders lie,
+    and so is the file that `config` is the path of.
     Each original is opened once and edited in memory. Memory grows with the hashes
     (144 bytes a variant), not with the pairs.
     """
+    path = None
     if isinstance(config, str | os.PathLike):
-        config = Config.load(config)
+        path, config = os.fspath(config), Config.load(config)
     if not isinstance(config, Config):
         raise ArgumentTypeError(
             f"config: got {described(config)}, needs a Config, or the path of a TOML file"
@@ -85,11 +91,12 @@ def run(
         raise ArgumentTypeError(f"run_dir: got {described(run_dir)}, needs the path of a folder")
     workers = parallel.checked_workers(max_workers, None)
     started = time.time()
-    dataset = config.dataset()
-    _check_excluded(config, dataset)
+    dataset = _originals(config, os.fspath(run_dir), path)
+    _check_names(config, dataset)
     edits = [edit.spec for edit in config.variants]
     with Store(os.fspath(run_dir), config.hashing(), edits) as folder:
         entries, made_now = _entries(config, dataset, folder, workers, progress)
+        _check_digests(config, entries)
         names = [original.name for original in dataset]
         failures = _failures(names, entries, edits)
         if sum(ORIGINAL not in entry.errors for entry in entries) < 2:
@@ -113,8 +120,38 @@ def run(
             "processors": os.cpu_count(),
             "threads": workers,
             "originals_hashed": made_now,
+            "base": os.path.abspath(config.base),
         }
         return results.write(config, counts, failures, inputs, shown, folder, now)
+
+
+def _originals(config: Config, run_dir: str, config_path: str | None) -> Dataset:
+    """Return the originals, without what this run or another one wrote into their folder."""
+    dataset = config.dataset()
+    if not isinstance(config.originals, DirectoryOriginals):
+        return dataset
+    top = os.path.realpath(os.path.join(config.base, config.originals.path))
+    own = os.path.realpath(run_dir)
+    given = set()
+    if config_path is not None:  # it may be a link in the folder, or one into the folder
+        folder, name = os.path.split(config_path)
+        given = {os.path.realpath(config_path), os.path.join(os.path.realpath(folder), name)}
+
+    @cache
+    def of_a_run(folder: str) -> bool:
+        # The originals' own folder was chosen by name; those in it were not.
+        return folder != top and (folder == own or is_run(folder))
+
+    def is_wanted(original: Original) -> bool:
+        folders = accumulate(original.name.split("/")[:-1], os.path.join, initial=top)
+        return not any(map(of_a_run, folders)) and os.path.join(top, original.name) not in given
+
+    wanted = tuple(filter(is_wanted, dataset))
+    if not wanted:
+        raise FileError(
+            top, "holds nothing but what runs wrote, and the configuration; check the path"
+        )
+    return Dataset(dataset.description, wanted)
 
 
 def _entries(
@@ -154,8 +191,10 @@ def _counts(config: Config, hashed: Hashed, digest: str, folder: Store, workers:
         hashed,
         in_half_b(hashed.names, config.seed),
         bands=config.detail.bands,
-        exclude=excluded_rows(config.pairs.exclude, hashed.names),
+        exclude=excluded_rows(config.pairs.exclude, hashed.names, hashed.digests),
         variants_against_others=config.pairs.variants_against_others,
+        count_identical=config.pairs.count_identical,
+        min_detail=config.pairs.min_detail,
         max_workers=workers,
     )
     files.write([(path, [counts.packed(key)])], FileError)
@@ -177,9 +216,9 @@ def _failures(
     ]
 
 
-def _check_excluded(config: Config, dataset: Dataset) -> None:
+def _check_names(config: Config, dataset: Dataset) -> None:
     """Refuse names that no original has: nothing would be excluded."""
-    wanted = {name for group in config.pairs.exclude for name in group}
+    wanted = {name for name in chain(*config.pairs.exclude) if named_digest(name) is None}
     if not wanted:
         return
     known = {original.name for original in dataset}
@@ -188,4 +227,15 @@ def _check_excluded(config: Config, dataset: Dataset) -> None:
         remedy = f"did you mean {near[0]}?" if near else "names are as the results list them"
         raise ArgumentError(
             f"pairs.exclude: no original is called {displayed(name)}; {displayed(remedy)}"
+        )
+
+
+def _check_digests(config: Config, entries: Sequence[Entry]) -> None:
+    """Refuse digests that no original has, now that they are known."""
+    wanted = {digest for digest in map(named_digest, chain(*config.pairs.exclude)) if digest}
+    unknown = wanted - {entry.digest for entry in entries} if wanted else wanted
+    if unknown:
+        raise ArgumentError(
+            f"pairs.exclude: no original has the digest sha256:{min(unknown)}; take it from "
+            "sha256sum, or from inputs in the manifest.json of a run"
         )

@@ -19,7 +19,7 @@ class ExpectedMatches:
     ----------
     threshold : int
         L2; a match is a distance of at most it.
-    list_size, queries_per_day, orientations : int
+    list_size, queries_a_day, orientations : int
         Hashes in the list, queries, and in how many orientations each is searched.
     comparisons : float
         All of them together, a day.
@@ -29,13 +29,12 @@ class ExpectedMatches:
         Of the rate: ten or more counted matches, the tail (which is extrapolation), or
         only the bound of fewer.
     untested : bool
-        Whether the tail tells a rate lower than such tails were compared with. Then only that
-        it is lower is taken from it: `upper` is of `Tail.tested_to` at least.
+        Whether the tail is beyond what was tested, and only tells `upper`: see `Tail.told`.
     """
 
     threshold: int
     list_size: int
-    queries_per_day: int
+    queries_a_day: int
     orientations: int
     comparisons: float
     expected: float | None
@@ -52,7 +51,7 @@ class ExpectedMatches:
 def expected_matches(
     threshold: int,
     list_size: int,
-    queries_per_day: int,
+    queries_a_day: int,
     rates: FalseMatchRates,
     tail: Tail | None = None,
     orientations: int = 1,
@@ -63,7 +62,7 @@ def expected_matches(
     ----------
     threshold : int
         L2.
-    list_size, queries_per_day : int
+    list_size, queries_a_day : int
         At least 1.
     rates : FalseMatchRates
         What was counted.
@@ -84,7 +83,7 @@ def expected_matches(
 
     Notes
     -----
-    ``list_size * queries_per_day * orientations * rate``, for queries that are not in the
+    ``list_size * queries_a_day * orientations * rate``, for queries that are not in the
     list, and queries and list like the originals that the rate was measured on. The
     orientations of a query are different chances to match; if several match the same item,
     they are counted as several. A list is itself a sample of images: with hashes in it
@@ -93,26 +92,18 @@ def expected_matches(
     A rate of 1e-9, a million hashes and ten thousand queries a day are ten false matches
     a day; in all eight orientations, 80.
     """
-    comparisons = _comparisons(list_size, queries_per_day, orientations)
+    comparisons = _comparisons(list_size, queries_a_day, orientations)
     rate = rates.at(threshold)
-    expected: float | None = None
-    lower, upper = rate.lower, rate.upper
-    source: Source = "disjoint pairs"
-    untested = False
-    if rate.counted:
-        expected, source = rate.rate, "counted"
-    elif tail is not None and tail.trusted and threshold <= tail.start:
-        said = tail.rate(threshold)
-        lower, upper = float(said.lower[0]), float(said.upper[0])
-        source, untested = "tail", bool(said.untested[0])
-        if untested:
-            lower, upper = 0.0, max(upper, tail.tested_to)
-        else:
-            expected = float(said.rate[0])
+    expected, lower, upper = (rate.rate if rate.counted else None), rate.lower, rate.upper
+    source: Source = "counted" if rate.counted else "disjoint pairs"
+    told = None if rate.counted or tail is None else tail.told(threshold)
+    untested = told is not None and told.untested
+    if told is not None:
+        expected, lower, upper, source = told.rate, told.lower, told.upper, "tail"
     return ExpectedMatches(
         int(threshold),
         int(list_size),
-        int(queries_per_day),
+        int(queries_a_day),
         int(orientations),
         comparisons,
         None if expected is None else expected * comparisons,
@@ -126,7 +117,7 @@ def expected_matches(
 def threshold_under(
     budget: float,
     list_size: int,
-    queries_per_day: int,
+    queries_a_day: int,
     rates: FalseMatchRates,
     tail: Tail | None = None,
     orientations: int = 1,
@@ -138,7 +129,7 @@ def threshold_under(
     ----------
     budget : float
         False matches a day, more than 0.
-    list_size, queries_per_day, rates, tail, orientations
+    list_size, queries_a_day, rates, tail, orientations
         As in `expected_matches`.
     conservative : bool
         Whether the upper end of the interval keeps the budget, or only the estimate.
@@ -155,14 +146,14 @@ def threshold_under(
     """
     if not budget > 0:
         raise ArgumentError(f"budget: got {budget!r}, needs more than 0 false matches a day")
-    comparisons = _comparisons(list_size, queries_per_day, orientations)
+    comparisons = _comparisons(list_size, queries_a_day, orientations)
     return choose_threshold(min(budget / comparisons, 1.0), rates, tail, conservative)
 
 
-def _comparisons(list_size: int, queries_per_day: int, orientations: int) -> float:
-    for name, number in (("list_size", list_size), ("queries_per_day", queries_per_day)):
+def _comparisons(list_size: int, queries_a_day: int, orientations: int) -> float:
+    for name, number in (("list_size", list_size), ("queries_a_day", queries_a_day)):
         if not number >= 1:
             raise ArgumentError(f"{name}: got {number!r}, needs at least 1")
     if not 1 <= orientations <= 8:
         raise ArgumentError(f"orientations: got {orientations!r}, needs 1 to 8")
-    return float(list_size) * float(queries_per_day) * float(orientations)
+    return float(list_size) * float(queries_a_day) * float(orientations)

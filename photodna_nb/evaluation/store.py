@@ -31,10 +31,10 @@ from photodna_nb.names import displayed
 IDENTITY, JOURNAL, HASHES = "run.json", "journal.jsonl", "hashes.npz"
 MANIFEST = "manifest.json"
 _LOCK = ".lock"
-_FORMAT = 1
+_FORMAT = 2
 _MEMBERS = (
     *("paths", "hashes", "detail", "failures", "digests", "transforms"),
-    *("variants", "made", "variants_detail", "limits"),
+    *("variants", "made", "variants_detail", "limits", "hashing"),
 )
 
 
@@ -65,6 +65,15 @@ def _installed(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def is_run(folder: str) -> bool:
+    """Return whether a folder is a RUN_DIR, and not one that happens to hold a ``run.json``."""
+    try:
+        whose = json.loads(files.read(os.path.join(folder, IDENTITY), FileError))
+    except (FileError, ValueError, RecursionError):
+        return False
+    return isinstance(whose, dict) and "hashing" in whose
 
 
 @contextmanager
@@ -235,6 +244,7 @@ class Store:
             "made": hashed.made,
             "variants_detail": hashed.variants_detail,
             "limits": archive.texts_packed([json.dumps([failed, lost])]),
+            "hashing": archive.texts_packed([canonical(self._hashing)]),
         }
         content = archive.packed(members)
         digest = sha256(content).hexdigest()
@@ -254,7 +264,11 @@ class Store:
         if not os.path.exists(path):
             return
         found = archive.loaded(path, _MEMBERS)
-        names, digests = (archive.texts_unpacked(found[name]) for name in ("paths", "digests"))
+        names, digests, hashing, edits = (
+            archive.texts_unpacked(found[name])
+            for name in ("paths", "digests", "hashing", "transforms")
+        )
+        self._check_whose(path, hashing, edits)
         hashes = np.concatenate([found["hashes"][:, None], found["variants"]], axis=1)
         detail = np.concatenate([found["detail"][:, None], found["variants_detail"]], axis=1)
         (text,) = archive.texts_unpacked(found["limits"])
@@ -273,6 +287,21 @@ class Store:
         for name, reason, digest, lasting, its_limit in failed:
             if lasting and its_limit == limit():
                 self._known[name] = Entry(digest, *nothing, {ORIGINAL: reason})
+
+    def _check_whose(self, path: str, hashing: tuple[str, ...], edits: tuple[str, ...]) -> None:
+        """Refuse hashes that were copied from the folder of another run."""
+        if hashing == (canonical(self._hashing),) and edits == self._edits:
+            return
+        try:
+            (text,) = hashing
+            differing = self._differing(json.loads(text)) or ["variants"]
+        except (ValueError, AttributeError):
+            differing = ["configuration"]
+        raise FileError(
+            path,
+            f"is of a run with another {' and another '.join(differing)}; delete it to hash "
+            "anew, or put this run's own file back",
+        )
 
     def _read_journal(self) -> None:
         path = self.path(JOURNAL)
@@ -322,7 +351,7 @@ class Store:
         try:
             whose = json.loads(files.read(path, FileError))
             known, self.made_with = whose["format"], dict(whose["made_with"])
-            hashing = whose["hashing"]
+            hashing = dict(whose["hashing"])
         except (ValueError, KeyError, TypeError) as error:
             raise FileError(
                 path, "is damaged; restore it, or give another folder for the run"
@@ -333,12 +362,15 @@ class Store:
                 f"has the format {known}, and this version reads {_FORMAT}; give an empty folder",
             )
         if canonical(hashing) != canonical(self._hashing):
-            differing = [key for key in self._hashing if hashing.get(key) != self._hashing.get(key)]
             raise FileError(
                 self.folder,
-                f"belongs to a run with another {' and another '.join(differing)}; give an empty "
-                "folder, or the configuration that it was made with",
+                f"belongs to a run with another {' and another '.join(self._differing(hashing))}; "
+                "give an empty folder, or the configuration that it was made with",
             )
+
+    def _differing(self, hashing: dict[str, Any]) -> list[str]:
+        """Return which parts of the configuration another run had otherwise."""
+        return [key for key in self._hashing if hashing.get(key) != self._hashing.get(key)]
 
     def _check_makers(self) -> None:
         """Raise a FileError unless more hashes would be made as those in the folder were."""

@@ -20,9 +20,15 @@ from photodna_nb.evaluation.intervals import (
     json_number,
     matrix_dependence,
     proportion,
-    shared_recall,
+    recall_interval,
 )
-from photodna_nb.evaluation.operating import Choice, Half, OperatingPoint, operating_points
+from photodna_nb.evaluation.operating import (
+    Choice,
+    Half,
+    OperatingPoint,
+    choose_threshold,
+    operating_points,
+)
 from photodna_nb.evaluation.scale import expected_matches, threshold_under
 from photodna_nb.evaluation.tail import Tail, fit_tail
 
@@ -39,7 +45,7 @@ class Measured:
     Attributes
     ----------
     images : int
-        Originals.
+        Originals that are compared with others.
     confidence : float
         Of the intervals.
     genuine, impostor : ndarray of int64, (3061,)
@@ -47,7 +53,7 @@ class Measured:
     curves : Curves
         Rates at every integer threshold, and what sums them up.
     recall_lower, recall_upper : ndarray of float64, (3061,)
-        Interval of ``curves.recall``, with the originals as trials: see `shared_recall`.
+        Interval of ``curves.recall``, with the originals as trials: see `recall_interval`.
     rates : FalseMatchRates or None
         Of the impostor pairs; None if there is none, or if the closest could not be listed.
     tail : Tail or None
@@ -67,11 +73,18 @@ class Measured:
     tail: Tail | None = None
     reason: str = ""
 
+    def half(self) -> Half | None:
+        """Return what operating points are chosen on or judged by; None if there are no rates."""
+        if self.rates is None:
+            return None
+        return Half(self.genuine, self.recall_lower, self.recall_upper, self.rates, self.tail)
+
 
 def measure(
     counts: Counts,
     part: Literal["A", "B"] | None = None,
     *,
+    oriented: bool = False,
     confidence: float = 0.95,
     seed: int = 0,
     beyond: Dependence | None = None,
@@ -84,6 +97,8 @@ def measure(
         Of a run.
     part : {"A", "B"}, optional
         The half; all originals if left out.
+    oriented : bool
+        Whether variants count as far away as the closest of the original's eight orientations.
     confidence : float
         Of the intervals, between 0 and 1.
     seed : int
@@ -100,12 +115,14 @@ def measure(
     -----
     Takes a second or two with two million close pairs; all thresholds are in the answer.
     """
-    genuine, impostor = counts.genuine(part=part), counts.impostor(part=part)
+    genuine = counts.genuine(part=part, oriented=oriented)
+    impostor = counts.impostor(part=part)
     chosen = np.ones(len(counts), bool) if part is None else counts.in_b == (part == "B")
+    squared = counts.genuine_oriented_squared if oriented else counts.genuine_squared
+    ends = recall_interval(squared[chosen], len(genuine), confidence)
+    chosen &= counts.compared  # the others are in no impostor pair
     images, number = int(chosen.sum()), int(impostor.sum())
-    found = curves(genuine, impostor)
-    lower, upper = shared_recall(found.genuine_matches, found.genuine_pairs, images, confidence)
-    basis = Measured(images, confidence, genuine, impostor, found, lower, upper)
+    basis = Measured(images, confidence, genuine, impostor, curves(genuine, impostor), *ends)
     of_half = "" if part is None else f" in half {part}"
     if images < 2 or not number:
         return replace(basis, reason=f"there are no impostor pairs{of_half}")
@@ -146,41 +163,68 @@ def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str
     Returns
     -------
     summary : dict
+        ``recommended``: the largest threshold that keeps the budget by the end of the interval,
+        or else of the lowest rate that the tail can tell; None if there is none;
         ``curves``: equal error rate, area, average precision; ``tail``: the fit, and
         whether it is trusted; ``no_rates_because``: empty, or why there are none.
     tables : dict of str to list of dict
         ``curves``: rates at every whole threshold; ``thresholds``: what the named ones do;
         ``operating_points``: a threshold for each target, chosen on half A, its rates on
         half B; ``operating_recall``: the same by edit; ``scale``: the thresholds that keep
-        the budget.
+        the budget, by the estimate and by the end of the interval, and if that is beyond what
+        can be told, the one of the lowest rate that can.
+        Recall is that of the closest of eight orientations if the service looks queries up in
+        these.
     """
     beyond = beyond_the_list(counts)
     parts: tuple[Literal["A", "B"] | None, ...] = (None, "A", "B")
     whole, a, b = (
-        measure(counts, part, confidence=config.confidence, seed=config.seed, beyond=beyond)
+        measure(
+            counts,
+            part,
+            oriented=config.scale.orientations,
+            confidence=config.confidence,
+            seed=config.seed,
+            beyond=beyond,
+        )
         for part in parts
     )
+    scale = _scale(counts, config, whole)
+    recommended = next(
+        (row["threshold"] for row in scale[1:] if row["threshold"] and not row["untested"]), None
+    )
     summary = {
+        "recommended": recommended,
+        "recall_oriented": config.scale.orientations,
         "curves": whole.curves.as_json(),
         "tail": None if whole.tail is None else whole.tail.as_json(),
         "no_rates_because": whole.reason,
     }
     points: list[OperatingPoint] = []
-    if a.rates is not None and b.rates is not None:
-        chosen_on = Half(a.genuine, a.rates, a.tail)
-        reported_on = Half(b.genuine, b.rates, b.tail)
+    if (chosen_on := a.half()) is not None and (judged_on := b.half()) is not None:
         for conservative in (False, True):
-            points += operating_points(
-                chosen_on, reported_on, config.thresholds.targets, conservative, config.confidence
-            )
+            targets = config.thresholds.targets
+            points += operating_points(chosen_on, judged_on, targets, conservative)
     tables = {
         "curves": _curves(counts, whole, a, b),
-        "thresholds": _thresholds(counts, config, whole),
+        "thresholds": [
+            {"name": name} | _at(counts, config, whole, threshold)
+            for name, threshold in reported_thresholds(config, recommended).items()
+        ],
         "operating_points": [_point(point) for point in points],
         "operating_recall": _operating_recall(counts, config, points),
-        "scale": _scale(counts, config, whole),
+        "scale": scale,
     }
     return summary, tables
+
+
+def reported_thresholds(config: Config, recommended: int | None) -> dict[str, int]:
+    """Return the named thresholds, and the recommended one, that tables speak of."""
+    named = dict(config.thresholds.named)
+    if recommended is not None:
+        own = "recommended" if "recommended" not in named else "recommended by this run"
+        named[own] = recommended
+    return named
 
 
 def recalls(
@@ -207,7 +251,7 @@ def _curves(counts: Counts, whole: Measured, a: Measured, b: Measured) -> list[R
     """Return matches and rates at every whole threshold, up to where all pairs match."""
     found = whole.curves
     columns: dict[str, list[Any]] = {
-        "genuine_matches": found.genuine_matches.tolist(),
+        "genuine_matches": np.cumsum(counts.genuine()).tolist(),
         "impostor_matches": found.impostor_matches.tolist(),
         "impostor_matches_of_originals": np.cumsum(counts.impostor(variants=False)).tolist(),
         "genuine_matches_oriented": np.cumsum(counts.genuine(oriented=True)).tolist(),
@@ -236,107 +280,83 @@ def _curves(counts: Counts, whole: Measured, a: Measured, b: Measured) -> list[R
     ]
 
 
-def _thresholds(counts: Counts, config: Config, whole: Measured) -> list[Row]:
-    """Return what each named threshold does: recall of all edits, false matches, in a day."""
-    rows = []
-    for name, threshold in config.thresholds.named.items():
-        row: Row = {
-            "name": name,
-            "threshold": threshold,
-            **_recall_columns(counts, config, whole, threshold),
-            "impostor_pairs": int(whole.curves.impostor_pairs),
-            "impostor_matches": int(whole.curves.impostor_matches[threshold]),
-        }
-        row |= _rate_columns(whole, threshold) | _expected_columns(config, whole, threshold)
-        rows.append(row)
-    return rows
-
-
-def _recall_columns(counts: Counts, config: Config, whole: Measured, threshold: int | None) -> Row:
-    """Return the genuine pairs that match, and the interval of their share.
-
-    The recall is that of the closest of eight orientations, if the service looks queries
-    up in these.
-    """
-    pairs = whole.curves.genuine_pairs
-    row: Row = {"genuine_pairs": pairs, "genuine_matches": None, "genuine_matches_oriented": None}
-    row |= {"recall_oriented": config.scale.orientations}
-    row |= dict.fromkeys(("recall", "recall_lower", "recall_upper"))
+def _at(counts: Counts, config: Config, whole: Measured, threshold: int | None) -> Row:
+    """Return what a threshold does: recall of all edits, false match rate, matches in a day."""
+    found = whole.curves
+    recall = ("recall", "recall_lower", "recall_upper")
+    rate = ("false_match_rate", "false_match_rate_lower", "false_match_rate_upper", "counted")
+    tail = ("tail_rate", "tail_lower", "tail_upper", "tail_untested")
+    day = ("comparisons", "expected", "lower", "upper", "source", "untested")
+    row: Row = {"threshold": threshold, "genuine_pairs": found.genuine_pairs}
+    row |= dict.fromkeys(("genuine_matches", "genuine_matches_oriented", *recall))
+    row |= {"impostor_pairs": found.impostor_pairs, "impostor_matches": None}
+    row |= dict.fromkeys((*rate, *tail, *(f"a_day_{name}" for name in day)))
     if threshold is None:
         return row
-    matches = {
-        oriented: int(counts.genuine(oriented=oriented)[: threshold + 1].sum())
-        for oriented in (False, True)
-    }
-    row |= {"genuine_matches": matches[False], "genuine_matches_oriented": matches[True]}
-    if pairs:
-        found = matches[config.scale.orientations]
-        lower, upper = shared_recall(found, pairs, whole.images, config.confidence)
-        row["recall"] = json_number(found / pairs)
-        row["recall_lower"], row["recall_upper"] = (json_number(float(x)) for x in (lower, upper))
-    return row
-
-
-def _rate_columns(whole: Measured, threshold: int | None) -> Row:
-    """Return a false match rate as it was counted, and as the tail tells it."""
-    names = (
-        *("false_match_rate", "false_match_rate_lower", "false_match_rate_upper", "counted"),
-        *("tail_rate", "tail_lower", "tail_upper"),
-    )
-    row: Row = dict.fromkeys(names)
-    if whole.rates is None or threshold is None:
+    for name, oriented in (("genuine_matches", False), ("genuine_matches_oriented", True)):
+        row[name] = int(counts.genuine(oriented=oriented)[: threshold + 1].sum())
+    ends = whole.recall_lower[threshold], whole.recall_upper[threshold]
+    row |= zip(recall, map(_number, (found.recall[threshold], *ends)), strict=True)
+    row["impostor_matches"] = int(found.impostor_matches[threshold])
+    if whole.rates is None:
         return row
-    rate = whole.rates.at(threshold)
-    values = [rate.rate, rate.lower, rate.upper, rate.counted]
-    if whole.tail is not None:
-        said = whole.tail.rate(threshold)
-        values += [float(said.rate[0]), float(said.lower[0]), float(said.upper[0])]
-    return row | {name: json_number(value) for name, value in zip(names, values, strict=False)}
-
-
-def _expected_columns(config: Config, whole: Measured, threshold: int | None) -> Row:
-    """Return the false matches a day of the service that the configuration describes."""
-    names = "comparisons", "expected", "lower", "upper", "source", "untested"
-    row: Row = {f"a_day_{name}": None for name in names}
-    if whole.rates is None or threshold is None:
-        return row
-    found = expected_matches(
+    counted = whole.rates.at(threshold)
+    values = (counted.rate, counted.lower, counted.upper, counted.counted)
+    row |= zip(rate, map(json_number, values), strict=True)
+    if whole.tail is not None and (told := whole.tail.told(threshold)) is not None:
+        row |= zip(tail, map(json_number, told), strict=True)
+    matches = expected_matches(
         threshold,
         config.scale.list_size,
         config.scale.queries_a_day,
         whole.rates,
         whole.tail,
-        _ORIENTATIONS if config.scale.orientations else 1,
+        _orientations(config),
     )
-    return row | {f"a_day_{name}": json_number(getattr(found, name)) for name in names}
+    return row | {f"a_day_{name}": json_number(getattr(matches, name)) for name in day}
+
+
+def _number(value: Any) -> Any:
+    return json_number(float(value))
+
+
+def _orientations(config: Config) -> int:
+    return _ORIENTATIONS if config.scale.orientations else 1
 
 
 def _scale(counts: Counts, config: Config, whole: Measured) -> list[Row]:
-    """Return the thresholds that keep the budget: by the estimate, and by the interval's end."""
-    rows = []
-    for conservative in (False, True):
-        choice = Choice(0.0, conservative, None, "none", whole.reason)
-        if whole.rates is not None:
-            choice = threshold_under(
+    """Return the thresholds that keep the budget, and if need be the best that can be told."""
+    chosen = {
+        "estimate": Choice(0.0, False, None, "none", whole.reason),
+        "conservative": Choice(0.0, True, None, "none", whole.reason),
+    }
+    if whole.rates is not None:
+        for kind, conservative in (("estimate", False), ("conservative", True)):
+            chosen[kind] = threshold_under(
                 config.scale.budget,
                 config.scale.list_size,
                 config.scale.queries_a_day,
                 whole.rates,
                 whole.tail,
-                _ORIENTATIONS if config.scale.orientations else 1,
+                _orientations(config),
                 conservative,
             )
-        row: Row = {
+        safe = chosen["conservative"]
+        tail = whole.tail
+        if tail is not None and tail.trusted and (safe.threshold is None or safe.untested):
+            chosen["told"] = choose_threshold(tail.tested_to, whole.rates, tail, True)
+    return [
+        {
+            "kind": kind,
             "budget": config.scale.budget,
             "list_size": config.scale.list_size,
             "queries_a_day": config.scale.queries_a_day,
-            "orientations": _ORIENTATIONS if config.scale.orientations else 1,
+            "orientations": _orientations(config),
             **choice.as_json(),
-            **_recall_columns(counts, config, whole, choice.threshold),
+            **_at(counts, config, whole, choice.threshold),
         }
-        row |= _rate_columns(whole, choice.threshold)
-        rows.append(row | _expected_columns(config, whole, choice.threshold))
-    return rows
+        for kind, choice in chosen.items()
+    ]
 
 
 def _point(point: OperatingPoint) -> Row:

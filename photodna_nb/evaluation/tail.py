@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,6 +62,24 @@ class TailRates:
     untested: NDArray[np.bool_]
 
 
+class TailRate(NamedTuple):
+    """What the tail tells of one threshold.
+
+    rate : float or None
+        None where that is lower than such tails were compared with counts.
+    lower, upper : float
+        Interval; where `rate` is None, 0 and the larger of the fit's upper end and
+        `Tail.tested_to`.
+    untested : bool
+        Whether it is.
+    """
+
+    rate: float | None
+    lower: float
+    upper: float
+    untested: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Tail:
     """A generalised Pareto distribution of the distances below a start.
@@ -88,6 +106,8 @@ class Tail:
         The smallest distance of all; NaN if there are none.
     counted_from : int or None
         The smallest integer threshold at which ten pairs of originals match.
+    counted_rate : float
+        The share of all pairs that match there, or as far as pairs are listed.
     statistic, p_value : float
         Anderson and Darling's mean square between the model and what was counted,
         and how often resampled images lie as far off.
@@ -111,6 +131,7 @@ class Tail:
     power: float
     closest: float
     counted_from: int | None
+    counted_rate: float
     statistic: float
     p_value: float
     trusted: bool
@@ -130,12 +151,11 @@ class Tail:
 
     @property
     def tested_to(self) -> float:
-        """The rate up to which such tails were compared with counts.
+        """The rate down to which such tails were compared with counts.
 
-        A hundredth of the rate at which ten pairs were counted; what is said of lower
-        rates is not known to be right.
+        A hundredth of `counted_rate`; what is said of lower rates is not known to be right.
         """
-        return COUNTED / self.pairs / _TESTED
+        return self.counted_rate / _TESTED
 
     def rate(self, threshold: ArrayLike) -> TailRates:
         """Return the false match rate at thresholds, whole or not, with its interval.
@@ -152,6 +172,19 @@ class Tail:
         """
         t = np.atleast_1d(np.asarray(threshold, float))
         return self._rates(t, self.trusted & (t <= self.start))
+
+    def told(self, threshold: int) -> TailRate | None:
+        """Return what can be relied on of the false match rate at a threshold.
+
+        None if the tail is not trusted, or the threshold lies above its start.
+        """
+        if not self.trusted or threshold > self.start:
+            return None
+        said = self.rate(threshold)
+        rate, lower, upper = float(said.rate[0]), float(said.lower[0]), float(said.upper[0])
+        if said.untested[0]:
+            return TailRate(None, 0.0, max(upper, self.tested_to), True)
+        return TailRate(rate, lower, upper, False)
 
     def largest_threshold(self, target: float, conservative: bool = False) -> int | None:
         """Return the largest integer threshold whose rate is at most `target`.
@@ -291,6 +324,8 @@ def fit_tail(
     listed = np.cumsum(np.bincount(sorted_near.cell, minlength=near.reach + 1))
     enough = np.flatnonzero(sorted_near.image_pairs() >= COUNTED)
     counted_from = int(enough[0]) if len(enough) else None
+    seen = len(listed) if counted_from is None else counted_from + 1
+    counted_rate = float(listed[:seen].max(initial=0)) / pairs
 
     inside = np.asarray(near.distance) <= near.reach
     distance = np.asarray(near.distance, float)[inside]
@@ -310,7 +345,8 @@ def fit_tail(
         missing = np.full((2, 1, 3), np.nan)
         return Tail(
             *(images, pairs, start, count, effective, count / pairs, math.nan, math.nan),
-            *(closest, counted_from, math.nan, math.nan, False, reason, confidence, missing),
+            *(closest, counted_from, counted_rate, math.nan, math.nan),
+            *(False, reason, confidence, missing),
         )
 
     if count < _LEAST_EXCEEDANCES or images < 4:
@@ -346,7 +382,8 @@ def fit_tail(
     p_value = float((1 + (_squared(gaps - gap, below) >= statistic).sum()) / (replicates + 1))
     tail = Tail(
         *(images, pairs, start, count, effective, count / pairs, end, power),
-        *(closest, counted_from, statistic, p_value, True, "", confidence, draws),
+        *(closest, counted_from, counted_rate, statistic, p_value),
+        *(True, "", confidence, draws),
     )
     reason = _doubt(tail, sorted_near, listed, miss) or _doubt_of_few(i, j)
     return replace(tail, trusted=not reason, reason=reason)

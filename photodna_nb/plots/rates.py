@@ -145,7 +145,7 @@ def plot_roc(
     matplotlib.axes.Axes
         The curve; and, if the false match rates have intervals, a band that holds the
         intervals of both rates at every threshold. Fewer than ten matches have the bound
-        `FalseMatchRates.upper_by_order`.
+        `FalseMatchRates.upper`.
 
     Raises
     ------
@@ -271,7 +271,7 @@ def plot_false_match_rates(
     -------
     matplotlib.axes.Axes
         The rate with its interval where ten or more matches were counted. Below: what was
-        counted, the bound `FalseMatchRates.upper_by_order`, and what the tail says, with
+        counted, the bound of fewer, and what the tail says, with
         its interval, if it is trusted; otherwise why it is not. The axis ends where half
         of the impostor pairs match, and below the targets and the rates at which such
         tails were tested.
@@ -483,7 +483,7 @@ def _intervals(measured: Measured, missed: bool) -> tuple[Floats, Floats]:
     found, rates = measured.curves, measured.rates
     x = np.tile(found.false_match_rate, (3, 1))
     if rates is not None:
-        x[1:] = rates.lower, rates.upper_by_order
+        x[1:] = rates.lower, rates.upper
     recall = np.stack([found.recall, measured.recall_upper, measured.recall_lower])
     return x, 1 - recall if missed else recall
 
@@ -510,7 +510,7 @@ def _draw_counted(ax: Axes, rates: FalseMatchRates, zero: float) -> None:
     ax.plot(below, rate[: few + 1], color=_IMPOSTOR, linewidth=0.8, label=label, gid="few")
     ax.plot(
         below,
-        rates.upper_by_order[: few + 1],
+        rates.upper[: few + 1],
         color="grey",
         linewidth=1,
         marker=CARETDOWNBASE,

@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def png(draw: Callable[[], Axes | Figure], dpi: int = 130) -> bytes:
+def png(
+    draw: Callable[[], Axes | Figure], size: tuple[float, float] = (5.4, 4.3), dpi: int = 160
+) -> bytes:
     """Return a figure as PNG, in Matplotlib's own style whatever the user's is.
 
     Parameters
     ----------
     draw : callable
         Draws a new figure, and returns it or axes in it; it is closed.
+    size : (float, float)
+        Width and height of new figures in inches, if they have none of their own: as narrow
+        as can be read on a phone.
     dpi : int
         Pixels an inch.
 
@@ -35,6 +40,7 @@ def png(draw: Callable[[], Axes | Figure], dpi: int = 130) -> bytes:
         mpl.rcParams.update(
             {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
         )
+        mpl.rcParams["figure.figsize"] = size
         drawn = draw()
         figure = cast("Figure", drawn.figure)  # a figure is its own
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -28,37 +29,57 @@ from photodna_nb.report.words import (
 )
 from photodna_nb.transforms import parse
 
+PathLike = str | os.PathLike[str]
+
 # Recall of an edit that is as good as always found, and of one that hardly is.
 _ALWAYS, _HARDLY = 0.99, 0.5
+# L2 up to which two originals are suspected to be copies.
+SUSPECT = 100
 
 
 class Answer(NamedTuple):
     """The words at the top of a report.
 
     threshold : int or None
-        The L2 distance that keeps the budget of false matches.
+        The recommended L2 distance.
     sentences : list of str
-        What it is, and what it does.
+        What it does, or why there is none.
     edits : list of (str, list of str)
-        Which edits are found, by how often.
+        Which edits it finds, by how often.
     warnings : list of str
         What stands against relying on it.
+    named : list of str
+        What each threshold of a name does.
     """
 
     threshold: int | None
     sentences: list[str]
     edits: list[tuple[str, list[str]]]
     warnings: list[str]
+    named: list[str]
 
 
-def answer(results: Results) -> Answer:
-    """Return the answer to which threshold to take."""
-    estimate, safe = results.tables["scale"]
+def answer(results: Results | PathLike) -> Answer:
+    """Return the answer to which threshold to take.
+
+    Parameters
+    ----------
+    results : Results, str or os.PathLike
+        Of a run, or its folder.
+
+    Raises
+    ------
+    FileError
+        The folder holds no results.
+    """
+    if not isinstance(results, Results):
+        results = Results.load(results)
     return Answer(
-        safe["threshold"],
-        [*_recommendation(results, estimate, safe), *_named(results)],
+        results.summary["recommended"],
+        _recommendation(results),
         _edits(results),
-        _warnings(results, safe),
+        _warnings(results),
+        _named(results),
     )
 
 
@@ -69,9 +90,9 @@ def corpus(results: Results) -> str:
         case DeadLeavesOriginals(size=(width, height), seed=seed):
             return f"{number} drawn pictures (dead leaves, {width} × {height}, seed {seed})"
         case DirectoryOriginals(path=path):
-            return f"{number} pictures of the folder {displayed(path)}"
+            return f"{number} pictures of the folder {displayed(os.path.basename(path) or path)}"
         case ListOriginals(path=str(path)):
-            return f"{number} pictures that {displayed(path)} lists"
+            return f"{number} pictures that {displayed(os.path.basename(path))} lists"
         case InstalledOriginals():
             return f"{number} photographs of installed packages"
         case _:
@@ -87,51 +108,51 @@ def service(row: Mapping[str, Any]) -> str:
     )
 
 
-def _recommendation(
-    results: Results, estimate: Mapping[str, Any], safe: Mapping[str, Any]
-) -> list[str]:
-    """Return the threshold that keeps the budget, or why there is none."""
+def _recommendation(results: Results) -> list[str]:
+    """Return the threshold to take and what it does, or why there is none."""
+    estimate, safe, *told = results.tables["scale"]
     budget = f"{amount(safe['budget'])} false match{'es' * (safe['budget'] != 1)} a day"
-    certainty = level(results.config.confidence)
-    said = []
-    if safe["threshold"] is None:
-        said.append(
-            f"For {service(safe)}, these pictures tell no threshold at which even the upper end of "
-            f"the {certainty} interval keeps within {budget}: {safe['reason']}."
-        )
-    else:
-        said.append(
-            f"For {service(safe)}, take an L2 distance of at most {safe['threshold']}: even the "
-            f"upper end of the {certainty} interval keeps within {budget}. It recalls "
-            f"{recall(safe)} of all variants."
-        )
-        if safe["a_day_untested"]:
-            said.append(_beyond_tests(results, safe))
-        else:
+    certainty = f"the upper end of the {level(results.config.confidence)} interval"
+    originals = whole(results.summary["originals_hashed"])
+    if safe["threshold"] is not None and not safe["untested"]:
+        said = [
+            f"For {service(safe)}, take an L2 distance of at most {safe['threshold']}: even "
+            f"{certainty} keeps within {budget}. It recalls {recall(safe)} of all variants. Its "
+            f"false match rate is {false_match_rate(safe)}, which makes {false_matches(safe)} "
+            "false matches a day."
+        ]
+        if estimate["threshold"] != safe["threshold"] and not estimate["untested"]:
             said.append(
-                f"Its false match rate is {false_match_rate(safe)}, which makes "
-                f"{false_matches(safe)} false matches a day."
+                f"By the estimate alone, without its interval, it would be "
+                f"{estimate['threshold']}, with a recall of {share(estimate['recall'])}; the true "
+                "rate may well be higher than the estimate."
             )
-    if estimate["threshold"] is not None and estimate["threshold"] != safe["threshold"]:
+        return said
+    why = safe["reason"] or "their rates are too low for what fits like this were tested on"
+    said = [
+        f"For {service(safe)}, {originals} originals tell no threshold at which {certainty} keeps "
+        f"within {budget}: {why}."
+    ]
+    if not told or told[0]["threshold"] is None:
+        return said
+    best = told[0]
+    if results.summary["recommended"] is not None:
         said.append(
-            f"By the estimate alone, without its interval, it would be {estimate['threshold']}, "
-            f"with a recall of {share(estimate['recall'])}; the true rate may well be higher than "
-            "the estimate."
+            f"What can be told is that an L2 distance of at most {best['threshold']} has a false "
+            f"match rate of at most {rate(best['target'])}, which makes at most "
+            f"{amount(best['target'] * best['a_day_comparisons'])} false matches a day. It recalls "
+            f"{recall(best)} of all variants."
+        )
+    if safe["threshold"] is not None:
+        # The pairs grow with the square of the originals.
+        factor = math.sqrt(best["target"] / safe["target"])
+        needed = results.summary["originals_hashed"] * factor
+        said.append(
+            f"Lower thresholds have fewer false matches, but how many fewer is not known so far "
+            f"out: some {amount(float(f'{needed:.1g}'))} originals like these would be needed to "
+            f"tell. The fit, taken further than it was tested, says {safe['threshold']}."
         )
     return said
-
-
-def _beyond_tests(results: Results, safe: Mapping[str, Any]) -> str:
-    """Return what is known of a rate so low that no fit was compared with counts there."""
-    tested = results.summary["tail"]["tested_to"]
-    # The pairs grow with the square of the originals.
-    needed = results.summary["originals_hashed"] * math.sqrt(tested / safe["target"])
-    return (
-        f"That this is so rare is said by a fit that was tested only down to a rate of "
-        f"{rate(tested)}: what can be defended is a false match rate of "
-        f"{false_match_rate(safe)}, or {false_matches(safe)} false matches a day. Some "
-        f"{amount(float(f'{needed:.1g}'))} originals like these would be needed to say more."
-    )
 
 
 def _named(results: Results) -> list[str]:
@@ -140,12 +161,16 @@ def _named(results: Results) -> list[str]:
         f"{recall(row)}, false match rate {false_match_rate(row)}, {false_matches(row)} false "
         "matches a day."
         for row in results.tables["thresholds"]
+        if row["threshold"] != results.summary["recommended"]
     ]
 
 
 def main_threshold(results: Results) -> tuple[str, int] | None:
-    """Return the named threshold by which edits are told apart: production, or the first."""
-    named = results.config.thresholds.named
+    """Return the threshold by which edits are told apart: recommended, production, or the first."""
+    named = {row["name"]: row["threshold"] for row in results.tables["thresholds"]}
+    recommended = results.summary["recommended"]
+    if recommended is not None:
+        return next(reversed(named)), recommended
     name = "production" if "production" in named else next(iter(named), None)
     return None if name is None else (name, named[name])
 
@@ -165,7 +190,8 @@ def _edits(results: Results) -> list[tuple[str, list[str]]]:
         found = row["recall"]
         group = "always" if found >= _ALWAYS else "hardly" if found < _HARDLY else "partly"
         groups[group].append(parse(row["transform"]).label)
-    at = f"at {displayed(name)} (L2 {distance})"
+    named = f"{displayed(name)} (L2 {distance})"
+    at = f"at {f'L2 {distance}' if distance == results.summary['recommended'] else named}"
     titles = {
         "always": f"found {at} in {level(_ALWAYS)} of the pictures or more",
         "partly": f"found {at} in {level(_HARDLY)} to {level(_ALWAYS)}",
@@ -174,20 +200,26 @@ def _edits(results: Results) -> list[tuple[str, list[str]]]:
     return [(titles[group], labels) for group, labels in groups.items() if labels]
 
 
-def _warnings(results: Results, safe: Mapping[str, Any]) -> list[str]:
+def _warnings(results: Results) -> list[str]:
     """Return what stands against relying on the answer."""
     summary, config = results.summary, results.config
+    _, safe, *told = results.tables["scale"]
     found = []
     if isinstance(config.originals, DeadLeavesOriginals):
         found.append(
             "The originals are drawn. They are for trying things out: a threshold for photographs "
             "is to be taken from photographs."
         )
+    near = min(SUSPECT, len(results.tables["curves"]) - 1)
+    close = results.tables["curves"][near]["impostor_matches_of_originals"]
     same = results.tables["curves"][0]["impostor_matches_of_originals"]
-    if same:
+    if close:
         found.append(
-            f"{counted(same, 'pair')} of originals have the same hash: most likely copies, which "
-            "count as false matches until they are excluded. See the closest pairs."
+            f"{counted(close, 'pair')} of originals lie within an L2 distance of {SUSPECT}, "
+            f"{whole(same)} of them have the same hash. Copies count as false matches until they "
+            "are excluded: see the closest pairs. Flat pictures lie close to each other whatever "
+            f"they show: leave them out by min_detail = {config.detail.floor:g} under [pairs], and "
+            "when you search."
         )
     if summary["no_rates_because"]:
         found.append(f"No rates with intervals: {summary['no_rates_because']}.")
@@ -196,11 +228,10 @@ def _warnings(results: Results, safe: Mapping[str, Any]) -> list[str]:
         found.append(
             f"Nothing is said of rates too low to be counted, since no tail fits: {tail['reason']}."
         )
-    elif safe["a_day_source"] == "tail":
-        beyond = ", and further out than such fits were tested" if safe["a_day_untested"] else ""
+    elif (told or [safe])[0]["a_day_source"] == "tail":
         found.append(
-            "The false match rate of the recommended threshold is extrapolation: fewer than ten "
-            f"pairs match at it{beyond}."
+            "The false match rate is extrapolation: fewer than ten pairs match at that threshold. "
+            f"Fits like this were tested, on drawn pictures, down to {rate(tail['tested_to'])}."
         )
     if safe["orientations"] > 1:
         found.append(
@@ -210,8 +241,8 @@ def _warnings(results: Results, safe: Mapping[str, Any]) -> list[str]:
     low = summary["originals_below_floor"]
     if low:
         found.append(
-            f"{whole(low)} of the originals ({share(summary['share_below_floor'])}) have less than "
-            f"{config.detail.floor:g} grey levels of detail: a match with one of them says little."
+            f"{share(summary['share_below_floor'])} of the originals ({whole(low)}) have less "
+            f"than {config.detail.floor:g} grey levels of detail: a match with one says little."
         )
     failed = [
         counted(summary[key], what)
@@ -219,7 +250,7 @@ def _warnings(results: Results, safe: Mapping[str, Any]) -> list[str]:
         if summary[key]
     ]
     if failed:
-        found.append(f"{listed(failed).capitalize()} could not be made or hashed; they are listed.")
+        found.append(f"Not made or hashed: {listed(failed)}; see the list.")
     if summary["originals_hashed"] < 100:
         found.append(
             f"There are only {summary['originals_hashed']} originals: intervals are wide, and "

@@ -31,9 +31,19 @@ class Figure:
 def figures(results: Results) -> dict[str, Figure]:
     """Return the figures by the names of their files, from the folder of the run on."""
     config, tables = results.config, results.tables
-    named = dict(config.thresholds.named)
-    measured = measure(results.counts, confidence=config.confidence, seed=config.seed)
-    plain = [row for row in tables["recall"] if row["band"] is None and not row["oriented"]]
+    named = {row["name"]: row["threshold"] for row in tables["thresholds"]}
+    oriented = config.scale.orientations
+    measured = measure(
+        results.counts, oriented=oriented, confidence=config.confidence, seed=config.seed
+    )
+    of_all = [
+        row for row in tables["recall"] if row["band"] is None and row["oriented"] == oriented
+    ]
+    ways = (
+        " Variants count as far away as the closest of the original's eight orientations."
+        if oriented
+        else ""
+    )
     drawn: dict[str, tuple[str, str, Callable[[], Any]]] = {
         "distances": (
             "How far apart pictures are",
@@ -54,13 +64,14 @@ def figures(results: Results) -> dict[str, Figure]:
         "recall": (
             "Recall of each edit",
             "Share of the variants that still match their original, at each named threshold, with "
-            "its interval.",
-            lambda: plots.plot_recall(plain),
+            f"its interval.{ways}",
+            lambda: plots.plot_recall(of_all, confidence=config.confidence),
         ),
         "edit_distances": (
             "How far each edit moves the hash",
-            "Median, 95th percentile and largest distance of the variants from their originals.",
-            lambda: plots.plot_edit_distances(tables["edits"], thresholds=named),
+            "Median, 95th percentile and largest distance of the variants from their originals."
+            f"{ways}",
+            lambda: plots.plot_edit_distances(tables["edits"], thresholds=named, oriented=oriented),
         ),
         "roc": (
             "Recall against false match rate (ROC)",

@@ -9,15 +9,20 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from photodna_nb import files
-from photodna_nb.errors import FileError
+from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation import Results
-from photodna_nb.evaluation.config import canonical
+from photodna_nb.evaluation.config import Config, canonical
+from photodna_nb.evaluation.counts import exclusion_name
+from photodna_nb.evaluation.variants import ORIGINAL
 from photodna_nb.names import displayed
 from photodna_nb.report import words
-from photodna_nb.report.answer import answer, corpus, main_threshold, service
+from photodna_nb.report.answer import SUSPECT, answer, corpus, main_threshold, service
 from photodna_nb.report.figures import Figure
 from photodna_nb.transforms import parse
 
@@ -46,15 +51,20 @@ def page(results: Results, figures: Mapping[str, Figure]) -> str:
         service=service(tables["scale"][0]),
         summary=results.summary,
         config=config,
-        toml=config.to_toml(),
-        named=list(config.thresholds.named),
+        toml=_configuration(config),
+        named=[row["name"] for row in tables["thresholds"]],
         main=main_threshold(results),
+        told=len(tables["scale"]) > 2,
         thresholds=tables["thresholds"],
-        points=tables["operating_points"],
+        points=sorted(
+            tables["operating_points"], key=lambda row: (-row["target"], row["conservative"])
+        ),
+        bands=list(_bands(results)),
         edits=list(_edits(results)),
         detail=tables["detail"],
         closest=list(_closest(results)),
         exclude=_exclude(results),
+        suspect=SUSPECT,
         failures=results.failures[:_FAILURES],
         failures_left=max(0, len(results.failures) - _FAILURES),
         figures=[
@@ -69,8 +79,16 @@ def page(results: Results, figures: Mapping[str, Figure]) -> str:
     )
 
 
-def _edit_name(spec: str | None) -> str:
-    return "as it is" if spec is None else parse(spec).label
+def _configuration(config: Config) -> str:
+    """Return the configuration as TOML, or as JSON if it has names that TOML cannot hold."""
+    try:
+        return config.to_toml()
+    except ArgumentError:
+        return json.dumps(config.to_dict(), indent=1)
+
+
+def _edit_name(spec: str) -> str:
+    return parse(spec).label
 
 
 def _l2(distance: float | None) -> str:
@@ -89,12 +107,36 @@ def _edits(results: Results) -> Iterator[dict[str, Any]]:
         if row["band"] is None
     }
     main = main_threshold(results)
+    oriented = results.config.scale.orientations
     for row in results.tables["edits"]:
         spec = row["transform"]
         yield row | {
-            "recalls": [recalls[spec, False, name] for name in results.config.thresholds.named],
-            "oriented": None if main is None else recalls[spec, True, main[0]],
+            "recalls": [
+                recalls[spec, oriented, row["name"]] for row in results.tables["thresholds"]
+            ],
+            "oriented": None if main is None or oriented else recalls[spec, True, main[0]],
         }
+
+
+def _bands(results: Results) -> Iterator[dict[str, Any]]:
+    """Yield each band of detail with originals in it, and its edits."""
+    main = main_threshold(results)
+    recalls = {
+        (row["transform"], row["band"]): row
+        for row in results.tables["recall"]
+        if main is not None
+        and row["threshold_name"] == main[0]
+        and row["oriented"] == results.config.scale.orientations
+    }
+    for band in results.tables["detail"]:
+        if band["originals"]:
+            yield band | {
+                "edits": [
+                    row | {"recalled": recalls.get((row["transform"], band["band"]))}
+                    for row in results.tables["edits_by_band"]
+                    if row["band"] == band["band"]
+                ]
+            }
 
 
 def _closest(results: Results) -> Iterator[dict[str, Any]]:
@@ -115,15 +157,16 @@ def _picture(results: Results, name: str | None) -> str | None:
 
 
 def _exclude(results: Results) -> str:
-    """Return the closest pairs as a configuration excludes them."""
-    lines = [
-        f"  [{_quoted(row['original'])}, {_quoted(row['other'])}], "
-        f"# {row['rank']}: L2 {row['distance']:.0f}"
-        for row in results.tables["closest"]
-        if row["picture"] is not None
-    ]
-    return "\n".join(["[pairs]", "exclude = [", *lines, "]"])
-
-
-def _quoted(name: str) -> str:
-    return json.dumps(name, ensure_ascii=False)
+    """Return groups of originals that lie close to each other as a configuration excludes them."""
+    counts = results.counts
+    close, far = counts.close, SUSPECT**2
+    chosen = (close.transform == ORIGINAL) & (close.distance_squared <= far)
+    n = len(counts)
+    links = coo_array((np.ones(chosen.sum()), (close.i[chosen], close.j[chosen])), (n, n))
+    _, group = connected_components(links, directed=False)
+    members: dict[int, list[str]] = {}
+    for row in np.unique(np.r_[close.i[chosen], close.j[chosen]]).tolist():
+        name = exclusion_name(counts.names[row], counts.digests[row])
+        members.setdefault(int(group[row]), []).append(name)
+    lines = [f"  {json.dumps(names, ensure_ascii=False)}," for names in members.values()]
+    return "\n".join(["[pairs]", "exclude = [", *lines, "]"]) if lines else ""

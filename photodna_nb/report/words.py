@@ -87,6 +87,18 @@ def false_match_rate(row: Mapping[str, Any]) -> str:
             return f"at most {rate(row['a_day_upper'] / row['a_day_comparisons'])}"
 
 
+def judged(row: Mapping[str, Any]) -> str:
+    """Return the false match rate on the half that did not choose the threshold."""
+    if not row["extrapolated"]:
+        ends = between(row["false_match_rate_lower"], row["false_match_rate_upper"], rate)
+        return f"{rate(row['false_match_rate'])} ({ends})"
+    if row["tail_upper"] is None:
+        return f"at most {rate(row['false_match_rate_upper'])}"
+    if row["tail_untested"]:
+        return f"at most {rate(row['tail_upper'])}"
+    return f"{rate(row['tail_rate'])} ({between(row['tail_lower'], row['tail_upper'], rate)}, tail)"
+
+
 def false_matches(row: Mapping[str, Any]) -> str:
     """Return the false matches a day at the threshold of a row."""
     if row["a_day_source"] is None:
