@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from photodna_nb import datasets, evaluation, stages, transforms
     from photodna_nb import plots as plots
     from photodna_nb import report as report
+    from photodna_nb import widgets as widgets
     from photodna_nb.distances import distance, similarity
     from photodna_nb.errors import (
         ArgumentError,
@@ -103,6 +104,9 @@ _HOMES = {
     "trace": "stages",
 }
 
+_DRAWING = ("jinja2", "matplotlib"), "Matplotlib and Jinja2", "report"
+_WIDGETS = ("ipywidgets", *_DRAWING[0]), "ipywidgets, Matplotlib and Jinja2", "notebooks"
+_NEEDS = {"plots": _DRAWING, "report": _DRAWING, "widgets": _WIDGETS}
 
 if not TYPE_CHECKING:
 
@@ -111,22 +115,23 @@ if not TYPE_CHECKING:
             value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
         elif name in ("datasets", "evaluation", "stages", "transforms"):
             value = importlib.import_module(f"{__name__}.{name}")
-        elif name in ("plots", "report"):  # not in __all__: Matplotlib may be missing
-            value = _drawing(name)
+        elif name in _NEEDS:  # not in __all__: what they need may be missing
+            value = _optional(name)
         else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = value
         return value
 
 
-def _drawing(name: str) -> Any:
+def _optional(name: str) -> Any:
     try:
         return importlib.import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("jinja2", "matplotlib"):
+        modules, needed, extra = _NEEDS[name]
+        if (error.name or "").partition(".")[0] not in modules:
             raise
         raise AttributeError(
-            f'{name} needs Matplotlib and Jinja2: pip install "photodna_nb[report]"'
+            f'{name} needs {needed}: pip install "photodna_nb[{extra}]"'
         ) from error
 
 

@@ -1,0 +1,218 @@
+"""Notebook 04 in a real browser: opened, run, its slider moved."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import JIT_OFF, ROOT
+
+NOTEBOOK = "04_threshold_tuning.ipynb"
+BROWSERS = "chromium", "chromium-browser", "google-chrome", "chrome"
+BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
+MISSING = [name for name in ("playwright", "jupyterlab", "ipywidgets") if not find_spec(name)]
+if BROWSER is None:
+    MISSING.append("a browser (apt install chromium)")
+
+pytestmark = [
+    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
+    pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly"),
+]
+
+
+def artifacts():
+    folder = Path(os.environ.get("CI_ARTIFACTS") or ROOT / ".ci" / "artifacts")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def jupyter(folder, home):
+    """Yield the address of a JupyterLab of its own, with its settings in `home`."""
+    token = secrets.token_hex(16)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    places = {name: str(home / name.lower()) for name in own}
+    places["JUPYTERLAB_SETTINGS_DIR"] = str(home / "settings")
+    places["JUPYTERLAB_WORKSPACES_DIR"] = str(home / "workspaces")
+    options = {
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.port": port,
+        "ServerApp.port_retries": 0,
+        "ServerApp.root_dir": folder,
+        "ServerApp.allow_root": True,
+        "IdentityProvider.token": token,
+        "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
+    }
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", *flags]
+    log = home / "jupyterlab.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | places,
+            start_new_session=True,  # with its kernels
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            assert server.poll() is None, log.read_text()
+            with suppress(OSError), urllib.request.urlopen(f"{address}/api", timeout=5):
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail(f"JupyterLab did not answer:\n{log.read_text()}")
+        yield f"{address}/lab/tree/{NOTEBOOK}?reset&token={token}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def copied(folder):
+    """Copy the notebook, with what lies beside it, without outputs; return how many cells run."""
+    nbformat = pytest.importorskip("nbformat")
+    shutil.copytree(ROOT / "notebooks", folder, ignore=shutil.ignore_patterns(".*", "__*"))
+    notebook = nbformat.read(folder / NOTEBOOK, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in cells:
+        cell.update(outputs=[], execution_count=None)
+    nbformat.write(notebook, folder / NOTEBOOK)
+    assert len(cells) >= 8
+    return len(cells)
+
+
+def settle(home, theme):
+    """Choose a theme, and that nothing is asked of the outside."""
+    folder = home / "settings" / "@jupyterlab" / "apputils-extension"
+    folder.mkdir(parents=True)
+    news = {"fetchNews": "false", "checkForUpdates": False}
+    (folder / "notification.jupyterlab-settings").write_text(json.dumps(news))
+    (folder / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
+
+
+@contextmanager
+def opened(folder, theme="JupyterLab Light"):
+    """Yield a page with the notebook, all cells run, and a list of what the page complained of."""
+    from playwright.sync_api import sync_playwright
+
+    home = folder / "home"
+    home.mkdir()
+    cells = copied(folder / "notebooks")
+    settle(home, theme)
+    with jupyter(folder / "notebooks", home) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=BROWSER,
+            # Chromium has no sandbox for root, as whom CI often runs, and /dev/shm may be small.
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+        )
+        try:
+            page = browser.new_page(viewport={"width": 1280, "height": 1200})
+            page.set_default_timeout(60_000)
+            complaints = []
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+            page.goto(address)
+            page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+            page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+            page.get_by_role("menuitem", name="Run", exact=True).click()
+            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+            prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt")
+            prompts.filter(has_text=f"[{cells}]:").wait_for(state="attached", timeout=90_000)
+            yield page, complaints
+        finally:
+            browser.close()
+
+
+def settled(read, page, seconds=20):
+    """Return what is read, once it is something and stays the same for half a second."""
+    before, since = None, time.monotonic()
+    end = since + seconds
+    while time.monotonic() < end:
+        now = read()
+        if now != before:
+            before, since = now, time.monotonic()
+        elif now and time.monotonic() - since > 0.5:
+            return now
+        page.wait_for_timeout(50)
+    pytest.fail(f"it did not come to rest in {seconds} s: {before!r:.300}")
+    raise AssertionError
+
+
+def changed(read, old, page, seconds=20):
+    """Return what is read, once it is something else and has come to rest."""
+    end = time.monotonic() + seconds
+    while read() == old and time.monotonic() < end:
+        page.wait_for_timeout(50)
+    now = settled(read, page)
+    assert now != old
+    return now
+
+
+def test_threshold_tuning(tmp_path):
+    with opened(tmp_path) as (page, complaints):
+        tuner = page.locator(".photodna-tuner")
+        tuner.scroll_into_view_if_needed()
+        slider = tuner.get_by_role("slider")
+        figure = tuner.locator("img.photodna-tuner-figure")
+        pictures = tuner.locator(".groups")
+
+        def numbers():
+            return tuner.locator("table[aria-live]").inner_text()
+
+        def drawn():  # a new address for each image
+            return figure.get_attribute("src")
+
+        def threshold():
+            return int(float(slider.get_attribute("aria-valuenow")))
+
+        first, line, at = settled(numbers, page), drawn(), threshold()
+        assert f"L2 ≤ {at}" in first
+        assert "False matches a day" in first
+
+        slider.focus()
+        for _ in range(5):
+            page.keyboard.press("ArrowRight")
+        second = changed(numbers, first, page)
+        assert f"L2 ≤ {at + 5}" in second
+        assert drawn() != line
+        assert page.evaluate("image => image.naturalWidth", figure.element_handle()) > 500
+
+        # A target, and the threshold follows; the pictures come when it rests.
+        seen = settled(pictures.inner_html, page)
+        tuner.get_by_role("combobox").select_option(label="a false match rate of 10⁻⁴")
+        third = changed(numbers, second, page)
+        moved_to = threshold()
+        assert moved_to != at + 5
+        assert f"L2 ≤ {moved_to}" in third
+        assert "is the largest threshold that keeps it" in tuner.inner_text()
+        changed(pictures.inner_html, seen, page)
+        assert pictures.locator("img").count() >= 8
+        assert pictures.locator(".missing").count() == 0
+
+        tuner.evaluate("element => element.scrollIntoView()")
+        page.screenshot(path=artifacts() / "threshold_tuning.png")
+        failed = page.locator(
+            ".jp-RenderedText[data-mime-type='application/vnd.jupyter.error'], "
+            ".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr'], .problem"
+        )
+        assert failed.all_inner_texts() == []
+        assert complaints == []

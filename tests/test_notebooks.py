@@ -1,0 +1,365 @@
+"""The notebooks as they are committed: which ones, and what a reader finds in them.
+
+Nothing is executed here: CI does that with ``pytest --nbmake notebooks``. Each check returns
+complaints, and each has a notebook below that it complains about.
+"""
+
+import ast
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import photodna_nb as pdna
+
+nbformat = pytest.importorskip("nbformat")
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+NAMES = [
+    "01_what_the_hash_sees",
+    "02_distances_and_edits",
+    "03_search_with_faiss",
+    "04_threshold_tuning",
+    "05_evaluation_run",
+]
+LARGEST = 500_000  # bytes of a notebook
+ASSERTS = 8  # of a notebook, at least
+PUBLIC = {*pdna.__all__, "__version__", "plots", "report", "widgets"}
+MACHINE = re.compile(r"(?<![\w.])/(home|Users|root|tmp|opt|work|private|usr|var)/|\b[A-Za-z]:\\")
+VERSION = re.compile(r"\S+ \d\S*")
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def drawn(cell):
+    """Return the figures in a cell's outputs."""
+    return [o for o in cell.outputs if "image/png" in o.get("data", {})]
+
+
+def asserts(cell):
+    return sum(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(cell.source)))
+
+
+def said(notebook):
+    """Return all text that the cells have written."""
+    found = []
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            found.append(output.get("text", ""))
+            data = output.get("data", {})
+            found += [str(data[kind]) for kind in data if not kind.startswith("image/")]
+    return "\n".join(found)
+
+
+# The checks.
+
+
+def wrong_files(folder):
+    found = sorted(path.stem for path in folder.rglob("*.ipynb") if path.parent.name[0] != ".")
+    return [] if found == NAMES else [f"there are {found}"]
+
+
+def wrong_size(path):
+    size = path.stat().st_size
+    return [] if size < LARGEST else [f"{size} bytes"]
+
+
+def wrong_format(notebook):
+    try:
+        nbformat.validate(notebook)
+    except nbformat.ValidationError as error:
+        return [str(error)]
+    return []
+
+
+def wrong_beginning(notebook):
+    first = notebook.cells[0]
+    title = first.source.partition("\n")[0]
+    asked = first.cell_type == "markdown" and title.startswith("# ") and title.endswith("?")
+    return [] if asked else ["the first cell has no question as its title"]
+
+
+def wrong_parameters(notebook):
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
+    if len(tagged) != 1 or tagged[0].cell_type != "code":
+        return [f"{len(tagged)} cells have the tag parameters, or it is no code"]
+    assigned = [
+        target.id
+        for node in ast.parse(tagged[0].source).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
+    return [] if "IMAGES" in assigned else ["the parameters lack IMAGES"]
+
+
+def wrong_outputs(notebook):
+    complaints = [
+        f"an error or warning is left below: {cell.source[:60]}"
+        for cell in code_cells(notebook)
+        for output in cell.outputs
+        if output.output_type == "error" or output.get("name") == "stderr"
+    ]
+    if not any(drawn(cell) for cell in code_cells(notebook)):
+        complaints.append("there is no figure")
+    return complaints
+
+
+def wrong_order(notebook):
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    return [] if counts == list(range(1, len(counts) + 1)) else [f"executed as {counts}"]
+
+
+def wrong_claims(notebook):
+    """Return cells that show something, and claim nothing; the last one has the versions."""
+    cells = code_cells(notebook)
+    complaints = [
+        f"shows something and asserts nothing: {cell.source[:60]}"
+        for cell in cells[:-1]
+        if cell.outputs and not asserts(cell)
+    ]
+    number = sum(map(asserts, cells))
+    if number < ASSERTS:
+        complaints.append(f"{number} asserts, needs {ASSERTS}")
+    return complaints
+
+
+def wrong_captions(notebook):
+    """Return cells with a figure that have no text beside them."""
+    kinds = ["", *(cell.cell_type for cell in notebook.cells), ""]
+    return [
+        f"a figure without a caption: {cell.source[:60]}"
+        for place, cell in enumerate(notebook.cells, start=1)
+        if cell.cell_type == "code" and drawn(cell)
+        if "markdown" not in (kinds[place - 1], kinds[place + 1])
+    ]
+
+
+def wrong_names(notebook):
+    """Return what is used of the package that is not public."""
+    used = []
+    for cell in code_cells(notebook):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Import):
+                used += [alias.name.split(".")[1:] for alias in node.names if _ours(alias.name)]
+            elif isinstance(node, ast.ImportFrom) and _ours(node.module or ""):
+                start = node.module.split(".")[1:]
+                used += [[*start, alias.name] for alias in node.names]
+            elif isinstance(node, ast.Attribute):
+                whose = isinstance(node.value, ast.Name) and node.value.id
+                used.append([node.attr] if whose in ("pdna", "photodna_nb") else ["", node.attr])
+    return [
+        ".".join(parts)
+        for parts in used
+        if (parts and parts[0] and parts[0] not in PUBLIC)
+        or any(part.startswith("_") and not part.startswith("__") for part in parts)
+    ]
+
+
+def _ours(module):
+    return module.split(".")[0] == "photodna_nb"
+
+
+def wrong_end(notebook):
+    last = notebook.cells[-1]
+    if last.cell_type != "code" or "importlib.metadata" not in last.source:
+        return ["the versions are not at the end"]
+    lines = "".join(output.get("text", "") for output in last.outputs).splitlines()
+    complaints = [f"no version: {line}" for line in lines if not VERSION.fullmatch(line)]
+    if f"photodna_nb {pdna.__version__}" not in lines:
+        complaints.append("the version of the package is missing, or an old one")
+    return complaints
+
+
+def wrong_traces(notebook):
+    """Return what says on which machine the notebook was executed, or when."""
+    text = said(notebook)
+    here = {str(FOLDER.parent), str(Path.home()), tempfile.gettempdir(), sys.prefix} - {"/"}
+    complaints = [f"a path is left: {match[0]}" for match in MACHINE.finditer(text)]
+    complaints += [f"a path is left: {path}" for path in here if path in text]
+    complaints += [
+        f"metadata: {key}" for key in {*notebook.metadata} - {"kernelspec", "language_info"}
+    ]
+    for cell in notebook.cells:
+        complaints += [f"metadata of a cell: {key}" for key in {*cell.metadata} - {"tags"}]
+    return complaints
+
+
+CHECKS = [
+    wrong_format,
+    wrong_beginning,
+    wrong_parameters,
+    wrong_outputs,
+    wrong_order,
+    wrong_claims,
+    wrong_captions,
+    wrong_names,
+    wrong_end,
+    wrong_traces,
+]
+
+
+# What is there.
+
+
+def test_five_notebooks():
+    assert wrong_files(FOLDER) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_size(name):
+    assert wrong_size(FOLDER / f"{name}.ipynb") == []
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", NAMES)
+def test_notebook(name, check):
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    assert check(notebook) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_lead_to_notebooks_or_files(name):
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    missing = [
+        to for to in links if "://" not in to and not (FOLDER / to.partition("#")[0]).exists()
+    ]
+    assert missing == []
+
+
+# The checks complain.
+
+
+def sound():
+    """Return a small notebook that no check complains about."""
+    v4 = nbformat.v4
+    text = v4.new_output("stream", name="stdout", text="0.5\n")
+    figure = v4.new_output("display_data", {"image/png": "iVBORw0KGgo=\n", "text/plain": "a"})
+    versions = v4.new_output("stream", name="stdout", text=f"photodna_nb {pdna.__version__}\n")
+    cells = [
+        v4.new_markdown_cell("# Does it work?\n\nLet us see."),
+        v4.new_code_cell('IMAGES = "../data/pictures"', metadata={"tags": ["parameters"]}),
+        v4.new_code_cell("import photodna_nb as pdna\nfrom photodna_nb import plots"),
+        v4.new_code_cell("pdna.plots.png\n" + "assert True\n" * ASSERTS, outputs=[text, figure]),
+        v4.new_markdown_cell("**Figure 1.** Nothing."),
+        v4.new_code_cell("from importlib.metadata import version", outputs=[versions]),
+    ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    for count, cell in enumerate(code_cells(notebook), start=1):
+        cell.execution_count = count
+    return notebook
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_a_sound_notebook_passes(check):
+    assert check(sound()) == []
+
+
+def _source(place, source):
+    def doctor(notebook):
+        notebook.cells[place].source = source
+
+    return doctor
+
+
+def _set(place, key, value):
+    def doctor(notebook):
+        notebook.cells[place][key] = value
+
+    return doctor
+
+
+def _print(text, name="stdout"):
+    def doctor(notebook):
+        output = nbformat.v4.new_output("stream", name=name, text=text)
+        notebook.cells[3].outputs.append(output)
+
+    return doctor
+
+
+def _fail(notebook):
+    notebook.cells[3].outputs.append(nbformat.v4.new_output("error", ename="E", evalue="e"))
+
+
+def _tag_again(notebook):
+    notebook.cells[2].metadata["tags"] = ["parameters"]
+
+
+def _time(notebook):
+    notebook.cells[2].metadata["execution"] = {"iopub.execute_input": "2026-01-01"}
+
+
+def _widgets(notebook):
+    notebook.metadata["widgets"] = {}
+
+
+def _versions_first(notebook):
+    notebook.cells.insert(2, notebook.cells.pop())
+
+
+def _old_version(notebook):
+    notebook.cells[-1].outputs[0].text = "photodna_nb 0.0.0\n"
+
+
+@pytest.mark.parametrize(
+    ("check", "doctor"),
+    [
+        (wrong_format, _set(0, "cell_type", "poem")),
+        (wrong_beginning, _source(0, "# It works.")),
+        (wrong_beginning, _set(0, "cell_type", "raw")),
+        (wrong_parameters, _set(1, "metadata", {})),
+        (wrong_parameters, _tag_again),
+        (wrong_parameters, _source(1, 'FOLDER = "../data/pictures"')),
+        (wrong_outputs, _set(3, "outputs", [])),
+        (wrong_outputs, _fail),
+        (wrong_outputs, _print("a warning", name="stderr")),
+        (wrong_order, _set(2, "execution_count", None)),
+        (wrong_order, _set(2, "execution_count", 7)),
+        (wrong_claims, _source(3, "1")),
+        (wrong_claims, _source(3, "assert True")),
+        (wrong_captions, _set(4, "cell_type", "raw")),
+        (wrong_names, _source(2, "from photodna_nb.kernels import hashing")),
+        (wrong_names, _source(2, "import photodna_nb.images")),
+        (wrong_names, _source(2, "from photodna_nb import kernels")),
+        (wrong_names, _source(2, "from photodna_nb.index import _secret")),
+        (wrong_names, _source(2, "pdna.images.rgb")),
+        (wrong_names, _source(2, "index._store")),
+        (wrong_end, _versions_first),
+        (wrong_end, _old_version),
+        (wrong_traces, _print("read /home/somebody/a.jpg")),
+        (wrong_traces, _print(f"in {FOLDER.parent}")),
+        (wrong_traces, _print("C:\\Users\\somebody")),
+        (wrong_traces, _time),
+        (wrong_traces, _widgets),
+    ],
+)
+def test_a_doctored_notebook_is_noticed(check, doctor):
+    notebook = sound()
+    doctor(notebook)
+    assert check(notebook) != []
+
+
+def test_wrong_files_are_noticed(tmp_path):
+    for name in NAMES:
+        (tmp_path / f"{name}.ipynb").touch()
+    assert wrong_files(tmp_path) == []
+    (tmp_path / "06_more.ipynb").touch()
+    assert wrong_files(tmp_path) != []
+    (tmp_path / "06_more.ipynb").unlink()
+    (tmp_path / f"{NAMES[2]}.ipynb").unlink()
+    assert wrong_files(tmp_path) != []
+
+
+def test_a_large_file_is_noticed(tmp_path):
+    path = tmp_path / "large.ipynb"
+    path.write_bytes(b" " * LARGEST)
+    assert wrong_size(path) != []
+    path.write_bytes(b" " * (LARGEST - 1))
+    assert wrong_size(path) == []

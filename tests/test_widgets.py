@@ -1,0 +1,447 @@
+"""The tuner of notebook 04, without a browser: what it says, draws and follows."""
+
+import asyncio
+import base64
+import io
+import math
+import re
+import subprocess
+import sys
+from html import unescape
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from conftest import JIT_OFF
+from PIL import Image
+
+mpl.use("agg")
+pytest.importorskip("ipywidgets", reason="needs ipywidgets, of the extra notebooks")
+
+import photodna_nb as pdna
+from photodna_nb import widgets
+from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.evaluation import Config, Results, measure, run
+from photodna_nb.evaluation.operating import choose_threshold
+from photodna_nb.evaluation.scale import expected_matches, threshold_under
+from photodna_nb.evaluation.summary import recalls
+from photodna_nb.report import words
+
+pytestmark = [
+    pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly"),
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:ipywidgets"),
+]
+
+EDITS = ["jpeg:10", "crop:5", "mirror", "noise:25"]
+
+
+def evaluated(folder, **sections):
+    values = {
+        "originals": {"kind": "dead_leaves", "number": 300, "size": [64, 48]},
+        "variants": {"transforms": EDITS},
+        "scale": {"list_size": 5000, "queries_a_day": 100, "budget": 20},
+        **sections,
+    }
+    return run(Config.of_dict(values, base=folder.parent), folder)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    found = evaluated(tmp_path_factory.mktemp("drawn") / "run")
+    assert measure(found.counts).tail.trusted
+    return found
+
+
+@pytest.fixture(scope="module")
+def measured(results):
+    return measure(results.counts)
+
+
+@pytest.fixture
+def tuner(results, measured):
+    return widgets.ThresholdTuner(results, measured=measured)
+
+
+def said(html):
+    """Return the words of some HTML."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html.value)).split())
+
+
+def drawn(content):
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGBA")).astype(int)
+
+
+def line_at(content):
+    """Return the column of the line, by its colour."""
+    green = (np.abs(drawn(content) - widgets._LINE).max(axis=2) == 0).sum(axis=0)
+    return float(np.mean(np.flatnonzero(green == green.max())))
+
+
+# What it says
+
+
+@pytest.mark.parametrize("threshold", [0, 40, 200, 470, 700, 1200])
+def test_numbers_are_those_of_the_statistics(tuner, results, measured, threshold):
+    tuner.slider.value = threshold
+    row, curves = tuner.row, measured.curves
+    assert row["recall"] == curves.recall[threshold]
+    assert row["recall_lower"] == measured.recall_lower[threshold]
+    assert row["recall_upper"] == measured.recall_upper[threshold]
+    assert row["impostor_matches"] == curves.impostor_matches[threshold]
+    assert row["false_match_rate"] == measured.rates.rate[threshold]
+    day = expected_matches(threshold, 5000, 100, measured.rates, measured.tail)
+    assert (row["a_day_expected"], row["a_day_upper"]) == (day.expected, day.upper)
+    text = said(tuner.numbers)
+    assert f"L2 ≤ {threshold}" in text
+    assert words.recall(row) in text
+    assert f"False match rate {words.false_match_rate(row)}" in text
+    assert f"False matches a day {words.false_matches(row)}" in text
+
+
+def test_every_source_of_a_rate_is_named(tuner):
+    found = {}
+    for threshold in range(0, 1000, 5):
+        tuner.threshold = threshold
+        row = tuner.row
+        source = "untested" if row["a_day_untested"] else row["a_day_source"]
+        found[source] = words.false_match_rate(row), said(tuner.numbers)
+    assert set(found) == {"untested", "tail", "counted"}
+    assert found["untested"][0].startswith("at most")
+    assert "further out than such fits were tested" in found["untested"][1]
+    assert "extrapolated" in found["tail"][0]
+    assert "extrapolation by a fitted tail" in found["tail"][1]
+    assert "ten pairs of originals or more match" in found["counted"][1]
+
+
+def test_the_report_says_the_same(tuner, results):
+    production = results.tables["thresholds"][0]
+    assert tuner.threshold == production["threshold"] == 200
+    assert words.false_match_rate(tuner.row) == words.false_match_rate(production)
+    assert words.false_matches(tuner.row) == words.false_matches(production)
+    assert words.recall(tuner.row) == words.recall(production)
+
+
+def test_edits_found_least(tuner, results):
+    tuner.threshold = 100
+    distances = {spec: results.counts.genuine_distances(spec) for spec in EDITS}
+    text = said(tuner.edits)
+    places = []
+    for spec in sorted(EDITS, key=lambda spec: (distances[spec] <= 100**2).mean()):
+        matched = int((distances[spec] <= 100**2).sum())
+        ((value, lower, upper),) = recalls([matched], [len(distances[spec])], 0.95)
+        row = {"recall": value, "recall_lower": lower, "recall_upper": upper}
+        label = pdna.transforms.parse(spec).label
+        places.append(text.index(f"{label} {words.recall(row)}"))
+    assert len(set(places)) == len(EDITS)
+
+
+def test_orientations(tuner, results):
+    before, figure = tuner.row, tuner.figure.value
+    tuner.orientations.value = True
+    row = tuner.row
+    assert row["a_day_comparisons"] == 8 * before["a_day_comparisons"]
+    assert row["genuine_matches"] == results.counts.genuine(oriented=True)[:201].sum()
+    upright = measure(results.counts, oriented=True)
+    assert row["recall_lower"] == upright.recall_lower[200]
+    assert (drawn(tuner.figure.value) != drawn(figure)).any()
+    # A mirror image is found.
+    assert row["recall"] > before["recall"] + 0.2
+    assert "in the best of eight orientations" in said(tuner.numbers)
+
+
+def test_another_service(tuner):
+    before = tuner.row
+    tuner.list_size.value, tuner.queries_a_day.value = 50_000, 300
+    assert tuner.row["a_day_upper"] == pytest.approx(30 * before["a_day_upper"])
+    assert "of 15 million comparisons" in said(tuner.numbers)
+
+
+# What it draws
+
+
+def test_the_line_moves(tuner):
+    columns = {}
+    for threshold in (100, 200, 600):
+        tuner.slider.value = threshold
+        columns[threshold] = line_at(tuner.figure.value)
+    a_unit = (columns[600] - columns[100]) / 500
+    assert a_unit > 0.3
+    assert columns[200] == pytest.approx(columns[100] + 100 * a_unit, abs=2)
+    # The axis begins at 0.
+    tuner.slider.value = 0
+    assert line_at(tuner.figure.value) == pytest.approx(tuner._histograms[False]._left, abs=1.5)
+
+
+def test_only_the_line_moves(tuner):
+    tuner.slider.value = 300
+    one = drawn(tuner.figure.value)
+    tuner.slider.value = 301
+    moved = np.abs(drawn(tuner.figure.value) - one).max(axis=2).any(axis=0)
+    label = 0.25 * one.shape[1]
+    assert 0 < moved.sum() < label
+
+
+def test_the_background_is_nothing(tuner):
+    assert drawn(tuner.figure.value)[0, 0].tolist()[3] == 0
+
+
+def test_readers_without_a_kernel_see_the_figure(tuner):
+    tuner.threshold = 300
+    data, metadata = tuner._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert "L2 ≤ 300" in data["text/plain"]
+    content = base64.b64decode(data["image/png"])
+    picture = drawn(content)
+    assert picture[..., 3].min() == 255
+    assert picture[0, 0].tolist()[:3] == [255, 255, 255]
+    assert line_at(content) == line_at(tuner.figure.value)
+    assert len(content) < 100_000
+    assert metadata["image/png"]["width"] < picture.shape[1]
+
+
+# What it follows
+
+
+@pytest.mark.parametrize("target", [1e-3, 1e-4, 1e-6, 1e-9])
+@pytest.mark.parametrize("conservative", [False, True])
+def test_a_target_and_the_threshold_follows(tuner, measured, target, conservative):
+    tuner.conservative.value = conservative
+    tuner.target.value = target
+    choice = choose_threshold(target, measured.rates, measured.tail, conservative)
+    assert tuner.choice == choice
+    assert tuner.threshold == tuner.row["threshold"] == choice.threshold
+    assert f"L2 {choice.threshold} is the largest" in said(tuner.message)
+    assert tuner.target.value == target
+
+
+def test_the_budget_follows_the_service(tuner, results, measured):
+    tuner.target.value = "budget"
+    assert tuner.threshold == results.tables["scale"][1]["threshold"]
+    first = tuner.threshold
+    tuner.list_size.value = 5_000_000
+    choice = threshold_under(20, 5_000_000, 100, measured.rates, measured.tail)
+    assert tuner.threshold == choice.threshold < first
+
+
+def test_a_move_by_hand_ends_it(tuner):
+    tuner.target.value = 1e-3
+    assert tuner.message.value
+    tuner.slider.value += 1
+    assert tuner.target.value == "by hand"
+    assert tuner.choice is None
+    assert tuner.message.value == ""
+
+
+def test_no_threshold_can_be_told(tmp_path):
+    few = {"kind": "dead_leaves", "number": 12, "size": [64, 48]}
+    tuner = widgets.ThresholdTuner(evaluated(tmp_path / "run", originals=few), pairs=0)
+    tuner.target.value = 1e-6
+    assert tuner.threshold == 200
+    assert tuner.choice.threshold is None
+    assert "the slider stays" in said(tuner.message)
+    assert tuner.choice.reason in said(tuner.message)
+
+
+def test_no_impostor_pairs(results):
+    counts = results.counts
+    nothing = counts.close.taken(np.zeros(0, int))
+    bare = dict(vars(counts)) | {
+        "impostor_originals": np.zeros_like(counts.impostor_originals),
+        "impostor_variants": np.zeros_like(counts.impostor_variants),
+        "impostor_bands": np.zeros_like(counts.impostor_bands),
+        "close": nothing,
+    }
+    alone = Results("", results.config, type(counts)(**bare), [], {}, {}, {})
+    tuner = widgets.ThresholdTuner(alone)
+    assert "there are no impostor pairs" in said(tuner.numbers)
+    tuner.target.value = 1e-3
+    assert "there are no impostor pairs" in said(tuner.message)
+
+
+# What it shows
+
+
+def test_the_nearest_pairs(tuner, results):
+    counts = results.counts
+    tuner.threshold = 600
+    near = tuner.near()
+    assert len(near) == 8
+    assert [one.distance_squared for one in near if one.kind == "genuine"][::2] == [
+        counts.genuine_distances()[counts.genuine_distances() <= 600**2].max(),
+        counts.genuine_distances()[counts.genuine_distances() > 600**2].min(),
+    ]
+    impostor = counts.close.distance_squared
+    assert [one.distance_squared for one in near if one.kind == "impostor"][::2] == [
+        impostor[impostor <= 600**2].max(),
+        impostor[impostor > 600**2].min(),
+    ]
+    row = {name: number for number, name in enumerate(counts.names)}
+    for one in near:
+        assert (one.distance_squared <= 600**2) == (one.side == "below")
+        if one.kind == "genuine":
+            assert one.original == one.other
+            edit = counts.transforms.index(one.transform)
+            assert counts.genuine_squared[row[one.original], edit] == one.distance_squared
+
+
+def test_pictures_are_those_that_were_measured(tuner, results):
+    """The distance of two pictures, made again, is the one that is written below them."""
+    tuner.threshold = 600
+    originals = {original.name: original for original in results.config.dataset()}
+    for one in tuner.near():
+        first = originals[one.original].open()
+        if one.transform:
+            edit = pdna.transforms.parse(one.transform)
+            seed = pdna.transforms.seed_for(results.config.seed, one.original, edit.label)
+            first = edit.apply(first, seed)
+        other = originals[one.other].open()
+        distance = pdna.distance(pdna.hash_image(first), pdna.hash_image(other))
+        assert distance == pytest.approx(math.sqrt(one.distance_squared))
+        assert f"L2 {distance:.1f}:" in said(tuner.pictures)
+        thumbnail = tuner._pictures._thumbnail(one.original, one.transform)
+        assert base64.b64encode(thumbnail).decode("ascii") in tuner.pictures.value
+        with Image.open(io.BytesIO(thumbnail)) as small:
+            assert max(small.size) <= 184
+            resized = first.resize(small.size)
+            difference = np.abs(np.asarray(small, float) - np.asarray(resized, float)).mean()
+            assert difference < 25
+
+
+def test_no_pictures(results, measured):
+    tuner = widgets.ThresholdTuner(results, measured=measured, pairs=0)
+    tuner.threshold = 500
+    assert tuner.pictures.value == ""
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Six files, one with a name that is not harmless, and a run over them."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    drawn_ones = pdna.datasets.dead_leaves(6, size=(64, 48))
+    names = ["<b>bold<b>.png", *(f"{number}.png" for number in range(1, 6))]
+    for name, original in zip(names, drawn_ones, strict=True):
+        original.open().save(folder / name)
+    source = {"kind": "directory", "path": str(folder)}
+    return folder, evaluated(tmp_path / "run", originals=source)
+
+
+def test_names_are_shown_and_not_obeyed(files):
+    tuner = widgets.ThresholdTuner(files[1], pairs=6)
+    tuner.threshold = 300
+    assert "<b>bold" not in tuner.pictures.value
+    assert "<b>bold<b>.png" in said(tuner.pictures)
+
+
+def test_missing_and_changed_originals_are_said(files):
+    folder, found = files
+    (folder / "1.png").unlink()
+    Image.new("RGB", (64, 48), "red").save(folder / "2.png")
+    tuner = widgets.ThresholdTuner(found, pairs=6)
+    tuner.threshold = 300
+    text = said(tuner.pictures)
+    assert "1.png is not among the originals any more" in text
+    assert "2.png has changed since it was measured" in text
+    assert tuner.pictures.value.count("<img") > 0
+    assert tuner.message.value == ""
+
+
+def test_originals_in_another_folder(files, tmp_path):
+    folder, found = files
+    moved = folder.rename(tmp_path / "moved")
+    lost = widgets.ThresholdTuner(found)
+    assert "<img" not in lost.pictures.value
+    assert str(folder) in said(lost.pictures)
+    assert (
+        "<img"
+        in widgets.ThresholdTuner(found, dataset=pdna.datasets.from_directory(moved)).pictures.value
+    )
+
+
+def test_the_list_of_impostors_ends(tuner, results):
+    counts = results.counts
+    tuner.threshold = tuner.slider.max
+    assert f"the list ends at L2 {counts.close_limit}" in said(tuner.pictures)
+
+
+def test_pictures_wait_until_the_slider_rests(results, measured, monkeypatch):
+    monkeypatch.setattr(widgets, "_PAUSE", 0.05)
+
+    async def moves():
+        tuner = widgets.ThresholdTuner(results, measured=measured)
+        made = []
+        plain = tuner._pictures.html
+        monkeypatch.setattr(tuner._pictures, "html", lambda *of: (made.append(of), plain(*of))[1])
+        for threshold in (300, 400, 500):
+            tuner.threshold = threshold
+            assert f"L2 ≤ {threshold}" in said(tuner.numbers)
+        assert tuner.pictures.value == ""
+        await tuner._task
+        assert [near for near, _ in made] == [tuner.near()]
+        assert "<img" in tuner.pictures.value
+
+    asyncio.run(moves())
+
+
+# What goes wrong
+
+
+def test_errors_are_shown_and_raised(tuner, monkeypatch):
+    def fail(threshold):
+        raise ValueError("<no> way")
+
+    monkeypatch.setattr(tuner._histograms[False], "png", fail)
+    with pytest.raises(ValueError, match="way"):
+        tuner.slider.value = 300
+    assert said(tuner.message) == "ValueError: <no> way"
+    monkeypatch.undo()
+    tuner.slider.value = 301
+    assert tuner.message.value == ""
+
+
+def test_errors_of_pictures_are_shown_and_raised(tuner, monkeypatch):
+    monkeypatch.setattr(widgets, "_PAUSE", 0)
+
+    def fail(*_):
+        raise ValueError("no pictures")
+
+    async def move():
+        monkeypatch.setattr(tuner._pictures, "html", fail)
+        tuner.threshold = 300
+        with pytest.raises(ValueError, match="no pictures"):
+            await tuner._task
+
+    asyncio.run(move())
+    assert said(tuner.message) == "ValueError: no pictures"
+
+
+def test_wrong_arguments(results, measured):
+    with pytest.raises(ArgumentTypeError, match=r"results: got .*, needs Results"):
+        widgets.ThresholdTuner("run")
+    with pytest.raises(ArgumentError, match="pairs: got -1, needs 0 or more"):
+        widgets.ThresholdTuner(results, measured=measured, pairs=-1)
+    with pytest.raises(ArgumentError, match="measured: is of other counts"):
+        widgets.ThresholdTuner(results, measured=measure(results.counts, "A"))
+
+
+def test_without_ipywidgets_it_says_so():
+    blocked = "import sys; sys.modules['ipywidgets'] = None; import photodna_nb; "
+    done = subprocess.run(
+        [sys.executable, "-c", blocked + "photodna_nb.widgets"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode
+    assert 'widgets needs ipywidgets, Matplotlib and Jinja2: pip install "photodna_nb[note' in (
+        done.stderr
+    )
+
+
+def test_controls_have_names(tuner):
+    controls = [
+        *(tuner.slider, tuner.target, tuner.conservative),
+        *(tuner.orientations, tuner.list_size, tuner.queries_a_day),
+    ]
+    assert len({control.description for control in controls if control.description}) == 6
+    assert all('alt="' in one for one in re.findall("<img[^>]*>", tuner.pictures.value))
