@@ -138,7 +138,6 @@ class Coverage:
     covered: np.ndarray  # and whose interval held the truth
     few: np.ndarray  # the others
     bounded: np.ndarray  # and whose bound did
-    ordered: np.ndarray  # and whose bound by order did
     firsts: dict[int, list[bool]]  # at the first threshold that counted so many
 
     @property
@@ -160,19 +159,17 @@ def coverage(
     truth = true_rates(model, n, truths, seed + 1, cells, variants)
     pairs = n * (n - 1) * (variants + 0.5)
     at = np.searchsorted(truth, np.array(expected) / pairs)
-    tallies = np.zeros((5, len(expected)), np.int64)
+    tallies = np.zeros((4, len(expected)), np.int64)
     firsts: dict[int, list[bool]] = {10: [], 20: [], 50: [], 200: []}
     for k, one in enumerate(corpora(model, n, number, seed, variants)):
         found = rates_of(one, n, cells, seed=k)
         inside = (found.lower <= truth) & (truth <= found.upper)
         enough = found.counted[at]
-        below = truth <= found.upper
         tallies += [
             enough,
             enough & inside[at],
             ~enough,
             ~enough & inside[at],
-            ~enough & below[at],
         ]
         for count, kept in firsts.items():
             kept.append(bool(inside[np.searchsorted(found.matches, count)]))

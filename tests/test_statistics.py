@@ -284,12 +284,13 @@ def test_ten_matches_of_the_same_two_images_are_not_ten():
     assert fit_tail(NearPairs(i, j, distance, 30), images, len(i)).counted_from == 20
 
 
-def test_a_bound_is_never_more_than_the_first_counted_upper_end():
+def test_a_bound_is_never_more_than_the_upper_end_where_twenty_were_counted():
     _, found = simulated(images=60)
-    first = int(np.argmax(found.counted))
+    first, plenty = (int(np.argmax(found.matches >= number)) for number in (10, 20))
+    assert not found.counted[first - 1]
     alone = proportion(0, found.images // 2, 0.95)[1]
-    assert alone > 2 * found.upper[first], "of disjoint pairs alone"
-    assert np.all(found.upper[:first] == found.upper[first])
+    assert alone > 2 * found.upper[plenty], "of disjoint pairs alone"
+    assert np.all(found.upper[:first] == found.upper[plenty])
 
 
 def test_where_the_subset_shows_too_little_its_neighbours_speak():
@@ -347,9 +348,9 @@ def test_without_a_list_the_subset_speaks_for_all():
     assert np.array_equal(found.upper[known], whole.upper[known])
     assert np.all(found.upper[~known] >= whole.upper[~known])
     few = np.flatnonzero(found.matches == 5)[0]
-    first = int(np.argmax(found.counted))
+    plenty = int(np.argmax(found.matches >= 20))
     alone = proportion(5, 40, 0.9)[1]
-    assert found.upper[few] == pytest.approx(min(alone, found.upper[first]))
+    assert found.upper[few] == pytest.approx(min(alone, found.upper[plenty]))
     assert not fit_tail(nothing, 80, 3160).trusted
 
 

@@ -131,7 +131,7 @@ class FalseMatchRates:
         Where ten or more pairs of images match; several pairs of the same two, by their
         variants, are one. Elsewhere `lower` is 0, and `upper` is a one-sided bound: that of
         ``images // 2`` disjoint pairs, but not more than the upper end at the first threshold
-        that counted ten, since a lower one cannot have more matches.
+        that counted twenty, since a lower one cannot have more matches.
     """
 
     images: int
@@ -413,7 +413,7 @@ def false_match_rates(
     Below ten matching pairs of images there is no telling how they share images. The upper
     end is then the exact one-sided bound of ``images // 2`` disjoint pairs of images, drawn
     by the seed, which are independent; two images match if any pair of them does. It is never
-    more than the upper end at the first threshold that counted ten. Beyond the reach, where
+    more than the upper end at the first threshold that counted twenty. Beyond the reach, where
     it is unknown which pairs match, all that do count as disjoint.
 
     Over 1,000 simulated corpora of 60 and of 300 images, for each of eight ways in which
@@ -484,9 +484,11 @@ def false_match_rates(
         upper[nearly_all] = 1.0
     lower, upper = np.minimum(lower, rate), np.maximum(upper, rate)
 
-    if not few.all():
-        first = int(np.argmin(few))
-        upper[:first] = np.minimum(upper[:first], upper[first])
+    # A lower threshold cannot have more matches than one at which plenty were counted. Where
+    # just ten were, a corpus that counted too few by chance would bound itself too tightly.
+    plenty = np.flatnonzero(np.maximum.accumulate(image_pairs) >= 2 * COUNTED)
+    if len(plenty):
+        upper[few] = np.minimum(upper[few], upper[plenty[0]])
     return FalseMatchRates(images, pairs, confidence, matches, rate, lower, upper, ~few)
 
 

@@ -5,9 +5,8 @@
 Prints, for each model of corpora whose pairs share images, the share of corpora whose
 interval holds the true rate: at fixed thresholds, by how many matches are expected there,
 among the corpora that counted ten or more; at the first threshold of each corpus that
-counted so many; of the bounds used below ten; and, of all corpora, whose interval or,
-below ten, whose bound by order does, at the threshold where that is rarest. Beside them,
-what other intervals hold that one might have taken.
+counted so many; and of the bounds used below ten, at the threshold where that is rarest.
+Beside them, what other intervals hold that one might have taken.
 """
 
 from __future__ import annotations
@@ -64,11 +63,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--variants", type=int, default=0, help="of each image, in more pairs")
     options = parser.parse_args()
-    worst, worst_first, worst_few, worst_order = [], [], [], []
+    worst, worst_first, worst_few = [], [], []
     for n in options.images:
         print(f"\n{options.corpora} corpora of {n} images; matches expected:")
         head = "".join(f"{int(e):>6}" for e in EXPECTED)
-        print(f"{'model':<16}{head}   all | first 10, 20, 50, 200    | below ten | by order")
+        print(f"{'model':<16}{head}   all | first 10, 20, 50, 200    | below ten")
         for model in corpora.MODELS:
             found = corpora.coverage(
                 *(model, n, options.corpora, options.seed, EXPECTED, 3 * options.corpora, CELLS),
@@ -78,7 +77,6 @@ def main() -> None:
             with np.errstate(invalid="ignore"):
                 held = found.covered / found.counted
                 bounded = found.bounded / found.few
-            ordered = (found.covered + found.ordered) / options.corpora
             cells = "".join(
                 f"{h:6.3f}" if c else "     -" for h, c in zip(held, found.counted, strict=True)
             )
@@ -87,12 +85,11 @@ def main() -> None:
             print(
                 f"{model.__name__:<16}{cells} {found.pooled:.3f} | "
                 + " ".join(f"{f:.3f}" for f in firsts)
-                + f" | {bounded[some].min():.3f}     | {ordered.min():.3f}"
+                + f" | {bounded[some].min():.3f}"
             )
             worst += [(float(h), model.__name__, n) for h in held[often]]
             worst_first += [(f, model.__name__, n) for f in firsts]
             worst_few.append((float(bounded[some].min()), model.__name__, n))
-            worst_order.append((float(ordered.min()), model.__name__, n))
             if options.variants:
                 continue
             truth = corpora.true_rates(model, n, options.corpora, options.seed + 1, CELLS)
@@ -100,7 +97,7 @@ def main() -> None:
             print("    " + ", ".join(f"{name}: {share:.3f}" for name, share in rivals.items()))
     print("\nworst, where half of the corpora or more counted ten:", min(worst))
     print("worst, at a first threshold:", min(worst_first))
-    print("worst bound below ten:", min(worst_few), "by order:", min(worst_order))
+    print("worst bound below ten:", min(worst_few))
 
 
 if __name__ == "__main__":
