@@ -68,7 +68,8 @@ def direction_legend(ax: Axes, wanted: bool) -> None:
 
 def colour_bar(ax: Axes, drawn: Any, label: str) -> None:
     """Say beside the axes which colour is how much."""
-    ax.figure.colorbar(drawn, ax=ax, label=label, fraction=0.04, pad=0.02)
+    # Inside the room of the axes, so that it is as high as they are, whatever their aspect.
+    ax.figure.colorbar(drawn, cax=ax.inset_axes((1.02, 0, 0.04, 1)), label=label)
 
 
 def named(ax: Axes, title: str, x: str, y: str) -> Axes:
