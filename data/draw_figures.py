@@ -40,7 +40,7 @@ class Material:
     originals: how many pictures the evaluation draws for itself.
     """
 
-    originals: int = 60
+    originals: int = 300
 
     @cached_property
     def pictures(self) -> dict[str, Image.Image]:
@@ -83,7 +83,7 @@ class Material:
     def results(self) -> pdna.evaluation.Results:
         """That evaluation."""
         values = {
-            "originals": {"kind": "dead_leaves", "number": self.originals},
+            "originals": {"kind": "dead_leaves", "number": self.originals, "size": [64, 48]},
             "variants": {"transforms": list(EDITS)},
             "thresholds": {"named": THRESHOLDS},
         }
@@ -258,7 +258,8 @@ GALLERY: Mapping[str, Entry] = {
     "plot_recall": Entry(
         draw_recall,
         "The share of each edit's copies that is found at each threshold, with its interval. "
-        "Edits that a threshold loses are to the left: a crop of 5 % and mirroring here.",
+        "Edits that a threshold loses are to the left: mirroring here, a crop of 5 %, and halving, "
+        "of pictures of 64 x 48 pixels.",
     ),
     "plot_edit_distances": Entry(
         lambda m, f: plots.plot_edit_distances(
@@ -286,7 +287,9 @@ def main() -> None:
         draw_stages()
         draw_thresholds()
     else:
-        draw_gallery(folder, Material())
+        material = Material()
+        check_tail(material)
+        draw_gallery(folder, material)
 
 
 def draw_stages() -> None:
@@ -339,6 +342,14 @@ def check_complete(names: Iterable[str]) -> None:
     if public != set(GALLERY):
         odd = ", ".join(sorted(public ^ set(GALLERY)))
         raise SystemExit(f"GALLERY in {__file__} and plots.__all__ differ in: {odd}")
+
+
+def check_tail(material: Material) -> None:
+    """Refuse to draw a gallery without the extrapolation, which a figure is about."""
+    tail = material.measured.tail
+    if tail is None or not tail.trusted:
+        reason = material.measured.reason if tail is None else tail.reason
+        raise SystemExit(f"Of {material.originals} originals no tail is trusted: {reason}")
 
 
 def _draw(path: Path, name: str, material: Material, number: int, style: str) -> Path:

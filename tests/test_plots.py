@@ -163,6 +163,45 @@ def test_each_stage_alone_and_on_given_axes(image):
         assert plot(value, ax=given) is given
 
 
+@pytest.mark.parametrize(
+    ("name", "argument", "good", "shapes"),
+    [
+        ("pixel_sums", "pixel_sums", np.zeros((5, 9), np.int64), [(5,), (5, 9, 1)]),
+        ("feature_grid", "feature_grid", np.zeros((26, 26)), [(25, 26), (676,)]),
+        ("gradients", "gradients", np.ones((6, 6, 4)), [(6, 6), (144,), (6, 4, 6)]),
+        ("normalisation", "rounds", np.ones((3, 144)), [(144,), (3, 143), (0, 144)]),
+        ("hash", "hash_bytes", np.zeros(144, np.uint8), [(143,), (1, 144), (6, 6, 4)]),
+    ],
+)
+def test_arrays_of_no_stage(name, argument, good, shapes):
+    plot = getattr(pdna.plots, f"plot_{name}")
+    for shape in shapes:
+        with pytest.raises(pdna.ArgumentError, match=f"^{argument}: got .*, needs "):
+            plot(np.zeros(shape, good.dtype))
+    other = np.float32 if good.dtype == np.float64 else np.float64
+    for value in (good.astype(other), good.tolist(), None):
+        with pytest.raises(pdna.ArgumentTypeError, match=f"^{argument}: got .*{good.dtype}$"):
+            plot(value)
+    assert not plt.get_fignums(), "nothing was begun"
+    plot(good)
+
+
+@pytest.mark.parametrize("grid_point", [(26, 0), (0, -1)])
+def test_no_grid_point_to_outline(grid_point):
+    with pytest.raises(pdna.ArgumentError, match=r"^grid_point: got \(.*\), needs two integers"):
+        pdna.plots.plot_feature_grid(np.zeros((26, 26)), grid_point=grid_point)
+
+
+def test_lines_between_cells_are_behind_the_wedges(image):
+    trace = pdna.trace(image)
+    pair = pdna.plots.plot_hash_pair(trace.hash, trace.hash)
+    for ax in (pdna.plots.plot_gradients(trace.gradients, image=image), *pair.axes[:2]):
+        lines = [tick.gridline for tick in ax.xaxis.get_minor_ticks()]
+        assert all(line.get_visible() and line.get_alpha() < 0.5 for line in lines)
+        front = min(wedges.get_zorder() for wedges in ax.collections)
+        assert ax.xaxis.get_zorder() < front, "gridlines are drawn with their axis"
+
+
 def test_a_sheet_of_edits(image):
     edits = [*pdna.transforms.STANDARD[:6], pdna.transforms.parse("mirror+jpeg:30")]
     figure = pdna.plots.plot_transforms(image, edits, distances=np.arange(7.0) * 100, seed=3)
@@ -330,6 +369,18 @@ def test_a_sheet_of_matches(image, tmp_path):
     assert pdna.plots.plot_matches(image, []).get_suptitle() == "A query without a match"
 
 
+@pytest.mark.parametrize("number", [1, 4, 11])
+def test_file_names_of_usual_length_are_whole(image, number):
+    name = "w" * 21 + ".jpg"
+    assert len(name) == 25
+    figure = pdna.plots.plot_matches(image, [pdna.Match(0, name, 0, {})] * number)
+    assert [ax.get_title() for ax in figure.axes[1:]] == [f"{k + 1}. {name}" for k in range(number)]
+    name = "IMG_20240917_harbour2.jpg"
+    figure = pdna.plots.plot_matches(image, [pdna.Match(0, name, 0, {})] * number)
+    figure.canvas.draw()
+    assert_apart(figure)
+
+
 def test_a_sheet_of_pairs(image):
     pairs = [(image, image[:, :40]), (None, image)]
     labels = ["a$b$, " + "word " * 20 + "\nL2 199", "other"]
@@ -369,6 +420,8 @@ def test_the_gallery_has_every_figure(gallery, tmp_path):
         assert path.stat().st_size > 5000
         assert f"src='{path.name}'" in page
     assert all(len(entry.caption) > 80 for entry in gallery.GALLERY.values())
+    with pytest.raises(SystemExit, match=r"Of 12 originals no tail is trusted: .+"):
+        gallery.check_tail(material)
 
 
 @pytest.mark.parametrize("name", ["plot_new", "plot_pairs"])

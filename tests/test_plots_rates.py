@@ -180,6 +180,24 @@ def test_distances_of_unlike_arrays(measured):
         plots.plot_distances(measured.genuine, measured.impostor[1:])
 
 
+@pytest.mark.parametrize(
+    ("cells", "error", "message"),
+    [
+        ([1, 2], pdna.ArgumentTypeError, "got list, needs an array of int64"),
+        (np.zeros(9), pdna.ArgumentTypeError, "got an array of float64, needs an array of int64"),
+        (np.zeros((3, 9), int), pdna.ArgumentError, r"shape \(3, 9\), needs \(t,\)"),
+        (np.zeros(0, int), pdna.ArgumentError, "got no cells, needs one or more"),
+    ],
+)
+def test_distances_that_are_no_counts(measured, cells, error, message):
+    with pytest.raises(error, match=f"^genuine.*: .*{message}"):
+        plots.plot_distances(cells, cells)
+    if len(cells):
+        with pytest.raises(error, match=f"^impostor: .*{message}"):
+            plots.plot_distances(measured.genuine, cells)
+    assert not plt.get_fignums()
+
+
 @pytest.mark.parametrize("missed", [False, True])
 def test_tradeoffs_are_the_curves_with_zeros_below_one_in_all(measured, missed):
     ax = (plots.plot_det if missed else plots.plot_roc)(measured)
@@ -265,6 +283,31 @@ def test_thresholds_that_were_not_counted(measured):
     assert not plt.get_fignums(), "nothing was begun"
 
 
+@pytest.mark.parametrize("name", ["distances", "rates", "edits", "detail"])
+def test_thresholds_off_the_scale(measured, name):
+    for threshold in (-1, 3061):
+        message = f"thresholds: got {threshold} for 'x', needs 0 to 3060, the scale of L2"
+        with pytest.raises(pdna.ArgumentError, match=message):
+            figures(measured, {"x": threshold})[name]()
+    with pytest.raises(pdna.ArgumentTypeError, match="got float for 'x', needs an integer"):
+        figures(measured, {"x": 20.5})[name]()
+    assert not plt.get_fignums(), "nothing was begun"
+    figures(measured, {"lowest": 0, "highest": np.int64(3060)})[name]()
+
+
+def test_a_threshold_looks_the_same_in_all_figures(measured):
+    names = {"late": 200, "early": 20, "between": 40}
+    seen = {name: set() for name in names}
+    for plot in figures(measured, names).values():
+        ax = plot()
+        for name in names:
+            found = ax.findobj(lambda artist, gid=f"threshold {name}": artist.get_gid() == gid)
+            assert found
+            seen[name] |= {to_rgb(line.get_color()) for line in found}
+    assert [len(colours) for colours in seen.values()] == [1, 1, 1]
+    assert len(set.union(*seen.values())) == 3
+
+
 def test_precision_and_recall_enclose_the_average_precision(measured):
     ax = plots.plot_precision_recall(measured, thresholds=THRESHOLDS)
     line, found = one(ax, "curve"), measured.curves
@@ -306,15 +349,18 @@ def test_figures_of_no_pairs_say_so(measured):
 
 def test_false_match_rates_counted_and_bounded(measured):
     ax = plots.plot_false_match_rates(measured)
-    rates, zero = measured.rates, zero_of(ax.yaxis)
-    few = int(np.argmax(rates.counted))
+    rates = measured.rates
+    few, first = int(np.argmax(rates.counted)), int(np.argmax(rates.matches > 0))
     np.testing.assert_array_equal(
         one(ax, "counted").get_xydata(),
         np.column_stack([np.arange(few, CELLS), rates.rate[few:]]),
     )
-    below = one(ax, "few").get_ydata()
-    np.testing.assert_array_equal(below, np.maximum(rates.rate[: few + 1], zero))
-    assert below[0] == zero < 1 / rates.pairs
+    assert 0 < first < few
+    np.testing.assert_array_equal(
+        one(ax, "few").get_xydata(),
+        np.column_stack([np.arange(first, few + 1), rates.rate[first : few + 1]]),
+        "begins where the first pair matches: no line is drawn of no match",
+    )
     bound = one(ax, "bound")
     np.testing.assert_array_equal(bound.get_ydata(), rates.upper[: few + 1])
     assert bound.get_marker() not in (None, "None", "")
@@ -322,6 +368,51 @@ def test_false_match_rates_counted_and_bounded(measured):
     band = one(ax, "counted interval").get_paths()[0].vertices
     at = band[band[:, 0] == 200, 1]
     assert {at.min(), at.max()} == {rates.lower[200], rates.upper[200]}
+
+
+def test_a_first_match_that_is_ten_at_once(measured):
+    rates = measured.rates
+    matches = np.where(rates.counted, rates.matches, 0)
+    jumping = replace(rates, matches=matches, rate=matches / rates.pairs)
+    ax = plots.plot_false_match_rates(replace(measured, rates=jumping))
+    assert not ax.findobj(lambda artist: artist.get_gid() == "few")
+    assert "fewer than ten counted" not in legend_labels(ax)
+    assert one(ax, "bound")
+
+
+def test_none_is_named_only_where_the_axis_ends(measured):
+    """In its middle it would be read as the rate of what is drawn there."""
+    untrusted = replace(measured, tail=None)
+    ax = plots.plot_false_match_rates(untrusted)
+    assert zero_of(ax.yaxis) < 1 / measured.rates.pairs < 10 * ax.get_ylim()[0]
+    for ax in (
+        plots.plot_false_match_rates(measured),
+        plots.plot_false_match_rates(untrusted, targets=[1e-9]),
+    ):
+        places = [place for place in ax.get_yticks() if place >= ax.get_ylim()[0]]
+        assert len(set(np.round(np.diff(np.log10(places)), 9))) == 1, "regular decades"
+        assert "1/N" not in "".join(text.get_text() for text in ax.get_yticklabels())
+        assert "N = 79,800 impostor pairs" in note(ax)
+
+
+def test_targets_are_named_at_their_right_ends(measured):
+    targets = [3e-5, 1e-3, 1.05e-3]
+    ax = plots.plot_false_match_rates(measured, targets=targets)
+    names = {name.get_gid(): name for name in ax.texts if "target" in name.get_gid()}
+    assert set(names) == {"name of target 0.00105", "name of target 3e-05"}, "two do not fit"
+    assert names["name of target 3e-05"].get_text() == "3e-05"
+    assert names["name of target 3e-05"].xy == (1, 3e-5)
+    for target in targets:
+        assert one(ax, f"target {target:g}").get_ydata()[0] == target
+    ax = plots.plot_false_match_rates(measured, targets=[1e-6])
+    assert one(ax, "name of target 1e-06").get_text() == "$10^{-6}$"
+
+
+@pytest.mark.parametrize("target", [0, -1e-3, 1.1, float("nan")])
+def test_targets_that_are_no_rates(measured, target):
+    with pytest.raises(pdna.ArgumentError, match=r"targets: got .*, needs rates above 0"):
+        plots.plot_false_match_rates(measured, targets=[1e-3, target])
+    assert not plt.get_fignums()
 
 
 def test_the_tail_is_told_from_what_was_counted(measured):

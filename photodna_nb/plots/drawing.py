@@ -114,12 +114,13 @@ def glyphs(ax: Axes, cells: NDArray[Any], longest: float) -> None:
 
 
 def cell_axes(ax: Axes) -> None:
-    """Give the axes 6 x 6 square cells with lines between them."""
+    """Give the axes 6 x 6 square cells with faint lines between them, behind the glyphs."""
     ax.set(xlim=(-0.5, 5.5), ylim=(5.5, -0.5), aspect="equal")
     ax.set(xticks=range(6), yticks=range(6))
     ax.set_xticks(np.arange(-0.5, 6), minor=True)
     ax.set_yticks(np.arange(-0.5, 6), minor=True)
-    ax.grid(which="minor", alpha=0.4)
+    ax.set_axisbelow(True)
+    ax.grid(which="minor", color="grey", alpha=0.3, linewidth=0.6)
     ax.tick_params(which="minor", length=0)
 
 

@@ -170,7 +170,8 @@ def plot_matches(
     columns : int, optional
         Thumbnails in a row; a number that suits the figure otherwise.
     figure : matplotlib.figure.Figure, optional
-        To draw on; otherwise a new one, in which a thumbnail is 1.5 inches wide.
+        To draw on; otherwise a new one, in which a picture has 2.2 inches: file
+        names of up to 25 letters are whole.
 
     Returns
     -------
@@ -184,7 +185,9 @@ def plot_matches(
     notes = ["", *map(_said_of, matches)]
     lines = 2 + max(note.count("\n") for note in notes)
     shape = original.height / original.width
-    figure, axes, size, letters = sheet(len(pictures), shape, columns, figure, lines=lines)
+    figure, axes, size, letters = sheet(
+        len(pictures), shape, columns, figure, inches=2.2, lines=lines
+    )
     labels = ["query"]
     for rank, match in enumerate(matches, start=1):
         labels.append(f"{rank}. {shortened(os.path.basename(match.path), letters - 4)}")

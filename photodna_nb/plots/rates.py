@@ -1,13 +1,16 @@
 """The rates of an evaluation: by distance, against each other, by edit and by detail.
 
-A rate of 0 has no place on a logarithmic axis, and is the interesting one: it is drawn below
-one pair in all, where the axis says "< 1/N". Legends and the names of thresholds stand outside
-the axes, where there is no data; a figure with ``layout="constrained"`` makes room for them.
+A rate of 0 has no place on a logarithmic axis, and is the interesting one: where two rates are
+drawn against each other it stands below one pair in all, where the axis says "< 1/N"; over the
+thresholds its bound is drawn instead. L2 distances are 0 to 3060 in principle, and axes end
+where the data do. Legends and the names of thresholds stand outside the axes, where there is no
+data; a figure with ``layout="constrained"`` makes room for them.
 """
 
 from __future__ import annotations
 
 import math
+import numbers
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
@@ -21,8 +24,9 @@ from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
-from photodna_nb import transforms
-from photodna_nb.errors import ArgumentError
+from photodna_nb import arrays, transforms
+from photodna_nb.distances import SIMILARITY_SCALE
+from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation.intervals import FalseMatchRates, Floats
 from photodna_nb.evaluation.summary import Measured
 from photodna_nb.evaluation.tail import Tail
@@ -39,9 +43,11 @@ Rows = Sequence[Mapping[str, Any]]
 _GENUINE, _IMPOSTOR, _TAIL = "#0072B2", "#D55E00", "#0072B2"
 # Of areas, translucent: the lighter neighbours of the same.
 _GENUINE_AREA, _IMPOSTOR_AREA = ("#56B4E9", 0.35), ("#E69F00", 0.4)
-_DISTANCE = "L2 distance (0 to 3060)"
+_DISTANCE = "L2 distance"
 _BIN = 10
 _PERCENT = PercentFormatter(1.0, symbol=" %")
+# Of the height of axes: what is left when there are labels and a legend.
+_ROOM = 0.6
 _FAINT: dict[str, Any] = {"color": "grey", "linewidth": 0.8, "linestyle": ":"}
 
 
@@ -51,7 +57,9 @@ class _Look(NamedTuple):
     line: Any
 
 
-# Of the first threshold, the second, and so on, the same in all figures.
+_Looks = list[tuple[str, int, _Look]]
+# By position: of the first threshold of a mapping, the second, and so on. Figures that are
+# given the same mapping give its thresholds the same looks.
 _LOOKS = (
     _Look("#009E73", "o", "--"),
     _Look("#E69F00", "s", "-."),
@@ -73,11 +81,11 @@ def plot_distances(
 
     Parameters
     ----------
-    genuine, impostor : ndarray of integers, (t,)
+    genuine, impostor : ndarray of int64, (t,)
         How many pairs of each kind have ``d - 1 < L2 <= d``, for d from 0 to t - 1:
         ``Measured.genuine`` and ``Measured.impostor``. Ten of them make a bin.
     thresholds : dict of str to int, optional
-        L2 distances to mark, by name.
+        L2 distances to mark, 0 to 3060, by name.
     ax : matplotlib.axes.Axes, optional
         To draw on; those of a new figure otherwise.
 
@@ -89,13 +97,21 @@ def plot_distances(
 
     Raises
     ------
+    ArgumentTypeError
+        An array has another dtype, or a threshold is no integer.
     ArgumentError
-        The two arrays differ in length.
+        An array has another shape, the two differ in length or have no cells, or a threshold
+        is not 0 to 3060.
     """
+    genuine = arrays.checked("genuine", genuine, np.int64, ("t",))
+    impostor = arrays.checked("impostor", impostor, np.int64, ("t",))
+    if not len(genuine):
+        raise ArgumentError("genuine, impostor: got no cells, needs one or more")
     if len(genuine) != len(impostor):
         raise ArgumentError(
             f"genuine, impostor: got {len(genuine)} and {len(impostor)} cells, needs as many"
         )
+    looks = _on_scale(thresholds)
     ax = axes_for(ax)
     _titled(ax, "Distances of genuine and impostor pairs", _DISTANCE, f"share per {_BIN} of L2")
     most = max(int(genuine.sum()), int(impostor.sum()), 1)
@@ -121,7 +137,7 @@ def plot_distances(
             label=_number(pairs, f"{kind} pair"),
             gid=kind,
         )
-    _threshold_lines(ax, thresholds, _last(genuine + impostor))
+    _threshold_lines(ax, looks, _last(genuine + impostor))
     _legend(ax)
     return ax
 
@@ -149,6 +165,8 @@ def plot_roc(
 
     Raises
     ------
+    ArgumentTypeError
+        A threshold is no integer.
     ArgumentError
         A threshold is not one of those that were counted.
     """
@@ -172,6 +190,8 @@ def plot_det(
 
     Raises
     ------
+    ArgumentTypeError
+        A threshold is no integer.
     ArgumentError
         A threshold is not one of those that were counted.
 
@@ -201,6 +221,8 @@ def plot_precision_recall(
 
     Raises
     ------
+    ArgumentTypeError
+        A threshold is no integer.
     ArgumentError
         A threshold is not one of those that were counted.
 
@@ -261,21 +283,33 @@ def plot_false_match_rates(
     measured : Measured
         ``pdna.evaluation.measure(counts)``.
     thresholds : dict of str to int, optional
-        L2 distances to mark, by name.
+        L2 distances to mark, 0 to 3060, by name.
     targets : sequence of float, optional
-        False match rates to mark.
+        False match rates to mark, above 0 and up to 1. Each is written at the right end of
+        its line, unless another one is too near.
     ax : matplotlib.axes.Axes, optional
         To draw on; those of a new figure otherwise.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The rate with its interval where ten or more matches were counted. Below: what was
-        counted, the bound of fewer, and what the tail says, with
-        its interval, if it is trusted; otherwise why it is not. The axis ends where half
-        of the impostor pairs match, and below the targets and the rates at which such
-        tails were tested.
+        The rate with its interval where ten or more matches were counted. Of fewer a thin
+        line, which begins where the first pair matches, and the bound, which alone speaks
+        where none does. What the tail says, with its interval, if it is trusted; otherwise
+        why it is not. The axis ends where half of the impostor pairs match, and below the
+        targets and the rates at which such tails were tested.
+
+    Raises
+    ------
+    ArgumentTypeError
+        A threshold is no integer.
+    ArgumentError
+        A threshold is not 0 to 3060, or a target not above 0 and up to 1.
     """
+    looks = _on_scale(thresholds)
+    for target in targets or ():
+        if not 0 < target <= 1:
+            raise ArgumentError(f"targets: got {target}, needs rates above 0 and up to 1")
     ax = axes_for(ax)
     _titled(ax, "False match rate by threshold", f"threshold, {_DISTANCE}", "false match rate")
     rates, tail = measured.rates, measured.tail
@@ -289,15 +323,12 @@ def plot_false_match_rates(
         tail = None
     if tail is not None:
         low = min(low, tail.tested_to / 10)
-    zero = _rate_axis(ax.yaxis, rates.pairs, low / 3)
-    _draw_counted(ax, rates, zero)
+    _rate_axis(ax.yaxis, rates.pairs, low / 3)
+    _draw_counted(ax, rates)
     if tail is not None:
         _draw_tail(ax, tail)
-    for target in targets or ():
-        ax.axhline(target, gid=f"target {target:g}", **_FAINT)
-    if targets:
-        ax.plot([], [], label="targets", **_FAINT)
-    _threshold_lines(ax, thresholds, int(np.searchsorted(rates.rate, 0.5)))
+    _draw_targets(ax, targets or ())
+    _threshold_lines(ax, looks, int(np.searchsorted(rates.rate, 0.5)))
     _legend(ax, note)
     return ax
 
@@ -374,7 +405,7 @@ def plot_edit_distances(
     rows : sequence of dict
         Of ``Results.tables["edits"]``.
     thresholds : dict of str to int, optional
-        L2 distances to mark, by name.
+        L2 distances to mark, 0 to 3060, by name.
     oriented : bool
         Whether the closest of the original's eight orientations counts.
     ax : matplotlib.axes.Axes, optional
@@ -385,7 +416,15 @@ def plot_edit_distances(
     matplotlib.axes.Axes
         One line for each edit, from its median to its largest distance; edits of a kind
         have one background.
+
+    Raises
+    ------
+    ArgumentTypeError
+        A threshold is no integer.
+    ArgumentError
+        A threshold is not 0 to 3060.
     """
+    looks = _on_scale(thresholds)
     rows = _by_kind(rows, [row["edit"] for row in rows])
     title = "Distances of edits" + ", best of eight orientations" * oriented
     x = f"{_DISTANCE}, {_span([row['n'] for row in rows])} pairs an edit"
@@ -396,7 +435,7 @@ def plot_edit_distances(
         "p95": ("95th percentile", "|"),
         "largest": ("largest", "D"),
     }
-    _ranges(ax, rows, {prefix + key: mark for key, mark in marks.items()}, _GENUINE, thresholds)
+    _ranges(ax, rows, {prefix + key: mark for key, mark in marks.items()}, _GENUINE, looks)
     return ax
 
 
@@ -410,7 +449,7 @@ def plot_impostor_detail(
     rows : sequence of dict
         Of ``Results.tables["detail"]``.
     thresholds : dict of str to int, optional
-        L2 distances to mark, by name.
+        L2 distances to mark, 0 to 3060, by name.
     ax : matplotlib.axes.Axes, optional
         To draw on; otherwise those of a new figure, which is as high as the bands need.
 
@@ -420,7 +459,15 @@ def plot_impostor_detail(
         One line for each band, from the nearest impostor pair of two originals to their
         median distance, beside the share of the originals that are in the band. A pair
         is in the band of the one with less detail.
+
+    Raises
+    ------
+    ArgumentTypeError
+        A threshold is no integer.
+    ArgumentError
+        A threshold is not 0 to 3060.
     """
+    looks = _on_scale(thresholds)
     labels = [
         (f"{row['from']:g} on" if row["to"] is None else f"{row['from']:g} to {row['to']:g}")
         + f" ({_share(row['share'])})"
@@ -429,7 +476,7 @@ def plot_impostor_detail(
     y = "detail, grey levels\n(share of the originals)"
     ax = _lines(ax, labels, labels, "Impostor distances by detail", _DISTANCE, y)
     marks = {"impostor_nearest": ("nearest pair", "D"), "impostor_median": ("median", "o")}
-    _ranges(ax, rows, marks, _IMPOSTOR, thresholds)
+    _ranges(ax, rows, marks, _IMPOSTOR, looks)
     return ax
 
 
@@ -488,15 +535,19 @@ def _intervals(measured: Measured, missed: bool) -> tuple[Floats, Floats]:
     return x, 1 - recall if missed else recall
 
 
-def _draw_counted(ax: Axes, rates: FalseMatchRates, zero: float) -> None:
-    """Draw what was counted: with its interval, or of fewer than ten matches with a bound."""
+def _draw_counted(ax: Axes, rates: FalseMatchRates) -> None:
+    """Draw what was counted: with its interval, or of fewer than ten matches with a bound.
+
+    Of no match there is the bound only: a line at the bottom would be read as a rate.
+    """
     few = int((~rates.counted).sum())
-    percentage = _percentage(rates)
-    threshold, rate = np.arange(len(rates.rate)), np.maximum(rates.rate, zero)
+    first = int(np.searchsorted(rates.matches, 1))
+    percentage, lowest = _percentage(rates), ax.get_ylim()[0]
+    threshold, rate = np.arange(len(rates.rate)), rates.rate
     ax.plot(threshold[few:], rate[few:], color=_IMPOSTOR, label="counted", gid="counted")
     ax.fill_between(
         threshold[few:],
-        np.maximum(rates.lower[few:], zero),
+        np.maximum(rates.lower[few:], lowest),
         rates.upper[few:],
         facecolor=_IMPOSTOR_AREA,
         label=f"{percentage} interval",
@@ -505,11 +556,13 @@ def _draw_counted(ax: Axes, rates: FalseMatchRates, zero: float) -> None:
     if not few:
         return
     # Up to where the curve of ten matches begins.
-    below = threshold[: few + 1]
-    label = "fewer than ten counted"
-    ax.plot(below, rate[: few + 1], color=_IMPOSTOR, linewidth=0.8, label=label, gid="few")
+    if first < few:
+        part = slice(first, few + 1)
+        label = "fewer than ten counted"
+        x, y = threshold[part], rate[part]
+        ax.plot(x, y, color=_IMPOSTOR, linewidth=0.8, label=label, gid="few")
     ax.plot(
-        below,
+        threshold[: few + 1],
         rates.upper[: few + 1],
         color="grey",
         linewidth=1,
@@ -540,12 +593,39 @@ def _draw_tail(ax: Axes, tail: Tail) -> None:
         ax.fill_between(x, lower, upper, facecolor=area, gid=f"{gid} interval")
 
 
+def _draw_targets(ax: Axes, targets: Sequence[float]) -> None:
+    """Draw a line at each rate, and write at its right end which one it is, if there is room."""
+    size = 0.85 * _points(ax, "small")
+    # So many decades are as high as a label.
+    high = 1.1 * size / 72 * -math.log10(ax.get_ylim()[0]) / (_ROOM * _inches(ax)[1])
+    above = math.inf
+    for target in sorted(targets, reverse=True):
+        ax.axhline(target, gid=f"target {target:g}", **_FAINT)
+        exponent = math.log10(target)
+        if above - exponent < high:
+            continue
+        above = exponent
+        whole = math.isclose(exponent, round(exponent), abs_tol=1e-9)
+        ax.annotate(
+            f"$10^{{{round(exponent)}}}$" if whole else f"{target:.2g}",
+            (1, target),
+            xycoords=ax.get_yaxis_transform(),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=size,
+            gid=f"name of target {target:g}",
+        )
+    if targets:
+        ax.plot([], [], label="targets (at the right)", **_FAINT)
+
+
 def _ranges(
     ax: Axes,
     rows: Rows,
     marks: Mapping[str, tuple[str, str]],
     colour: str,
-    thresholds: Thresholds | None,
+    looks: _Looks,
 ) -> None:
     """Draw a line for each row from the first of some columns to the last, each with its mark."""
     known = {place: row for place, row in enumerate(rows) if row[next(iter(marks))] is not None}
@@ -563,7 +643,7 @@ def _ranges(
             gid=key,
         )
     _say_no_pairs(ax, [place in known for place in range(len(rows))])
-    _threshold_lines(ax, thresholds, max((float(x.max()) for x in ends if len(x)), default=1.0))
+    _threshold_lines(ax, looks, max((float(x.max()) for x in ends if len(x)), default=1.0))
     if rows:
         _legend(ax, scale=5 / size)
     else:
@@ -619,13 +699,13 @@ def _by_kind(rows: Rows, kinds: Sequence[str]) -> Rows:
     return [rows[place] for place in order]
 
 
-def _threshold_lines(ax: Axes, thresholds: Thresholds | None, end: float) -> None:
+def _threshold_lines(ax: Axes, looks: _Looks, end: float) -> None:
     """Draw a line at each threshold, named above the axes, which are as long as that needs.
 
     Each name has a row of its own there, the lowest threshold's on top: none meets another,
     however close they are.
     """
-    looks = sorted(_looks(thresholds), key=lambda one: one[1])
+    looks = sorted(looks, key=lambda one: one[1])
     # A name begins at its line: to the right of it there is room.
     ax.set_xlim(0, max([1.03 * end, *(threshold / 0.7 for _, threshold, _ in looks)]))
     size = _points(ax, "small")
@@ -650,7 +730,10 @@ def _threshold_lines(ax: Axes, thresholds: Thresholds | None, end: float) -> Non
 
 
 def _rate_axis(axis: Axis, pairs: int, low: float = 1.0, nothing: str = "< 1/N") -> float:
-    """Make an axis logarithmic, from below 1 / pairs to 1; return where a rate of 0 is drawn."""
+    """Make an axis logarithmic, from below 1 / pairs to 1; return where a rate of 0 is drawn.
+
+    Its place has a name if the axis ends there, and none if it goes on below, to `low`.
+    """
     ax, across = axis.axes, axis is axis.axes.xaxis
     zero = 0.3 / pairs
     bottom = min(zero / 1.5, low)
@@ -659,14 +742,17 @@ def _rate_axis(axis: Axis, pairs: int, low: float = 1.0, nothing: str = "< 1/N")
     else:
         ax.set(yscale="log", ylim=(bottom, 1.0))
     # So many decades are as long as a label, and a space.
-    inches = _inches(ax)[0 if across else 1] * (1.0 if across else 0.6)
+    inches = _inches(ax)[0 if across else 1] * (1.0 if across else _ROOM)
     label = (0.55 if across else 0.2) * -math.log10(bottom) / inches
-    exponents = range(0, math.floor(math.log10(bottom)), -max(math.ceil(label), 1))
-    shown = [exponent for exponent in exponents if abs(exponent - math.log10(zero)) > label]
-    axis.set_ticks([zero, *(10.0**exponent for exponent in shown)])
-    axis.set_ticklabels(
-        [nothing, *(f"$10^{{{exponent}}}$" if exponent else "1" for exponent in shown)]
-    )
+    exponents = list(range(0, math.floor(math.log10(bottom)), -max(math.ceil(label), 1)))
+    ticks = {}
+    if bottom == zero / 1.5:
+        ticks[zero] = nothing
+        exponents = [one for one in exponents if abs(one - math.log10(zero)) > label]
+    for exponent in exponents:
+        ticks[10.0**exponent] = f"$10^{{{exponent}}}$" if exponent else "1"
+    axis.set_ticks(list(ticks))
+    axis.set_ticklabels(list(ticks.values()))
     axis.set_ticks([], minor=True)
     ax.grid(axis="x" if across else "y", alpha=0.3)
     return zero
@@ -758,20 +844,31 @@ def _says_what_is_missing(ax: Axes, measured: Measured) -> bool:
     return bool(missing)
 
 
-def _looks(thresholds: Thresholds | None) -> list[tuple[str, int, _Look]]:
+def _looks(thresholds: Thresholds | None) -> _Looks:
     given = thresholds or {}
     looks = islice(cycle(_LOOKS), len(given))
     return [(*item, look) for item, look in zip(given.items(), looks, strict=True)]
 
 
-def _inside(thresholds: Thresholds | None, cells: int) -> list[tuple[str, int, _Look]]:
+def _inside(thresholds: Thresholds | None, cells: int) -> _Looks:
     """Return thresholds with their looks, once they are known to be some that were counted."""
+    return _up_to(cells - 1, ", as were counted", thresholds)
+
+
+def _on_scale(thresholds: Thresholds | None) -> _Looks:
+    """Return thresholds with their looks, once they are known to be L2 distances."""
+    return _up_to(SIMILARITY_SCALE, ", the scale of L2", thresholds)
+
+
+def _up_to(most: int, what: str, thresholds: Thresholds | None) -> _Looks:
     for name, threshold in (thresholds or {}).items():
-        if not 0 <= threshold < cells:
-            raise ArgumentError(
-                f"thresholds: got {threshold} for {shortened(name, 24)!r}, needs 0 to {cells - 1}, "
-                "as were counted"
+        shown = repr(shortened(name, 24))
+        if not isinstance(threshold, numbers.Integral):
+            raise ArgumentTypeError(
+                f"thresholds: got {arrays.described(threshold)} for {shown}, needs an integer"
             )
+        if not 0 <= threshold <= most:
+            raise ArgumentError(f"thresholds: got {threshold} for {shown}, needs 0 to {most}{what}")
     return _looks(thresholds)
 
 

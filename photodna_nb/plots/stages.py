@@ -8,9 +8,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import images, stages
+from photodna_nb import arrays, images, stages
+from photodna_nb.errors import ArgumentError
 from photodna_nb.images import ImageLike
-from photodna_nb.kernels.hashing import CLIP, RADII, RADIUS_WEIGHTS
+from photodna_nb.kernels.hashing import CELLS, CLIP, GRID, HASH_BYTES, RADII, RADIUS_WEIGHTS
 from photodna_nb.plots.drawing import (
     DIRECTIONS,
     axes_for,
@@ -118,7 +119,14 @@ def plot_pixel_sums(pixel_sums: NDArray[np.int64], *, ax: Axes | None = None) ->
     Returns
     -------
     matplotlib.axes.Axes
+        With one image: axes in pixels.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        `pixel_sums` has another dtype or shape.
     """
+    pixel_sums = arrays.checked("pixel_sums", pixel_sums, np.int64, ("h", "w"))
     ax = axes_for(ax)
     drawn = ax.imshow(pixel_sums / 1e6, cmap="cividis")
     colour_bar(ax, drawn, "sum of R+G+B, millions")
@@ -145,7 +153,16 @@ def plot_feature_grid(
     Returns
     -------
     matplotlib.axes.Axes
+        With one image: axes in grid points.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        `feature_grid` has another dtype or shape, or `grid_point` is not in the grid.
     """
+    feature_grid = arrays.checked("feature_grid", feature_grid, np.float64, (GRID, GRID))
+    if grid_point is not None and not all(0 <= place < GRID for place in grid_point):
+        raise ArgumentError(f"grid_point: got {grid_point}, needs two integers, 0 to {GRID - 1}")
     ax = axes_for(ax)
     drawn = ax.imshow(feature_grid / 1e3, cmap="gray")
     colour_bar(ax, drawn, "weighted box sum, thousands")
@@ -180,7 +197,14 @@ def plot_gradients(
     -------
     matplotlib.axes.Axes
         Its collections are the four directions.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        `gradients` has another dtype or shape.
     """
+    shape = (CELLS, CELLS, len(DIRECTIONS))
+    gradients = arrays.checked("gradients", gradients, np.float64, shape)
     ax = axes_for(ax)
     cell_axes(ax)
     glyphs(ax, gradients, gradients.max())
@@ -210,7 +234,15 @@ def plot_normalisation(rounds: NDArray[np.float64], *, ax: Axes | None = None) -
     -------
     matplotlib.axes.Axes
         Its first k lines are the rounds.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        `rounds` has another dtype or shape, or no rows.
     """
+    rounds = arrays.checked("rounds", rounds, np.float64, ("k", HASH_BYTES))
+    if not len(rounds):
+        raise ArgumentError("rounds: got none, needs one or more")
     ax = axes_for(ax)
     shades = plt.get_cmap("viridis")(np.linspace(0.9, 0.3, len(rounds)))
     order = np.argsort(-rounds[-1], kind="stable")
@@ -254,7 +286,14 @@ def plot_hash(
     Returns
     -------
     matplotlib.axes.Axes
+        With one bar a byte, 0 to 255, in four colours.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        `hash_bytes` has another dtype or shape.
     """
+    hash_bytes = arrays.checked("hash_bytes", hash_bytes, np.uint8, (HASH_BYTES,))
     ax = axes_for(ax)
     for direction, (label, colour) in enumerate(DIRECTIONS.items()):
         places = np.arange(direction, hash_bytes.size, len(DIRECTIONS))
