@@ -49,6 +49,7 @@ _KEPT = 512  # thumbnails
 _PAUSE = 0.3  # seconds without a move, after which pictures are made
 _SIDE = 184  # pixels of a thumbnail: twice those of the page, for fine screens
 _WORST = 5  # edits in the table
+_MOST_PAIRS = 12  # of a kind, as pictures
 _MOST = 10**12  # hashes in a list, or queries a day
 _PRODUCTION = 200  # of a system in use, where no other is named
 _BY_HAND, _BUDGET = "by hand", "budget"
@@ -93,7 +94,6 @@ _CHOSEN = {
     "counted": "by what was counted on all originals",
     "disjoint pairs": "by a bound, since fewer than ten pairs match",
     "tail": "by the fitted tail, which is extrapolation",
-    "untested": "by the fitted tail, further out than such fits were tested",
 }
 
 
@@ -151,7 +151,7 @@ class ThresholdTuner:
     dataset : Dataset, optional
         Where the pictures of the originals are; ``results.config.dataset()`` if left out.
     pairs : int
-        How many pairs of each kind are shown as pictures; none if 0.
+        How many pairs of each kind are shown as pictures, 1 to 12.
 
     Attributes
     ----------
@@ -169,7 +169,9 @@ class ThresholdTuner:
     list_size, queries_a_day : ipywidgets.BoundedIntText
         Of the service.
     choice : Choice or None
-        Which threshold the target gave, and why; None by hand.
+        Which threshold the target gave, and why; None by hand. Where the target is beyond what
+        fits were tested on, and the upper end is to keep it, that of the lowest rate that can
+        be told: the threshold that a report recommends.
     figure : ipywidgets.Image
         The histograms, PNG.
     numbers, edits, pictures, message : ipywidgets.HTML
@@ -178,7 +180,7 @@ class ThresholdTuner:
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        An argument has another type, `pairs` is negative, or `measured` is of other counts.
+        An argument has another type, `pairs` is out of range, or `measured` is of other counts.
 
     Notes
     -----
@@ -202,8 +204,20 @@ class ThresholdTuner:
                 f"results: got {described(results)}, needs Results, of evaluation.run or "
                 "Results.load"
             )
-        if pairs < 0:
-            raise ArgumentError(f"pairs: got {pairs}, needs 0 or more")
+        if measured is not None and not isinstance(measured, Measured):
+            raise ArgumentTypeError(
+                f"measured: got {described(measured)}, needs Measured, of "
+                "evaluation.measure(results.counts)"
+            )
+        if dataset is not None and not isinstance(dataset, Dataset):
+            raise ArgumentTypeError(
+                f"dataset: got {described(dataset)}, needs a Dataset, such as "
+                "datasets.from_directory makes"
+            )
+        if isinstance(pairs, bool) or not isinstance(pairs, int | np.integer):
+            raise ArgumentTypeError(f"pairs: got {described(pairs)}, needs an integer")
+        if not 1 <= pairs <= _MOST_PAIRS:
+            raise ArgumentError(f"pairs: got {pairs}, needs 1 to {_MOST_PAIRS}")
         config = results.config
         if measured is None:
             measured = measure(results.counts, confidence=config.confidence, seed=config.seed)
@@ -215,7 +229,7 @@ class ThresholdTuner:
         }
         self._near = _Near(results.counts)
         self._pictures = _Pictures(results, dataset)
-        self._pairs = pairs
+        self._pairs = int(pairs)
         self._scale = config.scale
         self._following = False
         self._task: asyncio.Task[None] | None = None
@@ -358,9 +372,15 @@ class ThresholdTuner:
         self._refresh()
 
     def _follow(self) -> None:
-        """Move the threshold to the one that keeps the target."""
-        self.choice = self._chosen_now()
-        self.message.value = "" if self.choice is None else _said_of(self.choice)
+        """Move the threshold to the one that keeps the target, as far as that can be told."""
+        wished = self._chosen_now()
+        self.choice, self.message.value = wished, ""
+        if wished is not None and wished.threshold is not None and wished.untested:
+            if wished.conservative:
+                self.choice = self._told(wished)
+            self.message.value = _problem(self._untested(wished.threshold, self.choice))
+        elif wished is not None:
+            self.message.value = _said_of(wished, self.slider.max)
         if self.choice is not None and self.choice.threshold is not None:
             self._following = True
             try:
@@ -388,6 +408,35 @@ class ThresholdTuner:
             )
         return choose_threshold(target, rates, tail, conservative)
 
+    def _told(self, wished: Choice) -> Choice:
+        """Return the threshold of the lowest rate that can be told, as a report recommends it."""
+        rates, tail = self.measured.rates, self.measured.tail
+        assert rates is not None
+        assert tail is not None  # which said the threshold that was wished for
+        return choose_threshold(tail.tested_to, rates, tail, wished.conservative)
+
+    def _untested(self, threshold: int, choice: Choice | None) -> str:
+        """Return what can be said of a target beyond what fits were tested on."""
+        service = self._service()
+
+        def told(at: int) -> str:
+            return words.amount(self._rates.row(at, service)["a_day_upper"])
+
+        said = (
+            "Which threshold keeps this target is not known: the fit, taken further than it was "
+            f"tested, says L2 {threshold}, and what can be told there is at most "
+            f"{told(threshold)} false matches a day."
+        )
+        best = None if choice is None else choice.threshold
+        if best is None:
+            return f"{said} The slider stays."
+        if best == threshold:
+            return said
+        return (
+            f"{said} The slider is at the best that can be told: L2 {best}, with at most "
+            f"{told(best)} a day."
+        )
+
     def _service(self) -> ScaleConfig:
         return ScaleConfig(
             self.list_size.value,
@@ -404,8 +453,7 @@ class ThresholdTuner:
         self.figure.value = self._histograms[service.orientations].png(threshold)
         self.numbers.value = _numbers(self._row, self.measured)
         self.edits.value = _edits(self._rates.edits(threshold, service.orientations))
-        if self._pairs:
-            self._show_pairs()
+        self._show_pairs()
 
     def _show_pairs(self) -> None:
         """Show the pairs nearest the threshold, once it rests."""
@@ -430,7 +478,7 @@ class ThresholdTuner:
 
     def _say_error(self, error: Exception) -> None:
         said = displayed(f"{type(error).__name__}: {error}")
-        self.message.value = f'<p class="problem" role="alert">{escape(said)}</p>'
+        self.message.value = _problem(said)
 
 
 class _Rates:
@@ -733,14 +781,23 @@ def _edits(rows: list[Row]) -> str:
     return f'<table class="table"><caption>Edits found least</caption>{body}</table>'
 
 
-def _said_of(choice: Choice) -> str:
-    """Return what came of a target."""
+def _said_of(choice: Choice, last: int) -> str:
+    """Return what came of a target, for a slider that ends with `last`."""
     if choice.threshold is None:
-        said = f"No threshold can be told, the slider stays: {choice.reason}."
-        return f'<p class="problem" role="alert">{escape(said)}</p>'
-    source = "untested" if choice.untested else choice.source
-    said = f"L2 {choice.threshold} is the largest threshold that keeps it, {_CHOSEN[source]}."
+        return _problem(f"No threshold can be told, the slider stays: {choice.reason}.")
+    if choice.threshold > last:
+        said = f"Any threshold up to the largest distance keeps it; the slider ends at L2 {last}."
+    elif choice.conservative:
+        said = f"L2 {choice.threshold} is the largest threshold that keeps it"
+        said += f", {_CHOSEN[choice.source]}."
+    else:
+        said = f"L2 {choice.threshold} is the largest threshold whose estimate is within it"
+        said += f", {_CHOSEN[choice.source]}; the true rate may be higher."
     return f'<p class="note">{escape(said)}</p>'
+
+
+def _problem(said: str) -> str:
+    return f'<p class="problem" role="alert">{escape(said)}</p>'
 
 
 def _ascending(table: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.int32]]:

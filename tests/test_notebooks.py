@@ -5,9 +5,11 @@ complaints, and each has a notebook below that it complains about.
 """
 
 import ast
+import importlib.util
 import re
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 import photodna_nb as pdna
 
 nbformat = pytest.importorskip("nbformat")
+pytest.importorskip("nbclient")
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NAMES = [
@@ -24,11 +27,22 @@ NAMES = [
     "04_threshold_tuning",
     "05_evaluation_run",
 ]
-LARGEST = 500_000  # bytes of a notebook
+FIGURES = {"image/png", "image/jpeg", "image/svg+xml"}
 ASSERTS = 8  # of a notebook, at least
 PUBLIC = {*pdna.__all__, "__version__", "plots", "report", "widgets"}
 MACHINE = re.compile(r"(?<![\w.])/(home|Users|root|tmp|opt|work|private|usr|var)/|\b[A-Za-z]:\\")
 VERSION = re.compile(r"\S+ \d\S*")
+
+
+def of_refresh(name):
+    """Return what notebooks/refresh.py, which is no module of a package, calls by a name."""
+    spec = importlib.util.spec_from_file_location("refresh", FOLDER / "refresh.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name)
+
+
+LARGEST = of_refresh("LARGEST")
 
 
 def code_cells(notebook):
@@ -37,7 +51,7 @@ def code_cells(notebook):
 
 def drawn(cell):
     """Return the figures in a cell's outputs."""
-    return [o for o in cell.outputs if "image/png" in o.get("data", {})]
+    return [o for o in cell.outputs if FIGURES & {*o.get("data", {})}]
 
 
 def asserts(cell):
@@ -65,7 +79,7 @@ def wrong_files(folder):
 
 def wrong_size(path):
     size = path.stat().st_size
-    return [] if size < LARGEST else [f"{size} bytes"]
+    return [f"{size} bytes"] if size > LARGEST else []
 
 
 def wrong_format(notebook):
@@ -129,14 +143,17 @@ def wrong_claims(notebook):
 
 
 def wrong_captions(notebook):
-    """Return cells with a figure that have no text beside them."""
-    kinds = ["", *(cell.cell_type for cell in notebook.cells), ""]
-    return [
-        f"a figure without a caption: {cell.source[:60]}"
-        for place, cell in enumerate(notebook.cells, start=1)
-        if cell.cell_type == "code" and drawn(cell)
-        if "markdown" not in (kinds[place - 1], kinds[place + 1])
-    ]
+    """Return cells with a figure that have no caption right after them, numbered in order."""
+    complaints = []
+    number = 0
+    for cell, after in pairwise([*notebook.cells, None]):
+        if cell.cell_type != "code" or not drawn(cell):
+            continue
+        number += 1
+        caption = after.source if after is not None and after.cell_type == "markdown" else ""
+        if not caption.startswith(f"**Figure {number}.** ") or "*Conclude:*" not in caption:
+            complaints.append(f"figure {number} without its caption: {cell.source[:60]}")
+    return complaints
 
 
 def wrong_names(notebook):
@@ -247,7 +264,7 @@ def sound():
         v4.new_code_cell('IMAGES = "../data/pictures"', metadata={"tags": ["parameters"]}),
         v4.new_code_cell("import photodna_nb as pdna\nfrom photodna_nb import plots"),
         v4.new_code_cell("pdna.plots.png\n" + "assert True\n" * ASSERTS, outputs=[text, figure]),
-        v4.new_markdown_cell("**Figure 1.** Nothing."),
+        v4.new_markdown_cell("**Figure 1.** Nothing. *Conclude:* nothing."),
         v4.new_code_cell("from importlib.metadata import version", outputs=[versions]),
     ]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -300,6 +317,15 @@ def _widgets(notebook):
     notebook.metadata["widgets"] = {}
 
 
+def _jpeg(notebook):
+    output = nbformat.v4.new_output("display_data", {"image/jpeg": "/9j/4AAQ\n"})
+    notebook.cells[2].outputs.append(output)
+
+
+def _caption_later(notebook):
+    notebook.cells.insert(4, nbformat.v4.new_markdown_cell("## What comes next"))
+
+
 def _versions_first(notebook):
     notebook.cells.insert(2, notebook.cells.pop())
 
@@ -325,6 +351,11 @@ def _old_version(notebook):
         (wrong_claims, _source(3, "1")),
         (wrong_claims, _source(3, "assert True")),
         (wrong_captions, _set(4, "cell_type", "raw")),
+        (wrong_captions, _source(4, "## What comes next")),
+        (wrong_captions, _source(4, "**Figure 2.** Nothing. *Conclude:* nothing.")),
+        (wrong_captions, _source(4, "**Figure 1.** Nothing.")),
+        (wrong_captions, _caption_later),
+        (wrong_captions, _jpeg),
         (wrong_names, _source(2, "from photodna_nb.kernels import hashing")),
         (wrong_names, _source(2, "import photodna_nb.images")),
         (wrong_names, _source(2, "from photodna_nb import kernels")),
@@ -359,7 +390,7 @@ def test_wrong_files_are_noticed(tmp_path):
 
 def test_a_large_file_is_noticed(tmp_path):
     path = tmp_path / "large.ipynb"
-    path.write_bytes(b" " * LARGEST)
+    path.write_bytes(b" " * (LARGEST + 1))
     assert wrong_size(path) != []
-    path.write_bytes(b" " * (LARGEST - 1))
+    path.write_bytes(b" " * LARGEST)
     assert wrong_size(path) == []

@@ -208,19 +208,94 @@ def test_a_target_and_the_threshold_follows(tuner, measured, target, conservativ
     tuner.conservative.value = conservative
     tuner.target.value = target
     choice = choose_threshold(target, measured.rates, measured.tail, conservative)
-    assert tuner.choice == choice
-    assert tuner.threshold == tuner.row["threshold"] == choice.threshold
-    assert f"L2 {choice.threshold} is the largest" in said(tuner.message)
+    assert choice.untested == (target == 1e-9)
     assert tuner.target.value == target
+    if not choice.untested:
+        assert tuner.choice == choice
+        assert f"L2 {choice.threshold} is the largest" in said(tuner.message)
+    assert tuner.threshold == tuner.row["threshold"] == tuner.choice.threshold
+
+
+@pytest.mark.parametrize("oriented", [False, True])
+@pytest.mark.parametrize("conservative", [False, True])
+def test_nothing_is_said_to_keep_a_target_that_it_may_not_keep(tuner, conservative, oriented):
+    tuner.conservative.value, tuner.orientations.value = conservative, oriented
+    found = set()
+    for _, target in tuner.target.options[1:]:
+        for list_size in (1, 5_000_000):
+            tuner.list_size.value = list_size
+            tuner.target.value = target
+            row, text = tuner.row, said(tuner.message)
+            wished = 20 / row["a_day_comparisons"] if target == "budget" else target
+            upper = row["a_day_upper"] / row["a_day_comparisons"]
+            assert "keeps it" not in text or upper <= wished * (1 + 1e-12)
+            assert ("not known" in text) == ('class="problem"' in tuner.message.value)
+            assert conservative <= (upper <= wished * (1 + 1e-12) or "not known" in text)
+            found.add("keeps it" in text)
+    assert found == {False, conservative}
+
+
+def test_a_target_beyond_what_was_tested(tuner, measured):
+    """The tuner says and does what the report does."""
+    tail = measured.tail
+    fit = choose_threshold(1e-9, measured.rates, tail, True)
+    best = choose_threshold(tail.tested_to, measured.rates, tail, True)
+    tuner.target.value = 1e-9
+    assert tuner.choice == best
+    assert not tuner.choice.untested
+    assert fit.threshold < tuner.threshold == best.threshold
+    at_most = [
+        words.amount(expected_matches(at, 5000, 100, measured.rates, tail).upper)
+        for at in (fit.threshold, best.threshold)
+    ]
+    assert f"further than it was tested, says L2 {fit.threshold}," in said(tuner.message)
+    assert f"what can be told there is at most {at_most[0]} false" in said(tuner.message)
+    assert f"L2 {best.threshold}, with at most {at_most[1]} a day" in said(tuner.message)
+    assert "not known" in said(tuner.message)
+    assert 'class="problem"' in tuner.message.value
+    # The estimate alone may be looked at; what is said of it is the same.
+    tuner.conservative.value = False
+    estimate = choose_threshold(1e-9, measured.rates, tail)
+    assert tuner.choice == estimate
+    assert tuner.threshold == estimate.threshold
+    assert f"says L2 {estimate.threshold}," in said(tuner.message)
+    assert tuner.row["a_day_untested"]
+    assert f"at most {words.amount(tuner.row['a_day_upper'])} false" in said(tuner.message)
+
+
+def test_the_budget_is_followed_to_what_the_report_recommends(tmp_path, results):
+    service = {"list_size": 10**6, "queries_a_day": 10**5, "budget": 1}
+    found = evaluated(tmp_path / "run", scale=service)
+    assert found.tables["scale"][1]["untested"]
+    tuner = widgets.ThresholdTuner(found)
+    tuner.target.value = "budget"
+    assert tuner.threshold == found.summary["recommended"]
+    assert "not known" in said(tuner.message)
+
+
+def test_a_target_that_every_threshold_keeps(tuner, measured):
+    tuner.list_size.value = tuner.queries_a_day.value = 1
+    tuner.target.value = "budget"
+    assert tuner.choice.threshold == 3060 > tuner.slider.max
+    assert tuner.threshold == tuner.slider.max
+    assert tuner.row["false_match_rate"] == tuner.row["recall"] == 1
+    assert "Any threshold up to the largest distance keeps it" in said(tuner.message)
+    assert "3060" not in said(tuner.message)
 
 
 def test_the_budget_follows_the_service(tuner, results, measured):
     tuner.target.value = "budget"
     assert tuner.threshold == results.tables["scale"][1]["threshold"]
     first = tuner.threshold
+    tuner.list_size.value = 500
+    choice = threshold_under(20, 500, 100, measured.rates, measured.tail)
+    assert tuner.choice == choice
+    assert tuner.threshold == choice.threshold > first
+    # A longer list is beyond what can be told, and the threshold stays at the best that can.
     tuner.list_size.value = 5_000_000
-    choice = threshold_under(20, 5_000_000, 100, measured.rates, measured.tail)
-    assert tuner.threshold == choice.threshold < first
+    assert threshold_under(20, 5_000_000, 100, measured.rates, measured.tail).untested
+    best = choose_threshold(measured.tail.tested_to, measured.rates, measured.tail, True)
+    assert tuner.threshold == best.threshold
 
 
 def test_a_move_by_hand_ends_it(tuner):
@@ -234,7 +309,7 @@ def test_a_move_by_hand_ends_it(tuner):
 
 def test_no_threshold_can_be_told(tmp_path):
     few = {"kind": "dead_leaves", "number": 12, "size": [64, 48]}
-    tuner = widgets.ThresholdTuner(evaluated(tmp_path / "run", originals=few), pairs=0)
+    tuner = widgets.ThresholdTuner(evaluated(tmp_path / "run", originals=few))
     tuner.target.value = 1e-6
     assert tuner.threshold == 200
     assert tuner.choice.threshold is None
@@ -307,10 +382,11 @@ def test_pictures_are_those_that_were_measured(tuner, results):
             assert difference < 25
 
 
-def test_no_pictures(results, measured):
-    tuner = widgets.ThresholdTuner(results, measured=measured, pairs=0)
-    tuner.threshold = 500
-    assert tuner.pictures.value == ""
+def test_as_many_pairs_as_wished(results, measured):
+    for number in (1, np.int64(12)):
+        tuner = widgets.ThresholdTuner(results, measured=measured, pairs=number)
+        tuner.threshold = 600
+        assert len(tuner.near()) == 4 * number
 
 
 @pytest.fixture
@@ -418,10 +494,26 @@ def test_errors_of_pictures_are_shown_and_raised(tuner, monkeypatch):
 def test_wrong_arguments(results, measured):
     with pytest.raises(ArgumentTypeError, match=r"results: got .*, needs Results"):
         widgets.ThresholdTuner("run")
-    with pytest.raises(ArgumentError, match="pairs: got -1, needs 0 or more"):
-        widgets.ThresholdTuner(results, measured=measured, pairs=-1)
     with pytest.raises(ArgumentError, match="measured: is of other counts"):
         widgets.ThresholdTuner(results, measured=measure(results.counts, "A"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind", "said"),
+    [
+        ("pairs", 0, ArgumentError, "got 0, needs 1 to 12"),
+        ("pairs", -1, ArgumentError, "got -1, needs 1 to 12"),
+        ("pairs", 13, ArgumentError, "got 13, needs 1 to 12"),
+        ("pairs", 2.0, ArgumentTypeError, "got float, needs an integer"),
+        ("pairs", True, ArgumentTypeError, "got bool, needs an integer"),
+        ("pairs", None, ArgumentTypeError, "got NoneType, needs an integer"),
+        ("measured", 0.95, ArgumentTypeError, "got float, needs Measured"),
+        ("dataset", "pictures", ArgumentTypeError, "got str, needs a Dataset"),
+    ],
+)
+def test_wrong_options(results, name, value, kind, said):
+    with pytest.raises(kind, match=f"{name}: {said}"):
+        widgets.ThresholdTuner(results, **{name: value})
 
 
 def test_without_ipywidgets_it_says_so():
