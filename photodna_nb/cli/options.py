@@ -44,8 +44,14 @@ _OPTIONS = {
     "files_from": ["files_from", "faiss_build", "faiss_add", "faiss_query"],
     "jobs": ["hash_dir", "files_from", "faiss_build", "faiss_add", "faiss_query", "evaluate"],
     "max_pixels": [
-        *("files_from", "hash", "hash_dir", "compare"),
-        *("faiss_build", "faiss_add", "faiss_query", "evaluate"),
+        "files_from",
+        "hash",
+        "hash_dir",
+        "compare",
+        "faiss_build",
+        "faiss_add",
+        "faiss_query",
+        "evaluate",
     ],
 }
 

@@ -15,14 +15,14 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, get_args
 
 from photodna_nb import datasets, files, transforms
 from photodna_nb.arrays import described
 from photodna_nb.datasets import Dataset, FileOriginal
 from photodna_nb.distances import SIMILARITY_SCALE
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
-from photodna_nb.evaluation.counts import named_digest
+from photodna_nb.evaluation.exclusions import named_digest
 from photodna_nb.names import displayed
 from photodna_nb.transforms import AnyTransform
 
@@ -202,6 +202,11 @@ class ScaleConfig:
     queries_a_day: int = 100_000
     budget: float = 1.0
     orientations: bool = False
+
+    @property
+    def ways(self) -> int:
+        """In how many orientations every query is looked up: 8 or 1."""
+        return 8 if self.orientations else 1
 
 
 @dataclass(frozen=True)
@@ -496,13 +501,7 @@ def _originals(section: _Section) -> Originals:
             case InstalledOriginals.kind:
                 made = InstalledOriginals()
             case _:
-                kinds = [
-                    one.kind
-                    for one in (
-                        *(DeadLeavesOriginals, DirectoryOriginals),
-                        *(ListOriginals, InstalledOriginals),
-                    )
-                ]
+                kinds = [one.kind for one in get_args(Originals)]
                 raise ArgumentError(_unknown(f"originals.kind {kind!r}", kind, kinds))
     return made
 

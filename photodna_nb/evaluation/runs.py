@@ -21,7 +21,9 @@ from photodna_nb.datasets import Dataset, Original
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation import pictures, results
 from photodna_nb.evaluation.config import Config, DirectoryOriginals, canonical
-from photodna_nb.evaluation.counts import Counts, Hashed, count, excluded_rows, named_digest
+from photodna_nb.evaluation.counting import Hashed, count
+from photodna_nb.evaluation.counts import Counts
+from photodna_nb.evaluation.exclusions import excluded_rows, named_digest
 from photodna_nb.evaluation.results import Failure, Results
 from photodna_nb.evaluation.store import Store, is_run
 from photodna_nb.evaluation.variants import ORIGINAL, Entry, renewed

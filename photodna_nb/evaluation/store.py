@@ -24,7 +24,7 @@ from photodna_nb.arrays import HASH_BYTES
 from photodna_nb.errors import FileError
 from photodna_nb.evaluation import archive
 from photodna_nb.evaluation.config import canonical
-from photodna_nb.evaluation.counts import Hashed
+from photodna_nb.evaluation.counting import Hashed
 from photodna_nb.evaluation.variants import ORIGINAL, Entry, limit
 from photodna_nb.names import displayed
 
@@ -33,8 +33,17 @@ MANIFEST = "manifest.json"
 _LOCK = ".lock"
 _FORMAT = 2
 _MEMBERS = (
-    *("paths", "hashes", "detail", "failures", "digests", "transforms"),
-    *("variants", "made", "variants_detail", "limits", "hashing"),
+    "paths",
+    "hashes",
+    "detail",
+    "failures",
+    "digests",
+    "transforms",
+    "variants",
+    "made",
+    "variants_detail",
+    "limits",
+    "hashing",
 )
 
 

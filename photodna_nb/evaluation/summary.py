@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from photodna_nb import pairs
-from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.config import Config, ScaleConfig
 from photodna_nb.evaluation.counts import Cells, Counts
 from photodna_nb.evaluation.curves import Curves, curves
 from photodna_nb.evaluation.intervals import (
@@ -35,7 +35,10 @@ from photodna_nb.evaluation.tail import Tail, fit_tail
 # JSON and CSV take it: a name or number in each column, None where there is none.
 Row: TypeAlias = dict[str, Any]
 
-_ORIENTATIONS = 8
+_RECALL = "recall", "recall_lower", "recall_upper"
+_RATE = "false_match_rate", "false_match_rate_lower", "false_match_rate_upper", "counted"
+_TAIL = "tail_rate", "tail_lower", "tail_upper", "tail_untested"
+_A_DAY = "comparisons", "expected", "lower", "upper", "source", "untested"
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +151,81 @@ def measure(
     )
     tail = fit_tail(near, images, number, confidence=confidence, seed=seed)
     return replace(basis, rates=rates, tail=tail)
+
+
+def with_recall(measured: Measured, counts: Counts, *, oriented: bool) -> Measured:
+    """Return the same with the genuine pairs as they are, or each in its best orientation.
+
+    Parameters
+    ----------
+    measured : Measured
+        Of all originals of `counts`.
+    counts : Counts
+        What was measured.
+    oriented : bool
+        Whether variants count as far away as the closest of the original's eight orientations.
+
+    Notes
+    -----
+    Impostor pairs, which take the time of `measure`, stay as they are.
+    """
+    genuine = counts.genuine(oriented=oriented)
+    squared = counts.genuine_oriented_squared if oriented else counts.genuine_squared
+    lower, upper = recall_interval(squared, len(genuine), measured.confidence)
+    return replace(
+        measured,
+        genuine=genuine,
+        curves=curves(genuine, measured.impostor),
+        recall_lower=lower,
+        recall_upper=upper,
+    )
+
+
+def at_threshold(measured: Measured, threshold: int | None, service: ScaleConfig) -> Row:
+    """Return what a threshold does: recall, false match rate, false matches a day.
+
+    Parameters
+    ----------
+    measured : Measured
+        Genuine and impostor pairs.
+    threshold : int or None
+        L2, 0 to 3060; None for a row without numbers.
+    service : ScaleConfig
+        The list and the queries of a day.
+
+    Returns
+    -------
+    dict of str to int, float, bool, str or None
+        A row of ``Results.tables["thresholds"]``, but for its name. What is not known, for
+        want of pairs or of a tail that can be trusted, is None.
+
+    Raises
+    ------
+    ArgumentError
+        The threshold was not counted, or a number of `service` is out of range.
+    """
+    found, rates, tail = measured.curves, measured.rates, measured.tail
+    row: Row = {"threshold": threshold, "genuine_pairs": found.genuine_pairs}
+    row |= dict.fromkeys(("genuine_matches", *_RECALL))
+    row |= {"impostor_pairs": found.impostor_pairs, "impostor_matches": None}
+    row |= dict.fromkeys((*_RATE, *_TAIL, *(f"a_day_{name}" for name in _A_DAY)))
+    if threshold is None:
+        return row
+    row["genuine_matches"] = int(found.genuine_matches[threshold])
+    row["impostor_matches"] = int(found.impostor_matches[threshold])
+    if found.genuine_pairs:
+        recall = found.recall, measured.recall_lower, measured.recall_upper
+        row |= zip(_RECALL, (float(one[threshold]) for one in recall), strict=True)
+    if rates is None:
+        return row
+    rate = rates.at(threshold)
+    row |= zip(_RATE, (rate.rate, rate.lower, rate.upper, rate.counted), strict=True)
+    if tail is not None and (told := tail.told(threshold)) is not None:
+        row |= zip(_TAIL, told, strict=True)
+    day = expected_matches(
+        threshold, service.list_size, service.queries_a_day, rates, tail, service.ways
+    )
+    return row | {f"a_day_{name}": getattr(day, name) for name in _A_DAY}
 
 
 def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str, list[Row]]]:
@@ -281,47 +359,15 @@ def _curves(counts: Counts, whole: Measured, a: Measured, b: Measured) -> list[R
 
 
 def _at(counts: Counts, config: Config, whole: Measured, threshold: int | None) -> Row:
-    """Return what a threshold does: recall of all edits, false match rate, matches in a day."""
-    found = whole.curves
-    recall = ("recall", "recall_lower", "recall_upper")
-    rate = ("false_match_rate", "false_match_rate_lower", "false_match_rate_upper", "counted")
-    tail = ("tail_rate", "tail_lower", "tail_upper", "tail_untested")
-    day = ("comparisons", "expected", "lower", "upper", "source", "untested")
-    row: Row = {"threshold": threshold, "genuine_pairs": found.genuine_pairs}
-    row |= dict.fromkeys(("genuine_matches", "genuine_matches_oriented", *recall))
-    row |= {"impostor_pairs": found.impostor_pairs, "impostor_matches": None}
-    row |= dict.fromkeys((*rate, *tail, *(f"a_day_{name}" for name in day)))
-    if threshold is None:
-        return row
+    """Return `at_threshold`, and how many genuine pairs match as they are and at their best."""
+    row = at_threshold(whole, threshold, config.scale)
+    first = {name: row.pop(name) for name in ("threshold", "genuine_pairs", "genuine_matches")}
     for name, oriented in (("genuine_matches", False), ("genuine_matches_oriented", True)):
-        row[name] = int(counts.genuine(oriented=oriented)[: threshold + 1].sum())
-    ends = whole.recall_lower[threshold], whole.recall_upper[threshold]
-    row |= zip(recall, map(_number, (found.recall[threshold], *ends)), strict=True)
-    row["impostor_matches"] = int(found.impostor_matches[threshold])
-    if whole.rates is None:
-        return row
-    counted = whole.rates.at(threshold)
-    values = (counted.rate, counted.lower, counted.upper, counted.counted)
-    row |= zip(rate, map(json_number, values), strict=True)
-    if whole.tail is not None and (told := whole.tail.told(threshold)) is not None:
-        row |= zip(tail, map(json_number, told), strict=True)
-    matches = expected_matches(
-        threshold,
-        config.scale.list_size,
-        config.scale.queries_a_day,
-        whole.rates,
-        whole.tail,
-        _orientations(config),
-    )
-    return row | {f"a_day_{name}": json_number(getattr(matches, name)) for name in day}
-
-
-def _number(value: Any) -> Any:
-    return json_number(float(value))
-
-
-def _orientations(config: Config) -> int:
-    return _ORIENTATIONS if config.scale.orientations else 1
+        matches = None
+        if threshold is not None:
+            matches = int(counts.genuine(oriented=oriented)[: threshold + 1].sum())
+        first[name] = matches
+    return {name: json_number(value) for name, value in (first | row).items()}
 
 
 def _scale(counts: Counts, config: Config, whole: Measured) -> list[Row]:
@@ -338,7 +384,7 @@ def _scale(counts: Counts, config: Config, whole: Measured) -> list[Row]:
                 config.scale.queries_a_day,
                 whole.rates,
                 whole.tail,
-                _orientations(config),
+                config.scale.ways,
                 conservative,
             )
         safe = chosen["conservative"]
@@ -351,7 +397,7 @@ def _scale(counts: Counts, config: Config, whole: Measured) -> list[Row]:
             "budget": config.scale.budget,
             "list_size": config.scale.list_size,
             "queries_a_day": config.scale.queries_a_day,
-            "orientations": _orientations(config),
+            "orientations": config.scale.ways,
             **choice.as_json(),
             **_at(counts, config, whole, choice.threshold),
         }

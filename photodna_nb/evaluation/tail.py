@@ -344,9 +344,23 @@ def fit_tail(
     def nothing(effective: float, reason: str) -> Tail:
         missing = np.full((2, 1, 3), np.nan)
         return Tail(
-            *(images, pairs, start, count, effective, count / pairs, math.nan, math.nan),
-            *(closest, counted_from, counted_rate, math.nan, math.nan),
-            *(False, reason, confidence, missing),
+            images=images,
+            pairs=pairs,
+            start=start,
+            exceedances=count,
+            effective=effective,
+            share=count / pairs,
+            end=math.nan,
+            power=math.nan,
+            closest=closest,
+            counted_from=counted_from,
+            counted_rate=counted_rate,
+            statistic=math.nan,
+            p_value=math.nan,
+            trusted=False,
+            reason=reason,
+            confidence=confidence,
+            draws=missing,
         )
 
     if count < _LEAST_EXCEEDANCES or images < 4:
@@ -381,9 +395,23 @@ def fit_tail(
     statistic = float(_squared(gap, below))
     p_value = float((1 + (_squared(gaps - gap, below) >= statistic).sum()) / (replicates + 1))
     tail = Tail(
-        *(images, pairs, start, count, effective, count / pairs, end, power),
-        *(closest, counted_from, counted_rate, statistic, p_value),
-        *(True, "", confidence, draws),
+        images=images,
+        pairs=pairs,
+        start=start,
+        exceedances=count,
+        effective=effective,
+        share=count / pairs,
+        end=end,
+        power=power,
+        closest=closest,
+        counted_from=counted_from,
+        counted_rate=counted_rate,
+        statistic=statistic,
+        p_value=p_value,
+        trusted=True,
+        reason="",
+        confidence=confidence,
+        draws=draws,
     )
     reason = _doubt(tail, sorted_near, listed, miss) or _doubt_of_few(i, j)
     return replace(tail, trusted=not reason, reason=reason)

@@ -15,11 +15,8 @@ from photodna_nb.plots.hashes import (
 from photodna_nb.plots.rates import (
     plot_det,
     plot_distances,
-    plot_edit_distances,
     plot_false_match_rates,
-    plot_impostor_detail,
     plot_precision_recall,
-    plot_recall,
     plot_roc,
 )
 from photodna_nb.plots.rendering import png
@@ -32,6 +29,7 @@ from photodna_nb.plots.stages import (
     plot_pixels,
     plot_trace,
 )
+from photodna_nb.plots.tables import plot_edit_distances, plot_impostor_detail, plot_recall
 
 __all__ = [
     "DIRECTIONS",

@@ -18,7 +18,7 @@ from photodna_nb import files
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config import Config, canonical
-from photodna_nb.evaluation.counts import exclusion_name
+from photodna_nb.evaluation.exclusions import exclusion_name
 from photodna_nb.evaluation.variants import ORIGINAL
 from photodna_nb.names import displayed
 from photodna_nb.report import words

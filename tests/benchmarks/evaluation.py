@@ -25,7 +25,7 @@ from hashing import heading
 from photodna_nb import datasets, images, parallel
 from photodna_nb.datasets import Original
 from photodna_nb.evaluation import Config, run
-from photodna_nb.evaluation.counts import Hashed, count
+from photodna_nb.evaluation.counting import Hashed, count
 from photodna_nb.evaluation.runs import in_half_b
 from photodna_nb.stages import hash_and_detail
 from photodna_nb.transforms import KINDS, STANDARD, Transform, seed_for

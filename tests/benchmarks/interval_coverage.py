@@ -70,7 +70,13 @@ def main() -> None:
         print(f"{'model':<16}{head}   all | first 10, 20, 50, 200    | below ten")
         for model in corpora.MODELS:
             found = corpora.coverage(
-                *(model, n, options.corpora, options.seed, EXPECTED, 3 * options.corpora, CELLS),
+                model,
+                n,
+                options.corpora,
+                options.seed,
+                EXPECTED,
+                3 * options.corpora,
+                CELLS,
                 variants=options.variants,
             )
             often = found.counted >= options.corpora / 2

@@ -12,9 +12,10 @@ import numpy as np
 
 import photodna_nb as pdna
 from photodna_nb.evaluation import Config, Counts, Results
-from photodna_nb.evaluation.counts import Hashed, count
+from photodna_nb.evaluation.counting import Hashed, count
 
 ORIGINALS = 200, 700, 2100
+NO_PICTURES = pdna.datasets.Dataset({"kind": "none"}, ())
 MOVES = 200
 
 
@@ -48,7 +49,7 @@ def main() -> None:
         config, counts = counted(originals)
         results = Results("", config, counts, [], {}, {}, {})
         begun = time.perf_counter()
-        tuner = pdna.widgets.ThresholdTuner(results, pairs=0)
+        tuner = pdna.widgets.ThresholdTuner(results, dataset=NO_PICTURES)
         made = time.perf_counter() - begun
         milliseconds = []
         for threshold in np.random.default_rng(1).permutation(1000)[:MOVES].tolist():

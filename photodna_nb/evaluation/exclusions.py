@@ -1,0 +1,47 @@
+"""Originals that show the same, as ``exclude`` names them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+
+_DIGEST = re.compile("sha256:[0-9a-fA-F]{64}")
+
+
+def excluded_rows(
+    groups: Iterable[Sequence[str]], names: Sequence[str], digests: Sequence[str]
+) -> list[tuple[int, int]]:
+    """Return the rows of all pairs inside groups, of names or ``sha256:`` and a digest.
+
+    A digest stands for every original that has it; what is of none is left out.
+    """
+    groups = list(groups)
+    rows: dict[str, list[int]] = {one: [] for group in groups for one in group}
+    for row, (name, digest) in enumerate(zip(names, digests, strict=True)):
+        for key in (name if named_digest(name) is None else "", f"sha256:{digest}"):
+            if key in rows:
+                rows[key].append(row)
+    found: list[tuple[int, int]] = []
+    for group in groups:
+        each = dict.fromkeys(itertools.chain(*(rows[one] for one in group)))
+        found += itertools.combinations(each, 2)
+    return found
+
+
+def named_digest(text: str) -> str | None:
+    """Return the digest that ``sha256:`` and 64 hexadecimal digits name; None of a name."""
+    return text[7:].lower() if _DIGEST.fullmatch(text) else None
+
+
+def exclusion_name(name: str, digest: str) -> str:
+    """Return what stands for an original in ``exclude``, and can be written into a TOML file.
+
+    That is its name, or ``sha256:`` and its digest if the name is no UTF-8 text, or looks
+    like a digest itself.
+    """
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return f"sha256:{digest}"
+    return f"sha256:{digest}" if named_digest(name) else name

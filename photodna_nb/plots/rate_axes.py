@@ -1,0 +1,275 @@
+"""What figures of rates and distances have in common: axes, thresholds, legends, units.
+
+A rate of 0 has no place on a logarithmic axis, and is the interesting one: where two rates are
+drawn against each other it stands below one pair in all, where the axis says "< 1/N"; over the
+thresholds its bound is drawn instead. L2 distances are 0 to 3060 in principle, and axes end
+where the data do. Legends and the names of thresholds stand outside the axes, where there is no
+data; a figure with ``layout="constrained"`` makes room for them.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import textwrap
+from collections.abc import Mapping
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.font_manager import FontProperties
+from matplotlib.ticker import PercentFormatter
+from matplotlib.transforms import ScaledTranslation
+
+from photodna_nb import arrays
+from photodna_nb.distances import SIMILARITY_SCALE
+from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.evaluation.intervals import FalseMatchRates, Floats
+from photodna_nb.evaluation.summary import Measured
+from photodna_nb.evaluation.tail import Tail
+from photodna_nb.plots.drawing import named, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+Thresholds = Mapping[str, int]
+
+# Of the colour-blind safe palette of Okabe and Ito, those that show on white and on black.
+GENUINE, IMPOSTOR, TAIL = "#0072B2", "#D55E00", "#0072B2"
+# Of areas, translucent: the lighter neighbours of the same.
+GENUINE_AREA, IMPOSTOR_AREA = ("#56B4E9", 0.35), ("#E69F00", 0.4)
+DISTANCE = "L2 distance"
+FAINT: dict[str, Any] = {"color": "grey", "linewidth": 0.8, "linestyle": ":"}
+# Of the height of axes: what is left when there are labels and a legend.
+ROOM = 0.6
+_PERCENT = PercentFormatter(1.0, symbol=" %")
+
+
+class Look(NamedTuple):
+    """How a threshold is drawn."""
+
+    colour: str
+    marker: str
+    line: Any
+
+
+Looks = list[tuple[str, int, Look]]
+# By position: of the first threshold of a mapping, the second, and so on. Figures that are
+# given the same mapping give its thresholds the same looks.
+_LOOKS = (
+    Look("#009E73", "o", "--"),
+    Look("#E69F00", "s", "-."),
+    Look("#CC79A7", "^", ":"),
+    Look("#56B4E9", "D", (0, (8, 3))),
+    Look("#D55E00", "v", (0, (5, 2, 1, 2, 1, 2))),
+    Look("#0072B2", "P", (0, (1, 4))),
+)
+
+
+def on_scale(thresholds: Thresholds | None) -> Looks:
+    """Return thresholds with their looks, once they are known to be L2 distances."""
+    return _up_to(SIMILARITY_SCALE, ", the scale of L2", thresholds)
+
+
+def inside(thresholds: Thresholds | None, cells: int) -> Looks:
+    """Return thresholds with their looks, once they are known to be some that were counted."""
+    return _up_to(cells - 1, ", as were counted", thresholds)
+
+
+def _up_to(most: int, what: str, thresholds: Thresholds | None) -> Looks:
+    for name, threshold in (thresholds or {}).items():
+        shown = repr(shortened(name, 24))
+        if not isinstance(threshold, numbers.Integral):
+            raise ArgumentTypeError(
+                f"thresholds: got {arrays.described(threshold)} for {shown}, needs an integer"
+            )
+        if not 0 <= threshold <= most:
+            raise ArgumentError(f"thresholds: got {threshold} for {shown}, needs 0 to {most}{what}")
+    return looks_of(thresholds)
+
+
+def looks_of(thresholds: Thresholds | None) -> Looks:
+    """Return thresholds with their looks, in the order that they are given in."""
+    given = thresholds or {}
+    looks = islice(cycle(_LOOKS), len(given))
+    return [(*item, look) for item, look in zip(given.items(), looks, strict=True)]
+
+
+def threshold_mark(name: str, threshold: int, look: Look) -> dict[str, Any]:
+    """Return how `Axes.errorbar` marks what a threshold does."""
+    return {
+        "fmt": look.marker,
+        "color": look.colour,
+        "markersize": 6,
+        "elinewidth": 1.2,
+        "capsize": 2,
+        "clip_on": False,
+        "label": f"L2 ≤ {threshold}: {_plain(name)}",
+        "gid": f"threshold {name}",
+    }
+
+
+def error_bars(value: Any, one: Any, other: Any) -> Floats:
+    """Return how far an interval reaches below and above a value, (2, n)."""
+    lower, upper = np.minimum(one, other), np.maximum(one, other)
+    reach: Floats = np.array([np.atleast_1d(value - lower), np.atleast_1d(upper - value)], float)
+    return reach.clip(0.0)  # they round differently
+
+
+def threshold_lines(ax: Axes, looks: Looks, end: float) -> None:
+    """Draw a line at each threshold, named above the axes, which are as long as that needs.
+
+    Each name has a row of its own there, the lowest threshold's on top: none meets another,
+    however close they are.
+    """
+    looks = sorted(looks, key=lambda one: one[1])
+    # A name begins at its line: to the right of it there is room.
+    ax.set_xlim(0, max([1.03 * end, *(threshold / 0.7 for _, threshold, _ in looks)]))
+    size = points_of(ax, "small")
+    for row, (name, threshold, look) in enumerate(reversed(looks)):
+        line = {"color": look.colour, "zorder": 1.9}  # below the data
+        ax.axvline(threshold, linestyle=look.line, gid=f"threshold {name}", **line)
+        ax.annotate(
+            f" {_plain(name)}: L2 ≤ {threshold}",
+            (threshold, 1),
+            xycoords=ax.get_xaxis_transform(),
+            xytext=(0, 2 + 1.3 * size * row),
+            textcoords="offset points",
+            fontsize=size,
+            arrowprops={"arrowstyle": "-", "relpos": (0, 0), "shrinkA": 0, "shrinkB": 0, **line},
+            gid=f"name {name}",
+        )
+    ax.set_title(
+        ax.get_title(),
+        fontsize=ax.title.get_fontsize(),
+        pad=plt.rcParams["axes.titlepad"] + 1.3 * size * len(looks),
+    )
+
+
+def rate_axis(axis: Axis, pairs: int, low: float = 1.0, nothing: str = "< 1/N") -> float:
+    """Make an axis logarithmic, from below 1 / pairs to 1; return where a rate of 0 is drawn.
+
+    Its place has a name if the axis ends there, and none if it goes on below, to `low`.
+    """
+    ax, across = axis.axes, axis is axis.axes.xaxis
+    zero = 0.3 / pairs
+    bottom = min(zero / 1.5, low)
+    if across:
+        ax.set(xscale="log", xlim=(bottom, 1.0))
+    else:
+        ax.set(yscale="log", ylim=(bottom, 1.0))
+    # So many decades are as long as a label, and a space.
+    inches = inches_of(ax)[0 if across else 1] * (1.0 if across else ROOM)
+    label = (0.55 if across else 0.2) * -math.log10(bottom) / inches
+    exponents = list(range(0, math.floor(math.log10(bottom)), -max(math.ceil(label), 1)))
+    ticks = {}
+    if bottom == zero / 1.5:
+        ticks[zero] = nothing
+        exponents = [one for one in exponents if abs(one - math.log10(zero)) > label]
+    for exponent in exponents:
+        ticks[10.0**exponent] = f"$10^{{{exponent}}}$" if exponent else "1"
+    axis.set_ticks(list(ticks))
+    axis.set_ticklabels(list(ticks.values()))
+    axis.set_ticks([], minor=True)
+    ax.grid(axis="x" if across else "y", alpha=0.3)
+    return zero
+
+
+def share_axis(axis: Axis) -> None:
+    """Make an axis one of shares, from 0 to 100 %."""
+    ax, across = axis.axes, axis is axis.axes.xaxis
+    axis.set_major_formatter(_PERCENT)
+    ax.set(**{"xlim" if across else "ylim": (-0.03, 1.03)})
+    ax.grid(axis="x" if across else "y", alpha=0.3)
+
+
+def titled(ax: Axes, title: str, x: str, y: str) -> None:
+    """Write title and labels, smaller in small axes."""
+    named(ax, title, x, y)
+    ax.title.set_fontsize(points_of(ax, plt.rcParams["axes.titlesize"]))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.label.set_fontsize(points_of(ax, plt.rcParams["axes.labelsize"]))
+        axis.set_tick_params(labelsize=points_of(ax, plt.rcParams["xtick.labelsize"]))
+
+
+def legend_below_all(ax: Axes, note: str = "", scale: float = 1.0) -> None:
+    """Say below the axes what is what, small marks larger, with a note above."""
+    handles, labels = ax.get_legend_handles_labels()
+    size = points_of(ax, "small")
+    # A letter is as wide as half of its height, more or less, and a mark as nine of them;
+    # the legend may reach beyond the axes.
+    letters = int(1.2 * 72 * inches_of(ax)[0] / (0.52 * size))
+    longest = max((len(label) for label in labels), default=0)
+    columns = 3 if len(labels) == 3 and 3 * (longest + 9) <= letters else 2
+    tick_size = points_of(ax, plt.rcParams["xtick.labelsize"])
+    down = 12 + 1.4 * (tick_size + points_of(ax, plt.rcParams["axes.labelsize"]))
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    legend = ax.legend(
+        handles,
+        [textwrap.fill(label, max(letters // columns - 9, 8)) for label in labels],
+        title=textwrap.fill(note, int(0.9 * letters)),
+        title_fontsize=size,
+        fontsize=size,
+        markerscale=max(scale, 1.0),
+        ncols=columns,
+        frameon=False,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        bbox_transform=ax.transAxes + ScaledTranslation(0, -down / 72, figure.dpi_scale_trans),
+        borderaxespad=0.0,
+        borderpad=0.0,
+    )
+    legend.set_gid("legend")
+
+
+def say(ax: Axes, text: str) -> None:
+    """Write in empty axes why they are."""
+    ax.set(xticks=[], yticks=[])
+    ax.text(
+        0.5,
+        0.5,
+        textwrap.fill(text, 36),
+        transform=ax.transAxes,
+        ha="center",
+        va="center",
+        fontsize=points_of(ax, "medium"),
+        gid="reason",
+    )
+
+
+def inches_of(ax: Axes) -> tuple[float, float]:
+    """Return width and height of the axes, before their labels take room."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    box = ax.get_window_extent()
+    return box.width / figure.dpi, box.height / figure.dpi
+
+
+def points_of(ax: Axes, size: Any) -> float:
+    """Return a font size in points, which is less in axes smaller than Matplotlib's own."""
+    width, height = inches_of(ax)
+    points = float(FontProperties(size=size).get_size_in_points())
+    return float(points * min(1.0, width / 4.5, height / 3.3) ** 0.5)
+
+
+def _plain(name: str) -> str:
+    """Return a name as Matplotlib takes it for text, and not for a formula."""
+    return shortened(name, 24).replace("$", r"\$")
+
+
+def confidence_of(of: Measured | FalseMatchRates | Tail) -> str:
+    """Return the confidence of the intervals: 95 %."""
+    return f"{100 * of.confidence:g} %"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent."""
+    return f"{100 * share:.3g}\u00a0%"  # no line breaks there
+
+
+def number_of(count: int, thing: str) -> str:
+    """Return how many there are of a thing: 1 pair, 2,000 pairs, no pairs."""
+    return f"{count:,} {thing}{'s' * (count != 1)}" if count else f"no {thing}s"

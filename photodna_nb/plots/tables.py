@@ -1,0 +1,272 @@
+"""The tables of an evaluation, a line for each edit or band of detail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from photodna_nb import transforms
+from photodna_nb.errors import ArgumentError
+from photodna_nb.plots.rate_axes import (
+    DISTANCE,
+    GENUINE,
+    IMPOSTOR,
+    Looks,
+    Thresholds,
+    error_bars,
+    inches_of,
+    legend_below_all,
+    looks_of,
+    on_scale,
+    percent,
+    points_of,
+    say,
+    share_axis,
+    threshold_lines,
+    threshold_mark,
+    titled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the recall of each edit at each threshold, with its interval.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Of ``Results.tables["recall"]``, those of one band of detail and with or without
+        orientations: one row for each edit and threshold.
+    confidence : float, optional
+        Of the intervals, to be named.
+    ax : matplotlib.axes.Axes, optional
+        To draw on; otherwise those of a new figure, which is as high as the edits need.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        One line for each edit, in the order of the rows; edits of a kind stand together and
+        have one background. One marker for each threshold.
+
+    Raises
+    ------
+    ArgumentError
+        There are two rows of one edit and threshold.
+    """
+    if len({(row["transform"], row["threshold_name"]) for row in rows}) < len(rows):
+        raise ArgumentError(
+            "rows: got several of one edit and threshold; choose one band, and oriented or not"
+        )
+    rows = _by_kind(rows, [transforms.parse(row["transform"]).name for row in rows])
+    specs = list(dict.fromkeys(row["transform"] for row in rows))
+    edits = [transforms.parse(spec) for spec in specs]
+    title = "Recall by edit" + ", best of eight orientations" * any(row["oriented"] for row in rows)
+    bars = "intervals" if confidence is None else f"{100 * confidence:g} % intervals"
+    x = f"recall ({_span([row['n'] for row in rows])} pairs an edit; bars: {bars})"
+    ax = _lines(ax, [edit.label for edit in edits], [edit.name for edit in edits], title, x)
+    if not rows:
+        say(ax, "There are no edits.")
+        return ax
+    share_axis(ax.xaxis)
+    levels = {row["threshold_name"]: row["threshold"] for row in rows}
+    beside = np.linspace(-0.27, 0.27, len(levels)) if len(levels) > 1 else [0.0]
+    size = _line_height(ax, specs) / 3
+    thin = {"markersize": size, "elinewidth": size / 4, "capsize": size / 3}
+    for (name, threshold, look), shift in zip(looks_of(levels), beside, strict=True):
+        chosen = [row for row in rows if row["threshold_name"] == name and row["n"]]
+        recall, lower, upper = (
+            np.array([row[key] for row in chosen], float)
+            for key in ("recall", "recall_lower", "recall_upper")
+        )
+        places = np.array([specs.index(row["transform"]) for row in chosen])
+        mark = threshold_mark(name, threshold, look) | thin
+        ax.errorbar(recall, places + shift, xerr=error_bars(recall, lower, upper), **mark)
+    known = {row["transform"] for row in rows if row["n"]}
+    _say_no_pairs(ax, [spec in known for spec in specs])
+    legend_below_all(ax, scale=4 / size)
+    return ax
+
+
+def plot_edit_distances(
+    rows: Rows,
+    *,
+    thresholds: Thresholds | None = None,
+    oriented: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how far each edit moves the hash: median, 95th percentile and largest distance.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Of ``Results.tables["edits"]``.
+    thresholds : dict of str to int, optional
+        L2 distances to mark, 0 to 3060, by name.
+    oriented : bool
+        Whether the closest of the original's eight orientations counts.
+    ax : matplotlib.axes.Axes, optional
+        To draw on; otherwise those of a new figure, which is as high as the edits need.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        One line for each edit, from its median to its largest distance; edits of a kind
+        have one background.
+
+    Raises
+    ------
+    ArgumentTypeError
+        A threshold is no integer.
+    ArgumentError
+        A threshold is not 0 to 3060.
+    """
+    looks = on_scale(thresholds)
+    rows = _by_kind(rows, [row["edit"] for row in rows])
+    title = "Distances of edits" + ", best of eight orientations" * oriented
+    x = f"{DISTANCE}, {_span([row['n'] for row in rows])} pairs an edit"
+    ax = _lines(ax, [row["label"] for row in rows], [row["edit"] for row in rows], title, x)
+    prefix = "oriented_" * oriented
+    marks = {
+        "median": ("median", "o"),
+        "p95": ("95th percentile", "|"),
+        "largest": ("largest", "D"),
+    }
+    _ranges(ax, rows, {prefix + key: mark for key, mark in marks.items()}, GENUINE, looks)
+    return ax
+
+
+def plot_impostor_detail(
+    rows: Rows, *, thresholds: Thresholds | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw how near pictures of little and of much detail come to others.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Of ``Results.tables["detail"]``.
+    thresholds : dict of str to int, optional
+        L2 distances to mark, 0 to 3060, by name.
+    ax : matplotlib.axes.Axes, optional
+        To draw on; otherwise those of a new figure, which is as high as the bands need.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        One line for each band, from the nearest impostor pair of two originals to their
+        median distance, beside the share of the originals that are in the band. A pair
+        is in the band of the one with less detail.
+
+    Raises
+    ------
+    ArgumentTypeError
+        A threshold is no integer.
+    ArgumentError
+        A threshold is not 0 to 3060.
+    """
+    looks = on_scale(thresholds)
+    labels = [
+        (f"{row['from']:g} on" if row["to"] is None else f"{row['from']:g} to {row['to']:g}")
+        + f" ({percent(row['share'])})"
+        for row in rows
+    ]
+    y = "detail, grey levels\n(share of the originals)"
+    ax = _lines(ax, labels, labels, "Impostor distances by detail", DISTANCE, y)
+    marks = {"impostor_nearest": ("nearest pair", "D"), "impostor_median": ("median", "o")}
+    _ranges(ax, rows, marks, IMPOSTOR, looks)
+    return ax
+
+
+def _ranges(
+    ax: Axes,
+    rows: Rows,
+    marks: Mapping[str, tuple[str, str]],
+    colour: str,
+    looks: Looks,
+) -> None:
+    """Draw a line for each row from the first of some columns to the last, each with its mark."""
+    known = {place: row for place, row in enumerate(rows) if row[next(iter(marks))] is not None}
+    columns = {key: np.array([row[key] for row in known.values()], float) for key in marks}
+    ends = list(columns.values())
+    ax.hlines(list(known), ends[0], ends[-1], color=colour, linewidth=1, gid="ranges")
+    size = 0.45 * _line_height(ax, rows)
+    for (key, (label, marker)), x in zip(marks.items(), columns.values(), strict=True):
+        ax.plot(
+            x,
+            list(known),
+            marker,
+            color=colour,
+            markersize=2 * size if marker == "|" else size,
+            clip_on=False,
+            label=label,
+            gid=key,
+        )
+    _say_no_pairs(ax, [place in known for place in range(len(rows))])
+    threshold_lines(ax, looks, max((float(x.max()) for x in ends if len(x)), default=1.0))
+    if rows:
+        legend_below_all(ax, scale=5 / size)
+    else:
+        say(ax, "There are no rows.")
+
+
+def _lines(
+    ax: Axes | None, labels: Sequence[str], groups: Sequence[str], title: str, x: str, y: str = ""
+) -> Axes:
+    """Return titled axes with a line for each label, the first on top, and neighbours grouped."""
+    if ax is None:
+        high = 2.0 + 0.2 * len(labels)
+        ax = plt.subplots(figsize=(6.4, high), layout="constrained")[1]
+    titled(ax, title, x, y)
+    ax.set_ylim(max(len(labels), 1) - 0.5, -0.5)
+    size = min(points_of(ax, plt.rcParams["ytick.labelsize"]), 0.8 * _line_height(ax, labels))
+    ax.set_yticks(range(len(labels)), labels=list(labels), fontsize=size, parse_math=False)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x", alpha=0.3)
+    number = 0
+    for place in range(1, len(groups)):
+        number += groups[place] != groups[place - 1]
+        if number % 2:
+            ax.axhspan(place - 0.5, place + 0.5, color="grey", alpha=0.15, linewidth=0)
+    return ax
+
+
+def _line_height(ax: Axes, lines: Sequence[Any]) -> float:
+    """Return the height of a line in points, of at most 12."""
+    height = 72 * inches_of(ax)[1]
+    # Names of thresholds and the legend will take their room.
+    return float(min(max(height - 60, height / 2) / max(len(lines), 1), 12.0))
+
+
+def _say_no_pairs(ax: Axes, known: Sequence[bool]) -> None:
+    """Write on the lines of which nothing is known that there are no pairs."""
+    for place in range(len(known)):
+        if known[place]:
+            continue
+        ax.text(
+            0.99,
+            place,
+            "no pairs",
+            transform=ax.get_yaxis_transform(),
+            ha="right",
+            va="center",
+            style="italic",
+            fontsize=0.8 * _line_height(ax, known),
+        )
+
+
+def _by_kind(rows: Rows, kinds: Sequence[str]) -> Rows:
+    """Return the rows with those of a kind together, where its first one stands."""
+    order = sorted(range(len(rows)), key=lambda place: kinds.index(kinds[place]))
+    return [rows[place] for place in order]
+
+
+def _span(counts: Sequence[int]) -> str:
+    """Return the least and the largest of some numbers, or the one that they all are."""
+    least, largest = min(counts, default=0), max(counts, default=0)
+    return f"{largest:,}" if least == largest else f"{least:,} to {largest:,}"

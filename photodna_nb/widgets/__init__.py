@@ -1,0 +1,11 @@
+"""Choosing a threshold by hand, in a notebook.
+
+    pdna.widgets.ThresholdTuner(pdna.evaluation.Results.load("run"))
+
+Needs ipywidgets, which ``pip install "photodna_nb[notebooks]"`` brings.
+"""
+
+from photodna_nb.widgets.near import NearPair
+from photodna_nb.widgets.tuner import ThresholdTuner
+
+__all__ = ["NearPair", "ThresholdTuner"]

@@ -1,0 +1,41 @@
+"""Which edits a threshold finds least."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from photodna_nb.evaluation import Counts
+from photodna_nb.evaluation.summary import Row, recalls
+from photodna_nb.transforms import parse
+
+
+class EditRecall:
+    """The recall of each edit at any threshold."""
+
+    def __init__(self, counts: Counts, confidence: float) -> None:
+        self._confidence = confidence
+        self._distances_squared = {
+            oriented: {
+                parse(spec).label: distances
+                for spec in counts.transforms
+                if len(distances := counts.genuine_distances(spec, oriented=oriented))
+            }
+            for oriented in (False, True)
+        }
+
+    def least(self, number: int, threshold: int, oriented: bool) -> list[Row]:
+        """Return so many edits, those with the lowest recall first, with its interval."""
+        edits = [
+            (label, int(np.searchsorted(distances, threshold**2, side="right")), len(distances))
+            for label, distances in self._distances_squared[oriented].items()
+        ]
+        edits = sorted(edits, key=lambda edit: edit[1] / edit[2])[:number]
+        intervals = recalls(
+            [matched for _, matched, _ in edits],
+            [pairs for _, _, pairs in edits],
+            self._confidence,
+        )
+        return [
+            {"label": label, "recall": recall, "recall_lower": lower, "recall_upper": upper}
+            for (label, _, _), (recall, lower, upper) in zip(edits, intervals, strict=True)
+        ]

@@ -1,0 +1,100 @@
+"""Which pairs lie nearest a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photodna_nb.evaluation import Counts
+
+_ORIGINAL = -1  # instead of the number of an edit
+_LOOK_BACK = 4096  # pairs, among which those of other originals are looked for
+
+
+class NearPair(NamedTuple):
+    """A pair whose distance is near a threshold.
+
+    kind : {"genuine", "impostor"}
+        Whether both show the same.
+    side : {"below", "above"}
+        Whether it matches, or does not.
+    original : str
+        Name of the one that was edited, or of the first.
+    transform : str or None
+        Its edit; None if it is as it was.
+    other : str
+        Name of the other original, as it is; of a genuine pair, the same one.
+    distance_squared : int
+        L2, squared.
+    """
+
+    kind: Literal["genuine", "impostor"]
+    side: Literal["below", "above"]
+    original: str
+    transform: str | None
+    other: str
+    distance_squared: int
+
+
+class NearPairs:
+    """Which pairs are nearest a threshold."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+        self.limit = counts.close_limit
+        self._genuine = {
+            oriented: _ascending(table)
+            for oriented, table in (
+                (False, counts.genuine_squared),
+                (True, counts.genuine_oriented_squared),
+            )
+        }
+
+    def pairs(self, threshold: int, number: int, oriented: bool) -> Iterator[NearPair]:
+        """Yield so many of each kind and side, the nearest first, each of other originals."""
+        counts = self._counts
+        close = counts.close
+
+        def genuine(k: int) -> tuple[int, int, int, int]:
+            row, transform = divmod(int(order[k]), len(counts.transforms))
+            return row, transform, row, int(squared[k])
+
+        def impostor(k: int) -> tuple[int, int, int, int]:
+            one, transform = int(close.i[k]), int(close.transform[k])
+            return one, transform, int(close.j[k]), int(close.distance_squared[k])
+
+        order, squared = self._genuine[oriented]
+        kinds: tuple[tuple[Literal["genuine", "impostor"], NDArray[Any], Any], ...] = (
+            ("genuine", squared, genuine),
+            ("impostor", close.distance_squared, impostor),
+        )
+        for kind, distances, pair in kinds:
+            split = int(np.searchsorted(distances, threshold**2, side="right"))
+            sides: tuple[tuple[Literal["below", "above"], range], ...] = (
+                ("below", range(split - 1, max(split - 1 - _LOOK_BACK, -1), -1)),
+                ("above", range(split, min(split + _LOOK_BACK, len(distances)))),
+            )
+            for side, places in sides:
+                seen: set[frozenset[int]] = set()
+                for place in places:
+                    if len(seen) == number:
+                        break
+                    row, transform, other, distance = pair(place)
+                    if {row, other} in seen:
+                        continue
+                    seen.add(frozenset((row, other)))
+                    edit = None if transform == _ORIGINAL else counts.transforms[transform]
+                    yield NearPair(
+                        kind, side, counts.names[row], edit, counts.names[other], distance
+                    )
+
+
+def _ascending(table: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Return where the distances of a table are, the smallest first, and what they are."""
+    flat = table.reshape(-1)
+    order = np.argsort(flat, kind="stable")
+    order = order[int((flat < 0).sum()) :]  # those of variants that could not be made
+    return order, flat[order]

@@ -1,0 +1,106 @@
+"""What the tuner says, as HTML."""
+
+from __future__ import annotations
+
+from html import escape
+
+from photodna_nb.distances import SIMILARITY_SCALE
+from photodna_nb.evaluation import Measured
+from photodna_nb.evaluation.operating import Choice
+from photodna_nb.evaluation.summary import Row
+from photodna_nb.report import words
+
+STYLE = """<style>
+.photodna-tuner .table { border-collapse: collapse; line-height: 1.35; }
+.photodna-tuner .table th { text-align: left; font-weight: 600; white-space: nowrap; }
+.photodna-tuner .table :is(th, td) { padding: 2px 12px 2px 0; vertical-align: top; }
+.photodna-tuner .table caption { text-align: left; font-weight: 600; padding: 6px 0 2px; }
+.photodna-tuner .table td { font-variant-numeric: tabular-nums; }
+.photodna-tuner p { margin: 4px 0; }
+.photodna-tuner .note { opacity: .8; }
+.photodna-tuner .problem { border-left: 4px solid #D55E00; padding: 2px 8px; }
+.photodna-tuner .groups { display: flex; flex-wrap: wrap; gap: 12px 20px; line-height: 1.3;
+  margin-top: 8px; }
+.photodna-tuner .groups > div { width: 190px; }
+.photodna-tuner figure { margin: 4px 0 10px; max-width: 190px; }
+.photodna-tuner figure img { max-width: 92px; max-height: 92px; vertical-align: bottom; }
+.photodna-tuner figcaption { font-size: 90%; overflow-wrap: anywhere; }
+.photodna-tuner .missing { display: inline-block; width: 90px; border: 1px solid grey;
+  font-size: 85%; overflow-wrap: anywhere; vertical-align: bottom; }
+/* Dark themes: what is black on nothing becomes white, and colours keep their hue. */
+body[data-jp-theme-light="false"] .photodna-tuner-figure,
+body.vscode-dark .photodna-tuner-figure { filter: invert(1) hue-rotate(180deg); }
+</style>"""
+_SOURCES = {
+    "counted": "counted: ten pairs of originals or more match ({level} interval)",
+    "disjoint pairs": "a {level} bound: fewer than ten pairs of originals match",
+    "tail": "extrapolation by a fitted tail: fewer than ten pairs match ({level} interval)",
+    "untested": "a bound: the fitted tail says still less, further out than such fits were tested",
+}
+_CHOSEN = {
+    "counted": "by what was counted on all originals",
+    "disjoint pairs": "by a bound, since fewer than ten pairs match",
+    "tail": "by the fitted tail, which is extrapolation",
+}
+
+
+def numbers(row: Row, measured: Measured, oriented: bool) -> str:
+    """Return what a threshold does, as a table."""
+    level = words.level(measured.confidence)
+    matches = f"{words.whole(row['impostor_matches'])} of {words.whole(row['impostor_pairs'])}"
+    found = f"{words.whole(row['genuine_matches'])} of {words.whole(row['genuine_pairs'])}"
+    turned = ", in the best of eight orientations" if oriented else ""
+    lines = [
+        (
+            "Threshold",
+            f"L2 ≤ {row['threshold']}",
+            f"similarity ≥ {1 - row['threshold'] / SIMILARITY_SCALE:.4f}",
+        ),
+        ("Recall", words.recall(row), f"{found} genuine pairs{turned}"),
+        ("False match rate", words.false_match_rate(row), f"{matches} impostor pairs match"),
+    ]
+    if row["a_day_source"] is None:
+        lines.append(("", "", f"No intervals: {measured.reason}."))
+    else:
+        eight = ", eight for each pair" if oriented else ""
+        comparisons = f"of {words.amount(row['a_day_comparisons'])} comparisons{eight}"
+        source = "untested" if row["a_day_untested"] else row["a_day_source"]
+        lines += [
+            ("False matches a day", words.false_matches(row), comparisons),
+            ("How that is known", _SOURCES[source].format(level=level), ""),
+        ]
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}'
+        f'{"<br>" * bool(value and note)}<span class="note">{escape(note)}</span></td></tr>'
+        for name, value, note in lines
+    )
+    return f'<table class="table" aria-live="polite">{body}</table>'
+
+
+def edits(rows: list[Row]) -> str:
+    """Return the edits that are found least, as a table."""
+    body = "".join(
+        f'<tr><th scope="row">{escape(row["label"])}</th><td>{escape(words.recall(row))}</td></tr>'
+        for row in rows
+    )
+    return f'<table class="table"><caption>Edits found least</caption>{body}</table>'
+
+
+def said_of(choice: Choice, last: int) -> str:
+    """Return what came of a target, for a slider that ends with `last`."""
+    if choice.threshold is None:
+        return problem(f"No threshold can be told, the slider stays: {choice.reason}.")
+    if choice.threshold > last:
+        said = f"Any threshold up to the largest distance keeps it; the slider ends at L2 {last}."
+    elif choice.conservative:
+        said = f"L2 {choice.threshold} is the largest threshold that keeps it"
+        said += f", {_CHOSEN[choice.source]}."
+    else:
+        said = f"L2 {choice.threshold} is the largest threshold whose estimate is within it"
+        said += f", {_CHOSEN[choice.source]}; the true rate may be higher."
+    return f'<p class="note">{escape(said)}</p>'
+
+
+def problem(said: str) -> str:
+    """Return a message that stands out."""
+    return f'<p class="problem" role="alert">{escape(said)}</p>'

@@ -1,0 +1,404 @@
+"""A slider for the threshold, and what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import ipywidgets as ipw
+import numpy as np
+
+from photodna_nb.arrays import described
+from photodna_nb.datasets import Dataset
+from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.evaluation import Measured, Results, measure
+from photodna_nb.evaluation.config import ScaleConfig
+from photodna_nb.evaluation.operating import Choice, choose_threshold
+from photodna_nb.evaluation.scale import threshold_under
+from photodna_nb.evaluation.summary import Row, at_threshold, with_recall
+from photodna_nb.names import displayed
+from photodna_nb.report import words
+from photodna_nb.widgets import page
+from photodna_nb.widgets.edits import EditRecall
+from photodna_nb.widgets.histograms import INCHES, Histograms
+from photodna_nb.widgets.near import NearPair, NearPairs
+from photodna_nb.widgets.thumbnails import Thumbnails
+
+_PAUSE = 0.3  # seconds without a move, after which pictures are made
+_WORST = 5  # edits in the table
+_MOST_PAIRS = 12  # of a kind, as pictures
+_MOST = 10**12  # hashes in a list, or queries a day
+_PRODUCTION = 200  # of a system in use, where no other is named
+_BY_HAND, _BUDGET = "by hand", "budget"
+
+
+def _shown(method: Callable[[ThresholdTuner], None]) -> Callable[[ThresholdTuner, Any], None]:
+    """Return the method for a change; its errors are shown where the person looks, and raised."""
+
+    @wraps(method)
+    def checked(self: ThresholdTuner, _: Any) -> None:
+        try:
+            method(self)
+        except Exception as error:
+            self._say_error(error)
+            raise
+
+    return checked
+
+
+class ThresholdTuner:
+    """A slider for the threshold, and what it does: rates, false matches a day, pictures.
+
+    The last value of a cell, it is shown there. It reads counts alone, so that a move takes
+    as long for 10^8 pairs as for 10^4; but the pictures, which are made when the slider rests.
+
+    Parameters
+    ----------
+    results : Results
+        Of a run.
+    measured : Measured, optional
+        ``pdna.evaluation.measure(results.counts)``, if it is there already.
+    dataset : Dataset, optional
+        Where the pictures of the originals are; ``results.config.dataset()`` if left out.
+    pairs : int
+        How many pairs of each kind are shown as pictures, 1 to 12.
+
+    Attributes
+    ----------
+    widget : ipywidgets.VBox
+        All of it.
+    slider : ipywidgets.IntSlider
+        The threshold.
+    target : ipywidgets.Dropdown
+        The false match rate that the threshold follows; ``"by hand"``; or ``"budget"``, of
+        false matches a day in the configuration.
+    conservative : ipywidgets.Checkbox
+        Whether the upper end of the interval is to keep the target.
+    orientations : ipywidgets.Checkbox
+        Whether queries are looked up in eight orientations.
+    list_size, queries_a_day : ipywidgets.BoundedIntText
+        Of the service.
+    choice : Choice or None
+        Which threshold the target gave, and why; None by hand. Where the target is beyond what
+        fits were tested on, and the upper end is to keep it, that of the lowest rate that can
+        be told: the threshold that a report recommends.
+    figure : ipywidgets.Image
+        The histograms, PNG.
+    numbers, edits, pictures, message : ipywidgets.HTML
+        What is said.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        An argument has another type, `pairs` is out of range, or `measured` is of other counts.
+
+    Notes
+    -----
+    Rates and intervals are those of the report: see `photodna_nb.evaluation.measure`. The
+    threshold that follows a target is chosen on all originals; the operating points of the
+    report are chosen on one half and judged on the other.
+
+    Outside of a notebook, without an event loop, pictures are made at once.
+    """
+
+    def __init__(
+        self,
+        results: Results,
+        *,
+        measured: Measured | None = None,
+        dataset: Dataset | None = None,
+        pairs: int = 2,
+    ) -> None:
+        if not isinstance(results, Results):
+            raise ArgumentTypeError(
+                f"results: got {described(results)}, needs Results, of evaluation.run or "
+                "Results.load"
+            )
+        if measured is not None and not isinstance(measured, Measured):
+            raise ArgumentTypeError(
+                f"measured: got {described(measured)}, needs Measured, of "
+                "evaluation.measure(results.counts)"
+            )
+        if dataset is not None and not isinstance(dataset, Dataset):
+            raise ArgumentTypeError(
+                f"dataset: got {described(dataset)}, needs a Dataset, such as "
+                "datasets.from_directory makes"
+            )
+        if isinstance(pairs, bool) or not isinstance(pairs, int | np.integer):
+            raise ArgumentTypeError(f"pairs: got {described(pairs)}, needs an integer")
+        if not 1 <= pairs <= _MOST_PAIRS:
+            raise ArgumentError(f"pairs: got {pairs}, needs 1 to {_MOST_PAIRS}")
+        config = results.config
+        if measured is None:
+            measured = measure(results.counts, confidence=config.confidence, seed=config.seed)
+        self.measured = measured
+        counts = results.counts
+        if not np.array_equal(measured.impostor, counts.impostor()):
+            raise ArgumentError("measured: is of other counts, needs measure(results.counts)")
+        # As the variants are, and each in its best orientation.
+        self._measured = {
+            oriented: with_recall(measured, counts, oriented=oriented) for oriented in (False, True)
+        }
+        self._histograms = {
+            oriented: Histograms(one.genuine, one.impostor)
+            for oriented, one in self._measured.items()
+        }
+        self._recall = EditRecall(counts, measured.confidence)
+        self._near = NearPairs(results.counts)
+        self._pictures = Thumbnails(results, dataset)
+        self._pairs = int(pairs)
+        self._scale = config.scale
+        self._following = False
+        self._task: asyncio.Task[None] | None = None
+        self.choice: Choice | None = None
+        self._row: Row = {}
+        self._make_widgets(results)
+        self._connect()
+        self._refresh()
+
+    @property
+    def threshold(self) -> int:
+        """The L2 distance up to which pairs match; it can be set."""
+        return int(self.slider.value)
+
+    @threshold.setter
+    def threshold(self, value: int) -> None:
+        self.slider.value = value
+
+    @property
+    def row(self) -> Row:
+        """What the threshold does, by the names of ``Results.tables["thresholds"]``."""
+        return dict(self._row)
+
+    def near(self) -> list[NearPair]:
+        """Return the pairs that are shown: the nearest to the threshold of each kind and side."""
+        return list(self._near.pairs(self.threshold, self._pairs, self.orientations.value))
+
+    def __repr__(self) -> str:
+        said = (
+            f"L2 ≤ {self.threshold}: recall {words.recall(self._row)}, false match rate "
+            f"{words.false_match_rate(self._row)}, {words.false_matches(self._row)} false matches "
+            "a day"
+        )
+        return f"<ThresholdTuner, {said}>"
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Return the widget, and for readers without one the figure and the numbers."""
+        data = dict(self.widget._repr_mimebundle_(**options))
+        figure = self._histograms[self.orientations.value].readable(self.threshold)
+        data |= {"text/plain": repr(self), "image/png": base64.b64encode(figure).decode("ascii")}
+        return data, {"image/png": {"width": round(INCHES[0] * 100)}}
+
+    def _make_widgets(self, results: Results) -> None:
+        named = results.config.thresholds.named
+        start = named.get("production", next(iter(named.values()), _PRODUCTION))
+        wide: dict[str, Any] = {"style": {"description_width": "initial"}}
+        self.slider = ipw.IntSlider(
+            value=start,
+            max=max(self._histograms[False].end, start),
+            description="Threshold (L2)",
+            layout=ipw.Layout(width="98%", max_width="900px"),
+            **wide,
+        )
+        budget = f"{words.amount(self._scale.budget)} false match a day"
+        if self._scale.budget != 1:
+            budget = budget.replace("match", "matches")
+        targets = [
+            (f"a false match rate of {words.rate(rate).removeprefix('1.0 × ')}", rate)
+            for rate in results.config.thresholds.targets
+        ]
+        self.target = ipw.Dropdown(
+            options=[("none, it is set by hand", _BY_HAND), *targets, (budget, _BUDGET)],
+            value=_BY_HAND,
+            description="Target, at most",
+            layout=ipw.Layout(width="350px"),
+            **wide,
+        )
+        level = words.level(self.measured.confidence)
+        self.conservative = ipw.Checkbox(
+            value=True,
+            description=f"safe: even the upper end of the {level} interval",
+            indent=False,
+            layout=ipw.Layout(width="auto"),
+        )
+        self.list_size, self.queries_a_day = (
+            ipw.BoundedIntText(
+                value=value,
+                min=1,
+                max=_MOST,
+                description=text,
+                layout=ipw.Layout(width="270px"),
+                **wide,
+            )
+            for value, text in (
+                (self._scale.list_size, "Hashes in the list"),
+                (self._scale.queries_a_day, "Queries a day"),
+            )
+        )
+        self.orientations = ipw.Checkbox(
+            value=self._scale.orientations,
+            description="queries in eight orientations",
+            indent=False,
+            layout=ipw.Layout(width="auto"),
+        )
+        self.figure = ipw.Image(format="png", layout=ipw.Layout(width="auto", max_width="100%"))
+        # Without a tooltip, with which ipywidgets 8.1 cannot show an image.
+        self.figure.add_class("photodna-tuner-figure")
+        self.numbers, self.edits, self.pictures, self.message = (ipw.HTML() for _ in range(4))
+        wrapped = ipw.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 24px")
+        beside = ipw.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="0 24px")
+        left = ipw.Layout(flex="1 1 420px", max_width="520px")
+        said = ipw.VBox(
+            [self.numbers, self.edits], layout=ipw.Layout(flex="1 1 340px", max_width="520px")
+        )
+        self.widget = ipw.VBox(
+            [
+                ipw.HTML(page.STYLE, layout=ipw.Layout(display="none")),
+                self.slider,
+                ipw.HBox([self.target, self.conservative], layout=wrapped),
+                ipw.HBox([self.list_size, self.queries_a_day, self.orientations], layout=wrapped),
+                self.message,
+                ipw.HBox([ipw.Box([self.figure], layout=left), said], layout=beside),
+                self.pictures,
+            ]
+        )
+        self.widget.add_class("photodna-tuner")
+
+    def _connect(self) -> None:
+        self.slider.observe(self._moved, "value")
+        for control in (self.target, self.conservative):
+            control.observe(self._chosen, "value")
+        for control in (self.list_size, self.queries_a_day, self.orientations):
+            control.observe(self._served, "value")
+
+    @_shown
+    def _moved(self) -> None:
+        if not self._following:
+            self.message.value = ""
+            self.target.value = _BY_HAND
+        self._refresh()
+
+    @_shown
+    def _chosen(self) -> None:
+        self._follow()
+
+    @_shown
+    def _served(self) -> None:
+        if self.target.value == _BUDGET:
+            self._follow()
+        self._refresh()
+
+    def _follow(self) -> None:
+        """Move the threshold to the one that keeps the target, as far as that can be told."""
+        wished = self._chosen_now()
+        self.choice, self.message.value = wished, ""
+        if wished is not None and wished.threshold is not None and wished.untested:
+            if wished.conservative:
+                self.choice = self._told(wished)
+            self.message.value = page.problem(self._untested(wished.threshold, self.choice))
+        elif wished is not None:
+            self.message.value = page.said_of(wished, self.slider.max)
+        if self.choice is not None and self.choice.threshold is not None:
+            self._following = True
+            try:
+                self.slider.value = self.choice.threshold
+            finally:
+                self._following = False
+
+    def _chosen_now(self) -> Choice | None:
+        target, conservative = self.target.value, self.conservative.value
+        rates, tail = self.measured.rates, self.measured.tail
+        if target == _BY_HAND:
+            return None
+        if rates is None:
+            return Choice(0.0, conservative, None, "none", self.measured.reason)
+        if target == _BUDGET:
+            service = self._service()
+            return threshold_under(
+                service.budget,
+                service.list_size,
+                service.queries_a_day,
+                rates,
+                tail,
+                service.ways,
+                conservative,
+            )
+        return choose_threshold(target, rates, tail, conservative)
+
+    def _told(self, wished: Choice) -> Choice:
+        """Return the threshold of the lowest rate that can be told, as a report recommends it."""
+        rates, tail = self.measured.rates, self.measured.tail
+        assert rates is not None
+        assert tail is not None  # which said the threshold that was wished for
+        return choose_threshold(tail.tested_to, rates, tail, wished.conservative)
+
+    def _untested(self, threshold: int, choice: Choice | None) -> str:
+        """Return what can be said of a target beyond what fits were tested on."""
+
+        def told(at: int) -> str:
+            return words.amount(self._at(at)["a_day_upper"])
+
+        said = (
+            "Which threshold keeps this target is not known: the fit, taken further than it was "
+            f"tested, says L2 {threshold}, and what can be told there is at most "
+            f"{told(threshold)} false matches a day."
+        )
+        best = None if choice is None else choice.threshold
+        if best is None:
+            return f"{said} The slider stays."
+        if best == threshold:
+            return said
+        return (
+            f"{said} The slider is at the best that can be told: L2 {best}, with at most "
+            f"{told(best)} a day."
+        )
+
+    def _service(self) -> ScaleConfig:
+        return ScaleConfig(
+            self.list_size.value,
+            self.queries_a_day.value,
+            self._scale.budget,
+            self.orientations.value,
+        )
+
+    def _at(self, threshold: int) -> Row:
+        service = self._service()
+        return at_threshold(self._measured[service.orientations], threshold, service)
+
+    def _refresh(self) -> None:
+        """Show what the threshold does, and the pictures a little later."""
+        threshold = self.threshold
+        service = self._service()
+        self._row = self._at(threshold)
+        self.figure.value = self._histograms[service.orientations].png(threshold)
+        self.numbers.value = page.numbers(self._row, self.measured, service.orientations)
+        self.edits.value = page.edits(self._recall.least(_WORST, threshold, service.orientations))
+        self._show_pairs()
+
+    def _show_pairs(self) -> None:
+        """Show the pairs nearest the threshold, once it rests."""
+        if self._task is not None:
+            self._task.cancel()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.pictures.value = self._pictures.html(self.near(), self._near.limit)
+        else:
+            self._task = loop.create_task(self._show_pairs_later())
+
+    async def _show_pairs_later(self) -> None:
+        await asyncio.sleep(_PAUSE)
+        try:
+            # Pictures may be large, and moves are not to wait for them.
+            html = await asyncio.to_thread(self._pictures.html, self.near(), self._near.limit)
+        except Exception as error:
+            self._say_error(error)
+            raise
+        self.pictures.value = html
+
+    def _say_error(self, error: Exception) -> None:
+        said = displayed(f"{type(error).__name__}: {error}")
+        self.message.value = page.problem(said)
