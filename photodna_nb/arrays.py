@@ -11,6 +11,8 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
 # As kernels.hashing has it, for those who need no kernel: that imports Numba.
 HASH_BYTES = 144
+# Grey levels. Pictures with less lie close to each other whatever they show.
+LOW_DETAIL = 100.0
 
 
 def checked(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) -> NDArray[Any]:

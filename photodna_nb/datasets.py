@@ -11,7 +11,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from importlib.util import find_spec
 from numbers import Integral
 from typing import Any, overload
@@ -22,10 +21,10 @@ from PIL import Image
 from photodna_nb import files, images
 from photodna_nb.arrays import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError, ImageError
+from photodna_nb.files import PathLike, path_text
 from photodna_nb.kernels import dead_leaves as kernels
 from photodna_nb.names import displayed
-
-PathLike = str | os.PathLike[str]
+from photodna_nb.versions import installed as installed_version
 
 # Each picture has one value of each range; radii are shares of the shorter side.
 # With these, the detail and the distances are those of photographs.
@@ -215,7 +214,7 @@ def from_directory(path: PathLike, recursive: bool = True) -> Dataset:
     Hidden files and folders are skipped, since programs keep thumbnails in them:
     near-duplicates that nobody put there.
     """
-    top = _path_text("path", path)
+    top = path_text("path", path)
     found: list[str] = []
     folders = [""]
     while folders:
@@ -265,7 +264,7 @@ def from_list(paths: PathLike | Iterable[PathLike]) -> Dataset:
         description["path"] = os.fsdecode(paths)
         names = files.listed_paths(files.read(description["path"], FileError))
     elif isinstance(paths, Iterable) and not isinstance(paths, bytes):
-        names = [_path_text("paths", path) for path in paths]
+        names = [path_text("paths", path) for path in paths]
     else:
         raise ArgumentTypeError(
             f"paths: got {described(paths)}, needs paths, or the path of a file that lists them"
@@ -369,7 +368,7 @@ def installed() -> Dataset:
             paths = {name: os.path.join(place, *folder.split("/"), name) for name in names}
             there = {name: path for name, path in paths.items() if os.path.isfile(path)}
             if there:
-                versions[package] = metadata.version(package)
+                versions[package] = installed_version(package) or "unknown"
             originals += [FileOriginal(f"{package}/{name}", there[name]) for name in there]
     if not originals:
         raise FileError(
@@ -438,12 +437,6 @@ def _whole(name: str, value: Any, least: int, most: int | None) -> int:
         needed = f"at least {least}" if most is None else f"{least} to {most}"
         raise ArgumentError(f"{name}: got {whole}, needs {needed}")
     return whole
-
-
-def _path_text(name: str, path: Any) -> str:
-    if not isinstance(path, str | bytes | os.PathLike):
-        raise ArgumentTypeError(f"{name}: got {described(path)}, needs a path")
-    return os.fsdecode(path)
 
 
 def _listed_folder(path: str) -> list[os.DirEntry[str]]:

@@ -49,6 +49,10 @@ class FileError(PhotodnaError, ValueError):
 class ImageError(FileError):
     """An image cannot be read or hashed."""
 
+    def __str__(self) -> str:
+        # Arrays, bytes and Pillow images come without a name.
+        return f"the image {self.reason}" if self.path is None else super().__str__()
+
 
 class TableFileError(FileError):
     """A table of hashes cannot be read or written."""

@@ -10,15 +10,30 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
+from typing import Any
 
-from photodna_nb.errors import FileError
+from photodna_nb.errors import ArgumentTypeError, FileError
 
+PathLike = str | os.PathLike[str]
 Content = bytes | memoryview
 
 # Opening waits for no pipe and takes no terminal; what has no such flag does neither.
 _READ = os.O_RDONLY
 for _flag in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
     _READ |= getattr(os, _flag, 0)
+
+
+def path_text(argument: str, path: Any) -> str:
+    """Return the path that came for an argument as text.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It is none.
+    """
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise ArgumentTypeError(f"{argument}: got {type(path).__name__}, needs a path")
+    return os.fsdecode(path)
 
 
 def opened(path: str, kind: type[FileError]) -> FileIO:
@@ -195,9 +210,9 @@ def put_in_place(temporary: str, path: str, kind: type[FileError]) -> None:
     with _explained(path, kind):
         _check_unprotected(path)
         target = os.path.realpath(path)
+        _sync(temporary)
         if os.path.exists(target):
             os.chmod(temporary, os.stat(target).st_mode & 0o7777)
-        _sync(temporary)
         os.replace(temporary, target)
         _sync(os.path.dirname(target))
 
@@ -259,11 +274,17 @@ def _explained(path: str, kind: type[FileError]) -> Iterator[None]:
 
 
 def _sync(path: str) -> None:
-    """Make a file, or new names in a folder, last through a power cut (Windows cannot)."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return
+    """Make a file, or new names in a folder, last through a power cut.
+
+    Windows synchronises no folders, and files only if they are open for writing.
+    """
+    if os.path.isdir(path):
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError:  # Windows, or a folder that may be written and not listed
+            return
+    else:
+        descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from photodna_nb import images, parallel
 from photodna_nb.arrays import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
+from photodna_nb.files import PathLike, path_text
 from photodna_nb.images import FileLike, ImageLike
 from photodna_nb.journal import Entry, Journal, hash_if_changed
 from photodna_nb.stages import Hashed, hash_and_detail
 from photodna_nb.table import Failure, HashTable, check_target, table_of
-
-PathLike = str | os.PathLike[str]
 
 
 def hash_image(image: ImageLike) -> NDArray[np.uint8]:
@@ -158,7 +157,7 @@ def hash_files(
     elif digest:
         raise ArgumentError("digest: goes with into, a file to go on from")
     failures: list[Failure] = []
-    journal = nullcontext() if into is None else Journal(f"{os.fspath(into)}.journal")
+    journal = nullcontext() if into is None else Journal(f"{path_text('into', into)}.journal")
     with (
         journal as entries,
         closing(

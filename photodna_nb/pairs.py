@@ -22,8 +22,9 @@ from photodna_nb import arrays, parallel
 from photodna_nb.arrays import HASH_BYTES, described
 from photodna_nb.distances import Limit, Metric, checked_metric, largest_integer
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.files import PathLike
 from photodna_nb.kernels import distance as kernels
-from photodna_nb.parts import PathLike, Rows, pieces_of, rows_of
+from photodna_nb.parts import Rows, pieces_of, rows_of
 from photodna_nb.table import HashTable
 
 Hashes = NDArray[np.uint8] | HashTable | PathLike | Sequence[PathLike]

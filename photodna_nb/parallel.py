@@ -111,6 +111,16 @@ def _run(
     return results, perf_counter() - start
 
 
+def processors() -> int:
+    """Return how many processors this process may use, at least 1.
+
+    A batch system or ``taskset`` may grant fewer than the machine has.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def checked_workers(max_workers: int | None, executor: Executor | None) -> int:
     """Return the number of workers, once both arguments are checked."""
     if executor is not None and not isinstance(executor, Executor):
@@ -120,7 +130,7 @@ def checked_workers(max_workers: int | None, executor: Executor | None) -> int:
         )
     if max_workers is None:
         if executor is None:
-            return os.cpu_count() or 1
+            return processors()
         return int(getattr(executor, "_max_workers", None) or _UNKNOWN_WORKERS)
     if not isinstance(max_workers, Integral) or isinstance(max_workers, bool):
         raise ArgumentTypeError(f"max_workers: got {described(max_workers)}, needs an integer")

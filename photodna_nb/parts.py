@@ -17,8 +17,6 @@ from photodna_nb import arrays, files
 from photodna_nb.arrays import HASH_BYTES, described
 from photodna_nb.errors import ArgumentTypeError, TableFileError
 
-PathLike = str | os.PathLike[str]
-
 
 class Segment(NamedTuple):
     """Hashes in a file: its path, the first byte of the first one, how many."""

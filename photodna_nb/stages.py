@@ -10,6 +10,7 @@ that is read.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -263,7 +264,9 @@ def footprints(height: int, width: int, row: int, column: int) -> Floats:
            [13., 18.]])
     """
     _check_sides(height, width)
-    if not all(isinstance(place, int) and 0 <= place < kernels.GRID for place in (row, column)):
+    if not all(
+        isinstance(place, Integral) and 0 <= place < kernels.GRID for place in (row, column)
+    ):
         raise ArgumentError(
             f"row, column: got {row!r}, {column!r}, needs integers from 0 to {kernels.GRID - 1}"
         )
@@ -385,7 +388,7 @@ def _corners(length: int) -> tuple[NDArray[np.int64], Floats]:
 
 
 def _check_sides(height: int, width: int) -> None:
-    if not all(isinstance(side, int) and side >= 2 for side in (height, width)):
+    if not all(isinstance(side, Integral) and side >= 2 for side in (height, width)):
         raise ArgumentError(
             f"height, width: got {height!r}, {width!r}, needs integers of 2 or more"
         )

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from photodna_nb import arrays, files
 from photodna_nb.arrays import HASH_BYTES
 from photodna_nb.errors import ArgumentError, PhotodnaError, TableFileError
+from photodna_nb.files import PathLike, path_text
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PathLike = str | os.PathLike[str]
 
 
 class Failure(NamedTuple):
@@ -89,7 +88,7 @@ class HashTable:
         TableFileError
             The file cannot be written, or pyarrow is missing.
         """
-        name = os.fspath(path)
+        name = path_text("path", path)
         write = _format(name).write
         files.write([(name, write(name, self))], TableFileError)
 
@@ -109,7 +108,7 @@ class HashTable:
         TableFileError
             The file is missing or damaged, with the line or entry that is wrong.
         """
-        name = os.fspath(path)
+        name = path_text("path", path)
         read = _format(name).read
         content = files.read(name, TableFileError)
         try:
@@ -358,12 +357,12 @@ _FORMATS = {
 
 def check_suffix(path: PathLike) -> None:
     """Raise the ArgumentError of `HashTable.save` for another suffix."""
-    _format(os.fspath(path))
+    _format(path_text("path", path))
 
 
 def check_target(path: PathLike) -> None:
     """Raise what `HashTable.save` would, as far as it can be told before there is a table."""
-    name = os.fspath(path)
+    name = path_text("path", path)
     check_suffix(name)
     if name.lower().endswith(".parquet"):
         _pyarrow(name)

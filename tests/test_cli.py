@@ -19,7 +19,7 @@ from conftest import JIT_OFF
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb import cli
+from photodna_nb import cli, versions
 from photodna_nb.cli import hash_modes
 from photodna_nb.cli.options import MODES
 from photodna_nb.cli.pictures import files_in
@@ -79,6 +79,34 @@ def test_hash(run, folder):
     values = [int(value) for value in text(run("--hash", folder / "a.png")).split(",")]
     np.testing.assert_array_equal(values, pdna.hash_file(folder / "a.png"))
     assert text(run("--hash", folder / "a.png")).count("\n") == 1
+
+
+def test_detail(run, folder):
+    values, said = text(run("--hash", folder / "a.png", "--detail")).splitlines()
+    with Image.open(folder / "a.png") as image:
+        detail = pdna.detail(image)
+    assert values.count(",") == 143
+    assert said == f"Detail: {detail:.1f}"
+    first = json.loads(run("--hash-dir", folder, "--detail").stdout)[0]
+    assert list(first) == ["filename", "path", "photodna", "detail"]
+    assert first["detail"] == detail
+
+
+def test_version_without_a_package_by_that_name(monkeypatch, capsys):
+    """FAISS comes as another distribution with conda."""
+    known = versions.version
+
+    def version(distribution):
+        if distribution == "faiss-cpu":
+            raise versions.PackageNotFoundError
+        return "1.2.3" if distribution == "faiss" else known(distribution)
+
+    monkeypatch.setattr(versions, "version", version)
+    assert cli.main(["--version"]) == 0
+    assert "FAISS 1.2.3)" in capsys.readouterr().out
+    monkeypatch.setitem(versions._DISTRIBUTIONS, "FAISS", ("faiss-cpu",))
+    assert cli.main(["--version"]) == 0
+    assert "FAISS not installed)" in capsys.readouterr().out
 
 
 def test_hash_dir(run, folder):
@@ -154,10 +182,27 @@ def test_output_file(run, folder, tmp_path):
         table = pdna.HashTable.load(output)
         assert [os.path.basename(path) for path in table.paths] == ["a.png", "b.jpg", "c.png"]
         np.testing.assert_array_equal(table.hashes[0], pdna.hash_file(folder / "a.png"))
-    assert "suffix '.txt'" in wrong_usage(run("--hash-dir", folder, "--output", "a.txt"))
+    wrong = wrong_usage(run("--hash-dir", folder, "--output", "a.txt"))
+    assert "argument --output: got the suffix '.txt'" in wrong
     message = failed(run("--hash-dir", folder, "--output", tmp_path / "no" / "a.csv"))
     assert len(message) == 1, "before any file is read"
     assert "its folder is missing or write-protected" in message[0]
+
+
+def test_output_goes_on_where_it_was_stopped(run, folder, tmp_path):
+    output, journal = tmp_path / "hashes.npz", tmp_path / "hashes.npz.journal"
+    failed(run("--hash-dir", folder, "--output", output))
+    assert not journal.exists()
+    failed(run("--hash-dir", folder, "--output", output, "--resume"))
+    lines = journal.read_bytes().splitlines(keepends=True)
+    # As it was when two hashes were made; what is known of them is believed.
+    journal.write_bytes(lines[0] + lines[1].replace(b'"detail": ', b'"detail": 1000000'))
+    output.unlink()
+    failed(run("--hash-dir", folder, "--output", output, "--resume"))
+    table = pdna.HashTable.load(output)
+    assert [os.path.basename(path) for path in table.paths] == ["a.png", "b.jpg", "c.png"]
+    assert [detail > 1_000_000 for detail in table.detail] == [False, True, False]
+    assert len(journal.read_bytes().splitlines()) == len(lines)
 
 
 def test_a_folder_that_cannot_be_listed_spoils_nothing_else(tmp_path, monkeypatch, capsys):
@@ -215,6 +260,14 @@ def test_compare(run, folder):
     assert text(run("--compare", a, b, "--metric", "euclidean")) == euclidean + similarity
     assert text(run("--metric=manhattan", "--compare", a, b)) == manhattan + similarity
     assert text(run("--compare", a, a)) == "Distance (euclidean): 0.0000\nSimilarity: 1.000000\n"
+    turned = folder.parent / "turned.png"
+    with Image.open(a) as image:
+        image.transpose(Image.Transpose.ROTATE_90).save(turned)
+    closest = pdna.distance(pdna.orientations(ha)[3], pdna.hash_file(turned))
+    distance, similarity, way = text(run("--compare", a, turned, "--orientations")).splitlines()
+    assert distance == f"Distance (euclidean): {closest:.4f}"
+    assert float(similarity.removeprefix("Similarity: ")) > 0.98
+    assert way == "Orientation: rotate_90"
     result = run("--compare", folder / "bad.jpg", "missing")
     assert len(failed(result)) == 2, "both are named"
     assert result.stdout == b""
@@ -289,6 +342,21 @@ def test_build_replaces_nothing_and_writes_nothing_empty(run, folder, tmp_path):
     assert "folder that does not exist" in failed(run("--faiss-build", "no/i", "no/m", "x"))[0]
 
 
+def test_flat_pictures_are_not_called_alike_without_a_word(run, folder, tmp_path):
+    flat = [tmp_path / f"{grey}.png" for grey in (50, 200)]
+    for path, grey in zip(flat, (50, 200), strict=True):
+        Image.new("RGB", (100, 100), (grey,) * 3).save(path)
+    result = run("--compare", *flat)
+    assert result.returncode == 0
+    assert result.stdout == b"Distance (euclidean): 0.0000\nSimilarity: 1.000000\n"
+    lines = result.stderr.decode().splitlines()
+    assert lines == [
+        f"photodna-nb: warning: {path}: has 0.0 grey levels of detail, less than 100; "
+        "flat pictures match whatever they show"
+        for path in flat
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -333,6 +401,9 @@ def test_build_replaces_nothing_and_writes_nothing_empty(run, folder, tmp_path):
         (["--faiss-query", "i", "m", "--max-distance", "9", "q"], "files follow their mode"),
         (["--max-pixels", "0", "--hash", "a"], "argument --max-pixels: got '0', needs an integer"),
         (["--hash", "a", "\x1b[31m"], "\\x1b[31m"),
+        (["--hash-dir", "a", "--jobs", "1", "--jobs", "2"], "--jobs is given twice"),
+        (["--hash-dir", "a", "--resume"], "--resume goes with --output"),
+        (["--hash-dir", "a", "--detail", "--output", "a.csv"], "--detail goes without --output"),
     ],
 )
 def test_wrong_usage(run, arguments, words):
@@ -486,14 +557,16 @@ def failed_text(result) -> str:
 
 def test_closed_streams(folder):
     quoted = f"'{sys.executable}' -m photodna_nb --hash '{folder / 'a.png'}'"
-    for closed in (">&-", "2>&-", "<&-"):
+    for closed, status in ((">&-", 1), ("2>&-", 0), ("<&-", 0)):
         result = subprocess.run(f"{quoted} {closed}", shell=True, capture_output=True, timeout=300)
-        assert result.returncode == 0, closed
+        assert result.returncode == status, closed
         assert b"Traceback" not in result.stderr
+        if status:
+            assert failed_text(result) == "standard output cannot be written (it is closed)"
 
 
 def test_a_bug_is_no_traceback(monkeypatch, capsys, folder):
-    def broken(_):
+    def broken(_, **options):
         raise ZeroDivisionError("odd\x1b")
 
     monkeypatch.setattr(hash_modes, "hash_one", broken)
@@ -514,7 +587,7 @@ def test_in_a_process_that_goes_on(folder, capsys):
 
 
 def test_an_interrupt(monkeypatch):
-    def interrupted(_):
+    def interrupted(_, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(hash_modes, "hash_one", interrupted)

@@ -330,6 +330,20 @@ def test_json_goes_with_an_index_that_has_all_items(tmp_path):
     assert faiss.read_index(str(files[0])).ntotal == 6
 
 
+def test_an_index_in_another_order(tmp_path):
+    """FAISS takes ids in any order, and other programs give them so."""
+    order = [0, 2, 1, 3]
+    files = made_elsewhere(tmp_path, HASHES[:4])
+    ids = np.array(order) + 1
+    faiss.write_index(by_faiss(HASHES[order], ids), str(files[0]))
+    with pdna.HashIndex.open(*files) as index:
+        assert [answered(index, HASHES[i], 1) for i in range(4)] == [[(i + 1, 0)] for i in range(4)]
+        index.verify()
+    faiss.write_index(by_faiss(HASHES[:4], ids), str(files[0]))  # other hashes under the same ids
+    with pytest.raises(pdna.IndexFileError, match="hashes differ, of id 3"):
+        pdna.HashIndex.open(*files)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_metadata_from_an_older_backup_is_refused(tmp_path, meta, kind):
     files = made(tmp_path, HASHES[:5], meta, kind)

@@ -51,8 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except OutputError as error:
-        # Python flushes once more when it ends, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            # Python flushes once more when it ends, and would complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error.__cause__, BrokenPipeError):  # the reader has gone: `| head`
             return 1
         return failed(f"standard output cannot be written ({error})")
@@ -61,13 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         options = parsed(arguments)
-    except SystemExit as stop:  # argparse: 0 after --help and --version, 2 after wrong usage
-        flush()
-        return int(stop.code or 0)
-    try:
         with _pixel_limit(options.max_pixels):
             status = _dispatch(options)
         flush()
+    except SystemExit as stop:  # argparse: 0 after --help and --version, 2 after wrong usage
+        flush()
+        return int(stop.code or 0)
     except (PhotodnaError, MemoryError) as error:
         if isinstance(error, FileError):  # an index knows its files by their absolute paths
             typed = {os.path.abspath(argument): argument for argument in arguments}
@@ -100,18 +100,29 @@ def _pixel_limit(limit: int | None) -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
+def _hash_many(paths: list[str], options: argparse.Namespace) -> int:
+    if options.output is None:
+        return hash_modes.hash_many(paths, options.jobs, detail=bool(options.detail))
+    resume = bool(options.resume)
+    return hash_modes.hash_into(options.output, paths, options.jobs, resume=resume)
+
+
 def _dispatch(options: argparse.Namespace) -> int:
     given = getattr(options, options.mode)
     match options.mode:
         case "hash":
-            return hash_modes.hash_one(given)
+            return hash_modes.hash_one(given, detail=bool(options.detail))
         case "hash_dir":
             paths, status = pictures.files_in(given, bool(options.recursive))
-            return max(status, hash_modes.hash_many(paths, options.jobs, options.output))
+            return max(status, _hash_many(paths, options))
         case "files_from":
-            return hash_modes.hash_many(pictures.listed(given), options.jobs, options.output)
+            return _hash_many(pictures.listed(given), options)
         case "compare":
-            return hash_modes.compare(*given, metric=options.metric or "euclidean")
+            return hash_modes.compare(
+                *given,
+                metric=options.metric or "euclidean",
+                oriented=bool(options.orientations),
+            )
         case "evaluate":
             return evaluate_mode.evaluate(given[0], given[1], options.jobs)
         case "compare_runs":

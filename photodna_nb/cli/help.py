@@ -65,6 +65,13 @@ options:
   --output FILE
         with --hash-dir and --files-from: write FILE, once all is done, instead of
         printing; its suffix is .json, .csv, .npz or .parquet
+  --resume
+        with --output: keep every hash in FILE.journal as soon as it is made, and go on
+        from there when the same call was stopped; only what is missing or has changed
+        is hashed
+  --detail
+        with --hash, --hash-dir and --files-from: print as well how much there is to
+        see in each image, in grey levels; tables hold it in any case, but for .csv
   --metric {{euclidean,manhattan}}
         with --compare: the distance that is printed (default euclidean)
   --min-similarity S
@@ -79,7 +86,8 @@ options:
         programs, pass
   --orientations
         with --faiss-query: look for each query mirrored and turned as well, in all
-        eight ways; each image is one match, with the way that is closest
+        eight ways; each image is one match, with the way that is closest.
+        With --compare: the closest of the eight ways to turn IMAGE1
   --nprobe N
         with --faiss-query: how many lists of an approximate index are looked into,
         instead of as many as its recall was measured with
@@ -101,7 +109,7 @@ options:
 examples:
   {PROGRAM} --hash photo.jpg
   {PROGRAM} --hash-dir photos > hashes.json
-  {PROGRAM} --hash-dir photos --recursive --output hashes.csv
+  {PROGRAM} --hash-dir photos --recursive --output hashes.csv --resume
   find photos -name '*.jpg' -print0 | {PROGRAM} --files-from - --jobs 4
   {PROGRAM} --compare a.jpg b.jpg
   {PROGRAM} --compare a.jpg b.jpg --metric manhattan

@@ -13,6 +13,7 @@ from photodna_nb.cli.help import HELP, PROGRAM, USAGE
 from photodna_nb.cli.output import print_lines
 from photodna_nb.errors import ArgumentError
 from photodna_nb.names import displayed
+from photodna_nb.versions import installed
 
 MODES = {
     "hash": "IMAGE",
@@ -31,10 +32,12 @@ MODES = {
 }
 _OPTIONS = {
     "metric": ["compare"],
+    "detail": ["hash", "hash_dir", "files_from"],
+    "resume": ["hash_dir", "files_from"],
     "min_similarity": ["faiss_query"],
     "max_distance": ["faiss_query"],
     "min_detail": ["faiss_query"],
-    "orientations": ["faiss_query"],
+    "orientations": ["faiss_query", "compare"],
     "nprobe": ["faiss_query"],
     "json": ["faiss_query", "faiss_list", "compare_runs"],
     "kind": ["faiss_build", "faiss_rebuild", "faiss_convert"],
@@ -82,19 +85,21 @@ def _parser() -> _Parser:
     modes.add_argument("--evaluate", nargs=2, action=_Once)
     modes.add_argument("--compare-runs", nargs=2, action=_Once)
     parser.add_argument("--files-from", action=_Once)
-    parser.add_argument("--jobs", type=_count)
+    parser.add_argument("--jobs", type=_count, action=_Once)
     parser.add_argument("--recursive", action="store_const", const=True)
     parser.add_argument("--output", action=_Once)
-    parser.add_argument("--metric", choices=["euclidean", "manhattan"])
-    parser.add_argument("--min-similarity")
-    parser.add_argument("--max-distance")
-    parser.add_argument("--min-detail", type=_least)
-    parser.add_argument("--nprobe", type=_count)
+    parser.add_argument("--resume", action="store_const", const=True)
+    parser.add_argument("--detail", action="store_const", const=True)
+    parser.add_argument("--metric", choices=["euclidean", "manhattan"], action=_Once)
+    parser.add_argument("--min-similarity", action=_Once)
+    parser.add_argument("--max-distance", action=_Once)
+    parser.add_argument("--min-detail", type=_least, action=_Once)
+    parser.add_argument("--nprobe", type=_count, action=_Once)
     parser.add_argument("--orientations", action="store_const", const=True)
     parser.add_argument("--json", action="store_const", const=True)
-    parser.add_argument("--kind", choices=["flat", "uint8", "ivf"])
+    parser.add_argument("--kind", choices=["flat", "uint8", "ivf"], action=_Once)
     parser.add_argument("--overwrite", action="store_const", const=True)
-    parser.add_argument("--max-pixels", type=_count)
+    parser.add_argument("--max-pixels", type=_count, action=_Once)
     return parser
 
 
@@ -127,7 +132,11 @@ def _checked(parser: _Parser, options: argparse.Namespace) -> None:
         try:
             check_suffix(options.output)
         except ArgumentError as error:
-            parser.error(f"argument --output: {error}")
+            parser.error(f"argument --output: {str(error).removeprefix('path: ')}")
+    if options.resume and options.output is None:
+        parser.error("--resume goes with --output, the file to go on with")
+    if options.detail and options.output is not None:
+        parser.error("--detail goes without --output: tables hold it, but for .csv")
     if query is not None:
         from photodna_nb.distances import limit_squared
 
@@ -153,10 +162,8 @@ class _Version(argparse.Action):
     """Print the version, and those of what a hash or an answer depends on."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
-        from importlib.metadata import version
-
-        packages = {"NumPy": "numpy", "Numba": "numba", "Pillow": "pillow", "FAISS": "faiss-cpu"}
-        versions = ", ".join(f"{name} {version(package)}" for name, package in packages.items())
+        packages = ("NumPy", "Numba", "Pillow", "FAISS")
+        versions = ", ".join(f"{name} {installed(name) or 'not installed'}" for name in packages)
         print_lines(f"{PROGRAM} {__version__} (Python {platform.python_version()}, {versions})")
         parser.exit()
 

@@ -14,6 +14,8 @@ class OutputError(Exception):
 
 def print_lines(*lines: str, end: str = "\n", flush: bool = False) -> None:
     """Print lines on standard output."""
+    if sys.stdout is None:
+        raise OutputError("it is closed")
     try:
         print(*lines, sep="\n", end=end, flush=flush)
     except OSError as error:
@@ -27,7 +29,8 @@ def flush() -> None:
 
 def failed(message: str) -> int:
     """Say what failed, after what is printed already, and return the exit status."""
-    flush()
+    if sys.stdout is not None:
+        flush()
     say(f"error: {message}")
     return 1
 

@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from photodna_nb.cli.output import failed, say
@@ -30,9 +30,10 @@ class Images:
         The exit status: 1 after any bad file.
     """
 
-    def __init__(self, paths: list[str], jobs: int | None) -> None:
+    def __init__(self, paths: list[str], jobs: int | None, journal: str | None = None) -> None:
         self._paths = paths
         self._jobs = jobs
+        self._journal = journal  # a file that keeps each hash as it is made
         self.status = 0
 
     def __iter__(self) -> Iterator[tuple[str, Hashed]]:
@@ -64,12 +65,15 @@ class Images:
         start_numba()
         from photodna_nb import parallel
         from photodna_nb.hashing import hash_each
+        from photodna_nb.journal import Journal
 
         shown = len(self._paths) > 2 and sys.stderr is not None and sys.stderr.isatty()
-        jobs = min(self._jobs or os.cpu_count() or 1, len(self._paths))
+        jobs = min(self._jobs or parallel.processors(), len(self._paths))
+        journal = nullcontext() if self._journal is None else Journal(self._journal)
         with (
             quiet_decoders(),
-            closing(hash_each(self._paths, max_workers=jobs)) as each,
+            journal as entries,
+            closing(hash_each(self._paths, max_workers=jobs, journal=entries)) as each,
             parallel.progress_bar(shown, self._paths, "images") as bar,
         ):
             for result in each:

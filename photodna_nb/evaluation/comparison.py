@@ -28,8 +28,8 @@ from photodna_nb.evaluation.results import COUNTS, RESULTS, Results
 from photodna_nb.evaluation.scale import expected_matches, threshold_under
 from photodna_nb.evaluation.store import HASHES
 from photodna_nb.evaluation.summary import Measured, beyond_the_list, measure, recalls
+from photodna_nb.files import PathLike
 
-PathLike = str | os.PathLike[str]
 Verdict = Literal["same", "within", "moved", "unknown"]
 Kept = Literal["yes", "no", "unclear", "unknown"]
 Rows = NDArray[np.intp]

@@ -18,19 +18,17 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias, get_args
 
 from photodna_nb import datasets, files, transforms
-from photodna_nb.arrays import described
+from photodna_nb.arrays import LOW_DETAIL, described
 from photodna_nb.datasets import Dataset, FileOriginal
 from photodna_nb.distances import SIMILARITY_SCALE
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation.exclusions import named_digest
+from photodna_nb.files import PathLike, path_text
 from photodna_nb.names import displayed
 from photodna_nb.transforms import AnyTransform
 
-PathLike = str | os.PathLike[str]
-
 _TARGETS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
-# Grey levels. Photographs have 600 to 6000, pictures with nothing to see less than 100.
-_FLOOR = 100.0
+# Grey levels. Photographs have 600 to 6000.
 _BANDS = (100.0, 600.0, 1200.0, 2400.0, 6000.0)
 # More than anybody has, and far from where float64 overflows.
 _MOST = 10**15
@@ -178,7 +176,7 @@ class DetailConfig:
         Where one band ends and the next begins, increasing.
     """
 
-    floor: float = _FLOOR
+    floor: float = LOW_DETAIL
     bands: tuple[float, ...] = _BANDS
 
 
@@ -254,7 +252,7 @@ class Config:
             The file is missing, no TOML, or something in it is unknown, missing or of a
             value that cannot be used: it says what, and what is needed.
         """
-        name = os.fspath(path)
+        name = path_text("path", path)
         content = files.read(name, FileError)
         try:
             values = tomllib.loads(content.decode("utf-8-sig"))
@@ -310,7 +308,8 @@ class Config:
             )
         with top.section("detail") as section:
             detail = DetailConfig(
-                section.value("floor", _FLOOR, _number(0)), section.value("bands", _BANDS, _bands)
+                section.value("floor", LOW_DETAIL, _number(0)),
+                section.value("bands", _BANDS, _bands),
             )
         with top.section("scale") as section:
             scale = ScaleConfig(

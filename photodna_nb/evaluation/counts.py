@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
@@ -17,8 +16,8 @@ from photodna_nb.arrays import described
 from photodna_nb.distances import SIMILARITY_SCALE
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation import archive
+from photodna_nb.files import PathLike, path_text
 
-PathLike = str | os.PathLike[str]
 Cells = NDArray[np.int64]
 Half = Literal["A", "B"]
 Part = Literal["A", "B", "between"]
@@ -319,7 +318,7 @@ class Counts:
         FileError
             The file cannot be written.
         """
-        files.write([(os.fspath(path), [self.packed()])], FileError)
+        files.write([(path_text("path", path), [self.packed()])], FileError)
 
     @classmethod
     def load(cls, path: PathLike) -> Counts:
@@ -330,7 +329,7 @@ class Counts:
         FileError
             The file is missing, damaged or of another kind.
         """
-        name = os.fspath(path)
+        name = path_text("path", path)
         return cls.unpacked(name, files.read(name, FileError))
 
     def packed(self, key: str = "") -> memoryview:

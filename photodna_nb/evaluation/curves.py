@@ -187,4 +187,4 @@ def _equal_error(missed: Floats, rate: Floats) -> tuple[float, float]:
     after = int(np.argmax(gap <= 0))
     way = gap[after - 1] / (gap[after - 1] - gap[after])
     error = rate[after - 1] + way * (rate[after] - rate[after - 1])
-    return float(error), float(after - 2 + way)
+    return float(error), max(float(after - 2 + way), 0.0)

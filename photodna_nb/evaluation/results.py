@@ -25,8 +25,8 @@ from photodna_nb.evaluation.pictures import PAIRS, Pictures, Shown
 from photodna_nb.evaluation.store import HASHES, IDENTITY, MANIFEST, Store, locked, versions
 from photodna_nb.evaluation.summary import Row, recalls, reported_thresholds, summarised
 from photodna_nb.evaluation.variants import ORIGINAL
+from photodna_nb.files import PathLike, path_text
 
-PathLike = str | os.PathLike[str]
 COUNTS, RESULTS, TABLES = "counts.npz", "results.json", "tables"
 # Made of results by others, of which only the manifest knows here.
 REPORT, FIGURES = "report.html", "figures"
@@ -95,7 +95,7 @@ class Results:
         FileError
             A file is missing, damaged, or not the one that the manifest names.
         """
-        folder = os.fspath(run_dir)
+        folder = path_text("run_dir", run_dir)
         path = os.path.join(folder, MANIFEST)
         manifest = _manifest(path)
         content = {}

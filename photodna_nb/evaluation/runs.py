@@ -27,10 +27,9 @@ from photodna_nb.evaluation.exclusions import excluded_rows, named_digest
 from photodna_nb.evaluation.results import Failure, Results
 from photodna_nb.evaluation.store import Store, is_run
 from photodna_nb.evaluation.variants import ORIGINAL, Entry, renewed
+from photodna_nb.files import PathLike, path_text
 from photodna_nb.names import displayed
 from photodna_nb.transforms import seed_for
-
-PathLike = str | os.PathLike[str]
 
 # Of counts, so that those of another way to count are not taken for these.
 _COUNTING = 2
@@ -89,14 +88,13 @@ def run(
         raise ArgumentTypeError(
             f"config: got {described(config)}, needs a Config, or the path of a TOML file"
         )
-    if not isinstance(run_dir, str | os.PathLike):
-        raise ArgumentTypeError(f"run_dir: got {described(run_dir)}, needs the path of a folder")
+    run_dir = path_text("run_dir", run_dir)
     workers = parallel.checked_workers(max_workers, None)
     started = time.time()
-    dataset = _originals(config, os.fspath(run_dir), path)
+    dataset = _originals(config, run_dir, path)
     _check_names(config, dataset)
     edits = [edit.spec for edit in config.variants]
-    with Store(os.fspath(run_dir), config.hashing(), edits) as folder:
+    with Store(run_dir, config.hashing(), edits) as folder:
         entries, made_now = _entries(config, dataset, folder, workers, progress)
         _check_digests(config, entries)
         names = [original.name for original in dataset]
@@ -119,7 +117,7 @@ def run(
             "seconds": round(time.time() - started, 3),
             "host": platform.node(),
             "system": platform.platform(),
-            "processors": os.cpu_count(),
+            "processors": parallel.processors(),
             "threads": workers,
             "originals_hashed": made_now,
             "base": os.path.abspath(config.base),

@@ -9,7 +9,6 @@ import platform
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any
 
@@ -27,6 +26,7 @@ from photodna_nb.evaluation.config import canonical
 from photodna_nb.evaluation.counting import Hashed
 from photodna_nb.evaluation.variants import ORIGINAL, Entry, limit
 from photodna_nb.names import displayed
+from photodna_nb.versions import installed
 
 IDENTITY, JOURNAL, HASHES = "run.json", "journal.jsonl", "hashes.npz"
 MANIFEST = "manifest.json"
@@ -49,9 +49,8 @@ _MEMBERS = (
 
 def versions() -> dict[str, str | None]:
     """Return the versions of everything that results depend on; None of what is missing."""
-    packages = {"NumPy": "numpy", "SciPy": "scipy", "Numba": "numba", "FAISS": "faiss-cpu"}
     found: dict[str, str | None] = {"Python": platform.python_version()}
-    found |= {name: _installed(package) for name, package in packages.items()}
+    found |= {name: installed(name) for name in ("NumPy", "SciPy", "Numba", "FAISS")}
     return makers() | found
 
 
@@ -59,7 +58,7 @@ def makers() -> dict[str, str | None]:
     """Return the versions on which pixels and hashes depend: of this, of Pillow and its codecs."""
     turbo = features.version_feature("libjpeg_turbo")
     return {
-        "photodna_nb": _installed("photodna_nb"),
+        "photodna_nb": installed("photodna_nb"),
         "Pillow": PIL.__version__,
         "libjpeg": f"{features.version_codec('jpg')}{f' (turbo {turbo})' if turbo else ''}",
         "libwebp": features.version_module("webp"),
@@ -67,13 +66,6 @@ def makers() -> dict[str, str | None]:
         "libtiff": features.version_codec("libtiff"),
         "openjpeg": features.version_codec("jpg_2000"),
     }
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def is_run(folder: str) -> bool:
@@ -138,6 +130,8 @@ class Store:
         self.folder, self._hashing, self._edits = folder, hashing, tuple(edits)
         self._known: dict[str, Entry] = {}
         self._journal: Any = None
+        if os.path.lexists(folder) and not os.path.isdir(folder):
+            raise FileError(folder, "is not a folder; give a new one for the results of the run")
         try:
             os.makedirs(folder, exist_ok=True)
             self._check_own()

@@ -268,9 +268,8 @@ def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str
         for part in parts
     )
     scale = _scale(counts, config, whole)
-    recommended = next(
-        (row["threshold"] for row in scale[1:] if row["threshold"] and not row["untested"]), None
-    )
+    told = (row for row in scale[1:] if row["threshold"] is not None and not row["untested"])
+    recommended = next(told, {"threshold": None})["threshold"]
     summary = {
         "recommended": recommended,
         "recall_oriented": config.scale.orientations,

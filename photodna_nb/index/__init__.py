@@ -1,7 +1,8 @@
 """Search in a local index: files in FAISS's formats, the metadata, and how both are kept."""
 
+from photodna_nb.arrays import LOW_DETAIL
 from photodna_nb.index.hash_index import HashIndex
-from photodna_nb.index.metadata import LOW_DETAIL, Item
+from photodna_nb.index.metadata import Item
 from photodna_nb.index.records import Added, Match
 
 __all__ = ["LOW_DETAIL", "Added", "HashIndex", "Item", "Match"]

@@ -28,8 +28,6 @@ HEADER: dict[str, Any] = {
     "metric": "squared_l2",
     "similarity_metric": "normalized_euclidean",
 }
-# Grey levels. Photographs measure 600 and more; below this, a match says nothing.
-LOW_DETAIL = 100.0
 
 Orientation = Literal[
     "identity",

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from photodna_nb import distances
+from photodna_nb.arrays import LOW_DETAIL
 from photodna_nb.index import metadata
-from photodna_nb.index.metadata import LOW_DETAIL, Orientation
+from photodna_nb.index.metadata import Orientation
 
 if TYPE_CHECKING:
     from photodna_nb.table import Failure

@@ -202,7 +202,7 @@ def compared(path: str, found: IndexFile, store: Store) -> list[Part]:
         mine = part.rows if here.all() else part.rows[here]
         places = np.searchsorted(ids, part.ids[here])
         # Rows that lie side by side are looked at where they are.
-        beside = len(places) and places[-1] - places[0] == len(places) - 1
+        beside = len(places) > 0 and bool((np.diff(places) == 1).all())
         theirs = rows[places[0] : places[-1] + 1] if beside else rows[places]
         if not np.array_equal(mine, theirs):
             first = np.flatnonzero((mine != rows[places]).any(axis=1))[0]

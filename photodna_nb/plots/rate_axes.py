@@ -126,7 +126,7 @@ def threshold_lines(ax: Axes, looks: Looks, end: float) -> None:
     """
     looks = sorted(looks, key=lambda one: one[1])
     # A name begins at its line: to the right of it there is room.
-    ax.set_xlim(0, max([1.03 * end, *(threshold / 0.7 for _, threshold, _ in looks)]))
+    ax.set_xlim(0, max([1.0, 1.03 * end, *(threshold / 0.7 for _, threshold, _ in looks)]))
     size = points_of(ax, "small")
     for row, (name, threshold, look) in enumerate(reversed(looks)):
         line = {"color": look.colour, "zorder": 1.9}  # below the data

@@ -11,11 +11,10 @@ import os
 
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.results import REPORT, add_report
+from photodna_nb.files import PathLike
 from photodna_nb.report.answer import Answer, answer
 from photodna_nb.report.figures import figures
 from photodna_nb.report.page import page
-
-PathLike = str | os.PathLike[str]
 
 __all__ = ["Answer", "answer", "write"]
 

@@ -14,6 +14,7 @@ from photodna_nb.evaluation.config import (
     InstalledOriginals,
     ListOriginals,
 )
+from photodna_nb.files import PathLike
 from photodna_nb.names import displayed
 from photodna_nb.report.words import (
     amount,
@@ -28,8 +29,6 @@ from photodna_nb.report.words import (
     whole,
 )
 from photodna_nb.transforms import parse
-
-PathLike = str | os.PathLike[str]
 
 # Recall of an edit that is as good as always found, and of one that hardly is.
 _ALWAYS, _HARDLY = 0.99, 0.5
