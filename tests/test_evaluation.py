@@ -223,7 +223,7 @@ def test_errors_name_the_file(tmp_path):
             Config.load(path)
     with pytest.raises(pdna.ArgumentTypeError, match="values: got list"):
         Config.of_dict([])
-    with pytest.raises(pdna.ArgumentTypeError, match="run_dir: got int, needs the path"):
+    with pytest.raises(pdna.ArgumentTypeError, match="run_dir: got int, needs a path"):
         run(config_of(), 3)
     with pytest.raises(pdna.ArgumentTypeError, match="config: got dict, needs a Config, or the"):
         run({}, tmp_path)
@@ -557,8 +557,11 @@ def test_counts_of_two_runs_add_up(monkeypatch):
     assert (both.pairs_identical, both.pairs_flat) != (a.pairs_identical, a.pairs_flat)
     assert both.pairs_identical == expected.pairs_identical == a.pairs_identical + b.pairs_identical
     assert both.pairs_flat == a.pairs_flat + b.pairs_flat
-    for name in counts._ARRAYS:
+    for name in set(counts._ARRAYS) - {"run"}:
         np.testing.assert_array_equal(getattr(both, name), getattr(expected, name), name)
+    assert both.run.tolist() == [0] * 14 + [1] * 9
+    third = count(some_hashed(3, 2, 9, "r"), np.zeros(3, bool), bands=(600,), min_detail=60)
+    assert (both + third).run.tolist() == [0] * 14 + [1] * 9 + [2] * 3
     assert (both.names, both.digests) == (expected.names, expected.digests)
     assert both.close_limit == a.close_limit < b.close_limit
     within = expected.close.distance_squared <= both.close_limit**2
@@ -573,6 +576,8 @@ def test_counts_of_two_runs_add_up(monkeypatch):
         a + count(other, halves[1], bands=(1, 2))
     with pytest.raises(pdna.ArgumentError, match="its transforms differ"):
         a + count(some_hashed(3, 1, 0, "q"), np.zeros(3, bool), bands=(600,))
+    with pytest.raises(pdna.ArgumentError, match=r"its rules differ.*min_detail=61"):
+        a + count(other, halves[1], bands=(600,), min_detail=61)
     with pytest.raises(TypeError):
         a + 1
 
@@ -933,7 +938,32 @@ def test_a_run_inside_its_originals(photos, tmp_path):
     (photos / "mine").rename(tmp_path / "mine")
     (photos / "sub" / "e.png").unlink()
     with pytest.raises(pdna.FileError, match="real: holds nothing but what runs wrote"):
-        run(elsewhere, photos / "other")
+        run(elsewhere, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_originals_that_are_gone(photos, tmp_path, decoded):
+    """What an earlier run hashed is all that another threshold needs."""
+    config = photo_config(photos)
+    run(config, tmp_path / "run")
+    before = contents(tmp_path / "run")
+    photos.rename(tmp_path / "elsewhere")
+    decoded.clear()
+    again = run(config, tmp_path / "run")
+    assert contents(tmp_path / "run") == before, "even what could not be hashed"
+    assert again.manifest["this_run"]["originals_found"] is False
+    other = run(photo_config(photos, thresholds={"named": {"x": 77}}), tmp_path / "run")
+    assert other.tables["thresholds"][0]["threshold"] == 77
+    excluded = photo_config(photos, pairs={"exclude": [["a.png", "b.png"]]})
+    assert run(excluded, tmp_path / "run").summary["pairs_excluded"] > 0
+    assert decoded == []
+    with pytest.raises(pdna.ArgumentError, match=r"no original is called a.pn; did you mean a.png"):
+        run(photo_config(photos, pairs={"exclude": [["a.pn", "b.png"]]}), tmp_path / "run")
+    with pytest.raises(pdna.FileError, match="cannot be listed"):
+        run(config, tmp_path / "new")
+    (tmp_path / "run" / "journal.jsonl").write_text("")
+    with pytest.raises(pdna.FileError, match="cannot be listed"):
+        run(config, tmp_path / "run")  # it was stopped before all were hashed
 
 
 def test_hashes_of_another_run(photos, tmp_path):
@@ -1044,7 +1074,7 @@ def test_whose_folder_it_is(photos, tmp_path):
     with pytest.raises(pdna.FileError, match="has the format 9, and this version reads 2"):
         run(photo_config(photos), folder)
     (tmp_path / "file").write_text("")
-    with pytest.raises(pdna.FileError, match=r"file: cannot be used \(File exists\)"):
+    with pytest.raises(pdna.FileError, match=r"file: is not a folder; give a new one"):
         run(photo_config(photos), tmp_path / "file")
 
 
@@ -1223,13 +1253,21 @@ def test_evaluate_on_the_command_line(run, photos, tmp_path):
         f"Report: {tmp_path / 'run' / 'report.html'}",
         "",
     ]
-    assert said[6].startswith("For a list of 1,000,000 hashes and 100,000 queries a day, ")
+    assert said[6].startswith("For a list of 10,000 hashes and 1,000 queries a day, ")
     assert said[-1].startswith("There are only 6 originals")
     assert (tmp_path / "run" / "report.html").exists()
     (photos / "bad.jpg").unlink()
     (photos / "long.png").unlink()
     result = run(*call)
     assert (result.returncode, result.stderr) == (0, b"")
+    shutil.copy(tmp_path / "config.toml", photos / "own.toml")  # among the originals, but none
+    (photos / "own.toml").write_text((photos / "own.toml").read_text().replace('"photos"', '"."'))
+    result = run("--evaluate", photos / "own.toml", tmp_path / "second")
+    assert (result.returncode, result.stderr) == (0, b"")
+    photos.rename(tmp_path / "gone")
+    result = run(*call)
+    assert result.returncode == 0
+    assert b"photodna-nb: the originals cannot be found; the hashes of the earlier" in result.stderr
     (tmp_path / "config.toml").write_text("sed = 3\n[originals]\nkind = 'installed'\n")
     result = run(*call)
     assert result.returncode == 1
@@ -1270,8 +1308,10 @@ def test_rates_and_thresholds(tmp_path):
             of_part = found.genuine(part=part, oriented=True)[: t + 1].sum()
             assert row[f"genuine_matches{name}"] == of_part
     named = dict(config.thresholds.named)
-    if results.summary["recommended"] is not None:
-        named["recommended"] = results.summary["recommended"]
+    for own in ("recommended", "supported"):
+        if results.summary[own] is not None:
+            named[own] = results.summary[own]
+    assert len(named) == 3
     for row, (name, t) in zip(results.tables["thresholds"], named.items(), strict=True):
         assert (row["name"], row["threshold"]) == (name, t)
         assert (row["genuine_matches"], row["impostor_matches"]) == (genuine[t], impostor[t])

@@ -41,6 +41,7 @@ def evaluated(folder, **sections):
     values = {
         "originals": {"kind": "dead_leaves", "number": 300, "size": [64, 48]},
         "variants": {"transforms": ["jpeg:10", "crop:5", "mirror"]},
+        "scale": {"list_size": 1_000_000, "queries_a_day": 100_000},
         **sections,
     }
     return run(Config.of_dict(values, base=folder.parent), folder)
@@ -259,6 +260,7 @@ def test_a_threshold_that_was_counted(tmp_path):
     assert safe["source"] == "counted"
     found = pdna.report.answer(results)
     assert found.threshold == safe["threshold"]
+    assert found.recommended
     first = found.sentences[0]
     assert "a list of 1,000 hashes and 10 queries a day, take an L2 distance of at most" in first
     assert "keeps within 100 false matches a day" in first
@@ -285,17 +287,23 @@ def test_a_threshold_beyond_all_tests(drawn):
     assert told["target"] == tested
     assert found.threshold == told["threshold"] > safe["threshold"]
     first, second, third = found.sentences
-    assert "tell no threshold at which the upper end of the 95 % interval keeps" in first
+    assert "no threshold can be shown to keep within 1 false match a day" in first
+    assert "a false match rate of 1.0 × 10⁻¹¹, and the 300 originals support no claim" in first
     assert (
-        f"at most {told['threshold']} has a false match rate of at most {words.rate(tested)}"
-        in second
+        f"at most {told['threshold']} has a false match rate of at most {words.rate(tested)} "
+        "(extrapolated)" in second
     )
-    assert f"at most {words.amount(tested * 1e11)} false matches a day" in second
-    assert f"says {safe['threshold']}." in third
+    assert f"at most {words.amount(tested * 1e11)} (extrapolated) false matches a day" in second
+    assert f"suggests L2 {safe['threshold']} for this budget" in third
+    assert not found.recommended
+    assert drawn.summary["recommended"] is None
+    assert drawn.tables["thresholds"][-1]["name"] == "supported"
     assert int(re.search(r"some ([\d,]+) originals", third)[1].replace(",", "")) > 300
     assert any(f"on drawn pictures, down to {words.rate(tested)}" in one for one in found.warnings)
     pages = page_of(drawn).text
-    assert f"L2 ≤ {found.threshold} as far as can be told" in pages
+    assert f"L2 ≤ {found.threshold} what the data support, not a threshold that keeps" in pages
+    for sentence in found.named:
+        assert " ".join(sentence.split()) in pages
     # No number of the fit is told beyond.
     for row in (*drawn.tables["operating_points"], *drawn.tables["thresholds"]):
         if row["tail_untested"]:
@@ -319,7 +327,8 @@ def test_no_threshold_at_all(tmp_path, no_figures):
     )
     found = pdna.report.answer(results)
     assert found.threshold is None
-    assert "tell no threshold" in found.sentences[0]
+    assert "no threshold can be shown to keep" in found.sentences[0]
+    assert "66 impostor pairs have the same hash" in found.sentences[0]
     assert "in eight orientations" in found.sentences[0]
     assert any("100, 66 of them have the same hash" in one for one in found.warnings)
     assert any("multiplied by eight" in one for one in found.warnings)

@@ -12,6 +12,7 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.evaluation import intervals as intervals_module
 from photodna_nb.evaluation import tail as tail_module
 from photodna_nb.evaluation.curves import curves
 from photodna_nb.evaluation.intervals import (
@@ -22,7 +23,12 @@ from photodna_nb.evaluation.intervals import (
     proportion,
     recall_interval,
 )
-from photodna_nb.evaluation.operating import Half, choose_threshold, operating_points
+from photodna_nb.evaluation.operating import (
+    Half,
+    choose_threshold,
+    operating_points,
+    supported_threshold,
+)
 from photodna_nb.evaluation.scale import expected_matches, threshold_under
 from photodna_nb.evaluation.tail import fit_tail
 
@@ -824,6 +830,67 @@ def test_a_bound_of_disjoint_pairs_is_evidence_of_large_rates():
     choice = choose_threshold(0.5, rates, conservative=True)
     assert (choice.threshold, choice.source) == (39, "disjoint pairs")
     assert choose_threshold(0.4, rates, conservative=True).threshold is None
+
+
+def test_what_the_data_support(halves):
+    """By a tail that is trusted, else by what was counted, and never for want of pairs."""
+    rates, tail = halves[0].rates, halves[0].tail
+    by_tail = supported_threshold(rates, tail)
+    assert by_tail == choose_threshold(tail.tested_to, rates, tail, conservative=True)
+    assert (by_tail.source, by_tail.untested) == ("tail", False)
+    for none in (None, replace(tail, trusted=False, reason="for a reason")):
+        counted = supported_threshold(rates, none)
+        assert counted.target == rates.upper.min() > by_tail.target
+        assert counted.source == "counted"
+        t = counted.threshold
+        assert rates.upper[t] == counted.target < rates.upper[t + 1 :].min()
+    # Ten originals, and sixty of which many are the same.
+    i, j = np.triu_indices(10, 1)
+    few = false_match_rates(np.bincount([40] * 45), 10, NearPairs(i, j, np.full(45, 40), 40))
+    nothing = supported_threshold(few)
+    assert nothing.threshold is None
+    assert "no false match rate below 0.45 can be shown: take more" in nothing.reason
+    i, j = np.triu_indices(60, 1)
+    same = np.where((i < 10) & (j < 10), 0, 40)
+    alike = false_match_rates(np.bincount(same), 60, NearPairs(i, j, same, 40))
+    assert "45 impostor pairs have the same hash" in supported_threshold(alike).reason
+
+
+def test_runs_that_were_added_up_were_not_compared():
+    """Half of the pairs drawn from all would be of two runs, and count as pairs that differ."""
+    runs = np.repeat([0, 1], 20)
+    i, j = np.triu_indices(40, 1)
+    inside = runs[i] == runs[j]
+    i, j = i[inside], j[inside]
+    cell = np.full(len(i), 3)
+    cell[: len(i) // 3] = 1
+    counts, near = np.bincount(cell), NearPairs(i, j, cell, 3)
+    bounds = []
+    for seed in range(20):
+        apart = false_match_rates(counts, 40, near, seed=seed, runs=runs)
+        mixed = false_match_rates(counts, 40, near, seed=seed)
+        assert apart.rate.tolist() == mixed.rate.tolist()
+        bounds.append((apart.upper[3], mixed.upper[3]))
+    for run_length in (5, 6):
+        partner = intervals_module._partners(np.repeat([3, 7], run_length), seed=1)
+        paired = np.flatnonzero(partner >= 0)
+        assert len(paired) == 2 * (run_length // 2) * 2
+        assert (partner[partner[paired]] == paired).all()
+        assert ((paired < run_length) == (partner[paired] < run_length)).all()
+
+
+def test_recall_of_originals_that_all_have_as_many_matches():
+    """No variance between originals tells nothing: the interval is that of the thresholds around.
+
+    It was that of as many trials as originals, and grew when a threshold found more.
+    """
+    squared = np.tile(np.array([1, 1, 1, 25]) ** 2, (100, 1))  # at 5 to 24: three of four each
+    squared[:, 2] = np.linspace(2, 6, 100).astype(int) ** 2
+    squared[:, 3] = np.linspace(20, 30, 100).astype(int) ** 2
+    lower, upper = recall_interval(squared, 40)
+    width = upper - lower
+    assert width[10] < 1.1 * max(width[5], width[21])
+    assert (np.diff(lower[1:29]) >= -1e-3).all(), "until all match, which is told by originals"
 
 
 def test_several_genuine_pairs_of_an_original_are_no_more_trials(halves):

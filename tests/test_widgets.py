@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 import io
 import math
 import re
@@ -108,7 +109,8 @@ def test_every_source_of_a_rate_is_named(tuner):
         found[source] = words.false_match_rate(row), said(tuner.numbers)
     assert set(found) == {"untested", "tail", "counted"}
     assert found["untested"][0].startswith("at most")
-    assert "further out than such fits were tested" in found["untested"][1]
+    assert "such fits were not tested this far out" in found["untested"][1]
+    assert "extrapolated" in found["untested"][0]
     assert "extrapolated" in found["tail"][0]
     assert "extrapolation by a fitted tail" in found["tail"][1]
     assert "ten pairs of originals or more match" in found["counted"][1]
@@ -196,7 +198,10 @@ def test_readers_without_a_kernel_see_the_figure(tuner):
     assert picture[..., 3].min() == 255
     assert picture[0, 0].tolist()[:3] == [255, 255, 255]
     assert line_at(content) == line_at(tuner.figure.value)
-    assert len(content) < 100_000
+    height = drawn(tuner.figure.value).shape[0]
+    assert picture.shape[0] > height + 100, "what the threshold does stands below"
+    assert (picture[height:, :, :3].max(axis=2) < 100).mean() > 0.01
+    assert len(content) < 120_000
     assert metadata["image/png"]["width"] < picture.shape[1]
 
 
@@ -230,8 +235,8 @@ def test_nothing_is_said_to_keep_a_target_that_it_may_not_keep(tuner, conservati
             wished = 20 / row["a_day_comparisons"] if target == "budget" else target
             upper = row["a_day_upper"] / row["a_day_comparisons"]
             assert "keeps it" not in text or upper <= wished * (1 + 1e-12)
-            assert ("not known" in text) == ('class="problem"' in tuner.message.value)
-            assert conservative <= (upper <= wished * (1 + 1e-12) or "not known" in text)
+            assert ("cannot show" in text) == ('class="problem"' in tuner.message.value)
+            assert conservative <= (upper <= wished * (1 + 1e-12) or "cannot show" in text)
             found.add("keeps it" in text)
     assert found == {False, conservative}
 
@@ -249,17 +254,17 @@ def test_a_target_beyond_what_was_tested(tuner, measured):
         words.amount(expected_matches(at, 5000, 100, measured.rates, tail).upper)
         for at in (fit.threshold, best.threshold)
     ]
-    assert f"further than it was tested, says L2 {fit.threshold}," in said(tuner.message)
-    assert f"what can be told there is at most {at_most[0]} false" in said(tuner.message)
+    assert f"fits were tested, suggests L2 {fit.threshold};" in said(tuner.message)
+    assert f"what the data support there is at most {at_most[0]} false" in said(tuner.message)
     assert f"L2 {best.threshold}, with at most {at_most[1]} a day" in said(tuner.message)
-    assert "not known" in said(tuner.message)
+    assert "cannot show" in said(tuner.message)
     assert 'class="problem"' in tuner.message.value
     # The estimate alone may be looked at; what is said of it is the same.
     tuner.conservative.value = False
     estimate = choose_threshold(1e-9, measured.rates, tail)
     assert tuner.choice == estimate
     assert tuner.threshold == estimate.threshold
-    assert f"says L2 {estimate.threshold}," in said(tuner.message)
+    assert f"suggests L2 {estimate.threshold};" in said(tuner.message)
     assert tuner.row["a_day_untested"]
     assert f"at most {words.amount(tuner.row['a_day_upper'])} false" in said(tuner.message)
 
@@ -270,8 +275,9 @@ def test_the_budget_is_followed_to_what_the_report_recommends(tmp_path, results)
     assert found.tables["scale"][1]["untested"]
     tuner = widgets.ThresholdTuner(found)
     tuner.target.value = "budget"
-    assert tuner.threshold == found.summary["recommended"]
-    assert "not known" in said(tuner.message)
+    assert found.summary["recommended"] is None
+    assert tuner.threshold == found.summary["supported"]
+    assert "cannot show" in said(tuner.message)
 
 
 def test_a_target_that_every_threshold_keeps(tuner, measured):
@@ -439,6 +445,29 @@ def test_the_list_of_impostors_ends(tuner, results):
     counts = results.counts
     tuner.threshold = tuner.slider.max
     assert f"the list ends at L2 {counts.close_limit}" in said(tuner.pictures)
+    # Beyond the list, those that are listed are not the nearest that match.
+    few = counts.close.taken(counts.close.distance_squared <= 600**2)
+    few = dataclasses.replace(counts, close=few, close_limit=600)
+    tuner = widgets.ThresholdTuner(dataclasses.replace(results, counts=few))
+    for threshold, kinds in ((600, {"genuine", "impostor"}), (601, {"genuine"})):
+        tuner.threshold = threshold
+        assert {one.kind for one in tuner.near() if one.side == "below"} == kinds
+        ended = said(tuner.pictures).count("not listed: the list ends at L2 600")
+        assert ended == 1 + (threshold > 600), "kept apart, and then matching as well"
+
+
+def test_numbers_may_be_typed_as_people_write_them(tuner):
+    tuner.list_size.value = 1e6
+    tuner.queries_a_day.value = 2.6
+    assert tuner.row["a_day_comparisons"] == 3e6
+    assert "1,000,000 hashes, 3 queries" in said(tuner.numbers)
+    tuner.list_size.value = tuner.queries_a_day.value = 1e12
+    assert "of 1.0 × 10²⁴ comparisons" in said(tuner.numbers)
+
+
+def test_every_edit_is_found(tuner):
+    tuner.threshold = tuner.slider.max
+    assert said(tuner.edits) == "Every edit is found in all pictures."
 
 
 def test_pictures_wait_until_the_slider_rests(results, measured, monkeypatch):

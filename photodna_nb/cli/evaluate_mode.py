@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from photodna_nb.cli.output import failed, print_lines
+from photodna_nb.cli.output import failed, print_lines, say
 from photodna_nb.cli.pictures import quiet_decoders, start_numba
 from photodna_nb.names import displayed
 
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 def evaluate(config_path: str, run_dir: str, jobs: int | None) -> int:
     """Run an evaluation, name what failed, and say what it found and where the results are."""
     start_numba()
-    from photodna_nb.evaluation import Config, run
+    from photodna_nb.evaluation import run
 
-    config = Config.load(config_path)
     shown = sys.stderr is not None and sys.stderr.isatty()
     with quiet_decoders():
-        results = run(config, run_dir, max_workers=jobs, progress=shown)
+        results = run(config_path, run_dir, max_workers=jobs, progress=shown)
     status = 0
     for original, transform, error in results.failures:
         edited = "" if transform is None else f" after {transform}"
         status = failed(f"{displayed(original)}{edited}: {error}")
     found = results.summary
+    if not results.manifest["this_run"]["originals_found"]:
+        say("the originals cannot be found; the hashes of the earlier run are used")
     print_lines(
         f"Originals: {found['originals_hashed']} hashed, {found['originals_failed']} failed",
         f"Variants: {found['variants']} hashed, {found['variants_failed']} failed",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from photodna_nb.arrays import LOW_DETAIL
 from photodna_nb.cli.output import print_lines, say
 from photodna_nb.cli.pictures import Images
 from photodna_nb.names import displayed
@@ -51,6 +50,7 @@ def hash_into(output: str, paths: list[str], jobs: int | None, *, resume: bool) 
 
 def compare(image1: str, image2: str, *, metric: Metric, oriented: bool) -> int:
     """Print the distance and the similarity of two pictures, and warn of those too flat for it."""
+    from photodna_nb.arrays import LOW_DETAIL
     from photodna_nb.distances import distance, similarity
 
     images = Images([image1, image2], jobs=1)

@@ -196,8 +196,8 @@ class ScaleConfig:
         Whether every query is looked up mirrored and turned, in eight ways.
     """
 
-    list_size: int = 1_000_000
-    queries_a_day: int = 100_000
+    list_size: int = 10_000
+    queries_a_day: int = 1_000
     budget: float = 1.0
     orientations: bool = False
 
@@ -313,9 +313,9 @@ class Config:
             )
         with top.section("scale") as section:
             scale = ScaleConfig(
-                section.value("list_size", 1_000_000, _whole(1, _MOST)),
-                section.value("queries_a_day", 100_000, _whole(1, _MOST)),
-                section.value("budget", 1.0, _number(0, above=True)),
+                section.value("list_size", ScaleConfig.list_size, _whole(1, _MOST)),
+                section.value("queries_a_day", ScaleConfig.queries_a_day, _whole(1, _MOST)),
+                section.value("budget", ScaleConfig.budget, _number(0, above=True)),
                 section.value("orientations", False, _truth),
             )
         top.finish()

@@ -162,6 +162,12 @@ def count(
         close=close,
         close_limit=limit,
         sample=sample_of(hashed.hashes[compared]),
+        run=np.zeros(n, np.int32),
+        rules=(
+            f"variants_against_others={str(variants_against_others).lower()}",
+            f"count_identical={str(count_identical).lower()}",
+            f"min_detail={min_detail:g}",
+        ),
     )
 
 

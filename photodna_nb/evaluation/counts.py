@@ -122,6 +122,11 @@ class Counts:
     sample : ndarray of uint8, (m, 144)
         Hashes of originals that are compared, at most 2000 of them, for what their distances
         have in common beyond `close_limit`.
+    run : ndarray of int32, (n,)
+        Of counts that were added up: which of them an original is of. Originals of different
+        runs are not compared.
+    rules : tuple of str
+        Which pairs were counted: ``"variants_against_others=true"`` and the like.
     """
 
     names: tuple[str, ...]
@@ -142,6 +147,8 @@ class Counts:
     close: CloseImpostors
     close_limit: int
     sample: NDArray[np.uint8]
+    run: NDArray[np.int32]
+    rules: tuple[str, ...]
 
     def __len__(self) -> int:
         """Return the number of originals."""
@@ -265,11 +272,12 @@ class Counts:
         Raises
         ------
         ArgumentError
-            The edits or bands differ, or an original is in both, which would count it twice.
+            The edits, bands or rules differ, or an original is in both, which would count it
+            twice.
         """
         if not isinstance(other, Counts):
             return NotImplemented
-        for name in ("transforms", "bands"):
+        for name in ("transforms", "bands", "rules"):
             if getattr(self, name) != getattr(other, name):
                 raise ArgumentError(
                     f"other: its {name} differ, needs counts of runs with the same; "
@@ -308,6 +316,8 @@ class Counts:
             close=joined.taken(within),
             close_limit=limit,
             sample=sample_of(np.concatenate([self.sample, other.sample])),
+            run=np.concatenate([self.run, other.run + self.run.max(initial=-1) + 1]),
+            rules=self.rules,
         )
 
     def save(self, path: PathLike) -> None:
@@ -384,9 +394,10 @@ _ARRAYS = (
     "impostor_variants",
     "impostor_bands",
     "sample",
+    "run",
 )
 _NUMBERS = ("pairs_excluded", "pairs_identical", "pairs_flat", "close_limit")
-_TEXTS = ("names", "digests", "transforms")
+_TEXTS = ("names", "digests", "transforms", "rules")
 
 
 def _place(name: str, value: Any, choice: Sequence[str] | range) -> int:

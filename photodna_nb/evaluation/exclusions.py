@@ -6,6 +6,14 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from photodna_nb.evaluation.counts import Counts
+
+# L2 up to which two originals are suspected to be copies.
+SUSPECT = 100
 _DIGEST = re.compile("sha256:[0-9a-fA-F]{64}")
 
 
@@ -27,6 +35,19 @@ def excluded_rows(
         each = dict.fromkeys(itertools.chain(*(rows[one] for one in group)))
         found += itertools.combinations(each, 2)
     return found
+
+
+def suspected_copies(counts: Counts) -> list[list[int]]:
+    """Return the rows of originals that are linked by distances of at most `SUSPECT`, by group."""
+    close = counts.close
+    chosen = (close.transform < 0) & (close.distance_squared <= SUSPECT**2)
+    i, j = close.i[chosen], close.j[chosen]
+    links = coo_array((np.ones(len(i)), (i, j)), (len(counts), len(counts)))
+    _, group = connected_components(links, directed=False)
+    members: dict[int, list[int]] = {}
+    for row in np.unique(np.r_[i, j]).tolist():
+        members.setdefault(int(group[row]), []).append(row)
+    return list(members.values())
 
 
 def named_digest(text: str) -> str | None:

@@ -248,8 +248,9 @@ def recall_interval(
     Originals are the independent trials, variants of one are not. The variance of the recall
     is that of a ratio over originals, and the interval that of Clopper and Pearson for as
     many trials as would have this variance, and Student's t in place of the normal
-    distribution. There are never taken to be more than variants; and where all or none match,
-    which tells no variance, only as many as originals.
+    distribution. There are never taken to be more than variants. Where all originals have the
+    same share of matches, which tells no variance, the trials are those of the thresholds
+    around; and where all or none match, only as many as originals.
 
     References
     ----------
@@ -284,6 +285,10 @@ def recall_interval(
     if n > 1:
         wider = stats.t.ppf(miss, n - 1) / stats.t.ppf(miss, np.maximum(trials - 1, 1))
         trials = np.where(simple, trials / wider**2, trials)
+    # Where each original has as many matches as any other, the variance of the thresholds around.
+    told, alike = np.flatnonzero(simple), (matches > 0) & (matches < pairs) & (variance <= 0)
+    if len(told):
+        trials[alike] = np.interp(np.flatnonzero(alike), told, trials[told])
     trials = np.clip(trials, 1.0, pairs)
     return proportion(np.minimum(share * trials, trials), trials, confidence)
 
@@ -369,6 +374,7 @@ def false_match_rates(
     above: Dependence | None = None,
     confidence: float = 0.95,
     seed: int = 0,
+    runs: NDArray[Any] | None = None,
 ) -> FalseMatchRates:
     """Return the false match rate at every integer threshold, with intervals.
 
@@ -387,6 +393,9 @@ def false_match_rates(
         Between 0 and 1.
     seed : int
         Of the disjoint pairs.
+    runs : ndarray of integers, (images,), optional
+        Of counts that were added up: which run each image is of. Images of different runs
+        were not compared, and make no disjoint pairs.
 
     Returns
     -------
@@ -470,9 +479,10 @@ def false_match_rates(
             lower[unknown] = lower[reach] if reach >= 0 and counted[reach] else 0.0
             upper[unknown] = upper[unknown[-1] + 1] if unknown[-1] < last else 1.0
 
-    disjoint = images // 2
+    partner = _partners(np.zeros(images, np.int64) if runs is None else runs, seed)
+    disjoint = int((partner >= 0).sum()) // 2
     side_by_side = np.minimum(matches, disjoint)
-    side_by_side[: reach + 1] = _disjoint_matches(near, images, close.reach, seed)[: reach + 1]
+    side_by_side[: reach + 1] = _disjoint_matches(near, partner, close.reach)[: reach + 1]
     few = ~counted | (images < 4)
     lower[few] = 0.0
     upper[few] = proportion(side_by_side[few], disjoint, 1 - 4 * miss)[1]
@@ -639,13 +649,22 @@ def _occurrences(labels: Integers) -> Integers:
     return found
 
 
-def _disjoint_matches(near: SortedPairs, images: int, reach: int, seed: int) -> Integers:
-    """Return how many of ``images // 2`` disjoint pairs of images match, (reach + 1,)."""
+def _partners(runs: NDArray[Any], seed: int) -> Integers:
+    """Return the other image of each one's disjoint pair, -1 of one that is left over."""
     # The raw stream is guaranteed to stay the same, permutations are not.
-    order = np.argsort(np.random.PCG64(seed).random_raw(images), kind="stable")
-    partner = np.full(images, -1)
-    half = images // 2
-    partner[order[:half]], partner[order[half : 2 * half]] = order[half : 2 * half], order[:half]
+    drawn = np.random.PCG64(seed).random_raw(len(runs))
+    partner = np.full(len(runs), -1)
+    for run in np.unique(runs):
+        inside = np.flatnonzero(runs == run)
+        order = inside[np.argsort(drawn[inside], kind="stable")]
+        half = len(order) // 2
+        one, other = order[:half], order[half : 2 * half]
+        partner[one], partner[other] = other, one
+    return partner
+
+
+def _disjoint_matches(near: SortedPairs, partner: Integers, reach: int) -> Integers:
+    """Return how many of the disjoint pairs match at each threshold, (reach + 1,)."""
     together = partner[near.i] == near.j
     first = near.cell[together & (near.before == 0)]
     return np.cumsum(np.bincount(first, minlength=reach + 1))

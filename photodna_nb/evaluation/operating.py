@@ -22,6 +22,9 @@ from photodna_nb.evaluation.tail import Tail
 Source = Literal["counted", "disjoint pairs", "tail", "none"]
 Kept = Literal["yes", "no", "unclear"]
 
+# A false match rate above this one is of no use as an answer.
+_WORTH_TELLING = 0.01
+
 
 @dataclass(frozen=True, eq=False)
 class Half:
@@ -165,7 +168,7 @@ def choose_threshold(
     if len(kept) and conservative:
         return Choice(target, conservative, int(kept[-1]), "disjoint pairs", "")
     if rates.counted[0] and not len(kept):
-        reason = f"{int(rates.matches[0])} impostor pairs have the same hash: look at them"
+        reason = _same_hashes(rates)
     elif tail is None:
         reason = "fewer than ten impostor pairs match so rarely, and no tail was fitted to them"
     elif not tail.trusted:
@@ -176,6 +179,39 @@ def choose_threshold(
             return Choice(target, conservative, threshold, "tail", "", target < tail.tested_to)
         reason = "the tail says nothing of this rate"
     return Choice(target, conservative, None, "none", reason)
+
+
+def _same_hashes(rates: FalseMatchRates) -> str:
+    return f"{int(rates.matches[0])} impostor pairs have the same hash: look at them"
+
+
+def supported_threshold(rates: FalseMatchRates, tail: Tail | None = None) -> Choice:
+    """Return the largest threshold at the lowest false match rate that the data can support.
+
+    Parameters
+    ----------
+    rates : FalseMatchRates
+        What was counted.
+    tail : Tail, optional
+        Used if it is trusted.
+
+    Returns
+    -------
+    Choice
+        Its target is that rate, which the upper end of the interval keeps: the rate down to
+        which such tails were tested if the tail is trusted, else the lowest upper end of what
+        was counted. Lower thresholds have lower rates, but by how much is not known. There is
+        none if that rate is above 0.01.
+    """
+    if tail is not None and tail.trusted:
+        return choose_threshold(tail.tested_to, rates, tail, conservative=True)
+    lowest = float(rates.upper.min())
+    if lowest > _WORTH_TELLING:
+        reason = f"no false match rate below {lowest:.2g} can be shown: take more originals"
+        if rates.counted[0]:
+            reason = _same_hashes(rates)
+        return Choice(lowest, True, None, "none", reason)
+    return choose_threshold(lowest, rates, None, conservative=True)
 
 
 def operating_points(

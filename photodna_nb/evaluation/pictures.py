@@ -1,10 +1,12 @@
-"""Small pictures of the closest impostor pairs, for a person to look at."""
+"""Small pictures of impostor pairs and of suspected copies, for a person to look at."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from typing import NamedTuple, TypeAlias
+from itertools import islice
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -17,17 +19,41 @@ from photodna_nb.evaluation.store import Store
 from photodna_nb.evaluation.variants import ORIGINAL
 from photodna_nb.transforms import seed_for
 
-# The number of an original and that of its edit, -1 for the original as it is.
-Shown: TypeAlias = tuple[int, int]
-
 FOLDER = "pictures"
 PAIRS = 16  # are shown
-_SIDE = 240  # pixels
+_GROUPS, _OF_A_GROUP = 100, 4  # are shown of suspected copies
+_SIDE, _SMALLER_SIDE = 240, 120  # pixels
 _QUALITY = 80
 
 
+class Shown(NamedTuple):
+    """A picture that is shown.
+
+    row : int
+        Of the original.
+    transform : int
+        Its edit, -1 for the original as it is.
+    side : int
+        Pixels of the longer side, at the most.
+    """
+
+    row: int
+    transform: int
+    side: int
+
+    @classmethod
+    def of_pair(cls, row: int, transform: int) -> Shown:
+        """Return what is shown of one side of an impostor pair."""
+        return cls(row, transform, _SIDE)
+
+    @classmethod
+    def of_copies(cls, row: int) -> Shown:
+        """Return what is shown of an original that is suspected to be a copy."""
+        return cls(row, ORIGINAL, _SMALLER_SIDE)
+
+
 class Pictures(NamedTuple):
-    """What is shown of the closest impostor pairs.
+    """What is shown of the closest impostor pairs, and of suspected copies.
 
     names : dict
         The file of each picture, from the folder on; one that can no longer be made is missing.
@@ -39,17 +65,24 @@ class Pictures(NamedTuple):
     made: dict[str, bytes]
 
 
-def of_closest(
-    counts: Counts, dataset: Dataset, config: Config, folder: Store, workers: int | None
+def pictures_of(
+    counts: Counts,
+    copies: Sequence[Sequence[int]],
+    dataset: Dataset | None,
+    config: Config,
+    folder: Store,
+    workers: int | None,
 ) -> Pictures:
-    """Return the pictures of the closest impostor pairs, made unless they are in the folder.
+    """Return the pictures of a run, made unless they are in the folder.
 
     Parameters
     ----------
     counts : Counts
-        Says which pairs these are.
-    dataset : Dataset
-        The originals, by name.
+        Says which are the closest impostor pairs.
+    copies : sequence of sequence of int
+        Groups of rows, of which the first ones are shown.
+    dataset : Dataset or None
+        The originals, by name; None if they are not there any more.
     config : Config
         The edits, and their seed.
     folder : Store
@@ -57,26 +90,20 @@ def of_closest(
     workers : int, optional
         Threads.
     """
-    close = counts.closest(PAIRS)
-    rows = zip(close.i.tolist(), close.j.tolist(), close.transform.tolist(), strict=True)
-    names = {
-        shown: f"{FOLDER}/{_key(counts, config, shown)}.jpg"
-        for i, j, transform in rows
-        for shown in ((i, transform), (j, ORIGINAL))
-    }
-    originals = {original.name: original for original in dataset}
+    wanted = (*_of_closest(counts), *_of_copies(copies))
+    names = {shown: f"{FOLDER}/{_key(counts, config, shown)}.jpg" for shown in wanted}
+    originals = {original.name: original for original in dataset or ()}
 
     def task(shown: Shown) -> bytes | None:
-        row, transform = shown
-        original = originals[counts.names[row]]
         try:
+            original = originals[counts.names[shown.row]]
             picture = original.open()
-            if transform != ORIGINAL:
-                edit = config.variants[transform]
+            if shown.transform != ORIGINAL:
+                edit = config.variants[shown.transform]
                 picture = edit.apply(picture, seed_for(config.seed, original.name, edit.label))
-        except (PhotodnaError, MemoryError):  # it could be read when it was hashed
+        except (KeyError, PhotodnaError, MemoryError):  # it could be read when it was hashed
             return None
-        return _small(picture)
+        return _small(picture, shown.side)
 
     missing = [shown for shown, name in names.items() if not folder.has(name)]
     made = {}
@@ -90,17 +117,29 @@ def of_closest(
     return Pictures(names, made)
 
 
+def _of_closest(counts: Counts) -> Iterator[Shown]:
+    close = counts.closest(PAIRS)
+    columns = close.i.tolist(), close.j.tolist(), close.transform.tolist()
+    for i, j, transform in zip(*columns, strict=True):
+        yield Shown.of_pair(i, transform)
+        yield Shown.of_pair(j, ORIGINAL)
+
+
+def _of_copies(copies: Sequence[Sequence[int]]) -> Iterator[Shown]:
+    for rows in islice(copies, _GROUPS):
+        yield from map(Shown.of_copies, rows[:_OF_A_GROUP])
+
+
 def _key(counts: Counts, config: Config, shown: Shown) -> str:
     """Return a name that no other picture has."""
-    row, transform = shown
-    edit = None if transform == ORIGINAL else counts.transforms[transform]
-    what = [counts.names[row], counts.digests[row], edit, config.seed]
+    edit = None if shown.transform == ORIGINAL else counts.transforms[shown.transform]
+    what = [counts.names[shown.row], counts.digests[shown.row], edit, config.seed, shown.side]
     return sha256(canonical(what).encode("ascii")).hexdigest()[:16]
 
 
-def _small(picture: Image.Image) -> bytes:
+def _small(picture: Image.Image, side: int) -> bytes:
     picture = picture.copy()
-    picture.thumbnail((_SIDE, _SIDE))
+    picture.thumbnail((side, side))
     content = io.BytesIO()
     picture.save(content, "JPEG", quality=_QUALITY)
     return content.getvalue()

@@ -20,6 +20,7 @@ from photodna_nb import files, transforms
 from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.counts import PARTS, Counts, quantile_squared
+from photodna_nb.evaluation.exclusions import exclusion_name
 from photodna_nb.evaluation.pictures import FOLDER as PICTURES
 from photodna_nb.evaluation.pictures import PAIRS, Pictures, Shown
 from photodna_nb.evaluation.store import HASHES, IDENTITY, MANIFEST, Store, locked, versions
@@ -129,19 +130,21 @@ def write(
     failures: Sequence[Failure],
     inputs: Mapping[str, str | None],
     pictures: Pictures,
+    copies: Sequence[Sequence[int]],
     folder: Store,
     this_run: Mapping[str, Any],
 ) -> Results:
     """Write what there is to say of the counts, and return it."""
     summary = _summary(config, counts, failures, len(inputs))
     more_summary, more_tables = summarised(counts, config)
-    named = reported_thresholds(config, more_summary["recommended"])
+    named = reported_thresholds(config, more_summary)
     tables = {
         "edits": _edits(counts, failures),
         "edits_by_band": _edits_by_band(counts),
         "recall": _recall(config, counts, named),
         "detail": _detail(counts, named),
         "closest": _closest(counts, pictures.names),
+        "suspected_copies": _suspected(counts, copies, pictures.names),
         "failures": [failure._asdict() for failure in failures],
     }
     summary |= more_summary
@@ -253,6 +256,7 @@ def _summary(
         "originals": originals,
         "originals_hashed": len(counts),
         "originals_failed": failed,
+        "originals_compared": int(counts.compared.sum()),
         "originals_in_a": int((~counts.in_b).sum()),
         "originals_in_b": int(counts.in_b.sum()),
         "originals_below_floor": low,
@@ -368,12 +372,28 @@ def _closest(counts: Counts, pictures: Mapping[Shown, str]) -> list[Row]:
             "transform": None if transform < 0 else counts.transforms[transform],
             "distance": math.sqrt(squared),
             "distance_squared": squared,
-            "picture": pictures.get((i, transform)) if rank <= PAIRS else None,
-            "other_picture": pictures.get((j, ORIGINAL)) if rank <= PAIRS else None,
+            "picture": pictures.get(Shown.of_pair(i, transform)) if rank <= PAIRS else None,
+            "other_picture": pictures.get(Shown.of_pair(j, ORIGINAL)) if rank <= PAIRS else None,
         }
         for rank, (i, j, transform, squared) in enumerate(
             zip(*(column.tolist() for column in close), strict=True), start=1
         )
+    ]
+
+
+def _suspected(
+    counts: Counts, copies: Sequence[Sequence[int]], pictures: Mapping[Shown, str]
+) -> list[Row]:
+    """Return the originals that may be copies of each other, by group, as they are excluded."""
+    return [
+        {
+            "group": number,
+            "original": counts.names[row],
+            "exclude_as": exclusion_name(counts.names[row], counts.digests[row]),
+            "picture": pictures.get(Shown.of_copies(row)),
+        }
+        for number, rows in enumerate(copies, start=1)
+        for row in rows
     ]
 
 

@@ -23,16 +23,16 @@ from photodna_nb.evaluation import pictures, results
 from photodna_nb.evaluation.config import Config, DirectoryOriginals, canonical
 from photodna_nb.evaluation.counting import Hashed, count
 from photodna_nb.evaluation.counts import Counts
-from photodna_nb.evaluation.exclusions import excluded_rows, named_digest
+from photodna_nb.evaluation.exclusions import excluded_rows, named_digest, suspected_copies
 from photodna_nb.evaluation.results import Failure, Results
-from photodna_nb.evaluation.store import Store, is_run
+from photodna_nb.evaluation.store import Store, is_finished, is_run
 from photodna_nb.evaluation.variants import ORIGINAL, Entry, renewed
 from photodna_nb.files import PathLike, path_text
 from photodna_nb.names import displayed
 from photodna_nb.transforms import seed_for
 
 # Of counts, so that those of another way to count are not taken for these.
-_COUNTING = 2
+_COUNTING = 3
 
 
 def run(
@@ -78,6 +78,8 @@ def run(
     Pictures that cannot be read or edited are listed as failures, and the run goes on.
     In a folder of originals, what runs wrote is left out, wherever in it their folders lie,
     and so is the file that `config` is the path of.
+    If the originals are not there any more, and an earlier run in the folder has hashed them
+    all, its hashes are used: ``manifest["this_run"]["originals_found"]`` is false then.
     Each original is opened once and edited in memory. Memory grows with the hashes
     (144 bytes a variant), not with the pairs.
     """
@@ -91,13 +93,16 @@ def run(
     run_dir = path_text("run_dir", run_dir)
     workers = parallel.checked_workers(max_workers, None)
     started = time.time()
-    dataset = _originals(config, run_dir, path)
-    _check_names(config, dataset)
+    dataset = _originals_or_nothing(config, run_dir, path)
     edits = [edit.spec for edit in config.variants]
     with Store(run_dir, config.hashing(), edits) as folder:
-        entries, made_now = _entries(config, dataset, folder, workers, progress)
+        names = list(folder.inputs if dataset is None else (one.name for one in dataset))
+        _check_names(config, names)
+        if dataset is None:
+            entries, made_now = folder.finished(), 0
+        else:
+            entries, made_now = _entries(config, dataset, folder, workers, progress)
         _check_digests(config, entries)
-        names = [original.name for original in dataset]
         failures = _failures(names, entries, edits)
         if sum(ORIGINAL not in entry.errors for entry in entries) < 2:
             first = failures[0] if failures else None
@@ -111,7 +116,8 @@ def run(
         inputs = {name: entry.digest or None for name, entry in zip(names, entries, strict=True)}
         del entries
         counts = _counts(config, hashed, digest, folder, workers)
-        shown = pictures.of_closest(counts, dataset, config, folder, workers)
+        copies = suspected_copies(counts)
+        shown = pictures.pictures_of(counts, copies, dataset, config, folder, workers)
         now = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 3),
@@ -120,9 +126,24 @@ def run(
             "processors": parallel.processors(),
             "threads": workers,
             "originals_hashed": made_now,
+            "originals_found": dataset is not None,
             "base": os.path.abspath(config.base),
         }
-        return results.write(config, counts, failures, inputs, shown, folder, now)
+        return results.write(config, counts, failures, inputs, shown, copies, folder, now)
+
+
+def _originals_or_nothing(config: Config, run_dir: str, config_path: str | None) -> Dataset | None:
+    """Return the originals, or None if they are gone and an earlier run has hashed them all.
+
+    Another threshold, or other pairs, need nothing but the hashes, wherever the folder of
+    the run was taken.
+    """
+    try:
+        return _originals(config, run_dir, config_path)
+    except FileError:
+        if is_finished(run_dir):
+            return None
+        raise
 
 
 def _originals(config: Config, run_dir: str, config_path: str | None) -> Dataset:
@@ -216,12 +237,12 @@ def _failures(
     ]
 
 
-def _check_names(config: Config, dataset: Dataset) -> None:
+def _check_names(config: Config, names: Sequence[str]) -> None:
     """Refuse names that no original has: nothing would be excluded."""
     wanted = {name for name in chain(*config.pairs.exclude) if named_digest(name) is None}
     if not wanted:
         return
-    known = {original.name for original in dataset}
+    known = set(names)
     for name in sorted(wanted - known):
         near = get_close_matches(name, known, n=1, cutoff=0.5)
         remedy = f"did you mean {near[0]}?" if near else "names are as the results list them"

@@ -77,6 +77,12 @@ def is_run(folder: str) -> bool:
     return isinstance(whose, dict) and "hashing" in whose
 
 
+def is_finished(folder: str) -> bool:
+    """Return whether a folder has the hashes of all originals of its run."""
+    there = all(os.path.exists(os.path.join(folder, name)) for name in (HASHES, MANIFEST))
+    return there and is_run(folder) and not os.path.exists(os.path.join(folder, JOURNAL))
+
+
 @contextmanager
 def locked(folder: str) -> Iterator[None]:
     """Keep other runs out of a folder.
@@ -119,6 +125,8 @@ class Store:
         The versions by which the hashes in the folder were made.
     written : dict of str to str
         Digests of the files that an earlier run wrote, and of its report, by its manifest.
+    inputs : dict of str to (str or None)
+        Digests of the originals of that run, by name; None of one that could not be read.
 
     Raises
     ------
@@ -145,7 +153,7 @@ class Store:
         self._lock.enter_context(locked(self.folder))
         try:
             self._identify()
-            self.written = _written(self.path(MANIFEST))
+            self.written, self.inputs = _written(self.path(MANIFEST))
             self._read_hashes()
             self._read_journal()
         except BaseException:
@@ -178,6 +186,16 @@ class Store:
     def get(self, name: str) -> Entry | None:
         """Return what is known of the original of that name."""
         return self._known.get(name)
+
+    def finished(self) -> list[Entry]:
+        """Return what came of each of the originals of an earlier run, in their order."""
+        gone = "was not hashed, and is not there any more"
+        width = 1 + len(self._edits)
+        nothing = np.zeros((width, HASH_BYTES), np.uint8), np.full(width, np.nan)
+        return [
+            self._known.get(name) or Entry(digest or "", *nothing, {ORIGINAL: gone}, lasting=False)
+            for name, digest in self.inputs.items()
+        ]
 
     def append(self, name: str, entry: Entry) -> None:
         """Keep an entry; it outlives this process from now on."""
@@ -409,13 +427,16 @@ class Store:
         )
 
 
-def _written(path: str) -> dict[str, str]:
-    """Return the digests in a manifest; none if it is missing or damaged: all is written anew."""
+def _written(path: str) -> tuple[dict[str, str], dict[str, str | None]]:
+    """Return the digests in a manifest, of files and of originals.
+
+    None if it is missing or damaged: all is written anew.
+    """
     try:
         manifest = json.loads(files.read(path, FileError))
-        return {**manifest["results"], **manifest.get("report", {})}
+        return {**manifest["results"], **manifest.get("report", {})}, dict(manifest["inputs"])
     except (FileError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        return {}, {}
 
 
 def _journal(path: str) -> Any:

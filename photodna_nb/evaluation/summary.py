@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -26,8 +27,8 @@ from photodna_nb.evaluation.operating import (
     Choice,
     Half,
     OperatingPoint,
-    choose_threshold,
     operating_points,
+    supported_threshold,
 )
 from photodna_nb.evaluation.scale import expected_matches, threshold_under
 from photodna_nb.evaluation.tail import Tail, fit_tail
@@ -128,7 +129,8 @@ def measure(
     basis = Measured(images, confidence, genuine, impostor, curves(genuine, impostor), *ends)
     of_half = "" if part is None else f" in half {part}"
     if images < 2 or not number:
-        return replace(basis, reason=f"there are no impostor pairs{of_half}")
+        left_out = _left_out(counts) if images >= 2 else ""
+        return replace(basis, reason=f"there are no impostor pairs{of_half}{left_out}")
     if counts.close_limit < 0:
         reason = "too many impostor pairs have the same hash to be listed: exclude them by name"
         return replace(basis, reason=reason)
@@ -148,9 +150,21 @@ def measure(
         above=beyond or beyond_the_list(counts),
         confidence=confidence,
         seed=seed,
+        runs=counts.run[chosen],
     )
     tail = fit_tail(near, images, number, confidence=confidence, seed=seed)
     return replace(basis, rates=rates, tail=tail)
+
+
+def _left_out(counts: Counts) -> str:
+    """Return how many pairs were left out for which reason, or nothing."""
+    numbers = {
+        "by name": counts.pairs_excluded,
+        "as identical files": counts.pairs_identical,
+        "as flat": counts.pairs_flat,
+    }
+    said = " and ".join(f"{number:,} {why}" for why, number in numbers.items() if number)
+    return f", since pairs were left out: {said}" if said else ""
 
 
 def with_recall(measured: Measured, counts: Counts, *, oriented: bool) -> Measured:
@@ -241,16 +255,18 @@ def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str
     Returns
     -------
     summary : dict
-        ``recommended``: the largest threshold that keeps the budget by the end of the interval,
-        or else of the lowest rate that the tail can tell; None if there is none;
+        ``recommended``: the largest threshold that keeps the budget by the upper end of its
+        interval; None if the data cannot show that any does. Then ``supported`` is the largest
+        threshold at the lowest false match rate that they can support, and else None;
         ``curves``: equal error rate, area, average precision; ``tail``: the fit, and
-        whether it is trusted; ``no_rates_because``: empty, or why there are none.
+        whether it is trusted; ``tail_doubts_of_halves``: why it is not trusted on half A or B
+        alone; ``no_rates_because``: empty, or why there are none.
     tables : dict of str to list of dict
         ``curves``: rates at every whole threshold; ``thresholds``: what the named ones do;
         ``operating_points``: a threshold for each target, chosen on half A, its rates on
         half B; ``operating_recall``: the same by edit; ``scale``: the thresholds that keep
-        the budget, by the estimate and by the end of the interval, and if that is beyond what
-        can be told, the one of the lowest rate that can.
+        the budget, by the estimate and by the end of the interval, and if the data cannot show
+        that the latter does, the one that is supported.
         Recall is that of the closest of eight orientations if the service looks queries up in
         these.
     """
@@ -268,13 +284,18 @@ def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str
         for part in parts
     )
     scale = _scale(counts, config, whole)
-    told = (row for row in scale[1:] if row["threshold"] is not None and not row["untested"])
-    recommended = next(told, {"threshold": None})["threshold"]
+    _, safe, *supported = scale
     summary = {
-        "recommended": recommended,
+        "recommended": None if supported else safe["threshold"],
+        "supported": supported[0]["threshold"] if supported else None,
         "recall_oriented": config.scale.orientations,
         "curves": whole.curves.as_json(),
         "tail": None if whole.tail is None else whole.tail.as_json(),
+        "tail_doubts_of_halves": {
+            part: half.tail.reason
+            for part, half in (("A", a), ("B", b))
+            if half.tail is not None and not half.tail.trusted
+        },
         "no_rates_because": whole.reason,
     }
     points: list[OperatingPoint] = []
@@ -286,7 +307,7 @@ def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str
         "curves": _curves(counts, whole, a, b),
         "thresholds": [
             {"name": name} | _at(counts, config, whole, threshold)
-            for name, threshold in reported_thresholds(config, recommended).items()
+            for name, threshold in reported_thresholds(config, summary).items()
         ],
         "operating_points": [_point(point) for point in points],
         "operating_recall": _operating_recall(counts, config, points),
@@ -295,12 +316,12 @@ def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str
     return summary, tables
 
 
-def reported_thresholds(config: Config, recommended: int | None) -> dict[str, int]:
-    """Return the named thresholds, and the recommended one, that tables speak of."""
+def reported_thresholds(config: Config, summary: Mapping[str, Any]) -> dict[str, int]:
+    """Return the named thresholds that tables speak of, the recommended or supported one last."""
     named = dict(config.thresholds.named)
-    if recommended is not None:
-        own = "recommended" if "recommended" not in named else "recommended by this run"
-        named[own] = recommended
+    for own in ("recommended", "supported"):
+        if summary[own] is not None:
+            named[own if own not in named else f"{own} by this run"] = summary[own]
     return named
 
 
@@ -370,12 +391,14 @@ def _at(counts: Counts, config: Config, whole: Measured, threshold: int | None) 
 
 
 def _scale(counts: Counts, config: Config, whole: Measured) -> list[Row]:
-    """Return the thresholds that keep the budget, and if need be the best that can be told."""
+    """Return the thresholds that keep the budget, or what the data can support instead."""
     chosen = {
         "estimate": Choice(0.0, False, None, "none", whole.reason),
         "conservative": Choice(0.0, True, None, "none", whole.reason),
     }
-    if whole.rates is not None:
+    if whole.rates is None:
+        chosen["supported"] = chosen["conservative"]
+    else:
         for kind, conservative in (("estimate", False), ("conservative", True)):
             chosen[kind] = threshold_under(
                 config.scale.budget,
@@ -387,9 +410,8 @@ def _scale(counts: Counts, config: Config, whole: Measured) -> list[Row]:
                 conservative,
             )
         safe = chosen["conservative"]
-        tail = whole.tail
-        if tail is not None and tail.trusted and (safe.threshold is None or safe.untested):
-            chosen["told"] = choose_threshold(tail.tested_to, whole.rates, tail, True)
+        if safe.threshold is None or safe.untested:
+            chosen["supported"] = supported_threshold(whole.rates, whole.tail)
     return [
         {
             "kind": kind,

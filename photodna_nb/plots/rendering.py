@@ -8,10 +8,23 @@ from typing import TYPE_CHECKING, cast
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from matplotlib.font_manager import findfont
+from PIL import ImageFont
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+def pillow_font(size: float) -> ImageFont.FreeTypeFont:
+    """Return Matplotlib's own font for Pillow, which draws signs such as ≤ and × with it.
+
+    Parameters
+    ----------
+    size : float
+        In pixels.
+    """
+    return ImageFont.truetype(findfont("DejaVu Sans"), size)
 
 
 def png(

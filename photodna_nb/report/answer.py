@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from photodna_nb.evaluation import Results
@@ -14,6 +14,7 @@ from photodna_nb.evaluation.config import (
     InstalledOriginals,
     ListOriginals,
 )
+from photodna_nb.evaluation.exclusions import SUSPECT
 from photodna_nb.files import PathLike
 from photodna_nb.names import displayed
 from photodna_nb.report.words import (
@@ -32,15 +33,15 @@ from photodna_nb.transforms import parse
 
 # Recall of an edit that is as good as always found, and of one that hardly is.
 _ALWAYS, _HARDLY = 0.99, 0.5
-# L2 up to which two originals are suspected to be copies.
-SUSPECT = 100
 
 
 class Answer(NamedTuple):
     """The words at the top of a report.
 
     threshold : int or None
-        The recommended L2 distance.
+        The L2 distance that is recommended or, if none is, the one that the data support.
+    recommended : bool
+        Whether the upper end of its interval keeps the budget of false matches.
     sentences : list of str
         What it does, or why there is none.
     edits : list of (str, list of str)
@@ -52,6 +53,7 @@ class Answer(NamedTuple):
     """
 
     threshold: int | None
+    recommended: bool
     sentences: list[str]
     edits: list[tuple[str, list[str]]]
     warnings: list[str]
@@ -74,7 +76,8 @@ def answer(results: Results | PathLike) -> Answer:
     if not isinstance(results, Results):
         results = Results.load(results)
     return Answer(
-        results.summary["recommended"],
+        headline(results),
+        results.summary["recommended"] is not None,
         _recommendation(results),
         _edits(results),
         _warnings(results),
@@ -108,50 +111,59 @@ def service(row: Mapping[str, Any]) -> str:
 
 
 def _recommendation(results: Results) -> list[str]:
-    """Return the threshold to take and what it does, or why there is none."""
-    estimate, safe, *told = results.tables["scale"]
+    """Return the threshold to take and what it does, or what the data support instead."""
+    estimate, safe, *supported = results.tables["scale"]
     budget = f"{amount(safe['budget'])} false match{'es' * (safe['budget'] != 1)} a day"
-    certainty = f"the upper end of the {level(results.config.confidence)} interval"
-    originals = whole(results.summary["originals_hashed"])
-    if safe["threshold"] is not None and not safe["untested"]:
-        said = [
-            f"For {service(safe)}, take an L2 distance of at most {safe['threshold']}: even "
-            f"{certainty} keeps within {budget}. It recalls {recall(safe)} of all variants. Its "
-            f"false match rate is {false_match_rate(safe)}, which makes {false_matches(safe)} "
-            "false matches a day."
-        ]
-        if estimate["threshold"] != safe["threshold"] and not estimate["untested"]:
-            said.append(
-                f"By the estimate alone, without its interval, it would be "
-                f"{estimate['threshold']}, with a recall of {share(estimate['recall'])}; the true "
-                "rate may well be higher than the estimate."
-            )
-        return said
-    why = safe["reason"] or "their rates are too low for what fits like this were tested on"
+    if supported:
+        return _unsupported(results, safe, supported[0], budget)
     said = [
-        f"For {service(safe)}, {originals} originals tell no threshold at which {certainty} keeps "
-        f"within {budget}: {why}."
+        f"For {service(safe)}, take an L2 distance of at most {safe['threshold']}: even the upper "
+        f"end of the {level(results.config.confidence)} interval keeps within {budget}. It recalls "
+        f"{recall(safe)} of all variants. Its false match rate is {false_match_rate(safe)}, which "
+        f"makes {false_matches(safe)} false matches a day."
     ]
-    if not told or told[0]["threshold"] is None:
-        return said
-    best = told[0]
-    if results.summary["recommended"] is not None:
+    if estimate["threshold"] != safe["threshold"] and not estimate["untested"]:
         said.append(
-            f"What can be told is that an L2 distance of at most {best['threshold']} has a false "
-            f"match rate of at most {rate(best['target'])}, which makes at most "
-            f"{amount(best['target'] * best['a_day_comparisons'])} false matches a day. It recalls "
-            f"{recall(best)} of all variants."
-        )
-    if safe["threshold"] is not None:
-        # The pairs grow with the square of the originals.
-        factor = math.sqrt(best["target"] / safe["target"])
-        needed = results.summary["originals_hashed"] * factor
-        said.append(
-            f"Lower thresholds have fewer false matches, but how many fewer is not known so far "
-            f"out: some {amount(float(f'{needed:.1g}'))} originals like these would be needed to "
-            f"tell. The fit, taken further than it was tested, says {safe['threshold']}."
+            f"By the estimate alone, without its interval, it would be {estimate['threshold']}, "
+            f"with a recall of {share(estimate['recall'])}; the true rate may well be higher than "
+            "the estimate."
         )
     return said
+
+
+def _unsupported(
+    results: Results, safe: Mapping[str, Any], best: Mapping[str, Any], budget: str
+) -> list[str]:
+    """Return that no threshold is known to keep the budget, and what is known instead."""
+    originals = counted(results.summary["originals_hashed"], "original")
+    said = f"For {service(safe)}, no threshold can be shown to keep within {budget}"
+    if best["threshold"] is None:
+        return [f"{said}: {safe['reason']}."]
+    support = f"the {originals} support no claim below {rate(best['target'])}"
+    because = f": {safe['reason']}" if safe["reason"] else ""
+    return [
+        f"{said}: that needs a false match rate of {rate(safe['target'])}, and {support}{because}.",
+        f"What they support: an L2 distance of at most {best['threshold']} has a false match rate "
+        f"of {false_match_rate(best)}, which makes {false_matches(best)} false matches a day. It "
+        f"recalls {recall(best)} of all variants.",
+        *_further_out(results, safe, best),
+    ]
+
+
+def _further_out(
+    results: Results, safe: Mapping[str, Any], best: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield what the fit says further out than such fits were tested."""
+    if safe["threshold"] is None:
+        return
+    # The pairs grow with the square of the originals.
+    needed = results.summary["originals_hashed"] * math.sqrt(best["target"] / safe["target"])
+    yield (
+        "Lower thresholds have fewer false matches, but the data cannot show how many fewer: some "
+        f"{amount(float(f'{needed:.1g}'))} originals like these would be needed. The fit, taken "
+        f"further than such fits were tested, suggests L2 {safe['threshold']} for this budget, "
+        f"with a recall of {share(safe['recall'])}."
+    )
 
 
 def _named(results: Results) -> list[str]:
@@ -160,16 +172,22 @@ def _named(results: Results) -> list[str]:
         f"{recall(row)}, false match rate {false_match_rate(row)}, {false_matches(row)} false "
         "matches a day."
         for row in results.tables["thresholds"]
-        if row["threshold"] != results.summary["recommended"]
+        if row["threshold"] != headline(results)
     ]
 
 
+def headline(results: Results) -> int | None:
+    """Return the recommended threshold, else the one that the data support, else None."""
+    found: int | None = results.summary["recommended"]
+    return results.summary["supported"] if found is None else found
+
+
 def main_threshold(results: Results) -> tuple[str, int] | None:
-    """Return the threshold by which edits are told apart: recommended, production, or the first."""
+    """Return the threshold at which edits are compared: the headline, production, or the first."""
     named = {row["name"]: row["threshold"] for row in results.tables["thresholds"]}
-    recommended = results.summary["recommended"]
-    if recommended is not None:
-        return next(reversed(named)), recommended
+    threshold = headline(results)
+    if threshold is not None:
+        return next(reversed(named)), threshold
     name = "production" if "production" in named else next(iter(named), None)
     return None if name is None else (name, named[name])
 
@@ -190,7 +208,7 @@ def _edits(results: Results) -> list[tuple[str, list[str]]]:
         group = "always" if found >= _ALWAYS else "hardly" if found < _HARDLY else "partly"
         groups[group].append(parse(row["transform"]).label)
     named = f"{displayed(name)} (L2 {distance})"
-    at = f"at {f'L2 {distance}' if distance == results.summary['recommended'] else named}"
+    at = f"at {f'L2 {distance}' if distance == headline(results) else named}"
     titles = {
         "always": f"found {at} in {level(_ALWAYS)} of the pictures or more",
         "partly": f"found {at} in {level(_HARDLY)} to {level(_ALWAYS)}",
@@ -202,7 +220,7 @@ def _edits(results: Results) -> list[tuple[str, list[str]]]:
 def _warnings(results: Results) -> list[str]:
     """Return what stands against relying on the answer."""
     summary, config = results.summary, results.config
-    _, safe, *told = results.tables["scale"]
+    _, safe, *supported = results.tables["scale"]
     found = []
     if isinstance(config.originals, DeadLeavesOriginals):
         found.append(
@@ -227,11 +245,15 @@ def _warnings(results: Results) -> list[str]:
         found.append(
             f"Nothing is said of rates too low to be counted, since no tail fits: {tail['reason']}."
         )
-    elif (told or [safe])[0]["a_day_source"] == "tail":
+    elif (supported or [safe])[0]["a_day_source"] == "tail":
         found.append(
             "The false match rate is extrapolation: fewer than ten pairs match at that threshold. "
             f"Fits like this were tested, on drawn pictures, down to {rate(tail['tested_to'])}."
         )
+        found += [
+            f"The same fit is rejected on half {half} of the originals alone: {reason}."
+            for half, reason in summary["tail_doubts_of_halves"].items()
+        ]
     if safe["orientations"] > 1:
         found.append(
             "Impostor pairs are compared in one orientation; for eight, their matches are "

@@ -5,30 +5,30 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
+from itertools import groupby
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from markupsafe import Markup, escape
 
 from photodna_nb import files
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config import Config, canonical
-from photodna_nb.evaluation.exclusions import exclusion_name
-from photodna_nb.evaluation.variants import ORIGINAL
+from photodna_nb.evaluation.exclusions import SUSPECT
 from photodna_nb.names import displayed
 from photodna_nb.report import words
-from photodna_nb.report.answer import SUSPECT, answer, corpus, main_threshold, service
+from photodna_nb.report.answer import answer, corpus, main_threshold, service
 from photodna_nb.report.figures import Figure
 from photodna_nb.transforms import parse
 
 # Of failures, and of digests of inputs, as many as a page can hold.
 _FAILURES = 100
 _INPUTS = 2000
+_BEFORE_A_UNIT = re.compile(r"(?<=\d) (?=[%×])|(?<=×) (?=10)")
 
 
 def page(results: Results, figures: Mapping[str, Figure]) -> str:
@@ -39,11 +39,14 @@ def page(results: Results, figures: Mapping[str, Figure]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_unbroken,
     )
-    environment.filters |= {
-        name: getattr(words, name) for name in ("amount", "level", "rate", "share", "whole")
-    } | {"shown": displayed, "name": _edit_name, "l2": _l2}
-    tables, config = results.tables, results.config
+    plain = ("amount", "level", "rate", "share", "whole")
+    with_interval = ("recall", "false_match_rate", "false_matches", "judged")
+    environment.filters |= {name: getattr(words, name) for name in plain}
+    environment.filters |= {name: _in_two_lines(getattr(words, name)) for name in with_interval}
+    environment.filters |= {"shown": displayed, "name": _edit_name, "l2": _l2}
+    tables, config, copies = results.tables, results.config, _copies(results)
     return environment.get_template("page.html").render(
         answer=answer(results),
         words=words,
@@ -51,10 +54,9 @@ def page(results: Results, figures: Mapping[str, Figure]) -> str:
         service=service(tables["scale"][0]),
         summary=results.summary,
         config=config,
-        toml=_configuration(config),
+        toml=escape(_configuration(config)),
         named=[row["name"] for row in tables["thresholds"]],
         main=main_threshold(results),
-        told=len(tables["scale"]) > 2,
         thresholds=tables["thresholds"],
         points=sorted(
             tables["operating_points"], key=lambda row: (-row["target"], row["conservative"])
@@ -63,7 +65,8 @@ def page(results: Results, figures: Mapping[str, Figure]) -> str:
         edits=list(_edits(results)),
         detail=tables["detail"],
         closest=list(_closest(results)),
-        exclude=_exclude(results),
+        copies=copies,
+        exclude=escape(_exclude(copies)),
         suspect=SUSPECT,
         failures=results.failures[:_FAILURES],
         failures_left=max(0, len(results.failures) - _FAILURES),
@@ -85,6 +88,23 @@ def _configuration(config: Config) -> str:
         return config.to_toml()
     except ArgumentError:
         return json.dumps(config.to_dict(), indent=1)
+
+
+def _unbroken(value: Any) -> Any:
+    """Return text in which no line ends between a number and its unit; HTML as it is."""
+    return _BEFORE_A_UNIT.sub("\u00a0", value) if type(value) is str else value
+
+
+def _in_two_lines(written: Callable[[Mapping[str, Any]], str]) -> Callable[..., Markup]:
+    """Return what writes a number of a row as HTML, with its interval on a line of its own."""
+
+    def cell(row: Mapping[str, Any]) -> Markup:
+        number, space, interval = _unbroken(written(row)).partition(" (")
+        if not space:
+            return escape(number)
+        return escape(number) + Markup(' <span class="interval">({}</span>').format(interval)
+
+    return cell
 
 
 def _edit_name(spec: str) -> str:
@@ -156,17 +176,23 @@ def _picture(results: Results, name: str | None) -> str | None:
     return _data("jpeg", files.read(path, FileError))
 
 
-def _exclude(results: Results) -> str:
-    """Return groups of originals that lie close to each other as a configuration excludes them."""
-    counts = results.counts
-    close, far = counts.close, SUSPECT**2
-    chosen = (close.transform == ORIGINAL) & (close.distance_squared <= far)
-    n = len(counts)
-    links = coo_array((np.ones(chosen.sum()), (close.i[chosen], close.j[chosen])), (n, n))
-    _, group = connected_components(links, directed=False)
-    members: dict[int, list[str]] = {}
-    for row in np.unique(np.r_[close.i[chosen], close.j[chosen]]).tolist():
-        name = exclusion_name(counts.names[row], counts.digests[row])
-        members.setdefault(int(group[row]), []).append(name)
-    lines = [f"  {json.dumps(names, ensure_ascii=False)}," for names in members.values()]
+def _copies(results: Results) -> list[dict[str, Any]]:
+    """Return groups of originals that may be copies, by number, with some of their pictures."""
+    found = []
+    for number, rows in groupby(results.tables["suspected_copies"], key=lambda row: row["group"]):
+        group = list(rows)
+        pictures = [
+            {"data": _picture(results, row["picture"]), "name": row["original"]}
+            for row in group
+            if row["picture"] is not None
+        ]
+        names = json.dumps([row["exclude_as"] for row in group], ensure_ascii=False)
+        left = len(group) - len(pictures)
+        found.append({"number": number, "pictures": pictures, "left": left, "names": names})
+    return found
+
+
+def _exclude(copies: Iterable[Mapping[str, Any]]) -> str:
+    """Return the groups as a configuration excludes them, each with its number."""
+    lines = [f"  {group['names']}, # {group['number']}" for group in copies]
     return "\n".join(["[pairs]", "exclude = [", *lines, "]"]) if lines else ""

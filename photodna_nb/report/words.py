@@ -10,6 +10,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 _ENDS = "_lower", "_upper"
 NOTHING = "–"
+_EXTRAPOLATED = " (extrapolated)"
 
 
 def whole(value: float | None) -> str:
@@ -44,22 +45,26 @@ def rate(value: float | None) -> str:
     """Return a rate that may be tiny: 0.25, 0.0031, 2.4 × 10⁻⁹."""
     if value is None:
         return NOTHING
-    if value == 0 or value >= 1e-3:
-        return f"{value:.2g}"
-    digits, _, power = f"{value:.1e}".partition("e")
-    return f"{digits} × 10{str(int(power)).translate(_RAISED)}"
+    return f"{value:.2g}" if value == 0 or value >= 1e-3 else _power_of_ten(value)
 
 
 def amount(value: float | None) -> str:
     """Return an expected number: 0.03, 4.2, 1,234, 86 million, 2.4 × 10⁻⁹."""
     if value is None:
         return NOTHING
+    if value >= 1e15:
+        return _power_of_ten(value)
     for size, word in _WORDS:
         if value >= size:
             return f"{value / size:.3g} {word}"
     if value >= 100:
         return f"{float(f'{value:.3g}'):,.0f}"
     return f"{value:.2g}" if value >= 0.01 else rate(value)
+
+
+def _power_of_ten(value: float) -> str:
+    digits, _, power = f"{value:.1e}".partition("e")
+    return f"{digits} × 10{str(int(power)).translate(_RAISED)}"
 
 
 def between(lower: float | None, upper: float | None, written: Any) -> str:
@@ -83,8 +88,9 @@ def false_match_rate(row: Mapping[str, Any]) -> str:
         case "tail" if not row["a_day_untested"]:
             ends = between(row["tail_lower"], row["tail_upper"], rate)
             return f"{rate(row['tail_rate'])} ({ends}, extrapolated)"
-        case _:
-            return f"at most {rate(row['a_day_upper'] / row['a_day_comparisons'])}"
+        case source:
+            bound = f"at most {rate(row['a_day_upper'] / row['a_day_comparisons'])}"
+            return bound + (_EXTRAPOLATED if source == "tail" else "")
 
 
 def judged(row: Mapping[str, Any]) -> str:
@@ -95,8 +101,9 @@ def judged(row: Mapping[str, Any]) -> str:
     if row["tail_upper"] is None:
         return f"at most {rate(row['false_match_rate_upper'])}"
     if row["tail_untested"]:
-        return f"at most {rate(row['tail_upper'])}"
-    return f"{rate(row['tail_rate'])} ({between(row['tail_lower'], row['tail_upper'], rate)}, tail)"
+        return f"at most {rate(row['tail_upper'])}{_EXTRAPOLATED}"
+    ends = between(row["tail_lower"], row["tail_upper"], rate)
+    return f"{rate(row['tail_rate'])} ({ends}, extrapolated)"
 
 
 def false_matches(row: Mapping[str, Any]) -> str:
@@ -104,7 +111,8 @@ def false_matches(row: Mapping[str, Any]) -> str:
     if row["a_day_source"] is None:
         return NOTHING
     if row["a_day_expected"] is None:
-        return f"at most {amount(row['a_day_upper'])}"
+        extrapolated = _EXTRAPOLATED * (row["a_day_source"] == "tail")
+        return f"at most {amount(row['a_day_upper'])}{extrapolated}"
     ends = between(row["a_day_lower"], row["a_day_upper"], amount)
     return f"{amount(row['a_day_expected'])} ({ends})"
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from photodna_nb import plots
 from photodna_nb.distances import SIMILARITY_SCALE
+from photodna_nb.plots.rendering import pillow_font
+from photodna_nb.widgets.page import Line
 
 INCHES, DPI = (5.2, 4.4), 170
 # Of the palette of the figures: the first threshold's.
@@ -40,7 +44,7 @@ class Histograms:
         self._top, self._bottom = round((1 - box.y1) * height), round((1 - box.y0) * height)
         self._last = axes[0].get_xlim()[1]
         self.end = min(math.floor(self._last), SIMILARITY_SCALE)
-        self._font = ImageFont.load_default(DPI * 11 / 72)
+        self._font = pillow_font(DPI * 11 / 72)
 
     def at(self, threshold: int) -> Image.Image:
         """Return the figure with the line at a threshold, on nothing."""
@@ -62,11 +66,20 @@ class Histograms:
         """Return the same as a file."""
         return _png(self.at(threshold))
 
-    def readable(self, threshold: int) -> bytes:
-        """Return the same on white, for a page of any colour."""
+    def readable(self, threshold: int, lines: Iterable[Line]) -> bytes:
+        """Return the same on white, for a page of any colour, with what the threshold does."""
         image = self.at(threshold)
-        white = Image.new("RGBA", image.size, "white")
+        font = pillow_font(10 * DPI / 72)
+        size, margin = round(font.size), round(0.15 * DPI)
+        letters = int((image.width - 2 * margin) / font.getlength("n"))
+        text = "\n".join(
+            textwrap.fill(f"{name}: {value} {f'({note})' if note else ''}", letters)
+            for name, value, note in lines
+        )
+        below = round(1.25 * size * (text.count("\n") + 1)) + margin
+        white = Image.new("RGBA", (image.width, image.height + below), "white")
         white.alpha_composite(image)
+        ImageDraw.Draw(white).text((margin, image.height), text, "black", font, spacing=size // 4)
         return _png(white.convert("RGB"), level=9)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from html import escape
+from typing import NamedTuple
 
 from photodna_nb.distances import SIMILARITY_SCALE
 from photodna_nb.evaluation import Measured
+from photodna_nb.evaluation.config import ScaleConfig
 from photodna_nb.evaluation.operating import Choice
 from photodna_nb.evaluation.summary import Row
 from photodna_nb.report import words
@@ -27,15 +29,18 @@ STYLE = """<style>
 .photodna-tuner figcaption { font-size: 90%; overflow-wrap: anywhere; }
 .photodna-tuner .missing { display: inline-block; width: 90px; border: 1px solid grey;
   font-size: 85%; overflow-wrap: anywhere; vertical-align: bottom; }
-/* Dark themes: what is black on nothing becomes white, and colours keep their hue. */
+/* In the dark themes that are known here, what is black on nothing becomes white, and colours keep
+  their hue; elsewhere the figure stays on white. */
+.photodna-tuner-figure { background: white; }
 body[data-jp-theme-light="false"] .photodna-tuner-figure,
-body.vscode-dark .photodna-tuner-figure { filter: invert(1) hue-rotate(180deg); }
+body.vscode-dark .photodna-tuner-figure { background: none; filter: invert(1) hue-rotate(180deg); }
 </style>"""
 _SOURCES = {
     "counted": "counted: ten pairs of originals or more match ({level} interval)",
     "disjoint pairs": "a {level} bound: fewer than ten pairs of originals match",
     "tail": "extrapolation by a fitted tail: fewer than ten pairs match ({level} interval)",
-    "untested": "a bound: the fitted tail says still less, further out than such fits were tested",
+    "untested": "an upper bound by a fitted tail, which is extrapolation: the fit suggests a lower "
+    "rate, but such fits were not tested this far out",
 }
 _CHOSEN = {
     "counted": "by what was counted on all originals",
@@ -44,41 +49,55 @@ _CHOSEN = {
 }
 
 
-def numbers(row: Row, measured: Measured, oriented: bool) -> str:
-    """Return what a threshold does, as a table."""
+class Line(NamedTuple):
+    """One line of what a threshold does: its name, the number, and what it is of."""
+
+    name: str
+    value: str
+    note: str
+
+
+def lines(row: Row, measured: Measured, service: ScaleConfig) -> list[Line]:
+    """Return what a threshold does, in words."""
+    oriented = service.orientations
     level = words.level(measured.confidence)
     matches = f"{words.whole(row['impostor_matches'])} of {words.whole(row['impostor_pairs'])}"
     found = f"{words.whole(row['genuine_matches'])} of {words.whole(row['genuine_pairs'])}"
     turned = ", in the best of eight orientations" if oriented else ""
-    lines = [
-        (
-            "Threshold",
-            f"L2 ≤ {row['threshold']}",
-            f"similarity ≥ {1 - row['threshold'] / SIMILARITY_SCALE:.4f}",
-        ),
-        ("Recall", words.recall(row), f"{found} genuine pairs{turned}"),
-        ("False match rate", words.false_match_rate(row), f"{matches} impostor pairs match"),
+    similarity = 1 - row["threshold"] / SIMILARITY_SCALE
+    said = [
+        Line("Threshold", f"L2 ≤ {row['threshold']}", f"similarity ≥ {similarity:.4f}"),
+        Line("Recall", words.recall(row), f"{found} genuine pairs{turned}"),
+        Line("False match rate", words.false_match_rate(row), f"{matches} impostor pairs match"),
     ]
     if row["a_day_source"] is None:
-        lines.append(("", "", f"No intervals: {measured.reason}."))
-    else:
-        eight = ", eight for each pair" if oriented else ""
-        comparisons = f"of {words.amount(row['a_day_comparisons'])} comparisons{eight}"
-        source = "untested" if row["a_day_untested"] else row["a_day_source"]
-        lines += [
-            ("False matches a day", words.false_matches(row), comparisons),
-            ("How that is known", _SOURCES[source].format(level=level), ""),
-        ]
+        return [*said, Line("", "", f"No intervals: {measured.reason}.")]
+    eight = ", in eight orientations each" if oriented else ""
+    comparisons = words.amount(row["a_day_comparisons"])
+    sizes = words.whole(service.list_size), words.whole(service.queries_a_day)
+    of = f"of {comparisons} comparisons: {sizes[0]} hashes, {sizes[1]} queries{eight}"
+    source = "untested" if row["a_day_untested"] else row["a_day_source"]
+    return [
+        *said,
+        Line("False matches a day", words.false_matches(row), of),
+        Line("How that is known", _SOURCES[source].format(level=level), ""),
+    ]
+
+
+def numbers(row: Row, measured: Measured, service: ScaleConfig) -> str:
+    """Return what a threshold does, as a table."""
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}'
         f'{"<br>" * bool(value and note)}<span class="note">{escape(note)}</span></td></tr>'
-        for name, value, note in lines
+        for name, value, note in lines(row, measured, service)
     )
     return f'<table class="table" aria-live="polite">{body}</table>'
 
 
 def edits(rows: list[Row]) -> str:
     """Return the edits that are found least, as a table."""
+    if rows and rows[0]["recall"] == 1:
+        return '<p class="note">Every edit is found in all pictures.</p>'
     body = "".join(
         f'<tr><th scope="row">{escape(row["label"])}</th><td>{escape(words.recall(row))}</td></tr>'
         for row in rows
@@ -89,7 +108,8 @@ def edits(rows: list[Row]) -> str:
 def said_of(choice: Choice, last: int) -> str:
     """Return what came of a target, for a slider that ends with `last`."""
     if choice.threshold is None:
-        return problem(f"No threshold can be told, the slider stays: {choice.reason}.")
+        said = f"No threshold can be shown to keep it, the slider stays: {choice.reason}."
+        return problem(said)
     if choice.threshold > last:
         said = f"Any threshold up to the largest distance keeps it; the slider ends at L2 {last}."
     elif choice.conservative:

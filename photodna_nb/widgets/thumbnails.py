@@ -12,10 +12,10 @@ from typing import TypeAlias
 from photodna_nb.datasets import Dataset, Original
 from photodna_nb.errors import ArgumentError, PhotodnaError
 from photodna_nb.evaluation import Results
+from photodna_nb.evaluation.near import NearPair
 from photodna_nb.names import displayed
 from photodna_nb.plots.drawing import shortened
 from photodna_nb.transforms import parse, seed_for
-from photodna_nb.widgets.near import NearPair
 
 # Name of an original, its edit if any, and what it is called.
 _Picture: TypeAlias = tuple[str, str | None, str]
@@ -35,19 +35,21 @@ class Thumbnails:
 
     def __init__(self, results: Results, dataset: Dataset | None) -> None:
         self._config = results.config
+        self._limit = results.counts.close_limit
         self._digests = dict(zip(results.counts.names, results.counts.digests, strict=True))
         self._dataset = dataset
         self._originals: dict[str, Original] = {}
         self._image = lru_cache(_KEPT)(self._made)
 
-    def html(self, near: list[NearPair], limit: int) -> str:
-        """Return pairs side by side, by what becomes of them."""
+    def html(self, near: list[NearPair], threshold: int) -> str:
+        """Return pairs side by side, by what becomes of them at a threshold."""
         groups = []
         for (kind, side), title in _KINDS.items():
             pairs = [one for one in near if (one.kind, one.side) == (kind, side)]
             shown = "".join(map(self._pair, pairs)) or '<p class="note">none</p>'
-            if not pairs and (kind, side) == ("impostor", "above"):
-                shown = f'<p class="note">none is listed: the list ends at L2 {limit}</p>'
+            ended = threshold > self._limit if side == "below" else not pairs
+            if kind == "impostor" and ended:
+                shown = f'<p class="note">not listed: the list ends at L2 {self._limit}</p>'
             groups.append(f"<div><b>{title}</b>{shown}</div>")
         return f'<div class="groups">{"".join(groups)}</div>'
 

@@ -16,7 +16,8 @@ from photodna_nb.datasets import Dataset
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation import Measured, Results, measure
 from photodna_nb.evaluation.config import ScaleConfig
-from photodna_nb.evaluation.operating import Choice, choose_threshold
+from photodna_nb.evaluation.near import NearPair, NearPairs
+from photodna_nb.evaluation.operating import Choice, choose_threshold, supported_threshold
 from photodna_nb.evaluation.scale import threshold_under
 from photodna_nb.evaluation.summary import Row, at_threshold, with_recall
 from photodna_nb.names import displayed
@@ -24,7 +25,6 @@ from photodna_nb.report import words
 from photodna_nb.widgets import page
 from photodna_nb.widgets.edits import EditRecall
 from photodna_nb.widgets.histograms import INCHES, Histograms
-from photodna_nb.widgets.near import NearPair, NearPairs
 from photodna_nb.widgets.thumbnails import Thumbnails
 
 _PAUSE = 0.3  # seconds without a move, after which pictures are made
@@ -79,8 +79,8 @@ class ThresholdTuner:
         Whether the upper end of the interval is to keep the target.
     orientations : ipywidgets.Checkbox
         Whether queries are looked up in eight orientations.
-    list_size, queries_a_day : ipywidgets.BoundedIntText
-        Of the service.
+    list_size, queries_a_day : ipywidgets.BoundedFloatText
+        Of the service; rounded to whole numbers.
     choice : Choice or None
         Which threshold the target gave, and why; None by hand. Where the target is beyond what
         fits were tested on, and the upper end is to keep it, that of the lowest rate that can
@@ -188,7 +188,8 @@ class ThresholdTuner:
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Return the widget, and for readers without one the figure and the numbers."""
         data = dict(self.widget._repr_mimebundle_(**options))
-        figure = self._histograms[self.orientations.value].readable(self.threshold)
+        said = page.lines(self._row, self.measured, self._service())
+        figure = self._histograms[self.orientations.value].readable(self.threshold, said)
         data |= {"text/plain": repr(self), "image/png": base64.b64encode(figure).decode("ascii")}
         return data, {"image/png": {"width": round(INCHES[0] * 100)}}
 
@@ -220,14 +221,15 @@ class ThresholdTuner:
         level = words.level(self.measured.confidence)
         self.conservative = ipw.Checkbox(
             value=True,
-            description=f"safe: even the upper end of the {level} interval",
+            description=f"cautious: keep it at the upper end of the {level} interval",
             indent=False,
             layout=ipw.Layout(width="auto"),
         )
         self.list_size, self.queries_a_day = (
-            ipw.BoundedIntText(
+            ipw.BoundedFloatText(  # which takes 1e6, too
                 value=value,
                 min=1,
+                step=1,
                 max=_MOST,
                 description=text,
                 layout=ipw.Layout(width="270px"),
@@ -292,12 +294,12 @@ class ThresholdTuner:
         self._refresh()
 
     def _follow(self) -> None:
-        """Move the threshold to the one that keeps the target, as far as that can be told."""
-        wished = self._chosen_now()
+        """Move the threshold to the one that keeps the target, as far as the data support it."""
+        wished, rates = self._chosen_now(), self.measured.rates
         self.choice, self.message.value = wished, ""
         if wished is not None and wished.threshold is not None and wished.untested:
-            if wished.conservative:
-                self.choice = self._told(wished)
+            if wished.conservative and rates is not None:
+                self.choice = supported_threshold(rates, self.measured.tail)
             self.message.value = page.problem(self._untested(wished.threshold, self.choice))
         elif wished is not None:
             self.message.value = page.said_of(wished, self.slider.max)
@@ -328,13 +330,6 @@ class ThresholdTuner:
             )
         return choose_threshold(target, rates, tail, conservative)
 
-    def _told(self, wished: Choice) -> Choice:
-        """Return the threshold of the lowest rate that can be told, as a report recommends it."""
-        rates, tail = self.measured.rates, self.measured.tail
-        assert rates is not None
-        assert tail is not None  # which said the threshold that was wished for
-        return choose_threshold(tail.tested_to, rates, tail, wished.conservative)
-
     def _untested(self, threshold: int, choice: Choice | None) -> str:
         """Return what can be said of a target beyond what fits were tested on."""
 
@@ -342,9 +337,9 @@ class ThresholdTuner:
             return words.amount(self._at(at)["a_day_upper"])
 
         said = (
-            "Which threshold keeps this target is not known: the fit, taken further than it was "
-            f"tested, says L2 {threshold}, and what can be told there is at most "
-            f"{told(threshold)} false matches a day."
+            "These pictures cannot show which threshold keeps this target. The fit, taken further "
+            f"than such fits were tested, suggests L2 {threshold}; what the data support there is "
+            f"at most {told(threshold)} false matches a day."
         )
         best = None if choice is None else choice.threshold
         if best is None:
@@ -352,14 +347,14 @@ class ThresholdTuner:
         if best == threshold:
             return said
         return (
-            f"{said} The slider is at the best that can be told: L2 {best}, with at most "
-            f"{told(best)} a day."
+            f"{said} The slider is at the largest threshold that has the lowest rate they "
+            f"support: L2 {best}, with at most {told(best)} a day."
         )
 
     def _service(self) -> ScaleConfig:
         return ScaleConfig(
-            self.list_size.value,
-            self.queries_a_day.value,
+            round(self.list_size.value),
+            round(self.queries_a_day.value),
             self._scale.budget,
             self.orientations.value,
         )
@@ -374,7 +369,7 @@ class ThresholdTuner:
         service = self._service()
         self._row = self._at(threshold)
         self.figure.value = self._histograms[service.orientations].png(threshold)
-        self.numbers.value = page.numbers(self._row, self.measured, service.orientations)
+        self.numbers.value = page.numbers(self._row, self.measured, service)
         self.edits.value = page.edits(self._recall.least(_WORST, threshold, service.orientations))
         self._show_pairs()
 
@@ -385,7 +380,7 @@ class ThresholdTuner:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self.pictures.value = self._pictures.html(self.near(), self._near.limit)
+            self.pictures.value = self._pictures.html(self.near(), self.threshold)
         else:
             self._task = loop.create_task(self._show_pairs_later())
 
@@ -393,7 +388,7 @@ class ThresholdTuner:
         await asyncio.sleep(_PAUSE)
         try:
             # Pictures may be large, and moves are not to wait for them.
-            html = await asyncio.to_thread(self._pictures.html, self.near(), self._near.limit)
+            html = await asyncio.to_thread(self._pictures.html, self.near(), self.threshold)
         except Exception as error:
             self._say_error(error)
             raise

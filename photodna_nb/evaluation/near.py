@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb.evaluation import Counts
+from photodna_nb.evaluation.counts import Counts
 
 _ORIGINAL = -1  # instead of the number of an edit
 _LOOK_BACK = 4096  # pairs, among which those of other originals are looked for
@@ -40,11 +40,16 @@ class NearPair(NamedTuple):
 
 
 class NearPairs:
-    """Which pairs are nearest a threshold."""
+    """Which pairs are nearest a threshold, whatever it is.
+
+    Parameters
+    ----------
+    counts : Counts
+        Of a run.
+    """
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
-        self.limit = counts.close_limit
         self._genuine = {
             oriented: _ascending(table)
             for oriented, table in (
@@ -54,7 +59,23 @@ class NearPairs:
         }
 
     def pairs(self, threshold: int, number: int, oriented: bool) -> Iterator[NearPair]:
-        """Yield so many of each kind and side, the nearest first, each of other originals."""
+        """Yield so many of each kind and side, the nearest first, each of other originals.
+
+        Parameters
+        ----------
+        threshold : int
+            L2.
+        number : int
+            Pairs of each kind on each side, at the most.
+        oriented : bool
+            Whether a variant counts as far away as the closest of the original's eight
+            orientations.
+
+        Yields
+        ------
+        NearPair
+            No impostor pairs that match beyond ``counts.close_limit``: they are not listed.
+        """
         counts = self._counts
         close = counts.close
 
@@ -78,6 +99,8 @@ class NearPairs:
                 ("above", range(split, min(split + _LOOK_BACK, len(distances)))),
             )
             for side, places in sides:
+                if (kind, side) == ("impostor", "below") and threshold > counts.close_limit:
+                    continue  # those that are listed are not the nearest
                 seen: set[frozenset[int]] = set()
                 for place in places:
                     if len(seen) == number:
