@@ -1,68 +1,198 @@
-"""What the README shows is what the programs print."""
+"""What the README and the pages in docs show is what the programs print, and where it says so."""
 
 import doctest
+import inspect
 import os
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 from conftest import JIT_OFF, ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 HOME = "/home/you/photodna_nb"
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
+
+# With how many examples at least, and of which modes.
+CONSOLES = {
+    "README.md": (4, ("--compare", "--faiss-build", "--faiss-query")),
+    "docs/command-line.md": (
+        17,
+        (
+            "--hash ",
+            "--hash-dir",
+            "--files-from",
+            "--compare",
+            "--orientations",
+            "--detail",
+            "--resume",
+            "--faiss-build",
+            "--faiss-add",
+            "--faiss-query",
+            "--faiss-remove",
+            "--faiss-convert",
+            "--faiss-verify",
+            "--faiss-rebuild",
+        ),
+    ),
+}
+DOCTESTS = {"README.md": 5, "docs/hash.md": 5}
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="says nothing about the kernels")
 
 
-def examples():
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def examples(text):
     """(command, what it prints), in order."""
     found = []
-    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
+    for block in blocks(text, "console"):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
             found.append((command, output))
     return found
 
 
-def test_every_command_prints_what_is_shown(tmp_path):
+def anchors(text):
+    """Where a link into the page may lead: its headings, as they are spelled in addresses."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_with_examples_is_run():
+    assert {name for name, text in TEXTS.items() if examples(text)} == set(CONSOLES)
+    assert {name for name, text in TEXTS.items() if ">>> " in text} == set(DOCTESTS)
+
+
+@pytest.mark.parametrize("page", CONSOLES)
+def test_every_command_prints_what_is_shown(page, tmp_path):
     (tmp_path / "data").symlink_to(ROOT / "data")
     program = tmp_path / "bin" / "photodna-nb"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m photodna_nb "$@"\n')
     program.chmod(0o755)
-    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}"}
-    wanted = examples()
-    assert len(wanted) >= 8
+    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(path),
+    }
+    wanted = examples(TEXTS[page])
+    least, modes = CONSOLES[page]
+    assert len(wanted) >= least
     for command, output in wanted:
         result = subprocess.run(
             command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True
         )
-        shown = result.stdout.replace(str(ROOT), HOME)
-        assert (shown, result.returncode) == (output, 0), f"{command}\n{result.stderr}"
-    for mode in ("--hash ", "--hash-dir", "--compare", "--faiss-build", "--faiss-convert"):
-        assert any(mode in command for command, _ in wanted)
+        # On a terminal both come out, what is said of errors last.
+        shown = (result.stdout + result.stderr).replace(str(ROOT), HOME)
+        assert (shown, result.returncode) == (output, 0), command
+    for mode in modes:
+        assert any(mode in command for command, _ in wanted), mode
 
 
-def test_python_examples(monkeypatch):
+@pytest.mark.parametrize("page", DOCTESTS)
+def test_python_examples(page, monkeypatch):
     monkeypatch.chdir(ROOT)
-    result = doctest.testfile(str(ROOT / "README.md"), module_relative=False, encoding="utf-8")
-    assert result.attempted >= 5
+    result = doctest.testfile(str(ROOT / page), module_relative=False, encoding="utf-8")
+    assert result.attempted >= DOCTESTS[page]
     assert result.failed == 0
 
 
-def test_names_and_links():
+def test_other_commands_are_spelled_as_the_command_line_takes_them():
+    from photodna_nb.cli.options import parsed
+
+    commands = [
+        command.strip()
+        for text in TEXTS.values()
+        for block in blocks(text, "sh")
+        for line in block.splitlines()
+        for command in line.partition(" #")[0].split("&&")
+    ]
+    ours = [
+        arguments
+        for program, *arguments in map(shlex.split, filter(None, commands))
+        if program.endswith("photodna-nb")
+    ]
+    assert len(ours) >= 6
+    for arguments in ours:
+        parsed(arguments)  # wrong usage exits
+
+
+def test_other_python_compiles():
+    found = [block for text in TEXTS.values() for block in blocks(text, "python")]
+    assert len(found) >= 8
+    for block in found:
+        compile(block, "docs", "exec")
+
+
+def test_links_lead_somewhere():
+    number = 0
+    for name, text in TEXTS.items():
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", text):
+            page = (ROOT / name).parent / target if target else ROOT / name
+            assert page.exists(), f"{name}: {target}"
+            if anchor:
+                assert anchor in anchors(page.read_text(encoding="utf-8")), f"{name}: #{anchor}"
+            number += 1
+    assert number >= 45
+
+
+def test_every_page_is_in_the_readme():
+    assert len(PAGES) >= 13
+    for page in PAGES:
+        if page.parent.name == "docs":
+            assert f"](docs/{page.name})" in TEXTS["README.md"], page
+
+
+def test_numbers_of_speed_are_those_of_the_scripts():
+    """The README repeats some of docs/speed.md, which is what the scripts print."""
+    section = TEXTS["README.md"].partition("## Speed\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.*) \|$", section, re.MULTILINE)[1:]
+    assert len(rows) >= 6
+    measured = [
+        set(re.findall(r"(?<![\w.])\d[\d.]*", line))
+        for line in TEXTS["docs/speed.md"].splitlines()
+        if line.startswith("|")
+    ]
+    for row in rows:
+        *cells, script = row.split(" | ")
+        assert (ROOT / "tests" / "benchmarks" / script.strip("`")).exists()
+        assert script.strip("`") in TEXTS["docs/speed.md"]
+        assert len(cells) == 4
+        ours, rival, ratio = (
+            re.findall(r"(?<![\w.])\d[\d.]*", cell.rpartition(":")[2])[0] for cell in cells[1:]
+        )
+        assert any({ours, ratio} <= line for line in measured), row
+        assert any(rival in line for line in measured), row
+
+
+def test_names_are_listed():
     import photodna_nb as pdna
 
     for name in pdna.__all__:
         assert getattr(pdna, name) is not None
         assert name in dir(pdna)
-    for name in ("hash_file", "trace", "detail", "HashIndex", "ImageError"):
-        assert f"`{name}" in README
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    assert len(links) >= 5
-    for link in links:
-        assert (ROOT / link).exists(), link
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", TEXTS["docs/api.md"], re.MULTILINE)
+    optional = ["plots", "report", "widgets"]  # not in __all__: what they need may be missing
+    assert sorted(name for name, _ in rows) == sorted([*pdna.__all__, *optional])
+    checked = 0
+    for name, row in rows:
+        owner = getattr(pdna, name)
+        if inspect.isclass(owner) or inspect.ismodule(owner):
+            its_own = {*dir(owner), *getattr(owner, "__annotations__", {}), *pdna.__all__}
+            if issubclass(type(owner), type) and issubclass(owner, Exception):
+                its_own |= {"path", "reason", "ValueError", "TypeError"}
+            for word in re.findall(r"`\.?(?:\w+\.)?(\w+)(?:\([^`]*\))?`", row):
+                assert word in its_own, f"{name}: {word}"
+                checked += 1
+    assert checked >= 40
 
 
 def test_without_matplotlib(monkeypatch):

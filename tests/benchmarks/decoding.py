@@ -3,7 +3,7 @@
     pip install photo-dna-rs pdqhash imagehash
     python tests/benchmarks/decoding.py
 
-Prints the README's table of files a second. JPEG files of three sizes are made
+Prints the table of files a second in docs/speed.md. JPEG files of three sizes are made
 from the sample pictures; every rival gets the same files, in turn, on the same
 number of threads. A rival that is not installed is left out.
 

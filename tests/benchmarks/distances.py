@@ -4,7 +4,7 @@
     python tests/benchmarks/distances.py
     python tests/benchmarks/distances.py --million
 
-Prints the README's tables of billions of pairs a second. Rivals that are not
+Prints the tables of billions of pairs a second in docs/speed.md. Rivals that are not
 installed are left out. With --million, counts all 5 x 10^11 pairs of a million
 hashes and prints the time and the peak of memory.
 """

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/hashing.py
 
-Prints the README's table of speed. Medians; the machine should do nothing else.
+Prints the first table of docs/speed.md. Medians; the machine should do nothing else.
 """
 
 from __future__ import annotations

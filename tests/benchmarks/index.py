@@ -4,7 +4,7 @@
     python tests/benchmarks/index.py --million
     python tests/benchmarks/index.py --ten-million --folder /var/tmp
 
-Prints the README's tables: programs from the shell on 100,000 items, then searches in
+Prints tables of docs/speed.md: programs from the shell on 100,000 items, then searches in
 one process in a million items (only these with --million). Medians, all run in turn;
 the machine should do nothing else. The reference's part is played by a script that is
 favoured: it is given the hash of the picture, and filters with NumPy. Of its time with

@@ -1,0 +1,117 @@
+"""What leaves the repository, as an sdist, a wheel or a citation, is whole."""
+
+import re
+import subprocess
+import tomllib
+from fnmatch import fnmatch
+from importlib.resources import files
+
+import pytest
+from conftest import ROOT
+
+import photodna_nb as pdna
+
+# What an sdist has without being told, and what it does not need.
+OF_ITSELF = ("LICENSE", "README.md", "pyproject.toml", "MANIFEST.in", "photodna_nb/*")
+LEFT_OUT = (".gitignore",)
+
+
+def tracked() -> list[str]:
+    """Every file of the repository; none in an unpacked sdist, which has no repository."""
+    result = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return result.stdout.split("\0")[:-1]
+
+
+def named(manifest: str, names: list[str]) -> set[str]:
+    """Which of the files a MANIFEST.in puts into the sdist; no line here takes any out again."""
+    found = set()
+    for line in manifest.splitlines():
+        command, *patterns = line.split()
+        if command == "graft":
+            patterns = [f"{folder}/*" for folder in patterns]
+        elif command != "include":
+            assert command in ("prune", "global-exclude"), line
+            assert all(
+                "cache" in one or "*.py[cod]" in one or "ipynb_ch" in one for one in patterns
+            )
+            continue
+        found |= {name for name in names for pattern in patterns if fnmatch(name, pattern)}
+    return found
+
+
+def missing(manifest: str, names: list[str]) -> list[str]:
+    there = named(manifest, names)
+    others = [name for name in names if name not in there]
+    return [name for name in others if not any(fnmatch(name, p) for p in OF_ITSELF + LEFT_OUT)]
+
+
+@pytest.fixture(scope="module")
+def names() -> list[str]:
+    found = tracked()
+    if not found:
+        pytest.skip("no repository, or no git")
+    assert len(found) >= 300
+    return found
+
+
+def test_the_sdist_holds_every_file(names):
+    assert missing((ROOT / "MANIFEST.in").read_text(), names) == []
+
+
+@pytest.mark.parametrize("line", ["graft tests\n", "graft notebooks\n", " CITATION.cff"])
+def test_a_file_that_is_left_out_is_noticed(names, line):
+    manifest = (ROOT / "MANIFEST.in").read_text()
+    assert line in manifest
+    assert missing(manifest.replace(line, ""), names)
+
+
+def test_a_folder_that_nobody_names_is_noticed(names):
+    assert missing((ROOT / "MANIFEST.in").read_text(), [*names, "papers/new.md"])
+
+
+def test_what_is_no_module_is_in_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    declared = project["tool"]["setuptools"]["package-data"]["photodna_nb"]
+    package = ROOT / "photodna_nb"
+    there = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    ]
+    assert sorted(declared) == sorted(there)
+    for name in declared:
+        assert files("photodna_nb").joinpath(name).is_file()
+
+
+def test_every_folder_with_modules_is_a_package():
+    folders = {path.parent for path in (ROOT / "photodna_nb").rglob("*.py")}
+    assert len(folders) >= 8
+    for folder in folders:
+        assert (folder / "__init__.py").exists(), folder
+
+
+def test_the_citation_is_of_this_version():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    fields = dict(re.findall(r'^([\w-]+):(?: "?(.*?)"?)?$', citation, re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert fields["cff-version"] == "1.2.0"
+    assert fields["version"] == pdna.__version__
+    assert fields["license"] == project["license"]
+    assert fields["title"].startswith(project["name"])
+    for field in ("message", "authors", "references"):  # the first two are required by the format
+        assert field in fields
+    assert f'name: "{project["authors"][0]["name"]}"' in citation
+    assert "2026/486" in citation
+
+
+def test_python_is_the_one_that_is_tested():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    least = project["requires-python"].removeprefix(">=")
+    minors = [
+        one.rpartition(" ")[2]
+        for one in project["classifiers"]
+        if re.fullmatch(r"Programming Language :: Python :: \d+\.\d+", one)
+    ]
+    assert minors == [least]
