@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -332,6 +333,8 @@ def dead_leaves(number: int, size: tuple[int, int] = (256, 192), seed: int = 0) 
     ('dead_leaves/000007', (64, 48))
     """
     number = _whole("number", number, 1, None)
+    if number > sys.maxsize:
+        raise ArgumentError(f"number: got {number:.3g}, needs at most {sys.maxsize}")
     seed = _whole("seed", seed, 0, None)
     if not isinstance(size, Sequence) or len(size) != 2:
         raise ArgumentTypeError(f"size: got {size!r}, needs (width, height) in pixels")

@@ -13,7 +13,7 @@ import difflib
 import hashlib
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field
 from numbers import Integral, Real
 from typing import Any, TypeAlias
@@ -216,6 +216,10 @@ class Chain:
     transforms: tuple[Transform, ...]
 
     def __post_init__(self) -> None:
+        if isinstance(self.transforms, str) or not isinstance(self.transforms, Iterable):
+            raise ArgumentTypeError(
+                f"transforms: got {described(self.transforms)}, needs several Transform objects"
+            )
         chained = tuple(self.transforms)
         if not chained:
             raise ArgumentError("transforms: got none, needs at least one")

@@ -67,8 +67,8 @@ def wrong_usage(result) -> str:
 def test_no_argument_prints_the_help(run):
     assert text(run()) == text(run("--help")) == text(run("-h"))
     for mode in MODES:
-        flag = f"--{mode.replace('_', '-')} "
-        assert text(run()).count(flag) >= 2, "named, and with an example"
+        flag = f"--{mode.replace('_', '-')}\\s"
+        assert len(re.findall(flag, text(run()))) >= 2, "named, and with an example"
     version = text(run("--version"))
     assert version.startswith(f"photodna-nb {pdna.__version__} (Python 3.")
     for package in ("NumPy ", "Numba ", "Pillow ", "FAISS "):
@@ -592,3 +592,11 @@ def test_an_interrupt(monkeypatch):
 
     monkeypatch.setattr(hash_modes, "hash_one", interrupted)
     assert cli.main(["--hash", "x"]) == 130
+
+
+def test_the_example_of_an_evaluation_can_be_run(run, tmp_path):
+    example = text(run("--evaluate-example"))
+    (tmp_path / "evaluation.toml").write_text(example)
+    config = pdna.evaluation.Config.load(tmp_path / "evaluation.toml")
+    assert config.scale == pdna.evaluation.config.ScaleConfig(), "it says the defaults"
+    assert len(config.dataset()) == 1000

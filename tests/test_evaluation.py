@@ -972,25 +972,25 @@ def test_hashes_of_another_run(photos, tmp_path):
     run(first, tmp_path / "run")
     mine = (tmp_path / "run" / "hashes.npz").read_bytes()
     for sections, named in (
-        ({"variants": {"transforms": ["jpeg:10", "mirror"]}}, "variants"),
-        ({"variants": {"transforms": ["jpeg:30"]}}, "variants"),
-        ({"variants": {"transforms": ["jpeg:30", "mirror"]}, "seed": 1}, "seed"),
+        ({"variants": {"transforms": ["jpeg:10", "mirror"]}}, "other variants"),
+        ({"variants": {"transforms": ["jpeg:30"]}}, "other variants"),
+        ({"variants": {"transforms": ["jpeg:30", "mirror"]}, "seed": 1}, "another seed"),
     ):
         run(photo_config(photos, **sections), tmp_path / "other")
         (tmp_path / "other" / "hashes.npz").replace(tmp_path / "run" / "hashes.npz")
-        message = rf"hashes.npz: is of a run with another {named}; delete it to hash anew, or"
+        message = rf"hashes.npz: is of a run with {named}; delete it to hash anew, or"
         with pytest.raises(pdna.FileError, match=message):
             run(first, tmp_path / "run")
         shutil.rmtree(tmp_path / "other")
     found = dict(np.load(io.BytesIO(mine)))
     for member, value, named in (
-        ("transforms", ["jpeg:10", "mirror"], "variants"),
-        ("hashing", ["[3]"], "configuration"),
-        ("hashing", [], "configuration"),
+        ("transforms", ["jpeg:10", "mirror"], "other variants"),
+        ("hashing", ["[3]"], "another configuration"),
+        ("hashing", [], "another configuration"),
     ):
         changed = archive.packed({**found, member: archive.texts_packed(value)})
         (tmp_path / "run" / "hashes.npz").write_bytes(changed)
-        with pytest.raises(pdna.FileError, match=f"is of a run with another {named}; delete it"):
+        with pytest.raises(pdna.FileError, match=f"is of a run with {named}; delete it"):
             run(first, tmp_path / "run")
     (tmp_path / "run" / "hashes.npz").unlink()
     run(first, tmp_path / "run")
@@ -1056,8 +1056,8 @@ def test_whose_folder_it_is(photos, tmp_path):
     before = contents(folder)
     for sections, named in (
         ({"seed": 1}, "another seed; give"),
-        ({"variants": {"transforms": EDITS[:2]}}, "another variants; give"),
-        ({**DRAWN, "seed": 2}, "another seed and another originals; give"),
+        ({"variants": {"transforms": EDITS[:2]}}, "other variants; give"),
+        ({**DRAWN, "seed": 2}, "another seed and other originals; give"),
     ):
         with pytest.raises(pdna.FileError, match=f"run: belongs to a run with {named} an empty"):
             run(photo_config(photos, **sections), folder)

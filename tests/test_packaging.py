@@ -115,3 +115,8 @@ def test_python_is_the_one_that_is_tested():
         if re.fullmatch(r"Programming Language :: Python :: \d+\.\d+", one)
     ]
     assert minors == [least]
+
+
+def test_the_example_is_the_one_in_data():
+    packaged = ROOT / "photodna_nb" / "evaluation" / "example.toml"
+    assert packaged.read_bytes() == (ROOT / "data" / "evaluation.toml").read_bytes()

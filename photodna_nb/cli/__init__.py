@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from photodna_nb.cli import evaluate_mode, hash_modes, index_modes, pictures
 from photodna_nb.cli.options import parsed
-from photodna_nb.cli.output import OutputError, failed, flush
+from photodna_nb.cli.output import OutputError, failed, flush, say
 from photodna_nb.errors import FileError, PhotodnaError
 from photodna_nb.names import displayed
 
@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt:
+        say("stopped")
         return 130
     except OutputError as error:
         if sys.stdout is not None:
@@ -125,6 +126,8 @@ def _dispatch(options: argparse.Namespace) -> int:
             )
         case "evaluate":
             return evaluate_mode.evaluate(given[0], given[1], options.jobs)
+        case "evaluate_example":
+            return evaluate_mode.example()
         case "compare_runs":
             return evaluate_mode.compare_runs(*given, as_json=bool(options.json))
         case "faiss_list":

@@ -39,6 +39,15 @@ def evaluate(config_path: str, run_dir: str, jobs: int | None) -> int:
     return status
 
 
+def example() -> int:
+    """Print a configuration to start from."""
+    from importlib.resources import files
+
+    text = files("photodna_nb.evaluation").joinpath("example.toml").read_text("utf-8")
+    print_lines(text, end="")
+    return 0
+
+
 def _reported(results: Results) -> list[str]:
     """Return what the report says first, once it is written."""
     import photodna_nb

@@ -48,7 +48,9 @@ modes, exactly one a call:
         find out which threshold fits your pictures: edit and hash the originals that
         the TOML file CONFIG names, count all pairs, and write tables, counts and
         report.html into the folder RUN_DIR. A run that was stopped goes on there; with
-        other thresholds nothing is hashed again. data/evaluation.toml is an example
+        other thresholds nothing is hashed again
+  --evaluate-example
+        print a commented CONFIG, over drawn pictures, to start from
   --compare-runs RUN_DIR1 RUN_DIR2
         print what changed between two evaluations, with another Pillow or of other
         pictures, and which of their conclusions moved beyond their intervals
@@ -122,13 +124,14 @@ examples:
   {PROGRAM} --faiss-verify index.faiss meta.json
   {PROGRAM} --faiss-rebuild index.faiss meta.json
   {PROGRAM} --faiss-convert index.faiss meta.json big.faiss meta.sqlite --kind uint8
+  {PROGRAM} --evaluate-example > evaluation.toml
   {PROGRAM} --evaluate evaluation.toml run
   {PROGRAM} --compare-runs run run-with-new-pillow
 
 Similarity is 1 - L2 distance / 3060. Two unrelated photographs score about 0.70
 and lie about 900 apart; resized or recompressed copies mostly lie within 100.
-Both limits are inclusive and exact; with both, a match keeps both. Matches are
-ordered by distance, then id.
+Both limits are inclusive and exact; if both are given, a match must satisfy both.
+Matches are ordered by distance, then id.
 
 The first call compiles the kernels into a cache: NUMBA_CACHE_DIR, or else a folder
 beside the package or the user's cache folder, whichever can be written.

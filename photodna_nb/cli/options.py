@@ -28,6 +28,7 @@ MODES = {
     "faiss_rebuild": "INDEX META",
     "faiss_convert": "INDEX META NEW_INDEX NEW_META",
     "evaluate": "CONFIG RUN_DIR",
+    "evaluate_example": "",
     "compare_runs": "RUN_DIR1 RUN_DIR2",
 }
 _OPTIONS = {
@@ -83,6 +84,7 @@ def _parser() -> _Parser:
     modes.add_argument("--faiss-rebuild", nargs=2, action=_Once)
     modes.add_argument("--faiss-convert", nargs=4, action=_Once)
     modes.add_argument("--evaluate", nargs=2, action=_Once)
+    modes.add_argument("--evaluate-example", action="store_const", const=True)
     modes.add_argument("--compare-runs", nargs=2, action=_Once)
     parser.add_argument("--files-from", action=_Once)
     parser.add_argument("--jobs", type=_count, action=_Once)

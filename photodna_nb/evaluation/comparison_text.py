@@ -98,6 +98,8 @@ def some(items: Sequence[Any]) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{some(value)}]"
     if isinstance(value, tuple):  # an old and a new name, or a failure
         return (" -> " if len(value) == 2 else ": ").join(map(_shown, filter(None, value)))
     if isinstance(value, float):

@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -256,7 +257,17 @@ class Counts:
         return total
 
     def closest(self, k: int) -> CloseImpostors:
-        """Return the closest of the listed pairs, each two originals once, at most k."""
+        """Return the closest of the listed pairs, each two originals once, at most k.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            `k` is no integer of at least 0.
+        """
+        if not isinstance(k, Integral):
+            raise ArgumentTypeError(f"k: got {described(k)}, needs an integer of at least 0")
+        if k < 0:
+            raise ArgumentError(f"k: got {k}, needs at least 0")
         close = self.close
         low, high = np.minimum(close.i, close.j), np.maximum(close.i, close.j)
         both = low.astype(np.int64) * len(self) + high

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -682,7 +683,7 @@ def _cut(measured: Dependence, first: int, last: int) -> Dependence:
 
 def checked_confidence(confidence: float) -> float:
     """Return a confidence that lies between 0 and 1, or raise ArgumentError."""
-    if not 0 < confidence < 1:
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
         raise ArgumentError(f"confidence: got {confidence!r}, needs a number between 0 and 1")
     return float(confidence)
 

@@ -94,7 +94,8 @@ class Results:
         Raises
         ------
         FileError
-            A file is missing, damaged, or not the one that the manifest names.
+            A file of the results is missing, or a file is damaged or not the one that the
+            manifest names. A report may be missing.
         """
         folder = path_text("run_dir", run_dir)
         path = os.path.join(folder, MANIFEST)
@@ -104,7 +105,10 @@ class Results:
             base = manifest["this_run"].get("base", ".")
             config = Config.of_dict(manifest["configuration"], base=base)
             for name, digest in (manifest["results"] | manifest.get("report", {})).items():
-                content[name] = files.read(os.path.join(folder, *name.split("/")), FileError)
+                path_of = os.path.join(folder, *name.split("/"))
+                if name not in manifest["results"] and not os.path.exists(path_of):
+                    continue  # a page or figure that was deleted can be written again
+                content[name] = files.read(path_of, FileError)
                 if sha256(content[name]).hexdigest() != digest:
                     raise FileError(
                         os.path.join(folder, name),

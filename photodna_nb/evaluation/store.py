@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from types import TracebackType
@@ -32,6 +32,12 @@ IDENTITY, JOURNAL, HASHES = "run.json", "journal.jsonl", "hashes.npz"
 MANIFEST = "manifest.json"
 _LOCK = ".lock"
 _FORMAT = 2
+_OTHER = {
+    "seed": "another seed",
+    "originals": "other originals",
+    "variants": "other variants",
+    "configuration": "another configuration",
+}
 _MEMBERS = (
     "paths",
     "hashes",
@@ -320,8 +326,8 @@ class Store:
             differing = ["configuration"]
         raise FileError(
             path,
-            f"is of a run with another {' and another '.join(differing)}; delete it to hash "
-            "anew, or put this run's own file back",
+            f"is of a run with {_others(differing)}; delete it to hash anew, or put this run's own "
+            "file back",
         )
 
     def _read_journal(self) -> None:
@@ -385,8 +391,8 @@ class Store:
         if canonical(hashing) != canonical(self._hashing):
             raise FileError(
                 self.folder,
-                f"belongs to a run with another {' and another '.join(self._differing(hashing))}; "
-                "give an empty folder, or the configuration that it was made with",
+                f"belongs to a run with {_others(self._differing(hashing))}; give an empty folder, "
+                "or the configuration that it was made with",
             )
 
     def _differing(self, hashing: dict[str, Any]) -> list[str]:
@@ -425,6 +431,11 @@ class Store:
             self.path(name),
             f"cannot be written ({error.strerror}); check the free space and the permissions",
         )
+
+
+def _others(parts: Iterable[str]) -> str:
+    """Return that parts of a configuration are other ones."""
+    return " and ".join(_OTHER[name] for name in parts)
 
 
 def _written(path: str) -> tuple[dict[str, str], dict[str, str | None]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from photodna_nb import pairs
+from photodna_nb.arrays import described
+from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation.config import Config, ScaleConfig
 from photodna_nb.evaluation.counts import Cells, Counts
 from photodna_nb.evaluation.curves import Curves, curves
@@ -112,13 +115,21 @@ def measure(
 
     Raises
     ------
+    ArgumentTypeError
+        `counts` are none.
     ArgumentError
-        `confidence` is out of range.
+        `confidence` or `seed` is out of range.
 
     Notes
     -----
     Takes a second or two with two million close pairs; all thresholds are in the answer.
     """
+    if not isinstance(counts, Counts):
+        raise ArgumentTypeError(
+            f"counts: got {described(counts)}, needs Counts, such as results.counts"
+        )
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ArgumentError(f"seed: got {seed!r}, needs an integer of at least 0")
     genuine = counts.genuine(part=part, oriented=oriented)
     impostor = counts.impostor(part=part)
     chosen = np.ones(len(counts), bool) if part is None else counts.in_b == (part == "B")

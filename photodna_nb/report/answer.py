@@ -206,7 +206,7 @@ def _edits(results: Results) -> list[tuple[str, list[str]]]:
             continue
         found = row["recall"]
         group = "always" if found >= _ALWAYS else "hardly" if found < _HARDLY else "partly"
-        groups[group].append(parse(row["transform"]).label)
+        groups[group].append(parse(row["transform"]).label.replace("_", " "))
     named = f"{displayed(name)} (L2 {distance})"
     at = f"at {f'L2 {distance}' if distance == headline(results) else named}"
     titles = {
