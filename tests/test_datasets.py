@@ -184,7 +184,7 @@ def test_digests_of_drawn_pictures_stand_for_their_pixels():
         ((0,), pdna.ArgumentError, "number: got 0, needs at least 1"),
         ((2.5,), pdna.ArgumentTypeError, "number: got float, needs an integer"),
         ((True,), pdna.ArgumentTypeError, "number: got bool"),
-        ((10**30,), pdna.ArgumentError, "number: got 1e+30, needs at most".replace("+", r"\+")),
+        ((10**30,), pdna.ArgumentError, r"number: got 1e\+30, needs at most"),
         ((1, (1, 5)), pdna.ArgumentError, "size: got 1, needs 2 to 32767"),
         ((1, (5, 32768)), pdna.ArgumentError, "size: got 32768, needs 2 to 32767"),
         ((1, 5), pdna.ArgumentTypeError, r"size: got 5, needs \(width, height\)"),
