@@ -114,6 +114,12 @@ def detail(image: ImageLike) -> float:
         closer together than any two unrelated photographs, and a match between
         them says nothing.
 
+    Notes
+    -----
+    Flat pictures of 80 pixels and more a side measure about 0. In smaller ones the boxes at the
+    borders are cut off at different places, which makes gradients that are not in the picture:
+    a white square measures 204 grey levels at 64 pixels a side and 13,000 at 20.
+
     Examples
     --------
     >>> import numpy as np
