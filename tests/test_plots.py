@@ -597,6 +597,15 @@ def test_the_gallery_has_every_figure(gallery, tmp_path):
         gallery.check_tail(material)
 
 
+def test_captions_are_checked(gallery, monkeypatch):
+    """Those that a small evaluation can check are true; and a false one is found."""
+    material = gallery.Material(originals=60)
+    gallery.check_captions(material)
+    monkeypatch.setitem(vars(material), "edited", dict.fromkeys(gallery.EDITS, 5.0))
+    with pytest.raises(SystemExit, match=r"what the captions claim is not so of plot_transforms$"):
+        gallery.check_captions(material)
+
+
 @pytest.mark.parametrize("name", ["plot_new", "plot_pairs"])
 def test_a_gallery_of_other_figures_is_refused(gallery, tmp_path, monkeypatch, name):
     """A new one without an entry, and an entry without one."""

@@ -198,10 +198,16 @@ def fitted(line: str, room: float, size: float) -> str:
 
 def wrapped(text: str, room: float, size: float) -> str:
     """Return lines that fit the room, broken between words; long words lose their middle."""
-    lines: list[str] = []
+    lines = []
     for line in text.splitlines():
-        letters = max(int(len(line) * room / max(width_of(line, size), room)), 1)
-        lines += textwrap.wrap(line, letters, break_long_words=False) or [""]
+        first, *words = line.split(" ")
+        lines.append(first)
+        for word in words:
+            longer = f"{lines[-1]} {word}"
+            if width_of(longer, size) <= room:
+                lines[-1] = longer
+            else:
+                lines.append(word)
     return "\n".join(fitted(line, room, size) for line in lines)
 
 

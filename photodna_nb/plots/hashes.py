@@ -208,7 +208,7 @@ def plot_matches(
         one that cannot be has an empty frame that says why.
     max_distance : float, int, str, Decimal or Fraction, optional
         L2 distance up to which items match, as `HashIndex.search` takes it: those beyond
-        are drawn pale, and are said not to match.
+        are drawn faint, and are said not to match.
     columns : int, optional
         Thumbnails in a row; a number that suits the figure otherwise.
     figure : matplotlib.figure.Figure or SubFigure, optional

@@ -215,7 +215,7 @@ def legend_below_all(ax: Axes, note: str = "", scale: float = 1.0) -> None:
     room, height = _legend_room(ax)
     size = points_of(ax, "small")
     while True:
-        mark = 4.8 * size  # with the space beside it
+        mark = 4.0 * size  # with the space on both sides
         widest = max((width_of(label, size) for label in labels), default=0.0) + mark
         columns = 3 if len(labels) == 3 and 3 * widest <= room else 2
         texts = [wrapped(label, room / columns - mark, size) for label in labels]
@@ -233,6 +233,7 @@ def legend_below_all(ax: Axes, note: str = "", scale: float = 1.0) -> None:
         fontsize=size,
         markerscale=max(scale, 1.0),
         ncols=columns,
+        columnspacing=1.2,
         frameon=False,
         loc="upper center",
         bbox_to_anchor=(0.5, 0.0),

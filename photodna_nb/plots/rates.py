@@ -397,7 +397,7 @@ def _tradeoff(
         confidence, several = confidence_of(measured), rates.counted
         for chosen, opacity, gid, label in (
             (several, 0.45, "band", f"{confidence} intervals of both"),
-            (~several, 0.15, "bound", "the same, of fewer than ten matches"),
+            (~several, 0.2, "bound", "the same, of fewer than ten matches"),
         ):
             if not chosen.any():
                 continue
