@@ -668,7 +668,7 @@ def boxes_of(ax):
 @pytest.mark.parametrize("size", [(4, 3), (9, 6)])
 @pytest.mark.parametrize("name", list(figures(None, {})))
 def test_labels_are_inside_and_apart(measured, name, size):
-    figure, ax = plt.subplots(figsize=size, layout="constrained")
+    figure, ax = plt.subplots(figsize=size)  # which gets a layout
     figures(measured, CLOSE)[name](ax)
     figure.canvas.draw()
     boxes = boxes_of(ax)

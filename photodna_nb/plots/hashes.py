@@ -99,7 +99,9 @@ def plot_hash_pair(
         cell_axes(ax)
         glyphs(ax, cells, float(both.max()))
         named(ax, "", "cell column", "cell row")
-        ax.set_title(shortened(label, 24), parse_math=False)
+        room = 1.15 * 72 * inches_of(ax)[0]  # the layout will widen the axes
+        name = fitted(shortened(label, 24), room, ax.title.get_fontsize())
+        ax.set_title(name, parse_math=False)
     squared = ((both[0].astype(np.int64) - both[1]) ** 2).sum(axis=2)
     shares = 100 * squared / max(1, squared.sum())
     cell_axes(axes[2])
@@ -131,7 +133,8 @@ def plot_distance_matrix(
         L2 distance, 0 to 3060: two different hashes at most so far apart match, and get an
         outline.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------

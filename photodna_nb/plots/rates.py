@@ -64,7 +64,8 @@ def plot_distances(
     thresholds : dict of str to int, optional
         L2 distances to mark, 0 to 3060, by name.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
@@ -141,7 +142,8 @@ def plot_roc(
     thresholds : dict of str to int, optional
         L2 distances whose rates are marked with their intervals, by name.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
@@ -181,7 +183,8 @@ def plot_det(
     thresholds : dict of str to int, optional
         L2 distances whose rates are marked with their intervals, by name.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
@@ -227,7 +230,8 @@ def plot_precision_recall(
     thresholds : dict of str to int, optional
         L2 distances whose precision and recall are marked, by name.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
@@ -313,7 +317,8 @@ def plot_false_match_rates(
         False match rates to mark, above 0 and up to 1. Each is written at the right end of
         its line, unless another one is too near.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------

@@ -112,7 +112,8 @@ def plot_pixels(
         Row and column of a point of the feature grid, 0 to 25. Its boxes are drawn, and
         once more enlarged: which pixels does the sum read?
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
     legend : bool
         Whether to say below the axes which box has which weight.
 
@@ -166,7 +167,8 @@ def plot_pixel_sums(pixel_sums: NDArray[np.int64], *, ax: Axes | None = None) ->
     pixel_sums : ndarray of int64, (H, W)
         From `stages.pixel_sums`; drawn in millions of grey levels.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
@@ -212,7 +214,8 @@ def plot_feature_grid(
     grid_point : tuple of int, optional
         Row and column of a point to outline: the one whose boxes `plot_pixels` shows.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
@@ -262,7 +265,8 @@ def plot_gradients(
         The picture, to be drawn pale below the wedges, where its cells lie: mixed with
         white, in a dark style, too.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
     legend : bool
         Whether to say below the axes which colour is which direction.
 
@@ -322,7 +326,8 @@ def plot_normalisation(
         The vector that was clipped first, from `stages.unit_vector`, to be compared. It
         gives the order, the largest first; otherwise the last round does.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
@@ -396,7 +401,8 @@ def plot_hash(
     hash_bytes : ndarray of uint8, (144,)
         From `hash_image`: six rows of six cells of four directions.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
     legend : bool
         Whether to say below the axes which colour is which direction.
 

@@ -51,7 +51,8 @@ def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None 
     confidence : float, optional
         Of the intervals, to be named.
     ax : matplotlib.axes.Axes, optional
-        To draw on; otherwise those of a new figure, which is as high as the edits need.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; otherwise those of a new figure, which is as high as the edits need.
 
     Returns
     -------
@@ -128,7 +129,8 @@ def plot_edit_distances(
     oriented : bool
         Whether the closest of the original's eight orientations counts.
     ax : matplotlib.axes.Axes, optional
-        To draw on; otherwise those of a new figure, which is as high as the edits need.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; otherwise those of a new figure, which is as high as the edits need.
 
     Returns
     -------
@@ -178,7 +180,8 @@ def plot_impostor_detail(
     thresholds : dict of str to int, optional
         L2 distances to mark, 0 to 3060, by name.
     ax : matplotlib.axes.Axes, optional
-        To draw on; otherwise those of a new figure, which is as high as the bands need.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; otherwise those of a new figure, which is as high as the bands need.
 
     Returns
     -------
