@@ -269,7 +269,9 @@ def test_the_areas_of_a_tradeoff_hold_both_intervals(sampled, missed):
         # And no more than that: each height of an outline is an end of an interval.
         ends = np.array([sampled.recall_lower, sampled.recall_upper])[:, chosen]
         ends = np.maximum(1 - ends if missed else ends, zero_y)
-        heights = np.unique(areas[0].get_paths()[0].vertices[:, 1])
+        outline = areas[0].get_paths()[0].vertices
+        assert (np.diff(outline, axis=0) == 0).any(axis=1).all(), "steps, no slopes"
+        heights = np.unique(outline[:, 1])
         assert np.isclose(heights[:, None], ends.ravel()[None], atol=1e-15).any(axis=1).all()
         curve = one(ax, "curve").get_xydata()[1:]
     assert held([one(ax, "band"), one(ax, "bound")], *curve.T).all()
