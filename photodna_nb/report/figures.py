@@ -76,8 +76,8 @@ def figures(results: Results) -> dict[str, Figure]:
         "roc": (
             "Recall against false match rate (ROC)",
             "Each point is a threshold. The upper left is good: many variants are found, few "
-            "others match. The strong area holds the intervals of both rates; in the faint one fewer "
-            "than ten other pairs match, and it reaches to the bound on their rate.",
+            "others match. The strong area holds the intervals of both rates; in the faint one "
+            "fewer than ten other pairs match, and it reaches to the bound on their rate.",
             lambda: plots.plot_roc(measured, thresholds=named),
         ),
         "det": (
