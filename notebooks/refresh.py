@@ -39,6 +39,9 @@ def main(arguments):
     paths = [FOLDER / f"{Path(name).stem}.ipynb" for name in names] or sorted(
         FOLDER.glob("*.ipynb")
     )
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        parser.error(f"there is no {', '.join(missing)} in {FOLDER}")
     refused = 0
     for path in paths:
         begun = time.perf_counter()

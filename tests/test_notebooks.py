@@ -1,23 +1,29 @@
-"""The notebooks as they are committed: which ones, and what a reader finds in them.
+"""The notebooks: what a reader finds in them as they are committed, and what other pictures do.
 
-Nothing is executed here: CI does that with ``pytest --nbmake notebooks``. Each check returns
-complaints, and each has a notebook below that it complains about.
+With their own parameters CI executes them by ``pytest --nbmake notebooks``. Each check of what is
+committed returns complaints, and each has a notebook below that it complains about. At the end
+notebooks are executed with other parameters, on other pictures, and with the slider moved.
 """
 
 import ast
 import importlib.util
 import re
+import shutil
 import sys
 import tempfile
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+from conftest import JIT_OFF, ROOT, SHARED_GOLDEN
+from PIL import Image
 
 import photodna_nb as pdna
 
 nbformat = pytest.importorskip("nbformat")
-pytest.importorskip("nbclient")
+nbclient = pytest.importorskip("nbclient")
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NAMES = [
@@ -394,3 +400,173 @@ def test_a_large_file_is_noticed(tmp_path):
     assert wrong_size(path) != []
     path.write_bytes(b" " * LARGEST)
     assert wrong_size(path) == []
+
+
+def test_the_default_service_of_04_gets_a_recommendation_and_a_larger_one_none():
+    text = said(nbformat.read(FOLDER / "04_threshold_tuning.ipynb", as_version=4))
+    small, large = re.findall(r"a day:\n(.*)", text)
+    assert re.fullmatch(r"recommended: L2 \d+", small)
+    assert re.fullmatch(r"no threshold is recommended; supported: L2 \d+", large)
+    assert f"chosen: {small.removeprefix('recommended: ')}\n" in text
+
+
+# Other parameters, other pictures.
+
+runs = [
+    pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly"),
+    pytest.mark.skipif(not find_spec("ipykernel"), reason="needs ipykernel"),
+]
+CHOICE = "again = pdna.evaluation.run("  # in the cell of notebook 04 that saves the threshold
+THREE = ("harbour.jpg", "pebbles.jpg", "street.jpg")
+
+
+def execute(name, before=None, **parameters):
+    """Run a notebook with other parameters, and a cell before another one; return what is said."""
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    for cell in code_cells(notebook):
+        cell.update(outputs=[], execution_count=None)
+    [tagged] = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", ())]
+    known = {node.id for node in ast.walk(ast.parse(tagged.source)) if isinstance(node, ast.Name)}
+    assert {*parameters} <= known
+    lines = "\n".join(f"{key} = {value!r}" for key, value in parameters.items())
+    place = notebook.cells.index(tagged) + 1
+    notebook.cells.insert(place, nbformat.v4.new_code_cell(lines))
+    for part, source in (before or {}).items():
+        [place] = [k for k, c in enumerate(notebook.cells) if part in c.source]
+        notebook.cells.insert(place, nbformat.v4.new_code_cell(source))
+    nbclient.NotebookClient(
+        notebook,
+        kernel_name="python3",
+        timeout=300,
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(FOLDER)}},
+    ).execute()
+    assert wrong_outputs(notebook) == []
+    return said(notebook)
+
+
+def complaint(name, **parameters):
+    """Run a notebook that stops; return why."""
+    with pytest.raises(nbclient.exceptions.CellExecutionError) as stopped:
+        execute(name, **parameters)
+    assert stopped.value.ename == "SystemExit"
+    return stopped.value.evalue
+
+
+def pictures(folder, names=THREE):
+    folder.mkdir()
+    for name in names:
+        shutil.copy(ROOT / "data" / "pictures" / name, folder)
+    return folder
+
+
+class TestOtherPictures:
+    pytestmark = runs
+
+    @pytest.mark.parametrize("name", NAMES[3:])
+    def test_three(self, tmp_path, name):
+        text = execute(name, IMAGES=str(pictures(tmp_path / "three")))
+        assert "There are only 3 originals" in text or name != NAMES[3]
+        # Whatever has no threshold has a reason, and no table is empty.
+        assert re.search(r"No (target has a threshold|threshold for .*): \w+", text) or (
+            name != NAMES[4]
+        )
+
+    def test_photographs(self):
+        folder = SHARED_GOLDEN / "neardup" / "images"
+        if not folder.is_dir():
+            pytest.skip("../shared is not there")
+        with tempfile.TemporaryDirectory() as chosen:
+            for path in sorted(folder.rglob("*.*"))[:60]:
+                shutil.copy(path, chosen)
+            text = execute(NAMES[3], IMAGES=chosen)
+        assert "60 originals" in text
+
+    def test_files_that_are_broken_flat_or_copies(self, tmp_path):
+        folder = pictures(tmp_path / "mixed", (*THREE, "harbour_recompressed.jpg"))
+        shutil.copy(folder / "street.jpg", folder / "street again.jpg")
+        (folder / "text.jpg").write_text("no picture")
+        (folder / "cut.jpg").write_bytes((folder / "street.jpg").read_bytes()[:999])
+        Image.new("L", (1, 1)).save(folder / "pixel.png")
+        noise = np.random.default_rng(0).integers(0, 2, (2, 200, 200), np.uint8)
+        for k in range(2):
+            Image.fromarray(100 + noise[k]).save(folder / f"flat {k}.png")
+        Image.fromarray(100 + noise[0]).save(folder / "flat 0 again.bmp")
+
+        text = execute(NAMES[3], IMAGES=str(folder), EDITS=["jpeg:50", "crop:5", "mirror"])
+        assert "8 originals" in text
+        assert "not used: text.jpg (the original): " in text
+        assert "not used: cut.jpg (the original): " in text
+        assert "not used: pixel.png (the original): " in text
+        assert "Failure(" not in text
+        # Two identical files, as they are and edited; the copies that are no files alike.
+        assert "7 pairs of identical files" in text
+        assert "\nEXCLUDE = [\n    ['harbour.jpg', 'harbour_recompressed.jpg'],\n]" in text
+        assert "3 originals have a detail of less than 100" in text
+
+    @pytest.mark.parametrize("name", NAMES[3:])
+    def test_a_picture_that_an_edit_cannot_be_made_of(self, tmp_path, name):
+        folder = pictures(tmp_path / "long")
+        Image.linear_gradient("L").resize((17_000, 200)).save(
+            folder / "long.png"
+        )  # too long for WebP
+        text = execute(name, IMAGES=str(folder), EDITS=["webp:50", "mirror"])
+        assert "not used: long.png (webp:50): " in text
+
+    def test_edits_that_cannot_be_made_of_any(self, tmp_path):
+        (folder := tmp_path / "long").mkdir()
+        for k in range(2):
+            Image.linear_gradient("L").resize((17_000, 200 + k)).save(folder / f"{k}.png")
+        assert complaint(NAMES[3], IMAGES=str(folder), EDITS=["webp:50"]).startswith("EDITS: ")
+
+    @pytest.mark.parametrize("name", NAMES[:3])
+    def test_numbers_and_folders_that_are_none(self, tmp_path, name):
+        assert complaint(name, PICTURE=25).startswith("PICTURE: got 25, needs 0 to 18: ")
+        (tmp_path / "text.jpg").write_text("no picture")
+        found = complaint(name, IMAGES=str(tmp_path))
+        assert found.startswith("IMAGES: ")
+        assert "Write the path of a folder" in found
+
+
+FEW = {"NUMBER": 60, "EDITS": ["jpeg:30", "crop:5", "rotate:1", "mirror"]}
+
+
+class TestMovedSlider:
+    """Of notebook 04, as a person does before the threshold is written down."""
+
+    pytestmark = runs
+
+    @pytest.mark.parametrize("orientations", [False, True])
+    @pytest.mark.parametrize("threshold", [0, 137])
+    def test_to_a_threshold(self, threshold, orientations):
+        service = {"list_size": 100, "queries_a_day": 10, "orientations": orientations}
+        moved = {CHOICE: f"tuner.threshold = {threshold}"}
+        text = execute(NAMES[3], before=moved, SERVICE=service, **FEW)
+        assert f"chosen: L2 {threshold}\n" in text
+        assert ("mirror is found in 0.0%" in text) != orientations
+
+    def test_to_a_guess_which_is_not_saved(self):
+        moved = {
+            CHOICE: "tuner.conservative.value = False\ntuner.list_size.value = 1e9\n"
+            "assert tuner.choice.untested\nprint('guess:', tuner.threshold, supported, recommended)"
+        }
+        text = execute(NAMES[3], before=moved, NUMBER=400, EDITS=["jpeg:30", "crop:5"])
+        guess, supported, recommended = re.search(r"guess: (\d+) (\w+) (\w+)", text).groups()
+        kept = supported if recommended == "None" else recommended
+        assert guess != kept
+        assert f"chosen: L2 {kept}\n" in text
+
+    def test_in_a_folder_that_is_kept(self, tmp_path):
+        for _ in range(2):
+            text = execute(NAMES[3], RUN=str(tmp_path / "run"), **FEW)
+        named = pdna.evaluation.Results.load(tmp_path / "run").config.thresholds.named
+        assert f"chosen: L2 {dict(named)['chosen']}\n" in text
+
+
+@pytest.mark.parametrize("name", NAMES[3:])
+def test_nothing_is_left_in_the_folder_for_temporary_files(tmp_path, monkeypatch, name):
+    if JIT_OFF or not find_spec("ipykernel"):
+        pytest.skip("needs a kernel, and JIT")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    execute(name, NUMBER=20, EDITS=["jpeg:30", "noise:25"])
+    assert [path.name for path in tmp_path.glob("tmp*")] == []
