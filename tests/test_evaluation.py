@@ -966,6 +966,47 @@ def test_originals_that_are_gone(photos, tmp_path, decoded):
         run(config, tmp_path / "run")  # it was stopped before all were hashed
 
 
+def test_what_was_hashed_outlives_the_originals(photos, tmp_path, monkeypatch):
+    """With another limit of pixels, and after a kill before the manifest was written."""
+    config = photo_config(photos, variants={"transforms": ["jpeg:30", "resize:200"]})
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)
+    first = run(config, tmp_path / "run")
+    lost = [failure for failure in first.failures if failure.transform == "resize:200"]
+    assert lost, "twice the size is too large"
+    before = (tmp_path / "run" / "hashes.npz").read_bytes()
+    manifest = (tmp_path / "run" / "manifest.json").read_bytes()
+    monkeypatch.undo()
+    photos.rename(tmp_path / "gone")
+    again = run(config, tmp_path / "run")
+    assert again.failures == first.failures
+    assert again.counts.names == first.counts.names
+    assert (tmp_path / "run" / "hashes.npz").read_bytes() == before
+    # Two more were hashed, and the program was killed before it wrote so.
+    (tmp_path / "gone").rename(photos)
+    for name in ("x.png", "y.png"):
+        shutil.copy(photos / "a.png", photos / name)
+    run(config, tmp_path / "run")
+    more = (tmp_path / "run" / "hashes.npz").read_bytes()
+    (tmp_path / "run" / "manifest.json").write_bytes(manifest)
+    photos.rename(tmp_path / "gone")
+    assert {"x.png", "y.png"} <= set(run(config, tmp_path / "run").counts.names)
+    assert (tmp_path / "run" / "hashes.npz").read_bytes() == more
+
+
+def test_listed_originals_that_are_gone(photos, tmp_path):
+    (tmp_path / "list.txt").write_text("photos/a.png\nphotos/b.png\nphotos/c.png\n")
+    config = config_of(
+        tmp_path,
+        originals={"kind": "list", "path": "list.txt"},
+        variants={"transforms": ["jpeg:30"]},
+    )
+    run(config, tmp_path / "run")
+    before = contents(tmp_path / "run")
+    photos.rename(tmp_path / "gone")
+    assert run(config, tmp_path / "run").manifest["this_run"]["originals_found"] is False
+    assert contents(tmp_path / "run") == before
+
+
 def test_hashes_of_another_run(photos, tmp_path):
     """Copied into the folder: of other edits, as many of them, and of another seed."""
     first = photo_config(photos, variants={"transforms": ["jpeg:30", "mirror"]})

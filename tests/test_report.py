@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
 import tomllib
 from html.parser import HTMLParser
@@ -406,8 +407,9 @@ def test_rates(value, rate, amount):
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (4.25, "4.2"), (99.4, "99"), (1234, "1,230"), (999_999, "1,000,000"),
+        (4.25, "4.2"), (99.4, "99"), (99.7, "100"), (1234, "1,230"), (999_999, "1,000,000"),
         (86.4e6, "86.4 million"),         (2.5e9, "2.5 billion"), (3e13, "30 trillion"),
+        (999.7e6, "1,000 million"),
     ],
 )  # fmt: skip
 def test_amounts(value, said):
@@ -419,3 +421,49 @@ def test_lists():
     assert words.listed(["a", "b", "c"]) == "a, b and c"
     assert words.counted(1, "pair") == "1 pair"
     assert words.counted(2000, "pair") == "2,000 pairs"
+
+
+def test_copies_are_listed_though_their_pictures_are_gone(tmp_path, no_figures):
+    """And a name with a character that TOML refuses raw is written as it takes it."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number, original in enumerate(pdna.datasets.dead_leaves(8, size=(64, 48))):
+        original.open().save(photos / f"{number}\x7f.png")
+        original.open().resize((62, 47)).save(photos / f"{number} again.png")
+    results = evaluated(tmp_path / "run", originals={"kind": "directory", "path": "photos"})
+    rows = results.tables["suspected_copies"]
+    assert [row["group"] for row in rows] == [number for number in range(1, 9) for _ in range(2)]
+    assert all(row["picture"] for row in rows)
+    photos.rename(tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "run" / "pictures")
+    (tmp_path / "run" / "manifest.json").unlink()
+    again = run(results.config, tmp_path / "run")
+    assert all(row["picture"] is None for row in again.tables["suspected_copies"])
+    pdna.report.write(again)
+    page = page_of(again)
+    assert "can no longer be read" in page.text
+    assert "8 groups of originals that are linked" in page.text
+    (lines,) = re.findall(r"<pre>(\[pairs\].*?)</pre>", page.content, re.S)
+    exclude = tomllib.loads(html.unescape(lines))["pairs"]["exclude"]
+    assert sorted(map(sorted, exclude)) == [[f"{n} again.png", f"{n}\x7f.png"] for n in range(8)]
+
+
+@pytest.mark.parametrize(("min_detail", "advised"), [(0, True), (100, False)])
+def test_flat_pictures_are_advised_of_where_there_are_any(tmp_path, min_detail, advised):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number, original in enumerate(pdna.datasets.dead_leaves(6, size=(128, 96))):
+        original.open().save(photos / f"{number}.png")
+    rng = np.random.default_rng(1)
+    for number in range(3):
+        noise = rng.integers(0, 2, (96, 128)) + 60 * (number + 1)
+        Image.fromarray(noise.astype(np.uint8)).save(photos / f"flat {number}.png")
+    results = evaluated(
+        tmp_path / "run",
+        originals={"kind": "directory", "path": "photos"},
+        pairs={"min_detail": min_detail},
+    )
+    warnings = " ".join(pdna.report.answer(results).warnings)
+    assert "33.3 % of the originals (3) have less than 100 grey levels" in warnings
+    assert ("leave them out by min_detail = 100" in warnings) == advised
+    assert f"There are only {6 if min_detail else 9} originals" in warnings

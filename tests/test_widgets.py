@@ -23,7 +23,7 @@ import photodna_nb as pdna
 from photodna_nb import widgets
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation import Config, Results, measure, run
-from photodna_nb.evaluation.operating import choose_threshold
+from photodna_nb.evaluation.operating import choose_threshold, supported_threshold
 from photodna_nb.evaluation.scale import expected_matches, threshold_under
 from photodna_nb.evaluation.summary import recalls
 from photodna_nb.report import words
@@ -255,8 +255,10 @@ def test_a_target_beyond_what_was_tested(tuner, measured):
         for at in (fit.threshold, best.threshold)
     ]
     assert f"fits were tested, suggests L2 {fit.threshold};" in said(tuner.message)
-    assert f"what the data support there is at most {at_most[0]} false" in said(tuner.message)
-    assert f"L2 {best.threshold}, with at most {at_most[1]} a day" in said(tuner.message)
+    support = f"what the data support there is at most {at_most[0]} (extrapolated) false matches"
+    assert support in said(tuner.message)
+    with_most = f"L2 {best.threshold}, with at most {at_most[1]} (extrapolated) false matches a day"
+    assert with_most in said(tuner.message)
     assert "cannot show" in said(tuner.message)
     assert 'class="problem"' in tuner.message.value
     # The estimate alone may be looked at; what is said of it is the same.
@@ -266,7 +268,8 @@ def test_a_target_beyond_what_was_tested(tuner, measured):
     assert tuner.threshold == estimate.threshold
     assert f"suggests L2 {estimate.threshold};" in said(tuner.message)
     assert tuner.row["a_day_untested"]
-    assert f"at most {words.amount(tuner.row['a_day_upper'])} false" in said(tuner.message)
+    at_most = f"at most {words.amount(tuner.row['a_day_upper'])} (extrapolated) false"
+    assert at_most in said(tuner.message)
 
 
 def test_the_budget_is_followed_to_what_the_report_recommends(tmp_path, results):
@@ -320,8 +323,21 @@ def test_no_threshold_can_be_told(tmp_path):
     tuner.target.value = 1e-6
     assert tuner.threshold == 200
     assert tuner.choice.threshold is None
-    assert "the slider stays" in said(tuner.message)
+    assert "The slider stays" in said(tuner.message)
     assert tuner.choice.reason in said(tuner.message)
+
+
+def test_what_the_data_support_without_a_tail(results, measured):
+    """As the report has it: by what was counted."""
+    untrusted = dataclasses.replace(measured.tail, trusted=False, reason="it does not fit")
+    counted = dataclasses.replace(measured, tail=untrusted)
+    tuner = widgets.ThresholdTuner(results, measured=counted)
+    tuner.target.value = 1e-9
+    best = supported_threshold(counted.rates, untrusted)
+    assert tuner.choice == best
+    assert tuner.threshold == best.threshold
+    assert "keeps this target: it does not fit." in said(tuner.message)
+    assert f"support: L2 {best.threshold}, with" in said(tuner.message)
 
 
 def test_no_impostor_pairs(results):

@@ -65,7 +65,7 @@ def compare(image1: str, image2: str, *, metric: Metric, oriented: bool) -> int:
         from photodna_nb.stages import orientations
 
         ways = orientations(a)
-        nearest = min(range(len(ways)), key=lambda number: distance(ways[number], b, "sqeuclidean"))
+        nearest = min(range(len(ways)), key=lambda number: distance(ways[number], b, metric))
         a, way = ways[nearest], ORIENTATIONS[nearest]
     print_lines(
         f"Distance ({metric}): {distance(a, b, metric):.4f}",

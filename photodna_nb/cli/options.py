@@ -151,6 +151,9 @@ def _checked(parser: _Parser, options: argparse.Namespace) -> None:
 class _Parser(argparse.ArgumentParser):
     """argparse with our help text, and names in its messages made safe to show."""
 
+    def print_help(self, file: Any = None) -> None:
+        print_lines(HELP, end="")
+
     def format_help(self) -> str:
         return HELP
 

@@ -122,10 +122,10 @@ def _rows(conclusions: Sequence[Conclusion]) -> tuple[Sequence[str], dict[str, S
 def _with_interval(estimate: Estimate | None) -> str:
     if estimate is None:
         return "unknown"
-    if estimate.value is None:
-        return f"at most {estimate.upper:.3g}"
-    ends = f"({estimate.lower:.3g} to {estimate.upper:.3g})"
     by = f" by the {estimate.source}" if estimate.source.endswith("tail") else ""
+    if estimate.value is None:
+        return f"at most {estimate.upper:.3g}{by}"
+    ends = f"({estimate.lower:.3g} to {estimate.upper:.3g})"
     return f"{estimate.value:.3g} {ends}{by}"
 
 

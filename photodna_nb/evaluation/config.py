@@ -390,9 +390,13 @@ class Config:
             JSON can hold, or the configuration was not made by `load` or `of_dict`.
         """
         sections = self.to_dict()
-        lines = [f"{name} = {_toml(sections.pop(name))}" for name in ("seed", "confidence")]
+        lines = [f"{name} = {toml_value(sections.pop(name))}" for name in ("seed", "confidence")]
         for name, values in sections.items():
-            lines += ["", f"[{name}]", *(f"{key} = {_toml(one)}" for key, one in values.items())]
+            lines += [
+                "",
+                f"[{name}]",
+                *(f"{key} = {toml_value(one)}" for key, one in values.items()),
+            ]
         text = "\n".join(lines) + "\n"
         try:
             text.encode("utf-8")
@@ -411,12 +415,13 @@ class Config:
         return text
 
 
-def _toml(values: Any) -> str:
-    """Return a value as TOML: as JSON has it, but for tables."""
+def toml_value(values: Any) -> str:
+    """Return a value as TOML writes it on one line: as JSON does, but for tables."""
     if isinstance(values, Mapping):
-        return f"{{ {', '.join(f'{_toml(key)} = {_toml(one)}' for key, one in values.items())} }}"
+        pairs = (f"{toml_value(key)} = {toml_value(one)}" for key, one in values.items())
+        return f"{{ {', '.join(pairs)} }}"
     if isinstance(values, list):
-        return f"[{', '.join(map(_toml, values))}]"
+        return f"[{', '.join(map(toml_value, values))}]"
     return json.dumps(values, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")
 
 

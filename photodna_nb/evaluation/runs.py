@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from difflib import get_close_matches
 from functools import cache
@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 
 from photodna_nb import files, parallel
 from photodna_nb.arrays import described
-from photodna_nb.datasets import Dataset, Original
+from photodna_nb.datasets import Dataset, FileOriginal, Original
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation import pictures, results
-from photodna_nb.evaluation.config import Config, DirectoryOriginals, canonical
-from photodna_nb.evaluation.counting import Hashed, count
+from photodna_nb.evaluation.config import Config, DirectoryOriginals, ListOriginals, canonical
+from photodna_nb.evaluation.counting import count
 from photodna_nb.evaluation.counts import Counts
 from photodna_nb.evaluation.exclusions import excluded_rows, named_digest, suspected_copies
 from photodna_nb.evaluation.results import Failure, Results
-from photodna_nb.evaluation.store import Store, is_finished, is_run
+from photodna_nb.evaluation.store import Finished, Store, is_finished, is_run
 from photodna_nb.evaluation.variants import ORIGINAL, Entry, renewed
 from photodna_nb.files import PathLike, path_text
 from photodna_nb.names import displayed
@@ -96,26 +96,14 @@ def run(
     dataset = _originals_or_nothing(config, run_dir, path)
     edits = [edit.spec for edit in config.variants]
     with Store(run_dir, config.hashing(), edits) as folder:
-        names = list(folder.inputs if dataset is None else (one.name for one in dataset))
-        _check_names(config, names)
         if dataset is None:
-            entries, made_now = folder.finished(), 0
+            found, made_now = folder.finished(), 0
+            _check_names(config, found.inputs)
+            _check_digests(config, found.inputs.values())
         else:
-            entries, made_now = _entries(config, dataset, folder, workers, progress)
-        _check_digests(config, entries)
-        failures = _failures(names, entries, edits)
-        if sum(ORIGINAL not in entry.errors for entry in entries) < 2:
-            first = failures[0] if failures else None
-            reason = f" ({displayed(first.original)}: {first.error})" if first else ""
-            raise FileError(
-                folder.folder,
-                f"nothing is written: of {len(names)} originals fewer than two could be "
-                f"hashed{reason}; check originals in the configuration",
-            )
-        hashed, digest = folder.finish(names, entries)
-        inputs = {name: entry.digest or None for name, entry in zip(names, entries, strict=True)}
-        del entries
-        counts = _counts(config, hashed, digest, folder, workers)
+            found, made_now = _hashed(config, dataset, folder, workers, progress)
+        failures = _failures(found.errors, found.inputs, edits)
+        counts = _counts(config, found, folder, workers)
         copies = suspected_copies(counts)
         shown = pictures.pictures_of(counts, copies, dataset, config, folder, workers)
         now = {
@@ -129,7 +117,7 @@ def run(
             "originals_found": dataset is not None,
             "base": os.path.abspath(config.base),
         }
-        return results.write(config, counts, failures, inputs, shown, copies, folder, now)
+        return results.write(config, counts, failures, found.inputs, shown, copies, folder, now)
 
 
 def _originals_or_nothing(config: Config, run_dir: str, config_path: str | None) -> Dataset | None:
@@ -139,11 +127,38 @@ def _originals_or_nothing(config: Config, run_dir: str, config_path: str | None)
     the run was taken.
     """
     try:
-        return _originals(config, run_dir, config_path)
+        dataset = _originals(config, run_dir, config_path)
     except FileError:
         if is_finished(run_dir):
             return None
         raise
+    files_there = (
+        os.path.exists(original.path) for original in dataset if isinstance(original, FileOriginal)
+    )
+    listed = isinstance(config.originals, ListOriginals)
+    return None if listed and is_finished(run_dir) and not any(files_there) else dataset
+
+
+def _hashed(
+    config: Config, dataset: Dataset, folder: Store, workers: int, progress: bool
+) -> tuple[Finished, int]:
+    """Return the hashes of all originals, and how many of them were hashed now."""
+    names = [original.name for original in dataset]
+    _check_names(config, names)
+    entries, made_now = _entries(config, dataset, folder, workers, progress)
+    _check_digests(config, [entry.digest for entry in entries])
+    if sum(ORIGINAL not in entry.errors for entry in entries) < 2:
+        whys = (
+            f" ({displayed(name)}: {entry.errors[ORIGINAL]})"
+            for name, entry in zip(names, entries, strict=True)
+            if ORIGINAL in entry.errors
+        )
+        raise FileError(
+            folder.folder,
+            f"nothing is written: of {len(names)} originals fewer than two could be "
+            f"hashed{next(whys, '')}; check originals in the configuration",
+        )
+    return folder.finish(names, entries), made_now
 
 
 def _originals(config: Config, run_dir: str, config_path: str | None) -> Dataset:
@@ -199,10 +214,12 @@ def _entries(
     return entries, made_now
 
 
-def _counts(config: Config, hashed: Hashed, digest: str, folder: Store, workers: int) -> Counts:
+def _counts(config: Config, found: Finished, folder: Store, workers: int) -> Counts:
     """Return the counts in the folder, if they are of these hashes and pairs, or count."""
-    key = sha256(canonical([_COUNTING, digest, config.counting()]).encode("ascii")).hexdigest()
-    path = folder.path(results.COUNTS)
+    key = sha256(
+        canonical([_COUNTING, found.digest, config.counting()]).encode("ascii")
+    ).hexdigest()
+    path, hashed = folder.path(results.COUNTS), found.hashed
     if os.path.exists(path):
         try:
             return Counts.unpacked(path, files.read(path, FileError), key)
@@ -228,16 +245,16 @@ def in_half_b(names: Sequence[str], seed: int) -> NDArray[np.bool_]:
 
 
 def _failures(
-    names: Sequence[str], entries: Sequence[Entry], edits: Sequence[str]
+    errors: Mapping[str, Mapping[int, str]], names: Iterable[str], edits: Sequence[str]
 ) -> list[Failure]:
     return [
         Failure(name, None if number == ORIGINAL else edits[number], text)
-        for name, entry in zip(names, entries, strict=True)
-        for number, text in sorted(entry.errors.items())
+        for name in names
+        for number, text in sorted(errors.get(name, {}).items())
     ]
 
 
-def _check_names(config: Config, names: Sequence[str]) -> None:
+def _check_names(config: Config, names: Iterable[str]) -> None:
     """Refuse names that no original has: nothing would be excluded."""
     wanted = {name for name in chain(*config.pairs.exclude) if named_digest(name) is None}
     if not wanted:
@@ -251,10 +268,10 @@ def _check_names(config: Config, names: Sequence[str]) -> None:
         )
 
 
-def _check_digests(config: Config, entries: Sequence[Entry]) -> None:
+def _check_digests(config: Config, digests: Iterable[str | None]) -> None:
     """Refuse digests that no original has, now that they are known."""
     wanted = {digest for digest in map(named_digest, chain(*config.pairs.exclude)) if digest}
-    unknown = wanted - {entry.digest for entry in entries} if wanted else wanted
+    unknown = wanted.difference(digests)
     if unknown:
         raise ArgumentError(
             f"pairs.exclude: no original has the digest sha256:{min(unknown)}; take it from "

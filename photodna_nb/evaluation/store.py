@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
@@ -85,8 +85,8 @@ def is_run(folder: str) -> bool:
 
 def is_finished(folder: str) -> bool:
     """Return whether a folder has the hashes of all originals of its run."""
-    there = all(os.path.exists(os.path.join(folder, name)) for name in (HASHES, MANIFEST))
-    return there and is_run(folder) and not os.path.exists(os.path.join(folder, JOURNAL))
+    hashes, journal = (os.path.exists(os.path.join(folder, name)) for name in (HASHES, JOURNAL))
+    return hashes and not journal and is_run(folder)
 
 
 @contextmanager
@@ -113,6 +113,25 @@ def locked(folder: str) -> Iterator[None]:
         lock.release()
 
 
+class Finished(NamedTuple):
+    """What an earlier run hashed.
+
+    hashed : Hashed
+        Originals and variants.
+    digest : str
+        Of the file that they are in.
+    inputs : dict of str to (str or None)
+        Digests of the originals, by name; None of one that could not be read.
+    errors : dict of str to dict of int to str
+        What was wrong, by the name of the original and the number of the edit.
+    """
+
+    hashed: Hashed
+    digest: str
+    inputs: dict[str, str | None]
+    errors: dict[str, dict[int, str]]
+
+
 class Store:
     """A RUN_DIR, open for one run.
 
@@ -131,8 +150,6 @@ class Store:
         The versions by which the hashes in the folder were made.
     written : dict of str to str
         Digests of the files that an earlier run wrote, and of its report, by its manifest.
-    inputs : dict of str to (str or None)
-        Digests of the originals of that run, by name; None of one that could not be read.
 
     Raises
     ------
@@ -159,7 +176,7 @@ class Store:
         self._lock.enter_context(locked(self.folder))
         try:
             self._identify()
-            self.written, self.inputs = _written(self.path(MANIFEST))
+            self.written, self._inputs = _written(self.path(MANIFEST))
             self._read_hashes()
             self._read_journal()
         except BaseException:
@@ -193,15 +210,39 @@ class Store:
         """Return what is known of the original of that name."""
         return self._known.get(name)
 
-    def finished(self) -> list[Entry]:
-        """Return what came of each of the originals of an earlier run, in their order."""
-        gone = "was not hashed, and is not there any more"
-        width = 1 + len(self._edits)
-        nothing = np.zeros((width, HASH_BYTES), np.uint8), np.full(width, np.nan)
-        return [
-            self._known.get(name) or Entry(digest or "", *nothing, {ORIGINAL: gone}, lasting=False)
-            for name, digest in self.inputs.items()
-        ]
+    def finished(self) -> Finished:
+        """Return what an earlier run hashed, all of it, from its file alone.
+
+        Raises
+        ------
+        FileError
+            The file is missing or damaged, or of other edits.
+        """
+        path = self.path(HASHES)
+        content = files.read(path, FileError)
+        found = archive.unpacked(path, content, _MEMBERS)
+        names, digests, hashing, edits = (
+            archive.texts_unpacked(found[name])
+            for name in ("paths", "digests", "hashing", "transforms")
+        )
+        self._check_whose(path, hashing, edits)
+        hashed = Hashed(
+            names,
+            digests,
+            edits,
+            *(found[name] for name in ("hashes", "detail", "variants", "made", "variants_detail")),
+        )
+        (text,) = archive.texts_unpacked(found["limits"])
+        failed, lost = json.loads(text)
+        inputs = dict(zip(names, digests, strict=True)) | {
+            name: digest or None for name, _, digest, *_ in failed
+        }
+        errors: dict[str, dict[int, str]] = {name: {ORIGINAL: why} for name, why, *_ in failed}
+        for row, number, why, *_ in lost:
+            errors.setdefault(names[row], {})[number] = why
+        if inputs == self._inputs:  # in the order of the originals
+            inputs = self._inputs
+        return Finished(hashed, sha256(content).hexdigest(), inputs, errors)
 
     def append(self, name: str, entry: Entry) -> None:
         """Keep an entry; it outlives this process from now on."""
@@ -228,8 +269,8 @@ class Store:
                 self._journal = None
             raise self._unwritable(JOURNAL, error) from error
 
-    def finish(self, names: Sequence[str], entries: Sequence[Entry]) -> tuple[Hashed, str]:
-        """Return the hashes of all originals that have one, and a digest of the file they are in.
+    def finish(self, names: Sequence[str], entries: Sequence[Entry]) -> Finished:
+        """Write the hashes of all originals that have one into a file, and return them.
 
         That is ``hashes.npz``, of which `HashTable.load` reads the originals. The journal
         is deleted.
@@ -284,7 +325,9 @@ class Store:
                 os.unlink(self.path(JOURNAL))
         except OSError as error:
             raise self._unwritable(JOURNAL, error) from error
-        return hashed, digest
+        inputs = {name: entry.digest or None for name, entry in zip(names, entries, strict=True)}
+        errors = {name: entry.errors for name, entry in zip(names, entries, strict=True)}
+        return Finished(hashed, digest, inputs, errors)
 
     def _read_hashes(self) -> None:
         path = self.path(HASHES)

@@ -366,8 +366,8 @@ def fit_tail(
     if count < _LEAST_EXCEEDANCES or images < 4:
         return nothing(
             math.nan,
-            f"{count} pairs are close enough to be fitted, {_LEAST_EXCEEDANCES} are needed: "
-            "take more originals",
+            f"{count} pair{'s are' if count != 1 else ' is'} close enough to be fitted, "
+            f"{_LEAST_EXCEEDANCES} are needed: take more originals",
         )
     if closest >= start:
         return nothing(math.nan, "the closest pairs are all equally far apart")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config import (
+    Config,
     DeadLeavesOriginals,
     DirectoryOriginals,
     InstalledOriginals,
@@ -135,10 +136,10 @@ def _unsupported(
     results: Results, safe: Mapping[str, Any], best: Mapping[str, Any], budget: str
 ) -> list[str]:
     """Return that no threshold is known to keep the budget, and what is known instead."""
-    originals = counted(results.summary["originals_hashed"], "original")
+    originals = counted(results.summary["originals_compared"], "original")
     said = f"For {service(safe)}, no threshold can be shown to keep within {budget}"
     if best["threshold"] is None:
-        return [f"{said}: {safe['reason']}."]
+        return [f"{said}: {best['reason'] or safe['reason']}."]
     support = f"the {originals} support no claim below {rate(best['target'])}"
     because = f": {safe['reason']}" if safe["reason"] else ""
     return [
@@ -157,7 +158,7 @@ def _further_out(
     if safe["threshold"] is None:
         return
     # The pairs grow with the square of the originals.
-    needed = results.summary["originals_hashed"] * math.sqrt(best["target"] / safe["target"])
+    needed = results.summary["originals_compared"] * math.sqrt(best["target"] / safe["target"])
     yield (
         "Lower thresholds have fewer false matches, but the data cannot show how many fewer: some "
         f"{amount(float(f'{needed:.1g}'))} originals like these would be needed. The fit, taken "
@@ -217,6 +218,16 @@ def _edits(results: Results) -> list[tuple[str, list[str]]]:
     return [(titles[group], labels) for group, labels in groups.items() if labels]
 
 
+def _leave_flat_out(config: Config) -> str:
+    """Return what to do about flat pictures, unless it is done."""
+    if config.pairs.min_detail >= config.detail.floor:
+        return ""
+    return (
+        " Such pictures lie close to each other whatever they show: leave them out by min_detail "
+        f"= {config.detail.floor:g} under [pairs], and when you search."
+    )
+
+
 def _warnings(results: Results) -> list[str]:
     """Return what stands against relying on the answer."""
     summary, config = results.summary, results.config
@@ -234,9 +245,7 @@ def _warnings(results: Results) -> list[str]:
         found.append(
             f"{counted(close, 'pair')} of originals lie within an L2 distance of {SUSPECT}, "
             f"{whole(same)} of them have the same hash. Copies count as false matches until they "
-            "are excluded: see the closest pairs. Flat pictures lie close to each other whatever "
-            f"they show: leave them out by min_detail = {config.detail.floor:g} under [pairs], and "
-            "when you search."
+            "are excluded: see the closest pairs."
         )
     if summary["no_rates_because"]:
         found.append(f"No rates with intervals: {summary['no_rates_because']}.")
@@ -264,6 +273,7 @@ def _warnings(results: Results) -> list[str]:
         found.append(
             f"{share(summary['share_below_floor'])} of the originals ({whole(low)}) have less "
             f"than {config.detail.floor:g} grey levels of detail: a match with one says little."
+            + _leave_flat_out(config)
         )
     failed = [
         counted(summary[key], what)
@@ -272,9 +282,9 @@ def _warnings(results: Results) -> list[str]:
     ]
     if failed:
         found.append(f"Not made or hashed: {listed(failed)}; see the list.")
-    if summary["originals_hashed"] < 100:
+    if summary["originals_compared"] < 100:
         found.append(
-            f"There are only {summary['originals_hashed']} originals: intervals are wide, and "
+            f"There are only {summary['originals_compared']} originals: intervals are wide, and "
             "rates below what was counted can hardly be told."
         )
     return found

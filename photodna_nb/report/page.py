@@ -17,8 +17,9 @@ from markupsafe import Markup, escape
 from photodna_nb import files
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation import Results
-from photodna_nb.evaluation.config import Config, canonical
+from photodna_nb.evaluation.config import Config, canonical, toml_value
 from photodna_nb.evaluation.exclusions import SUSPECT
+from photodna_nb.evaluation.pictures import PAIRS
 from photodna_nb.names import displayed
 from photodna_nb.report import words
 from photodna_nb.report.answer import answer, corpus, main_threshold, service
@@ -159,13 +160,11 @@ def _bands(results: Results) -> Iterator[dict[str, Any]]:
 
 
 def _closest(results: Results) -> Iterator[dict[str, Any]]:
-    """Yield the closest impostor pairs of which there are pictures."""
-    for row in results.tables["closest"]:
-        if row["picture"] is not None or row["other_picture"] is not None:
-            yield row | {
-                f"{which}data": _picture(results, row[f"{which}picture"])
-                for which in ("", "other_")
-            }
+    """Yield the closest impostor pairs, with their pictures if these could be made."""
+    for row in results.tables["closest"][:PAIRS]:
+        yield row | {
+            f"{which}data": _picture(results, row[f"{which}picture"]) for which in ("", "other_")
+        }
 
 
 def _picture(results: Results, name: str | None) -> str | None:
@@ -185,7 +184,7 @@ def _copies(results: Results) -> list[dict[str, Any]]:
             for row in group
             if row["picture"] is not None
         ]
-        names = json.dumps([row["exclude_as"] for row in group], ensure_ascii=False)
+        names = toml_value([row["exclude_as"] for row in group])
         left = len(group) - len(pictures)
         found.append({"number": number, "pictures": pictures, "left": left, "names": names})
     return found

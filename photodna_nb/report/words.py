@@ -56,10 +56,10 @@ def amount(value: float | None) -> str:
         return _power_of_ten(value)
     for size, word in _WORDS:
         if value >= size:
-            return f"{value / size:.3g} {word}"
-    if value >= 100:
-        return f"{float(f'{value:.3g}'):,.0f}"
-    return f"{value:.2g}" if value >= 0.01 else rate(value)
+            return f"{float(f'{value / size:.3g}'):,g} {word}"
+    if value < 0.01:
+        return rate(value)
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{float(f'{value:.2g}'):g}"
 
 
 def _power_of_ten(value: float) -> str:

@@ -105,18 +105,15 @@ def edits(rows: list[Row]) -> str:
     return f'<table class="table"><caption>Edits found least</caption>{body}</table>'
 
 
-def said_of(choice: Choice, last: int) -> str:
-    """Return what came of a target, for a slider that ends with `last`."""
-    if choice.threshold is None:
-        said = f"No threshold can be shown to keep it, the slider stays: {choice.reason}."
-        return problem(said)
-    if choice.threshold > last:
+def kept(threshold: int, choice: Choice, last: int) -> str:
+    """Return by what a threshold keeps a target, for a slider that ends with `last`."""
+    if threshold > last:
         said = f"Any threshold up to the largest distance keeps it; the slider ends at L2 {last}."
     elif choice.conservative:
-        said = f"L2 {choice.threshold} is the largest threshold that keeps it"
+        said = f"L2 {threshold} is the largest threshold that keeps it"
         said += f", {_CHOSEN[choice.source]}."
     else:
-        said = f"L2 {choice.threshold} is the largest threshold whose estimate is within it"
+        said = f"L2 {threshold} is the largest threshold whose estimate is within it"
         said += f", {_CHOSEN[choice.source]}; the true rate may be higher."
     return f'<p class="note">{escape(said)}</p>'
 

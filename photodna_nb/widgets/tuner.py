@@ -82,9 +82,9 @@ class ThresholdTuner:
     list_size, queries_a_day : ipywidgets.BoundedFloatText
         Of the service; rounded to whole numbers.
     choice : Choice or None
-        Which threshold the target gave, and why; None by hand. Where the target is beyond what
-        fits were tested on, and the upper end is to keep it, that of the lowest rate that can
-        be told: the threshold that a report recommends.
+        Which threshold the target gave, and why; None by hand. Where no threshold can be
+        shown to keep a target by the upper end of its interval, the one that the data support,
+        as in a report.
     figure : ipywidgets.Image
         The histograms, PNG.
     numbers, edits, pictures, message : ipywidgets.HTML
@@ -297,12 +297,12 @@ class ThresholdTuner:
         """Move the threshold to the one that keeps the target, as far as the data support it."""
         wished, rates = self._chosen_now(), self.measured.rates
         self.choice, self.message.value = wished, ""
-        if wished is not None and wished.threshold is not None and wished.untested:
+        if wished is not None and (wished.threshold is None or wished.untested):
             if wished.conservative and rates is not None:
                 self.choice = supported_threshold(rates, self.measured.tail)
-            self.message.value = page.problem(self._untested(wished.threshold, self.choice))
-        elif wished is not None:
-            self.message.value = page.said_of(wished, self.slider.max)
+            self.message.value = page.problem(self._unsupported(wished, self.choice))
+        elif wished is not None and wished.threshold is not None:
+            self.message.value = page.kept(wished.threshold, wished, self.slider.max)
         if self.choice is not None and self.choice.threshold is not None:
             self._following = True
             try:
@@ -330,25 +330,28 @@ class ThresholdTuner:
             )
         return choose_threshold(target, rates, tail, conservative)
 
-    def _untested(self, threshold: int, choice: Choice | None) -> str:
-        """Return what can be said of a target beyond what fits were tested on."""
+    def _unsupported(self, wished: Choice, best: Choice | None) -> str:
+        """Return what can be said of a target that no threshold can be shown to keep."""
 
-        def told(at: int) -> str:
-            return words.amount(self._at(at)["a_day_upper"])
+        def false_matches(threshold: int) -> str:
+            return f"{words.false_matches(self._at(threshold))} false matches a day"
 
-        said = (
-            "These pictures cannot show which threshold keeps this target. The fit, taken further "
-            f"than such fits were tested, suggests L2 {threshold}; what the data support there is "
-            f"at most {told(threshold)} false matches a day."
-        )
-        best = None if choice is None else choice.threshold
-        if best is None:
+        said = "These pictures cannot show which threshold keeps this target"
+        if wished.threshold is None:
+            said += f": {(best.reason if best else '') or wished.reason}."
+        else:
+            said += (
+                ". The fit, taken further than such fits were tested, suggests L2 "
+                f"{wished.threshold}; what the data support there is "
+                f"{false_matches(wished.threshold)}."
+            )
+        if best is None or best.threshold is None:
             return f"{said} The slider stays."
-        if best == threshold:
+        if best.threshold == wished.threshold:
             return said
         return (
             f"{said} The slider is at the largest threshold that has the lowest rate they "
-            f"support: L2 {best}, with at most {told(best)} a day."
+            f"support: L2 {best.threshold}, with {false_matches(best.threshold)}."
         )
 
     def _service(self) -> ScaleConfig:
