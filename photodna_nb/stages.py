@@ -336,6 +336,38 @@ def scaled_gradients(raw: Floats, height: int, width: int) -> Floats:
     return out
 
 
+def unit_vector(scaled: Floats) -> Floats:
+    """Return the gradients divided by their norm: what the first round clips.
+
+    Parameters
+    ----------
+    scaled : ndarray of float64, (144,)
+        From `scaled_gradients`.
+
+    Returns
+    -------
+    ndarray of float64, (144,)
+        0 to 1, no unit. Where it is 0.25 or more, the first round of `normalisation` is 0.25,
+        and elsewhere the same as this.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        `scaled` has another dtype or shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scaled = np.zeros(144)
+    >>> scaled[:2] = 3.0, 4.0
+    >>> unit_vector(scaled)[:2].round(6), normalisation(scaled)[0, :2]
+    (array([0.6, 0.8]), array([0.25, 0.25]))
+    """
+    scaled = _readable("scaled", scaled, np.float64, (kernels.HASH_BYTES,))
+    length = float(kernels.norm(scaled, 1e-8))  # as the kernel of `normalisation` has it
+    return scaled / length
+
+
 def normalisation(scaled: Floats) -> Floats:
     """Return the vector after each round of dividing by its norm and clipping at 0.25.
 

@@ -14,6 +14,8 @@ import matplotlib.pyplot as plt
 
 import photodna_nb as pdna
 
+HASH = np.zeros(144, np.uint8)
+
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="says nothing about the kernels")
 
 
@@ -39,8 +41,10 @@ def test_all_stages_of_a_trace(image):
     assert len(gradients.collections) == 4
     np.testing.assert_array_equal(gradients.images[0].get_array()[:, :, 1], image)
     assert len(pixels.child_axes) == 1, "the boxes of a grid point, enlarged"
-    last = rounds.lines[len(trace.rounds) - 1].get_ydata()
-    np.testing.assert_array_equal(np.sort(last), np.sort(trace.vector))
+    unit = pdna.stages.unit_vector(pdna.stages.scaled_gradients(trace.gradients, 90, 140))
+    for gid, values in (("rounds", trace.vector), ("unit", unit)):
+        (drawn,) = rounds.findobj(lambda artist, gid=gid: artist.get_gid() == gid)
+        np.testing.assert_array_equal(np.sort(drawn.get_data().values), np.sort(values))
     heights = {round(bar.get_x() + 0.5): bar.get_height() for bar in bars.patches}
     assert [heights[place] for place in range(144)] == trace.hash.tolist()
     for ax in figure.axes[:6]:
@@ -48,6 +52,34 @@ def test_all_stages_of_a_trace(image):
         assert ax.get_xlabel()
         assert ax.get_ylabel()
     figure.canvas.draw()
+
+
+def test_normalisation_shows_what_was_clipped():
+    scaled = np.r_[9.0, 8.0, np.ones(142)]
+    unit, rounds = pdna.stages.unit_vector(scaled), pdna.stages.normalisation(scaled)
+    np.testing.assert_array_equal(rounds[0], np.minimum(unit, 0.25))
+    assert np.linalg.norm(unit) == pytest.approx(1)
+    ax = pdna.plots.plot_normalisation(rounds, unit=unit)
+    lost = next(one for one in ax.patches if one.get_gid() == "lost").get_data()
+    np.testing.assert_array_equal(lost.values, np.r_[unit[:2], np.full(142, np.nan)])
+    np.testing.assert_array_equal(lost.baseline, rounds[-1])
+    assert "clipped off: 2 of 144" in ax.get_legend_handles_labels()[1]
+    assert ax.get_ylim()[1] > unit.max()
+    plain = pdna.plots.plot_normalisation(rounds)
+    assert {one.get_gid() for one in plain.patches} == {"rounds"}
+    for wrong in (unit[:9], unit.tolist()):
+        with pytest.raises((pdna.ArgumentError, pdna.ArgumentTypeError), match=r"^unit: got"):
+            pdna.plots.plot_normalisation(rounds, unit=wrong)
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_the_picture_below_the_wedges_is_pale_in_any_style(style):
+    with plt.style.context(style):
+        ax = pdna.plots.plot_gradients(np.ones((6, 6, 4)), image=np.zeros((20, 30), np.uint8))
+    assert mpl.colors.to_rgb(ax.get_facecolor()) == (1, 1, 1)
+    assert ax.images[0].get_alpha() < 0.5
+    border = ax.collections[0].get_edgecolor()[0]
+    assert tuple(border[:3]) == (1, 1, 1), "what keeps wedges off the picture"
 
 
 def test_wedges_point_to_where_it_is_darker():
@@ -186,10 +218,12 @@ def test_arrays_of_no_stage(name, argument, good, shapes):
     plot(good)
 
 
-@pytest.mark.parametrize("grid_point", [(26, 0), (0, -1)])
+@pytest.mark.parametrize("grid_point", [(26, 0), (0, -1), (1, 2, 3), (1.5, 2.0)])
 def test_no_grid_point_to_outline(grid_point):
-    with pytest.raises(pdna.ArgumentError, match=r"^grid_point: got \(.*\), needs two integers"):
-        pdna.plots.plot_feature_grid(np.zeros((26, 26)), grid_point=grid_point)
+    for plot, value in (("feature_grid", np.zeros((26, 26))), ("pixels", np.zeros((9, 9), "u1"))):
+        with pytest.raises(pdna.ArgumentError, match=r"^grid_point: got .*two integers, 0 to 25"):
+            getattr(pdna.plots, f"plot_{plot}")(value, grid_point=grid_point)
+    assert not plt.get_fignums(), "nothing was begun"
 
 
 def test_lines_between_cells_are_behind_the_wedges(image):
@@ -285,9 +319,19 @@ def test_a_pair_of_hashes():
     shares[1, 2], shares[5, 0] = 36, 64
     np.testing.assert_allclose(difference.images[0].get_array(), shares)
     assert figure.get_suptitle() == "Two hashes, L2 distance 50 (similarity 0.984)"
-    assert (first.get_title(), len(second.get_title())) == ("$x$", 24)
+    assert first.get_title() == "$x$"
+    assert second.get_title().startswith("yyyyyyyy")
+    assert 18 < len(second.get_title()) <= 24
     assert not first.title.get_parse_math()
     figure.canvas.draw()
+
+
+def test_names_of_a_pair_of_hashes_in_a_small_figure():
+    figure = plt.figure(figsize=(5, 3), layout="constrained")
+    pdna.plots.plot_hash_pair(HASH, HASH, labels=("HARBOUR_ONE_LONG.JPG",) * 2, figure=figure)
+    figure.canvas.draw()
+    one, other, third = (ax.title.get_window_extent() for ax in figure.axes[:3])
+    assert 0 <= one.x0 < one.x1 < other.x0 < other.x1 < third.x0
 
 
 def test_a_pair_of_equal_hashes():
@@ -362,7 +406,7 @@ def test_a_sheet_of_matches(image, tmp_path):
     assert missing.texts[0].get_text().split() == ["no", "such", "file"]
     assert not broken.images
     assert "not an image" in broken.texts[0].get_text().replace("\n", " ")
-    assert "3 matches" in figure.get_suptitle()
+    assert figure.get_suptitle() == "A query and the 3 nearest items"
     figure.canvas.draw()
     assert_apart(figure)
     assert query.get_window_extent().height > 0.8 * figure.dpi, "the texts leave it room"
@@ -371,14 +415,38 @@ def test_a_sheet_of_matches(image, tmp_path):
 
 @pytest.mark.parametrize("number", [1, 4, 11])
 def test_file_names_of_usual_length_are_whole(image, number):
-    name = "w" * 21 + ".jpg"
+    name = "img_20240917_harbour2.jpg"
     assert len(name) == 25
     figure = pdna.plots.plot_matches(image, [pdna.Match(0, name, 0, {})] * number)
     assert [ax.get_title() for ax in figure.axes[1:]] == [f"{k + 1}. {name}" for k in range(number)]
-    name = "IMG_20240917_harbour2.jpg"
-    figure = pdna.plots.plot_matches(image, [pdna.Match(0, name, 0, {})] * number)
-    figure.canvas.draw()
-    assert_apart(figure)
+    for other in (name, 40 * "W" + ".JPG"):
+        figure = pdna.plots.plot_matches(image, [pdna.Match(0, other, 0, {})] * number)
+        figure.canvas.draw()
+        assert_apart(figure)
+
+
+def test_where_the_limit_of_matches_falls(image):
+    matches = [pdna.Match(k, "gone.png", squared, {}) for k, squared in enumerate((0, 9, 10))]
+    figure = pdna.plots.plot_matches(image, matches, max_distance=3)
+    assert figure.get_suptitle() == "A query and the 3 nearest items: 2 within L2 3"
+    said = ["no match" in ax.get_xlabel() for ax in figure.axes]
+    assert said == [False, False, False, True], "the limit is inclusive, and exact"
+
+
+@pytest.mark.parametrize("size", [None, (6, 4.5), (9, 6)])
+def test_long_names_of_pairs_stay_apart(image, size):
+    name = "ANOTHER_VERY_LONG_PHOTOGRAPH_FILE_NAME_OF_THE_SAME_HARBOUR.JPG"
+    figure = None if size is None else plt.figure(figsize=size, layout="constrained")
+    labels = [f"{name.lower()}\n{name}\n{'some more words ' * 4}\nL2 480"] * 4
+    sheet = pdna.plots.plot_pairs([(image, image)] * 4, labels=labels, columns=3, figure=figure)
+    sheet.canvas.draw()
+    assert assert_apart(sheet) == 4
+    lines = sheet.axes[0].get_xlabel().split("\n")
+    assert "…" in lines[0]
+    assert lines[1].startswith("ANOTHER_VE"[: 3 if size else 9])
+    assert lines[-1] == "L2 480"
+    pictures = sheet.axes[0].get_window_extent()
+    assert size or pictures.height > 0.8 * sheet.dpi, "the lines have room of their own"
 
 
 def test_a_sheet_of_pairs(image):
@@ -402,6 +470,122 @@ def test_a_sheet_of_pairs(image):
         pdna.plots.plot_pairs(pairs, labels=["a"])
 
 
+PICTURE = np.arange(1200, dtype=np.uint8).reshape(30, 40)
+MATCH = pdna.Match(0, "a.png", 0, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "more", "message"),
+    [
+        ("matches", [PICTURE, [[MATCH]]], {}, r"matches: got a list of list, needs the matches of"),
+        ("matches", [PICTURE, None], {}, r"matches: got NoneType, .*index.search\(hashes\)\[0\]"),
+        ("matches", [PICTURE, [MATCH]], {"max_distance": -1}, "max_distance: got -1"),
+        ("matches", [PICTURE, [MATCH]], {"columns": 0}, "columns: got 0, needs an integer of 1"),
+        ("matches", [PICTURE, [MATCH]], {"columns": "2"}, "columns: got str"),
+        ("matches", [PICTURE, [MATCH]], {"figure": 3}, "figure: got int, needs a Figure"),
+        ("matches", ["a.png", [MATCH]], {}, "image: got str"),
+        ("trace", [PICTURE, None], {}, r"trace: got NoneType, needs HashTrace: pdna.trace\(image"),
+        ("trace", [PICTURE, pdna.trace(PICTURE[:20])], {}, "trace: got that of another picture"),
+        ("trace", [PICTURE, pdna.trace(PICTURE // 2)], {}, "trace: got that of another picture"),
+        ("trace", ["a.png", pdna.trace(PICTURE)], {}, "image: got str"),
+        ("pixels", ["a.png"], {}, "image: got str"),
+        ("pixels", [PICTURE], {"grid_point": 3}, "grid_point: got int, needs row and column"),
+        ("pixels", [PICTURE], {"ax": plt.figure}, "ax: got function, needs one Axes"),
+        ("pixel_sums", [np.zeros((0, 3), np.int64)], {}, "pixel_sums: got shape .*needs one cell"),
+        ("gradients", [np.ones((6, 6, 4))], {"image": "a.png"}, "image: got str"),
+        ("hash_pair", [HASH, HASH], {"labels": "ab"}, "labels: got str, needs a sequence of 2 str"),
+        ("hash_pair", [HASH, HASH], {"labels": ["a"]}, "labels: got 1, needs one for each of 2"),
+        ("hash_pair", [HASH, HASH], {"labels": ["a", 3]}, "labels: got int among them, needs str"),
+        ("distance_matrix", [np.ones((2, 2))], {"threshold": "x"}, "threshold: got str, needs a n"),
+        ("distance_matrix", [np.ones((2, 2))], {"labels": "ab"}, "labels: got str, needs a sequ"),
+        (
+            "distance_matrix",
+            [np.ones((0, 0))],
+            {},
+            r"distances: got shape \(0, 0\), needs \(n, n\)",
+        ),
+        ("distance_matrix", [[["a"]]], {}, "distances: got <U1, needs numbers"),
+        ("pairs", [[PICTURE]], {}, "pairs: got ndarray|pairs: got an array of uint8, needs"),
+        ("pairs", [[(PICTURE,)]], {}, r"pairs: got 1 in one, needs a sequence of pairs of pict"),
+        ("pairs", [[]], {}, "pairs: got none, needs one or more"),
+        ("pairs", [[("a.png", PICTURE)]], {}, "image: got str"),
+        ("transforms", [PICTURE, "jpeg:30"], {}, "transforms: got str, needs a sequence of edits"),
+        ("transforms", [PICTURE, [3]], {}, "transforms: got int among them, needs a sequence of"),
+        ("transforms", [PICTURE, ["jpg:30"]], {}, "jpg"),
+        (
+            "transforms",
+            [PICTURE, ["mirror"]],
+            {"distances": ["x"]},
+            "distances: got str, needs a n",
+        ),
+        ("transforms", [PICTURE, ["mirror"]], {"distances": 3}, "distances: got int, needs a sequ"),
+    ],
+)
+def test_common_mistakes_are_explained(name, given, more, message):
+    with pytest.raises((pdna.ArgumentError, pdna.ArgumentTypeError), match=message):
+        getattr(pdna.plots, f"plot_{name}")(*given, **more)
+    assert not plt.get_fignums(), "nothing was begun"
+
+
+def test_edits_may_be_texts(image):
+    figure = pdna.plots.plot_transforms(image, ["jpeg:30", pdna.transforms.parse("mirror")])
+    assert [ax.get_title() for ax in figure.axes] == ["original", "jpeg 30", "mirror"]
+
+
+def test_a_part_of_a_figure(image):
+    trace = pdna.trace(image)
+    figure = plt.figure(figsize=(16, 10), layout="constrained")
+    parts = figure.subfigures(2, 2).ravel()
+    plots = pdna.plots
+    assert plots.plot_trace(image, trace, figure=parts[0]) is parts[0]
+    assert plots.plot_hash_pair(trace.hash, trace.hash, figure=parts[1]) is parts[1]
+    assert plots.plot_transforms(image, ["mirror"], figure=parts[2]) is parts[2]
+    assert plots.plot_pairs([(image, image)], figure=parts[3]) is parts[3]
+    figure.canvas.draw()
+    assert [len(part.axes) for part in parts] == [6, 3, 2, 1]
+    for part in parts:
+        for ax in part.axes:
+            box = ax.get_tightbbox()
+            assert part.bbox.x0 - 1 <= box.x0 < box.x1 <= part.bbox.x1 + 1
+            assert part.bbox.y0 - 1 <= box.y0 < box.y1 <= part.bbox.y1 + 1
+
+
+def test_figures_without_a_layout_get_one():
+    figure, ax = plt.subplots(figsize=(4, 3))
+    pdna.plots.plot_hash(HASH, ax=ax)
+    figure.canvas.draw()
+    box = figure.get_tightbbox()
+    assert 0 <= box.x0 < box.x1 <= 4
+    assert 0 <= box.y0 < box.y1 <= 3
+
+
+def test_a_layout_of_the_users_own_is_kept():
+    figure, ax = plt.subplots()
+    figure.subplots_adjust(bottom=0.3)
+    pdna.plots.plot_hash(HASH, ax=ax)
+    assert figure.get_layout_engine() is None
+    figure, ax = plt.subplots(layout="tight")
+    engine = figure.get_layout_engine()
+    pdna.plots.plot_hash(HASH, ax=ax)
+    assert figure.get_layout_engine() is engine
+
+
+def test_png_closes_what_it_opens():
+    own = plt.figure()
+    drawn = pdna.plots.png(lambda: pdna.plots.plot_hash(HASH))
+    assert drawn.startswith(b"\x89PNG")
+    with pytest.raises(pdna.ArgumentTypeError, match="draw: returned NoneType, needs to return"):
+        pdna.plots.png(lambda: plt.figure().clear())
+
+    def failing():
+        plt.figure()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        pdna.plots.png(failing)
+    assert plt.get_fignums() == [own.number]
+
+
 @pytest.fixture
 def gallery(monkeypatch):
     """The script that draws the gallery, as a module."""
@@ -422,6 +606,15 @@ def test_the_gallery_has_every_figure(gallery, tmp_path):
     assert all(len(entry.caption) > 80 for entry in gallery.GALLERY.values())
     with pytest.raises(SystemExit, match=r"Of 12 originals no tail is trusted: .+"):
         gallery.check_tail(material)
+
+
+def test_captions_are_checked(gallery, monkeypatch):
+    """Those that a small evaluation can check are true; and a false one is found."""
+    material = gallery.Material(originals=60)
+    gallery.check_captions(material)
+    monkeypatch.setitem(vars(material), "edited", dict.fromkeys(gallery.EDITS, 5.0))
+    with pytest.raises(SystemExit, match=r"what the captions claim is not so of plot_transforms$"):
+        gallery.check_captions(material)
 
 
 @pytest.mark.parametrize("name", ["plot_new", "plot_pairs"])

@@ -11,7 +11,6 @@ from corpora import CELLS_PER_UNIT, corpus, counts_of, independent
 mpl.use("agg")
 
 import matplotlib.pyplot as plt
-from matplotlib.cbook import is_math_text
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
@@ -21,6 +20,7 @@ from photodna_nb.evaluation import Measured
 from photodna_nb.evaluation.curves import curves
 from photodna_nb.evaluation.intervals import NearPairs, false_match_rates, proportion
 from photodna_nb.evaluation.tail import fit_tail
+from photodna_nb.plots.rate_axes import looks_of
 
 CELLS = 3061
 IMAGES = 400
@@ -187,6 +187,7 @@ def test_distances_of_unlike_arrays(measured):
         (np.zeros(9), pdna.ArgumentTypeError, "got an array of float64, needs an array of int64"),
         (np.zeros((3, 9), int), pdna.ArgumentError, r"shape \(3, 9\), needs \(t,\)"),
         (np.zeros(0, int), pdna.ArgumentError, "got no cells, needs one or more"),
+        (np.array([3, -1]), pdna.ArgumentError, "got a count of -1, needs 0 or more"),
     ],
 )
 def test_distances_that_are_no_counts(measured, cells, error, message):
@@ -219,22 +220,63 @@ def test_tradeoffs_are_the_curves_with_zeros_below_one_in_all(measured, missed):
     assert note(ax) == "N = 79,800 impostor pairs, 900 genuine pairs."
 
 
+def held(areas, x, y):
+    """Return whether each point lies in one of the areas, which are made of steps."""
+    inside = np.zeros(len(x), bool)
+    for vertices in (path.vertices for area in areas for path in area.get_paths()):
+        places = np.unique(vertices[:, 0])
+        for point in np.flatnonzero((places[0] <= x) & (x <= places[-1])):
+            before = places[places <= x[point]][-1]
+            after = places[places >= x[point]][0]
+            # Of a step both ends have its heights: those that the two ends share are inside.
+            spans = [vertices[vertices[:, 0] == place, 1] for place in (before, after)]
+            low, high = max(span.min() for span in spans), min(span.max() for span in spans)
+            inside[point] |= low - 1e-12 <= y[point] <= high + 1e-12
+    return inside
+
+
+@pytest.fixture(params=["many", "few"])
+def sampled(request, measured):
+    """Many images; and few, of which intervals are wide, and their ends not in order."""
+    if request.param == "many":
+        return measured
+    rng = np.random.default_rng(8)
+    pairs = corpus(independent, 12, rng)
+    near = NearPairs(pairs.i, pairs.j, pairs.cell + rng.random(len(pairs.cell)) - 1, CELLS - 1)
+    impostor = counts_of(pairs, CELLS)
+    rates = false_match_rates(impostor, 12, near)
+    assert (np.diff(rates.upper) < 0).any()
+    genuine = np.bincount((rng.gamma(2, 0.5, 30) * CELLS_PER_UNIT).astype(int), minlength=CELLS)
+    return measured_of(genuine, impostor, rates=rates)
+
+
 @pytest.mark.parametrize("missed", [False, True])
-def test_the_band_of_a_tradeoff_holds_both_intervals(measured, missed):
-    ax = (plots.plot_det if missed else plots.plot_roc)(measured)
-    corners = one(ax, "band").get_xy()
-    best, worst = corners[:CELLS], corners[CELLS : 2 * CELLS][::-1]
-    rates, zero = measured.rates, zero_of(ax.xaxis)
-    np.testing.assert_array_equal(best[:, 0], np.maximum(rates.lower, zero))
-    np.testing.assert_array_equal(worst[:, 0], rates.upper)
-    if missed:
-        zero = zero_of(ax.yaxis)
-        np.testing.assert_allclose(best[:, 1], np.maximum(1 - measured.recall_upper, zero))
-        np.testing.assert_allclose(worst[:, 1], np.maximum(1 - measured.recall_lower, zero))
-    else:
-        np.testing.assert_array_equal(best[:, 1], measured.recall_upper)
-        np.testing.assert_array_equal(worst[:, 1], measured.recall_lower)
+def test_the_areas_of_a_tradeoff_hold_both_intervals(sampled, missed):
+    ax = (plots.plot_det if missed else plots.plot_roc)(sampled)
+    found, rates = sampled.curves, sampled.rates
+    zero_x, zero_y = zero_of(ax.xaxis), zero_of(ax.yaxis) if missed else 0.0
+    recall = sampled.recall_lower, found.recall, sampled.recall_upper
+    few = ~rates.counted
+    assert few.any()
+    assert rates.counted.any()
+    for gid, chosen in (("band", ~few), ("bound", few)):
+        areas = [one(ax, gid)]
+        for x in (rates.lower, rates.rate, rates.upper):
+            for share in recall:
+                y = 1 - share if missed else share
+                x_drawn, y_drawn = np.maximum(x, zero_x), np.maximum(y, zero_y)
+                assert held(areas, x_drawn[chosen], y_drawn[chosen]).all()
+        # And no more than that: each height of an outline is an end of an interval.
+        ends = np.array([sampled.recall_lower, sampled.recall_upper])[:, chosen]
+        ends = np.maximum(1 - ends if missed else ends, zero_y)
+        outline = areas[0].get_paths()[0].vertices
+        assert (np.diff(outline, axis=0) == 0).any(axis=1).all(), "steps, no slopes"
+        heights = np.unique(outline[:, 1])
+        assert np.isclose(heights[:, None], ends.ravel()[None], atol=1e-15).any(axis=1).all()
+        curve = one(ax, "curve").get_xydata()[1:]
+    assert held([one(ax, "band"), one(ax, "bound")], *curve.T).all()
     assert "95 % intervals of both" in legend_labels(ax)
+    assert "the same, of fewer than ten matches" in legend_labels(ax)
 
 
 def test_thresholds_of_a_tradeoff_have_their_intervals(measured):
@@ -293,6 +335,79 @@ def test_thresholds_off_the_scale(measured, name):
         figures(measured, {"x": 20.5})[name]()
     assert not plt.get_fignums(), "nothing was begun"
     figures(measured, {"lowest": 0, "highest": np.int64(3060)})[name]()
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "message"),
+    [
+        ([200], "thresholds: got list, needs a dict of names to L2 distances"),
+        ({"a": True}, "thresholds: got bool for 'a', needs an integer"),
+        ({200: 200}, "thresholds: got int for a name, needs str"),
+    ],
+)
+@pytest.mark.parametrize("name", ["distances", "roc", "det", "precision", "rates", "edits"])
+def test_thresholds_of_other_types(measured, name, thresholds, message):
+    with pytest.raises(pdna.ArgumentTypeError, match=message):
+        figures(measured, thresholds)[name]()
+    assert not plt.get_fignums(), "nothing was begun"
+
+
+@pytest.mark.parametrize("name", ["roc", "det", "precision", "rates"])
+@pytest.mark.parametrize("wrong", [None, {}, "run"])
+def test_what_was_not_measured(name, wrong):
+    with pytest.raises(pdna.ArgumentTypeError, match=r"measured: got .*, needs Measured: pdna.ev"):
+        figures(wrong)[name]()
+    assert not plt.get_fignums(), "nothing was begun"
+
+
+@pytest.mark.parametrize("targets", [1e-3, "1e-3", ["1e-3"], [True]])
+def test_targets_of_other_types(measured, targets):
+    with pytest.raises(pdna.ArgumentTypeError, match=r"targets: got .*, needs a (seq|num)"):
+        plots.plot_false_match_rates(measured, targets=targets)
+    assert not plt.get_fignums(), "nothing was begun"
+
+
+@pytest.mark.parametrize(
+    ("plot", "rows", "message"),
+    [
+        (plots.plot_recall, edit_rows(["mirror"]), r'without oriented.*results.tables\["recall"\]'),
+        (plots.plot_edit_distances, recall_rows(["mirror"]), r'without edit, .*tables\["edits"\]'),
+        (plots.plot_impostor_detail, edit_rows(["mirror"]), r'without from.*tables\["detail"\]'),
+        (plots.plot_recall, None, r'rows: got NoneType, needs rows of results.tables\["recall"\]'),
+        (plots.plot_recall, {"recall": []}, "rows: got dict, needs rows of"),
+        (plots.plot_recall, ["mirror"], "rows: got str among them, needs rows of"),
+    ],
+)
+def test_rows_of_another_table(plot, rows, message):
+    with pytest.raises((pdna.ArgumentError, pdna.ArgumentTypeError), match=message):
+        plot(rows)
+    assert not plt.get_fignums(), "nothing was begun"
+
+
+@pytest.mark.parametrize("confidence", [0, 95, "95 %"])
+def test_a_confidence_that_is_none(confidence):
+    with pytest.raises((pdna.ArgumentError, pdna.ArgumentTypeError), match="confidence: got"):
+        plots.plot_recall(recall_rows(["mirror"]), confidence=confidence)
+    assert not plt.get_fignums(), "nothing was begun"
+
+
+def test_looks_of_many_thresholds_differ():
+    looks = [look for _, _, look in looks_of({str(k): k for k in range(36)})]
+    assert len({(look.colour, look.marker) for look in looks}) == 36
+    assert len({(look.colour, look.line) for look in looks}) == 36
+
+
+@pytest.mark.parametrize("step", [3, 70])
+@pytest.mark.parametrize("name", list(figures(None, {})))
+def test_a_dozen_thresholds_leave_room_for_the_data(measured, name, step):
+    thresholds = {f"threshold of {k}": 100 + step * k for k in range(12)}
+    figure, ax = plt.subplots(figsize=(4, 3), layout="constrained")
+    figures(measured, thresholds)[name](ax)
+    figure.canvas.draw()
+    assert ax.bbox.height > 0.12 * figure.bbox.height
+    for text, box in boxes_of(ax).items():
+        assert -1 <= box.x0 < box.x1 <= figure.bbox.x1 + 1, text
+        assert -1 <= box.y0 < box.y1 <= figure.bbox.y1 + 1, text
 
 
 def test_a_threshold_looks_the_same_in_all_figures(measured):
@@ -410,7 +525,7 @@ def test_targets_are_named_at_their_right_ends(measured):
 
 @pytest.mark.parametrize("target", [0, -1e-3, 1.1, float("nan")])
 def test_targets_that_are_no_rates(measured, target):
-    with pytest.raises(pdna.ArgumentError, match=r"targets: got .*, needs rates above 0"):
+    with pytest.raises(pdna.ArgumentError, match=r"targets: got .*, needs (rates|a finite)"):
         plots.plot_false_match_rates(measured, targets=[1e-3, target])
     assert not plt.get_fignums()
 
@@ -514,9 +629,9 @@ def test_lines_at_thresholds(measured, name):
     ax = figures(measured, names)[name]()
     for threshold, limit in names.items():
         assert list(one(ax, f"threshold {threshold}").get_xdata()) == [limit, limit]
-        text = one(ax, f"name {threshold}").get_text()
-        assert text.endswith(f": L2 ≤ {limit}")
-        assert not is_math_text(text)
+        text = one(ax, f"name {threshold}")
+        assert text.get_text().endswith(f": L2 ≤ {limit}")
+        assert not text.get_parse_math()
     ax.figure.canvas.draw()
     assert ax.get_xlim()[1] > 90
 
@@ -555,7 +670,7 @@ def boxes_of(ax):
 @pytest.mark.parametrize("size", [(4, 3), (9, 6)])
 @pytest.mark.parametrize("name", list(figures(None, {})))
 def test_labels_are_inside_and_apart(measured, name, size):
-    figure, ax = plt.subplots(figsize=size, layout="constrained")
+    figure, ax = plt.subplots(figsize=size)  # which gets a layout
     figures(measured, CLOSE)[name](ax)
     figure.canvas.draw()
     boxes = boxes_of(ax)

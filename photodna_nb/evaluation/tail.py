@@ -394,23 +394,13 @@ def fit_tail(
     gap = below - _power_law(start - y[cuts - 1], start, 1.0, end, power)
     statistic = float(_squared(gap, below))
     p_value = float((1 + (_squared(gaps - gap, below) >= statistic).sum()) / (replicates + 1))
-    tail = Tail(
-        images=images,
-        pairs=pairs,
-        start=start,
-        exceedances=count,
-        effective=effective,
-        share=count / pairs,
+    tail = replace(
+        nothing(effective, ""),
         end=end,
         power=power,
-        closest=closest,
-        counted_from=counted_from,
-        counted_rate=counted_rate,
         statistic=statistic,
         p_value=p_value,
         trusted=True,
-        reason="",
-        confidence=confidence,
         draws=draws,
     )
     reason = _doubt(tail, sorted_near, listed, miss) or _doubt_of_few(i, j)

@@ -1,7 +1,10 @@
 """Figures: numbers come in, nothing is computed here.
 
 Needs Matplotlib, which ``pip install "photodna_nb[report]"`` brings. Every function takes
-the axes or the figure to draw on, makes new ones if it is given none, and returns them.
+the axes or the figure to draw on, makes new ones if it is given none, and returns them. What
+an artist shows is said by its gid, which each function lists:
+
+    [band] = ax.findobj(lambda artist: artist.get_gid() == "band")
 """
 
 from photodna_nb.plots.drawing import DIRECTIONS

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure, SubplotParams
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
+from matplotlib.textpath import text_to_path
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 from PIL import Image
 
+from photodna_nb.arrays import described
+from photodna_nb.errors import ArgumentTypeError
 from photodna_nb.names import displayed
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+AnyFigure = Figure | SubFigure
 
 # Of a thumbnail: pixels of its longer side. More would not be seen on a sheet.
 _THUMBNAIL = 400
 # Half the side of the square between the wedges of a cell, in cells.
-_SQUARE = 0.15
+_SQUARE = 0.1
 # Between pictures of one pair, in heights.
 _GAP = 0.04
 
@@ -38,12 +42,53 @@ DIRECTIONS = {
 
 
 def axes_for(ax: Axes | None) -> Axes:
-    """Return the axes, or those of a new figure."""
-    return plt.subplots(layout="constrained")[1] if ax is None else ax
+    """Return the axes, in a figure that makes room for their labels, or those of a new figure."""
+    if ax is None:
+        return plt.subplots(layout="constrained")[1]
+    if not isinstance(ax, Axes):
+        raise ArgumentTypeError(
+            f"ax: got {described(ax)}, needs one Axes: plt.subplots()[1], or one of several"
+        )
+    _make_room(ax)
+    return ax
+
+
+def figure_for(figure: AnyFigure | None, width: float, height: float) -> AnyFigure:
+    """Return the figure, which makes room for labels, or a new one of that size in inches."""
+    if figure is None:
+        return plt.figure(figsize=(width, height), layout="constrained")
+    if not isinstance(figure, Figure | SubFigure):
+        raise ArgumentTypeError(
+            f"figure: got {described(figure)}, needs a Figure or a SubFigure: plt.figure()"
+        )
+    _make_room(figure)
+    return figure
+
+
+def inches_of(drawn: Axes | AnyFigure) -> tuple[float, float]:
+    """Return width and height of a figure, or of axes before their labels take room."""
+    box = drawn.bbox
+    dpi = root_of(drawn).dpi
+    return box.width / dpi, box.height / dpi
+
+
+def root_of(drawn: Axes | AnyFigure) -> Figure:
+    """Return the figure that a part of one belongs to."""
+    figure = drawn.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def _make_room(drawn: Axes | AnyFigure) -> None:
+    """Let a figure make room for labels and legends, unless somebody has laid it out."""
+    figure = root_of(drawn)
+    if figure.get_layout_engine() is None and vars(figure.subplotpars) == vars(SubplotParams()):
+        figure.set_layout_engine("constrained")
 
 
 def legend_below(ax: Axes, title: str, columns: int) -> None:
     """Say below the axes, and below their labels, which colour is what."""
+    figure = root_of(ax)
     ax.legend(
         title=title,
         ncols=columns,
@@ -52,12 +97,12 @@ def legend_below(ax: Axes, title: str, columns: int) -> None:
         frameon=False,
         loc="upper center",
         bbox_to_anchor=(0.5, 0.0),
-        bbox_transform=ax.transAxes + ScaledTranslation(0, -0.45, ax.figure.dpi_scale_trans),
+        bbox_transform=ax.transAxes + ScaledTranslation(0, -0.45, figure.dpi_scale_trans),
         borderaxespad=0.0,
     )
-    layout = ax.figure.get_layout_engine()
-    if layout is not None and isinstance(ax.figure, Figure):
-        layout.execute(ax.figure)  # once is not enough where axes keep a shape of their own
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)  # once is not enough where axes keep a shape of their own
 
 
 def direction_legend(ax: Axes, wanted: bool) -> None:
@@ -80,12 +125,12 @@ def named(ax: Axes, title: str, x: str, y: str) -> Axes:
     return ax
 
 
-def directions_below(figure: Figure, ax: Axes, title: str) -> None:
+def directions_below(figure: AnyFigure, ax: Axes, title: str) -> None:
     """Say below all axes which colour is which direction, as the wedges in `ax` have it."""
     figure.legend(
         *ax.get_legend_handles_labels(),
         loc="outside lower center",
-        ncols=4 if figure.get_figwidth() > 7 else 2,
+        ncols=4 if inches_of(figure)[0] > 7 else 2,
         frameon=False,
         title=title,
     )
@@ -126,11 +171,44 @@ def cell_axes(ax: Axes) -> None:
 
 def shortened(name: str, letters: int) -> str:
     """Return the name, safe to show, with its middle left out if it is longer than that."""
-    name = displayed(name)
-    if len(name) <= letters:
-        return name
+    return _cut(displayed(name), letters)
+
+
+def _cut(text: str, letters: int) -> str:
+    if len(text) <= letters:
+        return text
     tail = (letters - 1) // 2
-    return f"{name[: letters - 1 - tail]}…{name[-tail:]}"
+    return f"{text[: letters - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def width_of(text: str, size: float) -> float:
+    """Return how wide a line of a font size is, both in points."""
+    font = FontProperties(size=size)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width)
+
+
+def fitted(line: str, room: float, size: float) -> str:
+    """Return a line with as much of its middle left out as room is lacking, in points."""
+    letters = min(len(line), max(int(4 * room / size), 1))  # none is narrower than a quarter
+    while letters > 1 and width_of(_cut(line, letters), size) > room:
+        letters -= 1
+    return _cut(line, letters)
+
+
+def wrapped(text: str, room: float, size: float) -> str:
+    """Return lines that fit the room, broken between words; long words lose their middle."""
+    lines = []
+    for line in text.splitlines():
+        first, *words = line.split(" ")
+        lines.append(first)
+        for word in words:
+            longer = f"{lines[-1]} {word}"
+            if width_of(longer, size) <= room:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+    return "\n".join(fitted(line, room, size) for line in lines)
 
 
 def outline(
@@ -143,19 +221,25 @@ def outline(
 
 
 class Sheet(NamedTuple):
-    """A figure of many axes, the size of their labels in points, and how many letters fit."""
+    """A figure of many axes, and in points the size of their labels and the room for a line."""
 
-    figure: Figure
+    figure: AnyFigure
     axes: list[Axes]
     size: float
-    letters: int
+    room: float
+
+
+def label_size(width: float) -> tuple[float, float]:
+    """Return the size of labels and the room for a line, in points, of pictures so many inches."""
+    # The longest labels of edits have 18 letters. A bit of the 72 points of an inch is left free.
+    return min(9.0, 6.0 * width), 67 * width
 
 
 def sheet(
     number: int,
     shape: float,
     columns: int | None,
-    figure: Figure | None,
+    figure: AnyFigure | None,
     *,
     inches: float = 1.5,
     lines: int = 2,
@@ -166,17 +250,14 @@ def sheet(
     inches, lines: width of the axes and lines of text above and below, if a figure is made.
     """
     height_of_one = 0.2 + 0.15 * lines + inches * min(1.5, max(0.35, shape))
-    width, height = (4.0, 3.0) if figure is None else figure.get_size_inches()
+    width, height = (4.0, 3.0) if figure is None else inches_of(figure_for(figure, 0, 0))
     if columns is None:
         columns = round((number * width / height * height_of_one / inches) ** 0.5)
     columns = max(1, min(columns, number))
     rows = -(-number // columns)
-    if figure is None:
-        width, height = max(3.0, inches * columns), 0.4 + height_of_one * rows
-        figure = plt.figure(figsize=(width, height), layout="constrained")
+    figure = figure_for(figure, max(3.0, inches * columns), 0.4 + height_of_one * rows)
     axes = [figure.add_subplot(rows, columns, place + 1) for place in range(number)]
-    size = min(9.0, 6.0 * width / columns)  # the longest labels of edits have 18 letters
-    return Sheet(figure, axes, size, int(120 * width / columns / size))
+    return Sheet(figure, axes, *label_size(inches_of(figure)[0] / columns))
 
 
 def side_by_side(

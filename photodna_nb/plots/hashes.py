@@ -3,43 +3,52 @@
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from photodna_nb import distances as hash_distances
 from photodna_nb import images
-from photodna_nb.errors import ArgumentError, ImageError
+from photodna_nb.arrays import described
+from photodna_nb.distances import Limit
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
 from photodna_nb.images import ImageLike
 from photodna_nb.kernels.hashing import CELLS
 from photodna_nb.names import displayed
+from photodna_nb.plots import arguments
 from photodna_nb.plots.drawing import (
     DIRECTIONS,
+    AnyFigure,
     axes_for,
     cell_axes,
     colour_bar,
     directions_below,
+    figure_for,
+    fitted,
     glyphs,
+    inches_of,
+    label_size,
     named,
     outline,
     sheet,
     shortened,
     side_by_side,
+    wrapped,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from photodna_nb.index.records import Match
 
 # Of a matrix: up to so many rows its values are written, or its labels.
 _WRITTEN, _LABELLED = 12, 40
+# Of a pair of pictures: inches in a figure of its own.
+_PAIR = 3.0
+_PAIRS = "a sequence of pairs of pictures: [(one, other)]"
 
 
 def plot_hash_pair(
@@ -47,8 +56,8 @@ def plot_hash_pair(
     b: NDArray[np.uint8],
     *,
     labels: tuple[str, str] = ("a", "b"),
-    figure: Figure | None = None,
-) -> Figure:
+    figure: AnyFigure | None = None,
+) -> AnyFigure:
     """Draw two hashes side by side, and where they differ.
 
     Parameters
@@ -57,32 +66,42 @@ def plot_hash_pair(
         Hashes. Each is drawn as 6 x 6 cells of four wedges, which point to where it is
         darker; the longest of both hashes reaches the border of its cell.
     labels : tuple of str
-        Their names.
-    figure : matplotlib.figure.Figure, optional
+        Their two names.
+    figure : matplotlib.figure.Figure or SubFigure, optional
         To draw on; a new one of 9 x 3.8 inches otherwise.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib.figure.Figure or SubFigure
         Its first three axes hold `a`, `b`, and each cell's share of the squared L2
         distance, in per cent.
 
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        A hash has another dtype or shape.
+        A hash has another dtype or shape, there are not two labels, or one is no text.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> a, b = np.zeros(144, np.uint8), np.full(144, 5, np.uint8)
+    >>> plot_hash_pair(a, b, labels=("black", "grey"), figure=Figure()).get_suptitle()
+    'Two hashes, L2 distance 60 (similarity 0.980)'
     """
     distance = hash_distances.distance(a, b)
     similarity = hash_distances.similarity(a, b)
-    if figure is None:
-        figure = plt.figure(figsize=(9, 3.8), layout="constrained")
+    names = arguments.labels("labels", labels, 2, "hashes")
+    figure = figure_for(figure, 9, 3.8)
     axes = figure.subplots(1, 3)
     both = np.stack([a, b]).reshape(2, CELLS, CELLS, len(DIRECTIONS))
-    for ax, cells, label in zip(axes, both, labels, strict=False):
+    for ax, cells, label in zip(axes, both, names, strict=False):
         cell_axes(ax)
         glyphs(ax, cells, float(both.max()))
         named(ax, "", "cell column", "cell row")
-        ax.set_title(shortened(label, 24), parse_math=False)
+        room = 1.15 * 72 * inches_of(ax)[0]  # the layout will widen the axes
+        name = fitted(shortened(label, 24), room, ax.title.get_fontsize())
+        ax.set_title(name, parse_math=False)
     squared = ((both[0].astype(np.int64) - both[1]) ** 2).sum(axis=2)
     shares = 100 * squared / max(1, squared.sum())
     cell_axes(axes[2])
@@ -111,34 +130,56 @@ def plot_distance_matrix(
     labels : sequence of str, optional
         A name for each hash; shown up to n = 40. Long ones lose their middle.
     threshold : float, optional
-        Two different hashes at most so far apart match, and get an outline.
+        L2 distance, 0 to 3060: two different hashes at most so far apart match, and get an
+        outline.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Its patches are the outlines.
+        Its patches are the outlines, its texts the distances.
 
     Raises
     ------
+    ArgumentTypeError
+        The matrix holds no numbers, a label is no text, or the threshold no number.
     ArgumentError
-        The matrix is not square, or there are not as many labels as rows.
+        The matrix is not square or has no rows, or there are not as many labels as rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> distances = np.array([[0, 90, 800], [90, 0, 850], [800, 850, 0]])
+    >>> ax = plot_distance_matrix(
+    ...     distances, labels=["a", "a copy", "b"], threshold=200, ax=Figure().subplots()
+    ... )
+    >>> print(ax.get_title())
+    L2 distances of 3 hashes
+    outlined: 1 pair within L2 200
     """
     distances = np.asarray(distances)
-    if distances.ndim != 2 or len(set(distances.shape)) != 1:
-        raise ArgumentError(f"distances: got shape {distances.shape}, needs (n, n)")
+    if distances.dtype.kind not in "iuf":
+        raise ArgumentTypeError(
+            f"distances: got {distances.dtype}, needs numbers: pdna.distance_matrix(hashes)"
+        )
+    if distances.ndim != 2 or len(set(distances.shape)) != 1 or not len(distances):
+        raise ArgumentError(f"distances: got shape {distances.shape}, needs (n, n), n from 1 on")
     number = len(distances)
-    if labels is not None and len(labels) != number:
-        raise ArgumentError(f"labels: got {len(labels)}, needs one for each of {number} rows")
+    if labels is not None:
+        labels = arguments.labels("labels", labels, number, "rows")
+    if threshold is not None:
+        threshold = arguments.number("threshold", threshold)
     ax = axes_for(ax)
     drawn = ax.imshow(distances, cmap="cividis", vmin=0)
     colour_bar(ax, drawn, "L2 distance")
     if number <= _WRITTEN:
         _write_values(ax, distances)
     if labels is not None and number <= _LABELLED:
-        inches = ax.get_window_extent().width / ax.figure.dpi
-        names = [shortened(label, min(24, int(5.5 * inches))) for label in labels]
+        letters = min(24, int(5.5 * inches_of(ax)[0]))
+        names = [shortened(label, letters) for label in labels]
         ax.set_xticks(range(number), names, rotation=90, fontsize="small", parse_math=False)
         ax.set_yticks(range(number), names, fontsize="small", parse_math=False)
     title = f"L2 distances of {number} hashes"
@@ -155,46 +196,78 @@ def plot_matches(
     query: ImageLike,
     matches: Sequence[Match],
     *,
+    max_distance: Limit | None = None,
     columns: int | None = None,
-    figure: Figure | None = None,
-) -> Figure:
-    """Draw a query and the pictures that a search found for it, as a sheet of thumbnails.
+    figure: AnyFigure | None = None,
+) -> AnyFigure:
+    r"""Draw a query and the nearest pictures that a search found, as a sheet of thumbnails.
 
     Parameters
     ----------
     query : PIL.Image.Image, or ndarray of uint8 (H, W, 3), (H, W, 4) or (H, W)
         The picture that was looked for; it comes first.
     matches : sequence of Match
-        Of one query, as `HashIndex.search` gives them, nearest first. Their files are
-        opened; one that cannot be has an empty frame that says why.
+        Of one query, nearest first: ``index.search(hashes)[0]``. Their files are opened;
+        one that cannot be has an empty frame that says why.
+    max_distance : float, int, str, Decimal or Fraction, optional
+        L2 distance up to which items match, as `HashIndex.search` takes it: those beyond
+        are drawn faint, and are said not to match.
     columns : int, optional
         Thumbnails in a row; a number that suits the figure otherwise.
-    figure : matplotlib.figure.Figure, optional
+    figure : matplotlib.figure.Figure or SubFigure, optional
         To draw on; otherwise a new one, in which a picture has 2.2 inches: file
-        names of up to 25 letters are whole.
+        names of some 25 letters are whole.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib.figure.Figure or SubFigure
         Its axes hold the query and the matches, in order, each with rank and file name
         above, and L2 distance and similarity below. An orientation is named if it is not
         that of the query, and low detail, with which a match says nothing.
+
+    Raises
+    ------
+    ArgumentTypeError
+        `matches` are not those of one query, or another argument is of another type.
+    ArgumentError
+        A limit or number of columns is out of range.
+    ImageError
+        The query cannot be decoded, or is too small.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> import photodna_nb as pdna
+    >>> found = [pdna.Match(0, "near.png", 90_000, {}), pdna.Match(1, "far.png", 640_000, {})]
+    >>> picture = np.zeros((30, 40), np.uint8)
+    >>> sheet = plot_matches(picture, found, max_distance=400, figure=Figure())
+    >>> sheet.get_suptitle()
+    'A query and the 2 nearest items: 1 within L2 400'
+    >>> sheet.axes[2].get_xlabel()
+    'L2 800\nsimilarity 0.739\nno match'
     """
+    found = arguments.matches(matches)
+    columns = arguments.columns(columns)
+    limit = hash_distances.limit_squared(max_distance=max_distance)
     original = images.rgb(query)
-    pictures = [original, *(_opened(match.path) for match in matches)]
-    notes = ["", *map(_said_of, matches)]
+    pictures = [original, *(_opened(match.path) for match in found)]
+    within = [True, *(match.distance_squared <= limit for match in found)]
+    notes = ["", *(_said_of(match, limit) for match in found)]
     lines = 2 + max(note.count("\n") for note in notes)
     shape = original.height / original.width
-    figure, axes, size, letters = sheet(
-        len(pictures), shape, columns, figure, inches=2.2, lines=lines
-    )
+    figure, axes, size, room = sheet(len(pictures), shape, columns, figure, inches=2.2, lines=lines)
     labels = ["query"]
-    for rank, match in enumerate(matches, start=1):
-        labels.append(f"{rank}. {shortened(os.path.basename(match.path), letters - 4)}")
-    for ax, picture, label, note in zip(axes, pictures, labels, notes, strict=True):
+    for rank, match in enumerate(found, start=1):
+        labels.append(fitted(f"{rank}. {displayed(os.path.basename(match.path))}", room, size))
+    for ax, picture, label, note, near in zip(axes, pictures, labels, notes, within, strict=True):
         side_by_side(ax, [picture], label, note, size)
-    found = f"{len(matches)} match{'es' * (len(matches) != 1)}, nearest first"
-    title = f"A query and its {found}" if matches else "A query without a match"
+        for drawn in ax.images:
+            drawn.set_alpha(1.0 if near else 0.4)
+    nearest = "item" if len(found) == 1 else f"{len(found)} nearest items"
+    title = f"A query and the {nearest}" if found else "A query without a match"
+    if found and max_distance is not None:
+        title += f": {sum(within) - 1} within L2 {max_distance}"
     figure.suptitle(title, fontsize="medium", wrap=True)
     return figure
 
@@ -205,9 +278,9 @@ def plot_pairs(
     labels: Sequence[str] | None = None,
     title: str = "",
     columns: int | None = None,
-    figure: Figure | None = None,
-) -> Figure:
-    """Draw pairs of pictures, such as those nearest a threshold, for a person to look at.
+    figure: AnyFigure | None = None,
+) -> AnyFigure:
+    r"""Draw pairs of pictures, such as those nearest a threshold, for a person to look at.
 
     Parameters
     ----------
@@ -215,40 +288,67 @@ def plot_pairs(
         Pillow images, or ndarrays of uint8 (H, W, 3), (H, W, 4) or (H, W); None for one
         that is missing, which leaves an empty frame.
     labels : sequence of str, optional
-        What to say below each pair: names and distance for example.
+        What to say below each pair: names and distance for example, a line each. Lines
+        break between words; a word that is longer than its line loses its middle.
     title : str
         What pairs they are.
     columns : int, optional
         Pairs in a row; a number that suits the figure otherwise.
-    figure : matplotlib.figure.Figure, optional
+    figure : matplotlib.figure.Figure or SubFigure, optional
         To draw on; otherwise a new one, in which a pair is 3 inches wide.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib.figure.Figure or SubFigure
         Its axes hold a pair each, in order.
 
     Raises
     ------
+    ArgumentTypeError
+        `pairs` are no pairs, or a picture, label or number of columns is of another type.
     ArgumentError
-        There are not as many labels as pairs.
+        There are not as many labels as pairs, or no pairs, or less than one column.
+    ImageError
+        A picture cannot be decoded, or is too small.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> picture = np.zeros((30, 40), np.uint8)
+    >>> figure = plot_pairs([(picture, None)], labels=["a.png, b.png\nL2 199"], figure=Figure())
+    >>> figure.axes[0].get_xlabel()
+    'a.png, b.png\nL2 199'
     """
-    if labels is None:
-        labels = [""] * len(pairs)
-    if len(labels) != len(pairs):
-        raise ArgumentError(f"labels: got {len(labels)}, needs one for each of {len(pairs)} pairs")
-    figure, axes, size, letters = sheet(len(pairs), 0.4, columns, figure, inches=3.0, lines=3)
-    for ax, pair, label in zip(axes, pairs, labels, strict=True):
-        pictures = ["missing" if one is None else images.rgb(one) for one in pair]
-        side_by_side(ax, pictures, "", _wrapped(label, letters), size)
+    opened = [_pair(pair) for pair in arguments.sequence("pairs", pairs, _PAIRS)]
+    if not opened:
+        raise ArgumentError("pairs: got none, needs one or more")
+    number = len(opened)
+    texts = [""] * number
+    if labels is not None:
+        texts = arguments.labels("labels", labels, number, "pairs")
+    texts = ["\n".join(map(_shown, text.splitlines())) for text in texts]
+    columns = arguments.columns(columns)
+    size, room = label_size(_PAIR)
+    lines = max(wrapped(text, room, size).count("\n") + 1 for text in texts)
+    figure, axes, size, room = sheet(number, 0.4, columns, figure, inches=_PAIR, lines=lines)
+    for ax, pictures, text in zip(axes, opened, texts, strict=True):
+        side_by_side(ax, pictures, "", wrapped(text, room, size), size)
     if title:
         figure.suptitle(title, fontsize="medium", wrap=True, parse_math=False)
     return figure
 
 
-def _wrapped(text: str, letters: int) -> str:
-    lines = (displayed(line) if line else "" for line in text.splitlines())
-    return "\n".join(textwrap.fill(line, letters) for line in lines)
+def _shown(line: str) -> str:
+    return displayed(line) if line else ""
+
+
+def _pair(pair: Sequence[ImageLike | None]) -> list[Image.Image | str]:
+    """Return two pictures, or what to say where one is missing."""
+    if not isinstance(pair, Sequence) or len(pair) != 2:
+        came = f"{len(pair)} in one" if isinstance(pair, Sequence) else described(pair)
+        raise ArgumentTypeError(f"pairs: got {came}, needs {_PAIRS}")
+    return ["missing" if picture is None else images.rgb(picture) for picture in pair]
 
 
 def _write_values(ax: Axes, distances: NDArray[np.number]) -> None:
@@ -270,10 +370,12 @@ def _opened(path: str) -> Image.Image | str:
         return displayed(error.reason.partition(";")[0])
 
 
-def _said_of(match: Match) -> str:
+def _said_of(match: Match, limit_squared: int) -> str:
     said = [f"L2 {match.distance:.0f}", f"similarity {match.similarity:.3f}"]
     if match.orientation != "identity":
         said.append(match.orientation.replace("_", " "))
     if match.low_detail:
         said.append("low detail")
+    if match.distance_squared > limit_squared:
+        said.append("no match")
     return "\n".join(said)

@@ -10,10 +10,8 @@ data; a figure with ``layout="constrained"`` makes room for them.
 from __future__ import annotations
 
 import math
-import numbers
 import textwrap
 from collections.abc import Mapping
-from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib.pyplot as plt
@@ -22,19 +20,21 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import ScaledTranslation
 
-from photodna_nb import arrays
-from photodna_nb.distances import SIMILARITY_SCALE
-from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation.intervals import FalseMatchRates, Floats
 from photodna_nb.evaluation.summary import Measured
 from photodna_nb.evaluation.tail import Tail
-from photodna_nb.plots.drawing import named, shortened
+from photodna_nb.plots.drawing import (
+    inches_of,
+    named,
+    root_of,
+    shortened,
+    width_of,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
-
-Thresholds = Mapping[str, int]
 
 # Of the colour-blind safe palette of Okabe and Ito, those that show on white and on black.
 GENUINE, IMPOSTOR, TAIL = "#0072B2", "#D55E00", "#0072B2"
@@ -66,35 +66,22 @@ _LOOKS = (
     Look("#D55E00", "v", (0, (5, 2, 1, 2, 1, 2))),
     Look("#0072B2", "P", (0, (1, 4))),
 )
+# Of the height of axes: what names of thresholds may take above them, and a legend below, as
+# long as its letters are not smaller than so many points.
+_ABOVE, _BELOW, _SMALLEST = 0.4, 0.45, 5.0
 
 
-def on_scale(thresholds: Thresholds | None) -> Looks:
-    """Return thresholds with their looks, once they are known to be L2 distances."""
-    return _up_to(SIMILARITY_SCALE, ", the scale of L2", thresholds)
+def looks_of(thresholds: Mapping[str, int]) -> Looks:
+    """Return thresholds with their looks, in the order that they are given in.
 
-
-def inside(thresholds: Thresholds | None, cells: int) -> Looks:
-    """Return thresholds with their looks, once they are known to be some that were counted."""
-    return _up_to(cells - 1, ", as were counted", thresholds)
-
-
-def _up_to(most: int, what: str, thresholds: Thresholds | None) -> Looks:
-    for name, threshold in (thresholds or {}).items():
-        shown = repr(shortened(name, 24))
-        if not isinstance(threshold, numbers.Integral):
-            raise ArgumentTypeError(
-                f"thresholds: got {arrays.described(threshold)} for {shown}, needs an integer"
-            )
-        if not 0 <= threshold <= most:
-            raise ArgumentError(f"thresholds: got {threshold} for {shown}, needs 0 to {most}{what}")
-    return looks_of(thresholds)
-
-
-def looks_of(thresholds: Thresholds | None) -> Looks:
-    """Return thresholds with their looks, in the order that they are given in."""
-    given = thresholds or {}
-    looks = islice(cycle(_LOOKS), len(given))
-    return [(*item, look) for item, look in zip(given.items(), looks, strict=True)]
+    From the seventh on the colours are those of the first six with the marks and lines of
+    others; 36 differ.
+    """
+    looks = []
+    for place, (name, threshold) in enumerate(thresholds.items()):
+        first, other = _LOOKS[place % 6], _LOOKS[(place + place // 6) % 6]
+        looks.append((name, threshold, Look(first.colour, other.marker, other.line)))
+    return looks
 
 
 def threshold_mark(name: str, threshold: int, look: Look) -> dict[str, Any]:
@@ -106,7 +93,7 @@ def threshold_mark(name: str, threshold: int, look: Look) -> dict[str, Any]:
         "elinewidth": 1.2,
         "capsize": 2,
         "clip_on": False,
-        "label": f"L2 ≤ {threshold}: {_plain(name)}",
+        "label": f"L2 ≤ {threshold}: {shortened(name, 24)}",
         "gid": f"threshold {name}",
     }
 
@@ -121,18 +108,18 @@ def error_bars(value: Any, one: Any, other: Any) -> Floats:
 def threshold_lines(ax: Axes, looks: Looks, end: float) -> None:
     """Draw a line at each threshold, named above the axes, which are as long as that needs.
 
-    Each name has a row of its own there, the lowest threshold's on top: none meets another,
-    however close they are.
+    Names stand in rows there, that of a lower threshold above those which it would meet. Many
+    of them are shorter and smaller.
     """
     looks = sorted(looks, key=lambda one: one[1])
     # A name begins at its line: to the right of it there is room.
     ax.set_xlim(0, max([1.0, 1.03 * end, *(threshold / 0.7 for _, threshold, _ in looks)]))
-    size = points_of(ax, "small")
-    for row, (name, threshold, look) in enumerate(reversed(looks)):
-        line = {"color": look.colour, "zorder": 1.9}  # below the data
+    texts, rows, size = _placed(ax, looks)
+    for text, row, (name, threshold, look) in zip(texts, rows, looks, strict=True):
+        line: dict[str, Any] = {"color": look.colour, "zorder": 1.9}  # below the data
         ax.axvline(threshold, linestyle=look.line, gid=f"threshold {name}", **line)
         ax.annotate(
-            f" {_plain(name)}: L2 ≤ {threshold}",
+            text,
             (threshold, 1),
             xycoords=ax.get_xaxis_transform(),
             xytext=(0, 2 + 1.3 * size * row),
@@ -140,12 +127,40 @@ def threshold_lines(ax: Axes, looks: Looks, end: float) -> None:
             fontsize=size,
             arrowprops={"arrowstyle": "-", "relpos": (0, 0), "shrinkA": 0, "shrinkB": 0, **line},
             gid=f"name {name}",
-        )
+        ).set_parse_math(False)
     ax.set_title(
         ax.get_title(),
         fontsize=ax.title.get_fontsize(),
-        pad=plt.rcParams["axes.titlepad"] + 1.3 * size * len(looks),
+        pad=plt.rcParams["axes.titlepad"] + 1.3 * size * (1 + max(rows, default=-1)),
     )
+
+
+def _placed(ax: Axes, looks: Looks) -> tuple[list[str], list[int], float]:
+    """Return what is written of thresholds from left to right, in which row, and how large."""
+    width, height = (72 * inches for inches in inches_of(ax))
+    # Of L2 a point; once labels have taken their room, the axes are still so wide.
+    unit = ax.get_xlim()[1] / (0.8 * width)
+    size = points_of(ax, "small")
+    for letters, kind in ((24, "L2 ≤ "), (12, ""), (6, "")):
+        texts = [f" {shortened(name, letters)}: {kind}{limit}" for name, limit, _ in looks]
+        starts = [limit for _, limit, _ in looks]
+        ends = [
+            limit + unit * width_of(text, size) for text, limit in zip(texts, starts, strict=True)
+        ]
+        rows = _rows(starts, ends)
+        largest = _ABOVE * height / (1.3 * (1 + max(rows, default=0)))
+        if largest >= _SMALLEST:
+            break
+    return texts, rows, min(size, largest)
+
+
+def _rows(starts: list[int], ends: list[float]) -> list[int]:
+    """Return a row for each name, from left to right, above those that begin before it ends."""
+    rows = [0] * len(starts)
+    for place in reversed(range(len(starts))):
+        met = [rows[k] for k in range(place + 1, len(starts)) if starts[k] < ends[place]]
+        rows[place] = 1 + max(met, default=-1)
+    return rows
 
 
 def rate_axis(axis: Axis, pairs: int, low: float = 1.0, nothing: str = "< 1/N") -> float:
@@ -197,32 +212,51 @@ def titled(ax: Axes, title: str, x: str, y: str) -> None:
 def legend_below_all(ax: Axes, note: str = "", scale: float = 1.0) -> None:
     """Say below the axes what is what, small marks larger, with a note above."""
     handles, labels = ax.get_legend_handles_labels()
+    room, height = _legend_room(ax)
     size = points_of(ax, "small")
-    # A letter is as wide as half of its height, more or less, and a mark as nine of them;
-    # the legend may reach beyond the axes.
-    letters = int(1.2 * 72 * inches_of(ax)[0] / (0.52 * size))
-    longest = max((len(label) for label in labels), default=0)
-    columns = 3 if len(labels) == 3 and 3 * (longest + 9) <= letters else 2
+    while True:
+        mark = 4.0 * size  # with the space on both sides
+        widest = max((width_of(label, size) for label in labels), default=0.0) + mark
+        columns = 3 if len(labels) == 3 and 3 * widest <= room else 2
+        texts = [wrapped(label, room / columns - mark, size) for label in labels]
+        lines = sum(text.count("\n") + 1 for text in texts) / columns
+        if 1.4 * size * lines <= _BELOW * height or size <= _SMALLEST:
+            break
+        size *= 0.9
     tick_size = points_of(ax, plt.rcParams["xtick.labelsize"])
     down = 12 + 1.4 * (tick_size + points_of(ax, plt.rcParams["axes.labelsize"]))
-    figure = ax.get_figure(root=True)
-    assert figure is not None
     legend = ax.legend(
         handles,
-        [textwrap.fill(label, max(letters // columns - 9, 8)) for label in labels],
-        title=textwrap.fill(note, int(0.9 * letters)),
+        texts,
+        title=wrapped(note, room, size),
         title_fontsize=size,
         fontsize=size,
         markerscale=max(scale, 1.0),
         ncols=columns,
+        columnspacing=1.2,
         frameon=False,
         loc="upper center",
         bbox_to_anchor=(0.5, 0.0),
-        bbox_transform=ax.transAxes + ScaledTranslation(0, -down / 72, figure.dpi_scale_trans),
+        bbox_transform=ax.transAxes + ScaledTranslation(0, -down / 72, root_of(ax).dpi_scale_trans),
         borderaxespad=0.0,
         borderpad=0.0,
     )
+    for text in (*legend.get_texts(), legend.get_title()):
+        text.set_parse_math(False)  # a name with dollars is no formula
     legend.set_gid("legend")
+
+
+def _legend_room(ax: Axes) -> tuple[float, float]:
+    """Return how wide a legend can be, and how high the axes are, in points.
+
+    A legend wider than the axes is cut at the right, where labels at the left push them there.
+    """
+    dpi = root_of(ax).dpi
+    labels = ax.yaxis.get_tightbbox()
+    taken = 0.0 if labels is None else 72 * (ax.bbox.x0 - labels.x0) / dpi
+    width, height = (72 * inches for inches in inches_of(ax))
+    # Matplotlib leaves a fifth of the room of axes free, or more, for their labels.
+    return max(1.25 * width - taken, width / 2), height
 
 
 def say(ax: Axes, text: str) -> None:
@@ -240,24 +274,11 @@ def say(ax: Axes, text: str) -> None:
     )
 
 
-def inches_of(ax: Axes) -> tuple[float, float]:
-    """Return width and height of the axes, before their labels take room."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    box = ax.get_window_extent()
-    return box.width / figure.dpi, box.height / figure.dpi
-
-
 def points_of(ax: Axes, size: Any) -> float:
     """Return a font size in points, which is less in axes smaller than Matplotlib's own."""
     width, height = inches_of(ax)
     points = float(FontProperties(size=size).get_size_in_points())
     return float(points * min(1.0, width / 4.5, height / 3.3) ** 0.5)
-
-
-def _plain(name: str) -> str:
-    """Return a name as Matplotlib takes it for text, and not for a formula."""
-    return shortened(name, 24).replace("$", r"\$")
 
 
 def confidence_of(of: Measured | FalseMatchRates | Tail) -> str:

@@ -10,12 +10,13 @@ import numpy as np
 from matplotlib.markers import CARETDOWNBASE
 from numpy.typing import NDArray
 
-from photodna_nb import arrays
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.intervals import FalseMatchRates, Floats
 from photodna_nb.evaluation.summary import Measured
 from photodna_nb.evaluation.tail import Tail
-from photodna_nb.plots.drawing import axes_for
+from photodna_nb.plots import arguments
+from photodna_nb.plots.arguments import Thresholds
+from photodna_nb.plots.drawing import axes_for, inches_of
 from photodna_nb.plots.rate_axes import (
     DISTANCE,
     FAINT,
@@ -25,14 +26,11 @@ from photodna_nb.plots.rate_axes import (
     IMPOSTOR_AREA,
     ROOM,
     TAIL,
-    Thresholds,
     confidence_of,
     error_bars,
-    inches_of,
-    inside,
     legend_below_all,
+    looks_of,
     number_of,
-    on_scale,
     percent,
     points_of,
     rate_axis,
@@ -66,33 +64,44 @@ def plot_distances(
     thresholds : dict of str to int, optional
         L2 distances to mark, 0 to 3060, by name.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
     matplotlib.axes.Axes
         The share of the pairs in each bin, on a logarithmic axis at whose bottom the empty
-        bins are.
+        bins are. Artists have gids: "genuine" and "impostor" the histograms, and of each
+        threshold "threshold NAME" its line and "name NAME" its name.
 
     Raises
     ------
     ArgumentTypeError
-        An array has another dtype, or a threshold is no integer.
+        An array has another dtype, `thresholds` is no dict, or one of them no integer.
     ArgumentError
-        An array has another shape, the two differ in length or have no cells, or a threshold
-        is not 0 to 3060.
+        An array has another shape or a negative count, the two differ in length or have no
+        cells, or a threshold is not 0 to 3060.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> genuine, impostor = np.zeros((2, 900), np.int64)
+    >>> genuine[100], impostor[800] = 40, 1000
+    >>> ax = plot_distances(genuine, impostor, thresholds={"mine": 200}, ax=Figure().subplots())
+    >>> ax.get_legend_handles_labels()[1]
+    ['1,000 impostor pairs', '40 genuine pairs']
     """
-    genuine = arrays.checked("genuine", genuine, np.int64, ("t",))
-    impostor = arrays.checked("impostor", impostor, np.int64, ("t",))
-    if not len(genuine):
-        raise ArgumentError("genuine, impostor: got no cells, needs one or more")
+    genuine = arguments.counts("genuine", genuine)
+    impostor = arguments.counts("impostor", impostor)
     if len(genuine) != len(impostor):
         raise ArgumentError(
             f"genuine, impostor: got {len(genuine)} and {len(impostor)} cells, needs as many"
         )
-    looks = on_scale(thresholds)
+    looks = looks_of(arguments.thresholds(thresholds))
     ax = axes_for(ax)
-    titled(ax, "Distances of genuine and impostor pairs", DISTANCE, f"share per {_BIN} of L2")
+    y = f"share of pairs per bin of {_BIN}"
+    titled(ax, "Distances of genuine and impostor pairs", DISTANCE, y)
     most = max(int(genuine.sum()), int(impostor.sum()), 1)
     zero = rate_axis(ax.yaxis, most, nothing="none")
     ax.set_ylim(bottom=zero)
@@ -129,25 +138,35 @@ def plot_roc(
     Parameters
     ----------
     measured : Measured
-        ``pdna.evaluation.measure(counts)``.
+        ``pdna.evaluation.measure(results.counts)``.
     thresholds : dict of str to int, optional
         L2 distances whose rates are marked with their intervals, by name.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The curve; and, if the false match rates have intervals, a band that holds the
-        intervals of both rates at every threshold. Fewer than ten matches have the bound
-        `FalseMatchRates.upper`.
+        The curve, and if the false match rates have intervals, the areas that hold those of
+        both rates at every threshold: a strong one of the thresholds at which ten or more
+        impostor pairs match, and a faint one of those at which fewer do, up to the bound
+        `FalseMatchRates.upper`. Artists have gids: "curve", "band" and "bound" the areas,
+        and "threshold NAME" each threshold's mark.
 
     Raises
     ------
     ArgumentTypeError
-        A threshold is no integer.
+        `measured` is no `Measured`, `thresholds` no dict, or one of them no integer.
     ArgumentError
         A threshold is not one of those that were counted.
+
+    Examples
+    --------
+    >>> import photodna_nb as pdna
+    >>> results = pdna.evaluation.Results.load("a run's folder")  # doctest: +SKIP
+    >>> measured = pdna.evaluation.measure(results.counts)  # doctest: +SKIP
+    >>> ax = plot_roc(measured, thresholds={"production": 200})  # doctest: +SKIP
     """
     return _tradeoff(ax, measured, thresholds, missed=False)
 
@@ -159,18 +178,28 @@ def plot_det(
 
     Parameters
     ----------
-    measured, thresholds, ax
-        As in `plot_roc`.
+    measured : Measured
+        ``pdna.evaluation.measure(results.counts)``.
+    thresholds : dict of str to int, optional
+        L2 distances whose rates are marked with their intervals, by name.
+    ax : matplotlib.axes.Axes, optional
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
     matplotlib.axes.Axes
-        As of `plot_roc`, with both axes logarithmic, and the equal error rate marked.
+        The curve on two logarithmic axes, the equal error rate, and if the false match rates
+        have intervals, the areas that hold those of both rates at every threshold: a strong
+        one of the thresholds at which ten or more impostor pairs match, and a faint one of
+        those at which fewer do, up to the bound `FalseMatchRates.upper`. Artists have gids:
+        "curve", "band" and "bound" the areas, "equal error", and "threshold NAME" each
+        threshold's mark.
 
     Raises
     ------
     ArgumentTypeError
-        A threshold is no integer.
+        `measured` is no `Measured`, `thresholds` no dict, or one of them no integer.
     ArgumentError
         A threshold is not one of those that were counted.
 
@@ -178,6 +207,13 @@ def plot_det(
     -----
     Axes of normal deviates, which are common too, make a straight line of two normal
     distributions. Distances of hashes are not normal, and a decade is easier to read.
+
+    Examples
+    --------
+    >>> import photodna_nb as pdna
+    >>> results = pdna.evaluation.Results.load("a run's folder")  # doctest: +SKIP
+    >>> measured = pdna.evaluation.measure(results.counts)  # doctest: +SKIP
+    >>> ax = plot_det(measured, thresholds={"production": 200})  # doctest: +SKIP
     """
     return _tradeoff(ax, measured, thresholds, missed=True)
 
@@ -189,19 +225,25 @@ def plot_precision_recall(
 
     Parameters
     ----------
-    measured, thresholds, ax
-        As in `plot_roc`.
+    measured : Measured
+        ``pdna.evaluation.measure(results.counts)``.
+    thresholds : dict of str to int, optional
+        L2 distances whose precision and recall are marked, by name.
+    ax : matplotlib.axes.Axes, optional
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
     matplotlib.axes.Axes
         A curve in steps, the area below which is the average precision. It begins where
-        anything matches. The largest recall at a precision of 90 % is marked.
+        anything matches. The largest recall at a precision of 90 % is marked. Artists have
+        gids: "curve", "90 % precision", and "threshold NAME" each threshold's mark.
 
     Raises
     ------
     ArgumentTypeError
-        A threshold is no integer.
+        `measured` is no `Measured`, `thresholds` no dict, or one of them no integer.
     ArgumentError
         A threshold is not one of those that were counted.
 
@@ -209,9 +251,16 @@ def plot_precision_recall(
     -----
     Of the precision there is no interval: it is that of as many genuine and impostor pairs
     as were made, which the legend names.
+
+    Examples
+    --------
+    >>> import photodna_nb as pdna
+    >>> results = pdna.evaluation.Results.load("a run's folder")  # doctest: +SKIP
+    >>> measured = pdna.evaluation.measure(results.counts)  # doctest: +SKIP
+    >>> ax = plot_precision_recall(measured)  # doctest: +SKIP
     """
-    found = measured.curves
-    looks = inside(thresholds, len(found.recall))
+    found = arguments.measured(measured).curves
+    looks = looks_of(arguments.thresholds(thresholds, len(found.recall)))
     ax = axes_for(ax)
     titled(ax, "Precision and recall", "recall", "precision")
     if _says_what_is_missing(ax, measured):
@@ -261,14 +310,15 @@ def plot_false_match_rates(
     Parameters
     ----------
     measured : Measured
-        ``pdna.evaluation.measure(counts)``.
+        ``pdna.evaluation.measure(results.counts)``.
     thresholds : dict of str to int, optional
         L2 distances to mark, 0 to 3060, by name.
     targets : sequence of float, optional
         False match rates to mark, above 0 and up to 1. Each is written at the right end of
         its line, unless another one is too near.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
@@ -277,19 +327,30 @@ def plot_false_match_rates(
         line, which begins where the first pair matches, and the bound, which alone speaks
         where none does. What the tail says, with its interval, if it is trusted; otherwise
         why it is not. The axis ends where half of the impostor pairs match, and below the
-        targets and the rates at which such tails were tested.
+        targets and the rates at which such tails were tested. Artists have gids: "counted",
+        "counted interval", "few" (fewer than ten matches), "bound", "extrapolation",
+        "untested" (beyond what such fits were tested on), "extrapolation interval" and
+        "untested interval"; of each threshold "threshold NAME" its line and "name NAME" its
+        name, and of each target "target RATE" and "name of target RATE".
 
     Raises
     ------
     ArgumentTypeError
-        A threshold is no integer.
+        `measured` is no `Measured`, `thresholds` no dict, one of them no integer, `targets`
+        no sequence, or one of them no number.
     ArgumentError
         A threshold is not 0 to 3060, or a target not above 0 and up to 1.
+
+    Examples
+    --------
+    >>> import photodna_nb as pdna
+    >>> results = pdna.evaluation.Results.load("a run's folder")  # doctest: +SKIP
+    >>> measured = pdna.evaluation.measure(results.counts)  # doctest: +SKIP
+    >>> ax = plot_false_match_rates(measured, targets=[1e-3, 1e-6])  # doctest: +SKIP
     """
-    looks = on_scale(thresholds)
-    for target in targets or ():
-        if not 0 < target <= 1:
-            raise ArgumentError(f"targets: got {target}, needs rates above 0 and up to 1")
+    arguments.measured(measured)
+    looks = looks_of(arguments.thresholds(thresholds))
+    targets = arguments.targets(targets)
     ax = axes_for(ax)
     titled(ax, "False match rate by threshold", f"threshold, {DISTANCE}", "false match rate")
     rates, tail = measured.rates, measured.tail
@@ -297,7 +358,7 @@ def plot_false_match_rates(
         say(ax, measured.reason)
         return ax
     note = f"N = {number_of(rates.pairs, 'impostor pair')}."
-    low = min(targets, default=1.0) if targets else 1.0
+    low = min(targets, default=1.0)
     if tail is not None and not tail.trusted:
         note += f" No extrapolation: {tail.reason}."
         tail = None
@@ -307,7 +368,7 @@ def plot_false_match_rates(
     _draw_counted(ax, rates)
     if tail is not None:
         _draw_tail(ax, tail)
-    _draw_targets(ax, targets or ())
+    _draw_targets(ax, targets)
     threshold_lines(ax, looks, int(np.searchsorted(rates.rate, 0.5)))
     legend_below_all(ax, note)
     return ax
@@ -317,8 +378,8 @@ def _tradeoff(
     ax: Axes | None, measured: Measured, thresholds: Thresholds | None, *, missed: bool
 ) -> Axes:
     """Draw recall, or what is missed of it, against the false match rate."""
-    found, rates = measured.curves, measured.rates
-    looks = inside(thresholds, len(found.recall))
+    found, rates = arguments.measured(measured).curves, measured.rates
+    looks = looks_of(arguments.thresholds(thresholds, len(found.recall)))
     ax = axes_for(ax)
     title = "Detection error tradeoff" if missed else "Receiver operating characteristic"
     titled(ax, title, "false match rate", "false non-match rate" if missed else "recall")
@@ -337,13 +398,17 @@ def _tradeoff(
     ax.plot(*curve, color=GENUINE, label="counted", gid="curve")
     x, y = _intervals(measured, missed)
     if rates is not None:
-        # From the best that is in both intervals of a threshold to the worst.
-        ax.fill(
-            *place(np.r_[x[1], x[2, ::-1]], np.r_[y[1], y[2, ::-1]]),
-            facecolor=GENUINE_AREA,
-            label=f"{confidence_of(measured)} intervals of both",
-            gid="band",
-        )
+        across, up = place(x[1:], y[1:])
+        confidence, several = confidence_of(measured), rates.counted
+        for chosen, opacity, gid, label in (
+            (several, 0.45, "band", f"{confidence} intervals of both"),
+            (~several, 0.2, "bound", "the same, of fewer than ten matches"),
+        ):
+            if not chosen.any():
+                continue
+            area = _union(across[:, chosen], up[:, chosen])
+            colour = GENUINE_AREA[0], opacity
+            ax.fill_between(*area, facecolor=colour, linewidth=0, label=label, gid=gid)
     if missed:
         error, threshold = found.equal_error_rate, found.equal_error_threshold
         label = f"equal error {percent(error)}, L2 {threshold:.0f}"
@@ -356,6 +421,26 @@ def _tradeoff(
     note = "" if rates is not None else f" No intervals: {measured.reason}."
     legend_below_all(ax, f"N = {_pairs(measured)}.{note}")
     return ax
+
+
+def _union(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the outline of the rectangles over intervals of x and y, (2, n) each.
+
+    Places on the x axis, and the lowest and the highest y of the rectangles that lie there:
+    at each place where one begins or ends, before it and after it. NaN where there is none.
+    """
+    left, right = np.sort(x, axis=0)
+    ends = np.unique(x)
+    # Cell 2 k is the k-th end, and the one behind it the room up to the next end.
+    low, high = np.full(2 * len(ends) - 1, np.inf), np.full(2 * len(ends) - 1, -np.inf)
+    first, last = 2 * np.searchsorted(ends, left), 2 * np.searchsorted(ends, right)
+    for i, j, least, most in zip(first, last, *np.sort(y, axis=0), strict=True):
+        low[i : j + 1] = np.minimum(low[i : j + 1], least)
+        high[i : j + 1] = np.maximum(high[i : j + 1], most)
+    cells = (2 * np.arange(len(ends))[:, None] + [-1, 0, 1]).ravel()[1:-1]
+    empty = np.isinf(low)
+    low[empty] = high[empty] = np.nan
+    return np.repeat(ends, 3)[1:-1], low[cells], high[cells]
 
 
 def _intervals(measured: Measured, missed: bool) -> tuple[Floats, Floats]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from PIL import ImageFont
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from photodna_nb.arrays import described
+from photodna_nb.errors import ArgumentTypeError
+from photodna_nb.plots.drawing import AnyFigure, root_of
 
 
 def pillow_font(size: float) -> ImageFont.FreeTypeFont:
@@ -28,14 +29,15 @@ def pillow_font(size: float) -> ImageFont.FreeTypeFont:
 
 
 def png(
-    draw: Callable[[], Axes | Figure], size: tuple[float, float] = (5.4, 4.3), dpi: int = 160
+    draw: Callable[[], Axes | AnyFigure], size: tuple[float, float] = (5.4, 4.3), dpi: int = 160
 ) -> bytes:
     """Return a figure as PNG, in Matplotlib's own style whatever the user's is.
 
     Parameters
     ----------
     draw : callable
-        Draws a new figure, and returns it or axes in it; it is closed.
+        Draws a new figure, and returns it or axes in it. All that it opens is closed, if it
+        fails, too.
     size : (float, float)
         Width and height of new figures in inches, if they have none of their own: as narrow
         as can be read on a phone.
@@ -46,18 +48,40 @@ def png(
     -------
     bytes
         The same ones for the same figure and version of Matplotlib.
+
+    Raises
+    ------
+    ArgumentTypeError
+        `draw` returns something else.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from photodna_nb import plots
+    >>> png(lambda: plots.plot_hash(np.zeros(144, np.uint8)))[1:4]
+    b'PNG'
     """
     content = io.BytesIO()
+    before = set(plt.get_fignums())
     with mpl.rc_context():
         # Not the backend, which would close the figures of others.
         mpl.rcParams.update(
             {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
         )
         mpl.rcParams["figure.figsize"] = size
-        drawn = draw()
-        figure = cast("Figure", drawn.figure)  # a figure is its own
         try:
+            figure = _figure_of(draw())
             figure.savefig(content, format="png", dpi=dpi, metadata={"Software": None})
-        finally:
             plt.close(figure)
+        finally:
+            for number in set(plt.get_fignums()) - before:
+                plt.close(number)
     return content.getvalue()
+
+
+def _figure_of(drawn: object) -> Figure:
+    if not isinstance(drawn, Axes | AnyFigure):
+        raise ArgumentTypeError(
+            f"draw: returned {described(drawn)}, needs to return the Axes or Figure that it draws"
+        )
+    return root_of(drawn)

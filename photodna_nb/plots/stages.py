@@ -9,17 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import arrays, images, stages
-from photodna_nb.errors import ArgumentError
+from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.images import ImageLike
 from photodna_nb.kernels.hashing import CELLS, CLIP, GRID, HASH_BYTES, RADII, RADIUS_WEIGHTS
+from photodna_nb.plots import arguments
 from photodna_nb.plots.drawing import (
     DIRECTIONS,
+    AnyFigure,
     axes_for,
     cell_axes,
     colour_bar,
     direction_legend,
     directions_below,
+    figure_for,
     glyphs,
+    inches_of,
     legend_below,
     named,
     outline,
@@ -28,15 +32,18 @@ from photodna_nb.stages import HashTrace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # One colour a box, of those of Okabe and Ito that are bright: pictures are often dark.
 _BOXES = ("#F0E442", "#56B4E9", "#E69F00")
+# Of the normalisation: before and after, in colours of no direction, and the ends of a value.
+_UNIT, _LAST = "#CC79A7", "#009E73"
+_EDGES = np.arange(HASH_BYTES + 1) - 0.5
+_PIXELS = "column (pixels)", "row (pixels)"
 # Of `plot_trace`: any point away from the edges would do.
 _GRID_POINT = (17, 21)
 
 
-def plot_trace(image: ImageLike, trace: HashTrace, *, figure: Figure | None = None) -> Figure:
+def plot_trace(image: ImageLike, trace: HashTrace, *, figure: AnyFigure | None = None) -> AnyFigure:
     """Draw a picture going through all stages of the hash.
 
     Parameters
@@ -44,20 +51,45 @@ def plot_trace(image: ImageLike, trace: HashTrace, *, figure: Figure | None = No
     image : PIL.Image.Image, or ndarray of uint8 (H, W, 3), (H, W, 4) or (H, W)
         The picture.
     trace : HashTrace
-        ``pdna.trace(image)``.
-    figure : matplotlib.figure.Figure, optional
+        ``pdna.trace(image)``, of that picture.
+    figure : matplotlib.figure.Figure or SubFigure, optional
         To draw on; a new one of 13 x 7.5 inches otherwise. Texts shrink with smaller ones.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib.figure.Figure or SubFigure
         Its first six axes hold, in order, the stages from the pixels to the bytes.
+
+    Raises
+    ------
+    ArgumentTypeError
+        `image` is no picture, or `trace` no `HashTrace`.
+    ArgumentError
+        The trace is that of another picture.
+    ImageError
+        The picture cannot be decoded, or is too small.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> import photodna_nb as pdna
+    >>> picture = np.arange(1200, dtype=np.uint8).reshape(30, 40)
+    >>> figure = plot_trace(picture, pdna.trace(picture), figure=Figure(figsize=(9, 6)))
+    >>> figure.axes[5].get_title()
+    '6. The hash: 144 bytes'
     """
-    if figure is None:
-        figure = plt.figure(figsize=(13, 7.5), layout="constrained")
-    size = min(10.0, figure.get_figwidth() / 1.2)
+    pixels = images.pixels(image)
+    if not isinstance(trace, HashTrace):
+        raise ArgumentTypeError(
+            f"trace: got {arrays.described(trace)}, needs HashTrace: pdna.trace(image)"
+        )
+    if not _is_of(trace, pixels):
+        raise ArgumentError("trace: got that of another picture, needs pdna.trace(image)")
+    figure = figure_for(figure, 13, 7.5)
+    size = min(10.0, inches_of(figure)[0] / 1.2)
     with plt.rc_context({"font.size": size}):
-        _draw_stages(image, trace, figure)
+        _draw_stages(pixels, trace, figure)
     for ax in figure.axes:
         ax.tick_params(labelsize=size)  # of the ticks, too, that are made when it is drawn
     return figure
@@ -80,17 +112,38 @@ def plot_pixels(
         Row and column of a point of the feature grid, 0 to 25. Its boxes are drawn, and
         once more enlarged: which pixels does the sum read?
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
     legend : bool
         Whether to say below the axes which box has which weight.
 
     Returns
     -------
     matplotlib.axes.Axes
-        With the enlarged part as its only child axes, if there is a grid point.
+        With one image, and the enlarged part as its only child axes if there is a grid point.
+
+    Raises
+    ------
+    ArgumentTypeError
+        `image` is no picture, or `grid_point` no sequence.
+    ArgumentError
+        There is no such grid point.
+    ImageError
+        The picture cannot be decoded, or is too small.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> picture = np.arange(1200, dtype=np.uint8).reshape(30, 40)
+    >>> ax = plot_pixels(picture, grid_point=(3, 20), ax=Figure().subplots())
+    >>> ax.get_title()
+    '1. Pixels, and boxes of grid point 3, 20'
     """
-    ax = axes_for(ax)
     pixels = images.pixels(image)
+    if grid_point is not None:
+        grid_point = arguments.grid_point(grid_point)
+    ax = axes_for(ax)
     grey = pixels if pixels.ndim == 2 else pixels[:, :, :3].mean(axis=2)
     ax.imshow(grey, cmap="gray", vmin=0, vmax=255)
     title = "1. Pixels (only R+G+B counts)"
@@ -100,7 +153,7 @@ def plot_pixels(
         boxes = stages.footprints(height, width, *grid_point)
         _outlined(ax, boxes)
         _enlarged(ax, grey, boxes)
-    named(ax, title, "column", "row")
+    named(ax, title, *_PIXELS)
     if legend and grid_point is not None:
         legend_below(ax, "boxes: radius in grid steps, weight", 3)
     return ax
@@ -114,7 +167,8 @@ def plot_pixel_sums(pixel_sums: NDArray[np.int64], *, ax: Axes | None = None) ->
     pixel_sums : ndarray of int64, (H, W)
         From `stages.pixel_sums`; drawn in millions of grey levels.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
@@ -124,13 +178,25 @@ def plot_pixel_sums(pixel_sums: NDArray[np.int64], *, ax: Axes | None = None) ->
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        `pixel_sums` has another dtype or shape.
+        `pixel_sums` has another dtype or shape, or no cells.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> import photodna_nb as pdna
+    >>> sums = pdna.stages.pixel_sums(np.full((30, 40), 100, np.uint8))
+    >>> ax = plot_pixel_sums(sums, ax=Figure().subplots())
+    >>> print(ax.images[0].get_array().max())  # millions: 30 x 40 pixels of 3 x 100
+    0.36
     """
     pixel_sums = arrays.checked("pixel_sums", pixel_sums, np.int64, ("h", "w"))
+    if not pixel_sums.size:
+        raise ArgumentError(f"pixel_sums: got shape {pixel_sums.shape}, needs one cell or more")
     ax = axes_for(ax)
     drawn = ax.imshow(pixel_sums / 1e6, cmap="cividis")
-    colour_bar(ax, drawn, "sum of R+G+B, millions")
-    return named(ax, "2. Sums from the upper left", "column", "row")
+    colour_bar(ax, drawn, "sum of R+G+B,\nmillions of grey levels")
+    return named(ax, "2. Sums from the upper left", *_PIXELS)
 
 
 def plot_feature_grid(
@@ -148,7 +214,8 @@ def plot_feature_grid(
     grid_point : tuple of int, optional
         Row and column of a point to outline: the one whose boxes `plot_pixels` shows.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
@@ -159,13 +226,21 @@ def plot_feature_grid(
     ------
     ArgumentTypeError, ArgumentError
         `feature_grid` has another dtype or shape, or `grid_point` is not in the grid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> ax = plot_feature_grid(np.zeros((26, 26)), grid_point=(3, 20), ax=Figure().subplots())
+    >>> ax.patches[0].get_xy()  # as many grid steps from the left and from above
+    (19.5, 2.5)
     """
     feature_grid = arrays.checked("feature_grid", feature_grid, np.float64, (GRID, GRID))
-    if grid_point is not None and not all(0 <= place < GRID for place in grid_point):
-        raise ArgumentError(f"grid_point: got {grid_point}, needs two integers, 0 to {GRID - 1}")
+    if grid_point is not None:
+        grid_point = arguments.grid_point(grid_point)
     ax = axes_for(ax)
     drawn = ax.imshow(feature_grid / 1e3, cmap="gray")
-    colour_bar(ax, drawn, "weighted box sum, thousands")
+    colour_bar(ax, drawn, "weighted box sum,\nthousands of grey levels")
     if grid_point is not None:
         row, column = grid_point
         outline(ax, (column - 0.5, row - 0.5), (1.0, 1.0), _BOXES[-1])
@@ -187,9 +262,11 @@ def plot_gradients(
         From `stages.gradients`. Only their ratios are drawn: the longest wedge reaches the
         border of its cell.
     image : PIL.Image.Image, or ndarray of uint8 (H, W, 3), (H, W, 4) or (H, W), optional
-        The picture, to be drawn pale below the wedges, where its cells lie.
+        The picture, to be drawn pale below the wedges, where its cells lie: mixed with
+        white, in a dark style, too.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
     legend : bool
         Whether to say below the axes which colour is which direction.
 
@@ -201,15 +278,27 @@ def plot_gradients(
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        `gradients` has another dtype or shape.
+        `gradients` has another dtype or shape, or `image` is no picture.
+    ImageError
+        The picture cannot be decoded, or is too small.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> ax = plot_gradients(np.ones((6, 6, 4)), ax=Figure().subplots())
+    >>> [wedges.get_label() for wedges in ax.collections]  # of four, which point there
+    ['falls to the right', 'rises to the right', 'falls downwards', 'rises downwards']
     """
     shape = (CELLS, CELLS, len(DIRECTIONS))
     gradients = arrays.checked("gradients", gradients, np.float64, shape)
+    picture = None if image is None else images.rgb(image)
     ax = axes_for(ax)
+    if picture is not None:
+        ax.set_facecolor("white")  # of the borders of the wedges, too
     cell_axes(ax)
     glyphs(ax, gradients, gradients.max())
-    if image is not None:
-        picture = images.rgb(image)
+    if picture is not None:
         # Cells are a seventh of a side each, and half of one is left free all around.
         extent = (-1, 6, 6, -1)
         ax.imshow(picture, extent=extent, alpha=0.4, aspect=picture.height / picture.width)
@@ -219,54 +308,87 @@ def plot_gradients(
     return ax
 
 
-def plot_normalisation(rounds: NDArray[np.float64], *, ax: Axes | None = None) -> Axes:
-    """Draw the vector after each round of dividing by its norm and clipping.
+def plot_normalisation(
+    rounds: NDArray[np.float64],
+    *,
+    unit: NDArray[np.float64] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw what clipping leaves of the vector: the strongest edges lose, all others gain.
 
     Parameters
     ----------
     rounds : ndarray of float64, (k, 144)
-        From `stages.normalisation`, 0 to 0.25 and no unit; drawn in the descending order
-        of the last round.
+        The vector after each round of dividing by its norm and clipping:
+        ``HashTrace.rounds``, or from `stages.normalisation`; 0 to 0.25 and no unit. The last
+        one is drawn.
+    unit : ndarray of float64, (144,), optional
+        The vector that was clipped first, from `stages.unit_vector`, to be compared. It
+        gives the order, the largest first; otherwise the last round does.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Its first k lines are the rounds.
+        Artists have gids: "rounds" the last round, "unit" the vector before, "lost" the area
+        between the two where it was clipped, "clip" the line at 0.25.
 
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        `rounds` has another dtype or shape, or no rows.
+        `rounds` or `unit` has another dtype or shape, or there are no rounds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> import photodna_nb as pdna
+    >>> scaled = np.arange(144.0) ** 8
+    >>> rounds, unit = pdna.stages.normalisation(scaled), pdna.stages.unit_vector(scaled)
+    >>> ax = plot_normalisation(rounds, unit=unit, ax=Figure().subplots())
+    >>> ax.get_legend_handles_labels()[1]
+    ['divided by the norm', 'clipped off: 6 of 144', 'after 10 rounds', 'clipped at 0.25']
     """
     rounds = arrays.checked("rounds", rounds, np.float64, ("k", HASH_BYTES))
     if not len(rounds):
         raise ArgumentError("rounds: got none, needs one or more")
+    if unit is not None:
+        unit = arrays.checked("unit", unit, np.float64, (HASH_BYTES,))
     ax = axes_for(ax)
-    shades = plt.get_cmap("viridis")(np.linspace(0.9, 0.3, len(rounds)))
-    order = np.argsort(-rounds[-1], kind="stable")
-    labelled = (1, len(rounds))
-    widths = np.linspace(6, 1, len(rounds))  # the rounds often lie on each other
-    for number, values in enumerate(rounds, start=1):
-        ax.plot(
-            values[order],
-            color=shades[number - 1],
-            linewidth=widths[number - 1],
-            label=f"round {number}" if number in labelled else None,
-            drawstyle="steps-mid",
-        )
-    ax.axhline(
-        CLIP,
-        color=DIRECTIONS["falls to the right"],
-        linestyle="--",
-        linewidth=1,
-        label=f"clipped at {CLIP}",
+    last = rounds[-1]
+    order = np.argsort(-(last if unit is None else unit), kind="stable")
+    last = last[order]
+    if unit is not None:
+        _draw_unit(ax, unit[order], last)
+    number = f"{len(rounds)} round{'s' * (len(rounds) > 1)}"
+    ax.stairs(last, _EDGES, baseline=None, color=_LAST, label=f"after {number}", gid="rounds")
+    clip = ax.axhline(CLIP, color="grey", linestyle="--", linewidth=1)
+    clip.set(label=f"clipped at {CLIP}", gid="clip")
+    highest = max(CLIP, last.max(), 0.0 if unit is None else unit.max())
+    ax.set(xlim=(-1, HASH_BYTES), ylim=(0, 1.1 * highest))
+    ax.legend(edgecolor="none", framealpha=1.0, loc="upper right")
+    return named(ax, f"5. Normalisation, {number}", "values, largest first", "value (no unit)")
+
+
+def _draw_unit(ax: Axes, unit: NDArray[np.float64], last: NDArray[np.float64]) -> None:
+    """Draw the vector before it was clipped, and what clipping has taken."""
+    style: dict[str, Any] = {"color": _UNIT, "linewidth": 1}
+    label = "divided by the norm"
+    ax.stairs(unit, _EDGES, baseline=None, label=label, gid="unit", **style)
+    lost = np.where(unit > CLIP, unit, np.nan)
+    ax.stairs(
+        lost,
+        _EDGES,
+        baseline=last,
+        fill=True,
+        color=_UNIT,
+        alpha=0.5,
+        linewidth=0,
+        label=f"clipped off: {np.count_nonzero(unit > CLIP)} of {len(unit)}",
+        gid="lost",
     )
-    ax.set(xlim=(-1, 144), ylim=(0, 1.1 * max(CLIP, rounds.max())))
-    ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(1.0, 0.88))
-    title = f"5. Normalisation, {len(rounds)} round{'s' * (len(rounds) > 1)}"
-    return named(ax, title, "values, largest first", "value (no unit)")
 
 
 def plot_hash(
@@ -279,7 +401,8 @@ def plot_hash(
     hash_bytes : ndarray of uint8, (144,)
         From `hash_image`: six rows of six cells of four directions.
     ax : matplotlib.axes.Axes, optional
-        To draw on; those of a new figure otherwise.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; those of a new figure otherwise.
     legend : bool
         Whether to say below the axes which colour is which direction.
 
@@ -292,6 +415,16 @@ def plot_hash(
     ------
     ArgumentTypeError, ArgumentError
         `hash_bytes` has another dtype or shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> import photodna_nb as pdna
+    >>> hash_bytes = pdna.hash_image(np.arange(1200, dtype=np.uint8).reshape(30, 40))
+    >>> ax = plot_hash(hash_bytes, ax=Figure().subplots())
+    >>> len(ax.patches)
+    144
     """
     hash_bytes = arrays.checked("hash_bytes", hash_bytes, np.uint8, (HASH_BYTES,))
     ax = axes_for(ax)
@@ -307,14 +440,23 @@ def plot_hash(
     return ax
 
 
-def _draw_stages(image: ImageLike, trace: HashTrace, figure: Figure) -> None:
+def _is_of(trace: HashTrace, pixels: NDArray[np.uint8]) -> bool:
+    """Return whether a trace has the size of a picture, and the sum of its pixels."""
+    if trace.pixel_sums.shape != pixels.shape[:2]:
+        return False
+    total = 3 * pixels.sum() if pixels.ndim == 2 else pixels[:, :, :3].sum()
+    return int(total) == int(trace.pixel_sums[-1, -1])
+
+
+def _draw_stages(image: NDArray[np.uint8], trace: HashTrace, figure: AnyFigure) -> None:
     axes = figure.subplots(2, 3)
     height, width = trace.pixel_sums.shape
     plot_pixels(image, grid_point=_GRID_POINT, ax=axes[0, 0], legend=False)
     plot_pixel_sums(trace.pixel_sums, ax=axes[0, 1])
     plot_feature_grid(trace.feature_grid, grid_point=_GRID_POINT, ax=axes[0, 2])
     plot_gradients(trace.gradients, image=image, ax=axes[1, 0], legend=False)
-    plot_normalisation(trace.rounds, ax=axes[1, 1])
+    unit = stages.unit_vector(stages.scaled_gradients(trace.gradients, height, width))
+    plot_normalisation(trace.rounds, unit=unit, ax=axes[1, 1])
     plot_hash(trace.hash, ax=axes[1, 2], legend=False)
     axes[0, 2].set_aspect(height / width)  # as the picture
     directions_below(figure, axes[1, 0], "Stages 4 and 6: where the brightness")

@@ -10,17 +10,18 @@ import numpy as np
 
 from photodna_nb import transforms
 from photodna_nb.errors import ArgumentError
+from photodna_nb.evaluation.intervals import checked_confidence
+from photodna_nb.plots import arguments
+from photodna_nb.plots.arguments import Rows, Thresholds
+from photodna_nb.plots.drawing import axes_for, inches_of
 from photodna_nb.plots.rate_axes import (
     DISTANCE,
     GENUINE,
     IMPOSTOR,
     Looks,
-    Thresholds,
     error_bars,
-    inches_of,
     legend_below_all,
     looks_of,
-    on_scale,
     percent,
     points_of,
     say,
@@ -33,7 +34,10 @@ from photodna_nb.plots.rate_axes import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Rows = Sequence[Mapping[str, Any]]
+_DISTANCES = ("median", "p95", "largest")
+_RATES = ("recall", "recall_lower", "recall_upper")
+_RECALL = ("transform", "oriented", "threshold_name", "threshold", "n", *_RATES)
+_DETAIL = ("from", "to", "share", "impostor_nearest", "impostor_median")
 
 
 def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None = None) -> Axes:
@@ -47,19 +51,35 @@ def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None 
     confidence : float, optional
         Of the intervals, to be named.
     ax : matplotlib.axes.Axes, optional
-        To draw on; otherwise those of a new figure, which is as high as the edits need.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; otherwise those of a new figure, which is as high as the edits need.
 
     Returns
     -------
     matplotlib.axes.Axes
         One line for each edit, in the order of the rows; edits of a kind stand together and
-        have one background. One marker for each threshold.
+        have one background. One mark for each threshold, with the gid "threshold NAME".
 
     Raises
     ------
+    ArgumentTypeError
+        `rows` are no rows, or the confidence is no number.
     ArgumentError
-        There are two rows of one edit and threshold.
+        The rows are those of another table, there are two of one edit and threshold, or the
+        confidence is not between 0 and 1.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> row = {"transform": "jpeg:30", "threshold_name": "mine", "threshold": 200, "n": 50}
+    >>> row |= {"oriented": False, "recall": 0.9, "recall_lower": 0.78, "recall_upper": 0.97}
+    >>> ax = plot_recall([row], confidence=0.95, ax=Figure().subplots())
+    >>> ax.get_xlabel()
+    'recall (50 pairs an edit; bars: 95 % intervals)'
     """
+    rows = arguments.rows(rows, "recall", _RECALL)
+    if confidence is not None:
+        confidence = checked_confidence(arguments.number("confidence", confidence))
     if len({(row["transform"], row["threshold_name"]) for row in rows}) < len(rows):
         raise ArgumentError(
             "rows: got several of one edit and threshold; choose one band, and oriented or not"
@@ -81,10 +101,7 @@ def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None 
     thin = {"markersize": size, "elinewidth": size / 4, "capsize": size / 3}
     for (name, threshold, look), shift in zip(looks_of(levels), beside, strict=True):
         chosen = [row for row in rows if row["threshold_name"] == name and row["n"]]
-        recall, lower, upper = (
-            np.array([row[key] for row in chosen], float)
-            for key in ("recall", "recall_lower", "recall_upper")
-        )
+        recall, lower, upper = (np.array([row[key] for row in chosen], float) for key in _RATES)
         places = np.array([specs.index(row["transform"]) for row in chosen])
         mark = threshold_mark(name, threshold, look) | thin
         ax.errorbar(recall, places + shift, xerr=error_bars(recall, lower, upper), **mark)
@@ -112,33 +129,42 @@ def plot_edit_distances(
     oriented : bool
         Whether the closest of the original's eight orientations counts.
     ax : matplotlib.axes.Axes, optional
-        To draw on; otherwise those of a new figure, which is as high as the edits need.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; otherwise those of a new figure, which is as high as the edits need.
 
     Returns
     -------
     matplotlib.axes.Axes
         One line for each edit, from its median to its largest distance; edits of a kind
-        have one background.
+        have one background. Artists have gids: "ranges" the lines; "median", "p95" and
+        "largest" the marks, with "oriented_" before if `oriented`; and of each threshold
+        "threshold NAME" its line and "name NAME" its name.
 
     Raises
     ------
     ArgumentTypeError
-        A threshold is no integer.
+        `rows` are no rows, `thresholds` is no dict, or one of them no integer.
     ArgumentError
-        A threshold is not 0 to 3060.
+        The rows are those of another table, or a threshold is not 0 to 3060.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> row = {"edit": "jpeg", "label": "jpeg 30", "n": 50, "median": 7, "p95": 20, "largest": 31}
+    >>> ax = plot_edit_distances([row], thresholds={"mine": 200}, ax=Figure().subplots())
+    >>> ax.get_xlabel(), ax.get_yticklabels()[0].get_text()
+    ('L2 distance, 50 pairs an edit', 'jpeg 30')
     """
-    looks = on_scale(thresholds)
+    prefix = "oriented_" * oriented
+    distances = [prefix + name for name in _DISTANCES]
+    rows = arguments.rows(rows, "edits", ["edit", "label", "n", *distances])
+    looks = looks_of(arguments.thresholds(thresholds))
     rows = _by_kind(rows, [row["edit"] for row in rows])
     title = "Distances of edits" + ", best of eight orientations" * oriented
     x = f"{DISTANCE}, {_span([row['n'] for row in rows])} pairs an edit"
     ax = _lines(ax, [row["label"] for row in rows], [row["edit"] for row in rows], title, x)
-    prefix = "oriented_" * oriented
-    marks = {
-        "median": ("median", "o"),
-        "p95": ("95th percentile", "|"),
-        "largest": ("largest", "D"),
-    }
-    _ranges(ax, rows, {prefix + key: mark for key, mark in marks.items()}, GENUINE, looks)
+    marks = ("median", "o"), ("95th percentile", "|"), ("largest", "D")
+    _ranges(ax, rows, dict(zip(distances, marks, strict=True)), GENUINE, looks)
     return ax
 
 
@@ -154,23 +180,36 @@ def plot_impostor_detail(
     thresholds : dict of str to int, optional
         L2 distances to mark, 0 to 3060, by name.
     ax : matplotlib.axes.Axes, optional
-        To draw on; otherwise those of a new figure, which is as high as the bands need.
+        To draw on, in a figure that makes room for labels by the constrained layout if it has
+        no layout yet; otherwise those of a new figure, which is as high as the bands need.
 
     Returns
     -------
     matplotlib.axes.Axes
         One line for each band, from the nearest impostor pair of two originals to their
         median distance, beside the share of the originals that are in the band. A pair
-        is in the band of the one with less detail.
+        is in the band of the one with less detail. Artists have gids: "ranges" the lines,
+        "impostor_nearest" and "impostor_median" the marks, and of each threshold
+        "threshold NAME" its line and "name NAME" its name.
 
     Raises
     ------
     ArgumentTypeError
-        A threshold is no integer.
+        `rows` are no rows, `thresholds` is no dict, or one of them no integer.
     ArgumentError
-        A threshold is not 0 to 3060.
+        The rows are those of another table, or a threshold is not 0 to 3060.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> row = {"from": 0, "to": 100, "share": 0.25}
+    >>> row |= {"impostor_nearest": 40, "impostor_median": 300}
+    >>> ax = plot_impostor_detail([row], ax=Figure().subplots())
+    >>> print(ax.get_title(), ax.get_legend_handles_labels()[1])
+    Impostor distances by detail ['nearest pair', 'median']
     """
-    looks = on_scale(thresholds)
+    rows = arguments.rows(rows, "detail", _DETAIL)
+    looks = looks_of(arguments.thresholds(thresholds))
     labels = [
         (f"{row['from']:g} on" if row["to"] is None else f"{row['from']:g} to {row['to']:g}")
         + f" ({percent(row['share'])})"
@@ -220,8 +259,8 @@ def _lines(
 ) -> Axes:
     """Return titled axes with a line for each label, the first on top, and neighbours grouped."""
     if ax is None:
-        high = 2.0 + 0.2 * len(labels)
-        ax = plt.subplots(figsize=(6.4, high), layout="constrained")[1]
+        ax = plt.subplots(figsize=(6.4, 2.0 + 0.2 * len(labels)), layout="constrained")[1]
+    ax = axes_for(ax)
     titled(ax, title, x, y)
     ax.set_ylim(max(len(labels), 1) - 0.5, -0.5)
     size = min(points_of(ax, plt.rcParams["ytick.labelsize"]), 0.8 * _line_height(ax, labels))

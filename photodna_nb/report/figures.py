@@ -76,13 +76,14 @@ def figures(results: Results) -> dict[str, Figure]:
         "roc": (
             "Recall against false match rate (ROC)",
             "Each point is a threshold. The upper left is good: many variants are found, few "
-            "others match. Bands are intervals.",
+            "others match. The strong area holds the intervals of both rates; in the faint one "
+            "fewer than ten other pairs match, and it reaches to the bound on their rate.",
             lambda: plots.plot_roc(measured, thresholds=named),
         ),
         "det": (
             "Errors of both kinds (DET)",
             "Share of the variants that are missed against the share of other pairs that match. "
-            "The lower left is good.",
+            "The lower left is good. The areas are those of the figure above.",
             lambda: plots.plot_det(measured, thresholds=named),
         ),
         "precision_recall": (

@@ -100,9 +100,8 @@ def _in_two_lines(written: Callable[[Mapping[str, Any]], str]) -> Callable[..., 
 
     def cell(row: Mapping[str, Any]) -> Markup:
         number, space, interval = _unbroken(written(row)).partition(" (")
-        if not space:
-            return escape(number)
-        return escape(number) + Markup(' <span class="interval">({}</span>').format(interval)
+        below = Markup(' <span class="interval">({}</span>').format(interval) if space else ""
+        return Markup("<span>{}{}</span>").format(number, below)
 
     return cell
 
