@@ -140,6 +140,8 @@ def _key(counts: Counts, config: Config, shown: Shown) -> str:
 def _small(picture: Image.Image, side: int) -> bytes:
     picture = picture.copy()
     picture.thumbnail((side, side))
+    if min(picture.size) < 2:  # as narrow as no figure can show it
+        picture = picture.resize((max(picture.width, 2), max(picture.height, 2)))
     content = io.BytesIO()
     picture.save(content, "JPEG", quality=_QUALITY)
     return content.getvalue()

@@ -256,7 +256,8 @@ def _warnings(results: Results) -> list[str]:
         )
     elif (supported or [safe])[0]["a_day_source"] == "tail":
         found.append(
-            "The false match rate is extrapolation: fewer than ten pairs match at that threshold. "
+            f"The false match rate at L2 {headline(results)} is extrapolation: fewer than ten "
+            "pairs match there. "
             f"Fits like this were tested, on drawn pictures, down to {rate(tail['tested_to'])}."
         )
         found += [

@@ -73,8 +73,8 @@ class Histograms:
         size, margin = round(font.size), round(0.15 * DPI)
         letters = int((image.width - 2 * margin) / font.getlength("n"))
         text = "\n".join(
-            textwrap.fill(f"{name}: {value} {f'({note})' if note else ''}", letters)
-            for name, value, note in lines
+            textwrap.fill(": ".join(filter(None, (name, "; ".join(filter(None, one))))), letters)
+            for name, *one in lines
         )
         below = round(1.25 * size * (text.count("\n") + 1)) + margin
         white = Image.new("RGBA", (image.width, image.height + below), "white")
