@@ -51,7 +51,7 @@ class ImageError(FileError):
 
     def __str__(self) -> str:
         # Arrays, bytes and Pillow images come without a name.
-        return f"the image {self.reason}" if self.path is None else super().__str__()
+        return f"the image: {self.reason}" if self.path is None else super().__str__()
 
 
 class TableFileError(FileError):

@@ -133,7 +133,7 @@ def bomb(width, height):
 def test_bad_content(tmp_path, content, words):
     path = tmp_path / "bad.png"
     path.write_bytes(content)
-    for source, name in ((path, f"{path}: "), (content, "")):
+    for source, name in ((path, f"{path}: "), (content, "the image: ")):
         with pytest.raises(pdna.ImageError, match=words) as caught:
             pdna.hash_file(source)
         assert str(caught.value) == name + caught.value.reason

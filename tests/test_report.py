@@ -443,6 +443,8 @@ def test_copies_are_listed_though_their_pictures_are_gone(tmp_path, no_figures):
     page = page_of(again)
     assert "can no longer be read" in page.text
     assert "8 groups of originals that are linked" in page.text
+    assert "Look at the copies first" in page.text
+    assert "L2 ≤ " not in page.text.partition("What each threshold does")[0]
     (lines,) = re.findall(r"<pre>(\[pairs\].*?)</pre>", page.content, re.S)
     exclude = tomllib.loads(html.unescape(lines))["pairs"]["exclude"]
     assert sorted(map(sorted, exclude)) == [[f"{n} again.png", f"{n}\x7f.png"] for n in range(8)]
