@@ -625,3 +625,11 @@ def test_a_gallery_of_other_figures_is_refused(gallery, tmp_path, monkeypatch, n
     with pytest.raises(SystemExit, match=f"differ in: {name}$"):
         gallery.draw_gallery(tmp_path, gallery.Material())
     assert not list(tmp_path.iterdir())
+
+
+def test_axes_that_were_removed():
+    _, ax = plt.subplots()
+    ax.remove()
+    with pytest.raises(pdna.ArgumentError, match="ax: got axes that were removed"):
+        pdna.plots.plot_hash(np.zeros(144, np.uint8), ax=ax)
+    plt.close("all")

@@ -39,7 +39,7 @@ class NearPair(NamedTuple):
     distance_squared: int
 
 
-class NearPairs:
+class NearestPairs:
     """Which pairs are nearest a threshold, whatever it is.
 
     Parameters

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photodna_nb.arrays import described
-from photodna_nb.errors import ArgumentTypeError
+from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.names import displayed
 
 AnyFigure = Figure | SubFigure
@@ -73,9 +73,16 @@ def inches_of(drawn: Axes | AnyFigure) -> tuple[float, float]:
 
 
 def root_of(drawn: Axes | AnyFigure) -> Figure:
-    """Return the figure that a part of one belongs to."""
+    """Return the figure that a part of one belongs to.
+
+    Raises
+    ------
+    ArgumentError
+        It was removed from its figure.
+    """
     figure = drawn.get_figure(root=True)
-    assert figure is not None
+    if figure is None:
+        raise ArgumentError("ax: got axes that were removed from their figure, needs some in one")
     return figure
 
 

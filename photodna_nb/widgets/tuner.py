@@ -16,7 +16,7 @@ from photodna_nb.datasets import Dataset
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation import Measured, Results, measure
 from photodna_nb.evaluation.config import ScaleConfig
-from photodna_nb.evaluation.near import NearPair, NearPairs
+from photodna_nb.evaluation.near import NearestPairs, NearPair
 from photodna_nb.evaluation.operating import Choice, choose_threshold, supported_threshold
 from photodna_nb.evaluation.scale import threshold_under
 from photodna_nb.evaluation.summary import Row, at_threshold, with_recall
@@ -147,7 +147,7 @@ class ThresholdTuner:
             for oriented, one in self._measured.items()
         }
         self._recall = EditRecall(counts, measured.confidence)
-        self._near = NearPairs(results.counts)
+        self._near = NearestPairs(results.counts)
         self._pictures = Thumbnails(results, dataset)
         self._pairs = int(pairs)
         self._scale = config.scale
