@@ -364,8 +364,7 @@ def unit_vector(scaled: Floats) -> Floats:
     (array([0.6, 0.8]), array([0.25, 0.25]))
     """
     scaled = _readable("scaled", scaled, np.float64, (kernels.HASH_BYTES,))
-    length = float(kernels.norm(scaled, 1e-8))  # as the kernel of `normalisation` has it
-    return scaled / length
+    return scaled / float(kernels.norm(scaled, kernels.NORM_START))
 
 
 def normalisation(scaled: Floats) -> Floats:

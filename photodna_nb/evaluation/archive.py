@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import files
 from photodna_nb.errors import FileError
 
 # The first moment that a zip archive can name.
@@ -55,11 +54,6 @@ def unpacked(path: str, content: bytes, needed: Iterable[str]) -> dict[str, NDAr
             f"is damaged or no result of an evaluation ({type(error).__name__}{said}); "
             "delete it, and run the evaluation again",
         ) from error
-
-
-def loaded(path: str, needed: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """Return the arrays in a file: see `unpacked`."""
-    return unpacked(path, files.read(path, FileError), needed)
 
 
 def texts_packed(texts: Iterable[str]) -> NDArray[np.uint8]:

@@ -132,6 +132,15 @@ class Finished(NamedTuple):
     errors: dict[str, dict[int, str]]
 
 
+class _HashFile(NamedTuple):
+    """Content of the file of hashes: of the originals that failed, and of variants that did."""
+
+    content: bytes
+    hashed: Hashed
+    failed: list[Any]
+    lost: list[Any]
+
+
 class Store:
     """A RUN_DIR, open for one run.
 
@@ -218,22 +227,8 @@ class Store:
         FileError
             The file is missing or damaged, or of other edits.
         """
-        path = self.path(HASHES)
-        content = files.read(path, FileError)
-        found = archive.unpacked(path, content, _MEMBERS)
-        names, digests, hashing, edits = (
-            archive.texts_unpacked(found[name])
-            for name in ("paths", "digests", "hashing", "transforms")
-        )
-        self._check_whose(path, hashing, edits)
-        hashed = Hashed(
-            names,
-            digests,
-            edits,
-            *(found[name] for name in ("hashes", "detail", "variants", "made", "variants_detail")),
-        )
-        (text,) = archive.texts_unpacked(found["limits"])
-        failed, lost = json.loads(text)
+        content, hashed, failed, lost = self._hash_file()
+        names, digests = hashed.names, hashed.digests
         inputs = dict(zip(names, digests, strict=True)) | {
             name: digest or None for name, _, digest, *_ in failed
         }
@@ -330,26 +325,18 @@ class Store:
         return Finished(hashed, digest, inputs, errors)
 
     def _read_hashes(self) -> None:
-        path = self.path(HASHES)
-        if not os.path.exists(path):
+        if not os.path.exists(self.path(HASHES)):
             return
-        found = archive.loaded(path, _MEMBERS)
-        names, digests, hashing, edits = (
-            archive.texts_unpacked(found[name])
-            for name in ("paths", "digests", "hashing", "transforms")
-        )
-        self._check_whose(path, hashing, edits)
-        hashes = np.concatenate([found["hashes"][:, None], found["variants"]], axis=1)
-        detail = np.concatenate([found["detail"][:, None], found["variants_detail"]], axis=1)
-        (text,) = archive.texts_unpacked(found["limits"])
-        failed, lost = json.loads(text)
+        _, known, failed, lost = self._hash_file()
+        hashes = np.concatenate([known.hashes[:, None], known.variants], axis=1)
+        detail = np.concatenate([known.detail[:, None], known.variants_detail], axis=1)
         again: set[int] = set()
         errors: dict[int, dict[int, str]] = {}
         for row, number, reason, lasting, its_limit in lost:
             errors.setdefault(row, {})[number] = reason
             if not lasting or its_limit != limit():
                 again.add(row)
-        for row, (name, digest) in enumerate(zip(names, digests, strict=True)):
+        for row, (name, digest) in enumerate(zip(known.names, known.digests, strict=True)):
             if row not in again:
                 entry = Entry(digest, hashes[row], detail[row], errors.get(row, {}))
                 self._known[name] = entry
@@ -357,6 +344,21 @@ class Store:
         for name, reason, digest, lasting, its_limit in failed:
             if lasting and its_limit == limit():
                 self._known[name] = Entry(digest, *nothing, {ORIGINAL: reason})
+
+    def _hash_file(self) -> _HashFile:
+        """Return what is in the file of hashes, once it is known to be this run's."""
+        path = self.path(HASHES)
+        content = files.read(path, FileError)
+        found = archive.unpacked(path, content, _MEMBERS)
+        names, digests, hashing, edits = (
+            archive.texts_unpacked(found[name])
+            for name in ("paths", "digests", "hashing", "transforms")
+        )
+        self._check_whose(path, hashing, edits)
+        arrays = ("hashes", "detail", "variants", "made", "variants_detail")
+        hashed = Hashed(names, digests, edits, *(found[name] for name in arrays))
+        (text,) = archive.texts_unpacked(found["limits"])
+        return _HashFile(content, hashed, *json.loads(text))
 
     def _check_whose(self, path: str, hashing: tuple[str, ...], edits: tuple[str, ...]) -> None:
         """Refuse hashes that were copied from the folder of another run."""

@@ -39,6 +39,7 @@ RADIUS_WEIGHTS = (
 AREA_FACTOR = float.fromhex("0x1.07b3705abb25cp0")
 
 MAX_ROUNDS = 10
+NORM_START = 1e-8  # no division by zero where all gradients are
 CLIP = 0.25
 
 # Rows of bytes that fit into a uint16 column sum: 257, rounded down to whole eights.
@@ -381,7 +382,7 @@ def normalisation(scaled, rounds):
     """
     current = scaled
     for r in range(MAX_ROUNDS):
-        length = norm(current, 1e-8)
+        length = norm(current, NORM_START)
         clipped = False
         for i in range(HASH_BYTES):
             value = current[i] / length
