@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from photodna_nb import datasets, evaluation, stages, transforms
+    from photodna_nb import evaluation
     from photodna_nb import plots as plots
     from photodna_nb import report as report
     from photodna_nb import widgets as widgets
-    from photodna_nb.distances import distance, similarity
+    from photodna_nb.corpus import datasets, transforms
     from photodna_nb.errors import (
         ArgumentError,
         ArgumentTypeError,
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
         PhotodnaError,
         TableFileError,
     )
-    from photodna_nb.hashing import hash_file, hash_files, hash_image
+    from photodna_nb.hashing import stages
+    from photodna_nb.hashing.files import hash_file, hash_files, hash_image
+    from photodna_nb.hashing.stages import HashTrace, detail, orientations, trace
     from photodna_nb.index import HashIndex, Match
-    from photodna_nb.pairs import (
+    from photodna_nb.pairs.all_pairs import (
         DistanceHistogram,
         Neighbours,
         Pairs,
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
         nearest,
         pairs_within,
     )
-    from photodna_nb.stages import HashTrace, detail, orientations, trace
-    from photodna_nb.table import HashTable
+    from photodna_nb.pairs.metrics import distance, similarity
+    from photodna_nb.tables.table import HashTable
 
 __all__ = [
     "ArgumentError",
@@ -78,30 +80,37 @@ __all__ = [
 _HOMES = {
     "ArgumentError": "errors",
     "ArgumentTypeError": "errors",
-    "DistanceHistogram": "pairs",
+    "DistanceHistogram": "pairs.all_pairs",
     "FileError": "errors",
     "HashIndex": "index",
-    "HashTable": "table",
-    "HashTrace": "stages",
+    "HashTable": "tables.table",
+    "HashTrace": "hashing.stages",
     "ImageError": "errors",
     "IndexFileError": "errors",
     "Match": "index",
-    "Neighbours": "pairs",
-    "Pairs": "pairs",
+    "Neighbours": "pairs.all_pairs",
+    "Pairs": "pairs.all_pairs",
     "PhotodnaError": "errors",
     "TableFileError": "errors",
-    "detail": "stages",
-    "distance": "distances",
-    "distance_histogram": "pairs",
-    "distance_matrix": "pairs",
-    "hash_file": "hashing",
-    "hash_files": "hashing",
-    "hash_image": "hashing",
-    "nearest": "pairs",
-    "orientations": "stages",
-    "pairs_within": "pairs",
-    "similarity": "distances",
-    "trace": "stages",
+    "detail": "hashing.stages",
+    "distance": "pairs.metrics",
+    "distance_histogram": "pairs.all_pairs",
+    "distance_matrix": "pairs.all_pairs",
+    "hash_file": "hashing.files",
+    "hash_files": "hashing.files",
+    "hash_image": "hashing.files",
+    "nearest": "pairs.all_pairs",
+    "orientations": "hashing.stages",
+    "pairs_within": "pairs.all_pairs",
+    "similarity": "pairs.metrics",
+    "trace": "hashing.stages",
+}
+
+_SUBMODULES = {
+    "datasets": "corpus.datasets",
+    "evaluation": "evaluation",
+    "stages": "hashing.stages",
+    "transforms": "corpus.transforms",
 }
 
 _DRAWING = ("jinja2", "matplotlib"), "Matplotlib and Jinja2", "report"
@@ -113,8 +122,8 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if name in _HOMES:
             value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-        elif name in ("datasets", "evaluation", "stages", "transforms"):
-            value = importlib.import_module(f"{__name__}.{name}")
+        elif name in _SUBMODULES:
+            value = importlib.import_module(f"{__name__}.{_SUBMODULES[name]}")
         elif name in _NEEDS:  # not in __all__: what they need may be missing
             value = _optional(name)
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from photodna_nb.names import displayed
+from photodna_nb.printable import displayed
 
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 

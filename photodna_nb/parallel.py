@@ -12,7 +12,7 @@ from numbers import Integral
 from time import perf_counter
 from typing import Any, TypeVar
 
-from photodna_nb.arrays import described
+from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
 Item = TypeVar("Item")

@@ -13,19 +13,20 @@ from PIL import Image
 from scipy import stats
 
 import photodna_nb as pdna
-from photodna_nb import cli, images
+from photodna_nb import cli
 from photodna_nb.evaluation import (
     Config,
     Results,
     compare,
     comparison,
-    comparison_text,
-    counts,
+    comparison_format,
     intervals,
+    pair_counts,
     run,
-    store,
+    run_folder,
 )
 from photodna_nb.evaluation.comparison import Conclusion, Estimate
+from photodna_nb.hashing import images
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
@@ -217,8 +218,8 @@ def other_decoder(monkeypatch):
         return pixels
 
     monkeypatch.setattr(images, "read_pixels", changed)
-    versions = {**store.makers(), "Pillow": "99.0"}
-    monkeypatch.setattr(store, "makers", lambda: versions)
+    versions = {**run_folder.makers(), "Pillow": "99.0"}
+    monkeypatch.setattr(run_folder, "makers", lambda: versions)
 
 
 def test_another_decoder(photos, tmp_path, monkeypatch):
@@ -387,7 +388,7 @@ def test_what_is_in_both_is_compared(runs, tmp_path):
         about = one.about.replace("(high)", "(high or top)")
         assert conclusion(found, kind=one.kind, about=about).first == one.first
     part = comparison._with_edits(runs[0].counts, ["jpeg:10", "noise:25"], True)
-    for table in counts._ARRAYS:
+    for table in pair_counts._ARRAYS:
         np.testing.assert_array_equal(getattr(part, table), getattr(reference.counts, table))
     for column, same in zip(part.close, reference.counts.close, strict=True):
         np.testing.assert_array_equal(column, same)
@@ -485,7 +486,7 @@ def test_folders_that_hold_no_run(runs, tmp_path):
 
 def test_long_tables_are_cut():
     rows = {f"row {number}\n": (number, None, 0.123456) for number in range(31)}
-    lines = list(comparison_text._table("Title", ("a", "b", "c"), rows))
+    lines = list(comparison_format._table("Title", ("a", "b", "c"), rows))
     assert lines[:3] == ["", "Title", "             a     b       c"]
     assert lines[3] == "  row 0\\n    0  none  0.1235"
     assert len(lines) == 3 + 30 + 1

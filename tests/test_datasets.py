@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb import datasets
-from photodna_nb.datasets import dead_leaves, from_directory, from_list, installed
+from photodna_nb.corpus import datasets
+from photodna_nb.corpus.datasets import dead_leaves, from_directory, from_list, installed
 from photodna_nb.kernels import dead_leaves as kernels
 
 PHOTO = np.random.default_rng(3).integers(0, 256, (20, 30, 3), np.uint8)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import photodna_nb as pdna
-from photodna_nb.distances import limit_squared, similarity_at
+from photodna_nb.pairs.metrics import limit_squared, similarity_at
 
 hashes = npst.arrays(np.uint8, 144)
 

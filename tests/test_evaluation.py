@@ -24,27 +24,28 @@ from conftest import JIT_OFF, ROOT
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb import files, images, transforms
+from photodna_nb import files, npz
+from photodna_nb.corpus import transforms
 from photodna_nb.evaluation import (
     Config,
     Counts,
     Results,
-    archive,
-    counts,
     intervals,
+    pair_counts,
     results,
     run,
-    runs,
-    store,
+    run_evaluation,
+    run_folder,
     summary,
-    variants,
+    variant_hashes,
 )
 from photodna_nb.evaluation.config import DirectoryOriginals, ThresholdsConfig
-from photodna_nb.evaluation.counting import Hashed, count
-from photodna_nb.evaluation.counts import CELLS, PARTS
 from photodna_nb.evaluation.exclusions import excluded_rows, exclusion_name
-from photodna_nb.evaluation.operating import Choice, OperatingPoint
-from photodna_nb.evaluation.runs import in_half_b
+from photodna_nb.evaluation.pair_counting import Hashed, count
+from photodna_nb.evaluation.pair_counts import CELLS, PARTS
+from photodna_nb.evaluation.run_evaluation import in_half_b
+from photodna_nb.evaluation.thresholds import Choice, OperatingPoint
+from photodna_nb.hashing import images
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
@@ -134,7 +135,10 @@ WRONG = [
     ({"confidence": 0.499}, "confidence: got 0.499, needs a number from 0.5 to 0.9999"),
     ({"confidence": float("nan")}, "confidence: got nan, needs a number from 0.5 to 0.9999"),
     ({"confidence": "high"}, "confidence: got str"),
-    ({"variants": {"transform": []}}, "variants.transform: is unknown; did you mean transforms?"),
+    (
+        {"variants": {"transform": []}},
+        "variants.transform: is unknown; did you mean transforms?",
+    ),
     ({"variants": {"transforms": []}}, "variants.transforms: got none, needs at least one"),
     ({"variants": {"transforms": "jpeg:30"}}, "transforms: got str, needs a list such as"),
     ({"variants": {"transforms": ["jpg:30"]}}, "'jpg:30': .*no edit called 'jpg'; did you mean jp"),
@@ -517,9 +521,11 @@ def test_what_counts_do_not_have(pick, message):
 
 def test_quantiles_are_distances_that_occur():
     squared = np.array([1, 4, 9, 16], np.int32)
-    values = [counts.quantile_squared(squared, share) for share in (0.25, 0.5, 0.51, 0.95, 1.0)]
+    values = [
+        pair_counts.quantile_squared(squared, share) for share in (0.25, 0.5, 0.51, 0.95, 1.0)
+    ]
     assert values == [1, 4, 9, 16, 16]
-    assert counts.quantile_squared(squared[:1], 0.5) == 1
+    assert pair_counts.quantile_squared(squared[:1], 0.5) == 1
 
 
 def test_all_orientations_of_either_one():
@@ -557,7 +563,7 @@ def test_counts_of_two_runs_add_up(monkeypatch):
     assert (both.pairs_identical, both.pairs_flat) != (a.pairs_identical, a.pairs_flat)
     assert both.pairs_identical == expected.pairs_identical == a.pairs_identical + b.pairs_identical
     assert both.pairs_flat == a.pairs_flat + b.pairs_flat
-    for name in set(counts._ARRAYS) - {"run"}:
+    for name in set(pair_counts._ARRAYS) - {"run"}:
         np.testing.assert_array_equal(getattr(both, name), getattr(expected, name), name)
     assert both.run.tolist() == [0] * 14 + [1] * 9
     third = count(some_hashed(3, 2, 9, "r"), np.zeros(3, bool), bands=(600,), min_detail=60)
@@ -567,7 +573,7 @@ def test_counts_of_two_runs_add_up(monkeypatch):
     within = expected.close.distance_squared <= both.close_limit**2
     for column, whole in zip(both.close, expected.close, strict=True):
         np.testing.assert_array_equal(column, whole[within])
-    monkeypatch.setattr(counts, "_SAMPLE", 5)
+    monkeypatch.setattr(pair_counts, "_SAMPLE", 5)
     kept = joined.hashes[both.compared]
     assert (a + b).sample.tolist() == kept[np.arange(5) * len(kept) // 5].tolist()
     with pytest.raises(pdna.ArgumentError, match="14 of its originals are in both runs"):
@@ -587,7 +593,7 @@ def test_counts_in_a_file(tmp_path):
     hashed = with_copies(hashed, [(1, 2)])
     options = {"bands": (100.5,), "listed": 50, "exclude": [(3, 4)], "min_detail": 99}
     found = count(hashed, in_half_b(hashed.names, 1), **options)
-    assert min(getattr(found, name) for name in counts._NUMBERS) > 0
+    assert min(getattr(found, name) for name in pair_counts._NUMBERS) > 0
     found.save(tmp_path / "a.npz")
     content = (tmp_path / "a.npz").read_bytes()
     again = Counts.load(tmp_path / "a.npz")
@@ -595,7 +601,7 @@ def test_counts_in_a_file(tmp_path):
         assert {entry.date_time for entry in archived.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     again.save(tmp_path / "b.npz")
     assert (tmp_path / "b.npz").read_bytes() == content
-    for name in (*counts._ARRAYS, *counts._NUMBERS, *counts._TEXTS, "bands"):
+    for name in (*pair_counts._ARRAYS, *pair_counts._NUMBERS, *pair_counts._TEXTS, "bands"):
         np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
     for column, same in zip(again.close, found.close, strict=True):
         np.testing.assert_array_equal(column, same, strict=True)
@@ -615,8 +621,8 @@ def test_counts_in_a_file(tmp_path):
 
 def test_names_of_any_kind_in_archives():
     names = ("a", "", "ü\n,", "\udcff.jpg")
-    assert archive.texts_unpacked(archive.texts_packed(names)) == names
-    assert archive.texts_unpacked(archive.texts_packed([])) == ()
+    assert npz.texts_unpacked(npz.texts_packed(names)) == names
+    assert npz.texts_unpacked(npz.texts_packed([])) == ()
 
 
 def test_groups_of_excluded_names():
@@ -835,7 +841,7 @@ def test_another_threshold_hashes_nothing(photos, tmp_path, decoded, monkeypatch
     decoded.clear()
     other = photo_config(photos, thresholds={"named": {"x": 77}, "targets": [0.25]})
     with monkeypatch.context() as patched:
-        patched.setattr(runs, "count", None)
+        patched.setattr(run_evaluation, "count", None)
         results = run(other, tmp_path / "run")
     assert decoded == []
     assert results.manifest["this_run"]["originals_hashed"] == 0
@@ -1030,7 +1036,7 @@ def test_hashes_of_another_run(photos, tmp_path):
         ("hashing", ["[3]"], "another configuration"),
         ("hashing", [], "another configuration"),
     ):
-        changed = archive.packed({**found, member: archive.texts_packed(value)})
+        changed = npz.packed({**found, member: npz.texts_packed(value)})
         (tmp_path / "run" / "hashes.npz").write_bytes(changed)
         with pytest.raises(pdna.FileError, match=f"is of a run with {named}; delete it"):
             run(first, tmp_path / "run")
@@ -1059,7 +1065,7 @@ def test_only_what_has_changed_is_hashed(photos, tmp_path, decoded):
 
 def test_what_may_pass_is_tried_again(photos, tmp_path, monkeypatch, decoded):
     """A lack of memory, and the limit on pixels; not what is wrong with a file itself."""
-    before = variants.hash_and_detail
+    before = variant_hashes.hash_and_detail
 
     def failing(pixels):
         if len(pixels) == 25:
@@ -1067,7 +1073,7 @@ def test_what_may_pass_is_tried_again(photos, tmp_path, monkeypatch, decoded):
         return before(pixels)
 
     with monkeypatch.context() as patched:
-        patched.setattr(variants, "hash_and_detail", failing)
+        patched.setattr(variant_hashes, "hash_and_detail", failing)
         results = run(photo_config(photos), tmp_path / "run")
     texts = {failure.error for failure in results.failures if failure.transform == EDITS[-1]}
     assert texts == {"cannot be made (MemoryError: )"}
@@ -1104,7 +1110,7 @@ def test_whose_folder_it_is(photos, tmp_path):
         with pytest.raises(pdna.FileError, match=f"run: belongs to a run with {named} an empty"):
             run(photo_config(photos, **sections), folder)
     with (
-        store.Store(str(folder), photo_config(photos).hashing(), EDITS),
+        run_folder.Store(str(folder), photo_config(photos).hashing(), EDITS),
         pytest.raises(pdna.FileError, match="another run is at work in it"),
     ):
         run(photo_config(photos), folder)
@@ -1122,8 +1128,8 @@ def test_whose_folder_it_is(photos, tmp_path):
 
 def test_hashes_of_two_versions_are_not_mixed(photos, tmp_path, monkeypatch):
     run(photo_config(photos), tmp_path / "run")
-    newer = {**store.makers(), "Pillow": "99.0"}
-    monkeypatch.setattr(store, "makers", lambda: newer)
+    newer = {**run_folder.makers(), "Pillow": "99.0"}
+    monkeypatch.setattr(run_folder, "makers", lambda: newer)
     results = run(photo_config(photos, thresholds={"named": {"x": 1}}), tmp_path / "run")
     assert results.manifest["versions"]["results"]["Pillow"] == "99.0"
     assert results.manifest["versions"]["hashes"]["Pillow"] != "99.0"
@@ -1171,7 +1177,7 @@ def test_stopped_while_it_writes(photos, tmp_path, monkeypatch):
 
 def test_a_journal_that_cannot_be_written(photos, tmp_path, monkeypatch):
     with open("/dev/full", "ab", buffering=0) as full:
-        monkeypatch.setattr(store, "_journal", lambda path: full)
+        monkeypatch.setattr(run_folder, "_journal", lambda path: full)
         message = r"journal.jsonl: cannot be written \(No space left on device\); check the free"
         with pytest.raises(pdna.FileError, match=message):
             run(photo_config(photos), tmp_path / "run")
@@ -1197,10 +1203,10 @@ def test_the_journal(tmp_path, monkeypatch):
 
     def entry(number, **errors):
         numbers = np.full((2, 144), number, np.uint8), np.array([float(number), np.nan])
-        return variants.Entry(f"digest {number}", *numbers, **errors)
+        return variant_hashes.Entry(f"digest {number}", *numbers, **errors)
 
     def opened():
-        return store.Store(str(tmp_path / "run"), {"seed": 0}, ["mirror"])
+        return run_folder.Store(str(tmp_path / "run"), {"seed": 0}, ["mirror"])
 
     with opened() as folder:
         folder.append("a", entry(1))
@@ -1225,9 +1231,9 @@ def test_the_journal(tmp_path, monkeypatch):
 
 KILLED = """
 import json, sys, time
-from photodna_nb.evaluation import Config, run, variants
+from photodna_nb.evaluation import Config, run, variant_hashes
 
-before = variants.hash_and_detail
+before = variant_hashes.hash_and_detail
 
 
 def slow(pixels):
@@ -1235,7 +1241,7 @@ def slow(pixels):
     return before(pixels)
 
 
-variants.hash_and_detail = slow
+variant_hashes.hash_and_detail = slow
 run(Config.of_dict(json.loads(sys.argv[1])), sys.argv[2], max_workers=int(sys.argv[3]))
 """
 

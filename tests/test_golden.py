@@ -13,7 +13,7 @@ from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb import images
+from photodna_nb.hashing import images
 
 SETS = ("edge", "modes", "monochrome", "neardup", "perception", "pillow", "synthetic")
 # Files with a hash and both sides of at least 2 pixels, as the sets came.

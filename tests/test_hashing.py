@@ -11,7 +11,8 @@ from numba.core.errors import TypingError
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb import arrays, images
+from photodna_nb import checks
+from photodna_nb.hashing import images
 from photodna_nb.kernels import hashing as kernels
 
 # The oracle and the kernels without JIT take about a millisecond for a hundred pixels.
@@ -283,7 +284,7 @@ def test_wrong_arguments(call, kind, words):
 
 
 def test_the_length_of_a_hash_is_one_number():
-    assert arrays.HASH_BYTES == kernels.HASH_BYTES
+    assert checks.HASH_BYTES == kernels.HASH_BYTES
 
 
 def test_rows_of_an_image():

@@ -15,8 +15,8 @@ from PIL import Image
 from PIL.Image import core
 
 import photodna_nb as pdna
-from photodna_nb import images
-from photodna_nb.names import displayed
+from photodna_nb.hashing import images
+from photodna_nb.printable import displayed
 
 PHOTO = np.random.default_rng(3).integers(0, 256, (40, 60, 3), np.uint8)
 

@@ -17,7 +17,8 @@ from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb import images, parallel
+from photodna_nb import parallel
+from photodna_nb.hashing import images
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same work with or without JIT, but slowly")
 

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import photodna_nb as pdna
-from photodna_nb import pairs
 from photodna_nb.kernels import distance as kernels
-from photodna_nb.parts import pieces_of, rows_of
+from photodna_nb.pairs import all_pairs
+from photodna_nb.pairs.source import pieces_of, rows_of
 
 METRICS = ("euclidean", "sqeuclidean", "manhattan")
 ROADS = ["portable"] + ["avx512"] * kernels.has_avx512()
@@ -36,7 +36,7 @@ REAL = np.stack(
 @pytest.fixture(params=ROADS)
 def road(request, monkeypatch):
     monkeypatch.setenv("PHOTODNA_NB_ROAD", request.param)
-    assert pairs.road() == request.param
+    assert all_pairs.road() == request.param
     return request.param
 
 
@@ -105,7 +105,7 @@ def test_the_ends_of_the_scale(road):
 @pytest.mark.parametrize("columns", [384, 400, 401])
 def test_matrices_that_are_written_past_the_caches(road, monkeypatch, columns):
     """At 401 columns the rows begin at odd places, and are written as small ones are."""
-    monkeypatch.setattr(pairs, "_CACHED_BYTES", 0)
+    monkeypatch.setattr(all_pairs, "_CACHED_BYTES", 0)
     a, b = some_hashes(37, 0), some_hashes(columns, 1)
     for metric in METRICS:
         expected = in_units(integers(a, b, metric), metric)
@@ -140,7 +140,7 @@ def test_roots_are_exact():
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("inside", [True, False])
 def test_pairs_within_nearest_and_histogram(road, metric, inside, monkeypatch):
-    monkeypatch.setattr(pairs, "_BLOCK_ROWS", 128)  # so that there are several blocks
+    monkeypatch.setattr(all_pairs, "_BLOCK_ROWS", 128)  # so that there are several blocks
     for n, m in ((0, 5), (1, 1), (9, 6), *(() if JIT_OFF else ((17, 33), (300, 700), (600, 1)))):
         a, b = some_hashes(n, n), some_hashes(m, 1000 + m)
         exact = integers(a, a if inside else b, metric)
@@ -169,14 +169,14 @@ def test_groups_are_what_they_are():
 
 def test_what_a_block_without_pairs_leaves_behind():
     whole = rows_of("a", REAL)
-    both, distances = pairs._within_block(0, 0, pairs._Block(whole, whole, True, True))
+    both, distances = all_pairs._within_block(0, 0, all_pairs._Block(whole, whole, True, True))
     assert both.base is None
     assert distances.base is None
 
 
 @pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
 def test_equal_hashes_and_all_neighbours(road, monkeypatch):
-    monkeypatch.setattr(pairs, "_BLOCK_ROWS", 128)
+    monkeypatch.setattr(all_pairs, "_BLOCK_ROWS", 128)
     equal = np.repeat(some_hashes(1, 0), 300, axis=0)
     for k in (1, 40, 299):
         found = pdna.nearest(equal, k=k)
@@ -320,9 +320,9 @@ def test_a_road_that_is_not_there(monkeypatch):
     monkeypatch.setattr(kernels, "has_avx512", lambda: False)
     monkeypatch.setenv("PHOTODNA_NB_ROAD", "avx512")
     with pytest.raises(pdna.ArgumentError, match="cannot use AVX-512"):
-        pairs.road()
+        all_pairs.road()
     monkeypatch.delenv("PHOTODNA_NB_ROAD")
-    assert pairs.road() == "portable"
+    assert all_pairs.road() == "portable"
 
 
 @pytest.mark.skipif(JIT_OFF, reason="no processor in this")
@@ -331,7 +331,7 @@ def test_a_processor_without_the_instructions(tmp_path):
     code = (
         "import numpy as np, photodna_nb as p; from photodna_nb import pairs;"
         "h = np.eye(144, dtype=np.uint8) * 9;"
-        "print(pairs.road(), p.distance_histogram(h, metric='sqeuclidean').counts.sum(),"
+        "print(all_pairs.road(), p.distance_histogram(h, metric='sqeuclidean').counts.sum(),"
         "p.distance_matrix(h, metric='manhattan')[0, :3].tolist())"
     )
     environment = os.environ | {

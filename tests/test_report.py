@@ -23,8 +23,8 @@ mpl.use("agg")
 
 import photodna_nb as pdna
 from photodna_nb.evaluation import Config, Results, run
-from photodna_nb.report import words
-from photodna_nb.report.answer import corpus
+from photodna_nb.report import formatting
+from photodna_nb.report.recommendation import corpus
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
@@ -266,8 +266,8 @@ def test_a_threshold_that_was_counted(tmp_path):
     assert "a list of 1,000 hashes and 10 queries a day, take an L2 distance of at most" in first
     assert "keeps within 100 false matches a day" in first
     rate = safe["false_match_rate"]
-    assert f"Its false match rate is {words.rate(rate)} (" in first
-    assert words.amount(rate * 10_000) in first
+    assert f"Its false match rate is {formatting.rate(rate)} (" in first
+    assert formatting.amount(rate * 10_000) in first
     assert any("drawn" in warning for warning in found.warnings)
     assert not any("extrapolation" in warning for warning in found.warnings)
     assert results.tables["thresholds"][-1]["name"] == "recommended"
@@ -291,16 +291,20 @@ def test_a_threshold_beyond_all_tests(drawn):
     assert "no threshold can be shown to keep within 1 false match a day" in first
     assert "a false match rate of 1.0 × 10⁻¹¹, and the 300 originals support no claim" in first
     assert (
-        f"at most {told['threshold']} has a false match rate of at most {words.rate(tested)} "
+        f"at most {told['threshold']} has a false match rate of at most {formatting.rate(tested)} "
         "(extrapolated)" in second
     )
-    assert f"at most {words.amount(tested * 1e11)} (extrapolated) false matches a day" in second
+    assert (
+        f"at most {formatting.amount(tested * 1e11)} (extrapolated) false matches a day" in second
+    )
     assert f"suggests L2 {safe['threshold']} for this budget" in third
     assert not found.recommended
     assert drawn.summary["recommended"] is None
     assert drawn.tables["thresholds"][-1]["name"] == "supported"
     assert int(re.search(r"some ([\d,]+) originals", third)[1].replace(",", "")) > 300
-    assert any(f"on drawn pictures, down to {words.rate(tested)}" in one for one in found.warnings)
+    assert any(
+        f"on drawn pictures, down to {formatting.rate(tested)}" in one for one in found.warnings
+    )
     pages = page_of(drawn).text
     assert f"L2 ≤ {found.threshold} what the data support, not a threshold that keeps" in pages
     for sentence in found.named:
@@ -388,7 +392,7 @@ def test_originals_and_little_to_say_of_them(tmp_path, originals, said):
     ],
 )  # fmt: skip
 def test_shares(value, said):
-    assert words.share(value) == said
+    assert formatting.share(value) == said
 
 
 @pytest.mark.parametrize(
@@ -400,8 +404,8 @@ def test_shares(value, said):
     ],
 )  # fmt: skip
 def test_rates(value, rate, amount):
-    assert words.rate(value) == rate
-    assert words.amount(value) == amount
+    assert formatting.rate(value) == rate
+    assert formatting.amount(value) == amount
 
 
 @pytest.mark.parametrize(
@@ -413,14 +417,14 @@ def test_rates(value, rate, amount):
     ],
 )  # fmt: skip
 def test_amounts(value, said):
-    assert words.amount(value) == said
+    assert formatting.amount(value) == said
 
 
 def test_lists():
-    assert words.listed(["a"]) == "a"
-    assert words.listed(["a", "b", "c"]) == "a, b and c"
-    assert words.counted(1, "pair") == "1 pair"
-    assert words.counted(2000, "pair") == "2,000 pairs"
+    assert formatting.listed(["a"]) == "a"
+    assert formatting.listed(["a", "b", "c"]) == "a, b and c"
+    assert formatting.counted(1, "pair") == "1 pair"
+    assert formatting.counted(2000, "pair") == "2,000 pairs"
 
 
 def test_copies_are_listed_though_their_pictures_are_gone(tmp_path, no_figures):

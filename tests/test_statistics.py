@@ -15,6 +15,7 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation import intervals as intervals_module
 from photodna_nb.evaluation import tail as tail_module
 from photodna_nb.evaluation.curves import curves
+from photodna_nb.evaluation.deployment import expected_matches, threshold_under
 from photodna_nb.evaluation.intervals import (
     NearPairs,
     dependence,
@@ -23,14 +24,13 @@ from photodna_nb.evaluation.intervals import (
     proportion,
     recall_interval,
 )
-from photodna_nb.evaluation.operating import (
+from photodna_nb.evaluation.tail import fit_tail
+from photodna_nb.evaluation.thresholds import (
     Half,
     choose_threshold,
     operating_points,
     supported_threshold,
 )
-from photodna_nb.evaluation.scale import expected_matches, threshold_under
-from photodna_nb.evaluation.tail import fit_tail
 
 CELLS = 600
 

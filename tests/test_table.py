@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import photodna_nb as pdna
-from photodna_nb.table import Failure
+from photodna_nb.tables.table import Failure
 
 SUFFIXES = (".json", ".csv", ".npz", ".parquet")
 HASHES = np.random.default_rng(1).integers(0, 256, (9, 144), np.uint8)

@@ -14,8 +14,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb import transforms
-from photodna_nb.transforms import KINDS, STANDARD, Chain, Transform, by_name, parse, seed_for
+from photodna_nb.corpus import transforms
+from photodna_nb.corpus.transforms import (
+    KINDS,
+    STANDARD,
+    Chain,
+    Transform,
+    by_name,
+    parse,
+    seed_for,
+)
 
 PHOTO = Image.fromarray(np.random.default_rng(3).integers(0, 256, (20, 30, 3), np.uint8))
 CHAIN = Chain((Transform("resize", 50), Transform("noise", 10), Transform("noise", 10)))

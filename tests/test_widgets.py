@@ -23,10 +23,10 @@ import photodna_nb as pdna
 from photodna_nb import widgets
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation import Config, Results, measure, run
-from photodna_nb.evaluation.operating import choose_threshold, supported_threshold
-from photodna_nb.evaluation.scale import expected_matches, threshold_under
+from photodna_nb.evaluation.deployment import expected_matches, threshold_under
 from photodna_nb.evaluation.summary import recalls
-from photodna_nb.report import words
+from photodna_nb.evaluation.thresholds import choose_threshold, supported_threshold
+from photodna_nb.report import formatting
 from photodna_nb.widgets.histograms import LINE
 
 pytestmark = [
@@ -95,9 +95,9 @@ def test_numbers_are_those_of_the_statistics(tuner, results, measured, threshold
     assert (row["a_day_expected"], row["a_day_upper"]) == (day.expected, day.upper)
     text = said(tuner.numbers)
     assert f"L2 ≤ {threshold}" in text
-    assert words.recall(row) in text
-    assert f"False match rate {words.false_match_rate(row)}" in text
-    assert f"False matches a day {words.false_matches(row)}" in text
+    assert formatting.recall(row) in text
+    assert f"False match rate {formatting.false_match_rate(row)}" in text
+    assert f"False matches a day {formatting.false_matches(row)}" in text
 
 
 def test_every_source_of_a_rate_is_named(tuner):
@@ -106,7 +106,7 @@ def test_every_source_of_a_rate_is_named(tuner):
         tuner.threshold = threshold
         row = tuner.row
         source = "untested" if row["a_day_untested"] else row["a_day_source"]
-        found[source] = words.false_match_rate(row), said(tuner.numbers)
+        found[source] = formatting.false_match_rate(row), said(tuner.numbers)
     assert set(found) == {"untested", "tail", "counted"}
     assert found["untested"][0].startswith("at most")
     assert "such fits were not tested this far out" in found["untested"][1]
@@ -119,9 +119,9 @@ def test_every_source_of_a_rate_is_named(tuner):
 def test_the_report_says_the_same(tuner, results):
     production = results.tables["thresholds"][0]
     assert tuner.threshold == production["threshold"] == 200
-    assert words.false_match_rate(tuner.row) == words.false_match_rate(production)
-    assert words.false_matches(tuner.row) == words.false_matches(production)
-    assert words.recall(tuner.row) == words.recall(production)
+    assert formatting.false_match_rate(tuner.row) == formatting.false_match_rate(production)
+    assert formatting.false_matches(tuner.row) == formatting.false_matches(production)
+    assert formatting.recall(tuner.row) == formatting.recall(production)
 
 
 def test_edits_found_least(tuner, results):
@@ -134,7 +134,7 @@ def test_edits_found_least(tuner, results):
         ((value, lower, upper),) = recalls([matched], [len(distances[spec])], 0.95)
         row = {"recall": value, "recall_lower": lower, "recall_upper": upper}
         label = pdna.transforms.parse(spec).label
-        places.append(text.index(f"{label} {words.recall(row)}"))
+        places.append(text.index(f"{label} {formatting.recall(row)}"))
     assert len(set(places)) == len(EDITS)
 
 
@@ -251,7 +251,7 @@ def test_a_target_beyond_what_was_tested(tuner, measured):
     assert not tuner.choice.untested
     assert fit.threshold < tuner.threshold == best.threshold
     at_most = [
-        words.amount(expected_matches(at, 5000, 100, measured.rates, tail).upper)
+        formatting.amount(expected_matches(at, 5000, 100, measured.rates, tail).upper)
         for at in (fit.threshold, best.threshold)
     ]
     assert f"fits were tested, suggests L2 {fit.threshold};" in said(tuner.message)
@@ -268,7 +268,7 @@ def test_a_target_beyond_what_was_tested(tuner, measured):
     assert tuner.threshold == estimate.threshold
     assert f"suggests L2 {estimate.threshold};" in said(tuner.message)
     assert tuner.row["a_day_untested"]
-    at_most = f"at most {words.amount(tuner.row['a_day_upper'])} (extrapolated) false"
+    at_most = f"at most {formatting.amount(tuner.row['a_day_upper'])} (extrapolated) false"
     assert at_most in said(tuner.message)
 
 

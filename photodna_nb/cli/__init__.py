@@ -19,7 +19,7 @@ from photodna_nb.cli import evaluate_mode, hash_modes, index_modes, pictures
 from photodna_nb.cli.options import parsed
 from photodna_nb.cli.output import OutputError, failed, flush, say
 from photodna_nb.errors import FileError, PhotodnaError
-from photodna_nb.names import displayed
+from photodna_nb.printable import displayed
 
 
 def script() -> NoReturn:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from photodna_nb.cli.output import failed, print_lines, say
 from photodna_nb.cli.pictures import quiet_decoders, start_numba
-from photodna_nb.names import displayed
+from photodna_nb.printable import displayed
 
 if TYPE_CHECKING:
     from photodna_nb.evaluation import Results

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from photodna_nb.cli.output import print_lines, say
 from photodna_nb.cli.pictures import Images
-from photodna_nb.names import displayed
+from photodna_nb.printable import displayed
 
 if TYPE_CHECKING:
-    from photodna_nb.distances import Metric
+    from photodna_nb.pairs.metrics import Metric
 
 
 def hash_one(image: str, *, detail: bool) -> int:
@@ -24,7 +24,7 @@ def hash_one(image: str, *, detail: bool) -> int:
 
 def hash_many(paths: list[str], jobs: int | None, *, detail: bool) -> int:
     """Print the hashes of pictures as a JSON list, with their detail if that is asked for."""
-    from photodna_nb.table import json_entry
+    from photodna_nb.tables.table import json_entry
 
     images = Images(paths, jobs)
     separator = "["
@@ -40,7 +40,7 @@ def hash_many(paths: list[str], jobs: int | None, *, detail: bool) -> int:
 
 def hash_into(output: str, paths: list[str], jobs: int | None, *, resume: bool) -> int:
     """Write the hashes of pictures to a table; with `resume`, go on where it was stopped."""
-    from photodna_nb.table import check_target
+    from photodna_nb.tables.table import check_target
 
     check_target(output)
     images = Images(paths, jobs, journal=f"{output}.journal" if resume else None)
@@ -50,8 +50,8 @@ def hash_into(output: str, paths: list[str], jobs: int | None, *, resume: bool) 
 
 def compare(image1: str, image2: str, *, metric: Metric, oriented: bool) -> int:
     """Print the distance and the similarity of two pictures, and warn of those too flat for it."""
-    from photodna_nb.arrays import LOW_DETAIL
-    from photodna_nb.distances import distance, similarity
+    from photodna_nb.checks import LOW_DETAIL
+    from photodna_nb.pairs.metrics import distance, similarity
 
     images = Images([image1, image2], jobs=1)
     pair = list(images)
@@ -61,8 +61,8 @@ def compare(image1: str, image2: str, *, metric: Metric, oriented: bool) -> int:
     a, b = first.hash, second.hash
     way = None
     if oriented:
+        from photodna_nb.hashing.stages import orientations
         from photodna_nb.index.metadata import ORIENTATIONS
-        from photodna_nb.stages import orientations
 
         ways = orientations(a)
         nearest = min(range(len(ways)), key=lambda number: distance(ways[number], b, metric))

@@ -13,12 +13,12 @@ from photodna_nb.cli.help import TOP_K
 from photodna_nb.cli.options import is_number
 from photodna_nb.cli.output import failed, print_lines
 from photodna_nb.cli.pictures import Images, start_numba
-from photodna_nb.names import displayed
+from photodna_nb.printable import displayed
 
 if TYPE_CHECKING:
+    from photodna_nb.hashing.stages import Hashed
     from photodna_nb.index import HashIndex, Match
     from photodna_nb.index.faiss_file import Kind
-    from photodna_nb.stages import Hashed
 
 _QUERIES_AT_ONCE = 256
 

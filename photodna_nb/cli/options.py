@@ -12,7 +12,7 @@ from photodna_nb import __version__
 from photodna_nb.cli.help import HELP, PROGRAM, USAGE
 from photodna_nb.cli.output import print_lines
 from photodna_nb.errors import ArgumentError
-from photodna_nb.names import displayed
+from photodna_nb.printable import displayed
 from photodna_nb.versions import installed
 
 MODES = {
@@ -129,7 +129,7 @@ def _checked(parser: _Parser, options: argparse.Namespace) -> None:
             names = " or ".join(f"--{name}" for name in its_modes)
             parser.error(f"--{option} goes with {names}".replace("_", "-"))
     if options.output is not None:
-        from photodna_nb.table import check_suffix
+        from photodna_nb.tables.table import check_suffix
 
         try:
             check_suffix(options.output)
@@ -140,7 +140,7 @@ def _checked(parser: _Parser, options: argparse.Namespace) -> None:
     if options.detail and options.output is not None:
         parser.error("--detail goes without --output: tables hold it, but for .csv")
     if query is not None:
-        from photodna_nb.distances import limit_squared
+        from photodna_nb.pairs.metrics import limit_squared
 
         try:
             limit_squared(options.min_similarity, options.max_distance)

@@ -17,8 +17,8 @@ from photodna_nb.files import is_folder, listed_paths
 
 if TYPE_CHECKING:
     from photodna_nb.errors import ImageError
-    from photodna_nb.stages import Hashed
-    from photodna_nb.table import HashTable
+    from photodna_nb.hashing.stages import Hashed
+    from photodna_nb.tables.table import HashTable
 
 
 class Images:
@@ -54,7 +54,7 @@ class Images:
 
     def table(self) -> HashTable:
         """Return all that can be hashed."""
-        from photodna_nb.table import table_of
+        from photodna_nb.tables.table import table_of
 
         return table_of((path, one.hash.tobytes(), one.detail) for path, one in self)
 
@@ -64,8 +64,8 @@ class Images:
             return
         start_numba()
         from photodna_nb import parallel
-        from photodna_nb.hashing import hash_each
-        from photodna_nb.journal import Journal
+        from photodna_nb.hashing.files import hash_each
+        from photodna_nb.hashing.hash_journal import Journal
 
         shown = len(self._paths) > 2 and sys.stderr is not None and sys.stderr.isatty()
         jobs = min(self._jobs or parallel.processors(), len(self._paths))
@@ -132,7 +132,7 @@ def start_numba() -> None:
         _announce_compilation()
         import numpy as np
 
-        from photodna_nb.hashing import hash_image
+        from photodna_nb.hashing.files import hash_image
 
         hash_image(np.zeros((2, 2), np.uint8))
     finally:

@@ -8,9 +8,9 @@ and `results` is what is written.
 
 from photodna_nb.evaluation.comparison import Comparison, compare
 from photodna_nb.evaluation.config import Config
-from photodna_nb.evaluation.counts import CloseImpostors, Counts
+from photodna_nb.evaluation.pair_counts import CloseImpostors, Counts
 from photodna_nb.evaluation.results import Failure, Results
-from photodna_nb.evaluation.runs import run
+from photodna_nb.evaluation.run_evaluation import run
 from photodna_nb.evaluation.summary import Measured, measure
 
 __all__ = [

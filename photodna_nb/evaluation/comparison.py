@@ -15,19 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from photodna_nb import files
-from photodna_nb.arrays import described
+from photodna_nb import files, npz
+from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentTypeError, FileError
-from photodna_nb.evaluation import archive, comparison_text
+from photodna_nb.evaluation import comparison_format
 from photodna_nb.evaluation.config import Config
-from photodna_nb.evaluation.counts import Counts
 from photodna_nb.evaluation.curves import Curves
+from photodna_nb.evaluation.deployment import expected_matches, threshold_under
 from photodna_nb.evaluation.intervals import json_number
-from photodna_nb.evaluation.operating import Choice, OperatingPoint, operating_points
+from photodna_nb.evaluation.pair_counts import Counts
 from photodna_nb.evaluation.results import COUNTS, RESULTS, Results
-from photodna_nb.evaluation.scale import expected_matches, threshold_under
-from photodna_nb.evaluation.store import HASHES
+from photodna_nb.evaluation.run_folder import HASHES
 from photodna_nb.evaluation.summary import Measured, beyond_the_list, measure, recalls
+from photodna_nb.evaluation.thresholds import Choice, OperatingPoint, operating_points
 from photodna_nb.files import PathLike
 
 Verdict = Literal["same", "within", "moved", "unknown"]
@@ -276,7 +276,7 @@ class Comparison:
 
     def text(self) -> str:
         """Return what a person wants to know first, in lines; `as_json` has everything."""
-        return "\n".join(comparison_text.lines(self))
+        return "\n".join(comparison_format.lines(self))
 
 
 def compare(first: Results | PathLike, second: Results | PathLike) -> Comparison:
@@ -409,7 +409,7 @@ class _Run:
         content = files.read(path, FileError)
         if sha256(content).hexdigest() != self.results.manifest["results"][HASHES]:
             raise FileError(path, "is not the file of these results; load them again")
-        found = archive.unpacked(path, content, ("hashes", "variants"))
+        found = npz.unpacked(path, content, ("hashes", "variants"))
         numbers = [self.results.counts.transforms.index(edit) for edit in self.counts.transforms]
         return found["hashes"], found["variants"][:, numbers]
 
@@ -696,7 +696,7 @@ def _notes(runs: Runs, both_ways: bool) -> Iterator[str]:
     alone = [edit for edit in (*edits[0], *edits[1]) if edit not in runs[0].counts.transforms]
     if alone:
         yield (
-            f"Not compared are the edits of one run alone: {comparison_text.some(alone)}. Rates "
+            f"Not compared are the edits of one run alone: {comparison_format.some(alone)}. Rates "
             f"are over the {len(runs[0].counts.transforms)} others, and differ from those in the "
             "reports."
         )

@@ -17,15 +17,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias, get_args
 
-from photodna_nb import datasets, files, transforms
-from photodna_nb.arrays import LOW_DETAIL, described
-from photodna_nb.datasets import Dataset, FileOriginal
-from photodna_nb.distances import SIMILARITY_SCALE
+from photodna_nb import files
+from photodna_nb.checks import LOW_DETAIL, described
+from photodna_nb.corpus import datasets, transforms
+from photodna_nb.corpus.datasets import Dataset, FileOriginal
+from photodna_nb.corpus.transforms import AnyTransform
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation.exclusions import named_digest
 from photodna_nb.files import PathLike, path_text
-from photodna_nb.names import displayed
-from photodna_nb.transforms import AnyTransform
+from photodna_nb.pairs.metrics import SIMILARITY_SCALE
+from photodna_nb.printable import displayed
 
 _TARGETS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 # Grey levels. Photographs have 600 to 6000.

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from photodna_nb.evaluation.counts import Counts
+from photodna_nb.evaluation.pair_counts import Counts
 
 # L2 up to which two originals are suspected to be copies.
 SUSPECT = 100

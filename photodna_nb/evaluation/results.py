@@ -16,16 +16,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from photodna_nb import files, transforms
+from photodna_nb import files
+from photodna_nb.corpus import transforms
 from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import Config
-from photodna_nb.evaluation.counts import PARTS, Counts, quantile_squared
 from photodna_nb.evaluation.exclusions import exclusion_name
-from photodna_nb.evaluation.pictures import FOLDER as PICTURES
-from photodna_nb.evaluation.pictures import PAIRS, Pictures, Shown
-from photodna_nb.evaluation.store import HASHES, IDENTITY, MANIFEST, Store, locked, versions
+from photodna_nb.evaluation.pair_counts import PARTS, Counts, quantile_squared
+from photodna_nb.evaluation.run_folder import HASHES, IDENTITY, MANIFEST, Store, locked, versions
 from photodna_nb.evaluation.summary import Row, recalls, reported_thresholds, summarised
-from photodna_nb.evaluation.variants import ORIGINAL
+from photodna_nb.evaluation.thumbnails import FOLDER as PICTURES
+from photodna_nb.evaluation.thumbnails import PAIRS, Pictures, Shown
+from photodna_nb.evaluation.variant_hashes import ORIGINAL
 from photodna_nb.files import PathLike, path_text
 
 COUNTS, RESULTS, TABLES = "counts.npz", "results.json", "tables"

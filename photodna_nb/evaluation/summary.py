@@ -9,12 +9,11 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from photodna_nb import pairs
-from photodna_nb.arrays import described
+from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation.config import Config, ScaleConfig
-from photodna_nb.evaluation.counts import Cells, Counts
 from photodna_nb.evaluation.curves import Curves, curves
+from photodna_nb.evaluation.deployment import expected_matches, threshold_under
 from photodna_nb.evaluation.intervals import (
     Dependence,
     FalseMatchRates,
@@ -26,15 +25,16 @@ from photodna_nb.evaluation.intervals import (
     proportion,
     recall_interval,
 )
-from photodna_nb.evaluation.operating import (
+from photodna_nb.evaluation.pair_counts import Cells, Counts
+from photodna_nb.evaluation.tail import Tail, fit_tail
+from photodna_nb.evaluation.thresholds import (
     Choice,
     Half,
     OperatingPoint,
     operating_points,
     supported_threshold,
 )
-from photodna_nb.evaluation.scale import expected_matches, threshold_under
-from photodna_nb.evaluation.tail import Tail, fit_tail
+from photodna_nb.pairs import all_pairs
 
 # JSON and CSV take it: a name or number in each column, None where there is none.
 Row: TypeAlias = dict[str, Any]
@@ -353,7 +353,7 @@ def beyond_the_list(counts: Counts) -> Dependence | None:
     """Return how pairs hang together where they are not listed, as some originals show it."""
     if len(counts.sample) < 4 or counts.close_limit >= len(counts.impostor_bands[0]) - 1:
         return None
-    return matrix_dependence(pairs.distance_matrix(counts.sample))
+    return matrix_dependence(all_pairs.distance_matrix(counts.sample))
 
 
 def _curves(counts: Counts, whole: Measured, a: Measured, b: Measured) -> list[Row]:

@@ -1,6 +1,6 @@
 """Search in a local index: files in FAISS's formats, the metadata, and how both are kept."""
 
-from photodna_nb.arrays import LOW_DETAIL
+from photodna_nb.checks import LOW_DETAIL
 from photodna_nb.index.hash_index import HashIndex
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.records import Added, Match

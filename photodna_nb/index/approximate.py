@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import pairs
-from photodna_nb.arrays import HASH_BYTES
-from photodna_nb.distances import MAX_DISTANCE_SQUARED
+from photodna_nb.checks import HASH_BYTES
 from photodna_nb.index import search
 from photodna_nb.index.faiss_file import Lists, Part
+from photodna_nb.pairs import all_pairs
+from photodna_nb.pairs.metrics import MAX_DISTANCE_SQUARED
 
 # Of the copies at the larger of these distances, so many are to be found.
 AIM = 0.99
@@ -103,7 +103,7 @@ def trained(every: Part) -> NDArray[np.uint8]:
 
 def lists_of(part: Part, centroids: NDArray[np.uint8]) -> list[Part]:
     """Return the rows of each centroid, in the order of their ids."""
-    nearest = pairs.nearest(part.rows, centroids, metric="sqeuclidean").indices[:, 0]
+    nearest = all_pairs.nearest(part.rows, centroids, metric="sqeuclidean").indices[:, 0]
     order = np.lexsort((part.ids, nearest))
     ends = np.searchsorted(nearest[order], np.arange(len(centroids) + 1)).tolist()
     rows, ids = part.rows[order], part.ids[order]

@@ -9,11 +9,11 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from photodna_nb.arrays import described
+from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
 from photodna_nb.index import metadata, storage
 from photodna_nb.index.faiss_file import KINDS, Kind
-from photodna_nb.names import displayed
+from photodna_nb.printable import displayed
 
 PathLike = str | bytes | os.PathLike[str]
 

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import files
-from photodna_nb.arrays import HASH_BYTES
+from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index.seal import Seal
 

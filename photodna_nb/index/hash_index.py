@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import arrays, distances, files
-from photodna_nb.arrays import HASH_BYTES, described
-from photodna_nb.distances import Limit
+from photodna_nb import checks, files
+from photodna_nb.checks import HASH_BYTES, described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
 from photodna_nb.index import arguments, faiss_file, metadata, storage
 from photodna_nb.index.arguments import PathLike
@@ -25,11 +24,13 @@ from photodna_nb.index.metadata import InUseError, Item, State, Store
 from photodna_nb.index.records import Added, Match
 from photodna_nb.index.rows import OtherIndexError, Rows, compared
 from photodna_nb.index.seal import sealed
-from photodna_nb.names import displayed
+from photodna_nb.pairs import metrics
+from photodna_nb.pairs.metrics import Limit
+from photodna_nb.printable import displayed
 
 if TYPE_CHECKING:
     from photodna_nb.index.approximate import Recall
-    from photodna_nb.table import Failure, HashTable
+    from photodna_nb.tables.table import Failure, HashTable
 
 # Items in a database that the index file may lack: reading them takes a part of what
 # reading the file takes, and writing it anew for each one of them would take for ever.
@@ -268,7 +269,7 @@ class HashIndex:
         IndexFileError
             Another program keeps changing the index, or a file cannot be used.
         """
-        from photodna_nb.table import HashTable
+        from photodna_nb.tables.table import HashTable
 
         details: Sequence[Mapping[str, Any]] | None = None
         failures: list[Failure] = []
@@ -285,7 +286,7 @@ class HashIndex:
         if extra is not None:
             extras = arguments.json_objects("extra", extra)
         if hashes is not None:
-            hashes = arrays.checked("hashes", hashes, np.uint8, ("n", HASH_BYTES))
+            hashes = checks.checked("hashes", hashes, np.uint8, ("n", HASH_BYTES))
         number = len(real) if hashes is None else len(hashes)
         if not len(real) == number == len(extras):
             raise ArgumentError(
@@ -361,7 +362,7 @@ class HashIndex:
         k : int
             How many matches at the most, at least 1.
         min_similarity : float or exact number, optional
-            0 to 1, inclusive and exact: see `distances.limit_squared`.
+            0 to 1, inclusive and exact: see `metrics.limit_squared`.
         max_distance : float or exact number, optional
             L2, at least 0, inclusive and exact.
         orientations : bool
@@ -387,10 +388,10 @@ class HashIndex:
         """
         if isinstance(hashes, np.ndarray) and hashes.ndim == 1:
             hashes = hashes[None]
-        queries = arrays.checked("hashes", hashes, np.uint8, ("n", HASH_BYTES))
+        queries = checks.checked("hashes", hashes, np.uint8, ("n", HASH_BYTES))
         count = arguments.integer("k", k)
         lists = None if nprobe is None else arguments.integer("nprobe", nprobe)
-        limit = distances.limit_squared(min_similarity, max_distance)
+        limit = metrics.limit_squared(min_similarity, max_distance)
         if min_detail is not None and not (
             isinstance(min_detail, Real) and not isinstance(min_detail, bool) and min_detail >= 0
         ):
@@ -814,7 +815,7 @@ def _hashed(
     executor: Executor | None,
     progress: bool,
 ) -> HashTable:
-    from photodna_nb.hashing import hash_files
+    from photodna_nb.hashing.files import hash_files
 
     return hash_files(
         paths, errors=errors, max_workers=max_workers, executor=executor, progress=progress

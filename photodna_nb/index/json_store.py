@@ -18,8 +18,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import arrays, files
-from photodna_nb.arrays import HASH_BYTES
+from photodna_nb import checks, files
+from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index import metadata
 from photodna_nb.index.faiss_file import Kind
@@ -74,7 +74,7 @@ class _Columns:
     def hashes(self) -> NDArray[np.uint8]:
         """Of all items, (n, 144), read-only: this is the truth."""
         self._hashes = [np.concatenate(self._hashes)] if len(self._hashes) > 1 else self._hashes
-        return arrays.frozen(self._hashes[0])
+        return checks.frozen(self._hashes[0])
 
     def append(self, items: Iterable[Item]) -> None:
         """Append items; ids and hashes are put together when they are asked for."""
@@ -304,11 +304,11 @@ def _decode_fast(content: bytes) -> tuple[dict[str, Any], _Columns]:
 
 def _hashes(texts: Sequence[msgspec.Raw]) -> NDArray[np.uint8]:
     """Return the hashes that are written as JSON, (n, 144)."""
-    from photodna_nb.kernels.search import parse_hashes  # Numba is slow to import
+    from photodna_nb.kernels.scan import parse_hashes  # Numba is slow to import
 
     hashes = np.empty((len(texts), HASH_BYTES), np.uint8)
     text = np.frombuffer(b"".join(texts), np.uint8)
-    if not parse_hashes(arrays.frozen(text), hashes):
+    if not parse_hashes(checks.frozen(text), hashes):
         raise ValueError("unusual")
     return hashes
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeGuard, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb.arrays import HASH_BYTES
+from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index.faiss_file import KINDS, Kind
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from photodna_nb import distances
-from photodna_nb.arrays import LOW_DETAIL
+from photodna_nb.checks import LOW_DETAIL
 from photodna_nb.index import metadata
 from photodna_nb.index.metadata import Orientation
+from photodna_nb.pairs import metrics
 
 if TYPE_CHECKING:
-    from photodna_nb.table import Failure
+    from photodna_nb.tables.table import Failure
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Match:
     @property
     def similarity(self) -> float:
         """1 - distance / 3060."""
-        return distances.similarity_at(self.distance_squared)
+        return metrics.similarity_at(self.distance_squared)
 
     @property
     def detail(self) -> float | None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import arrays
-from photodna_nb.arrays import HASH_BYTES
+from photodna_nb import checks
+from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index import faiss_file
 from photodna_nb.index.faiss_file import IndexFile, Kind, Lists, Part
@@ -101,7 +101,7 @@ class Rows:
     def append(self, rows: NDArray[np.uint8], ids: NDArray[np.int64]) -> None:
         """Append rows (n, 144) under ids (n,), which are above all that there are."""
         if len(ids):
-            self._parts.append(Part.of(arrays.frozen(rows), ids))
+            self._parts.append(Part.of(checks.frozen(rows), ids))
         first = 1 if self._lists is None else len(self._lists.centroids)
         if len(self._parts) - first > _PARTS:
             self._parts[first:] = [_joined(self._parts[first:])]
@@ -125,7 +125,7 @@ class Rows:
         if not orientations:
             found = search.closest(self._parts, queries, k, limit, self._lists, nprobe)
             return [Oriented(*one, np.zeros(len(one.ids), np.intp)) for one in found]
-        from photodna_nb import stages
+        from photodna_nb.hashing import stages
 
         turned = stages.orientations(queries)
         ways = turned.shape[1]

@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import arrays, pairs, parallel
-from photodna_nb.distances import MAX_DISTANCE_SQUARED
+from photodna_nb import checks, parallel
 from photodna_nb.index.faiss_file import Lists, Part
-from photodna_nb.kernels import search as kernels
+from photodna_nb.kernels import scan as kernels
+from photodna_nb.pairs import all_pairs
+from photodna_nb.pairs.metrics import MAX_DISTANCE_SQUARED
 
 # So many queries pay for laying rows out in blocks, if each asks for few neighbours.
 _QUERIES_OF_A_BLOCK, _K_OF_A_BLOCK = 48, 64
@@ -77,7 +78,7 @@ def closest(
     if not k or not len(queries):
         nothing = np.empty(0, np.int64)
         return [Found(nothing, nothing)] * len(queries)
-    queries = arrays.frozen(queries)
+    queries = checks.frozen(queries)
     if lists is None and len(queries) >= _QUERIES_OF_A_BLOCK and k <= _K_OF_A_BLOCK:
         keys = list(_keys_by_blocks(parts, firsts, queries, k, limit))
     else:
@@ -95,7 +96,7 @@ def _keys_by_blocks(
     gathered = []
     for part, first in zip(parts, firsts.tolist(), strict=False):
         if part.count:
-            keys = pairs.nearest_keys(queries, part.rows, min(k, part.count), limit)
+            keys = all_pairs.nearest_keys(queries, part.rows, min(k, part.count), limit)
             gathered.append(keys + first)
     keys = np.sort(np.concatenate(gathered, axis=1), axis=1)[:, :k]
     for row in keys:
@@ -146,13 +147,13 @@ def _tasks(
         part, first = parts[place], int(firsts[place])
         for start in range(0, part.count, _ROWS_A_TASK):
             stop = min(part.count, start + _ROWS_A_TASK)
-            yield _Task(part, start, stop, first + start, arrays.frozen(which))
+            yield _Task(part, start, stop, first + start, checks.frozen(which))
 
 
 def _keys_of(queries: NDArray[np.int16], k: int, limit: int, task: _Task) -> list[Keys]:
     """Return the keys that the rows of a task give to each of its queries."""
-    rows = arrays.frozen(task.part.rows[task.start : task.stop])
-    some = arrays.frozen(queries[task.which])
+    rows = checks.frozen(task.part.rows[task.start : task.stop])
+    some = checks.frozen(queries[task.which])
     number = len(some)
     bounds = np.full(number, limit, np.int32)
     counts = np.zeros(number, np.int64)

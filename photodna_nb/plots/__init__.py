@@ -8,7 +8,6 @@ an artist shows is said by its gid, which each function lists:
 """
 
 from photodna_nb.plots.drawing import DIRECTIONS
-from photodna_nb.plots.edits import plot_transforms
 from photodna_nb.plots.hashes import (
     plot_distance_matrix,
     plot_hash_pair,
@@ -33,6 +32,7 @@ from photodna_nb.plots.stages import (
     plot_trace,
 )
 from photodna_nb.plots.tables import plot_edit_distances, plot_impostor_detail, plot_recall
+from photodna_nb.plots.transforms import plot_transforms
 
 __all__ = [
     "DIRECTIONS",

@@ -19,9 +19,9 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 from PIL import Image
 
-from photodna_nb.arrays import described
+from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
-from photodna_nb.names import displayed
+from photodna_nb.printable import displayed
 
 AnyFigure = Figure | SubFigure
 

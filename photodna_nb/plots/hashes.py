@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photodna_nb import distances as hash_distances
-from photodna_nb import images
-from photodna_nb.arrays import described
-from photodna_nb.distances import Limit
+from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
-from photodna_nb.images import ImageLike
+from photodna_nb.hashing import images
+from photodna_nb.hashing.images import ImageLike
 from photodna_nb.kernels.hashing import CELLS
-from photodna_nb.names import displayed
-from photodna_nb.plots import arguments
+from photodna_nb.pairs import metrics as hash_distances
+from photodna_nb.pairs.metrics import Limit
+from photodna_nb.plots import validation
 from photodna_nb.plots.drawing import (
     DIRECTIONS,
     AnyFigure,
@@ -38,6 +37,7 @@ from photodna_nb.plots.drawing import (
     side_by_side,
     wrapped,
 )
+from photodna_nb.printable import displayed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +91,7 @@ def plot_hash_pair(
     """
     distance = hash_distances.distance(a, b)
     similarity = hash_distances.similarity(a, b)
-    names = arguments.labels("labels", labels, 2, "hashes")
+    names = validation.labels("labels", labels, 2, "hashes")
     figure = figure_for(figure, 9, 3.8)
     axes = figure.subplots(1, 3)
     both = np.stack([a, b]).reshape(2, CELLS, CELLS, len(DIRECTIONS))
@@ -169,9 +169,9 @@ def plot_distance_matrix(
         raise ArgumentError(f"distances: got shape {distances.shape}, needs (n, n), n from 1 on")
     number = len(distances)
     if labels is not None:
-        labels = arguments.labels("labels", labels, number, "rows")
+        labels = validation.labels("labels", labels, number, "rows")
     if threshold is not None:
-        threshold = arguments.number("threshold", threshold)
+        threshold = validation.number("threshold", threshold)
     ax = axes_for(ax)
     drawn = ax.imshow(distances, cmap="cividis", vmin=0)
     colour_bar(ax, drawn, "L2 distance")
@@ -247,8 +247,8 @@ def plot_matches(
     >>> sheet.axes[2].get_xlabel()
     'L2 800\nsimilarity 0.739\nno match'
     """
-    found = arguments.matches(matches)
-    columns = arguments.columns(columns)
+    found = validation.matches(matches)
+    columns = validation.columns(columns)
     limit = hash_distances.limit_squared(max_distance=max_distance)
     original = images.rgb(query)
     pictures = [original, *(_opened(match.path) for match in found)]
@@ -320,15 +320,15 @@ def plot_pairs(
     >>> figure.axes[0].get_xlabel()
     'a.png, b.png\nL2 199'
     """
-    opened = [_pair(pair) for pair in arguments.sequence("pairs", pairs, _PAIRS)]
+    opened = [_pair(pair) for pair in validation.sequence("pairs", pairs, _PAIRS)]
     if not opened:
         raise ArgumentError("pairs: got none, needs one or more")
     number = len(opened)
     texts = [""] * number
     if labels is not None:
-        texts = arguments.labels("labels", labels, number, "pairs")
+        texts = validation.labels("labels", labels, number, "pairs")
     texts = ["\n".join(map(_shown, text.splitlines())) for text in texts]
-    columns = arguments.columns(columns)
+    columns = validation.columns(columns)
     size, room = label_size(_PAIR)
     lines = max(wrapped(text, room, size).count("\n") + 1 for text in texts)
     figure, axes, size, room = sheet(number, 0.4, columns, figure, inches=_PAIR, lines=lines)

@@ -14,8 +14,7 @@ from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.intervals import FalseMatchRates, Floats
 from photodna_nb.evaluation.summary import Measured
 from photodna_nb.evaluation.tail import Tail
-from photodna_nb.plots import arguments
-from photodna_nb.plots.arguments import Thresholds
+from photodna_nb.plots import validation
 from photodna_nb.plots.drawing import axes_for, inches_of
 from photodna_nb.plots.rate_axes import (
     DISTANCE,
@@ -40,6 +39,7 @@ from photodna_nb.plots.rate_axes import (
     threshold_mark,
     titled,
 )
+from photodna_nb.plots.validation import Thresholds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,13 +92,13 @@ def plot_distances(
     >>> ax.get_legend_handles_labels()[1]
     ['1,000 impostor pairs', '40 genuine pairs']
     """
-    genuine = arguments.counts("genuine", genuine)
-    impostor = arguments.counts("impostor", impostor)
+    genuine = validation.counts("genuine", genuine)
+    impostor = validation.counts("impostor", impostor)
     if len(genuine) != len(impostor):
         raise ArgumentError(
             f"genuine, impostor: got {len(genuine)} and {len(impostor)} cells, needs as many"
         )
-    looks = looks_of(arguments.thresholds(thresholds))
+    looks = looks_of(validation.thresholds(thresholds))
     ax = axes_for(ax)
     y = f"share of pairs per bin of {_BIN}"
     titled(ax, "Distances of genuine and impostor pairs", DISTANCE, y)
@@ -259,8 +259,8 @@ def plot_precision_recall(
     >>> measured = pdna.evaluation.measure(results.counts)  # doctest: +SKIP
     >>> ax = plot_precision_recall(measured)  # doctest: +SKIP
     """
-    found = arguments.measured(measured).curves
-    looks = looks_of(arguments.thresholds(thresholds, len(found.recall)))
+    found = validation.measured(measured).curves
+    looks = looks_of(validation.thresholds(thresholds, len(found.recall)))
     ax = axes_for(ax)
     titled(ax, "Precision and recall", "recall", "precision")
     if _says_what_is_missing(ax, measured):
@@ -348,9 +348,9 @@ def plot_false_match_rates(
     >>> measured = pdna.evaluation.measure(results.counts)  # doctest: +SKIP
     >>> ax = plot_false_match_rates(measured, targets=[1e-3, 1e-6])  # doctest: +SKIP
     """
-    arguments.measured(measured)
-    looks = looks_of(arguments.thresholds(thresholds))
-    targets = arguments.targets(targets)
+    validation.measured(measured)
+    looks = looks_of(validation.thresholds(thresholds))
+    targets = validation.targets(targets)
     ax = axes_for(ax)
     titled(ax, "False match rate by threshold", f"threshold, {DISTANCE}", "false match rate")
     rates, tail = measured.rates, measured.tail
@@ -378,8 +378,8 @@ def _tradeoff(
     ax: Axes | None, measured: Measured, thresholds: Thresholds | None, *, missed: bool
 ) -> Axes:
     """Draw recall, or what is missed of it, against the false match rate."""
-    found, rates = arguments.measured(measured).curves, measured.rates
-    looks = looks_of(arguments.thresholds(thresholds, len(found.recall)))
+    found, rates = validation.measured(measured).curves, measured.rates
+    looks = looks_of(validation.thresholds(thresholds, len(found.recall)))
     ax = axes_for(ax)
     title = "Detection error tradeoff" if missed else "Receiver operating characteristic"
     titled(ax, title, "false match rate", "false non-match rate" if missed else "recall")

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from PIL import ImageFont
 
-from photodna_nb.arrays import described
+from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentTypeError
 from photodna_nb.plots.drawing import AnyFigure, root_of
 

@@ -8,11 +8,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import arrays, images, stages
+from photodna_nb import checks
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
-from photodna_nb.images import ImageLike
+from photodna_nb.hashing import images, stages
+from photodna_nb.hashing.images import ImageLike
+from photodna_nb.hashing.stages import HashTrace
 from photodna_nb.kernels.hashing import CELLS, CLIP, GRID, HASH_BYTES, RADII, RADIUS_WEIGHTS
-from photodna_nb.plots import arguments
+from photodna_nb.plots import validation
 from photodna_nb.plots.drawing import (
     DIRECTIONS,
     AnyFigure,
@@ -28,7 +30,6 @@ from photodna_nb.plots.drawing import (
     named,
     outline,
 )
-from photodna_nb.stages import HashTrace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +83,7 @@ def plot_trace(image: ImageLike, trace: HashTrace, *, figure: AnyFigure | None =
     pixels = images.pixels(image)
     if not isinstance(trace, HashTrace):
         raise ArgumentTypeError(
-            f"trace: got {arrays.described(trace)}, needs HashTrace: pdna.trace(image)"
+            f"trace: got {checks.described(trace)}, needs HashTrace: pdna.trace(image)"
         )
     if not _is_of(trace, pixels):
         raise ArgumentError("trace: got that of another picture, needs pdna.trace(image)")
@@ -142,7 +143,7 @@ def plot_pixels(
     """
     pixels = images.pixels(image)
     if grid_point is not None:
-        grid_point = arguments.grid_point(grid_point)
+        grid_point = validation.grid_point(grid_point)
     ax = axes_for(ax)
     grey = pixels if pixels.ndim == 2 else pixels[:, :, :3].mean(axis=2)
     ax.imshow(grey, cmap="gray", vmin=0, vmax=255)
@@ -190,7 +191,7 @@ def plot_pixel_sums(pixel_sums: NDArray[np.int64], *, ax: Axes | None = None) ->
     >>> print(ax.images[0].get_array().max())  # millions: 30 x 40 pixels of 3 x 100
     0.36
     """
-    pixel_sums = arrays.checked("pixel_sums", pixel_sums, np.int64, ("h", "w"))
+    pixel_sums = checks.checked("pixel_sums", pixel_sums, np.int64, ("h", "w"))
     if not pixel_sums.size:
         raise ArgumentError(f"pixel_sums: got shape {pixel_sums.shape}, needs one cell or more")
     ax = axes_for(ax)
@@ -235,9 +236,9 @@ def plot_feature_grid(
     >>> ax.patches[0].get_xy()  # as many grid steps from the left and from above
     (19.5, 2.5)
     """
-    feature_grid = arrays.checked("feature_grid", feature_grid, np.float64, (GRID, GRID))
+    feature_grid = checks.checked("feature_grid", feature_grid, np.float64, (GRID, GRID))
     if grid_point is not None:
-        grid_point = arguments.grid_point(grid_point)
+        grid_point = validation.grid_point(grid_point)
     ax = axes_for(ax)
     drawn = ax.imshow(feature_grid / 1e3, cmap="gray")
     colour_bar(ax, drawn, "weighted box sum,\nthousands of grey levels")
@@ -291,7 +292,7 @@ def plot_gradients(
     ['falls to the right', 'rises to the right', 'falls downwards', 'rises downwards']
     """
     shape = (CELLS, CELLS, len(DIRECTIONS))
-    gradients = arrays.checked("gradients", gradients, np.float64, shape)
+    gradients = checks.checked("gradients", gradients, np.float64, shape)
     picture = None if image is None else images.rgb(image)
     ax = axes_for(ax)
     if picture is not None:
@@ -351,11 +352,11 @@ def plot_normalisation(
     >>> ax.get_legend_handles_labels()[1]
     ['divided by the norm', 'clipped off: 6 of 144', 'after 10 rounds', 'clipped at 0.25']
     """
-    rounds = arrays.checked("rounds", rounds, np.float64, ("k", HASH_BYTES))
+    rounds = checks.checked("rounds", rounds, np.float64, ("k", HASH_BYTES))
     if not len(rounds):
         raise ArgumentError("rounds: got none, needs one or more")
     if unit is not None:
-        unit = arrays.checked("unit", unit, np.float64, (HASH_BYTES,))
+        unit = checks.checked("unit", unit, np.float64, (HASH_BYTES,))
     ax = axes_for(ax)
     last = rounds[-1]
     order = np.argsort(-(last if unit is None else unit), kind="stable")
@@ -426,7 +427,7 @@ def plot_hash(
     >>> len(ax.patches)
     144
     """
-    hash_bytes = arrays.checked("hash_bytes", hash_bytes, np.uint8, (HASH_BYTES,))
+    hash_bytes = checks.checked("hash_bytes", hash_bytes, np.uint8, (HASH_BYTES,))
     ax = axes_for(ax)
     for direction, (label, colour) in enumerate(DIRECTIONS.items()):
         places = np.arange(direction, hash_bytes.size, len(DIRECTIONS))

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from photodna_nb import transforms
+from photodna_nb.corpus import transforms
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.intervals import checked_confidence
-from photodna_nb.plots import arguments
-from photodna_nb.plots.arguments import Rows, Thresholds
+from photodna_nb.plots import validation
 from photodna_nb.plots.drawing import axes_for, inches_of
 from photodna_nb.plots.rate_axes import (
     DISTANCE,
@@ -30,6 +29,7 @@ from photodna_nb.plots.rate_axes import (
     threshold_mark,
     titled,
 )
+from photodna_nb.plots.validation import Rows, Thresholds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,9 +77,9 @@ def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None 
     >>> ax.get_xlabel()
     'recall (50 pairs an edit; bars: 95 % intervals)'
     """
-    rows = arguments.rows(rows, "recall", _RECALL)
+    rows = validation.rows(rows, "recall", _RECALL)
     if confidence is not None:
-        confidence = checked_confidence(arguments.number("confidence", confidence))
+        confidence = checked_confidence(validation.number("confidence", confidence))
     if len({(row["transform"], row["threshold_name"]) for row in rows}) < len(rows):
         raise ArgumentError(
             "rows: got several of one edit and threshold; choose one band, and oriented or not"
@@ -157,8 +157,8 @@ def plot_edit_distances(
     """
     prefix = "oriented_" * oriented
     distances = [prefix + name for name in _DISTANCES]
-    rows = arguments.rows(rows, "edits", ["edit", "label", "n", *distances])
-    looks = looks_of(arguments.thresholds(thresholds))
+    rows = validation.rows(rows, "edits", ["edit", "label", "n", *distances])
+    looks = looks_of(validation.thresholds(thresholds))
     rows = _by_kind(rows, [row["edit"] for row in rows])
     title = "Distances of edits" + ", best of eight orientations" * oriented
     x = f"{DISTANCE}, {_span([row['n'] for row in rows])} pairs an edit"
@@ -208,8 +208,8 @@ def plot_impostor_detail(
     >>> print(ax.get_title(), ax.get_legend_handles_labels()[1])
     Impostor distances by detail ['nearest pair', 'median']
     """
-    rows = arguments.rows(rows, "detail", _DETAIL)
-    looks = looks_of(arguments.thresholds(thresholds))
+    rows = validation.rows(rows, "detail", _DETAIL)
+    looks = looks_of(validation.thresholds(thresholds))
     labels = [
         (f"{row['from']:g} on" if row["to"] is None else f"{row['from']:g} to {row['to']:g}")
         + f" ({percent(row['share'])})"

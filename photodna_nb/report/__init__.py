@@ -12,9 +12,9 @@ import os
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.results import REPORT, add_report
 from photodna_nb.files import PathLike
-from photodna_nb.report.answer import Answer, answer
 from photodna_nb.report.figures import figures
-from photodna_nb.report.page import page
+from photodna_nb.report.html import page
+from photodna_nb.report.recommendation import Answer, answer
 
 __all__ = ["Answer", "answer", "write"]
 

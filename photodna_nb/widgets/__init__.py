@@ -5,7 +5,7 @@
 Needs ipywidgets, which ``pip install "photodna_nb[notebooks]"`` brings.
 """
 
-from photodna_nb.evaluation.near import NearPair
+from photodna_nb.evaluation.examples import NearPair
 from photodna_nb.widgets.tuner import ThresholdTuner
 
 __all__ = ["NearPair", "ThresholdTuner"]

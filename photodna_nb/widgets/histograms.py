@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from photodna_nb import plots
-from photodna_nb.distances import SIMILARITY_SCALE
+from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 from photodna_nb.plots.rendering import pillow_font
-from photodna_nb.widgets.page import Line
+from photodna_nb.widgets.html import Line
 
 INCHES, DPI = (5.2, 4.4), 170
 # Of the palette of the figures: the first threshold's.

@@ -9,13 +9,13 @@ from functools import lru_cache
 from html import escape
 from typing import TypeAlias
 
-from photodna_nb.datasets import Dataset, Original
+from photodna_nb.corpus.datasets import Dataset, Original
+from photodna_nb.corpus.transforms import parse, seed_for
 from photodna_nb.errors import ArgumentError, PhotodnaError
 from photodna_nb.evaluation import Results
-from photodna_nb.evaluation.near import NearPair
-from photodna_nb.names import displayed
+from photodna_nb.evaluation.examples import NearPair
 from photodna_nb.plots.drawing import shortened
-from photodna_nb.transforms import parse, seed_for
+from photodna_nb.printable import displayed
 
 # Name of an original, its edit if any, and what it is called.
 _Picture: TypeAlias = tuple[str, str | None, str]

@@ -11,21 +11,21 @@ from typing import Any
 import ipywidgets as ipw
 import numpy as np
 
-from photodna_nb.arrays import described
-from photodna_nb.datasets import Dataset
+from photodna_nb.checks import described
+from photodna_nb.corpus.datasets import Dataset
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation import Measured, Results, measure
 from photodna_nb.evaluation.config import ScaleConfig
-from photodna_nb.evaluation.near import NearestPairs, NearPair
-from photodna_nb.evaluation.operating import Choice, choose_threshold, supported_threshold
-from photodna_nb.evaluation.scale import threshold_under
+from photodna_nb.evaluation.deployment import threshold_under
+from photodna_nb.evaluation.examples import NearestPairs, NearPair
 from photodna_nb.evaluation.summary import Row, at_threshold, with_recall
-from photodna_nb.names import displayed
-from photodna_nb.report import words
-from photodna_nb.widgets import page
-from photodna_nb.widgets.edits import EditRecall
+from photodna_nb.evaluation.thresholds import Choice, choose_threshold, supported_threshold
+from photodna_nb.printable import displayed
+from photodna_nb.report import formatting
+from photodna_nb.widgets import html
 from photodna_nb.widgets.histograms import INCHES, Histograms
 from photodna_nb.widgets.thumbnails import Thumbnails
+from photodna_nb.widgets.transform_recall import EditRecall
 
 _PAUSE = 0.3  # seconds without a move, after which pictures are made
 _WORST = 5  # edits in the table
@@ -179,16 +179,16 @@ class ThresholdTuner:
 
     def __repr__(self) -> str:
         said = (
-            f"L2 ≤ {self.threshold}: recall {words.recall(self._row)}, false match rate "
-            f"{words.false_match_rate(self._row)}, {words.false_matches(self._row)} false matches "
-            "a day"
+            f"L2 ≤ {self.threshold}: recall {formatting.recall(self._row)}, false match rate "
+            f"{formatting.false_match_rate(self._row)}, {formatting.false_matches(self._row)} "
+            "false matches a day"
         )
         return f"<ThresholdTuner, {said}>"
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Return the widget, and for readers without one the figure and the numbers."""
         data = dict(self.widget._repr_mimebundle_(**options))
-        said = page.lines(self._row, self.measured, self._service())
+        said = html.lines(self._row, self.measured, self._service())
         figure = self._histograms[self.orientations.value].readable(self.threshold, said)
         data |= {"text/plain": repr(self), "image/png": base64.b64encode(figure).decode("ascii")}
         return data, {"image/png": {"width": round(INCHES[0] * 100)}}
@@ -204,11 +204,11 @@ class ThresholdTuner:
             layout=ipw.Layout(width="98%", max_width="900px"),
             **wide,
         )
-        budget = f"{words.amount(self._scale.budget)} false match a day"
+        budget = f"{formatting.amount(self._scale.budget)} false match a day"
         if self._scale.budget != 1:
             budget = budget.replace("match", "matches")
         targets = [
-            (f"a false match rate of {words.rate(rate).removeprefix('1.0 × ')}", rate)
+            (f"a false match rate of {formatting.rate(rate).removeprefix('1.0 × ')}", rate)
             for rate in results.config.thresholds.targets
         ]
         self.target = ipw.Dropdown(
@@ -218,7 +218,7 @@ class ThresholdTuner:
             layout=ipw.Layout(width="350px"),
             **wide,
         )
-        level = words.level(self.measured.confidence)
+        level = formatting.level(self.measured.confidence)
         self.conservative = ipw.Checkbox(
             value=True,
             description=f"cautious: keep it at the upper end of the {level} interval",
@@ -258,7 +258,7 @@ class ThresholdTuner:
         )
         self.widget = ipw.VBox(
             [
-                ipw.HTML(page.STYLE, layout=ipw.Layout(display="none")),
+                ipw.HTML(html.STYLE, layout=ipw.Layout(display="none")),
                 self.slider,
                 ipw.HBox([self.target, self.conservative], layout=wrapped),
                 ipw.HBox([self.list_size, self.queries_a_day, self.orientations], layout=wrapped),
@@ -300,9 +300,9 @@ class ThresholdTuner:
         if wished is not None and (wished.threshold is None or wished.untested):
             if wished.conservative and rates is not None:
                 self.choice = supported_threshold(rates, self.measured.tail)
-            self.message.value = page.problem(self._unsupported(wished, self.choice))
+            self.message.value = html.problem(self._unsupported(wished, self.choice))
         elif wished is not None and wished.threshold is not None:
-            self.message.value = page.kept(wished.threshold, wished, self.slider.max)
+            self.message.value = html.kept(wished.threshold, wished, self.slider.max)
         if self.choice is not None and self.choice.threshold is not None:
             self._following = True
             try:
@@ -334,7 +334,7 @@ class ThresholdTuner:
         """Return what can be said of a target that no threshold can be shown to keep."""
 
         def false_matches(threshold: int) -> str:
-            return f"{words.false_matches(self._at(threshold))} false matches a day"
+            return f"{formatting.false_matches(self._at(threshold))} false matches a day"
 
         said = "These pictures cannot show which threshold keeps this target"
         if wished.threshold is None:
@@ -372,8 +372,8 @@ class ThresholdTuner:
         service = self._service()
         self._row = self._at(threshold)
         self.figure.value = self._histograms[service.orientations].png(threshold)
-        self.numbers.value = page.numbers(self._row, self.measured, service)
-        self.edits.value = page.edits(self._recall.least(_WORST, threshold, service.orientations))
+        self.numbers.value = html.numbers(self._row, self.measured, service)
+        self.edits.value = html.edits(self._recall.least(_WORST, threshold, service.orientations))
         self._show_pairs()
 
     def _show_pairs(self) -> None:
@@ -399,4 +399,4 @@ class ThresholdTuner:
 
     def _say_error(self, error: Exception) -> None:
         said = displayed(f"{type(error).__name__}: {error}")
-        self.message.value = page.problem(said)
+        self.message.value = html.problem(said)

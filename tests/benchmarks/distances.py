@@ -27,7 +27,7 @@ from hashing import heading
 from threadpoolctl import threadpool_limits
 
 import photodna_nb as pdna
-from photodna_nb import pairs
+from photodna_nb.pairs import all_pairs
 
 MATRIX = 4096
 MANY = 50_000
@@ -95,7 +95,7 @@ def matrix_calls(metric: str, a: np.ndarray, b: np.ndarray) -> dict[str, Callabl
     floats = a.astype(np.float32), b.astype(np.float32)
     calls: dict[str, Callable[[], Any]] = {}
     for road in ("avx512", "portable"):
-        if road == pairs.road() or road == "portable":
+        if road == all_pairs.road() or road == "portable":
 
             def ours(road: str = road) -> None:
                 with forced(road):
@@ -139,7 +139,7 @@ def million() -> None:
 def main() -> None:
     """Measure and print."""
     print(heading())
-    print(f"FAISS {faiss.__version__}, road {pairs.road()}\n")
+    print(f"FAISS {faiss.__version__}, road {all_pairs.road()}\n")
     print("| work | by | billion pairs a second | ratio |")
     print("|---|---|---|---|")
     a, b = hashes(MATRIX, 0), hashes(MATRIX, 1)
@@ -149,7 +149,7 @@ def main() -> None:
             ("manhattan", "SciPy cdist"),
         ):
             found = rates(matrix_calls(metric, a, b), MATRIX**2, 7)
-            rival = beside if beside in found else f"photodna_nb, {pairs.road()}"
+            rival = beside if beside in found else f"photodna_nb, {all_pairs.road()}"
             show(f"{metric} matrix, 1 thread", found, rival)
     many, others = hashes(MANY, 2), hashes(MANY, 4)
     index = faiss.IndexFlatL2(144)

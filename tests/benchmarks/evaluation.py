@@ -22,13 +22,15 @@ import numpy as np
 from distances import hashes
 from hashing import heading
 
-from photodna_nb import datasets, images, parallel
-from photodna_nb.datasets import Original
+from photodna_nb import parallel
+from photodna_nb.corpus import datasets
+from photodna_nb.corpus.datasets import Original
+from photodna_nb.corpus.transforms import KINDS, STANDARD, Transform, seed_for
 from photodna_nb.evaluation import Config, run
-from photodna_nb.evaluation.counting import Hashed, count
-from photodna_nb.evaluation.runs import in_half_b
-from photodna_nb.stages import hash_and_detail
-from photodna_nb.transforms import KINDS, STANDARD, Transform, seed_for
+from photodna_nb.evaluation.pair_counting import Hashed, count
+from photodna_nb.evaluation.run_evaluation import in_half_b
+from photodna_nb.hashing import images
+from photodna_nb.hashing.stages import hash_and_detail
 
 NEARDUP = Path(__file__).resolve().parents[3] / "shared" / "golden" / "neardup" / "images"
 ORIGINALS = 500

@@ -12,7 +12,7 @@ import numpy as np
 
 import photodna_nb as pdna
 from photodna_nb.evaluation import Config, Counts, Results
-from photodna_nb.evaluation.counting import Hashed, count
+from photodna_nb.evaluation.pair_counting import Hashed, count
 
 ORIGINALS = 200, 700, 2100
 NO_PICTURES = pdna.datasets.Dataset({"kind": "none"}, ())

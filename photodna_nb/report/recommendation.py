@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from photodna_nb.corpus.transforms import parse
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config import (
     Config,
@@ -17,8 +18,8 @@ from photodna_nb.evaluation.config import (
 )
 from photodna_nb.evaluation.exclusions import SUSPECT
 from photodna_nb.files import PathLike
-from photodna_nb.names import displayed
-from photodna_nb.report.words import (
+from photodna_nb.printable import displayed
+from photodna_nb.report.formatting import (
     amount,
     counted,
     false_match_rate,
@@ -30,7 +31,6 @@ from photodna_nb.report.words import (
     share,
     whole,
 )
-from photodna_nb.transforms import parse
 
 # Recall of an edit that is as good as always found, and of one that hardly is.
 _ALWAYS, _HARDLY = 0.99, 0.5

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import arrays, pairs
-from photodna_nb.arrays import HASH_BYTES
+from photodna_nb import checks
+from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError
-from photodna_nb.evaluation.counts import (
+from photodna_nb.evaluation.pair_counts import (
     CELLS,
     PARTS,
     Cells,
@@ -23,7 +23,8 @@ from photodna_nb.evaluation.counts import (
     counts_of,
     sample_of,
 )
-from photodna_nb.stages import orientations
+from photodna_nb.hashing.stages import orientations
+from photodna_nb.pairs import all_pairs
 
 # Of close impostor pairs, the most that are listed.
 _LISTED = 1_000_000
@@ -65,11 +66,11 @@ class Hashed:
 
     def __post_init__(self) -> None:
         n, v = len(self.names), len(self.transforms)
-        arrays.checked("hashes", self.hashes, np.uint8, (n, HASH_BYTES))
-        arrays.checked("detail", self.detail, np.float64, (n,))
-        arrays.checked("variants", self.variants, np.uint8, (n, v, HASH_BYTES))
-        arrays.checked("made", self.made, np.bool_, (n, v))
-        arrays.checked("variants_detail", self.variants_detail, np.float64, (n, v))
+        checks.checked("hashes", self.hashes, np.uint8, (n, HASH_BYTES))
+        checks.checked("detail", self.detail, np.float64, (n,))
+        checks.checked("variants", self.variants, np.uint8, (n, v, HASH_BYTES))
+        checks.checked("made", self.made, np.bool_, (n, v))
+        checks.checked("variants_detail", self.variants_detail, np.float64, (n, v))
 
 
 def count(
@@ -121,7 +122,7 @@ def count(
     two processors count in some seconds.
     """
     n = len(hashed.names)
-    arrays.checked("in_b", in_b, np.bool_, (n,))
+    checks.checked("in_b", in_b, np.bool_, (n,))
     excluded = _pairs_of(exclude, n)
     alike = np.arange(n) if count_identical else _alike(hashed)
     compared = ~(hashed.detail < min_detail)
@@ -322,13 +323,13 @@ class _Impostors:
         options: Any = {"max_distance": limit * limit, "metric": "sqeuclidean"}
         options["max_workers"] = self.max_workers
         if transform == _NOTHING:
-            row, column, squared = pairs.pairs_within(hashes, **options)
+            row, column, squared = all_pairs.pairs_within(hashes, **options)
             place, i = self._all_alike(first[row])
             column, squared = column[place], squared[place]
         else:
             rows = np.flatnonzero(self.hashed.made[:, transform] & self.compared)
             edited = self.hashed.variants[rows, transform]
-            row, column, squared = pairs.pairs_within(edited, hashes, **options)
+            row, column, squared = all_pairs.pairs_within(edited, hashes, **options)
             i = rows[row]
         others = self.alike[i] != first[column]
         i, column, squared = i[others], column[others], squared[others]
@@ -354,7 +355,7 @@ class _Impostors:
     def _histogram(self, a: NDArray[np.uint8], b: NDArray[np.uint8] | None = None) -> Cells:
         if not len(a) or (b is not None and not len(b)):
             return np.zeros(CELLS, np.int64)
-        return pairs.distance_histogram(a, b, max_workers=self.max_workers).counts
+        return all_pairs.distance_histogram(a, b, max_workers=self.max_workers).counts
 
     def _less(
         self,

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb.evaluation.counts import Counts
+from photodna_nb.evaluation.pair_counts import Counts
 
 _ORIGINAL = -1  # instead of the number of an edit
 _LOOK_BACK = 4096  # pairs, among which those of other originals are looked for

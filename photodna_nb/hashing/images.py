@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import core  # type: ignore[attr-defined]
 
-from photodna_nb import arrays, files
-from photodna_nb.arrays import described
+from photodna_nb import checks, files
+from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
-from photodna_nb.names import displayed
+from photodna_nb.printable import displayed
 
 ImageLike = Image.Image | NDArray[np.uint8]
 FileLike = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -297,7 +297,7 @@ def _checked_array(array: NDArray[Any]) -> NDArray[np.uint8]:
             f"image: got an array of shape {array.shape}, "
             "and the hash needs at least 2 rows and 2 columns"
         )
-    return arrays.frozen(array)
+    return checks.frozen(array)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scipy import stats
 
-from photodna_nb.names import displayed
+from photodna_nb.printable import displayed
 
 if TYPE_CHECKING:
     from photodna_nb.evaluation.comparison import Comparison, Conclusion, Estimate

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import arrays, files
-from photodna_nb.arrays import HASH_BYTES, described
+from photodna_nb import checks, files
+from photodna_nb.checks import HASH_BYTES, described
 from photodna_nb.errors import ArgumentTypeError, TableFileError
 
 
@@ -87,8 +87,8 @@ def rows_of(name: str, value: Any) -> Rows:
     """
     value = getattr(value, "hashes", value)
     if isinstance(value, np.ndarray):
-        checked = arrays.checked(name, value, np.uint8, ("n", HASH_BYTES))
-        return Rows(0, len(checked), arrays.frozen(checked))
+        checked = checks.checked(name, value, np.uint8, ("n", HASH_BYTES))
+        return Rows(0, len(checked), checks.frozen(checked))
     if isinstance(value, str | os.PathLike):
         value = [value]
     if not isinstance(value, Sequence) or not all(isinstance(p, str | os.PathLike) for p in value):

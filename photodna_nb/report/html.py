@@ -15,16 +15,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from photodna_nb import files
+from photodna_nb.corpus.transforms import parse
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config import Config, canonical, toml_value
 from photodna_nb.evaluation.exclusions import SUSPECT
-from photodna_nb.evaluation.pictures import PAIRS
-from photodna_nb.names import displayed
-from photodna_nb.report import words
-from photodna_nb.report.answer import answer, corpus, main_threshold, service
+from photodna_nb.evaluation.thumbnails import PAIRS
+from photodna_nb.printable import displayed
+from photodna_nb.report import formatting
 from photodna_nb.report.figures import Figure
-from photodna_nb.transforms import parse
+from photodna_nb.report.recommendation import answer, corpus, main_threshold, service
 
 # Of failures, and of digests of inputs, as many as a page can hold.
 _FAILURES = 100
@@ -44,13 +44,15 @@ def page(results: Results, figures: Mapping[str, Figure]) -> str:
     )
     plain = ("amount", "level", "rate", "share", "whole")
     with_interval = ("recall", "false_match_rate", "false_matches", "judged")
-    environment.filters |= {name: getattr(words, name) for name in plain}
-    environment.filters |= {name: _in_two_lines(getattr(words, name)) for name in with_interval}
+    environment.filters |= {name: getattr(formatting, name) for name in plain}
+    environment.filters |= {
+        name: _in_two_lines(getattr(formatting, name)) for name in with_interval
+    }
     environment.filters |= {"shown": displayed, "name": _edit_name, "l2": _l2}
     tables, config, copies = results.tables, results.config, _copies(results)
     return environment.get_template("page.html").render(
         answer=answer(results),
-        words=words,
+        words=formatting,
         corpus=corpus(results),
         service=service(tables["scale"][0]),
         summary=results.summary,
@@ -112,7 +114,7 @@ def _edit_name(spec: str) -> str:
 
 
 def _l2(distance: float | None) -> str:
-    return words.NOTHING if distance is None else f"{distance:.0f}"
+    return formatting.NOTHING if distance is None else f"{distance:.0f}"
 
 
 def _data(kind: str, content: bytes) -> str:

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
-from photodna_nb import images
-from photodna_nb.arrays import described
+from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
-from photodna_nb.images import ImageLike
+from photodna_nb.hashing import images
+from photodna_nb.hashing.images import ImageLike
 
 # Of a picture, a strength and a seed.
 Edit: TypeAlias = Callable[[Image.Image, Any, int], Image.Image]

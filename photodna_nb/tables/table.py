@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import arrays, files
-from photodna_nb.arrays import HASH_BYTES
+from photodna_nb import checks, files
+from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, PhotodnaError, TableFileError
 from photodna_nb.files import PathLike, path_text
 
@@ -60,8 +60,8 @@ class HashTable:
 
     def __post_init__(self) -> None:
         rows = len(self.paths)
-        arrays.checked("hashes", self.hashes, np.uint8, (rows, HASH_BYTES))
-        arrays.checked("detail", self.detail, np.float64, (rows,))
+        checks.checked("hashes", self.hashes, np.uint8, (rows, HASH_BYTES))
+        checks.checked("detail", self.detail, np.float64, (rows,))
 
     def __len__(self) -> int:
         """Return the number of hashes."""

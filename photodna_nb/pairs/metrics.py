@@ -11,8 +11,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import arrays
-from photodna_nb.arrays import HASH_BYTES, described
+from photodna_nb import checks
+from photodna_nb.checks import HASH_BYTES, described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
 Metric = Literal["euclidean", "sqeuclidean", "manhattan"]
@@ -56,8 +56,8 @@ def distance(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric = "eucli
     (5.0, 7.0)
     """
     checked_metric(metric)
-    a = arrays.checked("a", a, np.uint8, (HASH_BYTES,))
-    b = arrays.checked("b", b, np.uint8, (HASH_BYTES,))
+    a = checks.checked("a", a, np.uint8, (HASH_BYTES,))
+    b = checks.checked("b", b, np.uint8, (HASH_BYTES,))
     difference = a.astype(np.int64) - b
     if metric == "manhattan":
         return float(np.abs(difference).sum())

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import arrays, images
+from photodna_nb import checks
 from photodna_nb.errors import ArgumentError
-from photodna_nb.images import ImageLike
+from photodna_nb.hashing import images
+from photodna_nb.hashing.images import ImageLike
 from photodna_nb.kernels import hashing as kernels
 
 Floats = NDArray[np.float64]
@@ -159,7 +160,7 @@ def orientations(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     leading = hashes.shape[:-1] if isinstance(hashes, np.ndarray) else ()
     shape = (*leading, kernels.HASH_BYTES)
-    return arrays.checked("hashes", hashes, np.uint8, shape)[..., _ORIENTATIONS]
+    return checks.checked("hashes", hashes, np.uint8, shape)[..., _ORIENTATIONS]
 
 
 def _orientations() -> NDArray[np.intp]:
@@ -433,4 +434,4 @@ def _check_sides(height: int, width: int) -> None:
 
 def _readable(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) -> NDArray[Any]:
     """Return the array as the kernels are compiled for, once it is checked."""
-    return arrays.frozen(arrays.checked(name, value, dtype, shape))
+    return checks.frozen(checks.checked(name, value, dtype, shape))

@@ -16,20 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import files, parallel
-from photodna_nb.arrays import described
-from photodna_nb.datasets import Dataset, FileOriginal, Original
+from photodna_nb.checks import described
+from photodna_nb.corpus.datasets import Dataset, FileOriginal, Original
+from photodna_nb.corpus.transforms import seed_for
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
-from photodna_nb.evaluation import pictures, results
+from photodna_nb.evaluation import results, thumbnails
 from photodna_nb.evaluation.config import Config, DirectoryOriginals, ListOriginals, canonical
-from photodna_nb.evaluation.counting import count
-from photodna_nb.evaluation.counts import Counts
 from photodna_nb.evaluation.exclusions import excluded_rows, named_digest, suspected_copies
+from photodna_nb.evaluation.pair_counting import count
+from photodna_nb.evaluation.pair_counts import Counts
 from photodna_nb.evaluation.results import Failure, Results
-from photodna_nb.evaluation.store import Finished, Store, is_finished, is_run
-from photodna_nb.evaluation.variants import ORIGINAL, Entry, renewed
+from photodna_nb.evaluation.run_folder import Finished, Store, is_finished, is_run
+from photodna_nb.evaluation.variant_hashes import ORIGINAL, Entry, renewed
 from photodna_nb.files import PathLike, path_text
-from photodna_nb.names import displayed
-from photodna_nb.transforms import seed_for
+from photodna_nb.printable import displayed
 
 # Of counts, so that those of another way to count are not taken for these.
 _COUNTING = 3
@@ -105,7 +105,7 @@ def run(
         failures = _failures(found.errors, found.inputs, edits)
         counts = _counts(config, found, folder, workers)
         copies = suspected_copies(counts)
-        shown = pictures.pictures_of(counts, copies, dataset, config, folder, workers)
+        shown = thumbnails.pictures_of(counts, copies, dataset, config, folder, workers)
         now = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 3),

@@ -11,13 +11,13 @@ from typing import NamedTuple
 from PIL import Image
 
 from photodna_nb import parallel
-from photodna_nb.datasets import Dataset
+from photodna_nb.corpus.datasets import Dataset
+from photodna_nb.corpus.transforms import seed_for
 from photodna_nb.errors import PhotodnaError
 from photodna_nb.evaluation.config import Config, canonical
-from photodna_nb.evaluation.counts import Counts
-from photodna_nb.evaluation.store import Store
-from photodna_nb.evaluation.variants import ORIGINAL
-from photodna_nb.transforms import seed_for
+from photodna_nb.evaluation.pair_counts import Counts
+from photodna_nb.evaluation.run_folder import Store
+from photodna_nb.evaluation.variant_hashes import ORIGINAL
 
 FOLDER = "pictures"
 PAIRS = 16  # are shown

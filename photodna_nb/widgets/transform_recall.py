@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from photodna_nb.corpus.transforms import parse
 from photodna_nb.evaluation import Counts
 from photodna_nb.evaluation.summary import Row, recalls
-from photodna_nb.transforms import parse
 
 
 class EditRecall:

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photodna_nb import images
-from photodna_nb.arrays import HASH_BYTES
-from photodna_nb.datasets import Original
+from photodna_nb.checks import HASH_BYTES
+from photodna_nb.corpus.datasets import Original
+from photodna_nb.corpus.transforms import AnyTransform, seed_for
 from photodna_nb.errors import FileError, ImageError, PhotodnaError
-from photodna_nb.names import displayed
-from photodna_nb.stages import hash_and_detail
-from photodna_nb.transforms import AnyTransform, seed_for
+from photodna_nb.hashing import images
+from photodna_nb.hashing.stages import hash_and_detail
+from photodna_nb.printable import displayed
 
 # Where an error is of the original, and not of one of its variants.
 ORIGINAL = -1

@@ -11,14 +11,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import images, parallel
-from photodna_nb.arrays import described
+from photodna_nb import parallel
+from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
 from photodna_nb.files import PathLike, path_text
-from photodna_nb.images import FileLike, ImageLike
-from photodna_nb.journal import Entry, Journal, hash_if_changed
-from photodna_nb.stages import Hashed, hash_and_detail
-from photodna_nb.table import Failure, HashTable, check_target, table_of
+from photodna_nb.hashing import images
+from photodna_nb.hashing.hash_journal import Entry, Journal, hash_if_changed
+from photodna_nb.hashing.images import FileLike, ImageLike
+from photodna_nb.hashing.stages import Hashed, hash_and_detail
+from photodna_nb.tables.table import Failure, HashTable, check_target, table_of
 
 
 def hash_image(image: ImageLike) -> NDArray[np.uint8]:

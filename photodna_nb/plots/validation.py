@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import arrays
-from photodna_nb.arrays import described
-from photodna_nb.distances import SIMILARITY_SCALE
+from photodna_nb import checks
+from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation.summary import Measured
 from photodna_nb.index.records import Match
 from photodna_nb.kernels.hashing import GRID
+from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 from photodna_nb.plots.drawing import shortened
 
 Thresholds = Mapping[str, int]
@@ -77,7 +77,7 @@ def grid_point(value: Any) -> tuple[int, int]:
 
 def counts(name: str, value: Any) -> NDArray[np.int64]:
     """Return an array of int64 with a count in each cell."""
-    found = arrays.checked(name, value, np.int64, ("t",))
+    found = checks.checked(name, value, np.int64, ("t",))
     if not len(found):
         raise ArgumentError(f"{name}: got no cells, needs one or more")
     if found.min() < 0:

@@ -7,8 +7,8 @@ from typing import Any
 
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.intervals import FalseMatchRates, json_number
-from photodna_nb.evaluation.operating import Choice, Source, choose_threshold
 from photodna_nb.evaluation.tail import Tail
+from photodna_nb.evaluation.thresholds import Choice, Source, choose_threshold
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,11 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import files
-from photodna_nb.arrays import described
-from photodna_nb.distances import SIMILARITY_SCALE
+from photodna_nb import files, npz
+from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
-from photodna_nb.evaluation import archive
 from photodna_nb.files import PathLike, path_text
+from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 
 Cells = NDArray[np.int64]
 Half = Literal["A", "B"]
@@ -361,9 +360,9 @@ class Counts:
         for name in _NUMBERS:
             members[name] = np.array([getattr(self, name)], np.int64)
         for name in _TEXTS:
-            members[name] = archive.texts_packed(getattr(self, name))
-        members["key"] = archive.texts_packed([key])
-        return archive.packed(members)
+            members[name] = npz.texts_packed(getattr(self, name))
+        members["key"] = npz.texts_packed([key])
+        return npz.packed(members)
 
     @classmethod
     def unpacked(cls, path: str, content: bytes, key: str = "") -> Counts:
@@ -376,10 +375,10 @@ class Counts:
         """
         close = [f"close_{name}" for name in CloseImpostors._fields]
         needed = [*_ARRAYS, *close, "bands", *_NUMBERS, *_TEXTS, "key"]
-        found: dict[str, Any] = archive.unpacked(path, content, needed)
-        if key and archive.texts_unpacked(found["key"]) != (key,):
+        found: dict[str, Any] = npz.unpacked(path, content, needed)
+        if key and npz.texts_unpacked(found["key"]) != (key,):
             raise FileError(path, "holds counts of other pairs; run the evaluation again")
-        texts: dict[str, Any] = {name: archive.texts_unpacked(found[name]) for name in _TEXTS}
+        texts: dict[str, Any] = {name: npz.texts_unpacked(found[name]) for name in _TEXTS}
         numbers: dict[str, Any] = {name: found[name].item() for name in _NUMBERS}
         return cls(
             **texts,

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import PIL
 
-from photodna_nb import images
-from photodna_nb.arrays import HASH_BYTES
+from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ImageError, TableFileError
-from photodna_nb.stages import Hashed, hash_and_detail
+from photodna_nb.hashing import images
+from photodna_nb.hashing.stages import Hashed, hash_and_detail
 
 
 class Entry(NamedTuple):

@@ -18,14 +18,13 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from PIL import features
 
-from photodna_nb import files
-from photodna_nb.arrays import HASH_BYTES
+from photodna_nb import files, npz
+from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import FileError
-from photodna_nb.evaluation import archive
 from photodna_nb.evaluation.config import canonical
-from photodna_nb.evaluation.counting import Hashed
-from photodna_nb.evaluation.variants import ORIGINAL, Entry, limit
-from photodna_nb.names import displayed
+from photodna_nb.evaluation.pair_counting import Hashed
+from photodna_nb.evaluation.variant_hashes import ORIGINAL, Entry, limit
+from photodna_nb.printable import displayed
 from photodna_nb.versions import installed
 
 IDENTITY, JOURNAL, HASHES = "run.json", "journal.jsonl", "hashes.npz"
@@ -297,19 +296,19 @@ class Store:
             for number, text in sorted(entries[row].errors.items())
         ]
         members: dict[str, NDArray[Any]] = {
-            "paths": archive.texts_packed(hashed.names),
+            "paths": npz.texts_packed(hashed.names),
             "hashes": hashed.hashes,
             "detail": hashed.detail,
-            "failures": archive.texts_packed([json.dumps([one[:2] for one in failed])]),
-            "digests": archive.texts_packed(hashed.digests),
-            "transforms": archive.texts_packed(self._edits),
+            "failures": npz.texts_packed([json.dumps([one[:2] for one in failed])]),
+            "digests": npz.texts_packed(hashed.digests),
+            "transforms": npz.texts_packed(self._edits),
             "variants": hashed.variants,
             "made": hashed.made,
             "variants_detail": hashed.variants_detail,
-            "limits": archive.texts_packed([json.dumps([failed, lost])]),
-            "hashing": archive.texts_packed([canonical(self._hashing)]),
+            "limits": npz.texts_packed([json.dumps([failed, lost])]),
+            "hashing": npz.texts_packed([canonical(self._hashing)]),
         }
-        content = archive.packed(members)
+        content = npz.packed(members)
         digest = sha256(content).hexdigest()
         path = self.path(HASHES)
         if not os.path.exists(path) or digest != sha256(files.read(path, FileError)).hexdigest():
@@ -349,15 +348,15 @@ class Store:
         """Return what is in the file of hashes, once it is known to be this run's."""
         path = self.path(HASHES)
         content = files.read(path, FileError)
-        found = archive.unpacked(path, content, _MEMBERS)
+        found = npz.unpacked(path, content, _MEMBERS)
         names, digests, hashing, edits = (
-            archive.texts_unpacked(found[name])
+            npz.texts_unpacked(found[name])
             for name in ("paths", "digests", "hashing", "transforms")
         )
         self._check_whose(path, hashing, edits)
         arrays = ("hashes", "detail", "variants", "made", "variants_detail")
         hashed = Hashed(names, digests, edits, *(found[name] for name in arrays))
-        (text,) = archive.texts_unpacked(found["limits"])
+        (text,) = npz.texts_unpacked(found["limits"])
         return _HashFile(content, hashed, *json.loads(text))
 
     def _check_whose(self, path: str, hashing: tuple[str, ...], edits: tuple[str, ...]) -> None:

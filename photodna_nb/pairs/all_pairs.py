@@ -18,14 +18,14 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from photodna_nb import arrays, parallel
-from photodna_nb.arrays import HASH_BYTES, described
-from photodna_nb.distances import Limit, Metric, checked_metric, largest_integer
+from photodna_nb import checks, parallel
+from photodna_nb.checks import HASH_BYTES, described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.files import PathLike
 from photodna_nb.kernels import distance as kernels
-from photodna_nb.parts import Rows, pieces_of, rows_of
-from photodna_nb.table import HashTable
+from photodna_nb.pairs.metrics import Limit, Metric, checked_metric, largest_integer
+from photodna_nb.pairs.source import Rows, pieces_of, rows_of
+from photodna_nb.tables.table import HashTable
 
 Hashes = NDArray[np.uint8] | HashTable | PathLike | Sequence[PathLike]
 Road = Literal["portable", "avx512"]
@@ -200,7 +200,7 @@ def distance_matrix(
     dtype = np.float32 if metric == "euclidean" else np.int32
     if out is None:
         out = np.empty(shape, dtype)
-    arrays.checked("out", out, dtype, shape)
+    checks.checked("out", out, dtype, shape)
     if not out.flags.writeable:
         raise ArgumentError("out: got a read-only array, needs one that can be written")
     written = out if out.flags.c_contiguous else np.empty(shape, dtype)
@@ -533,7 +533,7 @@ def _laid_out(
     missing = -len(hashes) % multiple
     if missing:
         hashes = np.concatenate([hashes, np.zeros((missing, HASH_BYTES), np.uint8)])
-    return [arrays.frozen(part) for part in layout(arrays.frozen(hashes), way, kind)]
+    return [checks.frozen(part) for part in layout(checks.frozen(hashes), way, kind)]
 
 
 def _within_block(
@@ -609,8 +609,8 @@ def _histogram_block(
         block.triangle,
         grouped,
         ready,
-        arrays.frozen(database_labels),
-        arrays.frozen(queries_labels),
+        checks.frozen(database_labels),
+        checks.frozen(queries_labels),
         counts,
     )
     np.cumsum(counts, axis=1, out=counts)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from html import escape
 from typing import NamedTuple
 
-from photodna_nb.distances import SIMILARITY_SCALE
 from photodna_nb.evaluation import Measured
 from photodna_nb.evaluation.config import ScaleConfig
-from photodna_nb.evaluation.operating import Choice
 from photodna_nb.evaluation.summary import Row
-from photodna_nb.report import words
+from photodna_nb.evaluation.thresholds import Choice
+from photodna_nb.pairs.metrics import SIMILARITY_SCALE
+from photodna_nb.report import formatting
 
 STYLE = """<style>
 .photodna-tuner .table { border-collapse: collapse; line-height: 1.35; }
@@ -60,26 +60,32 @@ class Line(NamedTuple):
 def lines(row: Row, measured: Measured, service: ScaleConfig) -> list[Line]:
     """Return what a threshold does, in words."""
     oriented = service.orientations
-    level = words.level(measured.confidence)
-    matches = f"{words.whole(row['impostor_matches'])} of {words.whole(row['impostor_pairs'])}"
-    found = f"{words.whole(row['genuine_matches'])} of {words.whole(row['genuine_pairs'])}"
+    level = formatting.level(measured.confidence)
+    matches = (
+        f"{formatting.whole(row['impostor_matches'])} of {formatting.whole(row['impostor_pairs'])}"
+    )
+    found = (
+        f"{formatting.whole(row['genuine_matches'])} of {formatting.whole(row['genuine_pairs'])}"
+    )
     turned = ", in the best of eight orientations" if oriented else ""
     similarity = 1 - row["threshold"] / SIMILARITY_SCALE
     said = [
         Line("Threshold", f"L2 ≤ {row['threshold']}", f"similarity ≥ {similarity:.4f}"),
-        Line("Recall", words.recall(row), f"{found} genuine pairs{turned}"),
-        Line("False match rate", words.false_match_rate(row), f"{matches} impostor pairs match"),
+        Line("Recall", formatting.recall(row), f"{found} genuine pairs{turned}"),
+        Line(
+            "False match rate", formatting.false_match_rate(row), f"{matches} impostor pairs match"
+        ),
     ]
     if row["a_day_source"] is None:
         return [*said, Line("", "", f"No intervals: {measured.reason}.")]
     eight = ", in eight orientations each" if oriented else ""
-    comparisons = words.amount(row["a_day_comparisons"])
-    sizes = words.whole(service.list_size), words.whole(service.queries_a_day)
+    comparisons = formatting.amount(row["a_day_comparisons"])
+    sizes = formatting.whole(service.list_size), formatting.whole(service.queries_a_day)
     of = f"of {comparisons} comparisons: {sizes[0]} hashes, {sizes[1]} queries{eight}"
     source = "untested" if row["a_day_untested"] else row["a_day_source"]
     return [
         *said,
-        Line("False matches a day", words.false_matches(row), of),
+        Line("False matches a day", formatting.false_matches(row), of),
         Line("How that is known", _SOURCES[source].format(level=level), ""),
     ]
 
@@ -99,7 +105,8 @@ def edits(rows: list[Row]) -> str:
     if rows and rows[0]["recall"] == 1:
         return '<p class="note">Every edit is found in all pictures.</p>'
     body = "".join(
-        f'<tr><th scope="row">{escape(row["label"])}</th><td>{escape(words.recall(row))}</td></tr>'
+        f'<tr><th scope="row">{escape(row["label"])}</th>'
+        f"<td>{escape(formatting.recall(row))}</td></tr>"
         for row in rows
     )
     return f'<table class="table"><caption>Edits found least</caption>{body}</table>'

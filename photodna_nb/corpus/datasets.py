@@ -19,12 +19,13 @@ from typing import Any, overload
 import numpy as np
 from PIL import Image
 
-from photodna_nb import files, images
-from photodna_nb.arrays import described
+from photodna_nb import files
+from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError, ImageError
 from photodna_nb.files import PathLike, path_text
+from photodna_nb.hashing import images
 from photodna_nb.kernels import dead_leaves as kernels
-from photodna_nb.names import displayed
+from photodna_nb.printable import displayed
 from photodna_nb.versions import installed as installed_version
 
 # Each picture has one value of each range; radii are shares of the shorter side.

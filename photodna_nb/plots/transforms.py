@@ -7,14 +7,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from photodna_nb import images
-from photodna_nb import transforms as edits
-from photodna_nb.arrays import described
+from photodna_nb.checks import described
+from photodna_nb.corpus import transforms as edits
+from photodna_nb.corpus.transforms import AnyTransform
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
-from photodna_nb.images import ImageLike
-from photodna_nb.plots import arguments
+from photodna_nb.hashing import images
+from photodna_nb.hashing.images import ImageLike
+from photodna_nb.plots import validation
 from photodna_nb.plots.drawing import AnyFigure, sheet, side_by_side, wrapped
-from photodna_nb.transforms import AnyTransform
 
 
 def plot_transforms(
@@ -71,13 +71,13 @@ def plot_transforms(
     ['original', 'mirror', 'resize 50 %']
     """
     needed = 'a sequence of edits, such as ["jpeg:30"]'
-    found = [_edit(one, needed) for one in arguments.sequence("transforms", transforms, needed)]
+    found = [_edit(one, needed) for one in validation.sequence("transforms", transforms, needed)]
     notes = [""] * (1 + len(found))
     title = "A picture and its edits"
     if distances is not None:
         notes[1:] = [f"L2 {distance:.0f}" for distance in _distances(distances, len(found))]
         title += ": L2 distance from the original's hash"
-    columns = arguments.columns(columns)
+    columns = validation.columns(columns)
     original = images.rgb(image)
     pictures = [original, *(edit.apply(original, seed) for edit in found)]
     labels = ["original", *(edit.label.replace(" + ", " +\n") for edit in found)]
@@ -100,7 +100,7 @@ def _edit(one: Any, needed: str) -> AnyTransform:
 
 def _distances(given: Any, number: int) -> list[float]:
     needed = f"one for each of {number} transforms"
-    found = arguments.sequence("distances", given, f"a sequence of float, {needed}")
+    found = validation.sequence("distances", given, f"a sequence of float, {needed}")
     if len(found) != number:
         raise ArgumentError(f"distances: got {len(found)}, needs {needed}")
-    return [arguments.number("distances", distance) for distance in found]
+    return [validation.number("distances", distance) for distance in found]

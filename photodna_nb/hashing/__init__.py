@@ -1,0 +1,1 @@
+"""From pictures to hashes: pixels, stages, many files."""

@@ -1,0 +1,1 @@
+"""Distances of hashes: metrics, and all pairs of many hashes."""

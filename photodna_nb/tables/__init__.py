@@ -1,0 +1,1 @@
+"""Tables of hashes and their file formats."""
