@@ -329,7 +329,7 @@ def test_a_road_that_is_not_there(monkeypatch):
 def test_a_processor_without_the_instructions(tmp_path):
     """Compiled for a generic processor, the road is found to be missing, and all works."""
     code = (
-        "import numpy as np, photodna_nb as p; from photodna_nb import pairs;"
+        "import numpy as np, photodna_nb as p; from photodna_nb.pairs import all_pairs;"
         "h = np.eye(144, dtype=np.uint8) * 9;"
         "print(all_pairs.road(), p.distance_histogram(h, metric='sqeuclidean').counts.sum(),"
         "p.distance_matrix(h, metric='manhattan')[0, :3].tolist())"
