@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,23 +38,55 @@ SHARED_GOLDEN = ROOT.parent / "shared" / "golden"
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
 
+# How much of a simulation or fault test runs: 1 with the README's command, 4 in .ci/run, and inf for
+# the full numbers that the documentation quotes.
+TEST_SCALE = float(os.environ.get("PHOTODNA_NB_TEST_SCALE") or 1)
+
+
+def scaled(default: int, full: int) -> int:
+    """Return how often a test repeats: `default` times the scale, and at most `full`."""
+    return int(min(full, default * TEST_SCALE))
+
+
 settings.register_profile("kernels", deadline=None, max_examples=15 if JIT_OFF else 60)
 settings.load_profile("kernels")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def filled_cache(tmp_path_factory) -> None:
-    """Compile once, so that no process says that it compiles, whichever test comes first."""
+def compile_hash_kernels() -> None:
     import photodna_nb as pdna
 
-    hashes = np.stack([pdna.hash_image(np.zeros((9, 9), np.uint8))])
-    folder = tmp_path_factory.mktemp("filled_cache")
-    files = folder / "index.faiss", folder / "meta.json"
-    with pdna.HashIndex.create(*files, kind="ivf") as index:
-        index.add(["/a"], hashes)
-        index.save()
-    with pdna.HashIndex.open(*files) as index:
-        index.search(hashes)
+    for shape in ((9, 9), (9, 9, 3)):
+        pdna.trace(np.zeros(shape, np.uint8))
+        pdna.hash_image(np.zeros(shape, np.uint8))
+
+
+def compile_pair_kernels() -> None:
+    import photodna_nb as pdna
+
+    hashes = np.zeros((2, 144), np.uint8)
+    for metric in ("sqeuclidean", "manhattan"):
+        pdna.distance_matrix(hashes, metric=metric)
+    pdna.nearest(hashes, k=1)
+    pdna.pairs_within(hashes, max_distance=1)
+    pdna.distance_histogram(hashes)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_kernels() -> None:
+    """Compile the kernels once, so that no process says that it compiles, whichever comes first.
+
+    Of two workers of pytest-xdist, each compiles one half, and takes the other from the cache.
+    """
+    if JIT_OFF:
+        return
+    halves = [compile_hash_kernels, compile_pair_kernels]
+    if os.environ.get("PYTEST_XDIST_WORKER") == "gw1":
+        halves.reverse()
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    for half in halves:
+        with FileLock(folder / f"{half.__name__}.lock"):
+            half()
 
 
 @pytest.fixture(scope="session")
