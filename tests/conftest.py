@@ -38,8 +38,8 @@ SHARED_GOLDEN = ROOT.parent / "shared" / "golden"
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
 
-# How much of a simulation or fault test runs: 1 with the README's command, 4 in .ci/run, and inf for
-# the full numbers that the documentation quotes.
+# How much of a simulation or fault test runs: 1 with the README's command, 4 in .ci/run, and inf
+# for the full numbers.
 TEST_SCALE = float(os.environ.get("PHOTODNA_NB_TEST_SCALE") or 1)
 
 
