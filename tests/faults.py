@@ -32,8 +32,8 @@ from photodna_nb import files
 from photodna_nb.index import faiss_file
 
 METADATA = ("meta.json", "meta.sqlite")
-KINDS = ("flat", "uint8", "ivf")
-ROUTES = [(meta, kind) for kind in KINDS for meta in METADATA]
+INDEX_TYPES = ("flat", "uint8", "ivf")
+ROUTES = [(meta, index_type) for index_type in INDEX_TYPES for meta in METADATA]
 # Enough for a change to take so long that most kills meet one.
 SIZE = 3000
 # Seconds, in which some changes are made.
@@ -101,12 +101,12 @@ def changes(names: set[int], first: int, size: int, drawn: random.Random) -> Ite
         yield change
 
 
-def make(change: Change, pair: tuple[Path, Path], kind: str) -> list[int]:
+def make(change: Change, pair: tuple[Path, Path], index_type: str) -> list[int]:
     """Make a change, save it, and return the first id of what was added, if anything was."""
     if change.what == "rebuild":
         opened = pdna.HashIndex.rebuild(*pair)
     elif change.what == "build":
-        opened = pdna.HashIndex.create(*pair, kind=kind, overwrite=True)
+        opened = pdna.HashIndex.create(*pair, index_type=index_type, overwrite=True)
     else:
         opened = pdna.HashIndex.open(*pair)
     ids = []
@@ -121,10 +121,12 @@ def make(change: Change, pair: tuple[Path, Path], kind: str) -> list[int]:
     return ids[:1]
 
 
-def child(pair: tuple[Path, Path], kind: str, seed: int, size: int, sabotage: str | None) -> None:
+def child(
+    pair: tuple[Path, Path], index_type: str, seed: int, size: int, sabotage: str | None
+) -> None:
     if sabotage == "writes in place":
         files._write_beside = _written_in_place
-        files.put_in_place = lambda temporary, path, kind: None
+        files.put_in_place = lambda temporary, path, index_type: None
     with pdna.HashIndex.open(*pair) if pair[1].exists() else _empty() as index:
         names = {name_of(item.path) for item in index.items()}
         index.search(hashes_of([0]))  # compiled, and all imported
@@ -133,7 +135,7 @@ def child(pair: tuple[Path, Path], kind: str, seed: int, size: int, sabotage: st
         print(change.as_json(), flush=True)
         if sabotage == "reports too early":
             print("[]", flush=True)
-        first = make(change, pair, kind)
+        first = make(change, pair, index_type)
         if sabotage != "reports too early":
             print(json.dumps(first), flush=True)
 
@@ -149,9 +151,9 @@ def _written_in_place(path: str, chunks: Iterable[bytes]) -> str:
     return path
 
 
-def started(pair, kind, seed, size=SIZE, sabotage=None) -> subprocess.Popen:
+def started(pair, index_type, seed, size=SIZE, sabotage=None) -> subprocess.Popen:
     """Return a child that is about to begin its first change."""
-    words = [*map(str, pair), kind, seed, size, *([sabotage] if sabotage else [])]
+    words = [*map(str, pair), index_type, seed, size, *([sabotage] if sabotage else [])]
     command = [sys.executable, __file__, "--child", *map(str, words)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     if process.stdout.readline() != "ready\n":
@@ -166,9 +168,9 @@ def started(pair, kind, seed, size=SIZE, sabotage=None) -> subprocess.Popen:
 class Route:
     """One pair of files, and what is known to be in it."""
 
-    def __init__(self, folder: Path, meta: str, kind: str) -> None:
-        self.name = f"{meta.partition('.')[2]} {kind}"
-        self.kind = kind
+    def __init__(self, folder: Path, meta: str, index_type: str) -> None:
+        self.name = f"{meta.partition('.')[2]} {index_type}"
+        self.index_type = index_type
         self.folder = folder / self.name.replace(" ", "-")
         self.folder.mkdir()
         self.pair = self.folder / "index.faiss", self.folder / meta
@@ -178,8 +180,8 @@ class Route:
 
     def kill(self, seed: int, *, size: int = SIZE, sabotage: str | None = None) -> None:
         """Start a child, kill it, and check what it leaves."""
-        wait = random.Random(seed).uniform(0, LONGEST[self.kind])
-        process = started(self.pair, self.kind, seed, size, sabotage)
+        wait = random.Random(seed).uniform(0, LONGEST[self.index_type])
+        process = started(self.pair, self.index_type, seed, size, sabotage)
         with process:
             time.sleep(wait)
             process.send_signal(signal.SIGKILL)
@@ -315,7 +317,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        index, meta, kind, seed, size, *sabotage = sys.argv[2:]
-        child((Path(index), Path(meta)), kind, int(seed), int(size), *sabotage or [None])
+        index, meta, index_type, seed, size, *sabotage = sys.argv[2:]
+        child((Path(index), Path(meta)), index_type, int(seed), int(size), *sabotage or [None])
     else:
         main()

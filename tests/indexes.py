@@ -9,13 +9,13 @@ import photodna_nb as pdna
 
 HASHES = np.random.default_rng(11).integers(0, 256, (30, 144), np.uint8)
 METADATA = ("meta.json", "meta.sqlite")
-KINDS = ("flat", "uint8", "ivf")
+INDEX_TYPES = ("flat", "uint8", "ivf")
 
 
-def made(folder, hashes, meta="meta.json", kind="flat", **options):
+def made(folder, hashes, meta="meta.json", index_type="flat", **options):
     """The paths of an index of those hashes, saved here."""
     paths = folder / "index.faiss", folder / meta
-    with pdna.HashIndex.create(*paths, kind=kind, **options) as index:
+    with pdna.HashIndex.create(*paths, index_type=index_type, **options) as index:
         index.add(names(len(hashes)), hashes, extra=[{"n": i} for i in range(len(hashes))])
         index.save()
     return paths
@@ -25,9 +25,9 @@ def names(number, start=0):
     return [f"/photos/{i}.jpg" for i in range(start, start + number)]
 
 
-def in_memory(hashes, kind="flat", pieces=1, meta="m"):
+def in_memory(hashes, index_type="flat", pieces=1, meta="m"):
     """An index that is not saved, of as many parts as additions."""
-    index = pdna.HashIndex.create("i", meta, kind=kind)
+    index = pdna.HashIndex.create("i", meta, index_type=index_type)
     start = 0
     for some in np.array_split(hashes, pieces):
         index.add(names(len(some), start), some)
@@ -35,20 +35,20 @@ def in_memory(hashes, kind="flat", pieces=1, meta="m"):
     return index
 
 
-def by_faiss(hashes, ids=None, kind="flat"):
+def by_faiss(hashes, ids=None, index_type="flat"):
     """The same index, made by FAISS alone."""
     ids = np.arange(1, len(hashes) + 1) if ids is None else ids
     inner = faiss.IndexFlatL2(144)
-    if kind == "uint8":
+    if index_type == "uint8":
         inner = faiss.IndexScalarQuantizer(144, faiss.ScalarQuantizer.QT_8bit_direct)
     index = faiss.IndexIDMap2(inner)
     index.add_with_ids(hashes.astype(np.float32), np.asarray(ids, np.int64))
     return index
 
 
-def made_elsewhere(folder, hashes, kind="flat"):
+def made_elsewhere(folder, hashes, index_type="flat"):
     """Both files as ``oaphotodna.py`` writes them: the index without a seal."""
-    faiss.write_index(by_faiss(hashes, kind=kind), str(folder / "index.faiss"))
+    faiss.write_index(by_faiss(hashes, index_type=index_type), str(folder / "index.faiss"))
     meta = {
         "dimension": 144,
         "metric": "squared_l2",

@@ -370,7 +370,7 @@ def test_flat_pictures_are_not_called_alike_without_a_word(run, folder, tmp_path
         (["--faiss-query", "i", "m"], "--faiss-query needs INDEX META QUERY_IMAGE"),
         (["--faiss-remove", "i", "m"], "--faiss-remove needs INDEX META ITEM [ITEM ...]"),
         (["--faiss-query", "i", "m", "q", "--min-detail", "much"], "--min-detail: got 'much'"),
-        (["--faiss-build", "i", "m", "a", "--kind", "pq"], "invalid choice: 'pq'"),
+        (["--faiss-build", "i", "m", "a", "--index-type", "pq"], "invalid choice: 'pq'"),
         (["--faiss-add", "i", "m", "a", "--json"], "--json goes with --faiss-query or"),
         (
             ["--faiss-query", "i", "m", "q", "0"],

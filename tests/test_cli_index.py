@@ -114,7 +114,7 @@ def test_list_and_remove(run, folder, files):
 
 
 def test_verify_finds_what_opening_need_not(run, files):
-    assert text(run("--faiss-verify", *files)) == f"{files[0]}: sound, 3 file(s), kind flat\n"
+    assert text(run("--faiss-verify", *files)) == f"{files[0]}: sound, 3 file(s), index type flat\n"
     content = bytearray(files[0].read_bytes())
     content[len(content) // 2] ^= 1
     files[0].write_bytes(content)
@@ -128,7 +128,7 @@ def test_verify_finds_what_opening_need_not(run, files):
 def test_convert_there_and_back(run, files, tmp_path):
     middle = tmp_path / "big.faiss", tmp_path / "big.db"
     back = tmp_path / "back.faiss", tmp_path / "back.json"
-    converted = text(run("--faiss-convert", *files, *middle, "--kind", "uint8"))
+    converted = text(run("--faiss-convert", *files, *middle, "--index-type", "uint8"))
     assert converted == f"Converted 3 file(s) into {middle[0]} and {middle[1]}\n"
     assert isinstance(
         faiss.downcast_index(faiss.read_index(str(middle[0])).index), faiss.IndexScalarQuantizer
@@ -137,7 +137,7 @@ def test_convert_there_and_back(run, files, tmp_path):
         assert database.execute("SELECT count(*) FROM items").fetchone() == (3,)
     database.close()
     assert "exists already" in failed(run("--faiss-convert", *files, *middle))[0]
-    text(run("--faiss-convert", *middle, *back, "--kind", "flat"))
+    text(run("--faiss-convert", *middle, *back, "--index-type", "flat"))
     with pdna.HashIndex.open(*files) as one, pdna.HashIndex.open(*back) as other:
         pairs = zip(one.items(), other.items(), strict=True)
         for a, b in pairs:
@@ -146,6 +146,6 @@ def test_convert_there_and_back(run, files, tmp_path):
 
 
 def test_the_approximate_kind_says_so(run, files):
-    rebuilt = text(run("--faiss-rebuild", *files, "--kind", "ivf"))
+    rebuilt = text(run("--faiss-rebuild", *files, "--index-type", "ivf"))
     assert "Approximate: recall against the exact answer, 3 queries: " in rebuilt
     assert "Approximate: recall" in text(run("--faiss-verify", *files))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import JIT_OFF
 from faults import Change, LostError, Route, hashes_of, name_of
-from indexes import HASHES, KINDS, METADATA, answered, made, names
+from indexes import HASHES, INDEX_TYPES, METADATA, answered, made, names
 from PIL import Image
 
 import photodna_nb as pdna
@@ -79,14 +79,14 @@ def test_a_check_notices_each_loss(tmp_path):
         route.check(set(), None)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_killed_between_any_two_steps(tmp_path, meta, kind):
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
+def test_killed_between_any_two_steps(tmp_path, meta, index_type):
     """Each place where a file is made to last, or takes another one's place, once."""
     reached = 0
     for step in range(1, 40):
         folder = tmp_path / str(step)
         folder.mkdir()
-        pair = made(folder, HASHES[:5], meta, kind)
+        pair = made(folder, HASHES[:5], meta, index_type)
         exited = os.waitstatus_to_exitcode(in_a_child(partial(killed_at, step, pair)))
         with pdna.HashIndex.open(*pair) as index:
             ids = [item.id for item in index.items()]
@@ -232,13 +232,13 @@ def test_eight_programs_add_at_once(tmp_path, meta):
         index.verify()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_readers_see_one_state_or_another(tmp_path, meta, kind):
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
+def test_readers_see_one_state_or_another(tmp_path, meta, index_type):
     """While a child builds, adds and removes: what is found is all of one state."""
     pair = tmp_path / "index.faiss", tmp_path / meta
     names_now = set(range(1, 11))
-    faults.make(Change("build", range(1, 11), []), pair, kind)
-    process = faults.started(pair, kind, seed=3, size=24)
+    faults.make(Change("build", range(1, 11), []), pair, index_type)
+    process = faults.started(pair, index_type, seed=3, size=24)
     states, seen, errors = {frozenset(names_now)}, [], []
     least, most = time.monotonic() + 0.7, time.monotonic() + 100  # busy machines take longer
 
@@ -354,11 +354,11 @@ def fill(folder, spared=0):
             file.truncate(max(0, file.tell() - 1024 * spared))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
 @pytest.mark.parametrize("spared", [0, 8, 400, 900])
-def test_a_full_disk(disk, meta, kind, spared):
+def test_a_full_disk(disk, meta, index_type, spared):
     """Wherever it gets full: an error, the files as they were, and then all works again."""
-    pair = made(disk, hashes_of(range(300)), meta, kind)
+    pair = made(disk, hashes_of(range(300)), meta, index_type)
     before = pair[1].read_bytes()
     index = pdna.HashIndex.open(*pair)
     fill(disk, spared)
@@ -387,10 +387,10 @@ def change(index):
     index.save()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_new_index_on_a_full_disk(disk, meta, kind):
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
+def test_a_new_index_on_a_full_disk(disk, meta, index_type):
     pair = disk / "index.faiss", disk / meta
-    index = pdna.HashIndex.create(*pair, kind=kind)
+    index = pdna.HashIndex.create(*pair, index_type=index_type)
     for spared in (0, 4, 100, 250):
         fill(disk, spared)
 

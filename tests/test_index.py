@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from indexes import (
     HASHES,
-    KINDS,
+    INDEX_TYPES,
     METADATA,
     answered,
     brute_force,
@@ -49,10 +49,10 @@ def files(tmp_path, meta):
     return made(tmp_path, HASHES[:5], meta)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_round_trip(tmp_path, meta, kind):
-    with pdna.HashIndex.open(*made(tmp_path, HASHES[:5], meta, kind)) as index:
-        assert (len(index), index.kind) == (5, kind)
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
+def test_round_trip(tmp_path, meta, index_type):
+    with pdna.HashIndex.open(*made(tmp_path, HASHES[:5], meta, index_type)) as index:
+        assert (len(index), index.index_type) == (5, index_type)
         ((match,),) = index.search(HASHES[3:4], 1)
         assert (match.id, match.path, match.distance_squared) == (4, "/photos/3.jpg", 0)
         assert (match.distance, match.similarity, match.extra) == (0.0, 1.0, {"n": 3})
@@ -63,9 +63,9 @@ def test_round_trip(tmp_path, meta, kind):
         index.verify()
 
 
-@pytest.mark.parametrize("kind", EXACT)
-def test_files_of_others_open_here(tmp_path, kind):
-    files = made_elsewhere(tmp_path, HASHES, kind)
+@pytest.mark.parametrize("index_type", EXACT)
+def test_files_of_others_open_here(tmp_path, index_type):
+    files = made_elsewhere(tmp_path, HASHES, index_type)
     index = pdna.HashIndex.open(*files)
     added = index.add(["/photos/new.jpg"], HASHES[:1])
     assert added == ([31], [], [])
@@ -362,14 +362,14 @@ def test_copy_to(tmp_path, meta):
     """Ids, extras, and which id comes next."""
     index = pdna.HashIndex.open(*made(tmp_path, HASHES[:5], meta))
     index.remove([2, 5])
-    for kind in (*KINDS, None):
+    for index_type in (*INDEX_TYPES, None):
         for other in METADATA:
             pair = tmp_path / "new.faiss", tmp_path / f"new-{other}"
-            copied = index.copy_to(*pair, kind=kind, overwrite=True)
+            copied = index.copy_to(*pair, index_type=index_type, overwrite=True)
             copied.close()
             again = pdna.HashIndex.open(*pair)
             again.verify()
-            assert again.kind == (kind or "flat")
+            assert again.index_type == (index_type or "flat")
             assert [item.id for item in again.items()] == [1, 3, 4]
             assert again.get(4).extra == {"n": 3}
             assert answered(again, HASHES[2], 1) == [(3, 0)]
@@ -449,24 +449,24 @@ def test_an_index_made_anew_is_seen(files):
         assert answered(reader, HASHES[5], 1) == [(1, 0)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_another_kind_is_seen(files, kind):
-    """One that was open before must not write the old kind back."""
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
+def test_another_kind_is_seen(files, index_type):
+    """One that was open before must not write the old index_type back."""
     reader = pdna.HashIndex.open(*files)
-    pdna.HashIndex.rebuild(*files, kind=kind).close()
+    pdna.HashIndex.rebuild(*files, index_type=index_type).close()
     assert answered(reader, HASHES[0], 1) == [(1, 0)]
-    assert reader.kind == kind
+    assert reader.index_type == index_type
     reader.add(["/a"], HASHES[5:6])
     reader.remove([1])
     reader.save()
     with pdna.HashIndex.open(*files) as again:
-        assert again.kind == kind
+        assert again.index_type == index_type
         assert [item.id for item in again.items()] == [2, 3, 4, 5, 6]
         again.verify()
 
 
 def test_one_writer_at_a_time(files, monkeypatch):
-    monkeypatch.setattr("photodna_nb.index.storage.PATIENCE", 0.2)
+    monkeypatch.setattr("photodna_nb.index.writer_lock.PATIENCE", 0.2)
     first, second = pdna.HashIndex.open(*files), pdna.HashIndex.open(*files)
     first.add(["/a"], HASHES[:1])
     with pytest.raises(pdna.IndexFileError, match="in change by another program, or another"):
@@ -477,21 +477,21 @@ def test_one_writer_at_a_time(files, monkeypatch):
 
 
 def test_an_index_dropped_without_close_lets_others_write(files, monkeypatch):
-    monkeypatch.setattr("photodna_nb.index.storage.PATIENCE", 0.2)
+    monkeypatch.setattr("photodna_nb.index.writer_lock.PATIENCE", 0.2)
     pdna.HashIndex.open(*files).add(["/a"], HASHES[:1])
     pdna.HashIndex.open(*files).add(["/b"], HASHES[:1])
 
 
-@pytest.mark.parametrize("before", [*KINDS, None])
+@pytest.mark.parametrize("before", [*INDEX_TYPES, None])
 def test_rebuild(tmp_path, meta, before):
-    """Whatever the index file is, and whichever kind is wanted."""
+    """Whatever the index file is, and whichever index_type is wanted."""
     files = made(tmp_path, HASHES[:5], meta, before or "flat")
     files[0].write_bytes(files[0].read_bytes()[:100]) if before else files[0].unlink()
-    for kind in (None, *KINDS, None):
-        with pdna.HashIndex.rebuild(*files, kind=kind) as index:
-            assert (len(index), index.kind) == (5, kind or index.kind)
+    for index_type in (None, *INDEX_TYPES, None):
+        with pdna.HashIndex.rebuild(*files, index_type=index_type) as index:
+            assert (len(index), index.index_type) == (5, index_type or index.index_type)
         with pdna.HashIndex.open(*files) as index:
-            assert index.kind == (kind or index.kind)
+            assert index.index_type == (index_type or index.index_type)
             assert answered(index, HASHES[2], 1) == [(3, 0)]
             index.verify()
 
@@ -539,7 +539,7 @@ def clustered(number, seed=3):
 def approximate(tmp_path_factory):
     """A saved index of 2,000 items in lists, and its rows."""
     rows = clustered(2000)
-    return made(tmp_path_factory.mktemp("ivf"), rows, kind="ivf"), rows
+    return made(tmp_path_factory.mktemp("ivf"), rows, index_type="ivf"), rows
 
 
 def test_all_lists_are_exact(approximate):
@@ -594,7 +594,7 @@ def test_rows_added_to_lists_are_searched_exactly(tmp_path, meta):
 
 def test_new_centroids_once_it_has_grown(tmp_path):
     rows = clustered(1000)
-    files = made(tmp_path, rows[:50], kind="ivf")
+    files = made(tmp_path, rows[:50], index_type="ivf")
     with pdna.HashIndex.open(*files) as index:
         assert index.recall.lists == 1
         index.add(names(950, 50), rows[50:])
@@ -609,7 +609,7 @@ def test_lists_that_could_not_be_written_are_forgotten(tmp_path, monkeypatch, me
     """What was trained for the rows that are gone must not serve those that come after."""
     rows = clustered(500)
     files = tmp_path / "i", tmp_path / meta
-    index = pdna.HashIndex.create(*files, kind="ivf")
+    index = pdna.HashIndex.create(*files, index_type="ivf")
     index.add(names(500), rows)
     with monkeypatch.context() as patch:
         patch.setattr(type(index._store), "commit", refused)
@@ -644,14 +644,14 @@ def test_verify_leaves_changes_alone(files):
 
 @pytest.mark.parametrize("meta", METADATA)
 def test_lists_under_metadata_of_another_kind(tmp_path, meta):
-    """As a rebuild to an exact kind leaves them that is killed before it replaces the index."""
+    """As a rebuild to an exact type leaves them that is killed before it replaces the index."""
     rows = clustered(800)
     files = made(tmp_path, rows, meta, "ivf")
     old = files[0].read_bytes()
-    pdna.HashIndex.rebuild(*files, kind="flat").close()
+    pdna.HashIndex.rebuild(*files, index_type="flat").close()
     files[0].write_bytes(old)
     with pdna.HashIndex.open(*files) as index:
-        assert (index.kind, index.recall) == ("flat", None)
+        assert (index.index_type, index.recall) == ("flat", None)
         assert answered(index, rows[0], 50) == brute_force(rows, rows[0], 50)
         index.add(["/new"], HASHES[:1])
         index.save()
@@ -691,10 +691,10 @@ def test_one_object_in_several_threads(files):
 
 def test_a_search_keeps_nobody_from_writing(files, monkeypatch):
     """And its answer is of one state, even when others write in the middle of it."""
-    from photodna_nb.index import search
+    from photodna_nb.index import exact_search
 
     reader, writer = pdna.HashIndex.open(*files), pdna.HashIndex.open(*files)
-    closest, calls = search.closest, []
+    closest, calls = exact_search.closest, []
 
     def meanwhile(*arguments):
         calls.append(1)
@@ -703,7 +703,7 @@ def test_a_search_keeps_nobody_from_writing(files, monkeypatch):
             writer.save()
         return closest(*arguments)
 
-    monkeypatch.setattr(search, "closest", meanwhile)
+    monkeypatch.setattr(exact_search, "closest", meanwhile)
     found = answered(reader, HASHES[0], 1, max_distance=0)
     assert found in ([], [(1, 0)])
     assert answered(reader, HASHES[0], 1, max_distance=0) == []
@@ -784,12 +784,14 @@ def test_wrong_arguments(files):
     with pytest.raises(pdna.ArgumentError, match="same file twice"):
         pdna.HashIndex.create("a", "./a")
     for call in (pdna.HashIndex.create, pdna.HashIndex.rebuild, index.copy_to):
-        with pytest.raises(pdna.ArgumentError, match="kind: got 'hnsw', needs one of flat, uint8"):
-            call("a", "b", kind="hnsw")
+        with pytest.raises(
+            pdna.ArgumentError, match="index_type: got 'hnsw', needs one of flat, uint8"
+        ):
+            call("a", "b", index_type="hnsw")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "kind", "words"),
+    ("arguments", "index_type", "words"),
     [
         ((["/a", 3], HASHES[:2]), pdna.ArgumentTypeError, r"images\[1\]: got int"),
         ((["/a", "b\0c"], HASHES[:2]), pdna.ArgumentError, r"images\[1\].*name of a file"),
@@ -801,9 +803,9 @@ def test_wrong_arguments(files):
         ((["/a"], HASHES[:1], [{"d": float("nan")}]), pdna.ArgumentError, "JSON cannot hold"),
     ],
 )
-def test_what_cannot_be_added_changes_nothing(files, arguments, kind, words):
+def test_what_cannot_be_added_changes_nothing(files, arguments, index_type, words):
     index = pdna.HashIndex.open(*files)
-    with pytest.raises(kind, match=words):
+    with pytest.raises(index_type, match=words):
         index.add(*arguments[:2], extra=arguments[2] if len(arguments) > 2 else None)
     assert len(index) == 5
     index.add(["/b"], HASHES[:1])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from indexes import (
     HASHES,
-    KINDS,
+    INDEX_TYPES,
     METADATA,
     answered,
     corrupt,
@@ -41,9 +41,9 @@ def meta(request):
         (lambda i, m: i.write_bytes(i.read_bytes()[:-1]), "is truncated or damaged: it ends too"),
         (lambda i, m: i.write_bytes(i.read_bytes()[:60]), "is truncated or damaged: it ends too"),
         (lambda i, m: i.write_bytes(i.read_bytes() + b"\0"), "damaged: something follows its end"),
-        (lambda i, m: i.write_bytes(b"PNG" * 99), "not a FAISS index of the kind"),
-        (lambda i, m: corrupt(i, 37, b"IxPQ"), "not a FAISS index of the kind"),
-        (lambda i, m: corrupt(i, 0, b"IwSq"), "not a FAISS index of the kind"),
+        (lambda i, m: i.write_bytes(b"PNG" * 99), "not a FAISS index of the index_type"),
+        (lambda i, m: corrupt(i, 37, b"IxPQ"), "not a FAISS index of the index_type"),
+        (lambda i, m: corrupt(i, 0, b"IwSq"), "not a FAISS index of the index_type"),
         (lambda i, m: corrupt(i, 4, struct.pack("<i", 64)), "dimension 64"),
         (lambda i, m: corrupt(i, 8, struct.pack("<q", 2**60)), "damaged"),
         (lambda i, m: corrupt(i, 8, struct.pack("<q", -1)), "damaged"),
@@ -122,19 +122,19 @@ def outcome(files):
 @pytest.fixture
 def small(tmp_path, request):
     """Two items, in files that are (not) sealed, and what is found in them."""
-    kind, sealed, meta = request.param
+    index_type, sealed, meta = request.param
     if sealed:
-        files = made(tmp_path, HASHES[:2], meta, kind)
+        files = made(tmp_path, HASHES[:2], meta, index_type)
     else:
-        files = made_elsewhere(tmp_path, HASHES[:2], kind)
+        files = made_elsewhere(tmp_path, HASHES[:2], index_type)
     expected = outcome(files)
     assert expected is not None
     return files, expected
 
 
 SMALL = [
-    *((kind, False, "meta.json") for kind in UNSEALED),
-    *((kind, True, "meta.sqlite") for kind in KINDS),
+    *((index_type, False, "meta.json") for index_type in UNSEALED),
+    *((index_type, True, "meta.sqlite") for index_type in INDEX_TYPES),
 ]
 # Two numbers in each header, which FAISS writes and ignores.
 UNUSED = {*range(16, 32), *range(53, 69)}
@@ -173,12 +173,12 @@ def test_every_truncation_is_noticed_or_harmless(small):
     assert len(harmless) == (whole.endswith(seal._MAGIC) and not whole.startswith(b"IwSq"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_damage_in_a_large_file_is_met_when_it_is_read(tmp_path, kind, meta, monkeypatch):
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
+def test_damage_in_a_large_file_is_met_when_it_is_read(tmp_path, index_type, meta, monkeypatch):
     """Rows that a query does not look at may lie in pieces that nobody has checked."""
     monkeypatch.setattr(seal, "PIECE", 1000)
     monkeypatch.setattr(faiss_file, "_READ_AT_ONCE", 2000)  # so it is mapped
-    files = made(tmp_path, HASHES, meta, kind)
+    files = made(tmp_path, HASHES, meta, index_type)
     whole = files[0].read_bytes()
     for offset in range(0, len(whole), 97):
         corrupt(files[0], offset, bytes([whole[offset] ^ 0x10]))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from indexes import (
     HASHES,
-    KINDS,
+    INDEX_TYPES,
     METADATA,
     answered,
     by_faiss,
@@ -25,7 +25,7 @@ from indexes import (
 
 import photodna_nb as pdna
 from photodna_nb.index import faiss_file, json_store
-from photodna_nb.index.faiss_file import Lists, Part
+from photodna_nb.index.faiss_file import Lists, RowShard
 from photodna_nb.kernels.scan import parse_hashes
 
 UNSEALED = ("flat", "uint8")
@@ -68,17 +68,17 @@ def listed(hashes, ids, centroids, nprobe):
     return index
 
 
-@pytest.mark.parametrize("kind", UNSEALED)
+@pytest.mark.parametrize("index_type", UNSEALED)
 @pytest.mark.parametrize("size", [0, 1, 30])
-def test_content_is_what_faiss_writes(kind, size):
+def test_content_is_what_faiss_writes(index_type, size):
     """A new FAISS that writes another format must be noticed."""
     ids = np.sort(np.random.default_rng(size).permutation(100)[:size])
     parts = [
-        Part.of(rows, some)
+        RowShard.of(rows, some)
         for rows, some in zip(np.array_split(HASHES[:size], 3), np.array_split(ids, 3), strict=True)
     ]
-    content = b"".join(faiss_file.content(kind, parts))
-    assert content == faiss.serialize_index(by_faiss(HASHES[:size], ids, kind)).tobytes()
+    content = b"".join(faiss_file.content(index_type, parts))
+    assert content == faiss.serialize_index(by_faiss(HASHES[:size], ids, index_type)).tobytes()
 
 
 def test_content_of_lists_is_what_faiss_writes():
@@ -87,17 +87,17 @@ def test_content_of_lists_is_what_faiss_writes():
     ids = np.arange(1, 31)
     index = listed(HASHES, ids, centroids, nprobe=3)
     nearest = ((HASHES[:, None].astype(int) - centroids) ** 2).sum(axis=2).argmin(axis=1)
-    parts = [Part.of(HASHES[nearest == i], ids[nearest == i]) for i in range(len(centroids))]
+    parts = [RowShard.of(HASHES[nearest == i], ids[nearest == i]) for i in range(len(centroids))]
     assert 0 in [part.count for part in parts]
     content = b"".join(faiss_file.content("ivf", parts, Lists(centroids, 3)))
     assert content == faiss.serialize_index(index).tobytes()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_faiss_reads_what_is_written(tmp_path, kind, meta):
-    files = made(tmp_path, HASHES, meta, kind)
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
+def test_faiss_reads_what_is_written(tmp_path, index_type, meta):
+    files = made(tmp_path, HASHES, meta, index_type)
     with pdna.HashIndex.open(*files) as opened:
-        assert opened.kind == kind
+        assert opened.index_type == index_type
         for index in (faiss.read_index(str(files[0])), opened.to_faiss()):
             assert (index.d, index.ntotal, index.metric_type) == (144, 30, faiss.METRIC_L2)
             squared, ids = index.search(HASHES.astype(np.float32), 1)
@@ -106,8 +106,8 @@ def test_faiss_reads_what_is_written(tmp_path, kind, meta):
 
 
 def test_to_faiss_has_what_was_not_saved():
-    for kind in KINDS:
-        index = in_memory(HASHES, kind, pieces=3).to_faiss()
+    for index_type in INDEX_TYPES:
+        index = in_memory(HASHES, index_type, pieces=3).to_faiss()
         assert index.ntotal == 30
     assert isinstance(in_memory(HASHES[:0]).to_faiss(), faiss.IndexIDMap2)
 
@@ -270,10 +270,10 @@ def test_what_no_extra_may_be(tmp_path, extra):
 # An index that is not of the moment of its metadata.
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_index_that_lags_is_completed(tmp_path, meta, kind):
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
+def test_an_index_that_lags_is_completed(tmp_path, meta, index_type):
     """As a program leaves it that is killed between the two files."""
-    files = made(tmp_path, HASHES[:5], meta, kind)
+    files = made(tmp_path, HASHES[:5], meta, index_type)
     older = files[0].read_bytes()
     with pdna.HashIndex.open(*files) as index:
         index.remove([2])
@@ -292,10 +292,10 @@ def test_an_index_that_lags_is_completed(tmp_path, meta, kind):
         index.verify()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_database_spares_the_index_file(tmp_path, kind):
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
+def test_a_database_spares_the_index_file(tmp_path, index_type):
     """Few additions are in the database alone; other changes are in both files."""
-    files = made(tmp_path, HASHES[:5], "meta.sqlite", kind)
+    files = made(tmp_path, HASHES[:5], "meta.sqlite", index_type)
     before = files[0].read_bytes()
     for i in (5, 6):
         with pdna.HashIndex.open(*files) as index:
@@ -344,9 +344,9 @@ def test_an_index_in_another_order(tmp_path):
         pdna.HashIndex.open(*files)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_metadata_from_an_older_backup_is_refused(tmp_path, meta, kind):
-    files = made(tmp_path, HASHES[:5], meta, kind)
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
+def test_metadata_from_an_older_backup_is_refused(tmp_path, meta, index_type):
+    files = made(tmp_path, HASHES[:5], meta, index_type)
     shutil.copy(files[1], tmp_path / "backup")
     reader = pdna.HashIndex.open(*files)
     with pdna.HashIndex.open(*files) as index:

@@ -135,10 +135,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         case "faiss_verify":
             return index_modes.verify(*given)
         case "faiss_rebuild":
-            return index_modes.rebuild(*given, kind=options.kind)
+            return index_modes.rebuild(*given, index_type=options.index_type)
         case "faiss_convert":
             overwrite = bool(options.overwrite)
-            return index_modes.convert(*given, kind=options.kind, overwrite=overwrite)
+            return index_modes.convert(*given, index_type=options.index_type, overwrite=overwrite)
     index_path, meta_path, *rest = given
     if options.files_from is not None:
         rest += pictures.listed(options.files_from)

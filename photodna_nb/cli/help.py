@@ -40,10 +40,10 @@ modes, exactly one a call:
         read all of both files, and fail if anything in them is damaged
   --faiss-rebuild INDEX META
         write INDEX anew from META, when INDEX is lost, damaged or out of step, or is
-        to be of another --kind
+        to be of another --index-type
   --faiss-convert INDEX META NEW_INDEX NEW_META
         copy an index with its ids into two new files: from JSON to SQLite, or back,
-        or to another --kind
+        or to another --index-type
   --evaluate CONFIG RUN_DIR
         find out which threshold fits your pictures: edit and hash the originals that
         the TOML file CONFIG names, count all pairs, and write tables, counts and
@@ -96,7 +96,7 @@ options:
   --json
         with --faiss-query and --faiss-list: print a JSON list; with --compare-runs:
         all that was compared, as one JSON object
-  --kind {{flat,uint8,ivf}}
+  --index-type {{flat,uint8,ivf}}
         with --faiss-build, --faiss-rebuild and --faiss-convert: what INDEX is. flat
         (default): float32, which oaphotodna.py reads. uint8: a quarter of its size,
         and as exact. ivf: APPROXIMATE, for tens of millions of images; a query looks
@@ -123,7 +123,7 @@ examples:
   {PROGRAM} --faiss-remove index.faiss meta.json 17 /data/photos/old.jpg
   {PROGRAM} --faiss-verify index.faiss meta.json
   {PROGRAM} --faiss-rebuild index.faiss meta.json
-  {PROGRAM} --faiss-convert index.faiss meta.json big.faiss meta.sqlite --kind uint8
+  {PROGRAM} --faiss-convert index.faiss meta.json big.faiss meta.sqlite --index-type uint8
   {PROGRAM} --evaluate-example > evaluation.toml
   {PROGRAM} --evaluate evaluation.toml run
   {PROGRAM} --compare-runs run run-with-new-pillow

@@ -18,7 +18,7 @@ from photodna_nb.printable import displayed
 if TYPE_CHECKING:
     from photodna_nb.hashing.stages import Hashed
     from photodna_nb.index import HashIndex, Match
-    from photodna_nb.index.faiss_file import Kind
+    from photodna_nb.index.faiss_file import IndexType
 
 _QUERIES_AT_ONCE = 256
 
@@ -27,9 +27,11 @@ def build(index_path: str, meta_path: str, paths: list[str], options: argparse.N
     """Make an index of pictures."""
     from photodna_nb.index import HashIndex
 
-    kind: Kind = options.kind or "flat"
+    index_type: IndexType = options.index_type or "flat"
     overwrite = bool(options.overwrite)
-    with HashIndex.create(index_path, meta_path, kind=kind, overwrite=overwrite) as index:
+    with HashIndex.create(
+        index_path, meta_path, index_type=index_type, overwrite=overwrite
+    ) as index:
         status, added, skipped = _add(index, paths, options.jobs)
         if not added:
             return failed(f"{displayed(index_path)}: not written, since no image could be hashed")
@@ -97,13 +99,13 @@ def query(index_path: str, meta_path: str, paths: list[str], options: argparse.N
                 if options.json:
                     print_lines(
                         "," if number else "[",
-                        json.dumps(_as_json(path, hashed, found, index.kind)),
+                        json.dumps(_as_json(path, hashed, found, index.index_type)),
                         end="",
                     )
                 else:
                     print_lines(
                         *([""] if number else []),
-                        *_as_text(path, hashed, found, index.kind, options),
+                        *_as_text(path, hashed, found, index.index_type, options),
                     )
                 number += 1
     if options.json:
@@ -137,14 +139,16 @@ def _searched(
     return [matches if one else [] for matches, one in zip(found, enough, strict=True)]
 
 
-def _as_json(path: str, query: Hashed, matches: list[Match], kind: Kind) -> dict[str, Any]:
+def _as_json(
+    path: str, query: Hashed, matches: list[Match], index_type: IndexType
+) -> dict[str, Any]:
     from photodna_nb.index import LOW_DETAIL
 
     return {
         "query": path,
         "detail": query.detail,
         "low_detail": query.detail < LOW_DETAIL,
-        "approximate": kind == "ivf",
+        "approximate": index_type == "ivf",
         "results": [
             {
                 "id": match.id,
@@ -162,7 +166,11 @@ def _as_json(path: str, query: Hashed, matches: list[Match], kind: Kind) -> dict
 
 
 def _as_text(
-    path: str, query: Hashed, matches: list[Match], kind: Kind, options: argparse.Namespace
+    path: str,
+    query: Hashed,
+    matches: list[Match],
+    index_type: IndexType,
+    options: argparse.Namespace,
 ) -> Iterator[str]:
     from photodna_nb.index import LOW_DETAIL
 
@@ -171,7 +179,7 @@ def _as_text(
         yield f"Low detail: {query.detail:.1f} grey levels, below --min-detail"
     elif query.detail < LOW_DETAIL:
         yield f"Low detail: {query.detail:.1f} grey levels; its matches say nothing"
-    yield f"Results: {len(matches)}" + " (approximate)" * (kind == "ivf")
+    yield f"Results: {len(matches)}" + " (approximate)" * (index_type == "ivf")
     for rank, match in enumerate(matches, start=1):
         yield ""
         yield f"[{rank}] {displayed(match.path)}"
@@ -223,19 +231,21 @@ def verify(index_path: str, meta_path: str) -> int:
     """Read all of an index."""
     with _opened(index_path, meta_path) as index:
         index.verify()
-        print_lines(f"{displayed(index_path)}: sound, {len(index)} file(s), kind {index.kind}")
+        print_lines(
+            f"{displayed(index_path)}: sound, {len(index)} file(s), index type {index.index_type}"
+        )
         _print_recall(index)
     return 0
 
 
-def rebuild(index_path: str, meta_path: str, *, kind: Kind | None) -> int:
+def rebuild(index_path: str, meta_path: str, *, index_type: IndexType | None) -> int:
     """Write an index anew from its metadata."""
     from photodna_nb.index import HashIndex
     from photodna_nb.index.metadata import is_database
 
-    if kind == "ivf" or not is_database(meta_path):
+    if index_type == "ivf" or not is_database(meta_path):
         start_numba()
-    with HashIndex.rebuild(index_path, meta_path, kind=kind) as index:
+    with HashIndex.rebuild(index_path, meta_path, index_type=index_type) as index:
         print_lines(f"Rebuilt {displayed(index_path)} with {len(index)} file(s)")
         _print_recall(index)
     return 0
@@ -247,13 +257,15 @@ def convert(
     new_index_path: str,
     new_meta_path: str,
     *,
-    kind: Kind | None,
+    index_type: IndexType | None,
     overwrite: bool,
 ) -> int:
     """Copy an index into two new files."""
     with (
         _opened(index_path, meta_path) as index,
-        index.copy_to(new_index_path, new_meta_path, kind=kind, overwrite=overwrite) as new,
+        index.copy_to(
+            new_index_path, new_meta_path, index_type=index_type, overwrite=overwrite
+        ) as new,
     ):
         print_lines(
             f"Converted {len(new)} file(s) into {displayed(new_index_path)} "

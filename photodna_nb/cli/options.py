@@ -41,7 +41,7 @@ _OPTIONS = {
     "orientations": ["faiss_query", "compare"],
     "nprobe": ["faiss_query"],
     "json": ["faiss_query", "faiss_list", "compare_runs"],
-    "kind": ["faiss_build", "faiss_rebuild", "faiss_convert"],
+    "index_type": ["faiss_build", "faiss_rebuild", "faiss_convert"],
     "overwrite": ["faiss_build", "faiss_convert"],
     "recursive": ["hash_dir"],
     "output": ["hash_dir", "files_from"],
@@ -99,7 +99,7 @@ def _parser() -> _Parser:
     parser.add_argument("--nprobe", type=_count, action=_Once)
     parser.add_argument("--orientations", action="store_const", const=True)
     parser.add_argument("--json", action="store_const", const=True)
-    parser.add_argument("--kind", choices=["flat", "uint8", "ivf"], action=_Once)
+    parser.add_argument("--index-type", choices=["flat", "uint8", "ivf"], action=_Once)
     parser.add_argument("--overwrite", action="store_const", const=True)
     parser.add_argument("--max-pixels", type=_count, action=_Once)
     return parser

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb.checks import HASH_BYTES
-from photodna_nb.index import search
-from photodna_nb.index.faiss_file import Lists, Part
+from photodna_nb.index import exact_search
+from photodna_nb.index.faiss_file import Lists, RowShard
 from photodna_nb.pairs import all_pairs
 from photodna_nb.pairs.metrics import MAX_DISTANCE_SQUARED
 
@@ -74,7 +74,7 @@ class Recall:
         return cls(**{**values, "copies_at": copies})
 
 
-def trained(every: Part) -> NDArray[np.uint8]:
+def trained(every: RowShard) -> NDArray[np.uint8]:
     """Return centroids, (l, 144) uint8, for n rows, about sqrt(n) of them.
 
     Notes
@@ -101,25 +101,27 @@ def trained(every: Part) -> NDArray[np.uint8]:
     return _rounded(kmeans.centroids)
 
 
-def lists_of(part: Part, centroids: NDArray[np.uint8]) -> list[Part]:
+def lists_of(part: RowShard, centroids: NDArray[np.uint8]) -> list[RowShard]:
     """Return the rows of each centroid, in the order of their ids."""
     nearest = all_pairs.nearest(part.rows, centroids, metric="sqeuclidean").indices[:, 0]
     order = np.lexsort((part.ids, nearest))
     ends = np.searchsorted(nearest[order], np.arange(len(centroids) + 1)).tolist()
     rows, ids = part.rows[order], part.ids[order]
-    return [Part.of(rows[start:stop], ids[start:stop]) for start, stop in pairwise(ends)]
+    return [RowShard.of(rows[start:stop], ids[start:stop]) for start, stop in pairwise(ends)]
 
 
-def tuned(lists: Sequence[Part], centroids: NDArray[np.uint8], every: Part) -> tuple[Lists, Recall]:
+def tuned(
+    lists: Sequence[RowShard], centroids: NDArray[np.uint8], every: RowShard
+) -> tuple[Lists, Recall]:
     """Return how many lists are to be looked into, for `AIM`, and what is found then.
 
     Parameters
     ----------
-    lists : sequence of Part
+    lists : sequence of RowShard
         From `lists_of`.
     centroids : ndarray of uint8, (l, 144)
         Theirs.
-    every : Part
+    every : RowShard
         All rows, for the exact answers.
     """
     generator = np.random.default_rng(_SEED)
@@ -128,11 +130,11 @@ def tuned(lists: Sequence[Part], centroids: NDArray[np.uint8], every: Part) -> t
     copies = [_moved(some, 0.95 * at, generator) for at in COPIES_AT]
 
     def recall_of(queries: NDArray[np.uint8], k: int, limit: int) -> Callable[[int], float]:
-        exact = search.closest([every], queries, k, limit)
+        exact = exact_search.closest([every], queries, k, limit)
         number = sum(len(found.ids) for found in exact)
 
         def at(nprobe: int) -> float:
-            found = search.closest(lists, queries, k, limit, Lists(centroids, nprobe))
+            found = exact_search.closest(lists, queries, k, limit, Lists(centroids, nprobe))
             both = zip(found, exact, strict=True)
             # Equal distances may be found under other ids.
             hits = sum(int(np.isin(a.distances, b.distances).sum()) for a, b in both)
@@ -157,7 +159,7 @@ def tuned(lists: Sequence[Part], centroids: NDArray[np.uint8], every: Part) -> t
     return Lists(centroids, nprobe), recall
 
 
-def _shuffled(every: Part) -> NDArray[np.intp]:
+def _shuffled(every: RowShard) -> NDArray[np.intp]:
     """Return the places of all rows, in an order that depends on nothing but their ids."""
     order = np.random.default_rng(_SEED).permutation(every.count)
     return np.argsort(every.ids, kind="stable")[order]

@@ -11,8 +11,8 @@ from typing import Any
 
 from photodna_nb.checks import described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
-from photodna_nb.index import metadata, storage
-from photodna_nb.index.faiss_file import KINDS, Kind
+from photodna_nb.index import metadata, writer_lock
+from photodna_nb.index.faiss_file import INDEX_TYPES, IndexType
 from photodna_nb.printable import displayed
 
 PathLike = str | bytes | os.PathLike[str]
@@ -29,11 +29,13 @@ def integer(name: str, value: Any) -> int:
     return count
 
 
-def checked_kind(kind: Kind) -> Kind:
-    """Return `kind` if there is one of that name."""
-    if kind not in KINDS:
-        raise ArgumentError(f"kind: got {kind!r}, needs one of {', '.join(KINDS)}")
-    return kind
+def checked_index_type(index_type: IndexType) -> IndexType:
+    """Return `index_type` if there is one of that name."""
+    if index_type not in INDEX_TYPES:
+        raise ArgumentError(
+            f"index_type: got {index_type!r}, needs one of {', '.join(INDEX_TYPES)}"
+        )
+    return index_type
 
 
 def text(name: str, path: Any) -> str:
@@ -101,14 +103,14 @@ def two_files(index_path: PathLike, meta_path: PathLike) -> tuple[str, str]:
 
 def check_index_replaceable(index_name: str) -> None:
     """Refuse to replace what is not an index of FAISS."""
-    storage.check_replaceable(index_name, rb"I[xw]..\x90\0\0\0")
+    writer_lock.check_replaceable(index_name, rb"I[xw]..\x90\0\0\0")
 
 
 def check_meta_replaceable(meta_name: str) -> None:
-    """Refuse to replace what is not metadata of the kind that the name says."""
+    """Refuse to replace what is not metadata of the index_type that the name says."""
     database = metadata.is_database(meta_name)
     beginning = metadata.DATABASE_BEGINNING if database else rb"\{.*\"(dimension|items)\""
-    storage.check_replaceable(meta_name, beginning)
+    writer_lock.check_replaceable(meta_name, beginning)
 
 
 def with_remedy(error: IndexFileError, index_name: str, meta_name: str) -> IndexFileError:

@@ -3,10 +3,10 @@
 FAISS trusts what it reads: a damaged file can crash it. So files are read here, every
 length checked against the size, and written here, a piece at a time, where FAISS would
 hold the whole file in memory once more. What is written is what FAISS writes, byte for
-byte, with a seal behind it (`seal.py`).
+byte, with a footer behind it (`footer.py`).
 
 ========  ====================================================================
-kind      in FAISS
+index_type      in FAISS
 ========  ====================================================================
 flat      ``IndexIDMap2`` over ``IndexFlatL2``: float32, as ``oaphotodna.py``
 uint8     ``IndexIDMap2`` over ``IndexScalarQuantizer``, ``QT_8bit_direct``
@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 from photodna_nb import files
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
-from photodna_nb.index.seal import Seal
+from photodna_nb.index.checksum import ChecksumFooter
 
-Kind = Literal["flat", "uint8", "ivf"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+IndexType = Literal["flat", "uint8", "ivf"]
+INDEX_TYPES: tuple[IndexType, ...] = get_args(IndexType)
 
 # Four letters; dimension, number of rows, two unused numbers, trained, metric (1 = L2).
 _HEADER = struct.Struct("<4siqqqBi")
@@ -49,7 +49,7 @@ _READ_AT_ONCE = 64 << 20
 _ROWS_AT_ONCE = 1 << 14
 
 
-class Part:
+class RowShard:
     """Some rows of an index under their ids, read when they are first asked for.
 
     Attributes
@@ -70,7 +70,7 @@ class Part:
         self._load_rows, self._load_ids = rows, ids
 
     @classmethod
-    def of(cls, rows: NDArray[np.uint8], ids: NDArray[np.int64]) -> Part:
+    def of(cls, rows: NDArray[np.uint8], ids: NDArray[np.int64]) -> RowShard:
         """Return the part of rows that are there."""
         return cls(len(ids), lambda: rows, lambda: ids)
 
@@ -100,17 +100,17 @@ class Lists(NamedTuple):
 class IndexFile(NamedTuple):
     """An index file, of which only the frame has been read.
 
-    kind : str
-    parts : list of Part
+    index_type : str
+    parts : list of RowShard
         One, or of the approximate kind one a list.
     lists : Lists or None
-    seal : Seal
+    footer : ChecksumFooter
     """
 
-    kind: Kind
-    parts: list[Part]
+    index_type: IndexType
+    parts: list[RowShard]
     lists: Lists | None
-    seal: Seal
+    footer: ChecksumFooter
 
     @property
     def number(self) -> int:
@@ -143,33 +143,33 @@ class _Reader:
         self._path, self._content, self._at = path, content, 0
         if bytes(content[:6]).startswith((b"{", b"SQLite")):
             raise IndexFileError(path, "is metadata; give the index first, then the metadata")
-        self._seal = Seal(path, content)
+        self._seal = ChecksumFooter(path, content)
 
     def index(self) -> IndexFile:
         self._seal.check(0, min(self._seal.size, 1))
-        kind = bytes(self._content[:4])
-        if kind == b"IxM2":
+        index_type = bytes(self._content[:4])
+        if index_type == b"IxM2":
             return self._exact()
-        if kind == b"IwSq" and self._seal.facts is not None:
+        if index_type == b"IwSq" and self._seal.facts is not None:
             return self._inverted()
         if len(self._content) < _HEADER.size:
             raise IndexFileError(self._path, "is truncated: it ends within its header")
         raise IndexFileError(
             self._path,
-            "is not a FAISS index of the kind IndexIDMap2 over IndexFlatL2, "
+            "is not a FAISS index of the index_type IndexIDMap2 over IndexFlatL2, "
             "nor of another kind that is written here, or is damaged",
         )
 
     def _exact(self) -> IndexFile:
         _, count = self._header()
-        kind, inner = self._header()
-        if kind not in (b"IxF2", b"IxSQ"):
+        index_type, inner = self._header()
+        if index_type not in (b"IxF2", b"IxSQ"):
             raise IndexFileError(
                 self._path,
-                "is not a FAISS index of the kind IndexIDMap2 over IndexFlatL2 "
+                "is not a FAISS index of the index_type IndexIDMap2 over IndexFlatL2 "
                 "or IndexScalarQuantizer, or is damaged",
             )
-        flat = kind == b"IxF2"
+        flat = index_type == b"IxF2"
         if not flat:
             self._expect(_DIRECT)
         width = 4 * HASH_BYTES if flat else HASH_BYTES
@@ -180,7 +180,7 @@ class _Reader:
         if inner != count or values != count * HASH_BYTES or numbered != count:
             self._damaged("its numbers of rows, values and ids differ")
         self._end()
-        part = Part(
+        part = RowShard(
             count,
             lambda: self._floats(rows_at, count) if flat else self._codes(rows_at, count),
             lambda: self._ids(ids_at, count),
@@ -190,8 +190,8 @@ class _Reader:
     def _inverted(self) -> IndexFile:
         _, count = self._header()
         number, nprobe = self._count(), self._count()
-        kind, centroids = self._header()
-        if kind != b"IxF2" or centroids != number or self._count() != number * HASH_BYTES:
+        index_type, centroids = self._header()
+        if index_type != b"IxF2" or centroids != number or self._count() != number * HASH_BYTES:
             self._damaged("its centroids are of another kind or number")
         centroids_at = self._skip(4 * HASH_BYTES * number)
         self._expect(_NO_MAP)
@@ -212,19 +212,19 @@ class _Reader:
         lists = Lists(self._floats(centroids_at, number), nprobe)
         return IndexFile("ivf", parts, lists, self._seal)
 
-    def _list(self, rows_at: int, ids_at: int, size: int) -> Part:
-        return Part(size, lambda: self._codes(rows_at, size), lambda: self._ids(ids_at, size))
+    def _list(self, rows_at: int, ids_at: int, size: int) -> RowShard:
+        return RowShard(size, lambda: self._codes(rows_at, size), lambda: self._ids(ids_at, size))
 
     def _header(self) -> tuple[bytes, int]:
         at = self._skip(_HEADER.size)
-        kind, dimension, count, _, _, trained, metric = _HEADER.unpack_from(self._content, at)
+        index_type, dimension, count, _, _, trained, metric = _HEADER.unpack_from(self._content, at)
         if dimension != HASH_BYTES:
             raise IndexFileError(
                 self._path, f"has dimension {dimension}, and hashes have {HASH_BYTES}"
             )
         if metric != 1 or trained != 1 or not 0 <= count <= len(self._content):
             raise IndexFileError(self._path, "is damaged, or not an index of L2 distances")
-        return kind, int(count)
+        return index_type, int(count)
 
     def _count(self) -> int:
         at = self._skip(_COUNT.size)
@@ -274,14 +274,16 @@ class _Reader:
         return rows
 
 
-def content(kind: Kind, parts: Sequence[Part], lists: Lists | None = None) -> Iterator[Any]:
+def content(
+    index_type: IndexType, parts: Sequence[RowShard], lists: Lists | None = None
+) -> Iterator[Any]:
     """Yield the content of the file with those rows, in pieces.
 
     Parameters
     ----------
-    kind : {"flat", "uint8", "ivf"}
+    index_type : {"flat", "uint8", "ivf"}
         Which file.
-    parts : sequence of Part
+    parts : sequence of RowShard
         The rows; for ``"ivf"`` those of each list.
     lists : Lists, optional
         For ``"ivf"``.
@@ -301,16 +303,16 @@ def content(kind: Kind, parts: Sequence[Part], lists: Lists | None = None) -> It
                 yield part.ids.astype("<i8").data
         return
     yield _head(b"IxM2", count)
-    yield _head(b"IxF2" if kind == "flat" else b"IxSQ", count)
-    yield (b"" if kind == "flat" else _DIRECT) + _COUNT.pack(count * HASH_BYTES)
+    yield _head(b"IxF2" if index_type == "flat" else b"IxSQ", count)
+    yield (b"" if index_type == "flat" else _DIRECT) + _COUNT.pack(count * HASH_BYTES)
     for part in parts:
         for start in range(0, part.count, _ROWS_AT_ONCE):
             some = part.rows[start : start + _ROWS_AT_ONCE]
-            yield np.ascontiguousarray(some, "<f4" if kind == "flat" else np.uint8).data
+            yield np.ascontiguousarray(some, "<f4" if index_type == "flat" else np.uint8).data
     yield _COUNT.pack(count)
     for part in parts:
         yield part.ids.astype("<i8").data
 
 
-def _head(kind: bytes, count: int) -> bytes:
-    return _HEADER.pack(kind, HASH_BYTES, count, 1 << 20, 1 << 20, 1, 1)
+def _head(index_type: bytes, count: int) -> bytes:
+    return _HEADER.pack(index_type, HASH_BYTES, count, 1 << 20, 1 << 20, 1, 1)

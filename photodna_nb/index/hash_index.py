@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from photodna_nb import checks, files
 from photodna_nb.checks import HASH_BYTES, described
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
-from photodna_nb.index import arguments, faiss_file, metadata, storage
+from photodna_nb.index import arguments, faiss_file, metadata, writer_lock
 from photodna_nb.index.arguments import PathLike
-from photodna_nb.index.faiss_file import Kind
-from photodna_nb.index.metadata import InUseError, Item, State, Store
+from photodna_nb.index.checksum import with_footer
+from photodna_nb.index.faiss_file import IndexType
+from photodna_nb.index.metadata import InUseError, Item, MetadataStore, StoreState
 from photodna_nb.index.records import Added, Match
-from photodna_nb.index.rows import OtherIndexError, Rows, compared
-from photodna_nb.index.seal import sealed
+from photodna_nb.index.search_rows import MismatchError, SearchRows, compared
 from photodna_nb.pairs import metrics
 from photodna_nb.pairs.metrics import Limit
 from photodna_nb.printable import displayed
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 # Items in a database that the index file may lack: reading them takes a part of what
 # reading the file takes, and writing it anew for each one of them would take for ever.
-_LAG, _LAG_SHARE = 1000, 1 / 32
+_MAX_PENDING, _PENDING_SHARE = 1000, 1 / 32
 # How often a search begins anew because others have changed the index meanwhile.
 _ATTEMPTS = 100
 # What has been seen of files that could not be read: nothing.
-_UNREAD = State("", 0, 0)
+_UNREAD = StoreState("", 0, 0)
 
 
 class HashIndex:
@@ -54,18 +54,18 @@ class HashIndex:
     index_path, meta_path : str
         The FAISS file, and the metadata: JSON or, if the name ends with ``.sqlite`` or
         ``.db``, an SQLite database.
-    kind : {"flat", "uint8", "ivf"}
+    index_type : {"flat", "uint8", "ivf"}
         Of the index file: float32 as ``oaphotodna.py`` writes it, bytes in a quarter of
         the space, or bytes in lists of which a query looks into some. The first two are exact.
     """
 
-    def __init__(self, index_path: PathLike, meta_path: PathLike, store: Store) -> None:
+    def __init__(self, index_path: PathLike, meta_path: PathLike, store: MetadataStore) -> None:
         self.index_path = os.path.abspath(arguments.text("index_path", index_path))
         self.meta_path = os.path.abspath(arguments.text("meta_path", meta_path))
         self._store = store
-        self._lock = storage.WriterLock(self.meta_path)
+        self._lock = writer_lock.WriterLock(self.meta_path)
         self._one_thread = threading.RLock()
-        self._rows = Rows()
+        self._rows = SearchRows()
         self._state = store.state()
         self._on_disk = False
         self._may_replace = True
@@ -79,7 +79,7 @@ class HashIndex:
         index_path: PathLike,
         meta_path: PathLike,
         *,
-        kind: Kind = "flat",
+        index_type: IndexType = "flat",
         overwrite: bool = False,
     ) -> HashIndex:
         """Return a new, empty index; nothing is written before `save`.
@@ -88,7 +88,7 @@ class HashIndex:
         ----------
         index_path, meta_path : str or os.PathLike
             The two files to be.
-        kind : {"flat", "uint8", "ivf"}
+        index_type : {"flat", "uint8", "ivf"}
             See the class. ``"ivf"`` is approximate, and pays from a million items on.
         overwrite : bool
             Whether `save` may replace files that are there: of an index, never others.
@@ -97,15 +97,17 @@ class HashIndex:
         ------
         IndexFileError
             One of the files exists, and `overwrite` is False or it is of another
-            kind; or its folder does not exist or cannot be written.
+            index_type; or its folder does not exist or cannot be written.
         ArgumentError
-            The two paths are the same file, or there is no such kind.
+            The two paths are the same file, or there is no such index_type.
         """
-        kind = arguments.checked_kind(kind)
+        index_type = arguments.checked_index_type(index_type)
         index_name, meta_name = arguments.two_files(index_path, meta_path)
         arguments.check_index_replaceable(index_name)
         arguments.check_meta_replaceable(meta_name)
-        index = cls(index_path, meta_path, metadata.new_store(os.path.abspath(meta_name), kind))
+        index = cls(
+            index_path, meta_path, metadata.new_store(os.path.abspath(meta_name), index_type)
+        )
         index._may_replace = overwrite
         index._check_new(index_path, meta_path)
         return index
@@ -140,7 +142,7 @@ class HashIndex:
 
     @classmethod
     def rebuild(
-        cls, index_path: PathLike, meta_path: PathLike, *, kind: Kind | None = None
+        cls, index_path: PathLike, meta_path: PathLike, *, index_type: IndexType | None = None
     ) -> HashIndex:
         """Write the index file anew from the metadata, which holds every hash, and return it.
 
@@ -148,8 +150,8 @@ class HashIndex:
         ----------
         index_path, meta_path : str or os.PathLike
             The index to write, missing or damaged or not, and the metadata to read.
-        kind : {"flat", "uint8", "ivf"}, optional
-            Of the index from now on; the kind that it had if left out.
+        index_type : {"flat", "uint8", "ivf"}, optional
+            Of the index from now on; the index_type that it had if left out.
 
         Raises
         ------
@@ -157,9 +159,9 @@ class HashIndex:
             The metadata cannot be used, the index is a file of another kind, or it
             cannot be written.
         ArgumentError
-            The two paths are the same file, or there is no such kind.
+            The two paths are the same file, or there is no such index_type.
         """
-        kind = None if kind is None else arguments.checked_kind(kind)
+        index_type = None if index_type is None else arguments.checked_index_type(index_type)
         index_name, meta_name = arguments.two_files(index_path, meta_path)
         arguments.check_index_replaceable(index_name)
         index = cls(index_path, meta_path, metadata.open_store(os.path.abspath(meta_name)))
@@ -168,10 +170,10 @@ class HashIndex:
             files.remove_leftovers(index_name)
             index._store.refresh()
             index._store.begin()
-            index._store.renew()
-            index._state, index._rows = index._store.state(), Rows.of_store(index._store)
+            index._store.new_generation()
+            index._state, index._rows = index._store.state(), SearchRows.of_store(index._store)
             index._changing = index._on_disk = index._write_index = True
-            index._store.kind = kind or index._store.kind
+            index._store.index_type = index_type or index._store.index_type
             index.save()
         except BaseException:
             index.close()
@@ -193,9 +195,9 @@ class HashIndex:
         return self._rows.recall
 
     @property
-    def kind(self) -> Kind:
+    def index_type(self) -> IndexType:
         """Of the index file."""
-        return self._store.kind
+        return self._store.index_type
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -372,12 +374,12 @@ class HashIndex:
             Items known to have less detail, in grey levels, are left out: flat images
             lie close to each other whatever they show. 100 is a fair choice.
         nprobe : int, optional
-            For the kind ``"ivf"``: how many lists are looked into, for another recall.
+            For the index_type ``"ivf"``: how many lists are looked into, for another recall.
 
         Returns
         -------
         list of n lists of Match
-            Ordered by distance, then id. Exact, but for the kind ``"ivf"``.
+            Ordered by distance, then id. Exact, but for the index_type ``"ivf"``.
 
         Raises
         ------
@@ -403,7 +405,7 @@ class HashIndex:
                     pass
                 try:
                     return self._matches(queries, count, limit, orientations, min_detail, lists)
-                except _ChangedError:
+                except _StaleRowsError:
                     pass
         raise self._restless()
 
@@ -423,14 +425,18 @@ class HashIndex:
             self._check_new(self.index_path, self.meta_path)
         with self._change(keep=True):
             # JSON goes with an index that has all items: other programs read both.
-            lag = len(self) - self._rows.filed
-            allowed = max(_LAG, _LAG_SHARE * self._rows.filed) if self._state.collection else 0
-            if self._write_index or not self._on_disk or lag > allowed:
+            pending_rows = len(self) - self._rows.rows_on_disk
+            allowed = (
+                max(_MAX_PENDING, _PENDING_SHARE * self._rows.rows_on_disk)
+                if self._state.store_id
+                else 0
+            )
+            if self._write_index or not self._on_disk or pending_rows > allowed:
                 with self._staged_index() as staged:
                     self._commit()
                     try:
                         staged.replace()
-                        self._rows.filed = len(self)
+                        self._rows.rows_on_disk = len(self)
                     except IndexFileError as error:
                         reason = f"{error.reason}. The metadata has what was saved"
                         raise IndexFileError(error.path, reason) from error
@@ -456,7 +462,7 @@ class HashIndex:
                 return
             self._store.verify()
             found = faiss_file.load(self.index_path)
-            found.seal.check()
+            found.footer.check()
             compared(self.index_path, found, self._store)
 
     def copy_to(
@@ -464,7 +470,7 @@ class HashIndex:
         index_path: PathLike,
         meta_path: PathLike,
         *,
-        kind: Kind | None = None,
+        index_type: IndexType | None = None,
         overwrite: bool = False,
     ) -> HashIndex:
         """Write all items, with their ids, into another pair of files, and return that index.
@@ -473,7 +479,7 @@ class HashIndex:
         ----------
         index_path, meta_path : str or os.PathLike
             The new files; the suffix of the second one decides between JSON and SQLite.
-        kind : {"flat", "uint8", "ivf"}, optional
+        index_type : {"flat", "uint8", "ivf"}, optional
             Of the new index; that of this one if left out.
         overwrite : bool
             As for `create`.
@@ -483,7 +489,9 @@ class HashIndex:
         IndexFileError, ArgumentError
             As `create` and `save`.
         """
-        other = HashIndex.create(index_path, meta_path, kind=kind or self.kind, overwrite=overwrite)
+        other = HashIndex.create(
+            index_path, meta_path, index_type=index_type or self.index_type, overwrite=overwrite
+        )
         for name in ("index_path", "meta_path"):
             if os.path.realpath(getattr(other, name)) == os.path.realpath(getattr(self, name)):
                 raise ArgumentError(f"{name}: got that of this index, needs another file")
@@ -492,7 +500,7 @@ class HashIndex:
                 other._store.other = self._store.other
                 state = self._store.state()
                 other._store.insert(self._store.items(), state.next_id)
-                other._rows = Rows.of_store(self._store)
+                other._rows = SearchRows.of_store(self._store)
             other.save()
         except BaseException:
             other.close()
@@ -505,13 +513,13 @@ class HashIndex:
         Returns
         -------
         faiss.IndexIDMap2 or faiss.IndexIVFScalarQuantizer
-            By `kind`. Mind that its distances are float32, and its range search is strict
+            By `index_type`. Mind that its distances are float32, and its range search is strict
             and takes squared radii.
         """
         import faiss
 
         with self._current(), self._remedied():
-            content = b"".join(self._rows.content(self.kind))
+            content = b"".join(self._rows.content(self.index_type))
         return faiss.deserialize_index(np.frombuffer(content, np.uint8))
 
     def close(self) -> None:
@@ -525,7 +533,7 @@ class HashIndex:
             self._changing = False
             self._state = _UNREAD
             if not self._on_disk:
-                self._rows = Rows()
+                self._rows = SearchRows()
             with suppress(IndexFileError):
                 self._store.rollback()
         self._store.close()
@@ -557,11 +565,11 @@ class HashIndex:
             with self._store.reading():
                 state = self._store.state()
                 appended = (
-                    state.collection is not None
+                    state.store_id is not None
                     and state._replace(next_id=0) == self._state._replace(next_id=0)
                     and state.next_id >= self._state.next_id
                 )
-                if state == self._state and not (changed and state.collection is None):
+                if state == self._state and not (changed and state.store_id is None):
                     yield
                     return
                 if appended:
@@ -586,7 +594,7 @@ class HashIndex:
             try:
                 self._read()
             except IndexFileError as error:
-                if not isinstance(error, OtherIndexError) and os.path.exists(self.index_path):
+                if not isinstance(error, MismatchError) and os.path.exists(self.index_path):
                     raise
                 with suppress(IndexFileError):  # the folder may be read-only
                     self._lock.acquire()
@@ -599,7 +607,7 @@ class HashIndex:
         found = faiss_file.load(self.index_path)
         self._store.refresh()
         with self._store.reading():
-            self._rows = Rows.of_file(self.index_path, found, self._store)
+            self._rows = SearchRows.of_file(self.index_path, found, self._store)
             self._state = self._store.state()
 
     @contextmanager
@@ -666,7 +674,7 @@ class HashIndex:
     def _items(self, ids: list[int]) -> dict[int, Item]:
         with self._store.reading():
             if self._on_disk and not self._changing and self._store.state() != self._state:
-                raise _ChangedError
+                raise _StaleRowsError
             items = self._store.get(ids)
         if len(items) < len(ids):
             missing = next(i for i in ids if i not in items)
@@ -719,7 +727,7 @@ class HashIndex:
             if self._on_disk:
                 self._load()
             else:
-                self._rows = Rows()
+                self._rows = SearchRows()
         finally:
             self._lock.release()
 
@@ -758,10 +766,10 @@ class HashIndex:
 
         It and the metadata get a name that no other pair has, as one that was copied.
         """
-        self._store.renew()
-        content = self._rows.content(self.kind)
+        self._store.new_generation()
+        content = self._rows.content(self.index_type)
         facts = {"format": 1, **self._store.state()._asdict(), **self._rows.facts()}
-        chunks = sealed(content, facts)
+        chunks = with_footer(content, facts)
         return files.Staged(self.index_path, chunks, IndexFileError)
 
     def _commit(self) -> None:
@@ -799,7 +807,7 @@ class HashIndex:
                 raise IndexFileError(path, reason)
 
 
-class _ChangedError(Exception):
+class _StaleRowsError(Exception):
     """Others have changed the index since its rows were read."""
 
 

@@ -22,8 +22,8 @@ from photodna_nb import checks, files
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index import metadata
-from photodna_nb.index.faiss_file import Kind
-from photodna_nb.index.metadata import HEADER, Item, State
+from photodna_nb.index.faiss_file import IndexType
+from photodna_nb.index.metadata import HEADER, Item, StoreState
 
 _KEYS = {"next_id", "items", "index_kind", *HEADER}
 _ITEMS_AT_ONCE = 1024
@@ -32,7 +32,7 @@ _TEXTS = np.array([f"{value},".encode() for value in range(256)], "S4")
 _NOTHING = b"{}"
 
 
-class _Entry(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class JsonItem(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """An item with the keys that every one has."""
 
     id: int
@@ -44,7 +44,7 @@ class _Entry(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
     """A file with the keys that are known here."""
 
-    items: list[_Entry]
+    items: list[JsonItem]
     dimension: Any = msgspec.UNSET
     metric: Any = msgspec.UNSET
     similarity_metric: Any = msgspec.UNSET
@@ -117,11 +117,11 @@ class _Columns:
 
 
 class JsonStore:
-    """A JSON file with all items: see `metadata.Store`."""
+    """A JSON file with all items: see `metadata.MetadataStore`."""
 
-    def __init__(self, path: str, new: Kind | None = None) -> None:
+    def __init__(self, path: str, new: IndexType | None = None) -> None:
         self.path = path
-        self.kind: Kind = new or "flat"
+        self.index_type: IndexType = new or "flat"
         self.other: dict[str, Any] = {}
         self._columns = _Columns()
         self._before: _Columns | None = None
@@ -130,15 +130,15 @@ class JsonStore:
         if new is None:
             self.refresh()
 
-    def state(self) -> State:
-        return State(None, self._columns.next_id, self._columns.removals)
+    def state(self) -> StoreState:
+        return StoreState(None, self._columns.next_id, self._columns.removals)
 
     def refresh(self) -> bool:
         stamp = self._current_stamp()
         if stamp == self._stamp:
             return False
         content = files.read(self.path, IndexFileError)
-        self._columns, self.kind, self.other = _decode(self.path, content)
+        self._columns, self.index_type, self.other = _decode(self.path, content)
         self._stamp, self._ids_of_paths = stamp, None
         return True
 
@@ -217,7 +217,7 @@ class JsonStore:
         for row in range(len(columns.ids)):
             self._item(columns, row)
 
-    def renew(self) -> None:
+    def new_generation(self) -> None:
         pass
 
     def close(self) -> None:
@@ -232,8 +232,8 @@ class JsonStore:
         """Yield the JSON in pieces: an item a line, nothing but ASCII if all was added here."""
         columns = self._columns
         head = {**HEADER, "next_id": columns.next_id, **self.other}
-        if self.kind != "flat":
-            head["index_kind"] = self.kind
+        if self.index_type != "flat":
+            head["index_kind"] = self.index_type
         yield json.dumps(head)[:-1].encode("ascii") + b', "items": ['
         for start in range(0, len(columns.ids), _ITEMS_AT_ONCE):
             some = slice(start, start + _ITEMS_AT_ONCE)
@@ -261,7 +261,7 @@ class JsonStore:
         yield b"\n]}\n"
 
 
-def _decode(path: str, content: bytes) -> tuple[_Columns, Kind, dict[str, Any]]:
+def _decode(path: str, content: bytes) -> tuple[_Columns, IndexType, dict[str, Any]]:
     """Return the items, the kind of index, and the keys of the document that are not known."""
     if content.startswith((b"Ix", b"Iw")):
         raise IndexFileError(path, "is a FAISS index; give the index first, then the metadata")
@@ -271,7 +271,7 @@ def _decode(path: str, content: bytes) -> tuple[_Columns, Kind, dict[str, Any]]:
         head, columns = _decode_fast(content)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
         head, columns = _decode_any(path, content)
-    kind = metadata.checked_header(path, head)
+    index_type = metadata.checked_header(path, head)
     columns.sort()
     highest = int(columns.ids[-1]) if len(columns.ids) else 0
     if not (np.diff(columns.ids) > 0).all():
@@ -280,7 +280,7 @@ def _decode(path: str, content: bytes) -> tuple[_Columns, Kind, dict[str, Any]]:
     if not metadata.is_id(following) or following <= highest:
         raise metadata.damaged(path, '"next_id" is not above every id')
     columns.next_id = following
-    return columns, kind, {key: value for key, value in head.items() if key not in _KEYS}
+    return columns, index_type, {key: value for key, value in head.items() if key not in _KEYS}
 
 
 def _decode_fast(content: bytes) -> tuple[dict[str, Any], _Columns]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
-from photodna_nb.index.faiss_file import KINDS, Kind
+from photodna_nb.index.faiss_file import INDEX_TYPES, IndexType
 
 DATABASE_SUFFIXES = (".sqlite", ".db")
 # With the application's id, where SQLite has it, so that no other program's is replaced.
@@ -66,7 +66,7 @@ class Item:
     extra : dict
         Free for the user; JSON values.
     other : dict
-        Keys that another program wrote, kept as they were.
+        PackedNeighbours that another program wrote, kept as they were.
     """
 
     id: int
@@ -81,10 +81,10 @@ class Item:
         return detail_of(self.extra)
 
 
-class State(NamedTuple):
+class StoreState(NamedTuple):
     """By which an index file tells whether it holds the items of a store.
 
-    collection : str or None
+    store_id : str or None
         Drawn when the store is made; None in JSON, where hashes are compared instead.
     next_id : int
         Above the ids of all items that ever were.
@@ -92,7 +92,7 @@ class State(NamedTuple):
         Grows with everything that happens to items but adding.
     """
 
-    collection: str | None
+    store_id: str | None
     next_id: int
     removals: int
 
@@ -101,14 +101,14 @@ class InUseError(IndexFileError):
     """Another program has the metadata; nothing is lost, and it can be tried again."""
 
 
-class Store(Protocol):
+class MetadataStore(Protocol):
     """Items on the disk, and changes to them, which are nothing before `commit`."""
 
     path: str
-    kind: Kind
+    index_type: IndexType
     other: dict[str, Any]
 
-    def state(self) -> State:
+    def state(self) -> StoreState:
         """Return the state that is read or, between `begin` and `commit`, to be written."""
 
     def refresh(self) -> bool:
@@ -155,8 +155,8 @@ class Store(Protocol):
     def rollback(self) -> None:
         """Forget the change."""
 
-    def renew(self) -> None:
-        """Draw a new collection: no index file that was written before is taken on trust."""
+    def new_generation(self) -> None:
+        """Draw a new store_id: no index file that was written before is taken on trust."""
 
     def verify(self) -> None:
         """Read all of the store and raise an error if something is damaged."""
@@ -170,7 +170,7 @@ def is_database(path: str) -> bool:
     return path.lower().endswith(DATABASE_SUFFIXES)
 
 
-def open_store(path: str) -> Store:
+def open_store(path: str) -> MetadataStore:
     """Return the store in a file.
 
     Raises
@@ -187,23 +187,23 @@ def open_store(path: str) -> Store:
     return JsonStore(path)
 
 
-def new_store(path: str, kind: Kind) -> Store:
+def new_store(path: str, index_type: IndexType) -> MetadataStore:
     """Return an empty store that is written by its first `commit`."""
     if is_database(path):
         from photodna_nb.index.sqlite_store import SqliteStore
 
-        return SqliteStore(path, new=kind)
+        return SqliteStore(path, new=index_type)
     from photodna_nb.index.json_store import JsonStore
 
-    return JsonStore(path, new=kind)
+    return JsonStore(path, new=index_type)
 
 
-def new_collection() -> str:
-    """Return a name for a collection that no other one has."""
+def new_store_id() -> str:
+    """Return a name for a store_id that no other one has."""
     return secrets.token_hex(16)
 
 
-def checked_header(path: str, header: Mapping[str, Any]) -> Kind:
+def checked_header(path: str, header: Mapping[str, Any]) -> IndexType:
     """Return the kind of index that the head of the metadata asks for, once it fits."""
     for key, needed in HEADER.items():
         if header.get(key, needed) != needed:
@@ -213,11 +213,11 @@ def checked_header(path: str, header: Mapping[str, Any]) -> Kind:
                 f'has "{key}" {found}, and hashes need {json.dumps(needed)}; '
                 "it is the metadata of an index of another kind",
             )
-    kind = header.get("index_kind", "flat")
-    if kind not in KINDS:
-        raise damaged(path, f'has an "index_kind" that is none of {", ".join(KINDS)}')
-    found_kind: Kind = kind
-    return found_kind
+    index_type = header.get("index_kind", "flat")
+    if index_type not in INDEX_TYPES:
+        raise damaged(path, f'has an "index_kind" that is none of {", ".join(INDEX_TYPES)}')
+    known: IndexType = index_type
+    return known
 
 
 def is_id(value: Any) -> TypeGuard[int]:

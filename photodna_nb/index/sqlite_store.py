@@ -21,8 +21,8 @@ from photodna_nb import files
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index import metadata
-from photodna_nb.index.faiss_file import Kind
-from photodna_nb.index.metadata import HEADER, InUseError, Item, State
+from photodna_nb.index.faiss_file import IndexType
+from photodna_nb.index.metadata import HEADER, InUseError, Item, StoreState
 
 # "PDNA"; and the version of the tables below.
 _APPLICATION = 0x50444E41
@@ -65,15 +65,15 @@ _COLUMNS = "SELECT id, path, hash, extra, other FROM items"
 
 
 class SqliteStore:
-    """A database with all items: see `metadata.Store`."""
+    """A database with all items: see `metadata.MetadataStore`."""
 
-    def __init__(self, path: str, new: Kind | None = None) -> None:
+    def __init__(self, path: str, new: IndexType | None = None) -> None:
         self.path = path
-        self.kind: Kind = new or "flat"
+        self.index_type: IndexType = new or "flat"
         self.other: dict[str, Any] = {}
-        self._collection = metadata.new_collection()
+        self._store_id = metadata.new_store_id()
         self._inode: tuple[int, int] | None = None
-        self._seen: State | None = None
+        self._seen: StoreState | None = None
         self._temporary: str | None = None
         self._close: Callable[[], Any] = lambda: None
         if new is None:
@@ -83,12 +83,12 @@ class SqliteStore:
             with self._explained():
                 self._make_tables()
 
-    def state(self) -> State:
+    def state(self) -> StoreState:
         with self._explained():
             properties = self._properties()
             (highest,) = self._one("SELECT coalesce(max(id), 0) FROM items")  # of others, maybe
-            return State(
-                str(properties["collection"]),
+            return StoreState(
+                str(properties["store_id"]),
                 max(int(properties["next_id"]), highest + 1),
                 int(properties["removals"]),
             )
@@ -209,7 +209,7 @@ class SqliteStore:
 
     def commit(self) -> None:
         with self._explained():
-            values = [(self.kind, "index_kind"), (json.dumps(self.other), "other")]
+            values = [(self.index_type, "index_kind"), (json.dumps(self.other), "other")]
             self._connection.executemany("UPDATE properties SET value = ? WHERE key = ?", values)
             self._connection.execute("COMMIT")
         if self._temporary is not None:
@@ -240,11 +240,11 @@ class SqliteStore:
             for _ in self.items():
                 pass
 
-    def renew(self) -> None:
-        self._collection = metadata.new_collection()
+    def new_generation(self) -> None:
+        self._store_id = metadata.new_store_id()
         with self._explained():
             self._connection.execute(
-                "UPDATE properties SET value = ? WHERE key = 'collection'", (self._collection,)
+                "UPDATE properties SET value = ? WHERE key = 'store_id'", (self._store_id,)
             )
 
     def close(self) -> None:
@@ -260,7 +260,7 @@ class SqliteStore:
         return status.st_dev, status.st_ino
 
     def _open(self) -> None:
-        """Connect to the file, and read what is known of the collection."""
+        """Connect to the file, and read what is known of the store_id."""
         self._close()
         folder = os.path.dirname(os.path.realpath(self.path))
         writable = os.access(self.path, os.W_OK) and os.access(folder, os.W_OK)
@@ -280,7 +280,7 @@ class SqliteStore:
         properties = self._properties()
         header = {key: properties[key] for key in HEADER if key in properties}
         header["index_kind"] = properties["index_kind"]
-        self.kind = metadata.checked_header(self.path, header)
+        self.index_type = metadata.checked_header(self.path, header)
         self.other = _json_object(properties["other"])
 
     def _connect(self, place: str) -> None:
@@ -297,8 +297,8 @@ class SqliteStore:
             self._connection.execute(statement)
         properties = {
             **HEADER,
-            "index_kind": self.kind,
-            "collection": self._collection,
+            "index_kind": self.index_type,
+            "store_id": self._store_id,
             "next_id": 1,
             "removals": 0,
             "other": "{}",
@@ -312,13 +312,13 @@ class SqliteStore:
         Those who read it have it open: a new file in its place would get a journal that
         SQLite takes for one of the old file, plays back and deletes.
         """
-        kind, other = self.kind, self.other
+        index_type, other = self.index_type, self.other
         try:
             self._open()
         except IndexFileError:  # missing, empty or damaged
             return False
         finally:
-            self.kind, self.other = kind, other
+            self.index_type, self.other = index_type, other
         self._connection.execute("BEGIN IMMEDIATE")
         self._make_tables()
         return True

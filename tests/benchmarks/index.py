@@ -11,7 +11,7 @@ favoured: it is given the hash of the picture, and filters with NumPy. Of its ti
 indent=2, ours may take 0.65 for a query and 0.3 for adding, on SQLite 0.5 and 0.15; of
 FAISS's range_search, all of it.
 
-With --ten-million: each kind is built, opened and queried, each step in a process of
+With --ten-million: each index_type is built, opened and queried, each step in a process of
 its own, with its time and memory, and the share of the exact answers that it finds. It
 needs 10 GB of disk. --items makes everything smaller, to try it.
 """
@@ -45,7 +45,7 @@ import photodna_nb as pdna
 Call = Callable[[], Any]
 
 LIMIT, K = 200, 10
-KINDS = ("flat", "uint8", "ivf")
+INDEX_TYPES = ("flat", "uint8", "ivf")
 BATCH = 1_000_000
 QUERIES = 1000
 SHELL_RUNS = 9
@@ -178,7 +178,7 @@ def from_the_shell(folder: Path, items: int) -> None:
 
 
 def in_a_process(folder: Path, items: int) -> None:
-    """Print the times of searches of the exact kinds, and of FAISS in the same rows."""
+    """Print the times of searches of the exact index_types, and of FAISS in the same rows."""
     hashes = hashes_of(items, 3)
     queries = copies(hashes[:: max(1, items // QUERIES)][:QUERIES], 150, 4)
     flat = faiss.IndexFlatL2(144)
@@ -187,19 +187,24 @@ def in_a_process(folder: Path, items: int) -> None:
         some = hashes[start : start + 10_000].astype(np.float32)
         flat.add(some)
         codes.add(some)
-    files = {kind: (folder / f"{kind}.faiss", folder / f"{kind}.db") for kind in KINDS[:2]}
+    files = {
+        index_type: (folder / f"{index_type}.faiss", folder / f"{index_type}.db")
+        for index_type in INDEX_TYPES[:2]
+    }
     with pdna.HashIndex.create(*files["flat"]) as made:
         made.add(names(0, items), hashes)
         made.save()
-        made.copy_to(*files["uint8"], kind="uint8").close()
+        made.copy_to(*files["uint8"], index_type="uint8").close()
     del hashes
-    ours = {kind: pdna.HashIndex.open(*paths) for kind, paths in files.items()}
+    ours = {index_type: pdna.HashIndex.open(*paths) for index_type, paths in files.items()}
 
     def calls(some: np.ndarray) -> dict[str, Call]:
         floats, radius = some.astype(np.float32), LIMIT**2 + 1  # strict; squares are integers
         search = {
-            f"photodna_nb, {kind}": lambda index=index: index.search(some, K, max_distance=LIMIT)
-            for kind, index in ours.items()
+            f"photodna_nb, {index_type}": lambda index=index: index.search(
+                some, K, max_distance=LIMIT
+            )
+            for index_type, index in ours.items()
         }
         return search | {
             FAISS_RANGE: lambda: flat.range_search(floats, radius),
@@ -212,8 +217,8 @@ def in_a_process(folder: Path, items: int) -> None:
     ends, _, rows = many[FAISS_RANGE]()
     needed = [set(rows[start:stop].tolist()) for start, stop in itertools.pairwise(ends)]
     assert sum(map(len, needed)) >= len(queries)
-    for kind in KINDS[:2]:
-        found = many[f"photodna_nb, {kind}"]()
+    for index_type in INDEX_TYPES[:2]:
+        found = many[f"photodna_nb, {index_type}"]()
         assert [{match.id - 1 for match in matches} for matches in found] == needed
     beside, what = [FAISS_RANGE, FAISS_SEARCH], f"within {LIMIT}, {items:,} items"
     compare(f"one query {what}", calls(queries[:1]), beside, 15)
@@ -225,22 +230,22 @@ def in_a_process(folder: Path, items: int) -> None:
 
 
 def ten_million(folder: Path, items: int) -> None:
-    """Print time and memory of each step for each kind, and what share of the exact it finds."""
+    """Print time and memory of each step for each index type, and the share it finds."""
     print(f"{items:,} items, metadata in SQLite. Memory: of the process itself + mapped files\n")
     exact: list[list[int]] = []
-    for kind in KINDS:
+    for index_type in INDEX_TYPES:
         files = f"{folder}/index.faiss", f"{folder}/meta.sqlite"
-        built = step("build", *files, kind, str(items))
-        cells = {"kind": kind, **built, **step("query", *files)}
+        built = step("build", *files, index_type, str(items))
+        cells = {"index_type": index_type, **built, **step("query", *files)}
         for file in files:
             os.unlink(file)
         answers = cells.pop("answers")
-        exact = exact or answers  # of the first kind
+        exact = exact or answers  # of the first index_type
         for distance, some in ((100, slice(0, None, 2)), (200, slice(1, None, 2))):
             both = list(zip(exact[some], answers[some], strict=True))
             hits = sum(len(set(a) & set(b)) for a, b in both)
             cells[f"of copies at {distance}"] = f"{hits} of {sum(len(a) for a, _ in both)}"
-        if kind == KINDS[0]:
+        if index_type == INDEX_TYPES[0]:
             print("|", " | ".join(cells), "|\n" + "|---" * len(cells) + "|")
         print("|", " | ".join(cells.values()), "|", flush=True)
 
@@ -252,16 +257,16 @@ def step(*command: str) -> dict[str, Any]:
 
 def build(*arguments: str) -> dict[str, str]:
     """Add the items in batches and save them; leave queries beside them."""
-    *files, kind, number = arguments
+    *files, index_type, number = arguments
     adding, chosen, items = 0.0, [], int(number)
-    with pdna.HashIndex.create(*files, kind=kind) as index:
+    with pdna.HashIndex.create(*files, index_type=index_type) as index:
         for first in range(0, items, BATCH):
             hashes = hashes_of(min(BATCH, items - first), first)
             chosen.append(hashes[:: max(1, 2 * items // QUERIES)])
             paths = names(first, len(hashes))
             adding += seconds(lambda p=paths, h=hashes: index.add(p, h))[0]
         saving = seconds(index.save)[0]
-        print(kind, index.recall or "", file=sys.stderr)
+        print(index_type, index.recall or "", file=sys.stderr)
     originals = np.concatenate(chosen)
     queries = np.stack([copies(originals, at, at) for at in (95, 190)], axis=1)
     np.save(files[0] + ".npy", queries.reshape(-1, 144)[:QUERIES])

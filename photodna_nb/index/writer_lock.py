@@ -70,7 +70,7 @@ def check_replaceable(path: str, beginning: bytes) -> None:
     Parameters
     ----------
     path : str
-        Of the file to be; missing, empty, or one that begins as its kind does.
+        Of the file to be; missing, empty, or one that begins as its index_type does.
     beginning : bytes
         Of files of that kind, as a regular expression.
 

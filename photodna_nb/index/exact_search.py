@@ -14,22 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks, parallel
-from photodna_nb.index.faiss_file import Lists, Part
+from photodna_nb.index.faiss_file import Lists, RowShard
 from photodna_nb.kernels import scan as kernels
 from photodna_nb.pairs import all_pairs
 from photodna_nb.pairs.metrics import MAX_DISTANCE_SQUARED
 
 # So many queries pay for laying rows out in blocks, if each asks for few neighbours.
 _QUERIES_OF_A_BLOCK, _K_OF_A_BLOCK = 48, 64
-# Rows that a task goes through, and keys that are held for the queries at a time.
+# SearchRows that a task goes through, and keys that are held for the queries at a time.
 _ROWS_A_TASK = 1 << 16
 _KEYS_AT_ONCE = 1 << 22
 _POSITION = 2**32 - 1
 
-Keys = NDArray[np.int64]
+PackedNeighbours = NDArray[np.int64]
 
 
-class Found(NamedTuple):
+class RowMatches(NamedTuple):
     """The answers to one query: squared distances (m,) int64, and ids (m,) int64, in order."""
 
     distances: NDArray[np.int64]
@@ -37,9 +37,9 @@ class Found(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """Rows to compare with some of the queries; `first` numbers the rows of all parts."""
+    """SearchRows to compare with some of the queries; `first` numbers the rows of all parts."""
 
-    part: Part
+    part: RowShard
     start: int
     stop: int
     first: int
@@ -47,18 +47,18 @@ class _Task(NamedTuple):
 
 
 def closest(
-    parts: Sequence[Part],
+    parts: Sequence[RowShard],
     queries: NDArray[np.uint8],
     k: int,
     limit: int,
     lists: Lists | None = None,
     nprobe: int | None = None,
-) -> list[Found]:
+) -> list[RowMatches]:
     """Return, for each query, the `k` nearest rows within a limit, ties to the lower id.
 
     Parameters
     ----------
-    parts : sequence of Part
+    parts : sequence of RowShard
         All rows. Ids ascend within a part and, unless there are lists, from part to part.
     queries : ndarray of uint8, (q, 144)
         Hashes.
@@ -77,7 +77,7 @@ def closest(
     k = min(k, total)
     if not k or not len(queries):
         nothing = np.empty(0, np.int64)
-        return [Found(nothing, nothing)] * len(queries)
+        return [RowMatches(nothing, nothing)] * len(queries)
     queries = checks.frozen(queries)
     if lists is None and len(queries) >= _QUERIES_OF_A_BLOCK and k <= _K_OF_A_BLOCK:
         keys = list(_keys_by_blocks(parts, firsts, queries, k, limit))
@@ -91,8 +91,12 @@ def closest(
 
 
 def _keys_by_blocks(
-    parts: Sequence[Part], firsts: NDArray[np.int64], queries: NDArray[np.uint8], k: int, limit: int
-) -> Iterator[Keys]:
+    parts: Sequence[RowShard],
+    firsts: NDArray[np.int64],
+    queries: NDArray[np.uint8],
+    k: int,
+    limit: int,
+) -> Iterator[PackedNeighbours]:
     gathered = []
     for part, first in zip(parts, firsts.tolist(), strict=False):
         if part.count:
@@ -104,14 +108,14 @@ def _keys_by_blocks(
 
 
 def _keys_by_rows(
-    parts: Sequence[Part],
+    parts: Sequence[RowShard],
     firsts: NDArray[np.int64],
     queries: NDArray[np.uint8],
     k: int,
     limit: int,
     lists: Lists | None,
     nprobe: int | None,
-) -> list[Keys]:
+) -> list[PackedNeighbours]:
     tasks = list(_tasks(parts, firsts, queries, lists, nprobe))
     search = partial(_keys_of, queries.astype(np.int16), k, limit)
     rows = sum(task.stop - task.start for task in tasks)
@@ -125,7 +129,7 @@ def _keys_by_rows(
 
 
 def _tasks(
-    parts: Sequence[Part],
+    parts: Sequence[RowShard],
     firsts: NDArray[np.int64],
     queries: NDArray[np.uint8],
     lists: Lists | None,
@@ -135,7 +139,7 @@ def _tasks(
     looking: dict[int, NDArray[np.int64]] = dict.fromkeys(range(len(parts)), everyone)
     if lists is not None:
         number = len(lists.centroids)
-        centroids = Part.of(lists.centroids, np.arange(number))
+        centroids = RowShard.of(lists.centroids, np.arange(number))
         near = closest([centroids], queries, nprobe or lists.nprobe, MAX_DISTANCE_SQUARED)
         chosen = np.concatenate([found.ids for found in near])
         order = np.argsort(chosen, kind="stable")
@@ -150,7 +154,7 @@ def _tasks(
             yield _Task(part, start, stop, first + start, checks.frozen(which))
 
 
-def _keys_of(queries: NDArray[np.int16], k: int, limit: int, task: _Task) -> list[Keys]:
+def _keys_of(queries: NDArray[np.int16], k: int, limit: int, task: _Task) -> list[PackedNeighbours]:
     """Return the keys that the rows of a task give to each of its queries."""
     rows = checks.frozen(task.part.rows[task.start : task.stop])
     some = checks.frozen(queries[task.which])
@@ -162,7 +166,9 @@ def _keys_of(queries: NDArray[np.int16], k: int, limit: int, task: _Task) -> lis
     return [row[:count] for row, count in zip(keys, counts.tolist(), strict=True)]
 
 
-def _found(parts: Sequence[Part], firsts: NDArray[np.int64], keys: Keys) -> Found:
+def _found(
+    parts: Sequence[RowShard], firsts: NDArray[np.int64], keys: PackedNeighbours
+) -> RowMatches:
     positions = keys & _POSITION
     ids = np.empty(len(keys), np.int64)
     places = np.searchsorted(firsts, positions, side="right") - 1
@@ -171,4 +177,4 @@ def _found(parts: Sequence[Part], firsts: NDArray[np.int64], keys: Keys) -> Foun
         ids[here] = parts[place].ids[positions[here] - firsts[place]]
     distances = keys >> 32
     order = np.lexsort((ids, distances))
-    return Found(distances[order], ids[order])
+    return RowMatches(distances[order], ids[order])

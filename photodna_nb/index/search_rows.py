@@ -12,24 +12,24 @@ from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index import faiss_file
-from photodna_nb.index.faiss_file import IndexFile, Kind, Lists, Part
-from photodna_nb.index.metadata import Store
+from photodna_nb.index.faiss_file import IndexFile, IndexType, Lists, RowShard
+from photodna_nb.index.metadata import MetadataStore
 
 if TYPE_CHECKING:
     from photodna_nb.index.approximate import Recall
-    from photodna_nb.index.search import Found
+    from photodna_nb.index.exact_search import RowMatches
 
-# Rows that were added one call at a time are put together when there are so many calls.
+# SearchRows that were added one call at a time are put together when there are so many calls.
 _PARTS = 64
 # An approximate index that has grown by so much gets new centroids.
 _GROWTH = 4
 
 
-class OtherIndexError(IndexFileError):
+class MismatchError(IndexFileError):
     """The index is whole and does not fit the metadata: one of them may just be in change."""
 
 
-class Oriented(NamedTuple):
+class OrientedMatches(NamedTuple):
     """The answers to one query, with the number of the orientation of each."""
 
     distances: NDArray[np.int64]
@@ -37,32 +37,32 @@ class Oriented(NamedTuple):
     ways: NDArray[np.intp]
 
 
-class Rows:
+class SearchRows:
     """Hashes under their ids; for the approximate kind in lists, with later ones behind them.
 
     Attributes
     ----------
-    filed : int
+    rows_on_disk : int
         How many of them the index file has.
     recall : Recall or None
         Of the approximate kind.
     """
 
-    def __init__(self, parts: Sequence[Part] = (), lists: Lists | None = None) -> None:
-        self.filed = 0
+    def __init__(self, parts: Sequence[RowShard] = (), lists: Lists | None = None) -> None:
+        self.rows_on_disk = 0
         self.recall: Recall | None = None
         self._parts = list(parts)
         self._lists = lists
         self._trained_on = 0
 
     @classmethod
-    def of_store(cls, store: Store) -> Rows:
+    def of_store(cls, store: MetadataStore) -> SearchRows:
         """Return the rows that the metadata has."""
         ids, rows = store.ids_and_hashes()
-        return cls([Part.of(rows, ids)])
+        return cls([RowShard.of(rows, ids)])
 
     @classmethod
-    def of_file(cls, path: str, found: IndexFile, store: Store) -> Rows:
+    def of_file(cls, path: str, found: IndexFile, store: MetadataStore) -> SearchRows:
         """Return the rows of an index file, and those of the metadata that it lacks.
 
         Raises
@@ -70,23 +70,23 @@ class Rows:
         IndexFileError
             The two do not belong together, or the file is damaged.
         """
-        state, facts = store.state(), found.seal.facts or {}
+        state, facts = store.state(), found.footer.facts or {}
         if facts.get("format", 1) != 1:
             raise IndexFileError(path, "is of a later version of this program; use that one")
-        ours = state.collection is not None and facts.get("collection") == state.collection
+        ours = state.store_id is not None and facts.get("store_id") == state.store_id
         if ours and (facts["removals"], facts["next_id"]) > (state.removals, state.next_id):
-            raise OtherIndexError(path, "is newer than its metadata")
+            raise MismatchError(path, "is newer than its metadata")
         if ours and facts["removals"] == state.removals:
             ids, rows = store.ids_and_hashes(facts["next_id"])
-            parts = [*found.parts, Part.of(rows, ids)]
+            parts = [*found.parts, RowShard.of(rows, ids)]
         else:
             parts = compared(path, found, store)
-        if found.lists is not None and store.kind != "ivf":
+        if found.lists is not None and store.index_type != "ivf":
             # It was to become another kind, and its program was killed meanwhile.
             return cls([_in_order(_joined(parts))])
         one = cls(parts, found.lists)
         # Not that of the metadata, after a kill: it is written anew with the next change.
-        one.filed = found.number if ours or state.collection is None else 0
+        one.rows_on_disk = found.number if ours or state.store_id is None else 0
         one._trained_on = facts.get("trained_on", 0)
         if facts.get("recall"):
             from photodna_nb.index.approximate import Recall
@@ -101,7 +101,7 @@ class Rows:
     def append(self, rows: NDArray[np.uint8], ids: NDArray[np.int64]) -> None:
         """Append rows (n, 144) under ids (n,), which are above all that there are."""
         if len(ids):
-            self._parts.append(Part.of(checks.frozen(rows), ids))
+            self._parts.append(RowShard.of(checks.frozen(rows), ids))
         first = 1 if self._lists is None else len(self._lists.centroids)
         if len(self._parts) - first > _PARTS:
             self._parts[first:] = [_joined(self._parts[first:])]
@@ -118,28 +118,28 @@ class Rows:
         *,
         orientations: bool,
         nprobe: int | None,
-    ) -> list[Oriented]:
+    ) -> list[OrientedMatches]:
         """Return the k nearest rows of each query, (q, 144), within a squared distance."""
-        from photodna_nb.index import search  # Numba is slow to import
+        from photodna_nb.index import exact_search  # Numba is slow to import
 
         if not orientations:
-            found = search.closest(self._parts, queries, k, limit, self._lists, nprobe)
-            return [Oriented(*one, np.zeros(len(one.ids), np.intp)) for one in found]
+            found = exact_search.closest(self._parts, queries, k, limit, self._lists, nprobe)
+            return [OrientedMatches(*one, np.zeros(len(one.ids), np.intp)) for one in found]
         from photodna_nb.hashing import stages
 
         turned = stages.orientations(queries)
         ways = turned.shape[1]
         turned = turned.reshape(-1, HASH_BYTES)
-        found = search.closest(self._parts, turned, k, limit, self._lists, nprobe)
+        found = exact_search.closest(self._parts, turned, k, limit, self._lists, nprobe)
         return [_best_of(found[i : i + ways], k) for i in range(0, len(found), ways)]
 
-    def content(self, kind: Kind) -> Iterator[Any]:
+    def content(self, index_type: IndexType) -> Iterator[Any]:
         """Return the content of the index file, in pieces; `facts` are right afterwards."""
-        if kind == "ivf":
+        if index_type == "ivf":
             self._put_into_lists()
         else:
             self._lists, self.recall = None, None
-        return faiss_file.content(kind, self._parts, self._lists)
+        return faiss_file.content(index_type, self._parts, self._lists)
 
     def facts(self) -> dict[str, Any]:
         """Return what an index file says of these rows, as JSON can hold it."""
@@ -168,7 +168,7 @@ class Rows:
         self._parts, self._lists = parts, lists
 
 
-def compared(path: str, found: IndexFile, store: Store) -> list[Part]:
+def compared(path: str, found: IndexFile, store: MetadataStore) -> list[RowShard]:
     """Return the rows of the metadata, once those of the index file are the same.
 
     The file may be of an earlier moment: lack the last items, and have some that
@@ -180,40 +180,42 @@ def compared(path: str, found: IndexFile, store: Store) -> list[Part]:
         A row is another one than in the metadata, or the file is damaged.
     """
 
-    def other(what: str) -> OtherIndexError:
-        return OtherIndexError(path, f"does not belong to its metadata: {what}")
+    def other(what: str) -> MismatchError:
+        return MismatchError(path, f"does not belong to its metadata: {what}")
 
     next_id = store.state().next_id
     ids, rows = store.ids_and_hashes()
-    filed = np.concatenate([np.empty(0, np.int64), *(part.ids for part in found.parts)])
-    there = np.ones(len(filed), bool)
-    if len(filed) and (filed.min() < 0 or filed.max() >= next_id):
-        raise other(f"it holds id {filed.max()}, and the metadata expects {next_id} next")
-    if not np.array_equal(filed, ids[: len(filed)]):  # as it is, but for old files and lists
-        if len(np.unique(filed)) < len(filed):
-            raise OtherIndexError(path, "has two rows with the same id")
-        there = np.isin(filed, ids)
-        if not np.array_equal(np.sort(filed[there]), ids[: there.sum()]):
-            sizes = f"it holds {len(filed)} items, the metadata {len(ids)}"
+    rows_on_disk = np.concatenate([np.empty(0, np.int64), *(part.ids for part in found.parts)])
+    there = np.ones(len(rows_on_disk), bool)
+    if len(rows_on_disk) and (rows_on_disk.min() < 0 or rows_on_disk.max() >= next_id):
+        raise other(f"it holds id {rows_on_disk.max()}, and the metadata expects {next_id} next")
+    if not np.array_equal(
+        rows_on_disk, ids[: len(rows_on_disk)]
+    ):  # as it is, but for old files and lists
+        if len(np.unique(rows_on_disk)) < len(rows_on_disk):
+            raise MismatchError(path, "has two rows with the same id")
+        there = np.isin(rows_on_disk, ids)
+        if not np.array_equal(np.sort(rows_on_disk[there]), ids[: there.sum()]):
+            sizes = f"it holds {len(rows_on_disk)} items, the metadata {len(ids)}"
             raise other(f"{sizes}, and their ids differ")
     ends = np.cumsum([part.count for part in found.parts]).tolist()
     for part, end in zip(found.parts, ends, strict=True):
         here = there[end - part.count : end]
         mine = part.rows if here.all() else part.rows[here]
         places = np.searchsorted(ids, part.ids[here])
-        # Rows that lie side by side are looked at where they are.
+        # SearchRows that lie side by side are looked at where they are.
         beside = len(places) > 0 and bool((np.diff(places) == 1).all())
         theirs = rows[places[0] : places[-1] + 1] if beside else rows[places]
         if not np.array_equal(mine, theirs):
             first = np.flatnonzero((mine != rows[places]).any(axis=1))[0]
             raise other(f"their hashes differ, of id {part.ids[here][first]} first")
     if found.lists is None:
-        return [Part.of(rows, ids)]
+        return [RowShard.of(rows, ids)]
     rest = int(there.sum())
-    return [*_without(found.parts, filed[~there]), Part.of(rows[rest:], ids[rest:])]
+    return [*_without(found.parts, rows_on_disk[~there]), RowShard.of(rows[rest:], ids[rest:])]
 
 
-def _best_of(found: Sequence[Found], k: int) -> Oriented:
+def _best_of(found: Sequence[RowMatches], k: int) -> OrientedMatches:
     """Return each item once, in its closest orientation, the first one of equal ones."""
     distances = np.concatenate([one.distances for one in found])
     ids = np.concatenate([one.ids for one in found])
@@ -221,28 +223,28 @@ def _best_of(found: Sequence[Found], k: int) -> Oriented:
     order = np.lexsort((ways, ids, distances))
     _, first = np.unique(ids[order], return_index=True)
     order = order[np.sort(first)[:k]]
-    return Oriented(distances[order], ids[order], ways[order])
+    return OrientedMatches(distances[order], ids[order], ways[order])
 
 
-def _joined(parts: Sequence[Part]) -> Part:
+def _joined(parts: Sequence[RowShard]) -> RowShard:
     """Return the rows of all parts as one."""
     if len(parts) == 1:
         return parts[0]
     rows = [np.empty((0, HASH_BYTES), np.uint8), *(part.rows for part in parts)]
     ids = [np.empty(0, np.int64), *(part.ids for part in parts)]
-    return Part.of(np.concatenate(rows), np.concatenate(ids))
+    return RowShard.of(np.concatenate(rows), np.concatenate(ids))
 
 
-def _in_order(part: Part) -> Part:
+def _in_order(part: RowShard) -> RowShard:
     """Return the rows in the order of their ids."""
     order = np.argsort(part.ids, kind="stable")
-    return Part.of(part.rows[order], part.ids[order])
+    return RowShard.of(part.rows[order], part.ids[order])
 
 
-def _without(parts: Sequence[Part], ids: NDArray[np.int64]) -> list[Part]:
+def _without(parts: Sequence[RowShard], ids: NDArray[np.int64]) -> list[RowShard]:
     """Return the parts without the rows of those ids."""
     kept = []
     for part in parts:
         stay = ~np.isin(part.ids, ids)
-        kept.append(part if stay.all() else Part.of(part.rows[stay], part.ids[stay]))
+        kept.append(part if stay.all() else RowShard.of(part.rows[stay], part.ids[stay]))
     return kept

@@ -22,14 +22,14 @@ from photodna_nb.files import Content
 
 PIECE = 1 << 20
 _DIGEST = 32
-_MAGIC = b"PhotoDNA-nb seal"
+_MAGIC = b"PhotoDNA-nb footer"
 # Length of the content, of the digests, of the facts.
 _LENGTHS = struct.Struct("<QQQ")
 _END = _DIGEST + _LENGTHS.size + len(_MAGIC)
 
 
-def sealed(chunks: Iterable[Content], facts: dict[str, Any]) -> Iterator[Content]:
-    """Yield the content of a file, and the seal at its end.
+def with_footer(chunks: Iterable[Content], facts: dict[str, Any]) -> Iterator[Content]:
+    """Yield the content of a file, and the footer at its end.
 
     Parameters
     ----------
@@ -60,13 +60,13 @@ def sealed(chunks: Iterable[Content], facts: dict[str, Any]) -> Iterator[Content
     yield told + hashlib.sha256(told + lengths).digest() + lengths + _MAGIC
 
 
-class Seal:
+class ChecksumFooter:
     """What is known of a file's content, and which of its pieces have been checked.
 
     Attributes
     ----------
     facts : dict or None
-        None if the file has no seal: another program wrote it.
+        None if the file has no footer: another program wrote it.
     size : int
         Bytes of the content.
     """
@@ -84,7 +84,7 @@ class Seal:
         pieces = -(-size // PIECE)
         fitting = size + digests + facts + _END == len(content) and digests == pieces * _DIGEST
         if not fitting or digest != content[-_END:][:_DIGEST]:
-            raise IndexFileError(path, "is damaged: its seal does not fit its content")
+            raise IndexFileError(path, "is damaged: its footer does not fit its content")
         self.facts = json.loads(told[digests:])
         self.size = size
         self._digests = told[:digests]
