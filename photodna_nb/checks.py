@@ -15,7 +15,7 @@ HASH_BYTES = 144
 LOW_DETAIL = 100.0
 
 
-def checked(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) -> NDArray[Any]:
+def array(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) -> NDArray[Any]:
     """Return `value` if it is an array of that dtype and shape.
 
     Parameters
@@ -38,7 +38,7 @@ def checked(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) ->
     """
     if not isinstance(value, np.ndarray) or value.dtype != dtype:
         raise ArgumentTypeError(
-            f"{name}: got {described(value)}, needs an array of {dtype.__name__}"
+            f"{name}: got {describe(value)}, needs an array of {dtype.__name__}"
         )
     if value.ndim != len(shape) or any(
         isinstance(needed, int) and needed != side
@@ -49,7 +49,7 @@ def checked(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) ->
     return value
 
 
-def frozen(array: NDArray[Any]) -> NDArray[Any]:
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """Return a read-only, C-contiguous view of the array, or a copy if there is no such view.
 
     A kernel is compiled once for each kind of array that it meets; all arrays
@@ -60,7 +60,7 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def described(value: Any) -> str:
+def describe(value: Any) -> str:
     """Return what `value` is, in the words of an error message."""
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -43,7 +43,7 @@ class FileError(PhotodnaError, ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return self.reason if self.path is None else f"{displayed(self.path)}: {self.reason}"
+        return self.reason if self.path is None else f"{printable(self.path)}: {self.reason}"
 
 
 class ImageError(FileError):

@@ -36,7 +36,7 @@ def path_text(argument: str, path: Any) -> str:
     return os.fsdecode(path)
 
 
-def opened(path: str, kind: type[FileError]) -> FileIO:
+def open_regular(path: str, kind: type[FileError]) -> FileIO:
     """Return a regular file, open for reading: a named pipe is waited for, a device never ends.
 
     Parameters
@@ -60,7 +60,7 @@ def opened(path: str, kind: type[FileError]) -> FileIO:
     try:
         descriptor = os.open(path, _READ)
     except OSError:
-        regular(path, kind)  # a socket cannot even be opened
+        regular_status(path, kind)  # a socket cannot even be opened
         raise
     try:
         _check_regular(path, os.fstat(descriptor), kind)
@@ -70,7 +70,7 @@ def opened(path: str, kind: type[FileError]) -> FileIO:
         raise
 
 
-def regular(path: str, kind: type[FileError]) -> os.stat_result:
+def regular_status(path: str, kind: type[FileError]) -> os.stat_result:
     """Return what the system knows of a regular file, which is not opened.
 
     To close a file gives back all locks that this process has on it, SQLite's too.
@@ -106,12 +106,12 @@ def read(path: str, kind: type[FileError]) -> bytes:
     FileError
         Of that kind: the file is missing, is no regular file, or cannot be read.
     """
-    with readable(path, kind), opened(path, kind) as file:
+    with read_errors(path, kind), open_regular(path, kind) as file:
         return file.readall()
 
 
 @contextmanager
-def readable(path: str, kind: type[FileError]) -> Iterator[None]:
+def read_errors(path: str, kind: type[FileError]) -> Iterator[None]:
     """Turn what the system says against reading a file into an error of that kind."""
     try:
         yield
@@ -195,12 +195,12 @@ class Staged:
     def replace(self) -> None:
         """Put the new content in the file's place."""
         if self._temporary is not None:
-            put_in_place(self._temporary, self._path, self._kind)
+            move_into_place(self._temporary, self._path, self._kind)
             self._temporary = None
 
 
-def put_in_place(temporary: str, path: str, kind: type[FileError]) -> None:
-    """Put a file that was written beside another one, by `beside`, in its place.
+def move_into_place(temporary: str, path: str, kind: type[FileError]) -> None:
+    """Put a file that was written beside another one, by `temporary_path`, in its place.
 
     Raises
     ------
@@ -223,7 +223,7 @@ def _check_unprotected(path: str) -> None:
         raise PermissionError(errno.EACCES, "it is write-protected")
 
 
-def beside(path: str) -> str:
+def temporary_path(path: str) -> str:
     """Return a new name in the folder of a file, by which `remove_leftovers` knows whose it is."""
     folder, prefix = _prefix(path)
     return os.path.join(folder, f"{prefix}{secrets.token_hex(8)}.tmp")
@@ -248,7 +248,7 @@ def _prefix(path: str) -> tuple[str, str]:
 
 def _write_beside(path: str, chunks: Iterable[Content]) -> str:
     """Write `chunks` to a new file in the folder of another one and return its name."""
-    temporary = beside(path)
+    temporary = temporary_path(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with open(descriptor, "wb") as file:

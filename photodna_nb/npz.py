@@ -17,7 +17,7 @@ _ALWAYS = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 
 
-def packed(members: Mapping[str, NDArray[Any]]) -> memoryview:
+def pack(members: Mapping[str, NDArray[Any]]) -> memoryview:
     """Return the content of an ``.npz`` file, the same for the same arrays.
 
     Not compressed: other versions of zlib compress to other bytes, and parts of what is
@@ -35,7 +35,7 @@ def packed(members: Mapping[str, NDArray[Any]]) -> memoryview:
     return content.getbuffer()
 
 
-def unpacked(path: str, content: bytes, needed: Iterable[str]) -> dict[str, NDArray[Any]]:
+def unpack(path: str, content: bytes, needed: Iterable[str]) -> dict[str, NDArray[Any]]:
     """Return the arrays in the content of such a file, whose name is for errors.
 
     Raises
@@ -56,14 +56,14 @@ def unpacked(path: str, content: bytes, needed: Iterable[str]) -> dict[str, NDAr
         ) from error
 
 
-def texts_packed(texts: Iterable[str]) -> NDArray[np.uint8]:
+def pack_texts(texts: Iterable[str]) -> NDArray[np.uint8]:
     """Return texts as bytes, as `HashTable.save` packs them: NUL ends each."""
     return np.frombuffer(
         b"".join(text.encode("utf-8", "surrogateescape") + b"\0" for text in texts), np.uint8
     )
 
 
-def texts_unpacked(content: NDArray[np.uint8]) -> tuple[str, ...]:
-    """Return the texts that `texts_packed` packed."""
+def unpack_texts(content: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Return the texts that `pack_texts` packed."""
     parts = content.tobytes().split(b"\0")[:-1]
     return tuple(part.decode("utf-8", "surrogateescape") for part in parts)

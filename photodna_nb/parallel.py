@@ -12,7 +12,7 @@ from numbers import Integral
 from time import perf_counter
 from typing import Any, TypeVar
 
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
 Item = TypeVar("Item")
@@ -29,7 +29,7 @@ _SECONDS_ELSEWHERE = 0.1
 _ITEMS_A_TASK = 64
 
 
-def in_order(
+def ordered_map(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     *,
@@ -68,7 +68,7 @@ def in_order(
     generator is closed, by an error or Ctrl-C for example, tasks that have not
     begun never will.
     """
-    workers = checked_workers(max_workers, executor)
+    workers = worker_count(max_workers, executor)
     pool = ThreadPoolExecutor(workers) if executor is None else executor
     aim = _SECONDS_ON_THREADS if executor is None else _SECONDS_ELSEWHERE
     under_way: deque[tuple[Future[tuple[list[Result], float]], list[Item]]] = deque()
@@ -111,7 +111,7 @@ def _run(
     return results, perf_counter() - start
 
 
-def processors() -> int:
+def available_processors() -> int:
     """Return how many processors this process may use, at least 1.
 
     A batch system or ``taskset`` may grant fewer than the machine has.
@@ -121,19 +121,19 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def checked_workers(max_workers: int | None, executor: Executor | None) -> int:
+def worker_count(max_workers: int | None, executor: Executor | None) -> int:
     """Return the number of workers, once both arguments are checked."""
     if executor is not None and not isinstance(executor, Executor):
         raise ArgumentTypeError(
-            f"executor: got {described(executor)}, needs a concurrent.futures.Executor; "
+            f"executor: got {describe(executor)}, needs a concurrent.futures.Executor; "
             "of a Dask client, client.get_executor()"
         )
     if max_workers is None:
         if executor is None:
-            return processors()
+            return available_processors()
         return int(getattr(executor, "_max_workers", None) or _UNKNOWN_WORKERS)
     if not isinstance(max_workers, Integral) or isinstance(max_workers, bool):
-        raise ArgumentTypeError(f"max_workers: got {described(max_workers)}, needs an integer")
+        raise ArgumentTypeError(f"max_workers: got {describe(max_workers)}, needs an integer")
     if max_workers < 1:
         raise ArgumentError(f"max_workers: got {max_workers}, needs at least 1")
     return int(max_workers)

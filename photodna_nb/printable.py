@@ -2,7 +2,7 @@
 
 A name on a file system is bytes: it may hold newlines, terminal escapes, or
 bytes that are not UTF-8. Storage keeps it unchanged; a line of text shows it
-through `displayed`.
+through `printable`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 
-def displayed(name: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
+def printable(name: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     r"""Return `name` on one line, with what must not reach a terminal written as an escape.
 
     Parameters
@@ -27,7 +27,7 @@ def displayed(name: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
 
     Examples
     --------
-    >>> print(displayed(b"caf\xc3\xa9 \x1b[31m\xff.png"))
+    >>> print(printable(b"caf\xc3\xa9 \x1b[31m\xff.png"))
     café \x1b[31m\xff.png
     """
     text = os.fsdecode(name)

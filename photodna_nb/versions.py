@@ -14,7 +14,7 @@ _DISTRIBUTIONS = {
 }
 
 
-def installed(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
     """Return the version of an installed package, or None if it is not there.
 
     Parameters

@@ -126,7 +126,7 @@ def child(
 ) -> None:
     if sabotage == "writes in place":
         files._write_beside = _written_in_place
-        files.put_in_place = lambda temporary, path, index_type: None
+        files.move_into_place = lambda temporary, path, index_type: None
     with pdna.HashIndex.open(*pair) if pair[1].exists() else _empty() as index:
         names = {name_of(item.path) for item in index.items()}
         index.search(hashes_of([0]))  # compiled, and all imported

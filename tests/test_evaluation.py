@@ -621,8 +621,8 @@ def test_counts_in_a_file(tmp_path):
 
 def test_names_of_any_kind_in_archives():
     names = ("a", "", "ü\n,", "\udcff.jpg")
-    assert npz.texts_unpacked(npz.texts_packed(names)) == names
-    assert npz.texts_unpacked(npz.texts_packed([])) == ()
+    assert npz.unpack_texts(npz.pack_texts(names)) == names
+    assert npz.unpack_texts(npz.pack_texts([])) == ()
 
 
 def test_groups_of_excluded_names():
@@ -1036,7 +1036,7 @@ def test_hashes_of_another_run(photos, tmp_path):
         ("hashing", ["[3]"], "another configuration"),
         ("hashing", [], "another configuration"),
     ):
-        changed = npz.packed({**found, member: npz.texts_packed(value)})
+        changed = npz.pack({**found, member: npz.pack_texts(value)})
         (tmp_path / "run" / "hashes.npz").write_bytes(changed)
         with pytest.raises(pdna.FileError, match=f"is of a run with {named}; delete it"):
             run(first, tmp_path / "run")

@@ -16,7 +16,7 @@ from PIL.Image import core
 
 import photodna_nb as pdna
 from photodna_nb.hashing import images
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 PHOTO = np.random.default_rng(3).integers(0, 256, (40, 60, 3), np.uint8)
 
@@ -245,13 +245,13 @@ def test_errors_survive_the_way_back_from_a_worker():
 
 
 def test_names_are_shown_on_one_line():
-    assert displayed("plain café 猫.jpg") == "plain café 猫.jpg"
-    assert displayed("a\nb\x1b[31m\x7f\u202e\ud800") == r"a\nb\x1b[31m\x7f\u202e\ud800"
-    assert displayed(b"\xff\xfe") == r"\xff\xfe"
-    assert displayed("a\\n") == "a\\n", "printable, so as it is"
-    assert displayed("a\\n\n") == r"a\\n\n", "and here the two differ"
-    assert displayed("\xa0") + displayed(b"\xa0") == r"\u00a0\xa0"
-    assert displayed("") == "''"
+    assert printable("plain café 猫.jpg") == "plain café 猫.jpg"
+    assert printable("a\nb\x1b[31m\x7f\u202e\ud800") == r"a\nb\x1b[31m\x7f\u202e\ud800"
+    assert printable(b"\xff\xfe") == r"\xff\xfe"
+    assert printable("a\\n") == "a\\n", "printable, so as it is"
+    assert printable("a\\n\n") == r"a\\n\n", "and here the two differ"
+    assert printable("\xa0") + printable(b"\xa0") == r"\u00a0\xa0"
+    assert printable("") == "''"
 
 
 def test_wrong_files(tmp_path):
@@ -318,22 +318,22 @@ def test_pixels_are_passed_on_without_a_copy():
 
 def test_rgb_says_nothing_but_the_pixels():
     plain = Image.fromarray(PHOTO)
-    assert images.rgb(plain) is plain
+    assert images.to_rgb(plain) is plain
     for kind in ("PNG", "JPEG", "GIF", "TIFF"):
         with Image.open(io.BytesIO(encoded(kind, dpi=(9, 9)))) as opened:
-            again = images.rgb(opened)
+            again = images.to_rgb(opened)
             assert (type(again), again.mode, again.info) == (Image.Image, "RGB", {})
             assert again.tobytes() == opened.convert("RGB").tobytes()
             converted = opened.convert("RGB")
             assert type(converted) is Image.Image
-            assert images.rgb(converted).info == {}
+            assert images.to_rgb(converted).info == {}
     for mode in ("L", "RGBA", "RGBX", "LA", "P", "1", "I;16"):
         odd = Image.fromarray(PHOTO).convert("L" if mode == "I;16" else "RGB").convert(mode)
-        assert images.rgb(odd).tobytes() == odd.convert("RGB").tobytes()
+        assert images.to_rgb(odd).tobytes() == odd.convert("RGB").tobytes()
     for array in (PHOTO, PHOTO[::2, 1:], PHOTO[:, :, 0], np.dstack([PHOTO, PHOTO[:, :, :1]])):
         expected = array[:, :, :3] if array.ndim == 3 else np.dstack([array] * 3)
-        np.testing.assert_array_equal(np.asarray(images.rgb(array)), expected)
+        np.testing.assert_array_equal(np.asarray(images.to_rgb(array)), expected)
     with pytest.raises(pdna.ImageError, match="at least 2 x 2"):
-        images.rgb(Image.new("RGB", (1, 9)))
+        images.to_rgb(Image.new("RGB", (1, 9)))
     with pytest.raises(pdna.ArgumentTypeError, match="image: got str"):
-        images.rgb("a.png")
+        images.to_rgb("a.png")

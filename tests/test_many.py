@@ -124,7 +124,7 @@ def test_work_under_way_is_bounded():
 
     for work, tasks in ((slow, 1), (int, parallel._ITEMS_A_TASK)):
         drawn = 0
-        results = parallel.in_order(work, items(), max_workers=3)
+        results = parallel.ordered_map(work, items(), max_workers=3)
         for number in range(1, 101):
             assert next(results) == number
             assert drawn <= number + 4 * 3 * tasks
@@ -133,7 +133,7 @@ def test_work_under_way_is_bounded():
 
 
 def test_an_error_ends_the_results_and_the_work():
-    results = parallel.in_order(lambda item: 1 / item, [4, 2, 0, *range(1, 1000)], max_workers=1)
+    results = parallel.ordered_map(lambda item: 1 / item, [4, 2, 0, *range(1, 1000)], max_workers=1)
     with pytest.raises(ZeroDivisionError):
         list(results)
 
@@ -151,7 +151,7 @@ def test_a_task_that_takes_long_is_cut_and_the_order_kept(monkeypatch):
 
     monkeypatch.setattr(parallel, "_run", run)
     expected = list(map(str, range(500)))
-    assert list(parallel.in_order(str, range(500), max_workers=3)) == expected
+    assert list(parallel.ordered_map(str, range(500), max_workers=3)) == expected
     assert any(cut)
 
 
@@ -166,7 +166,7 @@ def test_what_has_not_begun_never_will():
         return piece
 
     with ThreadPoolExecutor(1) as executor:
-        results = parallel.in_order(work, iter(range(100)), max_workers=1, executor=executor)
+        results = parallel.ordered_map(work, iter(range(100)), max_workers=1, executor=executor)
         assert next(results) == 0
         results.close()
         gate.set()

@@ -366,7 +366,7 @@ def _old_version(notebook):
         (wrong_names, _source(2, "import photodna_nb.images")),
         (wrong_names, _source(2, "from photodna_nb import kernels")),
         (wrong_names, _source(2, "from photodna_nb.index import _secret")),
-        (wrong_names, _source(2, "pdna.images.rgb")),
+        (wrong_names, _source(2, "pdna.images.to_rgb")),
         (wrong_names, _source(2, "index._store")),
         (wrong_end, _versions_first),
         (wrong_end, _old_version),

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import photodna_nb as pdna
-from photodna_nb.tables.table import Failure
+from photodna_nb.tables.table import FileFailure
 
 SUFFIXES = (".json", ".csv", ".npz", ".parquet")
 HASHES = np.random.default_rng(1).integers(0, 256, (9, 144), np.uint8)
@@ -46,7 +46,7 @@ def assert_same(found, expected, suffix):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("paths", [[], ["/plain.jpg"], HOSTILE])
 def test_round_trip(tmp_path, suffix, paths):
-    expected = table(paths, [Failure("/bad\udcff\n.jpg", "is no image")])
+    expected = table(paths, [FileFailure("/bad\udcff\n.jpg", "is no image")])
     path = tmp_path / f"t{suffix.upper()}"
     expected.save(path)
     assert_same(pdna.HashTable.load(path), expected, suffix)

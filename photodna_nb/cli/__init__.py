@@ -19,7 +19,7 @@ from photodna_nb.cli import evaluate_mode, hash_modes, index_modes, pictures
 from photodna_nb.cli.options import parsed
 from photodna_nb.cli.output import OutputError, failed, flush, say
 from photodna_nb.errors import FileError, PhotodnaError
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 
 def script() -> NoReturn:
@@ -80,7 +80,7 @@ def _run(arguments: list[str]) -> int:
         if os.environ.get("PHOTODNA_NB_TRACEBACK"):
             traceback.print_exc()
         return failed(
-            f"unexpected {type(error).__name__}: {displayed(str(error))}; please report it, "
+            f"unexpected {type(error).__name__}: {printable(str(error))}; please report it, "
             "with what is printed when PHOTODNA_NB_TRACEBACK=1 is set"
         )
     return status

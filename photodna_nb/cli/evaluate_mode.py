@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from photodna_nb.cli.output import failed, print_lines, say
 from photodna_nb.cli.pictures import quiet_decoders, start_numba
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
     from photodna_nb.evaluation import Results
@@ -25,7 +25,7 @@ def evaluate(config_path: str, run_dir: str, jobs: int | None) -> int:
     status = 0
     for original, transform, error in results.failures:
         edited = "" if transform is None else f" after {transform}"
-        status = failed(f"{displayed(original)}{edited}: {error}")
+        status = failed(f"{printable(original)}{edited}: {error}")
     found = results.summary
     if not results.manifest["this_run"]["originals_found"]:
         say("the originals cannot be found; the hashes of the earlier run are used")
@@ -33,7 +33,7 @@ def evaluate(config_path: str, run_dir: str, jobs: int | None) -> int:
         f"Originals: {found['originals_hashed']} hashed, {found['originals_failed']} failed",
         f"Variants: {found['variants']} hashed, {found['variants_failed']} failed",
         f"Pairs: {found['genuine_pairs']} genuine, {found['impostor_pairs']} impostor",
-        f"Results: {displayed(run_dir)}",
+        f"Results: {printable(run_dir)}",
         *_reported(results),
     )
     return status
@@ -58,7 +58,7 @@ def _reported(results: Results) -> list[str]:
         return [f"Report: not written; {error}"]
     where = report.write(results)
     found = report.answer(results)
-    said = [f"Report: {displayed(where)}", "", *found.sentences, *found.named]
+    said = [f"Report: {printable(where)}", "", *found.sentences, *found.named]
     return [*said, "", "Before you rely on it:", *found.warnings] if found.warnings else said
 
 

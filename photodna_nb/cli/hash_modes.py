@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from photodna_nb.cli.output import print_lines, say
 from photodna_nb.cli.pictures import Images
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
     from photodna_nb.pairs.metrics import Metric
@@ -76,7 +76,7 @@ def compare(image1: str, image2: str, *, metric: Metric, oriented: bool) -> int:
     for path, hashed in pair:
         if hashed.detail < LOW_DETAIL:
             say(
-                f"warning: {displayed(path)}: has {hashed.detail:.1f} grey levels of detail, less "
+                f"warning: {printable(path)}: has {hashed.detail:.1f} grey levels of detail, less "
                 f"than {LOW_DETAIL:g}; flat pictures match whatever they show"
             )
     return 0

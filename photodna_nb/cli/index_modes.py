@@ -13,10 +13,10 @@ from photodna_nb.cli.help import TOP_K
 from photodna_nb.cli.options import is_number
 from photodna_nb.cli.output import failed, print_lines
 from photodna_nb.cli.pictures import Images, start_numba
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
-    from photodna_nb.hashing.stages import Hashed
+    from photodna_nb.hashing.stages import HashWithDetail
     from photodna_nb.index import HashIndex, Match
     from photodna_nb.index.faiss_file import IndexType
 
@@ -34,7 +34,7 @@ def build(index_path: str, meta_path: str, paths: list[str], options: argparse.N
     ) as index:
         status, added, skipped = _add(index, paths, options.jobs)
         if not added:
-            return failed(f"{displayed(index_path)}: not written, since no image could be hashed")
+            return failed(f"{printable(index_path)}: not written, since no image could be hashed")
         _print_added("Indexed", added, skipped, index_path)
         _print_recall(index)
     return status
@@ -77,7 +77,7 @@ def _add(index: HashIndex, paths: list[str], jobs: int | None) -> tuple[int, int
 
 
 def _print_added(verb: str, added: int, skipped: int, index_path: str) -> None:
-    print_lines(f"{verb} {added} file(s) into {displayed(index_path)}")
+    print_lines(f"{verb} {added} file(s) into {printable(index_path)}")
     if skipped:
         print_lines(f"Skipped {skipped} file(s) that were indexed already")
 
@@ -113,14 +113,16 @@ def query(index_path: str, meta_path: str, paths: list[str], options: argparse.N
     return images.status
 
 
-def _in_batches(images: Images, size: int) -> Generator[list[tuple[str, Hashed]], None, None]:
+def _in_batches(
+    images: Images, size: int
+) -> Generator[list[tuple[str, HashWithDetail]], None, None]:
     each = iter(images)
     while batch := list(islice(each, size)):
         yield batch
 
 
 def _searched(
-    index: HashIndex, queries: list[Hashed], options: argparse.Namespace
+    index: HashIndex, queries: list[HashWithDetail], options: argparse.Namespace
 ) -> list[list[Match]]:
     """Return the matches of each query, none for one without the detail that is asked for."""
     import numpy as np
@@ -140,7 +142,7 @@ def _searched(
 
 
 def _as_json(
-    path: str, query: Hashed, matches: list[Match], index_type: IndexType
+    path: str, query: HashWithDetail, matches: list[Match], index_type: IndexType
 ) -> dict[str, Any]:
     from photodna_nb.index import LOW_DETAIL
 
@@ -167,14 +169,14 @@ def _as_json(
 
 def _as_text(
     path: str,
-    query: Hashed,
+    query: HashWithDetail,
     matches: list[Match],
     index_type: IndexType,
     options: argparse.Namespace,
 ) -> Iterator[str]:
     from photodna_nb.index import LOW_DETAIL
 
-    yield f"Query: {displayed(path)}"
+    yield f"Query: {printable(path)}"
     if options.min_detail is not None and query.detail < options.min_detail:
         yield f"Low detail: {query.detail:.1f} grey levels, below --min-detail"
     elif query.detail < LOW_DETAIL:
@@ -182,7 +184,7 @@ def _as_text(
     yield f"Results: {len(matches)}" + " (approximate)" * (index_type == "ivf")
     for rank, match in enumerate(matches, start=1):
         yield ""
-        yield f"[{rank}] {displayed(match.path)}"
+        yield f"[{rank}] {printable(match.path)}"
         yield f"    id={match.id}"
         yield f"    distance={match.distance:.4f}"
         yield f"    similarity={match.similarity:.6f}"
@@ -203,7 +205,7 @@ def list_items(index_path: str, meta_path: str, *, as_json: bool) -> int:
                 print_lines(separator, json.dumps(entry), end="")
                 separator = ","
             else:
-                print_lines(f"{item.id}\t{displayed(item.path)}")
+                print_lines(f"{item.id}\t{printable(item.path)}")
     if as_json:
         print_lines("\n]" if separator == "," else "[]")
     return 0
@@ -218,12 +220,12 @@ def remove(index_path: str, meta_path: str, items: list[str], _: argparse.Namesp
             item = index.get(int(text) if is_number(text) else text) if text else None
             if item is None:
                 hint = f"; for a file of that name, ./{text}" if is_number(text) else ""
-                status = failed(f"{displayed(text)}: not in {displayed(index_path)}{hint}")
+                status = failed(f"{printable(text)}: not in {printable(index_path)}{hint}")
             else:
                 there.append(item.id)
         removed = index.remove(there)
         index.save()
-    print_lines(f"Removed {len(removed)} file(s) from {displayed(index_path)}")
+    print_lines(f"Removed {len(removed)} file(s) from {printable(index_path)}")
     return status
 
 
@@ -232,7 +234,7 @@ def verify(index_path: str, meta_path: str) -> int:
     with _opened(index_path, meta_path) as index:
         index.verify()
         print_lines(
-            f"{displayed(index_path)}: sound, {len(index)} file(s), index type {index.index_type}"
+            f"{printable(index_path)}: sound, {len(index)} file(s), index type {index.index_type}"
         )
         _print_recall(index)
     return 0
@@ -246,7 +248,7 @@ def rebuild(index_path: str, meta_path: str, *, index_type: IndexType | None) ->
     if index_type == "ivf" or not is_database(meta_path):
         start_numba()
     with HashIndex.rebuild(index_path, meta_path, index_type=index_type) as index:
-        print_lines(f"Rebuilt {displayed(index_path)} with {len(index)} file(s)")
+        print_lines(f"Rebuilt {printable(index_path)} with {len(index)} file(s)")
         _print_recall(index)
     return 0
 
@@ -268,8 +270,8 @@ def convert(
         ) as new,
     ):
         print_lines(
-            f"Converted {len(new)} file(s) into {displayed(new_index_path)} "
-            f"and {displayed(new_meta_path)}"
+            f"Converted {len(new)} file(s) into {printable(new_index_path)} "
+            f"and {printable(new_meta_path)}"
         )
         _print_recall(new)
     return 0

@@ -12,8 +12,8 @@ from photodna_nb import __version__
 from photodna_nb.cli.help import HELP, PROGRAM, USAGE
 from photodna_nb.cli.output import print_lines
 from photodna_nb.errors import ArgumentError
-from photodna_nb.printable import displayed
-from photodna_nb.versions import installed
+from photodna_nb.printable import printable
+from photodna_nb.versions import installed_version
 
 MODES = {
     "hash": "IMAGE",
@@ -160,7 +160,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized"):
             message = f"{message[:200]}; files follow their mode directly, and -x.jpg is ./-x.jpg"
-        self.exit(2, f"{USAGE}\n{PROGRAM}: error: {displayed(message)}; see {PROGRAM} --help\n")
+        self.exit(2, f"{USAGE}\n{PROGRAM}: error: {printable(message)}; see {PROGRAM} --help\n")
 
 
 class _Version(argparse.Action):
@@ -168,7 +168,9 @@ class _Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
         packages = ("NumPy", "Numba", "Pillow", "FAISS")
-        versions = ", ".join(f"{name} {installed(name) or 'not installed'}" for name in packages)
+        versions = ", ".join(
+            f"{name} {installed_version(name) or 'not installed'}" for name in packages
+        )
         print_lines(f"{PROGRAM} {__version__} (Python {platform.python_version()}, {versions})")
         parser.exit()
 

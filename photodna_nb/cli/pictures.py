@@ -17,7 +17,7 @@ from photodna_nb.files import is_folder, listed_paths
 
 if TYPE_CHECKING:
     from photodna_nb.errors import ImageError
-    from photodna_nb.hashing.stages import Hashed
+    from photodna_nb.hashing.stages import HashWithDetail
     from photodna_nb.tables.table import HashTable
 
 
@@ -36,7 +36,7 @@ class Images:
         self._journal = journal  # a file that keeps each hash as it is made
         self.status = 0
 
-    def __iter__(self) -> Iterator[tuple[str, Hashed]]:
+    def __iter__(self) -> Iterator[tuple[str, HashWithDetail]]:
         """Yield each path that can be hashed, with its hash and detail."""
         for path, result in self._each():
             if isinstance(result, FileError):
@@ -44,7 +44,7 @@ class Images:
             else:
                 yield path, result
 
-    def only(self) -> Hashed:
+    def only(self) -> HashWithDetail:
         """Return the hash and detail of the only file, or raise its error."""
         with closing(self._each()) as each:
             _, result = next(each)
@@ -54,26 +54,26 @@ class Images:
 
     def table(self) -> HashTable:
         """Return all that can be hashed."""
-        from photodna_nb.tables.table import table_of
+        from photodna_nb.tables.table import table_from_rows
 
-        return table_of((path, one.hash.tobytes(), one.detail) for path, one in self)
+        return table_from_rows((path, one.hash.tobytes(), one.detail) for path, one in self)
 
-    def _each(self) -> Generator[tuple[str, Hashed | ImageError], None, None]:
+    def _each(self) -> Generator[tuple[str, HashWithDetail | ImageError], None, None]:
         """Yield what becomes of each path; a bar says how far the work is, on a terminal."""
         if not self._paths:
             return
         start_numba()
         from photodna_nb import parallel
-        from photodna_nb.hashing.files import hash_each
-        from photodna_nb.hashing.hash_journal import Journal
+        from photodna_nb.hashing.files import iterate_hashes
+        from photodna_nb.hashing.hash_journal import HashJournal
 
         shown = len(self._paths) > 2 and sys.stderr is not None and sys.stderr.isatty()
-        jobs = min(self._jobs or parallel.processors(), len(self._paths))
-        journal = nullcontext() if self._journal is None else Journal(self._journal)
+        jobs = min(self._jobs or parallel.available_processors(), len(self._paths))
+        journal = nullcontext() if self._journal is None else HashJournal(self._journal)
         with (
             quiet_decoders(),
             journal as entries,
-            closing(hash_each(self._paths, max_workers=jobs, journal=entries)) as each,
+            closing(iterate_hashes(self._paths, max_workers=jobs, journal=entries)) as each,
             parallel.progress_bar(shown, self._paths, "images") as bar,
         ):
             for result in each:

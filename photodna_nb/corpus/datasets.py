@@ -20,13 +20,13 @@ import numpy as np
 from PIL import Image
 
 from photodna_nb import files
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError, ImageError
 from photodna_nb.files import PathLike, path_text
 from photodna_nb.hashing import images
 from photodna_nb.kernels import dead_leaves as kernels
-from photodna_nb.printable import displayed
-from photodna_nb.versions import installed as installed_version
+from photodna_nb.printable import printable
+from photodna_nb.versions import installed_version
 
 # Each picture has one value of each range; radii are shares of the shorter side.
 # With these, the detail and the distances are those of photographs.
@@ -116,13 +116,13 @@ class FileOriginal(Original):
 
     def open(self) -> Image.Image:
         """Return the picture, by the rules of `photodna_nb.hash_file`."""
-        return images.rgb(images.read_pixels(self.path))
+        return images.to_rgb(images.read_pixels(self.path))
 
     def digest(self) -> str:
         """Return the SHA-256 of the file's content."""
         with (
-            files.readable(self.path, ImageError),
-            files.opened(self.path, ImageError) as file,
+            files.read_errors(self.path, ImageError),
+            files.open_regular(self.path, ImageError) as file,
         ):
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -145,7 +145,7 @@ class DeadLeaves(Original):
 
     def open(self) -> Image.Image:
         """Return the picture; it is drawn anew each time."""
-        return images.rgb(_drawn(self.seed, self.index, *self.size))
+        return images.to_rgb(_drawn(self.seed, self.index, *self.size))
 
     def digest(self) -> str:
         """Return the SHA-256 of the parameters, which stand for the pixels."""
@@ -269,7 +269,7 @@ def from_list(paths: PathLike | Iterable[PathLike]) -> Dataset:
         names = [path_text("paths", path) for path in paths]
     else:
         raise ArgumentTypeError(
-            f"paths: got {described(paths)}, needs paths, or the path of a file that lists them"
+            f"paths: got {describe(paths)}, needs paths, or the path of a file that lists them"
         )
     if not names:
         raise ArgumentError("paths: got none, needs the paths of images")
@@ -278,7 +278,7 @@ def from_list(paths: PathLike | Iterable[PathLike]) -> Dataset:
         path = os.path.abspath(name)
         if path in first:
             raise ArgumentError(
-                f"paths: {displayed(name)} is listed twice (as {displayed(first[path])} before), "
+                f"paths: {printable(name)} is listed twice (as {printable(first[path])} before), "
                 "needs each file once; take one of them out"
             )
         first[path] = name
@@ -435,7 +435,7 @@ def _drawn(seed: int, index: int, width: int, height: int) -> np.ndarray[Any, np
 
 def _whole(name: str, value: Any, least: int, most: int | None) -> int:
     if not isinstance(value, Integral) or isinstance(value, bool):
-        raise ArgumentTypeError(f"{name}: got {described(value)}, needs an integer")
+        raise ArgumentTypeError(f"{name}: got {describe(value)}, needs an integer")
     whole = int(value)
     if whole < least or (most is not None and whole > most):
         needed = f"at least {least}" if most is None else f"{least} to {most}"

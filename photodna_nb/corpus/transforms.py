@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.hashing import images
 from photodna_nb.hashing.images import ImageLike
@@ -49,7 +49,7 @@ _VALUES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
-class Kind:
+class TransformKind:
     """A kind of edit, as the table `KINDS` lists it.
 
     Attributes
@@ -146,7 +146,7 @@ class Transform:
         object.__setattr__(self, "strength", _checked_strength(_kind(self.name), self.strength))
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> TransformKind:
         """The entry of `KINDS`."""
         return KINDS[self.name]
 
@@ -194,8 +194,8 @@ class Transform:
         The same picture, strength and seed give the same pixels with one version of
         Pillow and its codecs; another one may round differently.
         """
-        edited = self.kind.edit(images.rgb(image), self.strength, _checked_seed(seed))
-        return images.rgb(edited)
+        edited = self.kind.edit(images.to_rgb(image), self.strength, _checked_seed(seed))
+        return images.to_rgb(edited)
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class Chain:
     def __post_init__(self) -> None:
         if isinstance(self.transforms, str) or not isinstance(self.transforms, Iterable):
             raise ArgumentTypeError(
-                f"transforms: got {described(self.transforms)}, needs several Transform objects"
+                f"transforms: got {describe(self.transforms)}, needs several Transform objects"
             )
         chained = tuple(self.transforms)
         if not chained:
@@ -226,7 +226,7 @@ class Chain:
         for transform in chained:
             if not isinstance(transform, Transform):
                 raise ArgumentTypeError(
-                    f"transforms: got {described(transform)} among them, needs Transform objects"
+                    f"transforms: got {describe(transform)} among them, needs Transform objects"
                 )
         object.__setattr__(self, "transforms", chained)
 
@@ -260,7 +260,7 @@ class Chain:
 
         Each edit has a seed of its own, so that two of a kind differ.
         """
-        edited = images.rgb(image)
+        edited = images.to_rgb(image)
         for place, transform in enumerate(self.transforms):
             edited = transform.apply(edited, seed_for(seed, str(place), transform.label))
         return edited
@@ -306,7 +306,7 @@ def parse(spec: str) -> AnyTransform:
     Chain(transforms=(Transform(name='resize', strength=50), Transform(name='jpeg', strength=30)))
     """
     if not isinstance(spec, str):
-        raise ArgumentTypeError(f'spec: got {described(spec)}, needs text such as "jpeg:30"')
+        raise ArgumentTypeError(f'spec: got {describe(spec)}, needs text such as "jpeg:30"')
     transforms = tuple(_parsed(part.strip()) for part in spec.split("+"))
     return transforms[0] if len(transforms) == 1 else Chain(transforms)
 
@@ -351,9 +351,9 @@ def _parsed(part: str) -> Transform:
     return Transform(kind.name, value)
 
 
-def _kind(name: Any) -> Kind:
+def _kind(name: Any) -> TransformKind:
     if not isinstance(name, str):
-        raise ArgumentTypeError(f"name: got {described(name)}, needs the name of an edit")
+        raise ArgumentTypeError(f"name: got {describe(name)}, needs the name of an edit")
     if name not in KINDS:
         near = difflib.get_close_matches(name, KINDS, n=1, cutoff=0.5)
         remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(KINDS)}"
@@ -361,7 +361,7 @@ def _kind(name: Any) -> Kind:
     return KINDS[name]
 
 
-def _checked_strength(kind: Kind, strength: Any) -> float | None:
+def _checked_strength(kind: TransformKind, strength: Any) -> float | None:
     """Return the strength as an int or float of Python, once it is known to be one of `kind`."""
     if strength is None:
         if kind.has_strength:
@@ -369,7 +369,7 @@ def _checked_strength(kind: Kind, strength: Any) -> float | None:
         return None
     if not isinstance(strength, Real) or isinstance(strength, bool):
         raise ArgumentTypeError(
-            f"{kind.name}: got {described(strength)} as strength, needs {kind.needed}"
+            f"{kind.name}: got {describe(strength)} as strength, needs {kind.needed}"
         )
     value = float(strength)
     if not kind.takes(value):
@@ -379,7 +379,7 @@ def _checked_strength(kind: Kind, strength: Any) -> float | None:
 
 def _checked_seed(seed: Any) -> int:
     if not isinstance(seed, Integral) or isinstance(seed, bool):
-        raise ArgumentTypeError(f"seed: got {described(seed)}, needs an integer")
+        raise ArgumentTypeError(f"seed: got {describe(seed)}, needs an integer")
     if seed < 0:
         raise ArgumentError(f"seed: got {seed}, needs 0 or more")
     return int(seed)
@@ -412,7 +412,7 @@ def _encoded(image: Image.Image, kind: str, **options: Any) -> Image.Image:
             f"{kind.lower()}: cannot encode {image.width} x {image.height} pixels "
             f"({type(error).__name__}: {error}); use a smaller picture, or a Pillow with {kind}"
         ) from error
-    return images.rgb(images.read_pixels(buffer.getvalue()))
+    return images.to_rgb(images.read_pixels(buffer.getvalue()))
 
 
 def _checked_size(width: int, height: int) -> tuple[int, int]:
@@ -579,22 +579,44 @@ def _logo(image: Image.Image, per_cent: float, seed: int) -> Image.Image:
     return overlaid
 
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, TransformKind] = {
     kind.name: kind
     for kind in (
-        Kind("jpeg", "saved as JPEG", _jpeg, "quality", "", 1, 100, (90, 50, 30, 10), whole=True),
-        Kind("webp", "saved as lossy WebP", _webp, "quality", "", 1, 100, (80, 30), whole=True),
-        Kind("resize", "smaller or larger", _resize, _SIDES, " %", 1, 1000, (200, 50, 25), no=100),
-        Kind("aspect", "wider or narrower", _aspect, _WIDTH, " %", 10, 1000, (125, 80), no=100),
-        Kind("crop_left", "cut off at the left", _crop_at("left"), _WIDTH, " %", 0.1, 90, (5,)),
-        Kind("crop_top", "cut off at the top", _crop_at("top"), _HEIGHT, " %", 0.1, 90, (5,)),
-        Kind("crop_right", "cut off at the right", _crop_at("right"), _WIDTH, " %", 0.1, 90, (5,)),
-        Kind("crop_bottom", "cut off below", _crop_at("bottom"), _HEIGHT, " %", 0.1, 90, (5,)),
-        Kind("crop", "cut off all around", _crop_at(*_EDGES), _SIDES, " %", 0.1, 45, (2, 5, 10)),
-        Kind("border", "black all around", _border, _SHORTER, " %", 0.1, 50, (2, 5)),
-        Kind("letterbox", "black above and below", _letterbox, _HEIGHT, " %", 0.1, 50, (10,)),
-        Kind("rotate", "turned to the left", _rotate, "degrees", "°", -180, 180, (1, 5, 15), no=0),
-        Kind(
+        TransformKind(
+            "jpeg", "saved as JPEG", _jpeg, "quality", "", 1, 100, (90, 50, 30, 10), whole=True
+        ),
+        TransformKind(
+            "webp", "saved as lossy WebP", _webp, "quality", "", 1, 100, (80, 30), whole=True
+        ),
+        TransformKind(
+            "resize", "smaller or larger", _resize, _SIDES, " %", 1, 1000, (200, 50, 25), no=100
+        ),
+        TransformKind(
+            "aspect", "wider or narrower", _aspect, _WIDTH, " %", 10, 1000, (125, 80), no=100
+        ),
+        TransformKind(
+            "crop_left", "cut off at the left", _crop_at("left"), _WIDTH, " %", 0.1, 90, (5,)
+        ),
+        TransformKind(
+            "crop_top", "cut off at the top", _crop_at("top"), _HEIGHT, " %", 0.1, 90, (5,)
+        ),
+        TransformKind(
+            "crop_right", "cut off at the right", _crop_at("right"), _WIDTH, " %", 0.1, 90, (5,)
+        ),
+        TransformKind(
+            "crop_bottom", "cut off below", _crop_at("bottom"), _HEIGHT, " %", 0.1, 90, (5,)
+        ),
+        TransformKind(
+            "crop", "cut off all around", _crop_at(*_EDGES), _SIDES, " %", 0.1, 45, (2, 5, 10)
+        ),
+        TransformKind("border", "black all around", _border, _SHORTER, " %", 0.1, 50, (2, 5)),
+        TransformKind(
+            "letterbox", "black above and below", _letterbox, _HEIGHT, " %", 0.1, 50, (10,)
+        ),
+        TransformKind(
+            "rotate", "turned to the left", _rotate, "degrees", "°", -180, 180, (1, 5, 15), no=0
+        ),
+        TransformKind(
             "turn",
             "quarter turns to the left",
             _turn,
@@ -605,25 +627,31 @@ KINDS: dict[str, Kind] = {
             (90, 180, 270),
             only=(90, 180, 270),
         ),
-        Kind("mirror", "left and right exchanged", _mirror),
-        Kind("flip", "top and bottom exchanged", _flip),
-        Kind("blur", "Gaussian blur", _blur, "pixels of radius", " px", 0.1, 100, (1, 3)),
-        Kind("sharpen", "unsharp mask, 2 pixels", _sharpen, "%", " %", 1, 1000, (150,), whole=True),
-        Kind("noise", "added to each channel", _noise, _DEVIATION, "", 0.1, 128, (10, 25)),
-        Kind(
+        TransformKind("mirror", "left and right exchanged", _mirror),
+        TransformKind("flip", "top and bottom exchanged", _flip),
+        TransformKind("blur", "Gaussian blur", _blur, "pixels of radius", " px", 0.1, 100, (1, 3)),
+        TransformKind(
+            "sharpen", "unsharp mask, 2 pixels", _sharpen, "%", " %", 1, 1000, (150,), whole=True
+        ),
+        TransformKind("noise", "added to each channel", _noise, _DEVIATION, "", 0.1, 128, (10, 25)),
+        TransformKind(
             "brightness", "times a factor", _brightness, _BEFORE, " %", 1, 1000, (70, 130), no=100
         ),
-        Kind(
+        TransformKind(
             "contrast", "about the mean grey", _contrast, _BEFORE, " %", 1, 1000, (70, 140), no=100
         ),
-        Kind("gamma", "each value to a power", _gamma, "exponent", "", 0.1, 10, (0.7, 1.5), no=1),
-        Kind("saturation", "paler or deeper", _saturation, _BEFORE, " %", 0, 1000, (50,), no=100),
-        Kind("greyscale", "without colour", _greyscale),
-        Kind(
+        TransformKind(
+            "gamma", "each value to a power", _gamma, "exponent", "", 0.1, 10, (0.7, 1.5), no=1
+        ),
+        TransformKind(
+            "saturation", "paler or deeper", _saturation, _BEFORE, " %", 0, 1000, (50,), no=100
+        ),
+        TransformKind("greyscale", "without colour", _greyscale),
+        TransformKind(
             "palette", "few colours", _palette, "colours", " colours", 2, 256, (64, 16), whole=True
         ),
-        Kind("text", "a caption below", _text, _HEIGHT, " %", 2, 50, (8,)),
-        Kind("logo", "in a corner, by seed", _logo, _SHORTER, " %", 2, 100, (20,)),
+        TransformKind("text", "a caption below", _text, _HEIGHT, " %", 2, 50, (8,)),
+        TransformKind("logo", "in a corner, by seed", _logo, _SHORTER, " %", 2, 100, (20,)),
     )
 }
 """Every kind of edit, by name; documentation, tests and figures go through it."""

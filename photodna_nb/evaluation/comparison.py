@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from photodna_nb import files, npz
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentTypeError, FileError
 from photodna_nb.evaluation import comparison_format
 from photodna_nb.evaluation.config import Config
@@ -370,7 +370,7 @@ def _loaded(name: str, run: Results | PathLike) -> Results:
         return Results.load(run)
     if not isinstance(run, Results):
         raise ArgumentTypeError(
-            f"{name}: got {described(run)}, needs Results, or the path of a run's folder"
+            f"{name}: got {describe(run)}, needs Results, or the path of a run's folder"
         )
     return run
 
@@ -409,7 +409,7 @@ class _Run:
         content = files.read(path, FileError)
         if sha256(content).hexdigest() != self.results.manifest["results"][HASHES]:
             raise FileError(path, "is not the file of these results; load them again")
-        found = npz.unpacked(path, content, ("hashes", "variants"))
+        found = npz.unpack(path, content, ("hashes", "variants"))
         numbers = [self.results.counts.transforms.index(edit) for edit in self.counts.transforms]
         return found["hashes"], found["variants"][:, numbers]
 

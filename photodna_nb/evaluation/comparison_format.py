@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scipy import stats
 
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
     from photodna_nb.evaluation.comparison import Comparison, Conclusion, Estimate
@@ -80,7 +80,7 @@ def _changed(found: Comparison) -> Iterator[str]:
     """Yield what differs in what went into the runs, on lines of their own."""
     for change in (*found.configuration, *found.versions, found.failures):
         if not isinstance(change.first, list) or not isinstance(change.second, list):
-            yield f"{displayed(change.name)}: {_shown(change.first)} -> {_shown(change.second)}"
+            yield f"{printable(change.name)}: {_shown(change.first)} -> {_shown(change.second)}"
             continue
         sides = zip(("first", "second"), change[1:], strict=True)
         alone = [f"only in the {which} run {some(items)}" for which, items in sides if items]
@@ -104,7 +104,7 @@ def _shown(value: Any) -> str:
         return (" -> " if len(value) == 2 else ": ").join(map(_shown, filter(None, value)))
     if isinstance(value, float):
         return f"{value:.4g}"
-    return "none" if value is None else displayed(str(value))
+    return "none" if value is None else printable(str(value))
 
 
 def _rows(conclusions: Sequence[Conclusion]) -> tuple[Sequence[str], dict[str, Sequence[Any]]]:
@@ -135,7 +135,7 @@ def _table(title: str, head: Sequence[str], rows: Mapping[str, Sequence[Any]]) -
         return
     shown = [("", *head)]
     for name, values in itertools.islice(rows.items(), _SHOWN_ROWS):
-        shown.append((displayed(name), *map(_shown, values)))
+        shown.append((printable(name), *map(_shown, values)))
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     yield from ("", title)
     for first, *others in shown:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias, get_args
 
 from photodna_nb import files
-from photodna_nb.checks import LOW_DETAIL, described
+from photodna_nb.checks import LOW_DETAIL, describe
 from photodna_nb.corpus import datasets, transforms
 from photodna_nb.corpus.datasets import Dataset, FileOriginal
 from photodna_nb.corpus.transforms import AnyTransform
@@ -26,7 +26,7 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation.exclusions import named_digest
 from photodna_nb.files import PathLike, path_text
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 _TARGETS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 # Grey levels. Photographs have 600 to 6000.
@@ -288,7 +288,7 @@ class Config:
         ((256, 192), {'production': 200})
         """
         if not isinstance(values, Mapping):
-            raise ArgumentTypeError(f"values: got {described(values)}, needs a dictionary")
+            raise ArgumentTypeError(f"values: got {describe(values)}, needs a dictionary")
         top = _Section("", values)
         seed = top.value("seed", 0, _whole(0, _LARGEST_SEED))
         confidence = top.value("confidence", 0.95, _number(0.5, 0.9999))
@@ -404,7 +404,7 @@ class Config:
         except UnicodeEncodeError as error:
             start, end = text.rfind('"', 0, error.start), text.find('"', error.start)
             raise ArgumentError(
-                f"config: {displayed(text[start + 1 : end])} is no UTF-8 text, which TOML cannot "
+                f"config: {printable(text[start + 1 : end])} is no UTF-8 text, which TOML cannot "
                 "hold; in pairs.exclude write sha256: and the digest of the file, list paths in a "
                 "file of their own, or keep to_dict() as JSON"
             ) from error
@@ -458,7 +458,7 @@ class _Section:
         if key not in self._values and default is ...:
             near = difflib.get_close_matches(key, map(str, self._values), n=1, cutoff=0.5)
             remedy = f"is it what {near[0]} was meant to be?" if near else "add it"
-            raise ArgumentError(f"{self.named(key)}: is missing; {displayed(remedy)}")
+            raise ArgumentError(f"{self.named(key)}: is missing; {printable(remedy)}")
         return check(self.named(key), self._values.get(key, default))
 
     def section(self, key: str, required: bool = False) -> _Section:
@@ -476,7 +476,7 @@ def _unknown(name: str, word: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-    return f"{displayed(name)}: is unknown; {remedy}"
+    return f"{printable(name)}: is unknown; {remedy}"
 
 
 def _originals(section: _Section) -> Originals:
@@ -516,7 +516,7 @@ def _optional(check: _Check) -> _Check:
 
 
 def _wrong_type(name: str, value: Any, needed: str) -> ArgumentTypeError:
-    return ArgumentTypeError(f"{displayed(name)}: got {described(value)}, needs {needed}")
+    return ArgumentTypeError(f"{printable(name)}: got {describe(value)}, needs {needed}")
 
 
 def _table(name: str, value: Any) -> Mapping[str, Any]:
@@ -529,7 +529,7 @@ def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise _wrong_type(name, value, "text in quotes")
     if not value or "\0" in value:
-        raise ArgumentError(f"{displayed(name)}: got {value!r}, needs text without NUL characters")
+        raise ArgumentError(f"{printable(name)}: got {value!r}, needs text without NUL characters")
     return value
 
 
@@ -548,7 +548,7 @@ def _truth(name: str, value: Any) -> bool:
 def _beyond(name: str, value: float, needed: str) -> ArgumentError:
     digits = isinstance(value, int) and abs(value) >= 10**20
     shown = "a number of more than 20 digits" if digits else value
-    return ArgumentError(f"{displayed(name)}: got {shown}, needs {needed}")
+    return ArgumentError(f"{printable(name)}: got {shown}, needs {needed}")
 
 
 def _whole(least: int, most: int) -> _Check:

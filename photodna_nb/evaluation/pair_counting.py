@@ -66,11 +66,11 @@ class Hashed:
 
     def __post_init__(self) -> None:
         n, v = len(self.names), len(self.transforms)
-        checks.checked("hashes", self.hashes, np.uint8, (n, HASH_BYTES))
-        checks.checked("detail", self.detail, np.float64, (n,))
-        checks.checked("variants", self.variants, np.uint8, (n, v, HASH_BYTES))
-        checks.checked("made", self.made, np.bool_, (n, v))
-        checks.checked("variants_detail", self.variants_detail, np.float64, (n, v))
+        checks.array("hashes", self.hashes, np.uint8, (n, HASH_BYTES))
+        checks.array("detail", self.detail, np.float64, (n,))
+        checks.array("variants", self.variants, np.uint8, (n, v, HASH_BYTES))
+        checks.array("made", self.made, np.bool_, (n, v))
+        checks.array("variants_detail", self.variants_detail, np.float64, (n, v))
 
 
 def count(
@@ -122,7 +122,7 @@ def count(
     two processors count in some seconds.
     """
     n = len(hashed.names)
-    checks.checked("in_b", in_b, np.bool_, (n,))
+    checks.array("in_b", in_b, np.bool_, (n,))
     excluded = _pairs_of(exclude, n)
     alike = np.arange(n) if count_identical else _alike(hashed)
     compared = ~(hashed.detail < min_detail)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import files, npz
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.files import PathLike, path_text
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
@@ -264,7 +264,7 @@ class Counts:
             `k` is no integer of at least 0.
         """
         if not isinstance(k, Integral):
-            raise ArgumentTypeError(f"k: got {described(k)}, needs an integer of at least 0")
+            raise ArgumentTypeError(f"k: got {describe(k)}, needs an integer of at least 0")
         if k < 0:
             raise ArgumentError(f"k: got {k}, needs at least 0")
         close = self.close
@@ -360,9 +360,9 @@ class Counts:
         for name in _NUMBERS:
             members[name] = np.array([getattr(self, name)], np.int64)
         for name in _TEXTS:
-            members[name] = npz.texts_packed(getattr(self, name))
-        members["key"] = npz.texts_packed([key])
-        return npz.packed(members)
+            members[name] = npz.pack_texts(getattr(self, name))
+        members["key"] = npz.pack_texts([key])
+        return npz.pack(members)
 
     @classmethod
     def unpacked(cls, path: str, content: bytes, key: str = "") -> Counts:
@@ -375,10 +375,10 @@ class Counts:
         """
         close = [f"close_{name}" for name in CloseImpostors._fields]
         needed = [*_ARRAYS, *close, "bands", *_NUMBERS, *_TEXTS, "key"]
-        found: dict[str, Any] = npz.unpacked(path, content, needed)
-        if key and npz.texts_unpacked(found["key"]) != (key,):
+        found: dict[str, Any] = npz.unpack(path, content, needed)
+        if key and npz.unpack_texts(found["key"]) != (key,):
             raise FileError(path, "holds counts of other pairs; run the evaluation again")
-        texts: dict[str, Any] = {name: npz.texts_unpacked(found[name]) for name in _TEXTS}
+        texts: dict[str, Any] = {name: npz.unpack_texts(found[name]) for name in _TEXTS}
         numbers: dict[str, Any] = {name: found[name].item() for name in _NUMBERS}
         return cls(
             **texts,
@@ -419,7 +419,7 @@ def _place(name: str, value: Any, choice: Sequence[str] | range) -> int:
             raise TypeError
         value = value if words else operator.index(value)
     except TypeError:
-        raise ArgumentTypeError(f"{name}: got {described(value)}, needs {needed}") from None
+        raise ArgumentTypeError(f"{name}: got {describe(value)}, needs {needed}") from None
     if value not in choice:
         raise ArgumentError(f"{name}: got {value!r}, needs {needed}")
     return choice.index(value)

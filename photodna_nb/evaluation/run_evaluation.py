@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import files, parallel
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.corpus.datasets import Dataset, FileOriginal, Original
 from photodna_nb.corpus.transforms import seed_for
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
@@ -29,7 +29,7 @@ from photodna_nb.evaluation.results import Failure, Results
 from photodna_nb.evaluation.run_folder import Finished, Store, is_finished, is_run
 from photodna_nb.evaluation.variant_hashes import ORIGINAL, Entry, renewed
 from photodna_nb.files import PathLike, path_text
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 # Of counts, so that those of another way to count are not taken for these.
 _COUNTING = 3
@@ -88,10 +88,10 @@ def run(
         path, config = os.fspath(config), Config.load(config)
     if not isinstance(config, Config):
         raise ArgumentTypeError(
-            f"config: got {described(config)}, needs a Config, or the path of a TOML file"
+            f"config: got {describe(config)}, needs a Config, or the path of a TOML file"
         )
     run_dir = path_text("run_dir", run_dir)
-    workers = parallel.checked_workers(max_workers, None)
+    workers = parallel.worker_count(max_workers, None)
     started = time.time()
     dataset = _originals_or_nothing(config, run_dir, path)
     edits = [edit.spec for edit in config.variants]
@@ -111,7 +111,7 @@ def run(
             "seconds": round(time.time() - started, 3),
             "host": platform.node(),
             "system": platform.platform(),
-            "processors": parallel.processors(),
+            "processors": parallel.available_processors(),
             "threads": workers,
             "originals_hashed": made_now,
             "originals_found": dataset is not None,
@@ -149,7 +149,7 @@ def _hashed(
     _check_digests(config, [entry.digest for entry in entries])
     if sum(ORIGINAL not in entry.errors for entry in entries) < 2:
         whys = (
-            f" ({displayed(name)}: {entry.errors[ORIGINAL]})"
+            f" ({printable(name)}: {entry.errors[ORIGINAL]})"
             for name, entry in zip(names, entries, strict=True)
             if ORIGINAL in entry.errors
         )
@@ -202,7 +202,7 @@ def _entries(
     entries: list[Entry] = []
     made_now = 0
     with (
-        closing(parallel.in_order(task, dataset, max_workers=workers)) as each,
+        closing(parallel.ordered_map(task, dataset, max_workers=workers)) as each,
         parallel.progress_bar(progress, dataset, "originals") as bar,
     ):
         for original, entry in each:
@@ -264,7 +264,7 @@ def _check_names(config: Config, names: Iterable[str]) -> None:
         near = get_close_matches(name, known, n=1, cutoff=0.5)
         remedy = f"did you mean {near[0]}?" if near else "names are as the results list them"
         raise ArgumentError(
-            f"pairs.exclude: no original is called {displayed(name)}; {displayed(remedy)}"
+            f"pairs.exclude: no original is called {printable(name)}; {printable(remedy)}"
         )
 
 

@@ -24,8 +24,8 @@ from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import canonical
 from photodna_nb.evaluation.pair_counting import Hashed
 from photodna_nb.evaluation.variant_hashes import ORIGINAL, Entry, limit
-from photodna_nb.printable import displayed
-from photodna_nb.versions import installed
+from photodna_nb.printable import printable
+from photodna_nb.versions import installed_version
 
 IDENTITY, JOURNAL, HASHES = "run.json", "journal.jsonl", "hashes.npz"
 MANIFEST = "manifest.json"
@@ -55,7 +55,7 @@ _MEMBERS = (
 def versions() -> dict[str, str | None]:
     """Return the versions of everything that results depend on; None of what is missing."""
     found: dict[str, str | None] = {"Python": platform.python_version()}
-    found |= {name: installed(name) for name in ("NumPy", "SciPy", "Numba", "FAISS")}
+    found |= {name: installed_version(name) for name in ("NumPy", "SciPy", "Numba", "FAISS")}
     return makers() | found
 
 
@@ -63,7 +63,7 @@ def makers() -> dict[str, str | None]:
     """Return the versions on which pixels and hashes depend: of this, of Pillow and its codecs."""
     turbo = features.version_feature("libjpeg_turbo")
     return {
-        "photodna_nb": installed("photodna_nb"),
+        "photodna_nb": installed_version("photodna_nb"),
         "Pillow": PIL.__version__,
         "libjpeg": f"{features.version_codec('jpg')}{f' (turbo {turbo})' if turbo else ''}",
         "libwebp": features.version_module("webp"),
@@ -296,19 +296,19 @@ class Store:
             for number, text in sorted(entries[row].errors.items())
         ]
         members: dict[str, NDArray[Any]] = {
-            "paths": npz.texts_packed(hashed.names),
+            "paths": npz.pack_texts(hashed.names),
             "hashes": hashed.hashes,
             "detail": hashed.detail,
-            "failures": npz.texts_packed([json.dumps([one[:2] for one in failed])]),
-            "digests": npz.texts_packed(hashed.digests),
-            "transforms": npz.texts_packed(self._edits),
+            "failures": npz.pack_texts([json.dumps([one[:2] for one in failed])]),
+            "digests": npz.pack_texts(hashed.digests),
+            "transforms": npz.pack_texts(self._edits),
             "variants": hashed.variants,
             "made": hashed.made,
             "variants_detail": hashed.variants_detail,
-            "limits": npz.texts_packed([json.dumps([failed, lost])]),
-            "hashing": npz.texts_packed([canonical(self._hashing)]),
+            "limits": npz.pack_texts([json.dumps([failed, lost])]),
+            "hashing": npz.pack_texts([canonical(self._hashing)]),
         }
-        content = npz.packed(members)
+        content = npz.pack(members)
         digest = sha256(content).hexdigest()
         path = self.path(HASHES)
         if not os.path.exists(path) or digest != sha256(files.read(path, FileError)).hexdigest():
@@ -348,15 +348,14 @@ class Store:
         """Return what is in the file of hashes, once it is known to be this run's."""
         path = self.path(HASHES)
         content = files.read(path, FileError)
-        found = npz.unpacked(path, content, _MEMBERS)
+        found = npz.unpack(path, content, _MEMBERS)
         names, digests, hashing, edits = (
-            npz.texts_unpacked(found[name])
-            for name in ("paths", "digests", "hashing", "transforms")
+            npz.unpack_texts(found[name]) for name in ("paths", "digests", "hashing", "transforms")
         )
         self._check_whose(path, hashing, edits)
         arrays = ("hashes", "detail", "variants", "made", "variants_detail")
         hashed = Hashed(names, digests, edits, *(found[name] for name in arrays))
-        (text,) = npz.texts_unpacked(found["limits"])
+        (text,) = npz.unpack_texts(found["limits"])
         return _HashFile(content, hashed, *json.loads(text))
 
     def _check_whose(self, path: str, hashing: tuple[str, ...], edits: tuple[str, ...]) -> None:
@@ -406,7 +405,7 @@ class Store:
         if there and IDENTITY not in there:
             raise FileError(
                 self.folder,
-                f"holds files ({displayed(', '.join(there[:3]))}) and no {IDENTITY}, so it is no "
+                f"holds files ({printable(', '.join(there[:3]))}) and no {IDENTITY}, so it is no "
                 "folder of an evaluation; give a new or an empty one",
             )
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation.config import Config, ScaleConfig
 from photodna_nb.evaluation.curves import Curves, curves
@@ -126,7 +126,7 @@ def measure(
     """
     if not isinstance(counts, Counts):
         raise ArgumentTypeError(
-            f"counts: got {described(counts)}, needs Counts, such as results.counts"
+            f"counts: got {describe(counts)}, needs Counts, such as results.counts"
         )
     if not isinstance(seed, Integral) or seed < 0:
         raise ArgumentError(f"seed: got {seed!r}, needs an integer of at least 0")

@@ -108,7 +108,7 @@ def pictures_of(
     missing = [shown for shown, name in names.items() if not folder.has(name)]
     made = {}
     for shown, content in zip(
-        missing, parallel.in_order(task, missing, max_workers=workers), strict=True
+        missing, parallel.ordered_map(task, missing, max_workers=workers), strict=True
     ):
         if content is None:
             del names[shown]

@@ -15,7 +15,7 @@ from photodna_nb.corpus.transforms import AnyTransform, seed_for
 from photodna_nb.errors import FileError, ImageError, PhotodnaError
 from photodna_nb.hashing import images
 from photodna_nb.hashing.stages import hash_and_detail
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 # Where an error is of the original, and not of one of its variants.
 ORIGINAL = -1
@@ -68,7 +68,7 @@ def hashed(original: Original, edits: Sequence[AnyTransform], seed: int, digest:
             errors[number] = error.reason if isinstance(error, FileError) else str(error)
             lasting &= _lasts(error)
         except Exception as error:  # of Pillow; the other variants are as good as before
-            errors[number] = displayed(f"cannot be made ({type(error).__name__}: {error})")
+            errors[number] = printable(f"cannot be made ({type(error).__name__}: {error})")
             lasting = False
     return Entry(digest, hashes, detail, errors, lasting)
 

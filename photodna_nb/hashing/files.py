@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import parallel
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
 from photodna_nb.files import PathLike, path_text
 from photodna_nb.hashing import images
-from photodna_nb.hashing.hash_journal import Entry, Journal, hash_if_changed
+from photodna_nb.hashing.hash_journal import HashJournal, JournalEntry, hash_if_changed
 from photodna_nb.hashing.images import FileLike, ImageLike
-from photodna_nb.hashing.stages import Hashed, hash_and_detail
-from photodna_nb.tables.table import Failure, HashTable, check_target, table_of
+from photodna_nb.hashing.stages import HashWithDetail, hash_and_detail
+from photodna_nb.tables.table import FileFailure, HashTable, check_target, table_from_rows
 
 
 def hash_image(image: ImageLike) -> NDArray[np.uint8]:
@@ -157,12 +157,12 @@ def hash_files(
         check_target(into)
     elif digest:
         raise ArgumentError("digest: goes with into, a file to go on from")
-    failures: list[Failure] = []
-    journal = nullcontext() if into is None else Journal(f"{path_text('into', into)}.journal")
+    failures: list[FileFailure] = []
+    journal = nullcontext() if into is None else HashJournal(f"{path_text('into', into)}.journal")
     with (
         journal as entries,
         closing(
-            hash_each(
+            iterate_hashes(
                 paths, max_workers=max_workers, executor=executor, journal=entries, digest=digest
             )
         ) as each,
@@ -172,28 +172,28 @@ def hash_files(
         def good() -> Iterator[tuple[str, bytes, float]]:
             for name, result in each:
                 bar.update()
-                if isinstance(result, Hashed):
+                if isinstance(result, HashWithDetail):
                     yield name, result.hash.tobytes(), result.detail
                 elif errors == "raise":
                     raise result
                 else:
-                    failures.append(Failure(name, result.reason))
+                    failures.append(FileFailure(name, result.reason))
 
-        table = table_of(good())
+        table = table_from_rows(good())
     table.failures.extend(failures)
     if into is not None:
         table.save(into)
     return table
 
 
-def hash_each(
+def iterate_hashes(
     paths: Iterable[PathLike],
     *,
     max_workers: int | None = None,
     executor: Executor | None = None,
-    journal: Journal | None = None,
+    journal: HashJournal | None = None,
     digest: bool = False,
-) -> Generator[tuple[str, Hashed | ImageError], None, None]:
+) -> Generator[tuple[str, HashWithDetail | ImageError], None, None]:
     """Yield each path, as text, with its hash and detail or the error it met, in order.
 
     `hash_files` without the table, for those who pass the hashes on, and with the
@@ -201,16 +201,16 @@ def hash_each(
     """
     if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
         raise ArgumentTypeError(
-            f"paths: got {described(paths)}, needs several paths; hash one file with hash_file"
+            f"paths: got {describe(paths)}, needs several paths; hash one file with hash_file"
         )
     names = map(_name, paths)
     if journal is None:
-        done = parallel.in_order(_named_hash, names, max_workers=max_workers, executor=executor)
+        done = parallel.ordered_map(_named_hash, names, max_workers=max_workers, executor=executor)
         with closing(done):
             yield from done
         return
     known = ((name, journal.get(name), digest) for name in names)
-    renewed = parallel.in_order(_renewed, known, max_workers=max_workers, executor=executor)
+    renewed = parallel.ordered_map(_renewed, known, max_workers=max_workers, executor=executor)
     with closing(renewed):
         for name, entry in renewed:
             if isinstance(entry, ImageError):
@@ -224,16 +224,16 @@ def hash_each(
 
 def _name(path: PathLike) -> str:
     if not isinstance(path, str | bytes | os.PathLike):
-        raise ArgumentTypeError(f"paths: got {described(path)} among them, needs paths")
+        raise ArgumentTypeError(f"paths: got {describe(path)} among them, needs paths")
     return os.fsdecode(path)
 
 
-def _named_hash(name: str) -> tuple[str, Hashed | ImageError]:
+def _named_hash(name: str) -> tuple[str, HashWithDetail | ImageError]:
     try:
         return name, hash_and_detail(images.read_pixels(name))
     except ImageError as error:
         return name, error
 
 
-def _renewed(task: tuple[str, Entry | None, bool]) -> tuple[str, Entry | ImageError]:
+def _renewed(task: tuple[str, JournalEntry | None, bool]) -> tuple[str, JournalEntry | ImageError]:
     return task[0], hash_if_changed(*task)

@@ -15,10 +15,10 @@ import PIL
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ImageError, TableFileError
 from photodna_nb.hashing import images
-from photodna_nb.hashing.stages import Hashed, hash_and_detail
+from photodna_nb.hashing.stages import HashWithDetail, hash_and_detail
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """A hashed file: how to tell whether it has changed, and what came of it.
 
     The digest, of its content, is there if it was asked for.
@@ -27,10 +27,10 @@ class Entry(NamedTuple):
     size: int
     modified: int  # nanoseconds
     digest: str | None
-    hashed: Hashed
+    hashed: HashWithDetail
 
 
-class Journal:
+class HashJournal:
     """The entries in a file of JSON lines, and a place to append more.
 
     A line that is damaged, as the last one is when the machine stops in the
@@ -44,7 +44,7 @@ class Journal:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, JournalEntry] = {}
         try:
             # Text would be split at every kind of line end.
             self._file = open(path, "ab+")  # noqa: SIM115  # closed by __exit__
@@ -57,7 +57,7 @@ class Journal:
         except OSError as error:
             raise self._unusable(error) from error
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> HashJournal:
         return self
 
     def __exit__(
@@ -74,11 +74,11 @@ class Journal:
         finally:
             self._file.close()
 
-    def get(self, path: str) -> Entry | None:
+    def get(self, path: str) -> JournalEntry | None:
         """Return the newest entry of that path, from whatever folder it is named."""
         return self._entries.get(os.path.abspath(path))
 
-    def append(self, path: str, entry: Entry) -> None:
+    def append(self, path: str, entry: JournalEntry) -> None:
         """Keep an entry; it outlives this process from now on, and a power cut from the end on."""
         record = {
             "path": os.path.abspath(path),
@@ -99,8 +99,10 @@ class Journal:
         try:
             record = json.loads(line)
             row = np.frombuffer(base64.b64decode(record["hash"], validate=True), np.uint8)
-            hashed = Hashed(row, float(record["detail"]))
-            entry = Entry(int(record["size"]), int(record["modified"]), record["digest"], hashed)
+            hashed = HashWithDetail(row, float(record["detail"]))
+            entry = JournalEntry(
+                int(record["size"]), int(record["modified"]), record["digest"], hashed
+            )
             # Another version may decode to other pixels.
             if row.size == HASH_BYTES and record["pillow"] == PIL.__version__:
                 self._entries[record["path"]] = entry
@@ -111,7 +113,9 @@ class Journal:
         return TableFileError(self.path, f"cannot be used as a journal ({error.strerror})")
 
 
-def hash_if_changed(path: str, known: Entry | None, by_digest: bool) -> Entry | ImageError:
+def hash_if_changed(
+    path: str, known: JournalEntry | None, by_digest: bool
+) -> JournalEntry | ImageError:
     """Return `known` if the file is as it was then, and a new entry or its error otherwise."""
     try:
         status = os.stat(path)
@@ -122,7 +126,7 @@ def hash_if_changed(path: str, known: Entry | None, by_digest: bool) -> Entry | 
             if same_content if by_digest else known[:2] == stamp:
                 return known
         hashed = hash_and_detail(images.read_pixels(path))
-        return Entry(status.st_size, status.st_mtime_ns, digest, hashed)
+        return JournalEntry(status.st_size, status.st_mtime_ns, digest, hashed)
     except ImageError as error:
         return error
     except (OSError, ValueError):  # a ValueError: what cannot be a name

@@ -23,9 +23,9 @@ from PIL import Image
 from PIL.Image import core  # type: ignore[attr-defined]
 
 from photodna_nb import checks, files
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 ImageLike = Image.Image | NDArray[np.uint8]
 FileLike = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -83,7 +83,7 @@ def read_pixels(file: FileLike) -> NDArray[np.uint8]:
     with _explained(name):
         if not isinstance(source, str):
             return _read(source, name)
-        with files.opened(source, ImageError) as opened:
+        with files.open_regular(source, ImageError) as opened:
             if os.fstat(opened.fileno()).st_size <= _READ_AT_ONCE:
                 return _read(io.BytesIO(opened.readall()), name)
             with io.BufferedReader(opened) as buffered:
@@ -120,12 +120,12 @@ def pixels(image: ImageLike) -> NDArray[np.uint8]:
     if isinstance(image, np.ndarray):
         return _checked_array(image)
     raise ArgumentTypeError(
-        f"image: got {described(image)}, needs a Pillow image or a NumPy array of uint8; "
+        f"image: got {describe(image)}, needs a Pillow image or a NumPy array of uint8; "
         "open a file with PIL.Image.open, or hash it with hash_file"
     )
 
 
-def rgb(image: ImageLike) -> Image.Image:
+def to_rgb(image: ImageLike) -> Image.Image:
     """Return an image as a loaded Pillow image in RGB that says nothing but its pixels.
 
     Parameters
@@ -166,7 +166,7 @@ def _source(file: FileLike) -> tuple[str | None, str | BinaryIO]:
         return name, name
     if not hasattr(file, "read"):
         raise ArgumentTypeError(
-            f"file: got {described(file)}, needs a path, bytes or a file opened in binary mode; "
+            f"file: got {describe(file)}, needs a path, bytes or a file opened in binary mode; "
             "for a Pillow image or an array use hash_image"
         )
     if getattr(file, "closed", False):
@@ -297,7 +297,7 @@ def _checked_array(array: NDArray[Any]) -> NDArray[np.uint8]:
             f"image: got an array of shape {array.shape}, "
             "and the hash needs at least 2 rows and 2 columns"
         )
-    return checks.frozen(array)
+    return checks.read_only(array)
 
 
 @contextmanager
@@ -359,4 +359,4 @@ def _size_said(error: Exception) -> str:
 def _said(error: Exception) -> str:
     """Return the foreign message on one short line, safe to show."""
     text = getattr(error, "strerror", None) or str(error) or "no reason given"
-    return displayed(f"{type(error).__name__}: {text}"[:200])
+    return printable(f"{type(error).__name__}: {text}"[:200])

@@ -57,18 +57,18 @@ class HashTrace:
     detail: float
 
 
-class Hashed(NamedTuple):
+class HashWithDetail(NamedTuple):
     """A hash, (144,) uint8, and the detail of its image, in grey levels."""
 
     hash: NDArray[np.uint8]
     detail: float
 
 
-def hash_and_detail(pixels: NDArray[np.uint8]) -> Hashed:
+def hash_and_detail(pixels: NDArray[np.uint8]) -> HashWithDetail:
     """Return the hash and the detail of pixels from `images`, in one pass over them."""
     rows, channels = images.rows(pixels)
     out = np.empty(kernels.HASH_BYTES, np.uint8)
-    return Hashed(out, float(kernels.hash_rows(rows, channels, out)))
+    return HashWithDetail(out, float(kernels.hash_rows(rows, channels, out)))
 
 
 def trace(image: ImageLike) -> HashTrace:
@@ -160,7 +160,7 @@ def orientations(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     leading = hashes.shape[:-1] if isinstance(hashes, np.ndarray) else ()
     shape = (*leading, kernels.HASH_BYTES)
-    return checks.checked("hashes", hashes, np.uint8, shape)[..., _ORIENTATIONS]
+    return checks.array("hashes", hashes, np.uint8, shape)[..., _ORIENTATIONS]
 
 
 def _orientations() -> NDArray[np.intp]:
@@ -434,4 +434,4 @@ def _check_sides(height: int, width: int) -> None:
 
 def _readable(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) -> NDArray[Any]:
     """Return the array as the kernels are compiled for, once it is checked."""
-    return checks.frozen(checks.checked(name, value, dtype, shape))
+    return checks.read_only(checks.array(name, value, dtype, shape))

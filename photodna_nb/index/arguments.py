@@ -9,11 +9,11 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
 from photodna_nb.index import metadata, writer_lock
 from photodna_nb.index.faiss_file import INDEX_TYPES, IndexType
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 PathLike = str | bytes | os.PathLike[str]
 
@@ -41,7 +41,7 @@ def checked_index_type(index_type: IndexType) -> IndexType:
 def text(name: str, path: Any) -> str:
     """Return the path as text, if it can be the name of a file."""
     if not isinstance(path, str | bytes | os.PathLike):
-        raise ArgumentTypeError(f"{name}: got {described(path)}, needs a path")
+        raise ArgumentTypeError(f"{name}: got {describe(path)}, needs a path")
     text = os.fsdecode(path)
     try:
         if text and b"\0" not in os.fsencode(text):
@@ -70,7 +70,7 @@ def _real(path: str, folders: dict[str, str]) -> str:
 def entries(name: str, values: Any) -> Iterator[tuple[int, Any]]:
     """Return the values with their numbers, if there can be some for each image."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise ArgumentTypeError(f"{name}: got {described(values)}, needs a sequence, one an image")
+        raise ArgumentTypeError(f"{name}: got {describe(values)}, needs a sequence, one an image")
     return enumerate(values)
 
 
@@ -82,7 +82,7 @@ def json_objects(name: str, values: Any) -> list[dict[str, Any]]:
 def _json_object(name: str, value: Any) -> dict[str, Any]:
     """Return a copy of the mapping, if JSON can hold it."""
     if not isinstance(value, Mapping):
-        raise ArgumentTypeError(f"{name}: got {described(value)}, needs a mapping")
+        raise ArgumentTypeError(f"{name}: got {describe(value)}, needs a mapping")
     try:
         copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
@@ -124,4 +124,4 @@ def with_remedy(error: IndexFileError, index_name: str, meta_name: str) -> Index
 
 def _typed(path: str) -> str:
     """Return the path as one word of a shell command."""
-    return shlex.quote(displayed(path))
+    return shlex.quote(printable(path))

@@ -78,7 +78,7 @@ def closest(
     if not k or not len(queries):
         nothing = np.empty(0, np.int64)
         return [RowMatches(nothing, nothing)] * len(queries)
-    queries = checks.frozen(queries)
+    queries = checks.read_only(queries)
     if lists is None and len(queries) >= _QUERIES_OF_A_BLOCK and k <= _K_OF_A_BLOCK:
         keys = list(_keys_by_blocks(parts, firsts, queries, k, limit))
     else:
@@ -120,7 +120,7 @@ def _keys_by_rows(
     search = partial(_keys_of, queries.astype(np.int16), k, limit)
     rows = sum(task.stop - task.start for task in tasks)
     # A thread is not worth its start for less.
-    each = parallel.in_order(search, tasks) if rows > 2 * _ROWS_A_TASK else map(search, tasks)
+    each = parallel.ordered_map(search, tasks) if rows > 2 * _ROWS_A_TASK else map(search, tasks)
     gathered = [[np.empty(0, np.int64)] for _ in queries]
     for task, found in zip(tasks, each, strict=True):
         for q, keys in zip(task.which.tolist(), found, strict=True):
@@ -151,13 +151,13 @@ def _tasks(
         part, first = parts[place], int(firsts[place])
         for start in range(0, part.count, _ROWS_A_TASK):
             stop = min(part.count, start + _ROWS_A_TASK)
-            yield _Task(part, start, stop, first + start, checks.frozen(which))
+            yield _Task(part, start, stop, first + start, checks.read_only(which))
 
 
 def _keys_of(queries: NDArray[np.int16], k: int, limit: int, task: _Task) -> list[PackedNeighbours]:
     """Return the keys that the rows of a task give to each of its queries."""
-    rows = checks.frozen(task.part.rows[task.start : task.stop])
-    some = checks.frozen(queries[task.which])
+    rows = checks.read_only(task.part.rows[task.start : task.stop])
+    some = checks.read_only(queries[task.which])
     number = len(some)
     bounds = np.full(number, limit, np.int32)
     counts = np.zeros(number, np.int64)

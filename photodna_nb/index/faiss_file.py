@@ -127,7 +127,7 @@ def load(path: str) -> IndexFile:
         The file is missing, damaged, or of another kind. Later, when rows are read,
         that they are damaged.
     """
-    with files.readable(path, IndexFileError), files.opened(path, IndexFileError) as file:
+    with files.read_errors(path, IndexFileError), files.open_regular(path, IndexFileError) as file:
         size = os.fstat(file.fileno()).st_size
         if size > _READ_AT_ONCE:
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks, files
-from photodna_nb.checks import HASH_BYTES, described
+from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
 from photodna_nb.index import arguments, faiss_file, metadata, writer_lock
 from photodna_nb.index.arguments import PathLike
@@ -26,11 +26,11 @@ from photodna_nb.index.records import Added, Match
 from photodna_nb.index.search_rows import MismatchError, SearchRows, compared
 from photodna_nb.pairs import metrics
 from photodna_nb.pairs.metrics import Limit
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
     from photodna_nb.index.approximate import Recall
-    from photodna_nb.tables.table import Failure, HashTable
+    from photodna_nb.tables.table import FileFailure, HashTable
 
 # Items in a database that the index file may lack: reading them takes a part of what
 # reading the file takes, and writing it anew for each one of them would take for ever.
@@ -181,7 +181,7 @@ class HashIndex:
         return index
 
     def __repr__(self) -> str:
-        return f"<HashIndex of {len(self)} items in {displayed(self.index_path)}>"
+        return f"<HashIndex of {len(self)} items in {printable(self.index_path)}>"
 
     def __enter__(self) -> HashIndex:
         return self
@@ -274,7 +274,7 @@ class HashIndex:
         from photodna_nb.tables.table import HashTable
 
         details: Sequence[Mapping[str, Any]] | None = None
-        failures: list[Failure] = []
+        failures: list[FileFailure] = []
         if isinstance(images, HashTable):
             if hashes is not None:
                 raise ArgumentError("hashes: a table has its own; leave them out")
@@ -288,7 +288,7 @@ class HashIndex:
         if extra is not None:
             extras = arguments.json_objects("extra", extra)
         if hashes is not None:
-            hashes = checks.checked("hashes", hashes, np.uint8, ("n", HASH_BYTES))
+            hashes = checks.array("hashes", hashes, np.uint8, ("n", HASH_BYTES))
         number = len(real) if hashes is None else len(hashes)
         if not len(real) == number == len(extras):
             raise ArgumentError(
@@ -336,7 +336,7 @@ class HashIndex:
             for i, one in wanted:
                 item = self._found(one, f"items[{i}]")
                 if item is None:
-                    raise ArgumentError(f"items[{i}]: {displayed(str(one))} is not in the index")
+                    raise ArgumentError(f"items[{i}]: {printable(str(one))} is not in the index")
                 found[item.id] = item
             if found:
                 self._store.delete(list(found))
@@ -390,7 +390,7 @@ class HashIndex:
         """
         if isinstance(hashes, np.ndarray) and hashes.ndim == 1:
             hashes = hashes[None]
-        queries = checks.checked("hashes", hashes, np.uint8, ("n", HASH_BYTES))
+        queries = checks.array("hashes", hashes, np.uint8, ("n", HASH_BYTES))
         count = arguments.integer("k", k)
         lists = None if nprobe is None else arguments.integer("nprobe", nprobe)
         limit = metrics.limit_squared(min_similarity, max_distance)
@@ -622,7 +622,7 @@ class HashIndex:
         if isinstance(item, int | np.integer) and not isinstance(item, bool):
             return self._store.get([int(item)]).get(int(item)) if 0 <= item < 2**63 else None
         if not isinstance(item, str | bytes | os.PathLike):
-            raise ArgumentTypeError(f"{name}: got {described(item)}, needs an id or a path")
+            raise ArgumentTypeError(f"{name}: got {describe(item)}, needs an id or a path")
         path = os.path.realpath(arguments.text(name, item))
         identifier = self._store.find([path]).get(path)
         if identifier is None:
@@ -793,7 +793,7 @@ class HashIndex:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ArgumentError(f"{displayed(repr(self))} is closed; open it again")
+            raise ArgumentError(f"{printable(repr(self))} is closed; open it again")
 
     def _check_new(self, *paths: PathLike) -> None:
         for path in paths:

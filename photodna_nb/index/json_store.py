@@ -74,7 +74,7 @@ class _Columns:
     def hashes(self) -> NDArray[np.uint8]:
         """Of all items, (n, 144), read-only: this is the truth."""
         self._hashes = [np.concatenate(self._hashes)] if len(self._hashes) > 1 else self._hashes
-        return checks.frozen(self._hashes[0])
+        return checks.read_only(self._hashes[0])
 
     def append(self, items: Iterable[Item]) -> None:
         """Append items; ids and hashes are put together when they are asked for."""
@@ -224,7 +224,7 @@ class JsonStore:
         self.rollback()
 
     def _current_stamp(self) -> tuple[int, ...]:
-        with files.readable(self.path, IndexFileError):
+        with files.read_errors(self.path, IndexFileError):
             status = os.stat(self.path)
         return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
@@ -308,7 +308,7 @@ def _hashes(texts: Sequence[msgspec.Raw]) -> NDArray[np.uint8]:
 
     hashes = np.empty((len(texts), HASH_BYTES), np.uint8)
     text = np.frombuffer(b"".join(texts), np.uint8)
-    if not parse_hashes(checks.frozen(text), hashes):
+    if not parse_hashes(checks.read_only(text), hashes):
         raise ValueError("unusual")
     return hashes
 

@@ -13,7 +13,7 @@ from photodna_nb.index.metadata import Orientation
 from photodna_nb.pairs import metrics
 
 if TYPE_CHECKING:
-    from photodna_nb.tables.table import Failure
+    from photodna_nb.tables.table import FileFailure
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ class Added(NamedTuple):
         Of the new items, in order.
     skipped : list of str
         Paths that were there already.
-    failures : list of Failure
+    failures : list of FileFailure
         Files that could not be hashed.
     """
 
     ids: list[int]
     skipped: list[str]
-    failures: list[Failure]
+    failures: list[FileFailure]

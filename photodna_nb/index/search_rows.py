@@ -101,7 +101,7 @@ class SearchRows:
     def append(self, rows: NDArray[np.uint8], ids: NDArray[np.int64]) -> None:
         """Append rows (n, 144) under ids (n,), which are above all that there are."""
         if len(ids):
-            self._parts.append(RowShard.of(checks.frozen(rows), ids))
+            self._parts.append(RowShard.of(checks.read_only(rows), ids))
         first = 1 if self._lists is None else len(self._lists.centroids)
         if len(self._parts) - first > _PARTS:
             self._parts[first:] = [_joined(self._parts[first:])]

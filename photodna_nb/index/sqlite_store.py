@@ -255,8 +255,8 @@ class SqliteStore:
             self._temporary = None
 
     def _current_inode(self) -> tuple[int, int]:
-        with files.readable(self.path, IndexFileError):
-            status = files.regular(self.path, IndexFileError)
+        with files.read_errors(self.path, IndexFileError):
+            status = files.regular_status(self.path, IndexFileError)
         return status.st_dev, status.st_ino
 
     def _open(self) -> None:
@@ -325,7 +325,7 @@ class SqliteStore:
 
     def _begin_new(self) -> None:
         """Make the database beside its place, where nothing of it lasts before it is whole."""
-        temporary = files.beside(self.path)
+        temporary = files.temporary_path(self.path)
         try:
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o666))
         except OSError as error:
@@ -343,7 +343,7 @@ class SqliteStore:
     def _put_in_place(self, temporary: str) -> None:
         self._close()
         self._settle()
-        files.put_in_place(temporary, self.path, IndexFileError)
+        files.move_into_place(temporary, self.path, IndexFileError)
         self._temporary = self._inode = None
         self._seen = None
         self.refresh()

@@ -85,7 +85,10 @@ def check_replaceable(path: str, beginning: bytes) -> None:
     if not os.access(folder, os.W_OK):
         raise IndexFileError(path, "is in a folder that this user cannot write in")
     if os.path.exists(path):
-        with files.readable(path, IndexFileError), files.opened(path, IndexFileError) as file:
+        with (
+            files.read_errors(path, IndexFileError),
+            files.open_regular(path, IndexFileError) as file,
+        ):
             found = file.read(_BEGINNING_BYTES).lstrip()
         if found and not re.match(beginning, found, re.DOTALL):
             raise IndexFileError(

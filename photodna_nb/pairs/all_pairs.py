@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from photodna_nb import checks, parallel
-from photodna_nb.checks import HASH_BYTES, described
+from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.files import PathLike
 from photodna_nb.kernels import distance as kernels
@@ -200,7 +200,7 @@ def distance_matrix(
     dtype = np.float32 if metric == "euclidean" else np.int32
     if out is None:
         out = np.empty(shape, dtype)
-    checks.checked("out", out, dtype, shape)
+    checks.array("out", out, dtype, shape)
     if not out.flags.writeable:
         raise ArgumentError("out: got a read-only array, needs one that can be written")
     written = out if out.flags.c_contiguous else np.empty(shape, dtype)
@@ -216,12 +216,12 @@ def distance_matrix(
         root = metric == "euclidean"
         kernels.matrix(way, kind, root, streamed, (laid, ready, squares, ready_squares), part)
 
-    workers = parallel.checked_workers(max_workers, None)
+    workers = parallel.worker_count(max_workers, None)
     tasks = max(1 if workers == 1 else 4 * workers, written.size // _PAIRS_A_TASK)
     rows = max(kernels.QUERIES, math.ceil(shape[0] / tasks))
     if all(shape):
         with closing(
-            parallel.in_order(fill, range(0, shape[0], rows), max_workers=max_workers, wait=True)
+            parallel.ordered_map(fill, range(0, shape[0], rows), max_workers=max_workers, wait=True)
         ) as done:
             for _ in done:
                 pass
@@ -326,7 +326,7 @@ def nearest(
     """
     kind = _kernel_metric(metric)
     if not isinstance(k, int | np.integer) or isinstance(k, bool):
-        raise ArgumentTypeError(f"k: got {described(k)}, needs an integer")
+        raise ArgumentTypeError(f"k: got {describe(k)}, needs an integer")
     blocks = _Blocks(a, b, max_workers, executor)
     choice = blocks.columns - (b is None)
     if k < 1 or (blocks.rows and k > choice):
@@ -451,7 +451,7 @@ class _Blocks:
     def __init__(
         self, a: Hashes, b: Hashes | None, max_workers: int | None, executor: Executor | None
     ) -> None:
-        workers = parallel.checked_workers(max_workers, executor)
+        workers = parallel.worker_count(max_workers, executor)
         self._max_workers, self._executor = max_workers, executor
         queries = rows_of("a", a)
         database = queries if b is None else rows_of("b", b)
@@ -494,7 +494,7 @@ class _Blocks:
         count = sum(1 for _ in self)
         with (
             closing(
-                parallel.in_order(
+                parallel.ordered_map(
                     partial(_starred, work),
                     tasks(),
                     max_workers=self._max_workers,
@@ -533,7 +533,7 @@ def _laid_out(
     missing = -len(hashes) % multiple
     if missing:
         hashes = np.concatenate([hashes, np.zeros((missing, HASH_BYTES), np.uint8)])
-    return [checks.frozen(part) for part in layout(checks.frozen(hashes), way, kind)]
+    return [checks.read_only(part) for part in layout(checks.read_only(hashes), way, kind)]
 
 
 def _within_block(
@@ -609,8 +609,8 @@ def _histogram_block(
         block.triangle,
         grouped,
         ready,
-        checks.frozen(database_labels),
-        checks.frozen(queries_labels),
+        checks.read_only(database_labels),
+        checks.read_only(queries_labels),
         counts,
     )
     np.cumsum(counts, axis=1, out=counts)
@@ -636,7 +636,7 @@ def _thresholds(
         limits = np.arange(cells) ** (2 if metric == "sqeuclidean" else 1)
         return limits, limits * limits if metric == "euclidean" else limits
     if isinstance(bins, str | bytes) or not isinstance(bins, Sequence | np.ndarray):
-        raise ArgumentTypeError(f"bins: got {described(bins)}, needs a sequence of upper limits")
+        raise ArgumentTypeError(f"bins: got {describe(bins)}, needs a sequence of upper limits")
     values = list(bins)
     thresholds = [largest_integer("bins", value, metric) for value in values]
     # A float holds no number of any size; beyond all distances one is as good as another.
@@ -654,7 +654,7 @@ def _labels(groups: Any, rows: int, columns: int | None) -> list[NDArray[np.int3
     if columns is not None:
         if not isinstance(groups, tuple | list) or len(groups) != 2:
             raise ArgumentTypeError(
-                f"groups: got {described(groups)}, needs a pair of arrays, for a and for b"
+                f"groups: got {describe(groups)}, needs a pair of arrays, for a and for b"
             )
         sides, sizes = list(groups), [rows, columns]
     numbers: dict[Any, int] = {}
@@ -665,7 +665,7 @@ def _labels(groups: Any, rows: int, columns: int | None) -> list[NDArray[np.int3
         if len(names) != size:
             raise ArgumentError(f"groups: got {len(names)} of them, needs {size}")
         if not all(isinstance(name, str | int | np.integer) for name in names):
-            raise ArgumentTypeError(f"groups: got {described(names[0])}, needs integers or strings")
+            raise ArgumentTypeError(f"groups: got {describe(names[0])}, needs integers or strings")
         each = (numbers.setdefault(name, len(numbers)) for name in names)
         labels.append(np.fromiter(each, np.int32, size))
     if len({isinstance(name, str) for name in numbers}) > 1:

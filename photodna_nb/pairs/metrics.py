@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks
-from photodna_nb.checks import HASH_BYTES, described
+from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
 Metric = Literal["euclidean", "sqeuclidean", "manhattan"]
@@ -56,8 +56,8 @@ def distance(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric = "eucli
     (5.0, 7.0)
     """
     checked_metric(metric)
-    a = checks.checked("a", a, np.uint8, (HASH_BYTES,))
-    b = checks.checked("b", b, np.uint8, (HASH_BYTES,))
+    a = checks.array("a", a, np.uint8, (HASH_BYTES,))
+    b = checks.array("b", b, np.uint8, (HASH_BYTES,))
     difference = a.astype(np.int64) - b
     if metric == "manhattan":
         return float(np.abs(difference).sum())
@@ -170,7 +170,7 @@ def _exact(name: str, value: Limit, span: str) -> Fraction:
     if isinstance(value, Fraction):
         return value
     if not isinstance(value, numbers.Number | str):
-        raise ArgumentTypeError(f"{name}: got {described(value)}, needs a number")
+        raise ArgumentTypeError(f"{name}: got {describe(value)}, needs a number")
     try:
         number = Decimal(str(value))
     except (InvalidOperation, ValueError) as error:  # a ValueError: too many digits for a text

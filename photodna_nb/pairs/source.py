@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks, files
-from photodna_nb.checks import HASH_BYTES, described
+from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentTypeError, TableFileError
 
 
@@ -58,7 +58,7 @@ class Rows:
 
 def _content(segment: Segment) -> bytes:
     size = segment.rows * HASH_BYTES
-    with files.readable(segment.path, TableFileError), open(segment.path, "rb") as file:
+    with files.read_errors(segment.path, TableFileError), open(segment.path, "rb") as file:
         file.seek(segment.offset)
         content = file.read(size)
     if len(content) != size:
@@ -87,13 +87,13 @@ def rows_of(name: str, value: Any) -> Rows:
     """
     value = getattr(value, "hashes", value)
     if isinstance(value, np.ndarray):
-        checked = checks.checked(name, value, np.uint8, ("n", HASH_BYTES))
-        return Rows(0, len(checked), checks.frozen(checked))
+        checked = checks.array(name, value, np.uint8, ("n", HASH_BYTES))
+        return Rows(0, len(checked), checks.read_only(checked))
     if isinstance(value, str | os.PathLike):
         value = [value]
     if not isinstance(value, Sequence) or not all(isinstance(p, str | os.PathLike) for p in value):
         raise ArgumentTypeError(
-            f"{name}: got {described(value)}, needs an array of uint8 (n, 144), a HashTable, "
+            f"{name}: got {describe(value)}, needs an array of uint8 (n, 144), a HashTable, "
             "or paths of .npy or .npz files"
         )
     segments = tuple(_segment(os.fspath(path)) for path in value)
@@ -125,7 +125,7 @@ def pieces_of(rows: Rows, size: int) -> list[Rows]:
 def _segment(path: str) -> Segment:
     """Return the place of the hashes in a file, all that is read of it here."""
     try:
-        with files.readable(path, TableFileError), open(path, "rb") as file:
+        with files.read_errors(path, TableFileError), open(path, "rb") as file:
             end = os.fstat(file.fileno()).st_size
             suffix = os.path.splitext(path)[1].lower()
             if suffix == ".npz":

@@ -19,9 +19,9 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 from PIL import Image
 
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 AnyFigure = Figure | SubFigure
 
@@ -47,7 +47,7 @@ def axes_for(ax: Axes | None) -> Axes:
         return plt.subplots(layout="constrained")[1]
     if not isinstance(ax, Axes):
         raise ArgumentTypeError(
-            f"ax: got {described(ax)}, needs one Axes: plt.subplots()[1], or one of several"
+            f"ax: got {describe(ax)}, needs one Axes: plt.subplots()[1], or one of several"
         )
     _make_room(ax)
     return ax
@@ -59,7 +59,7 @@ def figure_for(figure: AnyFigure | None, width: float, height: float) -> AnyFigu
         return plt.figure(figsize=(width, height), layout="constrained")
     if not isinstance(figure, Figure | SubFigure):
         raise ArgumentTypeError(
-            f"figure: got {described(figure)}, needs a Figure or a SubFigure: plt.figure()"
+            f"figure: got {describe(figure)}, needs a Figure or a SubFigure: plt.figure()"
         )
     _make_room(figure)
     return figure
@@ -178,7 +178,7 @@ def cell_axes(ax: Axes) -> None:
 
 def shortened(name: str, letters: int) -> str:
     """Return the name, safe to show, with its middle left out if it is longer than that."""
-    return _cut(displayed(name), letters)
+    return _cut(printable(name), letters)
 
 
 def _cut(text: str, letters: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
 from photodna_nb.hashing import images
 from photodna_nb.hashing.images import ImageLike
@@ -37,7 +37,7 @@ from photodna_nb.plots.drawing import (
     side_by_side,
     wrapped,
 )
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -250,7 +250,7 @@ def plot_matches(
     found = validation.matches(matches)
     columns = validation.columns(columns)
     limit = hash_distances.limit_squared(max_distance=max_distance)
-    original = images.rgb(query)
+    original = images.to_rgb(query)
     pictures = [original, *(_opened(match.path) for match in found)]
     within = [True, *(match.distance_squared <= limit for match in found)]
     notes = ["", *(_said_of(match, limit) for match in found)]
@@ -259,7 +259,7 @@ def plot_matches(
     figure, axes, size, room = sheet(len(pictures), shape, columns, figure, inches=2.2, lines=lines)
     labels = ["query"]
     for rank, match in enumerate(found, start=1):
-        labels.append(fitted(f"{rank}. {displayed(os.path.basename(match.path))}", room, size))
+        labels.append(fitted(f"{rank}. {printable(os.path.basename(match.path))}", room, size))
     for ax, picture, label, note, near in zip(axes, pictures, labels, notes, within, strict=True):
         side_by_side(ax, [picture], label, note, size)
         for drawn in ax.images:
@@ -340,15 +340,15 @@ def plot_pairs(
 
 
 def _shown(line: str) -> str:
-    return displayed(line) if line else ""
+    return printable(line) if line else ""
 
 
 def _pair(pair: Sequence[ImageLike | None]) -> list[Image.Image | str]:
     """Return two pictures, or what to say where one is missing."""
     if not isinstance(pair, Sequence) or len(pair) != 2:
-        came = f"{len(pair)} in one" if isinstance(pair, Sequence) else described(pair)
+        came = f"{len(pair)} in one" if isinstance(pair, Sequence) else describe(pair)
         raise ArgumentTypeError(f"pairs: got {came}, needs {_PAIRS}")
-    return ["missing" if picture is None else images.rgb(picture) for picture in pair]
+    return ["missing" if picture is None else images.to_rgb(picture) for picture in pair]
 
 
 def _write_values(ax: Axes, distances: NDArray[np.number]) -> None:
@@ -365,9 +365,9 @@ def _write_values(ax: Axes, distances: NDArray[np.number]) -> None:
 def _opened(path: str) -> Image.Image | str:
     """Return the picture in a file, or why there is none."""
     try:
-        return images.rgb(images.read_pixels(path))
+        return images.to_rgb(images.read_pixels(path))
     except ImageError as error:
-        return displayed(error.reason.partition(";")[0])
+        return printable(error.reason.partition(";")[0])
 
 
 def _said_of(match: Match, limit_squared: int) -> str:

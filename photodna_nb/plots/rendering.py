@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from PIL import ImageFont
 
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentTypeError
 from photodna_nb.plots.drawing import AnyFigure, root_of
 
@@ -82,6 +82,6 @@ def png(
 def _figure_of(drawn: object) -> Figure:
     if not isinstance(drawn, Axes | AnyFigure):
         raise ArgumentTypeError(
-            f"draw: returned {described(drawn)}, needs to return the Axes or Figure that it draws"
+            f"draw: returned {describe(drawn)}, needs to return the Axes or Figure that it draws"
         )
     return root_of(drawn)

@@ -83,7 +83,7 @@ def plot_trace(image: ImageLike, trace: HashTrace, *, figure: AnyFigure | None =
     pixels = images.pixels(image)
     if not isinstance(trace, HashTrace):
         raise ArgumentTypeError(
-            f"trace: got {checks.described(trace)}, needs HashTrace: pdna.trace(image)"
+            f"trace: got {checks.describe(trace)}, needs HashTrace: pdna.trace(image)"
         )
     if not _is_of(trace, pixels):
         raise ArgumentError("trace: got that of another picture, needs pdna.trace(image)")
@@ -191,7 +191,7 @@ def plot_pixel_sums(pixel_sums: NDArray[np.int64], *, ax: Axes | None = None) ->
     >>> print(ax.images[0].get_array().max())  # millions: 30 x 40 pixels of 3 x 100
     0.36
     """
-    pixel_sums = checks.checked("pixel_sums", pixel_sums, np.int64, ("h", "w"))
+    pixel_sums = checks.array("pixel_sums", pixel_sums, np.int64, ("h", "w"))
     if not pixel_sums.size:
         raise ArgumentError(f"pixel_sums: got shape {pixel_sums.shape}, needs one cell or more")
     ax = axes_for(ax)
@@ -236,7 +236,7 @@ def plot_feature_grid(
     >>> ax.patches[0].get_xy()  # as many grid steps from the left and from above
     (19.5, 2.5)
     """
-    feature_grid = checks.checked("feature_grid", feature_grid, np.float64, (GRID, GRID))
+    feature_grid = checks.array("feature_grid", feature_grid, np.float64, (GRID, GRID))
     if grid_point is not None:
         grid_point = validation.grid_point(grid_point)
     ax = axes_for(ax)
@@ -292,8 +292,8 @@ def plot_gradients(
     ['falls to the right', 'rises to the right', 'falls downwards', 'rises downwards']
     """
     shape = (CELLS, CELLS, len(DIRECTIONS))
-    gradients = checks.checked("gradients", gradients, np.float64, shape)
-    picture = None if image is None else images.rgb(image)
+    gradients = checks.array("gradients", gradients, np.float64, shape)
+    picture = None if image is None else images.to_rgb(image)
     ax = axes_for(ax)
     if picture is not None:
         ax.set_facecolor("white")  # of the borders of the wedges, too
@@ -352,11 +352,11 @@ def plot_normalisation(
     >>> ax.get_legend_handles_labels()[1]
     ['divided by the norm', 'clipped off: 6 of 144', 'after 10 rounds', 'clipped at 0.25']
     """
-    rounds = checks.checked("rounds", rounds, np.float64, ("k", HASH_BYTES))
+    rounds = checks.array("rounds", rounds, np.float64, ("k", HASH_BYTES))
     if not len(rounds):
         raise ArgumentError("rounds: got none, needs one or more")
     if unit is not None:
-        unit = checks.checked("unit", unit, np.float64, (HASH_BYTES,))
+        unit = checks.array("unit", unit, np.float64, (HASH_BYTES,))
     ax = axes_for(ax)
     last = rounds[-1]
     order = np.argsort(-(last if unit is None else unit), kind="stable")
@@ -427,7 +427,7 @@ def plot_hash(
     >>> len(ax.patches)
     144
     """
-    hash_bytes = checks.checked("hash_bytes", hash_bytes, np.uint8, (HASH_BYTES,))
+    hash_bytes = checks.array("hash_bytes", hash_bytes, np.uint8, (HASH_BYTES,))
     ax = axes_for(ax)
     for direction, (label, colour) in enumerate(DIRECTIONS.items()):
         places = np.arange(direction, hash_bytes.size, len(DIRECTIONS))

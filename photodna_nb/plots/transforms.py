@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.corpus import transforms as edits
 from photodna_nb.corpus.transforms import AnyTransform
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
@@ -78,7 +78,7 @@ def plot_transforms(
         notes[1:] = [f"L2 {distance:.0f}" for distance in _distances(distances, len(found))]
         title += ": L2 distance from the original's hash"
     columns = validation.columns(columns)
-    original = images.rgb(image)
+    original = images.to_rgb(image)
     pictures = [original, *(edit.apply(original, seed) for edit in found)]
     labels = ["original", *(edit.label.replace(" + ", " +\n") for edit in found)]
     lines = 1 + max(label.count("\n") + 1 for label in labels)
@@ -94,7 +94,7 @@ def _edit(one: Any, needed: str) -> AnyTransform:
     if isinstance(one, edits.Transform | edits.Chain):
         return one
     if not isinstance(one, str):
-        raise ArgumentTypeError(f"transforms: got {described(one)} among them, needs {needed}")
+        raise ArgumentTypeError(f"transforms: got {describe(one)} among them, needs {needed}")
     return edits.parse(one)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation.summary import Measured
 from photodna_nb.index.records import Match
@@ -29,13 +29,13 @@ def sequence(name: str, value: Any, needed: str) -> list[Any]:
         return list(value)
     if isinstance(value, np.ndarray) and value.ndim == 1:
         return list(value.tolist())
-    raise ArgumentTypeError(f"{name}: got {described(value)}, needs {needed}")
+    raise ArgumentTypeError(f"{name}: got {describe(value)}, needs {needed}")
 
 
 def number(name: str, value: Any) -> float:
     """Return a finite number."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        raise ArgumentTypeError(f"{name}: got {described(value)}, needs a number")
+        raise ArgumentTypeError(f"{name}: got {describe(value)}, needs a number")
     if not math.isfinite(value):
         raise ArgumentError(f"{name}: got {value}, needs a finite number")
     return float(value)
@@ -48,7 +48,7 @@ def labels(name: str, value: Any, count: int, things: str) -> list[str]:
         raise ArgumentError(f"{name}: got {len(found)}, needs one for each of {count} {things}")
     for label in found:
         if not isinstance(label, str):
-            raise ArgumentTypeError(f"{name}: got {described(label)} among them, needs str")
+            raise ArgumentTypeError(f"{name}: got {describe(label)} among them, needs str")
     return found
 
 
@@ -57,7 +57,7 @@ def columns(value: int | None) -> int | None:
     if value is None:
         return None
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise ArgumentTypeError(f"columns: got {described(value)}, needs an integer of 1 or more")
+        raise ArgumentTypeError(f"columns: got {describe(value)}, needs an integer of 1 or more")
     if int(value) < 1:
         raise ArgumentError(f"columns: got {value}, needs an integer of 1 or more")
     return int(value)
@@ -77,7 +77,7 @@ def grid_point(value: Any) -> tuple[int, int]:
 
 def counts(name: str, value: Any) -> NDArray[np.int64]:
     """Return an array of int64 with a count in each cell."""
-    found = checks.checked(name, value, np.int64, ("t",))
+    found = checks.array(name, value, np.int64, ("t",))
     if not len(found):
         raise ArgumentError(f"{name}: got no cells, needs one or more")
     if found.min() < 0:
@@ -89,7 +89,7 @@ def measured(value: Any) -> Measured:
     """Return what the statistics made of counts."""
     if not isinstance(value, Measured):
         raise ArgumentTypeError(
-            f"measured: got {described(value)}, needs Measured: "
+            f"measured: got {describe(value)}, needs Measured: "
             "pdna.evaluation.measure(results.counts)"
         )
     return value
@@ -101,7 +101,7 @@ def matches(value: Any) -> list[Match]:
     found = sequence("matches", value, needed)
     for one in found:
         if not isinstance(one, Match):
-            raise ArgumentTypeError(f"matches: got a list of {described(one)}, needs {needed}")
+            raise ArgumentTypeError(f"matches: got a list of {describe(one)}, needs {needed}")
     return found
 
 
@@ -111,7 +111,7 @@ def rows(value: Any, table: str, needed: Collection[str]) -> Rows:
     found = sequence("rows", value, of_table)
     for row in found:
         if not isinstance(row, Mapping):
-            raise ArgumentTypeError(f"rows: got {described(row)} among them, needs {of_table}")
+            raise ArgumentTypeError(f"rows: got {describe(row)} among them, needs {of_table}")
         if missing := ", ".join(column for column in needed if column not in row):
             raise ArgumentError(f"rows: got one without {missing}, needs {of_table}")
     return found
@@ -135,7 +135,7 @@ def thresholds(value: Any, cells: int | None = None) -> dict[str, int]:
         return {}
     if not isinstance(value, Mapping):
         raise ArgumentTypeError(
-            f"thresholds: got {described(value)}, needs a dict of names to L2 distances, "
+            f"thresholds: got {describe(value)}, needs a dict of names to L2 distances, "
             'such as {"production": 200}'
         )
     most, what = SIMILARITY_SCALE, ", the scale of L2"
@@ -143,11 +143,11 @@ def thresholds(value: Any, cells: int | None = None) -> dict[str, int]:
         most, what = cells - 1, ", as were counted"
     for name, threshold in value.items():
         if not isinstance(name, str):
-            raise ArgumentTypeError(f"thresholds: got {described(name)} for a name, needs str")
+            raise ArgumentTypeError(f"thresholds: got {describe(name)} for a name, needs str")
         shown = repr(shortened(name, 24))
         if not isinstance(threshold, numbers.Integral) or isinstance(threshold, bool):
             raise ArgumentTypeError(
-                f"thresholds: got {described(threshold)} for {shown}, needs an integer"
+                f"thresholds: got {describe(threshold)} for {shown}, needs an integer"
             )
         if not 0 <= int(threshold) <= most:
             raise ArgumentError(f"thresholds: got {threshold} for {shown}, needs 0 to {most}{what}")

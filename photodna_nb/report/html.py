@@ -21,7 +21,7 @@ from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config import Config, canonical, toml_value
 from photodna_nb.evaluation.exclusions import SUSPECT
 from photodna_nb.evaluation.thumbnails import PAIRS
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 from photodna_nb.report import formatting
 from photodna_nb.report.figures import Figure
 from photodna_nb.report.recommendation import answer, corpus, main_threshold, service
@@ -48,7 +48,7 @@ def page(results: Results, figures: Mapping[str, Figure]) -> str:
     environment.filters |= {
         name: _in_two_lines(getattr(formatting, name)) for name in with_interval
     }
-    environment.filters |= {"shown": displayed, "name": _edit_name, "l2": _l2}
+    environment.filters |= {"shown": printable, "name": _edit_name, "l2": _l2}
     tables, config, copies = results.tables, results.config, _copies(results)
     return environment.get_template("page.html").render(
         answer=answer(results),

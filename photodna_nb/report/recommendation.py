@@ -18,7 +18,7 @@ from photodna_nb.evaluation.config import (
 )
 from photodna_nb.evaluation.exclusions import SUSPECT
 from photodna_nb.files import PathLike
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 from photodna_nb.report.formatting import (
     amount,
     counted,
@@ -93,9 +93,9 @@ def corpus(results: Results) -> str:
         case DeadLeavesOriginals(size=(width, height), seed=seed):
             return f"{number} drawn pictures (dead leaves, {width} × {height}, seed {seed})"
         case DirectoryOriginals(path=path):
-            return f"{number} pictures of the folder {displayed(os.path.basename(path) or path)}"
+            return f"{number} pictures of the folder {printable(os.path.basename(path) or path)}"
         case ListOriginals(path=str(path)):
-            return f"{number} pictures that {displayed(os.path.basename(path))} lists"
+            return f"{number} pictures that {printable(os.path.basename(path))} lists"
         case InstalledOriginals():
             return f"{number} photographs of installed packages"
         case _:
@@ -169,7 +169,7 @@ def _further_out(
 
 def _named(results: Results) -> list[str]:
     return [
-        f"At {displayed(row['name'])}, an L2 distance of at most {row['threshold']}: recall "
+        f"At {printable(row['name'])}, an L2 distance of at most {row['threshold']}: recall "
         f"{recall(row)}, false match rate {false_match_rate(row)}, {false_matches(row)} false "
         "matches a day."
         for row in results.tables["thresholds"]
@@ -208,7 +208,7 @@ def _edits(results: Results) -> list[tuple[str, list[str]]]:
         found = row["recall"]
         group = "always" if found >= _ALWAYS else "hardly" if found < _HARDLY else "partly"
         groups[group].append(parse(row["transform"]).label.replace("_", " "))
-    named = f"{displayed(name)} (L2 {distance})"
+    named = f"{printable(name)} (L2 {distance})"
     at = f"at {f'L2 {distance}' if distance == headline(results) else named}"
     titles = {
         "always": f"found {at} in {level(_ALWAYS)} of the pictures or more",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Failure(NamedTuple):
+class FileFailure(NamedTuple):
     """A file that could not be hashed, and why."""
 
     path: str
@@ -44,7 +44,7 @@ class HashTable:
         Their hashes.
     detail : ndarray of float64, (n,)
         Their detail in grey levels; NaN where a file did not hold it.
-    failures : list of Failure
+    failures : list of FileFailure
         The files that could not be hashed.
 
     Raises
@@ -56,12 +56,12 @@ class HashTable:
     paths: list[str]
     hashes: NDArray[np.uint8]
     detail: NDArray[np.float64]
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[FileFailure] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         rows = len(self.paths)
-        checks.checked("hashes", self.hashes, np.uint8, (rows, HASH_BYTES))
-        checks.checked("detail", self.detail, np.float64, (rows,))
+        checks.array("hashes", self.hashes, np.uint8, (rows, HASH_BYTES))
+        checks.array("detail", self.detail, np.float64, (rows,))
 
     def __len__(self) -> int:
         """Return the number of hashes."""
@@ -192,7 +192,7 @@ def _read_json(name: str, content: bytes) -> HashTable:
             raise TableFileError(
                 name, f"entry {number} (counted from 0) has {len(row)} values, needs {HASH_BYTES}"
             )
-    return table_of(rows)
+    return table_from_rows(rows)
 
 
 def _write_csv(_: str, table: HashTable) -> list[bytes]:
@@ -220,7 +220,7 @@ def _read_csv(name: str, content: bytes) -> HashTable:
         raise TableFileError(name, f"line {line} is no line of path,base64 ({error})") from error
     finally:
         csv.field_size_limit(limit)
-    return table_of(rows)
+    return table_from_rows(rows)
 
 
 def _is_header(record: list[str]) -> bool:
@@ -261,7 +261,7 @@ def _read_npz(_: str, content: bytes) -> HashTable:
             _unpacked(members["paths"]),
             members["hashes"],
             members["detail"],
-            [Failure(*failure) for failure in json.loads(failures)],
+            [FileFailure(*failure) for failure in json.loads(failures)],
         )
 
 
@@ -318,8 +318,8 @@ def _read_parquet(name: str, content: bytes) -> HashTable:
     has_detail = "detail" in table.column_names
     details = table["detail"].to_pylist() if has_detail else [np.nan] * len(paths)
     failures = (table.schema.metadata or {}).get(b"photodna_nb.failures", b"[]")
-    result = table_of(zip(paths, hashes, details, strict=True))
-    result.failures.extend(Failure(*failure) for failure in json.loads(failures))
+    result = table_from_rows(zip(paths, hashes, details, strict=True))
+    result.failures.extend(FileFailure(*failure) for failure in json.loads(failures))
     return result
 
 
@@ -334,7 +334,7 @@ def _pyarrow(name: str) -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-def table_of(rows: Iterable[tuple[str, bytes, float]]) -> HashTable:
+def table_from_rows(rows: Iterable[tuple[str, bytes, float]]) -> HashTable:
     """Return the table of rows of path, 144 bytes and detail."""
     paths: list[str] = []
     hashes = bytearray()

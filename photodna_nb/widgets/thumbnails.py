@@ -15,7 +15,7 @@ from photodna_nb.errors import ArgumentError, PhotodnaError
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.examples import NearPair
 from photodna_nb.plots.drawing import shortened
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 
 # Name of an original, its edit if any, and what it is called.
 _Picture: TypeAlias = tuple[str, str | None, str]
@@ -72,7 +72,7 @@ class Thumbnails:
         try:
             content = self._thumbnail(name, transform)
         except PhotodnaError as error:
-            return f'<span class="missing">{escape(displayed(str(error)))}</span>'
+            return f'<span class="missing">{escape(printable(str(error)))}</span>'
         address = f"data:image/jpeg;base64,{base64.b64encode(content).decode('ascii')}"
         return f'<img src="{address}" alt="{escape(text)}">'
 
@@ -81,10 +81,10 @@ class Thumbnails:
             dataset = self._config.dataset() if self._dataset is None else self._dataset
             self._originals = {original.name: original for original in dataset}
         if name not in self._originals:
-            raise ArgumentError(f"{displayed(name)} is not among the originals any more")
+            raise ArgumentError(f"{printable(name)} is not among the originals any more")
         original = self._originals[name]
         if original.digest() != self._digests[name]:
-            raise ArgumentError(f"{displayed(name)} has changed since it was measured")
+            raise ArgumentError(f"{printable(name)} has changed since it was measured")
         picture = original.open()
         if transform is not None:
             edit = parse(transform)

@@ -11,7 +11,7 @@ from typing import Any
 import ipywidgets as ipw
 import numpy as np
 
-from photodna_nb.checks import described
+from photodna_nb.checks import describe
 from photodna_nb.corpus.datasets import Dataset
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation import Measured, Results, measure
@@ -20,7 +20,7 @@ from photodna_nb.evaluation.deployment import threshold_under
 from photodna_nb.evaluation.examples import NearestPairs, NearPair
 from photodna_nb.evaluation.summary import Row, at_threshold, with_recall
 from photodna_nb.evaluation.thresholds import Choice, choose_threshold, supported_threshold
-from photodna_nb.printable import displayed
+from photodna_nb.printable import printable
 from photodna_nb.report import formatting
 from photodna_nb.widgets import html
 from photodna_nb.widgets.histograms import INCHES, Histograms
@@ -114,21 +114,21 @@ class ThresholdTuner:
     ) -> None:
         if not isinstance(results, Results):
             raise ArgumentTypeError(
-                f"results: got {described(results)}, needs Results, of evaluation.run or "
+                f"results: got {describe(results)}, needs Results, of evaluation.run or "
                 "Results.load"
             )
         if measured is not None and not isinstance(measured, Measured):
             raise ArgumentTypeError(
-                f"measured: got {described(measured)}, needs Measured, of "
+                f"measured: got {describe(measured)}, needs Measured, of "
                 "evaluation.measure(results.counts)"
             )
         if dataset is not None and not isinstance(dataset, Dataset):
             raise ArgumentTypeError(
-                f"dataset: got {described(dataset)}, needs a Dataset, such as "
+                f"dataset: got {describe(dataset)}, needs a Dataset, such as "
                 "datasets.from_directory makes"
             )
         if isinstance(pairs, bool) or not isinstance(pairs, int | np.integer):
-            raise ArgumentTypeError(f"pairs: got {described(pairs)}, needs an integer")
+            raise ArgumentTypeError(f"pairs: got {describe(pairs)}, needs an integer")
         if not 1 <= pairs <= _MOST_PAIRS:
             raise ArgumentError(f"pairs: got {pairs}, needs 1 to {_MOST_PAIRS}")
         config = results.config
@@ -398,5 +398,5 @@ class ThresholdTuner:
         self.pictures.value = html
 
     def _say_error(self, error: Exception) -> None:
-        said = displayed(f"{type(error).__name__}: {error}")
+        said = printable(f"{type(error).__name__}: {error}")
         self.message.value = html.problem(said)

@@ -55,7 +55,7 @@ def alone(originals: Sequence[Original]) -> None:
             edited = edit.apply(image, seed_for(0, original.name, edit.label))
             hash_and_detail(images.pixels(edited))
 
-    for _ in parallel.in_order(task, originals):
+    for _ in parallel.ordered_map(task, originals):
         pass
 
 
