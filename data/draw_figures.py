@@ -196,7 +196,7 @@ def draw_pairs(material: Material, figure: Figure) -> None:
     pictures = [(material.pictures[one], material.pictures[other]) for one, other in pairs]
     labels = [f"{one}\n{other}\nL2 {material.distances[one, other]:.0f}" for one, other in pairs]
     title = "The pairs nearest to L2 480"
-    plots.plot_pairs(pictures, labels=labels, title=title, figure=figure)
+    plots.plot_image_pairs(pictures, labels=labels, title=title, figure=figure)
 
 
 def matrix_holds(material: Material) -> bool:
@@ -336,7 +336,7 @@ GALLERY: Mapping[str, Entry] = {
         ((6, 5), (10, 8)),
         matches_hold,
     ),
-    "plot_pairs": Entry(
+    "plot_image_pairs": Entry(
         draw_pairs,
         "The pairs of sample pictures nearest to L2 480, with their names and distances. All are "
         "copies, with a border or turned, that a threshold of 480 just misses. Looking at such "
@@ -398,15 +398,17 @@ GALLERY: Mapping[str, Entry] = {
         "of pictures of 64 x 48 pixels.",
         holds=recall_holds,
     ),
-    "plot_edit_distances": Entry(
-        lambda m, f: plots.plot_edit_distances(
+    "plot_variant_distances": Entry(
+        lambda m, f: plots.plot_variant_distances(
             m.results.tables["edits"], thresholds=THRESHOLDS, ax=f.subplots()
         ),
         "How far each edit moves the hash, as L2 distance: median, 95th percentile, and the "
         "largest of all originals. A threshold to the right of a mark finds that share.",
     ),
-    "plot_impostor_detail": Entry(
-        lambda m, f: plots.plot_impostor_detail(m.detail, thresholds=THRESHOLDS, ax=f.subplots()),
+    "plot_impostor_distances": Entry(
+        lambda m, f: plots.plot_impostor_distances(
+            m.detail, thresholds=THRESHOLDS, ax=f.subplots()
+        ),
         "How near two different pictures come to each other, as L2 distance, by how much there "
         "is to see in them. The nearest pairs of little detail, here of plain skies, match by "
         "chance at the threshold of production, though the median is no lower; pictures of "

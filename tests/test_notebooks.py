@@ -269,7 +269,9 @@ def sound():
         v4.new_markdown_cell("# Does it work?\n\nLet us see."),
         v4.new_code_cell('IMAGES = "../data/pictures"', metadata={"tags": ["parameters"]}),
         v4.new_code_cell("import photodna_nb as pdna\nfrom photodna_nb import plots"),
-        v4.new_code_cell("pdna.plots.png\n" + "assert True\n" * ASSERTS, outputs=[text, figure]),
+        v4.new_code_cell(
+            "pdna.plots.render_png\n" + "assert True\n" * ASSERTS, outputs=[text, figure]
+        ),
         v4.new_markdown_cell("**Figure 1.** Nothing. *Conclude:* nothing."),
         v4.new_code_cell("from importlib.metadata import version", outputs=[versions]),
     ]

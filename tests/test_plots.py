@@ -438,7 +438,9 @@ def test_long_names_of_pairs_stay_apart(image, size):
     name = "ANOTHER_VERY_LONG_PHOTOGRAPH_FILE_NAME_OF_THE_SAME_HARBOUR.JPG"
     figure = None if size is None else plt.figure(figsize=size, layout="constrained")
     labels = [f"{name.lower()}\n{name}\n{'some more words ' * 4}\nL2 480"] * 4
-    sheet = pdna.plots.plot_pairs([(image, image)] * 4, labels=labels, columns=3, figure=figure)
+    sheet = pdna.plots.plot_image_pairs(
+        [(image, image)] * 4, labels=labels, columns=3, figure=figure
+    )
     sheet.canvas.draw()
     assert assert_apart(sheet) == 4
     lines = sheet.axes[0].get_xlabel().split("\n")
@@ -452,7 +454,7 @@ def test_long_names_of_pairs_stay_apart(image, size):
 def test_a_sheet_of_pairs(image):
     pairs = [(image, image[:, :40]), (None, image)]
     labels = ["a$b$, " + "word " * 20 + "\nL2 199", "other"]
-    figure = pdna.plots.plot_pairs(pairs, labels=labels, title="Nearest to $200$")
+    figure = pdna.plots.plot_image_pairs(pairs, labels=labels, title="Nearest to $200$")
     first, second = figure.axes
     left, right = first.images
     np.testing.assert_array_equal(right.get_array()[:, :, 0], image[:, :40])
@@ -465,9 +467,9 @@ def test_a_sheet_of_pairs(image):
     assert second.texts[0].get_text() == "missing"
     figure.canvas.draw()
     assert_apart(figure)
-    assert not pdna.plots.plot_pairs(pairs).axes[0].get_xlabel()
+    assert not pdna.plots.plot_image_pairs(pairs).axes[0].get_xlabel()
     with pytest.raises(pdna.ArgumentError, match="labels: got 1, needs one for each of 2 pairs"):
-        pdna.plots.plot_pairs(pairs, labels=["a"])
+        pdna.plots.plot_image_pairs(pairs, labels=["a"])
 
 
 PICTURE = np.arange(1200, dtype=np.uint8).reshape(30, 40)
@@ -505,10 +507,15 @@ MATCH = pdna.Match(0, "a.png", 0, {})
             r"distances: got shape \(0, 0\), needs \(n, n\)",
         ),
         ("distance_matrix", [[["a"]]], {}, "distances: got <U1, needs numbers"),
-        ("pairs", [[PICTURE]], {}, "pairs: got ndarray|pairs: got an array of uint8, needs"),
-        ("pairs", [[(PICTURE,)]], {}, r"pairs: got 1 in one, needs a sequence of pairs of pict"),
-        ("pairs", [[]], {}, "pairs: got none, needs one or more"),
-        ("pairs", [[("a.png", PICTURE)]], {}, "image: got str"),
+        ("image_pairs", [[PICTURE]], {}, "pairs: got ndarray|pairs: got an array of uint8, needs"),
+        (
+            "image_pairs",
+            [[(PICTURE,)]],
+            {},
+            r"pairs: got 1 in one, needs a sequence of pairs of pict",
+        ),
+        ("image_pairs", [[]], {}, "pairs: got none, needs one or more"),
+        ("image_pairs", [[("a.png", PICTURE)]], {}, "image: got str"),
         ("transforms", [PICTURE, "jpeg:30"], {}, "transforms: got str, needs a sequence of edits"),
         ("transforms", [PICTURE, [3]], {}, "transforms: got int among them, needs a sequence of"),
         ("transforms", [PICTURE, ["jpg:30"]], {}, "jpg"),
@@ -540,7 +547,7 @@ def test_a_part_of_a_figure(image):
     assert plots.plot_trace(image, trace, figure=parts[0]) is parts[0]
     assert plots.plot_hash_pair(trace.hash, trace.hash, figure=parts[1]) is parts[1]
     assert plots.plot_transforms(image, ["mirror"], figure=parts[2]) is parts[2]
-    assert plots.plot_pairs([(image, image)], figure=parts[3]) is parts[3]
+    assert plots.plot_image_pairs([(image, image)], figure=parts[3]) is parts[3]
     figure.canvas.draw()
     assert [len(part.axes) for part in parts] == [6, 3, 2, 1]
     for part in parts:
@@ -572,17 +579,17 @@ def test_a_layout_of_the_users_own_is_kept():
 
 def test_png_closes_what_it_opens():
     own = plt.figure()
-    drawn = pdna.plots.png(lambda: pdna.plots.plot_hash(HASH))
+    drawn = pdna.plots.render_png(lambda: pdna.plots.plot_hash(HASH))
     assert drawn.startswith(b"\x89PNG")
     with pytest.raises(pdna.ArgumentTypeError, match="draw: returned NoneType, needs to return"):
-        pdna.plots.png(lambda: plt.figure().clear())
+        pdna.plots.render_png(lambda: plt.figure().clear())
 
     def failing():
         plt.figure()
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        pdna.plots.png(failing)
+        pdna.plots.render_png(failing)
     assert plt.get_fignums() == [own.number]
 
 
@@ -617,7 +624,7 @@ def test_captions_are_checked(gallery, monkeypatch):
         gallery.check_captions(material)
 
 
-@pytest.mark.parametrize("name", ["plot_new", "plot_pairs"])
+@pytest.mark.parametrize("name", ["plot_new", "plot_image_pairs"])
 def test_a_gallery_of_other_figures_is_refused(gallery, tmp_path, monkeypatch, name):
     """A new one without an entry, and an entry without one."""
     names = {*pdna.plots.__all__} ^ {name}

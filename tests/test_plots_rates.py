@@ -107,10 +107,10 @@ def figures(measured, thresholds=THRESHOLDS, specs=STANDARD[:7]):
         "recall": lambda ax=None: plots.plot_recall(
             recall_rows(specs, thresholds), confidence=0.95, ax=ax
         ),
-        "edits": lambda ax=None: plots.plot_edit_distances(
+        "edits": lambda ax=None: plots.plot_variant_distances(
             edit_rows(specs), thresholds=thresholds, ax=ax
         ),
-        "detail": lambda ax=None: plots.plot_impostor_detail(
+        "detail": lambda ax=None: plots.plot_impostor_distances(
             detail_rows(), thresholds=thresholds, ax=ax
         ),
     }
@@ -371,8 +371,12 @@ def test_targets_of_other_types(measured, targets):
     ("plot", "rows", "message"),
     [
         (plots.plot_recall, edit_rows(["mirror"]), r'without oriented.*results.tables\["recall"\]'),
-        (plots.plot_edit_distances, recall_rows(["mirror"]), r'without edit, .*tables\["edits"\]'),
-        (plots.plot_impostor_detail, edit_rows(["mirror"]), r'without from.*tables\["detail"\]'),
+        (
+            plots.plot_variant_distances,
+            recall_rows(["mirror"]),
+            r'without edit, .*tables\["edits"\]',
+        ),
+        (plots.plot_impostor_distances, edit_rows(["mirror"]), r'without from.*tables\["detail"\]'),
         (plots.plot_recall, None, r'rows: got NoneType, needs rows of results.tables\["recall"\]'),
         (plots.plot_recall, {"recall": []}, "rows: got dict, needs rows of"),
         (plots.plot_recall, ["mirror"], "rows: got str among them, needs rows of"),
@@ -601,7 +605,7 @@ def test_recall_grows_with_its_edits():
 def test_edit_distances(oriented):
     rows = edit_rows(["jpeg:90", "jpeg:30", "mirror"])
     rows[1] |= {f"{o}{k}": None for o in ("", "oriented_") for k in ("median", "p95", "largest")}
-    ax = plots.plot_edit_distances(rows, oriented=oriented, thresholds=THRESHOLDS)
+    ax = plots.plot_variant_distances(rows, oriented=oriented, thresholds=THRESHOLDS)
     prefix, factor = ("oriented_", 1) if oriented else ("", 10)
     for name, values in (("median", [1, 3]), ("p95", [2, 4]), ("largest", [5, 7])):
         x, y = one(ax, prefix + name).get_data()
@@ -611,11 +615,11 @@ def test_edit_distances(oriented):
     np.testing.assert_array_equal(ranges[1][:, 0], [3 * factor, 7 * factor])
     assert [text.get_position()[1] for text in ax.texts if text.get_text() == "no pairs"] == [1]
     assert ("eight orientations" in ax.get_title()) == oriented
-    assert one(plots.plot_edit_distances([]), "reason")
+    assert one(plots.plot_variant_distances([]), "reason")
 
 
 def test_impostor_detail():
-    ax = plots.plot_impostor_detail(detail_rows())
+    ax = plots.plot_impostor_distances(detail_rows())
     labels = [text.get_text() for text in ax.get_yticklabels()]
     labels = [label.replace("\u00a0", " ") for label in labels]
     assert labels == ["0 to 100 (0 %)", "100 to 600 (25 %)", "600 on (75 %)"]

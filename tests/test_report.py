@@ -34,7 +34,7 @@ def no_figures(monkeypatch):
     """Pages without waiting for Matplotlib; returns what stands for each figure."""
     content = io.BytesIO()
     Image.new("RGB", (3, 2)).save(content, "PNG")
-    monkeypatch.setattr(pdna.plots, "png", lambda draw: content.getvalue())
+    monkeypatch.setattr(pdna.plots, "render_png", lambda draw: content.getvalue())
     return content.getvalue()
 
 
@@ -113,7 +113,7 @@ def test_everything_is_in_the_page(drawn, tmp_path):
 
 def test_the_answer_comes_first(drawn):
     page = page_of(drawn)
-    answer = pdna.report.answer(drawn)
+    answer = pdna.report.recommend(drawn)
     first = page.text.index(answer.sentences[0])
     assert first < page.text.index("Figures")
     assert f"L2 ≤ {answer.threshold}" in page.text[:first]
@@ -259,7 +259,7 @@ def test_a_threshold_that_was_counted(tmp_path):
     )
     safe = results.tables["scale"][1]
     assert safe["source"] == "counted"
-    found = pdna.report.answer(results)
+    found = pdna.report.recommend(results)
     assert found.threshold == safe["threshold"]
     assert found.recommended
     first = found.sentences[0]
@@ -282,7 +282,7 @@ def test_a_threshold_that_was_counted(tmp_path):
 def test_a_threshold_beyond_all_tests(drawn):
     safe = drawn.tables["scale"][1]
     assert safe["untested"], "a rate of 1e-11, from 300,000 pairs"
-    found = pdna.report.answer(drawn.run_dir)
+    found = pdna.report.recommend(drawn.run_dir)
     tested = drawn.summary["tail"]["tested_to"]
     told = drawn.tables["scale"][2]
     assert told["target"] == tested
@@ -330,7 +330,7 @@ def test_no_threshold_at_all(tmp_path, no_figures):
         originals={"kind": "directory", "path": "photos"},
         scale={"orientations": True},
     )
-    found = pdna.report.answer(results)
+    found = pdna.report.recommend(results)
     assert found.threshold is None
     assert "no threshold can be shown to keep" in found.sentences[0]
     assert "66 impostor pairs have the same hash" in found.sentences[0]
@@ -469,7 +469,7 @@ def test_flat_pictures_are_advised_of_where_there_are_any(tmp_path, min_detail, 
         originals={"kind": "directory", "path": "photos"},
         pairs={"min_detail": min_detail},
     )
-    warnings = " ".join(pdna.report.answer(results).warnings)
+    warnings = " ".join(pdna.report.recommend(results).warnings)
     assert "33.3 % of the originals (3) have less than 100 grey levels" in warnings
     assert ("leave them out by min_detail = 100" in warnings) == advised
     assert f"There are only {6 if min_detail else 9} originals" in warnings

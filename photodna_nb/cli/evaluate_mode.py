@@ -57,7 +57,7 @@ def _reported(results: Results) -> list[str]:
     except AttributeError as error:  # without Matplotlib there are tables all the same
         return [f"Report: not written; {error}"]
     where = report.write(results)
-    found = report.answer(results)
+    found = report.recommend(results)
     said = [f"Report: {printable(where)}", "", *found.sentences, *found.named]
     return [*said, "", "Before you rely on it:", *found.warnings] if found.warnings else said
 

@@ -7,13 +7,13 @@ an artist shows is said by its gid, which each function lists:
     [band] = ax.findobj(lambda artist: artist.get_gid() == "band")
 """
 
-from photodna_nb.plots.drawing import DIRECTIONS
 from photodna_nb.plots.hashes import (
     plot_distance_matrix,
     plot_hash_pair,
+    plot_image_pairs,
     plot_matches,
-    plot_pairs,
 )
+from photodna_nb.plots.layout import DIRECTIONS
 from photodna_nb.plots.rates import (
     plot_det,
     plot_distances,
@@ -21,7 +21,7 @@ from photodna_nb.plots.rates import (
     plot_precision_recall,
     plot_roc,
 )
-from photodna_nb.plots.rendering import png
+from photodna_nb.plots.rendering import render_png
 from photodna_nb.plots.stages import (
     plot_feature_grid,
     plot_gradients,
@@ -31,7 +31,7 @@ from photodna_nb.plots.stages import (
     plot_pixels,
     plot_trace,
 )
-from photodna_nb.plots.tables import plot_edit_distances, plot_impostor_detail, plot_recall
+from photodna_nb.plots.tables import plot_impostor_distances, plot_recall, plot_variant_distances
 from photodna_nb.plots.transforms import plot_transforms
 
 __all__ = [
@@ -39,16 +39,15 @@ __all__ = [
     "plot_det",
     "plot_distance_matrix",
     "plot_distances",
-    "plot_edit_distances",
     "plot_false_match_rates",
     "plot_feature_grid",
     "plot_gradients",
     "plot_hash",
     "plot_hash_pair",
-    "plot_impostor_detail",
+    "plot_image_pairs",
+    "plot_impostor_distances",
     "plot_matches",
     "plot_normalisation",
-    "plot_pairs",
     "plot_pixel_sums",
     "plot_pixels",
     "plot_precision_recall",
@@ -56,5 +55,6 @@ __all__ = [
     "plot_roc",
     "plot_trace",
     "plot_transforms",
-    "png",
+    "plot_variant_distances",
+    "render_png",
 ]

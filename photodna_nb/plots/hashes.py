@@ -18,7 +18,7 @@ from photodna_nb.kernels.hashing import CELLS
 from photodna_nb.pairs import metrics as hash_distances
 from photodna_nb.pairs.metrics import Limit
 from photodna_nb.plots import validation
-from photodna_nb.plots.drawing import (
+from photodna_nb.plots.layout import (
     DIRECTIONS,
     AnyFigure,
     axes_for,
@@ -272,7 +272,7 @@ def plot_matches(
     return figure
 
 
-def plot_pairs(
+def plot_image_pairs(
     pairs: Sequence[tuple[ImageLike | None, ImageLike | None]],
     *,
     labels: Sequence[str] | None = None,
@@ -316,7 +316,7 @@ def plot_pairs(
     >>> import numpy as np
     >>> from matplotlib.figure import Figure
     >>> picture = np.zeros((30, 40), np.uint8)
-    >>> figure = plot_pairs([(picture, None)], labels=["a.png, b.png\nL2 199"], figure=Figure())
+    >>> figure = plot_image_pairs([(picture, None)], labels=["a.png, b.png\nL2 199"], figure=Figure())
     >>> figure.axes[0].get_xlabel()
     'a.png, b.png\nL2 199'
     """

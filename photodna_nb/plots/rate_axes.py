@@ -23,7 +23,7 @@ from matplotlib.transforms import ScaledTranslation
 from photodna_nb.evaluation.intervals import FalseMatchRates, Floats
 from photodna_nb.evaluation.summary import Measured
 from photodna_nb.evaluation.tail import Tail
-from photodna_nb.plots.drawing import (
+from photodna_nb.plots.layout import (
     inches_of,
     named,
     root_of,

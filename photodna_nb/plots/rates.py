@@ -15,7 +15,7 @@ from photodna_nb.evaluation.intervals import FalseMatchRates, Floats
 from photodna_nb.evaluation.summary import Measured
 from photodna_nb.evaluation.tail import Tail
 from photodna_nb.plots import validation
-from photodna_nb.plots.drawing import axes_for, inches_of
+from photodna_nb.plots.layout import axes_for, inches_of
 from photodna_nb.plots.rate_axes import (
     DISTANCE,
     FAINT,

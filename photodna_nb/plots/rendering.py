@@ -14,7 +14,7 @@ from PIL import ImageFont
 
 from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentTypeError
-from photodna_nb.plots.drawing import AnyFigure, root_of
+from photodna_nb.plots.layout import AnyFigure, root_of
 
 
 def pillow_font(size: float) -> ImageFont.FreeTypeFont:
@@ -28,7 +28,7 @@ def pillow_font(size: float) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(findfont("DejaVu Sans"), size)
 
 
-def png(
+def render_png(
     draw: Callable[[], Axes | AnyFigure], size: tuple[float, float] = (5.4, 4.3), dpi: int = 160
 ) -> bytes:
     """Return a figure as PNG, in Matplotlib's own style whatever the user's is.
@@ -58,7 +58,7 @@ def png(
     --------
     >>> import numpy as np
     >>> from photodna_nb import plots
-    >>> png(lambda: plots.plot_hash(np.zeros(144, np.uint8)))[1:4]
+    >>> render_png(lambda: plots.plot_hash(np.zeros(144, np.uint8)))[1:4]
     b'PNG'
     """
     content = io.BytesIO()

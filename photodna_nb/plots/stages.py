@@ -15,7 +15,7 @@ from photodna_nb.hashing.images import ImageLike
 from photodna_nb.hashing.stages import HashTrace
 from photodna_nb.kernels.hashing import CELLS, CLIP, GRID, HASH_BYTES, RADII, RADIUS_WEIGHTS
 from photodna_nb.plots import validation
-from photodna_nb.plots.drawing import (
+from photodna_nb.plots.layout import (
     DIRECTIONS,
     AnyFigure,
     axes_for,

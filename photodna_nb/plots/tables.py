@@ -12,7 +12,7 @@ from photodna_nb.corpus import transforms
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.intervals import checked_confidence
 from photodna_nb.plots import validation
-from photodna_nb.plots.drawing import axes_for, inches_of
+from photodna_nb.plots.layout import axes_for, inches_of
 from photodna_nb.plots.rate_axes import (
     DISTANCE,
     GENUINE,
@@ -111,7 +111,7 @@ def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None 
     return ax
 
 
-def plot_edit_distances(
+def plot_variant_distances(
     rows: Rows,
     *,
     thresholds: Thresholds | None = None,
@@ -151,7 +151,7 @@ def plot_edit_distances(
     --------
     >>> from matplotlib.figure import Figure
     >>> row = {"edit": "jpeg", "label": "jpeg 30", "n": 50, "median": 7, "p95": 20, "largest": 31}
-    >>> ax = plot_edit_distances([row], thresholds={"mine": 200}, ax=Figure().subplots())
+    >>> ax = plot_variant_distances([row], thresholds={"mine": 200}, ax=Figure().subplots())
     >>> ax.get_xlabel(), ax.get_yticklabels()[0].get_text()
     ('L2 distance, 50 pairs an edit', 'jpeg 30')
     """
@@ -168,7 +168,7 @@ def plot_edit_distances(
     return ax
 
 
-def plot_impostor_detail(
+def plot_impostor_distances(
     rows: Rows, *, thresholds: Thresholds | None = None, ax: Axes | None = None
 ) -> Axes:
     """Draw how near pictures of little and of much detail come to others.
@@ -204,7 +204,7 @@ def plot_impostor_detail(
     >>> from matplotlib.figure import Figure
     >>> row = {"from": 0, "to": 100, "share": 0.25}
     >>> row |= {"impostor_nearest": 40, "impostor_median": 300}
-    >>> ax = plot_impostor_detail([row], ax=Figure().subplots())
+    >>> ax = plot_impostor_distances([row], ax=Figure().subplots())
     >>> print(ax.get_title(), ax.get_legend_handles_labels()[1])
     Impostor distances by detail ['nearest pair', 'median']
     """

@@ -14,7 +14,7 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.hashing import images
 from photodna_nb.hashing.images import ImageLike
 from photodna_nb.plots import validation
-from photodna_nb.plots.drawing import AnyFigure, sheet, side_by_side, wrapped
+from photodna_nb.plots.layout import AnyFigure, sheet, side_by_side, wrapped
 
 
 def plot_transforms(

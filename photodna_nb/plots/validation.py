@@ -17,7 +17,7 @@ from photodna_nb.evaluation.summary import Measured
 from photodna_nb.index.records import Match
 from photodna_nb.kernels.hashing import GRID
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
-from photodna_nb.plots.drawing import shortened
+from photodna_nb.plots.layout import shortened
 
 Thresholds = Mapping[str, int]
 Rows = Sequence[Mapping[str, Any]]

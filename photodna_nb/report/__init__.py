@@ -14,9 +14,9 @@ from photodna_nb.evaluation.results import REPORT, add_report
 from photodna_nb.files import PathLike
 from photodna_nb.report.figures import figures
 from photodna_nb.report.html import page
-from photodna_nb.report.recommendation import Answer, answer
+from photodna_nb.report.recommendation import Recommendation, recommend
 
-__all__ = ["Answer", "answer", "write"]
+__all__ = ["Recommendation", "recommend", "write"]
 
 
 def write(results: Results | PathLike) -> str:

@@ -67,11 +67,13 @@ def figures(results: Results) -> dict[str, Figure]:
             f"its interval.{ways}",
             lambda: plots.plot_recall(of_all, confidence=config.confidence),
         ),
-        "edit_distances": (
+        "variant_distances": (
             "How far each edit moves the hash",
             "Median, 95th percentile and largest distance of the variants from their originals."
             f"{ways}",
-            lambda: plots.plot_edit_distances(tables["edits"], thresholds=named, oriented=oriented),
+            lambda: plots.plot_variant_distances(
+                tables["edits"], thresholds=named, oriented=oriented
+            ),
         ),
         "roc": (
             "Recall against false match rate (ROC)",
@@ -94,6 +96,6 @@ def figures(results: Results) -> dict[str, Figure]:
         ),
     }
     return {
-        f"{FIGURES}/{name}.png": Figure(title, caption, plots.png(draw))
+        f"{FIGURES}/{name}.png": Figure(title, caption, plots.render_png(draw))
         for name, (title, caption, draw) in drawn.items()
     }

@@ -24,7 +24,7 @@ from photodna_nb.evaluation.thumbnails import PAIRS
 from photodna_nb.printable import printable
 from photodna_nb.report import formatting
 from photodna_nb.report.figures import Figure
-from photodna_nb.report.recommendation import answer, corpus, main_threshold, service
+from photodna_nb.report.recommendation import corpus, main_threshold, recommend, service
 
 # Of failures, and of digests of inputs, as many as a page can hold.
 _FAILURES = 100
@@ -51,7 +51,7 @@ def page(results: Results, figures: Mapping[str, Figure]) -> str:
     environment.filters |= {"shown": printable, "name": _edit_name, "l2": _l2}
     tables, config, copies = results.tables, results.config, _copies(results)
     return environment.get_template("page.html").render(
-        answer=answer(results),
+        recommendation=recommend(results),
         words=formatting,
         corpus=corpus(results),
         service=service(tables["scale"][0]),

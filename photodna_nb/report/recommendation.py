@@ -36,7 +36,7 @@ from photodna_nb.report.formatting import (
 _ALWAYS, _HARDLY = 0.99, 0.5
 
 
-class Answer(NamedTuple):
+class Recommendation(NamedTuple):
     """The words at the top of a report.
 
     threshold : int or None
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
     named: list[str]
 
 
-def answer(results: Results | PathLike) -> Answer:
+def recommend(results: Results | PathLike) -> Recommendation:
     """Return the answer to which threshold to take.
 
     Parameters
@@ -76,7 +76,7 @@ def answer(results: Results | PathLike) -> Answer:
     """
     if not isinstance(results, Results):
         results = Results.load(results)
-    return Answer(
+    return Recommendation(
         headline(results),
         results.summary["recommended"] is not None,
         _recommendation(results),

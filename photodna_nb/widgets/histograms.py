@@ -36,7 +36,7 @@ class Histograms:
             axes.append(ax)
             return ax
 
-        content = plots.png(draw, INCHES, DPI)
+        content = plots.render_png(draw, INCHES, DPI)
         self._plain = Image.open(io.BytesIO(content)).convert("RGBA")
         box = axes[0].get_position()  # where the layout left it
         width, height = self._plain.size

@@ -14,7 +14,7 @@ from photodna_nb.corpus.transforms import parse, seed_for
 from photodna_nb.errors import ArgumentError, PhotodnaError
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.examples import NearPair
-from photodna_nb.plots.drawing import shortened
+from photodna_nb.plots.layout import shortened
 from photodna_nb.printable import printable
 
 # Name of an original, its edit if any, and what it is called.
