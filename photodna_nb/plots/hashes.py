@@ -316,7 +316,8 @@ def plot_image_pairs(
     >>> import numpy as np
     >>> from matplotlib.figure import Figure
     >>> picture = np.zeros((30, 40), np.uint8)
-    >>> figure = plot_image_pairs([(picture, None)], labels=["a.png, b.png\nL2 199"], figure=Figure())
+    >>> labels = ["a.png, b.png\nL2 199"]
+    >>> figure = plot_image_pairs([(picture, None)], labels=labels, figure=Figure())
     >>> figure.axes[0].get_xlabel()
     'a.png, b.png\nL2 199'
     """
