@@ -489,6 +489,7 @@ def test_the_first_call_says_that_it_compiles(run, folder, tmp_path):
     assert text(warm) == cold.stdout.decode()
 
 
+@pytest.mark.long
 def test_no_folder_for_a_cache(folder):
     """An installed package that another user owns, and no home: compiled every time."""
     program = """
@@ -506,6 +507,7 @@ sys.exit(3 if jit.cached else status)
     assert len(result.stdout.split(b",")) == 144
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("content", [b"", b"junk", b"half"])
 def test_a_damaged_cache_is_made_anew(run, folder, tmp_path, content):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}

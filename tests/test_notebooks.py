@@ -462,6 +462,7 @@ def pictures(folder, names=THREE):
     return folder
 
 
+@pytest.mark.long
 class TestOtherPictures:
     pytestmark = runs
 
@@ -533,6 +534,7 @@ class TestOtherPictures:
 FEW = {"NUMBER": 60, "EDITS": ["jpeg:30", "crop:5", "rotate:1", "mirror"]}
 
 
+@pytest.mark.long
 class TestMovedSlider:
     """Of notebook 04, as a person does before the threshold is written down."""
 
@@ -565,6 +567,7 @@ class TestMovedSlider:
         assert f"chosen: L2 {dict(named)['chosen']}\n" in text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES[3:])
 def test_nothing_is_left_in_the_folder_for_temporary_files(tmp_path, monkeypatch, name):
     if JIT_OFF or not find_spec("ipykernel"):
