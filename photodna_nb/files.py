@@ -10,9 +10,8 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
-from typing import Any
 
-from photodna_nb.errors import ArgumentTypeError, FileError
+from photodna_nb.errors import FileError
 
 PathLike = str | os.PathLike[str]
 Content = bytes | memoryview
@@ -21,19 +20,6 @@ Content = bytes | memoryview
 _READ = os.O_RDONLY
 for _flag in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
     _READ |= getattr(os, _flag, 0)
-
-
-def path_text(argument: str, path: Any) -> str:
-    """Return the path that came for an argument as text.
-
-    Raises
-    ------
-    ArgumentTypeError
-        It is none.
-    """
-    if not isinstance(path, str | bytes | os.PathLike):
-        raise ArgumentTypeError(f"{argument}: got {type(path).__name__}, needs a path")
-    return os.fsdecode(path)
 
 
 def open_regular(path: str, kind: type[FileError]) -> FileIO:

@@ -8,12 +8,11 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import islice
-from numbers import Integral
 from time import perf_counter
 from typing import Any, TypeVar
 
-from photodna_nb.checks import describe
-from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.checks import describe, integer, message
+from photodna_nb.errors import ArgumentTypeError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -125,18 +124,18 @@ def worker_count(max_workers: int | None, executor: Executor | None) -> int:
     """Return the number of workers, once both arguments are checked."""
     if executor is not None and not isinstance(executor, Executor):
         raise ArgumentTypeError(
-            f"executor: got {describe(executor)}, needs a concurrent.futures.Executor; "
-            "of a Dask client, client.get_executor()"
+            message(
+                "executor",
+                describe(executor),
+                "a concurrent.futures.Executor",
+                "of a Dask client, client.get_executor()",
+            )
         )
     if max_workers is None:
         if executor is None:
             return available_processors()
         return int(getattr(executor, "_max_workers", None) or _UNKNOWN_WORKERS)
-    if not isinstance(max_workers, Integral) or isinstance(max_workers, bool):
-        raise ArgumentTypeError(f"max_workers: got {describe(max_workers)}, needs an integer")
-    if max_workers < 1:
-        raise ArgumentError(f"max_workers: got {max_workers}, needs at least 1")
-    return int(max_workers)
+    return integer("max_workers", max_workers, 1)
 
 
 class _NoBar:

@@ -19,10 +19,10 @@ from typing import Any, overload
 import numpy as np
 from PIL import Image
 
-from photodna_nb import files
+from photodna_nb import checks, files
 from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError, ImageError
-from photodna_nb.files import PathLike, path_text
+from photodna_nb.files import PathLike
 from photodna_nb.hashing import images
 from photodna_nb.kernels import dead_leaves as kernels
 from photodna_nb.printable import printable
@@ -216,7 +216,7 @@ def from_directory(path: PathLike, recursive: bool = True) -> Dataset:
     Hidden files and folders are skipped, since programs keep thumbnails in them:
     near-duplicates that nobody put there.
     """
-    top = path_text("path", path)
+    top = checks.path("path", path)
     found: list[str] = []
     folders = [""]
     while folders:
@@ -266,7 +266,7 @@ def from_list(paths: PathLike | Iterable[PathLike]) -> Dataset:
         description["path"] = os.fsdecode(paths)
         names = files.listed_paths(files.read(description["path"], FileError))
     elif isinstance(paths, Iterable) and not isinstance(paths, bytes):
-        names = [path_text("paths", path) for path in paths]
+        names = [checks.path("paths", path) for path in paths]
     else:
         raise ArgumentTypeError(
             f"paths: got {describe(paths)}, needs paths, or the path of a file that lists them"

@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias, get_args
 
-from photodna_nb import files
+from photodna_nb import checks, files
 from photodna_nb.checks import LOW_DETAIL, describe
 from photodna_nb.corpus import datasets, transforms
 from photodna_nb.corpus.datasets import Dataset, FileOriginal
 from photodna_nb.corpus.transforms import AnyTransform
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation.exclusions import named_digest
-from photodna_nb.files import PathLike, path_text
+from photodna_nb.files import PathLike
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 from photodna_nb.printable import printable
 
@@ -253,7 +253,7 @@ class Config:
             The file is missing, no TOML, or something in it is unknown, missing or of a
             value that cannot be used: it says what, and what is needed.
         """
-        name = path_text("path", path)
+        name = checks.path("path", path)
         content = files.read(name, FileError)
         try:
             values = tomllib.loads(content.decode("utf-8-sig"))

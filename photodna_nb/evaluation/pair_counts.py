@@ -12,10 +12,10 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import files, npz
+from photodna_nb import checks, files, npz
 from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
-from photodna_nb.files import PathLike, path_text
+from photodna_nb.files import PathLike
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 
 Cells = NDArray[np.int64]
@@ -338,7 +338,7 @@ class Counts:
         FileError
             The file cannot be written.
         """
-        files.write([(path_text("path", path), [self.packed()])], FileError)
+        files.write([(checks.path("path", path), [self.packed()])], FileError)
 
     @classmethod
     def load(cls, path: PathLike) -> Counts:
@@ -349,7 +349,7 @@ class Counts:
         FileError
             The file is missing, damaged or of another kind.
         """
-        name = path_text("path", path)
+        name = checks.path("path", path)
         return cls.unpacked(name, files.read(name, FileError))
 
     def packed(self, key: str = "") -> memoryview:

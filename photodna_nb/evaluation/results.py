@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from photodna_nb import files
+from photodna_nb import checks, files
 from photodna_nb.corpus import transforms
 from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import Config
@@ -27,7 +27,7 @@ from photodna_nb.evaluation.summary import Row, recalls, reported_thresholds, su
 from photodna_nb.evaluation.thumbnails import FOLDER as PICTURES
 from photodna_nb.evaluation.thumbnails import PAIRS, Pictures, Shown
 from photodna_nb.evaluation.variant_hashes import ORIGINAL
-from photodna_nb.files import PathLike, path_text
+from photodna_nb.files import PathLike
 
 COUNTS, RESULTS, TABLES = "counts.npz", "results.json", "tables"
 # Made of results by others, of which only the manifest knows here.
@@ -98,7 +98,7 @@ class Results:
             A file of the results is missing, or a file is damaged or not the one that the
             manifest names. A report may be missing.
         """
-        folder = path_text("run_dir", run_dir)
+        folder = checks.path("run_dir", run_dir)
         path = os.path.join(folder, MANIFEST)
         manifest = _manifest(path)
         content = {}

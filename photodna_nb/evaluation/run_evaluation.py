@@ -15,7 +15,7 @@ from itertools import accumulate, chain
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import files, parallel
+from photodna_nb import checks, files, parallel
 from photodna_nb.checks import describe
 from photodna_nb.corpus.datasets import Dataset, FileOriginal, Original
 from photodna_nb.corpus.transforms import seed_for
@@ -28,7 +28,7 @@ from photodna_nb.evaluation.pair_counts import Counts
 from photodna_nb.evaluation.results import Failure, Results
 from photodna_nb.evaluation.run_folder import Finished, Store, is_finished, is_run
 from photodna_nb.evaluation.variant_hashes import ORIGINAL, Entry, renewed
-from photodna_nb.files import PathLike, path_text
+from photodna_nb.files import PathLike
 from photodna_nb.printable import printable
 
 # Of counts, so that those of another way to count are not taken for these.
@@ -90,7 +90,7 @@ def run(
         raise ArgumentTypeError(
             f"config: got {describe(config)}, needs a Config, or the path of a TOML file"
         )
-    run_dir = path_text("run_dir", run_dir)
+    run_dir = checks.path("run_dir", run_dir)
     workers = parallel.worker_count(max_workers, None)
     started = time.time()
     dataset = _originals_or_nothing(config, run_dir, path)

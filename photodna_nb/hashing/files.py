@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import parallel
+from photodna_nb import checks, parallel
 from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
-from photodna_nb.files import PathLike, path_text
+from photodna_nb.files import PathLike
 from photodna_nb.hashing import images
 from photodna_nb.hashing.hash_journal import HashJournal, JournalEntry, hash_if_changed
 from photodna_nb.hashing.images import FileLike, ImageLike
@@ -158,7 +158,7 @@ def hash_files(
     elif digest:
         raise ArgumentError("digest: goes with into, a file to go on from")
     failures: list[FileFailure] = []
-    journal = nullcontext() if into is None else HashJournal(f"{path_text('into', into)}.journal")
+    journal = nullcontext() if into is None else HashJournal(f"{checks.path('into', into)}.journal")
     with (
         journal as entries,
         closing(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from photodna_nb import checks, files
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, PhotodnaError, TableFileError
-from photodna_nb.files import PathLike, path_text
+from photodna_nb.files import PathLike
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,7 @@ class HashTable:
         TableFileError
             The file cannot be written, or pyarrow is missing.
         """
-        name = path_text("path", path)
+        name = checks.path("path", path)
         write = _format(name).write
         files.write([(name, write(name, self))], TableFileError)
 
@@ -108,7 +108,7 @@ class HashTable:
         TableFileError
             The file is missing or damaged, with the line or entry that is wrong.
         """
-        name = path_text("path", path)
+        name = checks.path("path", path)
         read = _format(name).read
         content = files.read(name, TableFileError)
         try:
@@ -357,12 +357,12 @@ _FORMATS = {
 
 def check_suffix(path: PathLike) -> None:
     """Raise the ArgumentError of `HashTable.save` for another suffix."""
-    _format(path_text("path", path))
+    _format(checks.path("path", path))
 
 
 def check_target(path: PathLike) -> None:
     """Raise what `HashTable.save` would, as far as it can be told before there is a table."""
-    name = path_text("path", path)
+    name = checks.path("path", path)
     check_suffix(name)
     if name.lower().endswith(".parquet"):
         _pyarrow(name)
