@@ -33,14 +33,13 @@ if TYPE_CHECKING:
     from photodna_nb.hashing.stages import HashTrace, detail, orientations, trace
     from photodna_nb.index import HashIndex, Match
     from photodna_nb.pairs.all_pairs import (
-        DistanceHistogram,
         Neighbours,
         Pairs,
-        distance_histogram,
         distance_matrix,
         nearest,
         pairs_within,
     )
+    from photodna_nb.pairs.histogram import DistanceHistogram, distance_histogram
     from photodna_nb.pairs.metrics import distance, similarity
     from photodna_nb.tables.table import HashTable
 
@@ -80,7 +79,7 @@ __all__ = [
 _HOMES = {
     "ArgumentError": "errors",
     "ArgumentTypeError": "errors",
-    "DistanceHistogram": "pairs.all_pairs",
+    "DistanceHistogram": "pairs.histogram",
     "FileError": "errors",
     "HashIndex": "index",
     "HashTable": "tables.table",
@@ -94,7 +93,7 @@ _HOMES = {
     "TableFileError": "errors",
     "detail": "hashing.stages",
     "distance": "pairs.metrics",
-    "distance_histogram": "pairs.all_pairs",
+    "distance_histogram": "pairs.histogram",
     "distance_matrix": "pairs.all_pairs",
     "hash_file": "hashing.files",
     "hash_files": "hashing.files",

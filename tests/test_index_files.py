@@ -26,7 +26,7 @@ from indexes import (
 import photodna_nb as pdna
 from photodna_nb.index import faiss_file, json_store
 from photodna_nb.index.faiss_file import Lists, RowShard
-from photodna_nb.kernels.scan import parse_hashes
+from photodna_nb.kernels.json_text import parse_hashes
 
 UNSEALED = ("flat", "uint8")
 

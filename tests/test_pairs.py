@@ -1,4 +1,4 @@
-"""All pairs: every function on both roads beside plain Python and int64 NumPy."""
+"""All pairs: every function on both backends beside plain Python and int64 NumPy."""
 
 import base64
 import json
@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 
 import photodna_nb as pdna
 from photodna_nb.kernels import distance as kernels
-from photodna_nb.pairs import all_pairs
-from photodna_nb.pairs.source import pieces_of, rows_of
+from photodna_nb.kernels.register_tile import has_avx512_vnni
+from photodna_nb.pairs import all_pairs, blocks, packing
+from photodna_nb.pairs.source import hash_source, split_source
 
 METRICS = ("euclidean", "sqeuclidean", "manhattan")
-ROADS = ["portable"] + ["avx512"] * kernels.has_avx512()
-# Around the edges of tiles: registers of 16, pairs of them, stripes of 128.
+BACKENDS = ["portable"] + ["avx512_vnni"] * has_avx512_vnni()
+# Around the edges of tiles: registers of 16, pairs of them, tiles of 128 rows.
 SIZES = (0, 1, 5) if JIT_OFF else (0, 1, 3, 4, 15, 16, 17, 31, 33, 127, 128, 129, 300)
 
 
@@ -33,10 +34,10 @@ REAL = np.stack(
 )
 
 
-@pytest.fixture(params=ROADS)
-def road(request, monkeypatch):
-    monkeypatch.setenv("PHOTODNA_NB_ROAD", request.param)
-    assert all_pairs.road() == request.param
+@pytest.fixture(params=BACKENDS)
+def backend(request, monkeypatch):
+    monkeypatch.setenv("PHOTODNA_NB_BACKEND", request.param)
+    assert packing.backend() == request.param
     return request.param
 
 
@@ -56,7 +57,7 @@ def some_hashes(count, seed):
 
 
 def integers(a, b, metric):
-    """The exact distances as (n, m) int64, a way that shares nothing with the kernels."""
+    """The exact distances as (n, m) int64, computed without the kernels."""
     differences = a.astype(np.int64)[:, None] - b.astype(np.int64)
     if metric == "manhattan":
         return np.abs(differences).sum(axis=2)
@@ -67,7 +68,7 @@ def in_units(values, metric):
     return np.sqrt(values) if metric == "euclidean" else values
 
 
-def test_integers_is_right():
+def test_integers_match_the_oracle():
     a, b = some_hashes(7, 0), some_hashes(5, 1)
     for metric, naive in (
         ("sqeuclidean", oracle.distance_squared),
@@ -78,7 +79,7 @@ def test_integers_is_right():
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_distance_matrix(road, metric):
+def test_distance_matrix(backend, metric):
     dtype = np.float32 if metric == "euclidean" else np.int32
     for n in SIZES:
         for m in SIZES:
@@ -91,7 +92,7 @@ def test_distance_matrix(road, metric):
     assert (np.diag(found) == 0).all()
 
 
-def test_the_ends_of_the_scale(road):
+def test_smallest_and_largest_distances(backend):
     ends = np.repeat(np.array([[0], [255], [128], [127]], np.uint8), 144, axis=1)
     for metric in ("sqeuclidean", "manhattan"):
         expected = integers(ends, ends, metric)
@@ -103,7 +104,7 @@ def test_the_ends_of_the_scale(road):
 
 @pytest.mark.skipif(JIT_OFF, reason="nothing is compiled")
 @pytest.mark.parametrize("columns", [384, 400, 401])
-def test_matrices_that_are_written_past_the_caches(road, monkeypatch, columns):
+def test_streamed_matrices(backend, monkeypatch, columns):
     """At 401 columns the rows begin at odd places, and are written as small ones are."""
     monkeypatch.setattr(all_pairs, "_CACHED_BYTES", 0)
     a, b = some_hashes(37, 0), some_hashes(columns, 1)
@@ -126,7 +127,7 @@ def test_triangle_inequality(seed, metric):
 @pytest.mark.skipif(JIT_OFF, reason="nine million numbers")
 def test_roots_are_exact():
     """The smallest whole number at or above the root, of every integer that can come."""
-    every = np.arange(kernels.SQUARED_CELLS, dtype=np.int64)
+    every = np.arange(kernels.SQUARED_BINS, dtype=np.int64)
     found = np.ceil(np.sqrt(every.astype(np.float32))).astype(np.int64)
     assert (found**2 >= every).all()
     assert ((found - 1) ** 2 < every)[1:].all()
@@ -139,8 +140,8 @@ def test_roots_are_exact():
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("inside", [True, False])
-def test_pairs_within_nearest_and_histogram(road, metric, inside, monkeypatch):
-    monkeypatch.setattr(all_pairs, "_BLOCK_ROWS", 128)  # so that there are several blocks
+def test_pairs_within_nearest_and_histogram(backend, metric, inside, monkeypatch):
+    monkeypatch.setattr(blocks, "_MAX_ROWS", 128)  # so that there are several blocks
     for n, m in ((0, 5), (1, 1), (9, 6), *(() if JIT_OFF else ((17, 33), (300, 700), (600, 1)))):
         a, b = some_hashes(n, n), some_hashes(m, 1000 + m)
         exact = integers(a, a if inside else b, metric)
@@ -155,28 +156,29 @@ def test_pairs_within_nearest_and_histogram(road, metric, inside, monkeypatch):
                 check_nearest(sides, exact, k, metric)
 
 
-def test_groups_are_what_they_are():
+def test_groups_of_different_types():
     """Large integers, of two types, strings of pandas, and strings that look like integers."""
     one, two = some_hashes(1, 0), some_hashes(2, 0)
     large = np.array([2**53 + 1]), np.array([2**53], np.uint64)
-    assert pdna.distance_histogram(one, one, groups=large).same_pairs == 0
-    assert pdna.distance_histogram(two, groups=["1", "1 "]).same_pairs == 0
+    assert pdna.distance_histogram(one, one, groups=large).same_group_pairs == 0
+    assert pdna.distance_histogram(two, groups=["1", "1 "]).same_group_pairs == 0
     pd = pytest.importorskip("pandas")
     for names in (pd.Series(["a", "a"]), pd.Series(["a", "a"], dtype=object), ["a", "a"]):
-        assert pdna.distance_histogram(two, groups=names).same_pairs == 1
-    assert pdna.distance_histogram(two[:0], groups=[]).same_pairs == 0
+        assert pdna.distance_histogram(two, groups=names).same_group_pairs == 1
+    assert pdna.distance_histogram(two[:0], groups=[]).same_group_pairs == 0
 
 
-def test_what_a_block_without_pairs_leaves_behind():
-    whole = rows_of("a", REAL)
-    both, distances = all_pairs._within_block(0, 0, all_pairs._Block(whole, whole, True, True))
-    assert both.base is None
+def test_an_answer_holds_no_larger_array():
+    source = hash_source("a", REAL)
+    block = blocks.PairBlock(source, source, True, True)
+    rows, distances = all_pairs._block_pairs(0, 0, block)
+    assert rows.base is None
     assert distances.base is None
 
 
 @pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
-def test_equal_hashes_and_all_neighbours(road, monkeypatch):
-    monkeypatch.setattr(all_pairs, "_BLOCK_ROWS", 128)
+def test_equal_hashes_and_all_neighbours(backend, monkeypatch):
+    monkeypatch.setattr(blocks, "_MAX_ROWS", 128)
     equal = np.repeat(some_hashes(1, 0), 300, axis=0)
     for k in (1, 40, 299):
         found = pdna.nearest(equal, k=k)
@@ -229,23 +231,23 @@ def check_histogram(sides, exact, counted, metric):
     for limits in (None, bins, [0, 900, 1500]):
         found = pdna.distance_histogram(*sides, metric=metric, bins=limits)
         assert found.pairs == counted.sum()
-        assert found.same is None
-        assert found.different is found.counts
+        assert found.same_group is None
+        assert found.different_group is found.counts
         parted = pdna.distance_histogram(
             *sides, metric=metric, bins=limits, groups=groups[0] if inside else tuple(groups)
         )
         np.testing.assert_array_equal(parted.counts, found.counts)
-        assert parted.same_pairs == same.sum()
+        assert parted.same_group_pairs == same.sum()
         checked = found.limits.tolist() if limits is None else limits
         for number in range(0, len(checked), max(1, len(checked) // 50)):
             limit = Fraction(checked[number]) ** (2 if metric == "euclidean" else 1)
             near = exact <= int(limit)
             assert found.counts[: number + 1].sum() == (counted & near).sum()
-            assert parted.same[: number + 1].sum() == (same & near).sum()
-            assert parted.different[: number + 1].sum() == (counted & ~same & near).sum()
+            assert parted.same_group[: number + 1].sum() == (same & near).sum()
+            assert parted.different_group[: number + 1].sum() == (counted & ~same & near).sum()
 
 
-def test_views_out_and_tables(road):
+def test_views_out_and_tables(backend):
     hashes = some_hashes(40, 0)
     expected = integers(hashes[::2], hashes[::-1], "manhattan")
     frozen = hashes.copy()
@@ -265,7 +267,7 @@ def test_views_out_and_tables(road):
 
 
 @pytest.mark.skipif(JIT_OFF, reason="nothing is compiled")
-def test_one_compiled_variant(road):
+def test_one_compiled_variant(backend):
     hashes = some_hashes(300, 0)
     for some in (hashes, hashes[:256], hashes[::2]):
         pdna.distance_histogram(some)
@@ -299,7 +301,10 @@ def test_wrong_arguments(tmp_path):
         (lambda: pdna.distance_histogram(good, bins=[1j]), "bins: got 1j"),
         (lambda: pdna.distance_histogram(good, groups=[1, 2]), "groups: got 2 of them, needs 3"),
         (lambda: pdna.distance_histogram(good, groups=[1.5] * 3), "groups: got float"),
-        (lambda: pdna.distance_histogram(good, groups=[1, "1", 2]), "integers and strings"),
+        (
+            lambda: pdna.distance_histogram(good, groups=[1, "1", 2]),
+            "integers and strings, needs one of the two",
+        ),
         (lambda: pdna.distance_histogram(good, good, groups=[1] * 3), "groups: got list"),
         (lambda: pdna.pairs_within(good, max_distance=-(10**5000)), "thousands of digits"),
         (lambda: pdna.nearest(good[:1]), "k: got 1, needs 1 and some other hashes"),
@@ -313,25 +318,25 @@ def test_wrong_arguments(tmp_path):
         assert isinstance(caught.value, ValueError | TypeError)
 
 
-def test_a_road_that_is_not_there(monkeypatch):
-    monkeypatch.setenv("PHOTODNA_NB_ROAD", "scenic")
-    with pytest.raises(pdna.ArgumentError, match=r"PHOTODNA_NB_ROAD: got 'scenic'.*'portable'"):
+def test_a_backend_that_is_not_available(monkeypatch):
+    monkeypatch.setenv("PHOTODNA_NB_BACKEND", "unknown")
+    with pytest.raises(pdna.ArgumentError, match=r"PHOTODNA_NB_BACKEND: got 'unknown'.*'portable'"):
         pdna.distance_matrix(some_hashes(3, 0))
-    monkeypatch.setattr(kernels, "has_avx512", lambda: False)
-    monkeypatch.setenv("PHOTODNA_NB_ROAD", "avx512")
-    with pytest.raises(pdna.ArgumentError, match="cannot use AVX-512"):
-        all_pairs.road()
-    monkeypatch.delenv("PHOTODNA_NB_ROAD")
-    assert all_pairs.road() == "portable"
+    monkeypatch.setattr(packing.register_tile, "has_avx512_vnni", lambda: False)
+    monkeypatch.setenv("PHOTODNA_NB_BACKEND", "avx512_vnni")
+    with pytest.raises(pdna.ArgumentError, match="AVX-512 VNNI is not available here"):
+        packing.backend()
+    monkeypatch.delenv("PHOTODNA_NB_BACKEND")
+    assert packing.backend() == "portable"
 
 
 @pytest.mark.skipif(JIT_OFF, reason="no processor in this")
 def test_a_processor_without_the_instructions(tmp_path):
-    """Compiled for a generic processor, the road is found to be missing, and all works."""
+    """Compiled for a generic processor, the backend is found to be missing, and all works."""
     code = (
-        "import numpy as np, photodna_nb as p; from photodna_nb.pairs import all_pairs;"
+        "import numpy as np, photodna_nb as p; from photodna_nb.pairs import packing;"
         "h = np.eye(144, dtype=np.uint8) * 9;"
-        "print(all_pairs.road(), p.distance_histogram(h, metric='sqeuclidean').counts.sum(),"
+        "print(packing.backend(), p.distance_histogram(h, metric='sqeuclidean').counts.sum(),"
         "p.distance_matrix(h, metric='manhattan')[0, :3].tolist())"
     )
     environment = os.environ | {
@@ -367,7 +372,7 @@ def test_files_on_every_executor(in_files, where):
     def check(executor):
         found = pdna.distance_histogram(files, groups=groups, executor=executor)
         np.testing.assert_array_equal(found.counts, expected.counts)
-        np.testing.assert_array_equal(found.same, expected.same)
+        np.testing.assert_array_equal(found.same_group, expected.same_group)
         for one, other in zip(
             pdna.pairs_within(files, max_distance=9, executor=executor),
             pdna.pairs_within(hashes, max_distance=9),
@@ -390,16 +395,16 @@ def test_files_on_every_executor(in_files, where):
 def test_a_task_carries_no_hashes_of_files(in_files):
     """And reads the bytes of its own rows."""
     files, hashes = in_files
-    pieces = pieces_of(rows_of("a", files), 64)
-    assert [piece.start for piece in pieces] == list(range(0, 700, 64))
-    assert [len(piece.source) for piece in pieces[:6]] == [1, 1, 1, 1, 2, 1], "across files"
-    assert all(len(pickle.dumps(piece)) < 1000 for piece in pieces)
-    np.testing.assert_array_equal(np.concatenate([piece.load() for piece in pieces]), hashes)
-    # Bytes that belong to other pieces are not looked at.
+    shards = split_source(hash_source("a", files), 64)
+    assert [shard.start for shard in shards] == list(range(0, 700, 64))
+    assert [len(shard.data) for shard in shards[:6]] == [1, 1, 1, 1, 2, 1], "across files"
+    assert all(len(pickle.dumps(shard)) < 1000 for shard in shards)
+    np.testing.assert_array_equal(np.concatenate([shard.load() for shard in shards]), hashes)
+    # Bytes that belong to other shards are not looked at.
     content = bytearray(files[1].read_bytes())
     content[-200 * 144 :] = bytes(200 * 144)
     files[1].write_bytes(content)
-    np.testing.assert_array_equal(pieces[5].load(), hashes[320:384])
+    np.testing.assert_array_equal(shards[5].load(), hashes[320:384])
 
 
 @pytest.mark.skipif(JIT_OFF, reason="the same files with or without JIT, but slowly")
@@ -419,13 +424,13 @@ def test_files_that_cannot_be_read_in_parts(in_files, tmp_path):
     ):
         with pytest.raises(pdna.TableFileError, match=f"{name}: .*{words}"):
             pdna.nearest(tmp_path / name)
-    whole = rows_of("a", files)
+    source = hash_source("a", files)
     content = files[1].read_bytes()
     files[1].write_bytes(content[:-1])
     with pytest.raises(pdna.TableFileError, match="the file is truncated"):
         pdna.nearest(files)
     with pytest.raises(pdna.TableFileError, match="shorter than when the work began"):
-        whole.load()
+        source.load()
     content = bytearray(files[0].read_bytes())
     content[content.index(hashes[7].tobytes())] ^= 1
     files[0].write_bytes(content)

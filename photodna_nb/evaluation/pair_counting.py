@@ -25,6 +25,7 @@ from photodna_nb.evaluation.pair_counts import (
 )
 from photodna_nb.hashing.stages import orientations
 from photodna_nb.pairs import all_pairs
+from photodna_nb.pairs.histogram import distance_histogram
 
 # Of close impostor pairs, the most that are listed.
 _LISTED = 1_000_000
@@ -355,7 +356,7 @@ class _Impostors:
     def _histogram(self, a: NDArray[np.uint8], b: NDArray[np.uint8] | None = None) -> Cells:
         if not len(a) or (b is not None and not len(b)):
             return np.zeros(CELLS, np.int64)
-        return all_pairs.distance_histogram(a, b, max_workers=self.max_workers).counts
+        return distance_histogram(a, b, max_workers=self.max_workers).counts
 
     def _less(
         self,

@@ -100,7 +100,7 @@ def _keys_by_blocks(
     gathered = []
     for part, first in zip(parts, firsts.tolist(), strict=False):
         if part.count:
-            keys = all_pairs.nearest_keys(queries, part.rows, min(k, part.count), limit)
+            keys = all_pairs.packed_neighbours(queries, part.rows, min(k, part.count), limit)
             gathered.append(keys + first)
     keys = np.sort(np.concatenate(gathered, axis=1), axis=1)[:, :k]
     for row in keys:
@@ -162,7 +162,7 @@ def _keys_of(queries: NDArray[np.int16], k: int, limit: int, task: _Task) -> lis
     bounds = np.full(number, limit, np.int32)
     counts = np.zeros(number, np.int64)
     keys = np.empty((number, min(2 * k, len(rows))), np.int64)
-    kernels.closest(rows, task.first, some, k, bounds, counts, keys)
+    kernels.nearest_rows(rows, task.first, some, k, bounds, counts, keys)
     return [row[:count] for row, count in zip(keys, counts.tolist(), strict=True)]
 
 

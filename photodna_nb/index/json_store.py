@@ -304,7 +304,7 @@ def _decode_fast(content: bytes) -> tuple[dict[str, Any], _Columns]:
 
 def _hashes(texts: Sequence[msgspec.Raw]) -> NDArray[np.uint8]:
     """Return the hashes that are written as JSON, (n, 144)."""
-    from photodna_nb.kernels.scan import parse_hashes  # Numba is slow to import
+    from photodna_nb.kernels.json_text import parse_hashes  # Numba is slow to import
 
     hashes = np.empty((len(texts), HASH_BYTES), np.uint8)
     text = np.frombuffer(b"".join(texts), np.uint8)

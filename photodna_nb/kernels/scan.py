@@ -1,7 +1,7 @@
-"""One query against many rows as they lie, and the text of hashes.
+"""Distances of a few queries from many rows that are not packed.
 
-Nothing is laid out first, as `distance.py` has it: with few queries that would take
-longer than the search, which here waits for memory alone.
+For a few queries, packing the rows takes longer than the search, which waits for
+memory only.
 """
 
 import numpy as np
@@ -10,22 +10,21 @@ from photodna_nb.kernels.jit import kernel
 
 HASH_BYTES = 144
 
-# Rows whose distances are computed before they are looked at: few enough for the first cache.
-_BLOCK = 256
+# Rows whose distances are computed before they are compared: few enough for the first-level cache.
+_BLOCK_ROWS = 256
 
 
 @kernel
-def closest(rows, first, queries, k, bounds, counts, keys):
-    """Keep the keys, distance * 2^32 + row, of the `k` rows nearest to each query.
+def nearest_rows(rows, first, queries, k, limits, counts, neighbours):
+    """Select the packed neighbours, distance * 2^32 + row, of the `k` rows nearest to each query.
 
-    rows: (n, 144) uint8, numbered from `first`; queries: (q, 144) int16;
-    bounds: (q,) int32, the largest squared distance that counts, lowered as rows are found;
-    counts: (q,) int64, of keys so far; keys: (q, c) int64, with c > k, or c at least the
-    number of all rows. Afterwards the first `counts` keys hold the nearest, in no order.
+    rows: (n, 144) uint8, numbered from `first`; queries: (q, 144) int16; limits: (q,) int32,
+    largest squared distances, inclusive, lowered on the way; neighbours: (q, c) int64, c > k or
+    c >= n; counts: (q,) int64, of those that hold a neighbour afterwards, in no order.
     """
-    distances = np.empty(_BLOCK, np.int32)
-    for start in range(0, rows.shape[0], _BLOCK):
-        size = min(_BLOCK, rows.shape[0] - start)
+    distances = np.empty(_BLOCK_ROWS, np.int32)
+    for start in range(0, rows.shape[0], _BLOCK_ROWS):
+        size = min(_BLOCK_ROWS, rows.shape[0] - start)
         for q in range(queries.shape[0]):
             query = queries[q]
             for r in range(size):
@@ -36,42 +35,11 @@ def closest(rows, first, queries, k, bounds, counts, keys):
                     total = np.int32(total + np.int32(np.int32(d) * np.int32(d)))
                 distances[r] = total
             for r in range(size):
-                if distances[r] <= bounds[q]:
-                    if counts[q] == keys.shape[1]:
-                        keys[q].sort()
+                if distances[r] <= limits[q]:
+                    if counts[q] == neighbours.shape[1]:
+                        neighbours[q].sort()
                         counts[q] = k
-                        bounds[q] = min(bounds[q], np.int32(keys[q, k - 1] >> 32))
+                        limits[q] = min(limits[q], np.int32(neighbours[q, k - 1] >> 32))
                     row = np.int64(first) + start + r
-                    keys[q, counts[q]] = (np.int64(distances[r]) << 32) + row
+                    neighbours[q, counts[q]] = (np.int64(distances[r]) << 32) + row
                     counts[q] += 1
-
-
-@kernel
-def parse_hashes(text, out):
-    """Read the numbers of JSON lists, one after the other, and return whether all went well.
-
-    text: (t,) uint8, such as ``[1, 2, …][3, …]``; out: (n, 144) uint8.
-    """
-    at, n = 0, text.shape[0]
-    for row in range(out.shape[0]):
-        if at == n or text[at] != 0x5B:  # [
-            return False
-        at += 1
-        for i in range(HASH_BYTES):
-            while at < n and (text[at] == 0x20 or 0x09 <= text[at] <= 0x0D):
-                at += 1
-            value, digits = np.int32(0), 0
-            while at < n and 0x30 <= text[at] <= 0x39 and digits < 4:
-                value = np.int32(value * 10 + np.int32(text[at]) - 0x30)
-                digits += 1
-                at += 1
-            if digits == 0 or value > 255:
-                return False
-            while at < n and (text[at] == 0x20 or 0x09 <= text[at] <= 0x0D):
-                at += 1
-            # A comma, and after the last number a bracket.
-            if at == n or text[at] != (0x5D if i == HASH_BYTES - 1 else 0x2C):
-                return False
-            at += 1
-            out[row, i] = value
-    return at == n

@@ -18,7 +18,7 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError
 Metric = Literal["euclidean", "sqeuclidean", "manhattan"]
 Limit = float | int | str | Decimal | Fraction
 
-# The distance of 144 zeros from 144 times 255, by which `similarity` is scaled.
+# The L2 distance of 144 zeros from 144 times 255, by which `similarity` is scaled.
 SIMILARITY_SCALE = 3060
 MAX_DISTANCE_SQUARED = SIMILARITY_SCALE**2
 MAX_DISTANCE_MANHATTAN = HASH_BYTES * 255
@@ -32,7 +32,7 @@ def distance(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric = "eucli
     a, b : ndarray of uint8, (144,)
         Hashes.
     metric : {"euclidean", "sqeuclidean", "manhattan"}
-        Root of the sum of squared differences, that sum itself, or the sum of
+        Root of the sum of squared differences, the sum itself, or the sum of
         absolute differences.
 
     Returns
@@ -66,14 +66,14 @@ def distance(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric = "eucli
 
 
 def checked_metric(metric: Metric) -> Metric:
-    """Return `metric` if there is one of that name."""
+    """Return `metric`, or raise `ArgumentError` if it is not the name of one."""
     if not isinstance(metric, str) or metric not in get_args(Metric):
         raise ArgumentError(f"metric: got {metric!r}, needs one of {', '.join(get_args(Metric))}")
     return metric
 
 
 def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """Return ``1 - L2 / 3060`` of two hashes.
+    """Return the similarity ``1 - L2 / 3060`` of two hashes.
 
     Parameters
     ----------
@@ -101,21 +101,21 @@ def similarity_at(distance_squared: int) -> float:
 
 
 def limit_squared(min_similarity: Limit | None = None, max_distance: Limit | None = None) -> int:
-    """Return the largest squared L2 distance that keeps both limits, as an exact integer.
+    """Return the largest squared L2 distance within both limits, as an exact integer.
 
     Parameters
     ----------
     min_similarity : float, int, str, Decimal or Fraction, optional
-        0 to 1, inclusive. A float counts as the decimal number it prints as, so
-        that 0.9 means nine tenths and not the binary number beside it.
-    max_distance : likewise, optional
-        At least 0, inclusive; infinity is no limit.
+        0 to 1, inclusive. A float stands for the decimal number that it prints as:
+        0.9 is nine tenths, and not the nearest binary number.
+    max_distance : float, int, str, Decimal or Fraction, optional
+        L2 distance, at least 0, inclusive; infinity is no limit.
 
     Returns
     -------
     int
         0 to 9363600. Squared distances are integers: ``distance_squared <= limit``
-        loses no match that lies on the limit.
+        holds for a match that lies exactly on the limit.
 
     Raises
     ------
@@ -146,11 +146,11 @@ def largest_integer(name: str, max_distance: Limit, metric: Metric) -> int:
     Parameters
     ----------
     name : str
-        Of the argument, for errors.
+        Name of the argument, for errors.
     max_distance : float, int, str, Decimal or Fraction
-        As in `limit_squared`.
+        The limit, as in `limit_squared`.
     metric : {"euclidean", "sqeuclidean", "manhattan"}
-        In whose units the limit is.
+        Metric of the limit's units.
 
     Raises
     ------
@@ -166,18 +166,18 @@ def largest_integer(name: str, max_distance: Limit, metric: Metric) -> int:
 
 
 def _exact(name: str, value: Limit, span: str) -> Fraction:
-    """Return the number that `value` prints as; infinity is any number above the scale."""
+    """Return the number that `value` prints as; infinity is a number above all distances."""
     if isinstance(value, Fraction):
         return value
     if not isinstance(value, numbers.Number | str):
         raise ArgumentTypeError(f"{name}: got {describe(value)}, needs a number")
     try:
         number = Decimal(str(value))
-    except (InvalidOperation, ValueError) as error:  # a ValueError: too many digits for a text
+    except (InvalidOperation, ValueError) as error:  # ValueError: too many digits to print
         raise _out_of_range(name, value, span) from error
     if number.is_infinite():
         return Fraction(MAX_DISTANCE_SQUARED) * (1 if number > 0 else -1)
-    # A huge exponent would take for ever, and a huge text is no number a person gave.
+    # A fraction of a number with a huge exponent takes very long to compute.
     if number.is_nan() or abs(number.adjusted()) > 999 or len(number.as_tuple().digits) > 999:
         raise _out_of_range(name, value, span)
     return Fraction(number)
@@ -185,7 +185,7 @@ def _exact(name: str, value: Limit, span: str) -> Fraction:
 
 def _out_of_range(name: str, value: Limit, span: str) -> ArgumentError:
     try:
-        said = str(value)[:40]
+        text = str(value)[:40]
     except ValueError:
-        said = "a number of thousands of digits"
-    return ArgumentError(f"{name}: got {said}, needs a number from {span}")
+        text = "a number of thousands of digits"
+    return ArgumentError(f"{name}: got {text}, needs a number from {span}")

@@ -1,4 +1,4 @@
-"""Hashes in parts that a task can carry: rows, or the place of rows in a file."""
+"""Hashes in shards that a task can carry: arrays, or segments of files."""
 
 from __future__ import annotations
 
@@ -18,47 +18,52 @@ from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentTypeError, TableFileError
 
 
-class Segment(NamedTuple):
-    """Hashes in a file: its path, the first byte of the first one, how many."""
+class FileSegment(NamedTuple):
+    """Hashes in a file: absolute path, byte offset of the first hash, number of hashes."""
 
     path: str
     offset: int
-    rows: int
+    n_hashes: int
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Hashes that lie in memory or in files: `count` of them, from number `start` on.
+class HashSource:
+    """Consecutive hashes in memory or in files.
 
     Attributes
     ----------
     start, count : int
-        Of all hashes, which ones these are.
-    source : ndarray of uint8, (count, 144), or tuple of Segment
-        The hashes, or where they lie.
+        Index of the first hash, and number of hashes.
+    data : ndarray of uint8, (count, 144), or tuple of FileSegment
+        The hashes, or the segments of files that hold them.
     """
 
     start: int
     count: int
-    source: NDArray[np.uint8] | tuple[Segment, ...]
+    data: NDArray[np.uint8] | tuple[FileSegment, ...]
+
+    @property
+    def stop(self) -> int:
+        """Index after the last hash."""
+        return self.start + self.count
 
     def load(self) -> NDArray[np.uint8]:
-        """Return the hashes, (count, 144) uint8; of files, these alone are read.
+        """Return the hashes, (count, 144) uint8; only their own bytes of files are read.
 
         Raises
         ------
         TableFileError
             A file is gone, or shorter than it was.
         """
-        if not isinstance(self.source, tuple):
-            return self.source
-        content = b"".join(map(_content, self.source))
+        if not isinstance(self.data, tuple):
+            return self.data
+        content = b"".join(map(_read_segment, self.data))
         return np.frombuffer(content, np.uint8).reshape(self.count, HASH_BYTES)
 
 
-def _content(segment: Segment) -> bytes:
-    size = segment.rows * HASH_BYTES
-    with files.read_errors(segment.path, TableFileError), open(segment.path, "rb") as file:
+def _read_segment(segment: FileSegment) -> bytes:
+    size = segment.n_hashes * HASH_BYTES
+    with files.readable(segment.path, TableFileError), open(segment.path, "rb") as file:
         file.seek(segment.offset)
         content = file.read(size)
     if len(content) != size:
@@ -68,13 +73,13 @@ def _content(segment: Segment) -> bytes:
     return content
 
 
-def rows_of(name: str, value: Any) -> Rows:
-    """Return where the hashes lie.
+def hash_source(name: str, value: Any) -> HashSource:
+    """Return an argument of hashes as a source.
 
     Parameters
     ----------
     name : str
-        Of the argument, for errors.
+        Name of the argument, for errors.
     value : ndarray of uint8 (n, 144), HashTable, path, or sequence of paths
         A path ends with ``.npy``, or with ``.npz`` for a table that `HashTable.save` wrote.
 
@@ -88,7 +93,7 @@ def rows_of(name: str, value: Any) -> Rows:
     value = getattr(value, "hashes", value)
     if isinstance(value, np.ndarray):
         checked = checks.array(name, value, np.uint8, ("n", HASH_BYTES))
-        return Rows(0, len(checked), checks.read_only(checked))
+        return HashSource(0, len(checked), checks.read_only(checked))
     if isinstance(value, str | os.PathLike):
         value = [value]
     if not isinstance(value, Sequence) or not all(isinstance(p, str | os.PathLike) for p in value):
@@ -97,35 +102,36 @@ def rows_of(name: str, value: Any) -> Rows:
             "or paths of .npy or .npz files"
         )
     segments = tuple(_segment(os.fspath(path)) for path in value)
-    return Rows(0, sum(segment.rows for segment in segments), segments)
+    return HashSource(0, sum(segment.n_hashes for segment in segments), segments)
 
 
-def pieces_of(rows: Rows, size: int) -> list[Rows]:
-    """Return the same rows in pieces of `size`, the last one smaller."""
-    starts = range(0, rows.count, size)
-    if not isinstance(rows.source, tuple):
-        parts = [rows.source[start : start + size] for start in starts]
-        return [Rows(start, len(part), part) for start, part in zip(starts, parts, strict=True)]
-    waiting = deque(rows.source)
-    pieces = []
+def split_source(source: HashSource, size: int) -> list[HashSource]:
+    """Return the same hashes in shards of `size`, the last one smaller."""
+    starts = range(0, source.count, size)
+    if not isinstance(source.data, tuple):
+        arrays = [source.data[start : start + size] for start in starts]
+        return [HashSource(start, len(a), a) for start, a in zip(starts, arrays, strict=True)]
+    remaining = deque(source.data)
+    shards = []
     for start in starts:
-        missing = count = min(size, rows.count - start)
+        missing = count = min(size, source.count - start)
         segments = []
         while missing:
-            path, offset, there = waiting.popleft()
-            taken = min(there, missing)
-            segments.append(Segment(path, offset, taken))
-            if taken < there:
-                waiting.appendleft(Segment(path, offset + taken * HASH_BYTES, there - taken))
+            path, offset, available = remaining.popleft()
+            taken = min(available, missing)
+            segments.append(FileSegment(path, offset, taken))
+            if taken < available:
+                rest = FileSegment(path, offset + taken * HASH_BYTES, available - taken)
+                remaining.appendleft(rest)
             missing -= taken
-        pieces.append(Rows(start, count, tuple(segments)))
-    return pieces
+        shards.append(HashSource(start, count, tuple(segments)))
+    return shards
 
 
-def _segment(path: str) -> Segment:
-    """Return the place of the hashes in a file, all that is read of it here."""
+def _segment(path: str) -> FileSegment:
+    """Return the segment of a file that holds its hashes; only headers are read."""
     try:
-        with files.read_errors(path, TableFileError), open(path, "rb") as file:
+        with files.readable(path, TableFileError), open(path, "rb") as file:
             end = os.fstat(file.fileno()).st_size
             suffix = os.path.splitext(path)[1].lower()
             if suffix == ".npz":
@@ -142,8 +148,8 @@ def _segment(path: str) -> Segment:
                 raise ValueError("they lie in Fortran order; save them in C order")
             if not 0 <= shape[0] * HASH_BYTES <= end - file.tell():
                 raise ValueError("the file is truncated")
-            # A worker may be in another folder.
-            return Segment(os.path.abspath(path), file.tell(), shape[0])
+            # A worker may have another current folder.
+            return FileSegment(os.path.abspath(path), file.tell(), shape[0])
     except TableFileError:
         raise
     except (ValueError, KeyError, struct.error, zipfile.BadZipFile) as error:
@@ -153,10 +159,7 @@ def _segment(path: str) -> Segment:
 
 
 def _enter_member(file: BinaryIO, name: str) -> int:
-    """Move to the first byte of a member that is stored as it is, once its checksum is checked.
-
-    Returns the place of its end.
-    """
+    """Check the checksum of an uncompressed member, move to its first byte, return its end."""
     with zipfile.ZipFile(file) as archive:
         member = archive.getinfo(name)
         if member.compress_type != zipfile.ZIP_STORED:

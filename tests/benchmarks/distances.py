@@ -27,7 +27,7 @@ from hashing import heading
 from threadpoolctl import threadpool_limits
 
 import photodna_nb as pdna
-from photodna_nb.pairs import all_pairs
+from photodna_nb.pairs.packing import backend
 
 MATRIX = 4096
 MANY = 50_000
@@ -58,13 +58,13 @@ def threads_of_all(threads: int) -> Iterator[None]:
 
 
 @contextmanager
-def forced(road: str) -> Iterator[None]:
-    """Force a road of this package."""
-    os.environ["PHOTODNA_NB_ROAD"] = road
+def selected(name: str) -> Iterator[None]:
+    """Select a backend of this package."""
+    os.environ["PHOTODNA_NB_BACKEND"] = name
     try:
         yield
     finally:
-        del os.environ["PHOTODNA_NB_ROAD"]
+        del os.environ["PHOTODNA_NB_BACKEND"]
 
 
 def rates(calls: dict[str, Callable[[], Any]], work: float, repeats: int) -> dict[str, float]:
@@ -94,14 +94,14 @@ def matrix_calls(metric: str, a: np.ndarray, b: np.ndarray) -> dict[str, Callabl
     out = np.empty((len(a), len(b)), np.int32)
     floats = a.astype(np.float32), b.astype(np.float32)
     calls: dict[str, Callable[[], Any]] = {}
-    for road in ("avx512", "portable"):
-        if road == all_pairs.road() or road == "portable":
+    for name in ("avx512_vnni", "portable"):
+        if name in (backend(), "portable"):
 
-            def ours(road: str = road) -> None:
-                with forced(road):
+            def compute(name: str = name) -> None:
+                with selected(name):
                     pdna.distance_matrix(a, b, metric, out=out, max_workers=1)
 
-            calls[f"photodna_nb, {road}"] = ours
+            calls[f"photodna_nb, {name}"] = compute
     if metric == "sqeuclidean":
         calls["FAISS pairwise_distances"] = lambda: faiss.pairwise_distances(*floats)
 
@@ -139,7 +139,7 @@ def million() -> None:
 def main() -> None:
     """Measure and print."""
     print(heading())
-    print(f"FAISS {faiss.__version__}, road {all_pairs.road()}\n")
+    print(f"FAISS {faiss.__version__}, backend {backend()}\n")
     print("| work | by | billion pairs a second | ratio |")
     print("|---|---|---|---|")
     a, b = hashes(MATRIX, 0), hashes(MATRIX, 1)
@@ -149,7 +149,7 @@ def main() -> None:
             ("manhattan", "SciPy cdist"),
         ):
             found = rates(matrix_calls(metric, a, b), MATRIX**2, 7)
-            rival = beside if beside in found else f"photodna_nb, {all_pairs.road()}"
+            rival = beside if beside in found else f"photodna_nb, {backend()}"
             show(f"{metric} matrix, 1 thread", found, rival)
     many, others = hashes(MANY, 2), hashes(MANY, 4)
     index = faiss.IndexFlatL2(144)

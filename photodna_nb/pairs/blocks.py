@@ -1,0 +1,125 @@
+"""All pairs of many hashes as blocks: tasks that load and compare only what they need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photodna_nb import parallel
+from photodna_nb.files import PathLike
+from photodna_nb.kernels.register_tile import TILE_ROWS
+from photodna_nb.pairs.packing import pack_database, pack_queries
+from photodna_nb.pairs.source import HashSource, hash_source, split_source
+from photodna_nb.tables.table import HashTable
+
+Hashes = NDArray[np.uint8] | HashTable | PathLike | Sequence[PathLike]
+Result = TypeVar("Result")
+
+# Rows of a block's sides: below, a task costs more than its pairs; at the upper end, packing
+# takes 1 % of the time of the comparison.
+_MIN_ROWS, _MAX_ROWS = 1024, 8192
+
+
+class PairBlock(NamedTuple):
+    """Pairs that a task compares: of two shards, or inside one shard.
+
+    Attributes
+    ----------
+    queries, database : HashSource
+        The two shards.
+    triangle : bool
+        Whether both are one shard, of which each pair is compared once.
+    symmetric : bool
+        Whether the pairs also count as those of the database's rows with the queries.
+    """
+
+    queries: HashSource
+    database: HashSource
+    triangle: bool
+    symmetric: bool
+
+    def pack(self, metric: int) -> tuple[NDArray[Any], ...]:
+        """Return the hashes of this block as the kernels take them."""
+        hashes = self.database.load()
+        database, database_squares = pack_database(hashes, metric)
+        if not self.triangle:
+            hashes = self.queries.load()
+        queries, queries_squares = pack_queries(hashes, metric)
+        return database, queries, database_squares, queries_squares
+
+
+class PairBlocks:
+    """The blocks that hold all pairs of `a` and `b`, or without `b` each pair inside `a` once."""
+
+    def __init__(
+        self, a: Hashes, b: Hashes | None, max_workers: int | None, executor: Executor | None
+    ) -> None:
+        workers = parallel.worker_count(max_workers, executor)
+        self._max_workers, self._executor = max_workers, executor
+        queries = hash_source("a", a)
+        database = queries if b is None else hash_source("b", b)
+        self.n_queries, self.n_rows = n, m = queries.count, database.count
+        self.n_pairs = n * (n - 1) // 2 if b is None else n * m
+
+        def shards(source: HashSource) -> list[HashSource]:
+            # Enough blocks to keep each worker busy to the end, and no more.
+            sides = math.sqrt((16 if b is None else 8) * workers)
+            rows = math.ceil(source.count / sides / TILE_ROWS) * TILE_ROWS
+            return split_source(source, max(min(_MIN_ROWS, _MAX_ROWS), min(_MAX_ROWS, rows)))
+
+        self._queries = shards(queries)
+        self._database = self._queries if b is None else shards(database)
+        self._symmetric = b is None
+
+    def __iter__(self) -> Iterator[PairBlock]:
+        for number, queries in enumerate(self._queries):
+            for database in self._database[number if self._symmetric else 0 :]:
+                yield PairBlock(queries, database, database is queries, self._symmetric)
+
+    def __len__(self) -> int:
+        n = len(self._queries)
+        return n * (n + 1) // 2 if self._symmetric else n * len(self._database)
+
+    def map(
+        self,
+        function: Callable[..., Result],
+        progress: bool,
+        labels: list[NDArray[np.int32]] | None = None,
+    ) -> Generator[Result, None, None]:
+        """Yield ``function(block)`` of each block in order, computed on the workers.
+
+        With labels, of `a` and, if there is one, of `b`, the function also gets those
+        of the block's queries and of its database rows.
+        """
+
+        def tasks() -> Iterator[tuple[Any, ...]]:
+            for block in self:
+                shards = (block.queries, block.database)
+                sides = zip(shards, (labels[0], labels[-1]), strict=True) if labels else ()
+                yield block, *(side[shard.start : shard.stop] for shard, side in sides)
+
+        with (
+            closing(
+                parallel.ordered_map(
+                    partial(_call, function),
+                    tasks(),
+                    max_workers=self._max_workers,
+                    executor=self._executor,
+                )
+            ) as results,
+            parallel.progress_bar(progress, range(len(self)), "blocks") as bar,
+        ):
+            for result in results:
+                bar.update()
+                yield result
+
+
+def _call(function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+    return function(*arguments)
