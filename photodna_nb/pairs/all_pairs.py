@@ -138,7 +138,9 @@ def distance_matrix(
     rows_per_task = max(TILE_QUERIES, math.ceil(shape[0] / n_tasks))
     if all(shape):
         starts = range(0, shape[0], rows_per_task)
-        with closing(parallel.ordered_map(fill, starts, max_workers=max_workers, wait=True)) as tasks:
+        with closing(
+            parallel.ordered_map(fill, starts, max_workers=max_workers, wait=True)
+        ) as tasks:
             for _ in tasks:
                 pass
     if matrix is not out:

@@ -81,4 +81,7 @@ def _pack(
     if missing:
         hashes = np.concatenate([hashes, np.zeros((missing, HASH_BYTES), np.uint8)])
     # Read-only arrays all: the kernels are compiled for one type of array.
-    return [checks.read_only(array) for array in pack(checks.read_only(hashes), backend_number(), metric)]
+    return [
+        checks.read_only(array)
+        for array in pack(checks.read_only(hashes), backend_number(), metric)
+    ]

@@ -63,7 +63,7 @@ class HashSource:
 
 def _read_segment(segment: FileSegment) -> bytes:
     size = segment.n_hashes * HASH_BYTES
-    with files.readable(segment.path, TableFileError), open(segment.path, "rb") as file:
+    with files.read_errors(segment.path, TableFileError), open(segment.path, "rb") as file:
         file.seek(segment.offset)
         content = file.read(size)
     if len(content) != size:
@@ -131,7 +131,7 @@ def split_source(source: HashSource, size: int) -> list[HashSource]:
 def _segment(path: str) -> FileSegment:
     """Return the segment of a file that holds its hashes; only headers are read."""
     try:
-        with files.readable(path, TableFileError), open(path, "rb") as file:
+        with files.read_errors(path, TableFileError), open(path, "rb") as file:
             end = os.fstat(file.fileno()).st_size
             suffix = os.path.splitext(path)[1].lower()
             if suffix == ".npz":
