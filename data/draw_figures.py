@@ -133,9 +133,9 @@ class Material:
         return [row for row in rows if row["originals"] > 1]
 
     @cached_property
-    def measured(self) -> pdna.evaluation.Measured:
+    def estimates(self) -> pdna.evaluation.RateEstimates:
         """What a small evaluation says of drawn pictures."""
-        return pdna.evaluation.measure(self.results.counts)
+        return pdna.evaluation.estimate_rates(self.results.counts)
 
     @cached_property
     def results(self) -> pdna.evaluation.Results:
@@ -353,14 +353,14 @@ GALLERY: Mapping[str, Entry] = {
     ),
     "plot_distances": Entry(
         lambda m, f: plots.plot_distances(
-            m.measured.genuine, m.measured.impostor, thresholds=THRESHOLDS, ax=f.subplots()
+            m.estimates.genuine, m.estimates.impostor, thresholds=THRESHOLDS, ax=f.subplots()
         ),
         "How many pairs lie how far apart: genuine ones (a picture and its edit) and impostors "
         "(two different pictures), as shares of each kind over the L2 distance. A threshold "
         "between the two tells most of them apart; where they overlap, none does.",
     ),
     "plot_roc": Entry(
-        lambda m, f: plots.plot_roc(m.measured, thresholds=THRESHOLDS, ax=f.subplots()),
+        lambda m, f: plots.plot_roc(m.estimates, thresholds=THRESHOLDS, ax=f.subplots()),
         "Recall, the share of genuine pairs that match, over the false match rate, the share of "
         "impostor pairs that do, for all thresholds. A curve further to the upper left is "
         "better. The area holds both intervals of each threshold. It is faint where fewer than "
@@ -368,7 +368,7 @@ GALLERY: Mapping[str, Entry] = {
         "as at its right end.",
     ),
     "plot_det": Entry(
-        lambda m, f: plots.plot_det(m.measured, thresholds=THRESHOLDS, ax=f.subplots()),
+        lambda m, f: plots.plot_det(m.estimates, thresholds=THRESHOLDS, ax=f.subplots()),
         "The share of genuine pairs that is missed over the share of impostor pairs that "
         "matches, both on logarithmic axes, for all thresholds. A curve further to the lower "
         "left is better; the equal error rate is where the two shares are one. The area holds "
@@ -377,7 +377,7 @@ GALLERY: Mapping[str, Entry] = {
     ),
     "plot_precision_recall": Entry(
         lambda m, f: plots.plot_precision_recall(
-            m.measured, thresholds=THRESHOLDS, ax=f.subplots()
+            m.estimates, thresholds=THRESHOLDS, ax=f.subplots()
         ),
         "Precision, the share of matches that is genuine, over recall, the share of genuine "
         "pairs that matches. Precision depends on how many pairs of each kind there are, so "
@@ -385,7 +385,7 @@ GALLERY: Mapping[str, Entry] = {
     ),
     "plot_false_match_rates": Entry(
         lambda m, f: plots.plot_false_match_rates(
-            m.measured, thresholds=THRESHOLDS, targets=(1e-3, 1e-6), ax=f.subplots()
+            m.estimates, thresholds=THRESHOLDS, targets=(1e-3, 1e-6), ax=f.subplots()
         ),
         "The share of impostor pairs within each L2 distance, on a logarithmic axis, with its "
         "interval. What is counted, bounded and extrapolated differs in how it is drawn: the "
@@ -448,7 +448,7 @@ def draw_thresholds() -> None:
         counts = pdna.evaluation.run(config, folder).counts
     figure = plt.figure(figsize=(9, 5.5), layout="constrained")
     plots.plot_false_match_rates(
-        pdna.evaluation.measure(counts, confidence=config.confidence, seed=config.seed),
+        pdna.evaluation.estimate_rates(counts, confidence=config.confidence, seed=config.seed),
         thresholds=config.thresholds.named,
         targets=config.thresholds.targets,
         ax=figure.subplots(),
@@ -487,9 +487,9 @@ def check_complete(names: Iterable[str]) -> None:
 
 def check_tail(material: Material) -> None:
     """Refuse to draw a gallery without the extrapolation, which a figure is about."""
-    tail = material.measured.tail
-    if tail is None or not tail.trusted:
-        reason = material.measured.reason if tail is None else tail.reason
+    tail = material.estimates.tail
+    if tail is None or not tail.accepted:
+        reason = material.estimates.reason if tail is None else tail.rejection_reason
         raise SystemExit(f"Of {material.originals} originals no tail is trusted: {reason}")
 
 

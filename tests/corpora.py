@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from photodna_nb.evaluation.intervals import FalseMatchRates, NearPairs, false_match_rates
+from photodna_nb.evaluation.intervals import FalseMatchRates, ImpostorPairs, false_match_rates
 
 Points = np.ndarray
 DIMENSIONS = 12
@@ -132,7 +132,7 @@ def true_rates(model, n: int, number: int, seed: int, cells: int, variants: int 
 
 def rates_of(corpus: Corpus, n: int, cells: int, seed: int = 0) -> FalseMatchRates:
     """Return the rates and intervals of a corpus of which every pair is listed."""
-    near = NearPairs(corpus.i, corpus.j, np.minimum(corpus.cell, cells - 1), cells - 1)
+    near = ImpostorPairs(corpus.i, corpus.j, np.minimum(corpus.cell, cells - 1), cells - 1)
     return false_match_rates(counts_of(corpus, cells), n, near, seed=seed)
 
 
@@ -171,7 +171,7 @@ def coverage(
     for k, one in enumerate(corpora(model, n, number, seed, variants)):
         found = rates_of(one, n, cells, seed=k)
         inside = (found.lower <= truth) & (truth <= found.upper)
-        enough = found.counted[at]
+        enough = found.at_least_ten_matches[at]
         tallies += [
             enough,
             enough & inside[at],

@@ -25,7 +25,7 @@ from photodna_nb.evaluation import (
     run,
     run_folder,
 )
-from photodna_nb.evaluation.comparison import Conclusion, Estimate
+from photodna_nb.evaluation.comparison import Conclusion, IntervalEstimate
 from photodna_nb.hashing import images
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
@@ -74,14 +74,14 @@ def test_the_same_run_twice(runs, tmp_path):
     assert len(found.having("same")) >= 20
     assert found.configuration == found.versions == found.notes == ()
     assert (found.inputs.same, *vars(found.inputs).values()) == (100, 100, (), (), (), ())
-    assert [(one.pictures, one.differing, one.distances_differing) for one in found.drifts] == [
-        (100, 0, 0)
-    ] * (1 + len(EDITS))
+    assert [
+        (one.pictures, one.differing, one.distances_differing) for one in found.hash_changes
+    ] == [(100, 0, 0)] * (1 + len(EDITS))
     assert all(one.first == one.second for one in found.numbers)
-    named = [one for one in found.conclusions if one.sides]
-    assert {(one.sides.lost, one.sides.gained, one.sides.p_value) for one in named} == {
-        (0, 0, None)
-    }
+    named = [one for one in found.conclusions if one.discordant]
+    assert {
+        (one.discordant.lost, one.discordant.gained, one.discordant.p_value) for one in named
+    } == {(0, 0, None)}
 
 
 def test_numbers_are_those_of_the_runs(runs):
@@ -153,12 +153,12 @@ def test_originals_of_one_kind_move_little(runs):
         found = compare(runs[first], runs[second])
         assert not found.identical
         assert not found.same_originals
-        assert found.drifts == ()
-        assert {one.sides for one in found.conclusions} == {None}
+        assert found.hash_changes == ()
+        assert {one.discordant for one in found.conclusions} == {None}
         assert len(found.inputs.changed) == 100
         assert [tuple(one) for one in found.configuration] == [("originals.seed", first, second)]
         assert len(found.having("within")) >= 10
-        moved += len(found.having("moved"))
+        moved += len(found.having("significant"))
         compared += len(found.conclusions) - len(found.having("unknown"))
     assert compared >= 60
     assert moved <= 0.03 * compared
@@ -186,19 +186,21 @@ def test_originals_of_another_kind_move(runs, photos, tmp_path):
     other = run(of_photos(photos, thresholds={"named": {"new": 100}}), tmp_path / "run")
     found = compare(runs[0], other)
     one = conclusion(found, transform="jpeg:10", oriented=False, thresholds=(100, 100))
-    assert one.verdict == "moved"
+    assert one.verdict == "significant"
     ends = []
     for results, estimate in zip((runs[0], other), (one.first, one.second), strict=True):
         squared = results.counts.genuine_distances("jpeg:10").tolist()
         matched = sum(s <= 100**2 for s in squared)
         assert estimate.value == matched / len(squared)
-        lower, upper = map(float, intervals.proportion(matched, len(squared)))
+        lower, upper = map(float, intervals.clopper_pearson(matched, len(squared)))
         assert estimate[1:3] == pytest.approx((lower, upper), rel=1e-9)
         ends.append((lower, upper))
     assert ends[0][1] < ends[1][0] or ends[1][1] < ends[0][0]
-    assert one in found.having("moved")
+    assert one in found.having("significant")
     text = found.text()
-    assert text.startswith(f"{len(found.having('moved'))} of {len(found.conclusions)} conclusions")
+    assert text.startswith(
+        f"{len(found.having('significant'))} of {len(found.conclusions)} conclusions"
+    )
     assert "\n  recall jpeg:10 at 100 (new)" in text
     assert "\n  originals.kind: dead_leaves -> directory\n" in text
     assert "\n  originals.seed: 0 -> none\n" in text
@@ -248,20 +250,20 @@ def check_drifts(found, first, second):
         np.concatenate([one["hashes"][:, None], one["variants"]], axis=1).tolist()
         for one in members
     ]
-    for place, drift in enumerate(found.drifts):
-        assert drift.transform == [None, *EDITS][place]
+    for place, change in enumerate(found.hash_changes):
+        assert change.transform == [None, *EDITS][place]
         pairs = [(a[place], b[place]) for a, b in zip(*hashes, strict=True)]
-        assert (drift.pictures, drift.differing) == (40, sum(a != b for a, b in pairs))
-        assert drift.largest == pytest.approx(max(math.dist(a, b) for a, b in pairs), rel=1e-9)
+        assert (change.pictures, change.differing) == (40, sum(a != b for a, b in pairs))
+        assert change.largest == pytest.approx(max(math.dist(a, b) for a, b in pairs), rel=1e-9)
         if place:
             genuine = [
                 [math.dist(row[0], row[place]) for row in of_one] for of_one in hashes
             ]  # fmt: skip
             apart = [abs(a - b) for a, b in zip(*genuine, strict=True)]
-            assert drift.distances_differing == sum(x > 1e-9 for x in apart)
-            assert drift.largest_change == pytest.approx(max(apart), rel=1e-9)
-    assert found.drifts[0].differing > 20
-    assert found.drifts[0].distances_differing == 0
+            assert change.distances_differing == sum(x > 1e-9 for x in apart)
+            assert change.largest_change == pytest.approx(max(apart), rel=1e-9)
+    assert found.hash_changes[0].differing > 20
+    assert found.hash_changes[0].distances_differing == 0
 
 
 def check_sides(found, *both):
@@ -276,7 +278,7 @@ def check_sides(found, *both):
                 sum(a and not b for a, b in zip(*(side[:, place] for side in order), strict=True))
                 for order in (sides, sides[::-1])
             )
-            one = conclusion(found, transform=edit, oriented=False, thresholds=(t, t)).sides
+            one = conclusion(found, transform=edit, oriented=False, thresholds=(t, t)).discordant
             assert (one.pairs, one.lost, one.gained) == (40, lost, gained)
             if lost + gained:
                 expected = stats.binomtest(lost, lost + gained).pvalue
@@ -287,7 +289,7 @@ def check_sides(found, *both):
             sums = [sums[0] + lost, sums[1] + gained]
         for a, b in zip(*(side.sum(axis=1) for side in sides), strict=True):
             worse, better = worse + (b < a), better + (b > a)
-        one = conclusion(found, kind="recall", about=f"all edits at {t} ({name})").sides
+        one = conclusion(found, kind="recall", about=f"all edits at {t} ({name})").discordant
         assert (one.pairs, one.lost, one.gained) == (160, *sums)
         if worse + better:
             expected = stats.binomtest(int(worse), int(worse + better)).pvalue
@@ -319,11 +321,13 @@ def test_of_many_edits_the_originals_are_the_trials():
     ]
     same = comparison._Same(runs, (np.arange(4), np.arange(4)))
     three = stats.binomtest(3, 3).pvalue
-    assert same.sides(10) == comparison.Sides(11, 6, 0, three)
-    assert same.sides(10, "c") == comparison.Sides(4, 1, 0, 1.0)
-    assert same.sides(9, "c") == comparison.Sides(4, 1, 1, 1.0)
-    assert same.sides(9) == comparison.Sides(11, 6, 1, 0.5)  # one lost and gained: no trial
-    assert same.sides(11) == comparison.Sides(11, 0, 0, None)
+    assert same.discordant(10) == comparison.DiscordantPairs(11, 6, 0, three)
+    assert same.discordant(10, "c") == comparison.DiscordantPairs(4, 1, 0, 1.0)
+    assert same.discordant(9, "c") == comparison.DiscordantPairs(4, 1, 1, 1.0)
+    assert same.discordant(9) == comparison.DiscordantPairs(
+        11, 6, 1, 0.5
+    )  # one lost and gained: no trial
+    assert same.discordant(11) == comparison.DiscordantPairs(11, 0, 0, None)
 
 
 def test_another_threshold_is_not_identical(runs, tmp_path):
@@ -355,8 +359,8 @@ def test_what_became_of_the_originals(photos, tmp_path):
     assert [failure.original for failure in found.failures.first] == ["bad.png"]
     assert found.failures.second == []
     assert not found.same_originals
-    assert [one.pictures for one in found.drifts] == [37] * 5
-    assert [one.transform for one in found.drifts if one.differing] == ["noise:25"]
+    assert [one.pictures for one in found.hash_changes] == [37] * 5
+    assert [one.transform for one in found.hash_changes if one.differing] == ["noise:25"]
     (note,) = found.notes
     assert note.startswith("1 originals are renamed, and the seed of an edit is made with")
     text = found.text()
@@ -406,8 +410,8 @@ def test_what_is_in_both_is_compared(runs, tmp_path):
         "All intervals have the confidence of the first run",
         "False matches a day are those of the service that the first run describes.",
     ]
-    assert found.drifts[1].differing == 0  # jpeg
-    assert found.drifts[2].differing > 90  # noise
+    assert found.hash_changes[1].differing == 0  # jpeg
+    assert found.hash_changes[2].differing > 90  # noise
     json.dumps(found.as_json(), allow_nan=False)
 
 
@@ -420,7 +424,7 @@ def test_little_in_common(runs, tmp_path):
     assert {one.kind for one in found.conclusions if one.verdict != "unknown"} <= {
         "false match rate", "false matches a day"
     }  # fmt: skip
-    assert [one.transform for one in found.drifts] == [None]
+    assert [one.transform for one in found.hash_changes] == [None]
     assert found.text()
     pairs = {"variants_against_others": False}
     without = run(drawn(pairs=pairs), tmp_path / "without")
@@ -440,9 +444,9 @@ def test_little_in_common(runs, tmp_path):
         ((0.5, 0.4, 0.6), (0.5, 0.4, 0.6), "same"),
         ((0.5, 0.4, 0.6), (0.5, 0.3, 0.7), "within"),
         ((0.5, 0.4, 0.6), (0.7, 0.6, 0.8), "within"),
-        ((0.5, 0.4, 0.6), (0.7, 0.61, 0.8), "moved"),
-        ((0.7, 0.61, 0.8), (0.5, 0.4, 0.6), "moved"),
-        ((None, 0.0, 0.1), (0.2, 0.15, 0.3), "moved"),
+        ((0.5, 0.4, 0.6), (0.7, 0.61, 0.8), "significant"),
+        ((0.7, 0.61, 0.8), (0.5, 0.4, 0.6), "significant"),
+        ((None, 0.0, 0.1), (0.2, 0.15, 0.3), "significant"),
         ((None, 0.0, 0.1), (0.0, 0.0, 0.05), "within"),
         (None, (0.5, 0.4, 0.6), "unknown"),
         ((0.5, 0.4, 0.6), None, "unknown"),
@@ -450,7 +454,7 @@ def test_little_in_common(runs, tmp_path):
     ],
 )
 def test_verdicts(first, second, verdict):
-    pair = [values and Estimate(*values) for values in (first, second)]
+    pair = [values and IntervalEstimate(*values) for values in (first, second)]
     assert Conclusion("recall", "", (1, 1), *pair).verdict == verdict
 
 
@@ -466,8 +470,8 @@ def test_verdicts(first, second, verdict):
     ],
 )
 def test_targets_that_are_kept(target, second, kept):
-    second = second and Estimate(*second)
-    assert Conclusion("false match rate", "", (1, 1), None, second, target).kept == kept
+    second = second and IntervalEstimate(*second)
+    assert Conclusion("false match rate", "", (1, 1), None, second, target).meets_target == kept
 
 
 def test_folders_that_hold_no_run(runs, tmp_path):
@@ -499,7 +503,7 @@ def test_on_the_command_line(run, runs, tmp_path, capsys):
     result = run("--compare-runs", first, second)
     assert (result.returncode, result.stderr) == (0, b"")
     assert result.stdout.decode() == f"{found.text()}\n"
-    assert re.match(rb"\d+ of \d+ conclusions moved", result.stdout)
+    assert re.match(rb"\d+ of \d+ conclusions differ significantly", result.stdout)
     assert cli.main(["--compare-runs", first, second, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(found.as_json()))
     assert cli.main(["--compare-runs", first, first]) == 0

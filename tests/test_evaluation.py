@@ -44,7 +44,7 @@ from photodna_nb.evaluation.exclusions import excluded_rows, exclusion_name
 from photodna_nb.evaluation.pair_counting import Hashed, count
 from photodna_nb.evaluation.pair_counts import CELLS, PARTS
 from photodna_nb.evaluation.run_evaluation import in_half_b
-from photodna_nb.evaluation.thresholds import Choice, OperatingPoint
+from photodna_nb.evaluation.thresholds import OperatingPoint, ThresholdChoice
 from photodna_nb.hashing import images
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
@@ -516,7 +516,7 @@ def test_what_counts_do_not_have(pick, message):
             found.impostor(**pick)
     if pick.get("part") in ("C", "between"):
         with pytest.raises(errors, match=message):
-            pdna.evaluation.measure(found, **pick)
+            pdna.evaluation.estimate_rates(found, **pick)
 
 
 def test_quantiles_are_distances_that_occur():
@@ -1338,7 +1338,7 @@ def test_rates_and_thresholds(tmp_path):
     run(config, tmp_path / "two", max_workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     found = results.counts
-    assert results.summary["no_rates_because"] == ""
+    assert results.summary["no_rates_reason"] == ""
     assert 0.9 < results.summary["curves"]["auc"] <= 1
     impostor, genuine = np.cumsum(found.impostor()), np.cumsum(found.genuine())
     # Queries are looked up in eight orientations, so that recall is of the closest of them.
@@ -1401,7 +1401,7 @@ def test_rates_and_thresholds(tmp_path):
         assert row["n"] == found.in_b.sum() == len(squared)
         assert row["matched"] == (squared <= row["threshold"] ** 2).sum()
     for row in results.tables["recall"]:
-        lower, upper = intervals.proportion(row["matched"], row["n"])
+        lower, upper = intervals.clopper_pearson(row["matched"], row["n"])
         assert row["recall_lower"] == (intervals.json_number(float(lower)) if row["n"] else None)
         assert row["recall_upper"] == (intervals.json_number(float(upper)) if row["n"] else None)
 
@@ -1423,8 +1423,8 @@ def test_corpora_of_which_little_can_be_said(n, listed, halves, exclude, reason)
     in_b = np.resize(np.array(halves), n)
     found = count(hashed, in_b, exclude=exclude, listed=listed)
     numbers, tables = summary.summarised(found, config_of())
-    assert reason in numbers["no_rates_because"]
-    assert (numbers["no_rates_because"] == "") == (reason == "")
+    assert reason in numbers["no_rates_reason"]
+    assert (numbers["no_rates_reason"] == "") == (reason == "")
     assert json.dumps([numbers, tables], allow_nan=False)
     if len(set(halves)) == 1 or n < 4:
         assert tables["operating_points"] == []
@@ -1446,7 +1446,7 @@ def test_thresholds_are_inclusive():
     assert [row["recall"] for row in rows] == [0, 1, 0, 1]
     _, tables = summary.summarised(found, config)
     assert [row["genuine_matches"] for row in tables["thresholds"]][:2] == [0, 40]
-    choice = Choice(0.5, False, 20, "counted", "")
+    choice = ThresholdChoice(0.5, False, 20, "counted", "")
     (row, _) = summary._operating_recall(found, config, [OperatingPoint(choice)])
     assert row["recall"] == 1
 

@@ -552,7 +552,8 @@ class TestMovedSlider:
     def test_to_a_guess_which_is_not_saved(self):
         moved = {
             CHOICE: "tuner.conservative.value = False\ntuner.list_size.value = 1e9\n"
-            "assert tuner.choice.untested\nprint('guess:', tuner.threshold, supported, recommended)"
+            "assert tuner.choice.beyond_validation\n"
+            "print('guess:', tuner.threshold, supported, recommended)"
         }
         text = execute(NAMES[3], before=moved, NUMBER=400, EDITS=["jpeg:30", "crop:5"])
         guess, supported, recommended = re.search(r"guess: (\d+) (\w+) (\w+)", text).groups()

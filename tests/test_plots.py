@@ -313,7 +313,7 @@ def test_a_pair_of_hashes():
     figure = pdna.plots.plot_hash_pair(a.ravel(), b.ravel(), labels=("$x$", "y" * 99))
     first, second, difference = figure.axes[:3]
     for ax, values in ((first, a), (second, b)):
-        expected = values.reshape(36, 4).T / 230  # the longest of both is the measure
+        expected = values.reshape(36, 4).T / 230  # the longest of both is the estimate_rates
         np.testing.assert_allclose(wedge_lengths(ax), expected)
     shares = np.zeros((6, 6))
     shares[1, 2], shares[5, 0] = 36, 64

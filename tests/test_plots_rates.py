@@ -16,9 +16,9 @@ from matplotlib.text import Text
 
 import photodna_nb as pdna
 from photodna_nb import plots
-from photodna_nb.evaluation import Measured
+from photodna_nb.evaluation import RateEstimates
 from photodna_nb.evaluation.curves import curves
-from photodna_nb.evaluation.intervals import NearPairs, false_match_rates, proportion
+from photodna_nb.evaluation.intervals import ImpostorPairs, clopper_pearson, false_match_rates
 from photodna_nb.evaluation.tail import fit_tail
 from photodna_nb.plots.rate_axes import looks_of
 
@@ -34,28 +34,28 @@ def closed():
     plt.close("all")
 
 
-def measured_of(genuine, impostor, **more):
+def estimates_of(genuine, impostor, **more):
     found = curves(genuine, impostor)
     ends = (np.full(len(genuine), np.nan),) * 2
     if found.genuine_pairs:
-        ends = proportion(found.recall * IMAGES, IMAGES)
-    return Measured(IMAGES, 0.95, genuine, impostor, found, *ends, **more)
+        ends = clopper_pearson(found.recall * IMAGES, IMAGES)
+    return RateEstimates(IMAGES, 0.95, genuine, impostor, found, *ends, **more)
 
 
 @pytest.fixture(scope="module")
-def measured():
+def estimates():
     """Four hundred images and their pairs; some thresholds match none, some fewer than ten."""
     rng = np.random.default_rng(3)
     pairs = corpus(independent, IMAGES, rng)
-    near = NearPairs(pairs.i, pairs.j, pairs.cell + rng.random(len(pairs.cell)) - 1, CELLS - 1)
+    near = ImpostorPairs(pairs.i, pairs.j, pairs.cell + rng.random(len(pairs.cell)) - 1, CELLS - 1)
     impostor = counts_of(pairs, CELLS)
     genuine = np.bincount((rng.gamma(2, 0.5, 900) * CELLS_PER_UNIT).astype(int), minlength=CELLS)
     rates = false_match_rates(impostor, IMAGES, near)
     tail = fit_tail(near, IMAGES, int(impostor.sum()))
-    assert tail.trusted
+    assert tail.accepted
     assert rates.rate[40] == 0
-    assert not rates.counted[rates.matches > 0].all()
-    return measured_of(genuine, impostor, rates=rates, tail=tail)
+    assert not rates.at_least_ten_matches[rates.matches > 0].all()
+    return estimates_of(genuine, impostor, rates=rates, tail=tail)
 
 
 def recall_rows(specs, thresholds=THRESHOLDS, n=50):
@@ -91,12 +91,12 @@ def detail_rows():
 STANDARD = [edit.spec for edit in pdna.transforms.STANDARD]
 
 
-def figures(measured, thresholds=THRESHOLDS, specs=STANDARD[:7]):
+def figures(estimates, thresholds=THRESHOLDS, specs=STANDARD[:7]):
     """Every figure, by its name, as a function of the axes."""
-    few = measured, {"thresholds": thresholds}
+    few = estimates, {"thresholds": thresholds}
     return {
         "distances": lambda ax=None: plots.plot_distances(
-            measured.genuine, measured.impostor, thresholds=thresholds, ax=ax
+            estimates.genuine, estimates.impostor, thresholds=thresholds, ax=ax
         ),
         "roc": lambda ax=None: plots.plot_roc(few[0], **few[1], ax=ax),
         "det": lambda ax=None: plots.plot_det(few[0], **few[1], ax=ax),
@@ -144,28 +144,28 @@ def zero_of(axis):
     return axis.get_ticklocs()[labels.index("< 1/N")]
 
 
-def test_distances_are_shares_in_bins_that_end_where_a_threshold_does(measured):
-    ax = plots.plot_distances(measured.genuine, measured.impostor)
+def test_distances_are_shares_in_bins_that_end_where_a_threshold_does(estimates):
+    ax = plots.plot_distances(estimates.genuine, estimates.impostor)
     values, edges, floor = one(ax, "impostor").get_data()
     np.testing.assert_array_equal(edges[:3], [0, 10, 20])
     assert edges[-1] == 3060
-    below = np.cumsum(measured.impostor)[edges[1:].astype(int)]
-    share = np.diff(below, prepend=0) / measured.impostor.sum()
+    below = np.cumsum(estimates.impostor)[edges[1:].astype(int)]
+    share = np.diff(below, prepend=0) / estimates.impostor.sum()
     np.testing.assert_allclose(values, np.maximum(share, floor))
     assert floor == ax.get_ylim()[0]
-    assert 0 < floor < 1 / measured.impostor.sum()
+    assert 0 < floor < 1 / estimates.impostor.sum()
     assert (values == floor).any(), "an empty bin reaches the bottom, named none"
     assert ax.get_yticklabels()[0].get_text() == "none"
     assert ax.get_yscale() == "log"
     labels = legend_labels(ax)
     assert labels == ["79,800 impostor pairs", "900 genuine pairs"]
-    end = np.flatnonzero(measured.impostor + measured.genuine)[-1]
+    end = np.flatnonzero(estimates.impostor + estimates.genuine)[-1]
     assert end < ax.get_xlim()[1] < 1.1 * end
 
 
 @pytest.mark.parametrize("kinds", [("genuine",), ("impostor",), ("genuine", "impostor")])
-def test_distances_of_no_pairs(measured, kinds):
-    counts = {"genuine": measured.genuine, "impostor": measured.impostor}
+def test_distances_of_no_pairs(estimates, kinds):
+    counts = {"genuine": estimates.genuine, "impostor": estimates.impostor}
     counts |= {kind: 0 * counts[kind] for kind in kinds}
     ax = plots.plot_distances(**counts, thresholds=THRESHOLDS)
     ax.figure.canvas.draw()
@@ -175,9 +175,9 @@ def test_distances_of_no_pairs(measured, kinds):
         assert f"no {kind} pairs" in legend_labels(ax)
 
 
-def test_distances_of_unlike_arrays(measured):
+def test_distances_of_unlike_arrays(estimates):
     with pytest.raises(pdna.ArgumentError, match="got 3061 and 3060 cells, needs as many"):
-        plots.plot_distances(measured.genuine, measured.impostor[1:])
+        plots.plot_distances(estimates.genuine, estimates.impostor[1:])
 
 
 @pytest.mark.parametrize(
@@ -190,19 +190,19 @@ def test_distances_of_unlike_arrays(measured):
         (np.array([3, -1]), pdna.ArgumentError, "got a count of -1, needs 0 or more"),
     ],
 )
-def test_distances_that_are_no_counts(measured, cells, error, message):
+def test_distances_that_are_no_counts(estimates, cells, error, message):
     with pytest.raises(error, match=f"^genuine.*: .*{message}"):
         plots.plot_distances(cells, cells)
     if len(cells):
         with pytest.raises(error, match=f"^impostor: .*{message}"):
-            plots.plot_distances(measured.genuine, cells)
+            plots.plot_distances(estimates.genuine, cells)
     assert not plt.get_fignums()
 
 
 @pytest.mark.parametrize("missed", [False, True])
-def test_tradeoffs_are_the_curves_with_zeros_below_one_in_all(measured, missed):
-    ax = (plots.plot_det if missed else plots.plot_roc)(measured)
-    found = measured.curves
+def test_tradeoffs_are_the_curves_with_zeros_below_one_in_all(estimates, missed):
+    ax = (plots.plot_det if missed else plots.plot_roc)(estimates)
+    found = estimates.curves
     x, y = found.det() if missed else found.roc()
     zero = zero_of(ax.xaxis)
     assert 0.1 / found.impostor_pairs < zero < 1 / found.impostor_pairs
@@ -236,18 +236,18 @@ def held(areas, x, y):
 
 
 @pytest.fixture(params=["many", "few"])
-def sampled(request, measured):
+def sampled(request, estimates):
     """Many images; and few, of which intervals are wide, and their ends not in order."""
     if request.param == "many":
-        return measured
+        return estimates
     rng = np.random.default_rng(8)
     pairs = corpus(independent, 12, rng)
-    near = NearPairs(pairs.i, pairs.j, pairs.cell + rng.random(len(pairs.cell)) - 1, CELLS - 1)
+    near = ImpostorPairs(pairs.i, pairs.j, pairs.cell + rng.random(len(pairs.cell)) - 1, CELLS - 1)
     impostor = counts_of(pairs, CELLS)
     rates = false_match_rates(impostor, 12, near)
     assert (np.diff(rates.upper) < 0).any()
     genuine = np.bincount((rng.gamma(2, 0.5, 30) * CELLS_PER_UNIT).astype(int), minlength=CELLS)
-    return measured_of(genuine, impostor, rates=rates)
+    return estimates_of(genuine, impostor, rates=rates)
 
 
 @pytest.mark.parametrize("missed", [False, True])
@@ -256,9 +256,9 @@ def test_the_areas_of_a_tradeoff_hold_both_intervals(sampled, missed):
     found, rates = sampled.curves, sampled.rates
     zero_x, zero_y = zero_of(ax.xaxis), zero_of(ax.yaxis) if missed else 0.0
     recall = sampled.recall_lower, found.recall, sampled.recall_upper
-    few = ~rates.counted
+    few = ~rates.at_least_ten_matches
     assert few.any()
-    assert rates.counted.any()
+    assert rates.at_least_ten_matches.any()
     for gid, chosen in (("band", ~few), ("bound", few)):
         areas = [one(ax, gid)]
         for x in (rates.lower, rates.rate, rates.upper):
@@ -279,62 +279,64 @@ def test_the_areas_of_a_tradeoff_hold_both_intervals(sampled, missed):
     assert "the same, of fewer than ten matches" in legend_labels(ax)
 
 
-def test_thresholds_of_a_tradeoff_have_their_intervals(measured):
+def test_thresholds_of_a_tradeoff_have_their_intervals(estimates):
     for plot in (plots.plot_roc, plots.plot_det):
-        ax = plot(measured, thresholds=THRESHOLDS)
-        zero, rates = zero_of(ax.xaxis), measured.rates
+        ax = plot(estimates, thresholds=THRESHOLDS)
+        zero, rates = zero_of(ax.xaxis), estimates.rates
         for name, threshold in THRESHOLDS.items():
             (x, y), (across, up) = marker(ax, name)
             assert x == max(rates.rate[threshold], zero)
             ends = max(rates.lower[threshold], zero), rates.upper[threshold]
             np.testing.assert_allclose(across[:, 0], ends)
-            recall = np.array([measured.recall_lower[threshold], measured.recall_upper[threshold]])
+            recall = np.array(
+                [estimates.recall_lower[threshold], estimates.recall_upper[threshold]]
+            )
             if plot is plots.plot_roc:
-                assert y == measured.curves.recall[threshold]
+                assert y == estimates.curves.recall[threshold]
                 np.testing.assert_allclose(up[:, 1], recall)
             else:
-                assert y == pytest.approx(measured.curves.false_non_match_rate[threshold])
+                assert y == pytest.approx(estimates.curves.false_non_match_rate[threshold])
                 np.testing.assert_allclose(up[:, 1], 1 - recall[::-1])
             assert f"L2 ≤ {threshold}: {name}" in legend_labels(ax)
         assert x > zero, "the last one was counted"
 
 
-def test_the_equal_error_rate_is_marked(measured):
-    ax = plots.plot_det(measured)
-    rate = measured.curves.equal_error_rate
+def test_the_equal_error_rate_is_marked(estimates):
+    ax = plots.plot_det(estimates)
+    rate = estimates.curves.equal_error_rate
     np.testing.assert_array_equal(one(ax, "equal error").get_xydata(), [[rate, rate]])
-    threshold = measured.curves.equal_error_threshold
+    threshold = estimates.curves.equal_error_threshold
     assert f"equal error {100 * rate:.3g}\u00a0%, L2 {threshold:.0f}" in legend_labels(ax)
     near = np.where(np.arange(CELLS) == 3, 500, 0)
-    ax = plots.plot_det(measured_of(near, np.roll(near, 4)))
+    ax = plots.plot_det(estimates_of(near, np.roll(near, 4)))
     zeros = [[zero_of(ax.xaxis), zero_of(ax.yaxis)]]
     np.testing.assert_array_equal(one(ax, "equal error").get_xydata(), zeros)
 
 
-def test_a_tradeoff_without_intervals_says_why(measured):
-    ax = plots.plot_roc(replace(measured, rates=None, tail=None, reason="the list is too long"))
+def test_a_tradeoff_without_intervals_says_why(estimates):
+    ax = plots.plot_roc(replace(estimates, rates=None, tail=None, reason="the list is too long"))
     assert "No intervals: the list is too long." in note(ax)
     assert not ax.findobj(lambda artist: artist.get_gid() == "band")
 
 
-def test_thresholds_that_were_not_counted(measured):
+def test_thresholds_that_were_not_counted(estimates):
     for plot in (plots.plot_roc, plots.plot_det, plots.plot_precision_recall):
         for threshold in (-1, CELLS):
             with pytest.raises(pdna.ArgumentError, match=f"got {threshold} for 'x', needs 0 to 30"):
-                plot(measured, thresholds={"x": threshold})
+                plot(estimates, thresholds={"x": threshold})
     assert not plt.get_fignums(), "nothing was begun"
 
 
 @pytest.mark.parametrize("name", ["distances", "rates", "edits", "detail"])
-def test_thresholds_off_the_scale(measured, name):
+def test_thresholds_off_the_scale(estimates, name):
     for threshold in (-1, 3061):
         message = f"thresholds: got {threshold} for 'x', needs 0 to 3060, the scale of L2"
         with pytest.raises(pdna.ArgumentError, match=message):
-            figures(measured, {"x": threshold})[name]()
+            figures(estimates, {"x": threshold})[name]()
     with pytest.raises(pdna.ArgumentTypeError, match="got float for 'x', needs an integer"):
-        figures(measured, {"x": 20.5})[name]()
+        figures(estimates, {"x": 20.5})[name]()
     assert not plt.get_fignums(), "nothing was begun"
-    figures(measured, {"lowest": 0, "highest": np.int64(3060)})[name]()
+    figures(estimates, {"lowest": 0, "highest": np.int64(3060)})[name]()
 
 
 @pytest.mark.parametrize(
@@ -346,24 +348,26 @@ def test_thresholds_off_the_scale(measured, name):
     ],
 )
 @pytest.mark.parametrize("name", ["distances", "roc", "det", "precision", "rates", "edits"])
-def test_thresholds_of_other_types(measured, name, thresholds, message):
+def test_thresholds_of_other_types(estimates, name, thresholds, message):
     with pytest.raises(pdna.ArgumentTypeError, match=message):
-        figures(measured, thresholds)[name]()
+        figures(estimates, thresholds)[name]()
     assert not plt.get_fignums(), "nothing was begun"
 
 
 @pytest.mark.parametrize("name", ["roc", "det", "precision", "rates"])
 @pytest.mark.parametrize("wrong", [None, {}, "run"])
 def test_what_was_not_measured(name, wrong):
-    with pytest.raises(pdna.ArgumentTypeError, match=r"measured: got .*, needs Measured: pdna.ev"):
+    with pytest.raises(
+        pdna.ArgumentTypeError, match=r"estimates: got .*, needs RateEstimates: pdna.ev"
+    ):
         figures(wrong)[name]()
     assert not plt.get_fignums(), "nothing was begun"
 
 
 @pytest.mark.parametrize("targets", [1e-3, "1e-3", ["1e-3"], [True]])
-def test_targets_of_other_types(measured, targets):
+def test_targets_of_other_types(estimates, targets):
     with pytest.raises(pdna.ArgumentTypeError, match=r"targets: got .*, needs a (seq|num)"):
-        plots.plot_false_match_rates(measured, targets=targets)
+        plots.plot_false_match_rates(estimates, targets=targets)
     assert not plt.get_fignums(), "nothing was begun"
 
 
@@ -403,10 +407,10 @@ def test_looks_of_many_thresholds_differ():
 
 @pytest.mark.parametrize("step", [3, 70])
 @pytest.mark.parametrize("name", list(figures(None, {})))
-def test_a_dozen_thresholds_leave_room_for_the_data(measured, name, step):
+def test_a_dozen_thresholds_leave_room_for_the_data(estimates, name, step):
     thresholds = {f"threshold of {k}": 100 + step * k for k in range(12)}
     figure, ax = plt.subplots(figsize=(4, 3), layout="constrained")
-    figures(measured, thresholds)[name](ax)
+    figures(estimates, thresholds)[name](ax)
     figure.canvas.draw()
     assert ax.bbox.height > 0.12 * figure.bbox.height
     for text, box in boxes_of(ax).items():
@@ -414,10 +418,10 @@ def test_a_dozen_thresholds_leave_room_for_the_data(measured, name, step):
         assert -1 <= box.y0 < box.y1 <= figure.bbox.y1 + 1, text
 
 
-def test_a_threshold_looks_the_same_in_all_figures(measured):
+def test_a_threshold_looks_the_same_in_all_figures(estimates):
     names = {"late": 200, "early": 20, "between": 40}
     seen = {name: set() for name in names}
-    for plot in figures(measured, names).values():
+    for plot in figures(estimates, names).values():
         ax = plot()
         for name in names:
             found = ax.findobj(lambda artist, gid=f"threshold {name}": artist.get_gid() == gid)
@@ -427,9 +431,9 @@ def test_a_threshold_looks_the_same_in_all_figures(measured):
     assert len(set.union(*seen.values())) == 3
 
 
-def test_precision_and_recall_enclose_the_average_precision(measured):
-    ax = plots.plot_precision_recall(measured, thresholds=THRESHOLDS)
-    line, found = one(ax, "curve"), measured.curves
+def test_precision_and_recall_enclose_the_average_precision(estimates):
+    ax = plots.plot_precision_recall(estimates, thresholds=THRESHOLDS)
+    line, found = one(ax, "curve"), estimates.curves
     assert line.get_drawstyle() == "steps-pre"
     recall, precision = line.get_data()
     assert (np.diff(recall) * precision[1:]).sum() == pytest.approx(found.average_precision)
@@ -443,33 +447,33 @@ def test_precision_and_recall_enclose_the_average_precision(measured):
     (x, y), (across,) = marker(ax, "loose")
     assert (x, y) == (found.recall[200], found.precision[200])
     np.testing.assert_allclose(
-        across[:, 0], [measured.recall_lower[200], measured.recall_upper[200]]
+        across[:, 0], [estimates.recall_lower[200], estimates.recall_upper[200]]
     )
 
 
-def test_precision_that_no_threshold_reaches(measured):
-    ax = plots.plot_precision_recall(measured_of(measured.impostor, measured.impostor))
+def test_precision_that_no_threshold_reaches(estimates):
+    ax = plots.plot_precision_recall(estimates_of(estimates.impostor, estimates.impostor))
     assert "90 % precision: at no threshold" in legend_labels(ax)
     assert not len(one(ax, "90 % precision").get_xydata())
 
 
-def test_figures_of_no_pairs_say_so(measured):
-    nothing = 0 * measured.impostor
+def test_figures_of_no_pairs_say_so(estimates):
+    nothing = 0 * estimates.impostor
     for plot in (plots.plot_roc, plots.plot_det, plots.plot_precision_recall):
-        ax = plot(measured_of(measured.genuine, nothing), thresholds=THRESHOLDS)
+        ax = plot(estimates_of(estimates.genuine, nothing), thresholds=THRESHOLDS)
         assert one(ax, "reason").get_text() == "There are no impostor pairs."
-        ax = plot(measured_of(nothing, nothing))
+        ax = plot(estimates_of(nothing, nothing))
         assert "no genuine and no impostor" in one(ax, "reason").get_text().replace("\n", " ")
         assert ax.get_title()
         assert not ax.lines
-    ax = plots.plot_false_match_rates(measured_of(nothing, nothing, reason="none of them"))
+    ax = plots.plot_false_match_rates(estimates_of(nothing, nothing, reason="none of them"))
     assert one(ax, "reason").get_text() == "none of them"
 
 
-def test_false_match_rates_counted_and_bounded(measured):
-    ax = plots.plot_false_match_rates(measured)
-    rates = measured.rates
-    few, first = int(np.argmax(rates.counted)), int(np.argmax(rates.matches > 0))
+def test_false_match_rates_counted_and_bounded(estimates):
+    ax = plots.plot_false_match_rates(estimates)
+    rates = estimates.rates
+    few, first = int(np.argmax(rates.at_least_ten_matches)), int(np.argmax(rates.matches > 0))
     np.testing.assert_array_equal(
         one(ax, "counted").get_xydata(),
         np.column_stack([np.arange(few, CELLS), rates.rate[few:]]),
@@ -489,23 +493,23 @@ def test_false_match_rates_counted_and_bounded(measured):
     assert {at.min(), at.max()} == {rates.lower[200], rates.upper[200]}
 
 
-def test_a_first_match_that_is_ten_at_once(measured):
-    rates = measured.rates
-    matches = np.where(rates.counted, rates.matches, 0)
+def test_a_first_match_that_is_ten_at_once(estimates):
+    rates = estimates.rates
+    matches = np.where(rates.at_least_ten_matches, rates.matches, 0)
     jumping = replace(rates, matches=matches, rate=matches / rates.pairs)
-    ax = plots.plot_false_match_rates(replace(measured, rates=jumping))
+    ax = plots.plot_false_match_rates(replace(estimates, rates=jumping))
     assert not ax.findobj(lambda artist: artist.get_gid() == "few")
     assert "fewer than ten counted" not in legend_labels(ax)
     assert one(ax, "bound")
 
 
-def test_none_is_named_only_where_the_axis_ends(measured):
+def test_none_is_named_only_where_the_axis_ends(estimates):
     """In its middle it would be read as the rate of what is drawn there."""
-    untrusted = replace(measured, tail=None)
+    untrusted = replace(estimates, tail=None)
     ax = plots.plot_false_match_rates(untrusted)
-    assert zero_of(ax.yaxis) < 1 / measured.rates.pairs < 10 * ax.get_ylim()[0]
+    assert zero_of(ax.yaxis) < 1 / estimates.rates.pairs < 10 * ax.get_ylim()[0]
     for ax in (
-        plots.plot_false_match_rates(measured),
+        plots.plot_false_match_rates(estimates),
         plots.plot_false_match_rates(untrusted, targets=[1e-9]),
     ):
         places = [place for place in ax.get_yticks() if place >= ax.get_ylim()[0]]
@@ -514,49 +518,49 @@ def test_none_is_named_only_where_the_axis_ends(measured):
         assert "N = 79,800 impostor pairs" in note(ax)
 
 
-def test_targets_are_named_at_their_right_ends(measured):
+def test_targets_are_named_at_their_right_ends(estimates):
     targets = [3e-5, 1e-3, 1.05e-3]
-    ax = plots.plot_false_match_rates(measured, targets=targets)
+    ax = plots.plot_false_match_rates(estimates, targets=targets)
     names = {name.get_gid(): name for name in ax.texts if "target" in name.get_gid()}
     assert set(names) == {"name of target 0.00105", "name of target 3e-05"}, "two do not fit"
     assert names["name of target 3e-05"].get_text() == "3e-05"
     assert names["name of target 3e-05"].xy == (1, 3e-5)
     for target in targets:
         assert one(ax, f"target {target:g}").get_ydata()[0] == target
-    ax = plots.plot_false_match_rates(measured, targets=[1e-6])
+    ax = plots.plot_false_match_rates(estimates, targets=[1e-6])
     assert one(ax, "name of target 1e-06").get_text() == "$10^{-6}$"
 
 
 @pytest.mark.parametrize("target", [0, -1e-3, 1.1, float("nan")])
-def test_targets_that_are_no_rates(measured, target):
+def test_targets_that_are_no_rates(estimates, target):
     with pytest.raises(pdna.ArgumentError, match=r"targets: got .*, needs (rates|a finite)"):
-        plots.plot_false_match_rates(measured, targets=[1e-3, target])
+        plots.plot_false_match_rates(estimates, targets=[1e-3, target])
     assert not plt.get_fignums()
 
 
-def test_the_tail_is_told_from_what_was_counted(measured):
-    tail = measured.tail
-    ax = plots.plot_false_match_rates(measured, targets=(1e-3, 1e-6))
+def test_the_tail_is_told_from_what_was_counted(estimates):
+    tail = estimates.tail
+    ax = plots.plot_false_match_rates(estimates, targets=(1e-3, 1e-6))
     tested, untested = one(ax, "extrapolation"), one(ax, "untested")
-    said = tail.rate(np.arange(tail.counted_from + 1))
-    split = int(said.untested.sum())
+    said = tail.rate(np.arange(tail.threshold_at_ten_matches + 1))
+    split = int(said.beyond_validation.sum())
     assert 0 < split < len(said.rate)
     np.testing.assert_array_equal(tested.get_ydata(), said.rate[split:])
     np.testing.assert_array_equal(untested.get_ydata(), said.rate[: split + 1])
     assert (tested.get_linestyle(), untested.get_linestyle()) == ("--", ":")
     band = one(ax, "extrapolation interval").get_paths()[0].vertices
-    last = band[band[:, 0] == tail.counted_from, 1]
+    last = band[band[:, 0] == tail.threshold_at_ten_matches, 1]
     assert {last.min(), last.max()} == {said.lower[-1], said.upper[-1]}
     labels = legend_labels(ax)
     assert {"extrapolation, 95 % interval", "beyond what such fits were tested on"} <= set(labels)
     assert one(ax, "target 1e-06").get_ydata()[0] == 1e-6 > ax.get_ylim()[0]
-    assert tail.tested_to > ax.get_ylim()[0]
+    assert tail.validated_down_to > ax.get_ylim()[0]
 
 
-def test_a_tail_that_is_not_trusted_says_why(measured):
+def test_a_tail_that_is_not_trusted_says_why(estimates):
     reason = "the closest pair is closer than the others let expect: look at it"
-    tail = replace(measured.tail, trusted=False, reason=reason)
-    ax = plots.plot_false_match_rates(replace(measured, tail=tail))
+    tail = replace(estimates.tail, accepted=False, rejection_reason=reason)
+    ax = plots.plot_false_match_rates(replace(estimates, tail=tail))
     assert f"No extrapolation: {reason}." in note(ax)
     assert "\n" in ax.get_legend().get_title().get_text(), "wrapped"
     drawn = {artist.get_gid() for artist in ax.findobj()}
@@ -628,9 +632,9 @@ def test_impostor_detail():
 
 
 @pytest.mark.parametrize("name", ["distances", "rates", "edits", "detail"])
-def test_lines_at_thresholds(measured, name):
+def test_lines_at_thresholds(estimates, name):
     names = {"_hidden": 40, "$a$ formula $b$": 41, "x" * 60: 90}
-    ax = figures(measured, names)[name]()
+    ax = figures(estimates, names)[name]()
     for threshold, limit in names.items():
         assert list(one(ax, f"threshold {threshold}").get_xdata()) == [limit, limit]
         text = one(ax, f"name {threshold}")
@@ -641,8 +645,8 @@ def test_lines_at_thresholds(measured, name):
 
 
 @pytest.mark.parametrize("name", list(figures(None, {})))
-def test_given_axes_and_new_ones(measured, name):
-    plot = figures(measured)[name]
+def test_given_axes_and_new_ones(estimates, name):
+    plot = figures(estimates)[name]
     figure = plt.figure()
     given = figure.add_subplot()
     assert plot(given) is given
@@ -673,9 +677,9 @@ def boxes_of(ax):
 
 @pytest.mark.parametrize("size", [(4, 3), (9, 6)])
 @pytest.mark.parametrize("name", list(figures(None, {})))
-def test_labels_are_inside_and_apart(measured, name, size):
+def test_labels_are_inside_and_apart(estimates, name, size):
     figure, ax = plt.subplots(figsize=size)  # which gets a layout
-    figures(measured, CLOSE)[name](ax)
+    figures(estimates, CLOSE)[name](ax)
     figure.canvas.draw()
     boxes = boxes_of(ax)
     assert len(boxes) > 8
@@ -688,8 +692,8 @@ def test_labels_are_inside_and_apart(measured, name, size):
 
 
 @pytest.mark.parametrize("name", ["recall", "edits"])
-def test_all_edits_in_a_figure_of_their_own(measured, name):
-    ax = figures(measured, specs=STANDARD)[name]()
+def test_all_edits_in_a_figure_of_their_own(estimates, name):
+    ax = figures(estimates, specs=STANDARD)[name]()
     ax.figure.canvas.draw()
     boxes = boxes_of(ax)
     assert len(boxes) > len(STANDARD)
@@ -699,9 +703,9 @@ def test_all_edits_in_a_figure_of_their_own(measured, name):
 
 @pytest.mark.parametrize("style", ["default", "dark_background"])
 @pytest.mark.parametrize("name", list(figures(None, {})))
-def test_nothing_has_the_colour_of_the_background(measured, name, style):
+def test_nothing_has_the_colour_of_the_background(estimates, name, style):
     with plt.style.context(style):
-        ax = figures(measured)[name]()
+        ax = figures(estimates)[name]()
     ground = np.array(to_rgb(ax.get_facecolor()))
     drawn = [text.get_color() for text in texts_of(ax)]
     drawn += [line.get_color() for line in ax.lines]

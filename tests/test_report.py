@@ -281,9 +281,9 @@ def test_a_threshold_that_was_counted(tmp_path):
 
 def test_a_threshold_beyond_all_tests(drawn):
     safe = drawn.tables["scale"][1]
-    assert safe["untested"], "a rate of 1e-11, from 300,000 pairs"
+    assert safe["beyond_validation"], "a rate of 1e-11, from 300,000 pairs"
     found = pdna.report.recommend(drawn.run_dir)
-    tested = drawn.summary["tail"]["tested_to"]
+    tested = drawn.summary["tail"]["validated_down_to"]
     told = drawn.tables["scale"][2]
     assert told["target"] == tested
     assert found.threshold == told["threshold"] > safe["threshold"]
@@ -311,7 +311,7 @@ def test_a_threshold_beyond_all_tests(drawn):
         assert " ".join(sentence.split()) in pages
     # No number of the fit is told beyond.
     for row in (*drawn.tables["operating_points"], *drawn.tables["thresholds"]):
-        if row["tail_untested"]:
+        if row["tail_beyond_validation"]:
             assert row["tail_rate"] is None
             assert row["tail_upper"] >= min(tested, row.get("target", tested))
 

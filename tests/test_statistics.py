@@ -17,12 +17,12 @@ from photodna_nb.evaluation import tail as tail_module
 from photodna_nb.evaluation.curves import curves
 from photodna_nb.evaluation.deployment import expected_matches, threshold_under
 from photodna_nb.evaluation.intervals import (
-    NearPairs,
-    dependence,
+    ImpostorPairs,
+    clopper_pearson,
+    clustered_recall_interval,
+    dyadic_dependence,
     false_match_rates,
     matrix_dependence,
-    proportion,
-    recall_interval,
 )
 from photodna_nb.evaluation.tail import fit_tail
 from photodna_nb.evaluation.thresholds import (
@@ -46,7 +46,7 @@ def test_proportion_is_scipys_exact_interval():
     for x, n in [(0, 1), (1, 1), (0, 300), (3, 10), (50, 50), (49, 50), (7, 1000)]:
         for confidence in (0.9, 0.95, 0.99):
             found = stats.binomtest(x, n).proportion_ci(confidence, method="exact")
-            lower, upper = proportion(x, n, confidence)
+            lower, upper = clopper_pearson(x, n, confidence)
             assert float(lower) == pytest.approx(found.low, abs=1e-12)
             assert float(upper) == pytest.approx(found.high, abs=1e-12)
 
@@ -67,12 +67,12 @@ def least_coverage(interval, n):
 
 @pytest.mark.parametrize("n", [5, 30])
 def test_proportion_covers(n):
-    assert least_coverage(proportion, n) >= 0.95
+    assert least_coverage(clopper_pearson, n) >= 0.95
     assert least_coverage(wald, n) < 0.9  # the check can fail
 
 
 def test_proportion_of_nothing_and_in_vectors():
-    lower, upper = proportion([0, 0, 2.5], [0, 10, 2.5])
+    lower, upper = clopper_pearson([0, 0, 2.5], [0, 10, 2.5])
     assert lower[0] == 0
     assert upper[0] == 1
     assert lower[1] == 0
@@ -86,10 +86,10 @@ def test_proportion_of_nothing_and_in_vectors():
 )
 def test_proportion_refuses(arguments):
     with pytest.raises(ArgumentError):
-        proportion(*arguments)
+        clopper_pearson(*arguments)
 
 
-# Dependence
+# DyadicDependence
 
 
 def naive_dependence(i, j, distance, images, pairs, threshold):
@@ -112,11 +112,11 @@ def naive_dependence(i, j, distance, images, pairs, threshold):
     return {
         "matches": sum(together.values()),
         "rate": sum(together.values()) / pairs,
-        "shared": max(sum(sharing) / len(sharing) - square, 0),
-        "single": max(sum(same) / len(same) - square, 0),
-        "excess": (max(matches) - mean) / most,
-        "deficit": (mean - min(matches)) / most,
-        "freedom": min(
+        "zeta1": max(sum(sharing) / len(sharing) - square, 0),
+        "zeta2": max(sum(same) / len(same) - square, 0),
+        "largest_leverage_above": (max(matches) - mean) / most,
+        "largest_leverage_below": (mean - min(matches)) / most,
+        "degrees_of_freedom": min(
             max(sum(c**2 for c in central) ** 2 / sum(c**4 for c in central), 1), images - 1
         )
         if any(central)
@@ -135,7 +135,7 @@ def test_dependence_is_that_of_its_definition(variants, seed):
     distance = rng(seed).integers(0, 100, len(i)) / 10
     distance[(i == seed) | (j == seed)] /= 2
     for pairs in (len(i), 2 * len(i)):
-        found = dependence(NearPairs(i, j, distance, 10), images, pairs)
+        found = dyadic_dependence(ImpostorPairs(i, j, distance, 10), images, pairs)
         for threshold in range(11):
             for name, value in naive_dependence(i, j, distance, images, pairs, threshold).items():
                 got = getattr(found, name)[threshold]
@@ -147,7 +147,7 @@ def test_dependence_of_a_matrix_is_that_of_its_pairs():
     distances = np.sqrt(((points[:, None] - points) ** 2).sum(axis=-1))
     i, j = np.triu_indices(30, 1)
     one = matrix_dependence(distances, 20)
-    other = dependence(NearPairs(i, j, distances[i, j], 20), 30, len(i))
+    other = dyadic_dependence(ImpostorPairs(i, j, distances[i, j], 20), 30, len(i))
     for name, value in vars(one).items():
         assert np.array_equal(value, getattr(other, name)), name
     with pytest.raises(ArgumentError, match="square"):
@@ -158,7 +158,7 @@ def test_variance_is_that_of_the_mean_over_corpora():
     """The components of one corpus, scaled to another size, against many corpora of that size."""
     at = 150
     small = [
-        dependence(NearPairs(c.i, c.j, c.cell, at), 40, len(c.i))
+        dyadic_dependence(ImpostorPairs(c.i, c.j, c.cell, at), 40, len(c.i))
         for c in corpora.corpora(corpora.flatness, 40, 150, 1)
     ]
     predicted = np.mean([found.variance(80)[at] for found in small])
@@ -213,7 +213,7 @@ def test_intervals_cover(model, variants):
 def test_coverage_notices_pairs_taken_for_independent_trials(monkeypatch):
     def naive(one, n, cells, seed=0):
         found = rates_of(one, n, cells, seed)
-        lower, upper = proportion(found.matches, found.pairs)
+        lower, upper = clopper_pearson(found.matches, found.pairs)
         return type(found)(**{**vars(found), "lower": lower, "upper": upper})
 
     rates_of = corpora.rates_of
@@ -225,13 +225,13 @@ def test_coverage_notices_pairs_taken_for_independent_trials(monkeypatch):
 def test_without_matches_the_bound_is_that_of_disjoint_pairs():
     counts = np.zeros(50, int)
     counts[40] = 100 * 99 // 2
-    nothing = NearPairs(*np.zeros((3, 0), int), 20)
+    nothing = ImpostorPairs(*np.zeros((3, 0), int), 20)
     above = matrix_dependence(np.full((5, 5), 40.0), 49)
     found = false_match_rates(counts, 100, nothing, above=above)
     assert found.upper[0] == pytest.approx(1 - 0.05 ** (1 / 50))  # not of 4,950
     assert np.all(found.upper[:40] == found.upper[0])
     assert np.all(found.lower[:40] == 0)
-    assert not found.counted[39]
+    assert not found.at_least_ten_matches[39]
     # All match: the same bound from the other side.
     assert np.all(found.upper[40:] == 1)
     assert found.lower[40] == pytest.approx(0.05 ** (1 / 50))
@@ -248,11 +248,11 @@ def test_disjoint_pairs_are_counted_where_they_match():
         found = false_match_rates(
             counts,
             images,
-            NearPairs(i, j, np.full(9, 3), 8),
+            ImpostorPairs(i, j, np.full(9, 3), 8),
             above=matrix_dependence(np.full((4, 4), 9.0), 9),
             seed=seed,
         )
-        bounds = [proportion(k, 9, 0.9)[1] for k in range(10)]
+        bounds = [clopper_pearson(k, 9, 0.9)[1] for k in range(10)]
         drawn.add(int(np.argmin(np.abs(np.array(bounds) - found.upper[5]))))
         assert found.upper[5] in bounds
     assert len(drawn) > 1
@@ -264,9 +264,11 @@ def test_two_images_are_one_disjoint_pair_however_often_they_match():
     above = matrix_dependence(np.full((4, 4), 2.0), 2)
     bounds = set()
     for seed in range(20):
-        found = false_match_rates(counts, 4, NearPairs(i, j, distance, 1), above=above, seed=seed)
+        found = false_match_rates(
+            counts, 4, ImpostorPairs(i, j, distance, 1), above=above, seed=seed
+        )
         bounds.add(float(found.upper[1]))
-    assert bounds == {float(proportion(k, 2, 0.9)[1]) for k in (0, 1)}
+    assert bounds == {float(clopper_pearson(k, 2, 0.9)[1]) for k in (0, 1)}
 
 
 def test_ten_matches_of_the_same_two_images_are_not_ten():
@@ -278,23 +280,25 @@ def test_ten_matches_of_the_same_two_images_are_not_ten():
     distance[disjoint[:4]], distance[disjoint[4:10]] = 10, 20
     i, j, distance = (np.repeat(part, variants) for part in (i, j, distance))
     counts = np.bincount(distance, minlength=31)
-    found = false_match_rates(counts, images, NearPairs(i, j, distance, 30))
+    found = false_match_rates(counts, images, ImpostorPairs(i, j, distance, 30))
     assert found.matches[10] == 12
-    assert not found.counted[19]
-    assert found.counted[20]
+    assert not found.at_least_ten_matches[19]
+    assert found.at_least_ten_matches[20]
     # Beyond a list, as many as there must be.
-    above = dependence(NearPairs(i, j, distance, 30), images, len(i))
-    short = false_match_rates(counts, images, NearPairs(i, j, distance, 15), above=above)
-    assert not short.counted[19]
-    assert short.counted[20]
-    assert fit_tail(NearPairs(i, j, distance, 30), images, len(i)).counted_from == 20
+    above = dyadic_dependence(ImpostorPairs(i, j, distance, 30), images, len(i))
+    short = false_match_rates(counts, images, ImpostorPairs(i, j, distance, 15), above=above)
+    assert not short.at_least_ten_matches[19]
+    assert short.at_least_ten_matches[20]
+    assert (
+        fit_tail(ImpostorPairs(i, j, distance, 30), images, len(i)).threshold_at_ten_matches == 20
+    )
 
 
 def test_a_bound_is_never_more_than_the_upper_end_where_twenty_were_counted():
     _, found = simulated(images=60)
     first, plenty = (int(np.argmax(found.matches >= number)) for number in (10, 20))
-    assert not found.counted[first - 1]
-    alone = proportion(0, found.images // 2, 0.95)[1]
+    assert not found.at_least_ten_matches[first - 1]
+    alone = clopper_pearson(0, found.images // 2, 0.95)[1]
     assert alone > 2 * found.upper[plenty], "of disjoint pairs alone"
     assert np.all(found.upper[:first] == found.upper[plenty])
 
@@ -302,18 +306,18 @@ def test_a_bound_is_never_more_than_the_upper_end_where_twenty_were_counted():
 def test_where_the_subset_shows_too_little_its_neighbours_speak():
     one, whole = simulated(images=80)
     counts = corpora.counts_of(one, CELLS)
-    reach = int(np.searchsorted(whole.rate, 0.01))
+    cutoff = int(np.searchsorted(whole.rate, 0.01))
     subset = (one.i < 15) & (one.j < 15)
-    above = dependence(
-        NearPairs(*(part[subset] for part in one[:2]), one.cell[subset], CELLS - 1), 15, 105
+    above = dyadic_dependence(
+        ImpostorPairs(*(part[subset] for part in one[:2]), one.cell[subset], CELLS - 1), 15, 105
     )
     first = int(np.argmax(above.matches >= 10))
-    assert first > reach + 3
-    found = false_match_rates(counts, 80, NearPairs(*one, reach), above=above)
-    unknown = slice(reach + 1, first)
-    assert np.all(found.lower[unknown] == found.lower[reach])
+    assert first > cutoff + 3
+    found = false_match_rates(counts, 80, ImpostorPairs(*one, cutoff), above=above)
+    unknown = slice(cutoff + 1, first)
+    assert np.all(found.lower[unknown] == found.lower[cutoff])
     assert np.all(found.upper[unknown] == found.upper[first])
-    assert found.lower[first] != found.lower[reach]
+    assert found.lower[first] != found.lower[cutoff]
 
 
 def test_order_of_the_pairs_and_of_the_images_of_a_pair_do_not_matter():
@@ -328,36 +332,36 @@ def test_order_of_the_pairs_and_of_the_images_of_a_pair_do_not_matter():
 def test_beyond_the_reach_the_subset_speaks():
     one, whole = simulated(images=80)
     counts = corpora.counts_of(one, CELLS)
-    reach = int(np.searchsorted(whole.rate, 0.02))
+    cutoff = int(np.searchsorted(whole.rate, 0.02))
     subset = (one.i < 40) & (one.j < 40)
-    above = dependence(
-        NearPairs(*(part[subset] for part in one[:2]), one.cell[subset], CELLS - 1), 40, 780
+    above = dyadic_dependence(
+        ImpostorPairs(*(part[subset] for part in one[:2]), one.cell[subset], CELLS - 1), 40, 780
     )
-    found = false_match_rates(counts, 80, NearPairs(*one, reach), above=above)
-    assert np.array_equal(found.lower[: reach + 1], whole.lower[: reach + 1])
+    found = false_match_rates(counts, 80, ImpostorPairs(*one, cutoff), above=above)
+    assert np.array_equal(found.lower[: cutoff + 1], whole.lower[: cutoff + 1])
     for rate in (0.05, 0.2, 0.5, 0.8):
         t = int(np.searchsorted(whole.rate, rate))
         width = (found.upper - found.lower)[t] / (whole.upper - whole.lower)[t]
         assert 0.5 < width < 2
     with pytest.raises(ArgumentError, match="above"):
-        false_match_rates(counts, 80, NearPairs(*one, reach))
+        false_match_rates(counts, 80, ImpostorPairs(*one, cutoff))
 
 
 def test_without_a_list_the_subset_speaks_for_all():
     one, whole = simulated(images=80)
     counts = corpora.counts_of(one, CELLS)
-    above = dependence(NearPairs(*one, CELLS - 1), 80, 3160)
-    nothing = NearPairs(*np.zeros((3, 0), int), -1)
+    above = dyadic_dependence(ImpostorPairs(*one, CELLS - 1), 80, 3160)
+    nothing = ImpostorPairs(*np.zeros((3, 0), int), -1)
     found = false_match_rates(counts, 80, nothing, above=above)
-    known = whole.counted
+    known = whole.at_least_ten_matches
     assert np.array_equal(found.lower[known], whole.lower[known])
     assert np.array_equal(found.upper[known], whole.upper[known])
     assert np.all(found.upper[~known] >= whole.upper[~known])
     few = np.flatnonzero(found.matches == 5)[0]
     plenty = int(np.argmax(found.matches >= 20))
-    alone = proportion(5, 40, 0.9)[1]
+    alone = clopper_pearson(5, 40, 0.9)[1]
     assert found.upper[few] == pytest.approx(min(alone, found.upper[plenty]))
-    assert not fit_tail(nothing, 80, 3160).trusted
+    assert not fit_tail(nothing, 80, 3160).accepted
 
 
 @pytest.mark.parametrize("images", [2, 3])
@@ -365,7 +369,7 @@ def test_few_images_give_honest_intervals(images):
     i, j = np.triu_indices(images, 1)
     counts = np.zeros(5, int)
     counts[2] = len(i)
-    found = false_match_rates(counts, images, NearPairs(i, j, np.full(len(i), 2), 4))
+    found = false_match_rates(counts, images, ImpostorPairs(i, j, np.full(len(i), 2), 4))
     assert found.rate.tolist() == [0, 0, 1, 1, 1]
     assert found.upper.tolist() == pytest.approx([0.95, 0.95, 1, 1, 1])
     assert found.lower.tolist() == [0] * 5
@@ -391,10 +395,10 @@ def test_a_rate_at_one_threshold():
         ({"images": 1}, "at least 2"),
         ({"images": 3}, "outside"),
         ({"confidence": 1.5}, "confidence"),
-        ({"close": NearPairs(np.array([1]), np.array([1]), np.array([1]), 2)}, "itself"),
-        ({"close": NearPairs(np.array([1]), np.array([1, 2]), np.array([1]), 2)}, "length"),
-        ({"close": NearPairs(np.array([1]), np.array([2]), np.array([-1.0]), 2)}, "negative"),
-        ({"close": NearPairs(np.array([1]), np.array([2]), np.array([1]), -2)}, "reach"),
+        ({"close": ImpostorPairs(np.array([1]), np.array([1]), np.array([1]), 2)}, "itself"),
+        ({"close": ImpostorPairs(np.array([1]), np.array([1, 2]), np.array([1]), 2)}, "length"),
+        ({"close": ImpostorPairs(np.array([1]), np.array([2]), np.array([-1.0]), 2)}, "negative"),
+        ({"close": ImpostorPairs(np.array([1]), np.array([2]), np.array([1]), -2)}, "cutoff"),
     ],
 )
 def test_rates_refuse(change, words):
@@ -402,7 +406,7 @@ def test_rates_refuse(change, words):
     good = {
         "counts": np.array([0, 2, 4]),
         "images": 4,
-        "close": NearPairs(i, j, np.array([1, 1, 2, 2, 2, 2]), 2),
+        "close": ImpostorPairs(i, j, np.array([1, 1, 2, 2, 2, 2]), 2),
     }
     false_match_rates(**good)
     with pytest.raises(ArgumentError, match=words):
@@ -421,9 +425,9 @@ def power_law(images, power, end, seed, scale=900.0):
     return i, j, distance
 
 
-def fitted(i, j, distance, images, reach=700, **options):
-    near = distance <= reach
-    pairs = NearPairs(i[near], j[near], distance[near], reach)
+def fitted(i, j, distance, images, cutoff=700, **options):
+    near = distance <= cutoff
+    pairs = ImpostorPairs(i[near], j[near], distance[near], cutoff)
     return fit_tail(pairs, images, len(distance), replicates=200, **options)
 
 
@@ -431,13 +435,16 @@ def test_tail_is_scipys_fit():
     tail = fitted(*power_law(700, 8, 300, 1), 700)
     _, _, distance = power_law(700, 8, 300, 1)
     shape, _, scale = stats.genpareto.fit(
-        (tail.start - distance)[distance < tail.start], floc=0, method="MLE"
+        (tail.fit_threshold - distance)[distance < tail.fit_threshold], floc=0, method="MLE"
     )
     assert tail.shape == pytest.approx(shape, abs=5e-3)
     assert tail.scale == pytest.approx(scale, rel=5e-3)
-    for t in (tail.start - 10, tail.start - 60):
-        rate = tail.share * stats.genpareto.sf(tail.start - t, tail.shape, scale=tail.scale)
-        at = tail.share * ((t - tail.end) / (tail.start - tail.end)) ** tail.power
+    for t in (tail.fit_threshold - 10, tail.fit_threshold - 60):
+        rate = tail.share * stats.genpareto.sf(tail.fit_threshold - t, tail.shape, scale=tail.scale)
+        at = (
+            tail.share
+            * ((t - tail.endpoint) / (tail.fit_threshold - tail.endpoint)) ** tail.exponent
+        )
         assert at == pytest.approx(rate, rel=1e-9)
         assert tail.rate(t).rate[0] == pytest.approx(rate, rel=0.2)  # the median of draws
 
@@ -446,16 +453,16 @@ def test_tail_holds_the_truth_far_below_what_was_counted():
     held, trusted = [], []
     for seed in range(40):
         tail = fitted(*power_law(300, 9, 250, seed), 300)
-        trusted.append(tail.trusted)
-        if not tail.trusted:
+        trusted.append(tail.accepted)
+        if not tail.accepted:
             continue
         t = 250 + 650 * np.array([1e-4, 1e-6, 1e-7]) ** (1 / 9)
         found = tail.rate(t)
-        assert found.extrapolated.tolist() == [t < tail.counted_from for t in t]
+        assert found.extrapolated.tolist() == [t < tail.threshold_at_ten_matches for t in t]
         assert found.extrapolated[2]
-        assert not tail.rate(tail.counted_from).extrapolated[0]
-        assert found.untested.tolist() == (found.rate < 0.1 / 44850).tolist()
-        assert found.unseen.tolist() == [t < tail.closest for t in t]
+        assert not tail.rate(tail.threshold_at_ten_matches).extrapolated[0]
+        assert found.beyond_validation.tolist() == (found.rate < 0.1 / 44850).tolist()
+        assert found.below_smallest_distance.tolist() == [t < tail.smallest_distance for t in t]
         held.append((found.lower <= [1e-4, 1e-6, 1e-7]) & (found.upper >= [1e-4, 1e-6, 1e-7]))
     assert np.mean(trusted) >= 0.8  # one in ten is doubted for nothing, if all is independent
     assert np.mean(held, axis=0).min() >= 0.9
@@ -468,18 +475,18 @@ def test_tail_is_wider_where_images_are_shared():
     hub = (i % 50 == 0) | (j % 50 == 0)
     distance[hub] = 250 + (distance[hub] - 250) * 0.7
     hubs = fitted(i, j, distance, 400)
-    assert hubs.effective < alone.effective / 3
+    assert hubs.effective_exceedances < alone.effective_exceedances / 3
     spread = [np.std(np.log(tail.draws[0, :, 0])) for tail in (alone, hubs)]
     assert spread[1] > 1.5 * spread[0]
     # As many independent ones would vary so much.
-    assert spread[0] == pytest.approx(alone.effective**-0.5, rel=0.25)
-    assert spread[1] == pytest.approx(hubs.effective**-0.5, rel=0.4)
+    assert spread[0] == pytest.approx(alone.effective_exceedances**-0.5, rel=0.25)
+    assert spread[1] == pytest.approx(hubs.effective_exceedances**-0.5, rel=0.4)
 
 
 def test_tail_is_monotone_and_ends():
     tail = fitted(*power_law(300, 9, 250, 2), 300)
     found = tail.rate(np.arange(0, 800))
-    known = np.arange(0, 800) <= tail.start
+    known = np.arange(0, 800) <= tail.fit_threshold
     assert np.all(np.isnan(found.rate) == ~known)
     for values in (found.rate, found.lower, found.upper):
         assert np.all(np.diff(values[known]) >= 0)
@@ -543,29 +550,32 @@ def two_kinds(i, j, distance):
 )
 def test_tail_says_where_the_model_fails(damage, words):
     data = power_law(300, 9, 250, 5)
-    assert fitted(*data, 300).trusted
+    assert fitted(*data, 300).accepted
     tail = fitted(*damage(*data), 300)
-    assert not tail.trusted
-    assert words.split("|")[0] in tail.reason or words.split("|")[-1] in tail.reason
+    assert not tail.accepted
+    assert (
+        words.split("|")[0] in tail.rejection_reason
+        or words.split("|")[-1] in tail.rejection_reason
+    )
     found = tail.rate([50.0, 300.0])
     assert np.all(np.isnan([found.rate, found.lower, found.upper]))
     assert tail.largest_threshold(1e-6) is None
-    assert json.loads(json.dumps(tail.as_json()))["trusted"] is False
+    assert json.loads(json.dumps(tail.as_json()))["accepted"] is False
 
 
 def test_tail_needs_enough_and_shared_images_are_less():
     few = fitted(*power_law(60, 9, 250, 1), 60)
-    assert not few.trusted
-    assert "50 are needed" in few.reason
+    assert not few.accepted
+    assert "50 are needed" in few.rejection_reason
     i, j, distance = power_law(200, 9, 250, 1)
     distance[i > 0] += 500
-    hub = fitted(i, j, distance, 200, reach=900)
-    assert not hub.trusted
-    assert "share so few images" in hub.reason
-    same = fitted(i, j, np.full(len(i), 500.0), 200, reach=900)
-    assert "equally far" in same.reason
-    nothing = fit_tail(NearPairs(*np.zeros((3, 0), int), 5), 10, 45)
-    assert not nothing.trusted
+    hub = fitted(i, j, distance, 200, cutoff=900)
+    assert not hub.accepted
+    assert "share so few images" in hub.rejection_reason
+    same = fitted(i, j, np.full(len(i), 500.0), 200, cutoff=900)
+    assert "equally far" in same.rejection_reason
+    nothing = fit_tail(ImpostorPairs(*np.zeros((3, 0), int), 5), 10, 45)
+    assert not nothing.accepted
     assert math.isnan(nothing.rate(3).rate[0])
     json.dumps(nothing.as_json(), allow_nan=False)
 
@@ -604,7 +614,7 @@ def test_tail_is_the_same_every_time():
     assert fitted(i, j, distance, 300, seed=1).draws.tobytes() != one.draws.tobytes()
 
 
-# Curves
+# RateCurves
 
 
 def samples(seed, size=400, cells=50):
@@ -720,13 +730,13 @@ def test_curves_refuse(genuine, impostor, error):
 
 def half(seed, images=300, tail=True):
     i, j, distance = power_law(images, 9, 250, seed)
-    reach = 899
+    cutoff = 899
     cell = np.ceil(distance).astype(int)
     counts = np.bincount(cell, minlength=901)
     rates = false_match_rates(
         counts,
         images,
-        NearPairs(i, j, distance, reach),
+        ImpostorPairs(i, j, distance, cutoff),
         above=matrix_dependence(np.full((4, 4), 900.0), 900),
     )
     genuine = rng(seed).integers(0, 600, (images, 1))
@@ -739,7 +749,7 @@ TARGETS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 def of(genuine, rates, tail=None):
     """A half whose variants lie so far from their originals, (n, v) integers."""
     cells = np.bincount(genuine.ravel(), minlength=901)
-    return Half(cells, *recall_interval(genuine**2, 901), rates, tail)
+    return Half(cells, *clustered_recall_interval(genuine**2, 901), rates, tail)
 
 
 @pytest.fixture(scope="module")
@@ -770,18 +780,20 @@ def test_operating_points_keep_their_targets_where_they_were_chosen(halves, cons
         matches = int(reported_on.genuine[: t + 1].sum())
         assert (point.genuine_matches, point.genuine_pairs) == (matches, 300)
         assert point.recall == matches / 300
-        lower, upper = proportion(matches, 300)
+        lower, upper = clopper_pearson(matches, 300)
         # One variant of each: Clopper and Pearson, but for Student's t.
         assert point.recall_lower == pytest.approx(float(lower), abs=2e-3)
         assert point.recall_upper == pytest.approx(float(upper), abs=2e-3)
-        told = reported_on.tail.told(t)
+        told = reported_on.tail.reliable_rate(t)
         if told is not None:
-            assert (point.tail_rate is None) == point.tail_untested == told.untested
+            assert (
+                (point.tail_rate is None) == point.tail_beyond_validation == told.beyond_validation
+            )
             assert point.tail_upper == told.upper
         rate = point.false_match_rate
         ends = (told or rate) if point.extrapolated else rate
         kept = {"yes": ends.upper <= point.choice.target, "no": ends.lower > point.choice.target}
-        assert kept.get(point.kept, not any(kept.values()))
+        assert kept.get(point.meets_target, not any(kept.values()))
         assert point.false_match_rate.matches == int(reported_on.rates.matches[t])
         json.dumps(point.as_json(), allow_nan=False)
     # At 1e-3, power law: both halves have the same truth.
@@ -826,7 +838,7 @@ def test_a_bound_of_disjoint_pairs_is_evidence_of_large_rates():
     counts = np.zeros(50, int)
     counts[40] = 45
     i, j = np.triu_indices(10, 1)
-    rates = false_match_rates(counts, 10, NearPairs(i, j, np.full(45, 40), 49))
+    rates = false_match_rates(counts, 10, ImpostorPairs(i, j, np.full(45, 40), 49))
     choice = choose_threshold(0.5, rates, conservative=True)
     assert (choice.threshold, choice.source) == (39, "disjoint pairs")
     assert choose_threshold(0.4, rates, conservative=True).threshold is None
@@ -836,9 +848,9 @@ def test_what_the_data_support(halves):
     """By a tail that is trusted, else by what was counted, and never for want of pairs."""
     rates, tail = halves[0].rates, halves[0].tail
     by_tail = supported_threshold(rates, tail)
-    assert by_tail == choose_threshold(tail.tested_to, rates, tail, conservative=True)
-    assert (by_tail.source, by_tail.untested) == ("tail", False)
-    for none in (None, replace(tail, trusted=False, reason="for a reason")):
+    assert by_tail == choose_threshold(tail.validated_down_to, rates, tail, conservative=True)
+    assert (by_tail.source, by_tail.beyond_validation) == ("tail", False)
+    for none in (None, replace(tail, accepted=False, rejection_reason="for a reason")):
         counted = supported_threshold(rates, none)
         assert counted.target == rates.upper.min() > by_tail.target
         assert counted.source == "counted"
@@ -846,13 +858,13 @@ def test_what_the_data_support(halves):
         assert rates.upper[t] == counted.target < rates.upper[t + 1 :].min()
     # Ten originals, and sixty of which many are the same.
     i, j = np.triu_indices(10, 1)
-    few = false_match_rates(np.bincount([40] * 45), 10, NearPairs(i, j, np.full(45, 40), 40))
+    few = false_match_rates(np.bincount([40] * 45), 10, ImpostorPairs(i, j, np.full(45, 40), 40))
     nothing = supported_threshold(few)
     assert nothing.threshold is None
     assert "no false match rate below 0.45 can be shown: take more" in nothing.reason
     i, j = np.triu_indices(60, 1)
     same = np.where((i < 10) & (j < 10), 0, 40)
-    alike = false_match_rates(np.bincount(same), 60, NearPairs(i, j, same, 40))
+    alike = false_match_rates(np.bincount(same), 60, ImpostorPairs(i, j, same, 40))
     assert "45 impostor pairs have the same hash" in supported_threshold(alike).reason
 
 
@@ -864,7 +876,7 @@ def test_runs_that_were_added_up_were_not_compared():
     i, j = i[inside], j[inside]
     cell = np.full(len(i), 3)
     cell[: len(i) // 3] = 1
-    counts, near = np.bincount(cell), NearPairs(i, j, cell, 3)
+    counts, near = np.bincount(cell), ImpostorPairs(i, j, cell, 3)
     bounds = []
     for seed in range(20):
         apart = false_match_rates(counts, 40, near, seed=seed, runs=runs)
@@ -887,7 +899,7 @@ def test_recall_of_originals_that_all_have_as_many_matches():
     squared = np.tile(np.array([1, 1, 1, 25]) ** 2, (100, 1))  # at 5 to 24: three of four each
     squared[:, 2] = np.linspace(2, 6, 100).astype(int) ** 2
     squared[:, 3] = np.linspace(20, 30, 100).astype(int) ** 2
-    lower, upper = recall_interval(squared, 40)
+    lower, upper = clustered_recall_interval(squared, 40)
     width = upper - lower
     assert width[10] < 1.1 * max(width[5], width[21])
     assert (np.diff(lower[1:29]) >= -1e-3).all(), "until all match, which is told by originals"
@@ -911,7 +923,7 @@ def test_recalls_by_original(agree):
         distances = np.repeat(distances[:, :1], 5, axis=1)
     squared = distances**2
     squared[3, 1:] = squared[9] = -1
-    lower, upper = recall_interval(squared, 60)
+    lower, upper = clustered_recall_interval(squared, 60)
     made = squared >= 0
     for t in (10, 30, 50):
         matched = ((squared <= t * t) & made).sum(axis=1)
@@ -921,20 +933,22 @@ def test_recalls_by_original(agree):
         trials = share * (1 - share) / variance
         wider = stats.t.ppf(0.975, 78) / stats.t.ppf(0.975, trials - 1)
         trials = min(trials / wider**2, made.sum())
-        ends = proportion(share * trials, trials)
+        ends = clopper_pearson(share * trials, trials)
         assert (lower[t], upper[t]) == pytest.approx(tuple(map(float, ends)), rel=1e-9)
     copies = np.repeat(squared, 20, axis=1)
-    np.testing.assert_allclose(recall_interval(copies, 60)[0], lower, atol=0.02)
+    np.testing.assert_allclose(clustered_recall_interval(copies, 60)[0], lower, atol=0.02)
     if agree:
-        np.testing.assert_allclose(recall_interval(squared[:, :1], 60)[1], upper, atol=0.02)
+        np.testing.assert_allclose(
+            clustered_recall_interval(squared[:, :1], 60)[1], upper, atol=0.02
+        )
 
 
 def test_recalls_of_all_and_of_nothing():
-    lower, upper = recall_interval(np.full((40, 8), 25), 8)
-    assert upper[4] == float(proportion(0, 40)[1]), "as many trials as originals"
-    assert lower[5] == float(proportion(40, 40)[0])
-    assert np.isnan(recall_interval(np.full((4, 2), -1), 8)).all()
-    one = recall_interval(np.array([[1, 25, 36, 36]]), 8)
+    lower, upper = clustered_recall_interval(np.full((40, 8), 25), 8)
+    assert upper[4] == float(clopper_pearson(0, 40)[1]), "as many trials as originals"
+    assert lower[5] == float(clopper_pearson(40, 40)[0])
+    assert np.isnan(clustered_recall_interval(np.full((4, 2), -1), 8)).all()
+    one = clustered_recall_interval(np.array([[1, 25, 36, 36]]), 8)
     assert np.all((one[0] <= 0.5) & (one[1] >= 0.5)), "one original says next to nothing"
 
 
@@ -947,9 +961,9 @@ def test_recalls_are_covered():
         for place, mean in enumerate(truth):
             easy = draw.beta(2 * mean, 2 * (1 - mean), (50, 1))
             matched = draw.random((50, 12)) < easy
-            lower, upper = (end[0] for end in recall_interval(np.where(matched, 0, 4), 3))
+            lower, upper = (end[0] for end in clustered_recall_interval(np.where(matched, 0, 4), 3))
             held[place] += lower <= mean <= upper
-            ends = proportion(matched.sum(), matched.size)
+            ends = clopper_pearson(matched.sum(), matched.size)
             naive[place] += ends[0] <= mean <= ends[1]
     assert np.all(held >= 0.93 * total), held
     assert np.all(naive < 0.8 * total), "pairs of one original are no trials"
@@ -965,15 +979,15 @@ def test_expected_matches_are_comparisons_times_the_rate(halves):
     assert (one.lower, one.upper) == pytest.approx((rates.lower[t] * 1e10, rates.upper[t] * 1e10))
     assert eight.expected == pytest.approx(8 * one.expected)
     assert eight.upper == pytest.approx(8 * one.upper)
-    far = expected_matches(tail.counted_from - 40, 10**6, 10**4, rates, tail)
-    assert (far.source, far.untested) == ("tail", False)
+    far = expected_matches(tail.threshold_at_ten_matches - 40, 10**6, 10**4, rates, tail)
+    assert (far.source, far.beyond_validation) == ("tail", False)
     assert far.lower <= far.expected <= far.upper
-    further = expected_matches(tail.counted_from - 150, 10**6, 10**4, rates, tail)
-    assert (further.source, further.untested) == ("tail", True)
+    further = expected_matches(tail.threshold_at_ten_matches - 150, 10**6, 10**4, rates, tail)
+    assert (further.source, further.beyond_validation) == ("tail", True)
     assert (further.expected, further.lower) == (None, 0), "what was not tested is not told"
-    assert tail.rate(tail.counted_from - 150).rate < tail.tested_to
-    assert further.upper >= tail.tested_to * 1e10
-    bound = expected_matches(tail.counted_from - 40, 10**6, 10**4, rates)
+    assert tail.rate(tail.threshold_at_ten_matches - 150).rate < tail.validated_down_to
+    assert further.upper >= tail.validated_down_to * 1e10
+    bound = expected_matches(tail.threshold_at_ten_matches - 40, 10**6, 10**4, rates)
     assert (bound.source, bound.expected, bound.lower) == ("disjoint pairs", None, 0)
     assert bound.upper > far.upper
     json.dumps(bound.as_json(), allow_nan=False)
@@ -985,8 +999,8 @@ def test_a_threshold_under_a_budget_keeps_it(halves):
     for budget in (1e6, 1e3, 10):
         choice = threshold_under(budget, 10**6, 10**3, rates, tail)
         kept = expected_matches(choice.threshold, 10**6, 10**3, rates, tail)
-        assert choice.untested == (budget / 1e9 < tail.tested_to)
-        if not choice.untested:
+        assert choice.beyond_validation == (budget / 1e9 < tail.validated_down_to)
+        if not choice.beyond_validation:
             assert kept.upper <= budget * (1 + 1e-12)
         assert choice.threshold < last
         last = choice.threshold

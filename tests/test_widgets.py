@@ -22,9 +22,9 @@ pytest.importorskip("ipywidgets", reason="needs ipywidgets, of the extra noteboo
 import photodna_nb as pdna
 from photodna_nb import widgets
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
-from photodna_nb.evaluation import Config, Results, measure, run
+from photodna_nb.evaluation import Config, Results, estimate_rates, run
 from photodna_nb.evaluation.deployment import expected_matches, threshold_under
-from photodna_nb.evaluation.summary import recalls
+from photodna_nb.evaluation.rates import recall_intervals
 from photodna_nb.evaluation.thresholds import choose_threshold, supported_threshold
 from photodna_nb.report import formatting
 from photodna_nb.widgets.histograms import LINE
@@ -50,18 +50,18 @@ def evaluated(folder, **sections):
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     found = evaluated(tmp_path_factory.mktemp("drawn") / "run")
-    assert measure(found.counts).tail.trusted
+    assert estimate_rates(found.counts).tail.accepted
     return found
 
 
 @pytest.fixture(scope="module")
-def measured(results):
-    return measure(results.counts)
+def estimates(results):
+    return estimate_rates(results.counts)
 
 
 @pytest.fixture
-def tuner(results, measured):
-    return widgets.ThresholdTuner(results, measured=measured)
+def tuner(results, estimates):
+    return widgets.ThresholdTuner(results, estimates=estimates)
 
 
 def said(html):
@@ -83,15 +83,15 @@ def line_at(content):
 
 
 @pytest.mark.parametrize("threshold", [0, 40, 200, 470, 700, 1200])
-def test_numbers_are_those_of_the_statistics(tuner, results, measured, threshold):
+def test_numbers_are_those_of_the_statistics(tuner, results, estimates, threshold):
     tuner.slider.value = threshold
-    row, curves = tuner.row, measured.curves
+    row, curves = tuner.row, estimates.curves
     assert row["recall"] == curves.recall[threshold]
-    assert row["recall_lower"] == measured.recall_lower[threshold]
-    assert row["recall_upper"] == measured.recall_upper[threshold]
+    assert row["recall_lower"] == estimates.recall_lower[threshold]
+    assert row["recall_upper"] == estimates.recall_upper[threshold]
     assert row["impostor_matches"] == curves.impostor_matches[threshold]
-    assert row["false_match_rate"] == measured.rates.rate[threshold]
-    day = expected_matches(threshold, 5000, 100, measured.rates, measured.tail)
+    assert row["false_match_rate"] == estimates.rates.rate[threshold]
+    day = expected_matches(threshold, 5000, 100, estimates.rates, estimates.tail)
     assert (row["a_day_expected"], row["a_day_upper"]) == (day.expected, day.upper)
     text = said(tuner.numbers)
     assert f"L2 ≤ {threshold}" in text
@@ -105,7 +105,7 @@ def test_every_source_of_a_rate_is_named(tuner):
     for threshold in range(0, 1000, 5):
         tuner.threshold = threshold
         row = tuner.row
-        source = "untested" if row["a_day_untested"] else row["a_day_source"]
+        source = "untested" if row["a_day_beyond_validation"] else row["a_day_source"]
         found[source] = formatting.false_match_rate(row), said(tuner.numbers)
     assert set(found) == {"untested", "tail", "counted"}
     assert found["untested"][0].startswith("at most")
@@ -131,7 +131,7 @@ def test_edits_found_least(tuner, results):
     places = []
     for spec in sorted(EDITS, key=lambda spec: (distances[spec] <= 100**2).mean()):
         matched = int((distances[spec] <= 100**2).sum())
-        ((value, lower, upper),) = recalls([matched], [len(distances[spec])], 0.95)
+        ((value, lower, upper),) = recall_intervals([matched], [len(distances[spec])], 0.95)
         row = {"recall": value, "recall_lower": lower, "recall_upper": upper}
         label = pdna.transforms.parse(spec).label
         places.append(text.index(f"{label} {formatting.recall(row)}"))
@@ -144,7 +144,7 @@ def test_orientations(tuner, results):
     row = tuner.row
     assert row["a_day_comparisons"] == 8 * before["a_day_comparisons"]
     assert row["genuine_matches"] == results.counts.genuine(oriented=True)[:201].sum()
-    upright = measure(results.counts, oriented=True)
+    upright = estimate_rates(results.counts, oriented=True)
     assert row["recall_lower"] == upright.recall_lower[200]
     assert (drawn(tuner.figure.value) != drawn(figure)).any()
     # A mirror image is found.
@@ -210,13 +210,13 @@ def test_readers_without_a_kernel_see_the_figure(tuner):
 
 @pytest.mark.parametrize("target", [1e-3, 1e-4, 1e-6, 1e-9])
 @pytest.mark.parametrize("conservative", [False, True])
-def test_a_target_and_the_threshold_follows(tuner, measured, target, conservative):
+def test_a_target_and_the_threshold_follows(tuner, estimates, target, conservative):
     tuner.conservative.value = conservative
     tuner.target.value = target
-    choice = choose_threshold(target, measured.rates, measured.tail, conservative)
-    assert choice.untested == (target == 1e-9)
+    choice = choose_threshold(target, estimates.rates, estimates.tail, conservative)
+    assert choice.beyond_validation == (target == 1e-9)
     assert tuner.target.value == target
-    if not choice.untested:
+    if not choice.beyond_validation:
         assert tuner.choice == choice
         assert f"L2 {choice.threshold} is the largest" in said(tuner.message)
     assert tuner.threshold == tuner.row["threshold"] == tuner.choice.threshold
@@ -241,17 +241,17 @@ def test_nothing_is_said_to_keep_a_target_that_it_may_not_keep(tuner, conservati
     assert found == {False, conservative}
 
 
-def test_a_target_beyond_what_was_tested(tuner, measured):
+def test_a_target_beyond_what_was_tested(tuner, estimates):
     """The tuner says and does what the report does."""
-    tail = measured.tail
-    fit = choose_threshold(1e-9, measured.rates, tail, True)
-    best = choose_threshold(tail.tested_to, measured.rates, tail, True)
+    tail = estimates.tail
+    fit = choose_threshold(1e-9, estimates.rates, tail, True)
+    best = choose_threshold(tail.validated_down_to, estimates.rates, tail, True)
     tuner.target.value = 1e-9
     assert tuner.choice == best
-    assert not tuner.choice.untested
+    assert not tuner.choice.beyond_validation
     assert fit.threshold < tuner.threshold == best.threshold
     at_most = [
-        formatting.amount(expected_matches(at, 5000, 100, measured.rates, tail).upper)
+        formatting.amount(expected_matches(at, 5000, 100, estimates.rates, tail).upper)
         for at in (fit.threshold, best.threshold)
     ]
     assert f"fits were tested, suggests L2 {fit.threshold};" in said(tuner.message)
@@ -263,11 +263,11 @@ def test_a_target_beyond_what_was_tested(tuner, measured):
     assert 'class="problem"' in tuner.message.value
     # The estimate alone may be looked at; what is said of it is the same.
     tuner.conservative.value = False
-    estimate = choose_threshold(1e-9, measured.rates, tail)
+    estimate = choose_threshold(1e-9, estimates.rates, tail)
     assert tuner.choice == estimate
     assert tuner.threshold == estimate.threshold
     assert f"suggests L2 {estimate.threshold};" in said(tuner.message)
-    assert tuner.row["a_day_untested"]
+    assert tuner.row["a_day_beyond_validation"]
     at_most = f"at most {formatting.amount(tuner.row['a_day_upper'])} (extrapolated) false"
     assert at_most in said(tuner.message)
 
@@ -275,7 +275,7 @@ def test_a_target_beyond_what_was_tested(tuner, measured):
 def test_the_budget_is_followed_to_what_the_report_recommends(tmp_path, results):
     service = {"list_size": 10**6, "queries_a_day": 10**5, "budget": 1}
     found = evaluated(tmp_path / "run", scale=service)
-    assert found.tables["scale"][1]["untested"]
+    assert found.tables["scale"][1]["beyond_validation"]
     tuner = widgets.ThresholdTuner(found)
     tuner.target.value = "budget"
     assert found.summary["recommended"] is None
@@ -283,7 +283,7 @@ def test_the_budget_is_followed_to_what_the_report_recommends(tmp_path, results)
     assert "cannot show" in said(tuner.message)
 
 
-def test_a_target_that_every_threshold_keeps(tuner, measured):
+def test_a_target_that_every_threshold_keeps(tuner, estimates):
     tuner.list_size.value = tuner.queries_a_day.value = 1
     tuner.target.value = "budget"
     assert tuner.choice.threshold == 3060 > tuner.slider.max
@@ -293,18 +293,18 @@ def test_a_target_that_every_threshold_keeps(tuner, measured):
     assert "3060" not in said(tuner.message)
 
 
-def test_the_budget_follows_the_service(tuner, results, measured):
+def test_the_budget_follows_the_service(tuner, results, estimates):
     tuner.target.value = "budget"
     assert tuner.threshold == results.tables["scale"][1]["threshold"]
     first = tuner.threshold
     tuner.list_size.value = 500
-    choice = threshold_under(20, 500, 100, measured.rates, measured.tail)
+    choice = threshold_under(20, 500, 100, estimates.rates, estimates.tail)
     assert tuner.choice == choice
     assert tuner.threshold == choice.threshold > first
     # A longer list is beyond what can be told, and the threshold stays at the best that can.
     tuner.list_size.value = 5_000_000
-    assert threshold_under(20, 5_000_000, 100, measured.rates, measured.tail).untested
-    best = choose_threshold(measured.tail.tested_to, measured.rates, measured.tail, True)
+    assert threshold_under(20, 5_000_000, 100, estimates.rates, estimates.tail).beyond_validation
+    best = choose_threshold(estimates.tail.validated_down_to, estimates.rates, estimates.tail, True)
     assert tuner.threshold == best.threshold
 
 
@@ -327,11 +327,13 @@ def test_no_threshold_can_be_told(tmp_path):
     assert tuner.choice.reason in said(tuner.message)
 
 
-def test_what_the_data_support_without_a_tail(results, measured):
+def test_what_the_data_support_without_a_tail(results, estimates):
     """As the report has it: by what was counted."""
-    untrusted = dataclasses.replace(measured.tail, trusted=False, reason="it does not fit")
-    counted = dataclasses.replace(measured, tail=untrusted)
-    tuner = widgets.ThresholdTuner(results, measured=counted)
+    untrusted = dataclasses.replace(
+        estimates.tail, accepted=False, rejection_reason="it does not fit"
+    )
+    counted = dataclasses.replace(estimates, tail=untrusted)
+    tuner = widgets.ThresholdTuner(results, estimates=counted)
     tuner.target.value = 1e-9
     best = supported_threshold(counted.rates, untrusted)
     assert tuner.choice == best
@@ -405,9 +407,9 @@ def test_pictures_are_those_that_were_measured(tuner, results):
             assert difference < 25
 
 
-def test_as_many_pairs_as_wished(results, measured):
+def test_as_many_pairs_as_wished(results, estimates):
     for number in (1, np.int64(12)):
-        tuner = widgets.ThresholdTuner(results, measured=measured, pairs=number)
+        tuner = widgets.ThresholdTuner(results, estimates=estimates, pairs=number)
         tuner.threshold = 600
         assert len(tuner.near()) == 4 * number
 
@@ -486,11 +488,11 @@ def test_every_edit_is_found(tuner):
     assert said(tuner.edits) == "Every edit is found in all pictures."
 
 
-def test_pictures_wait_until_the_slider_rests(results, measured, monkeypatch):
+def test_pictures_wait_until_the_slider_rests(results, estimates, monkeypatch):
     monkeypatch.setattr(widgets.tuner, "_PAUSE", 0.05)
 
     async def moves():
-        tuner = widgets.ThresholdTuner(results, measured=measured)
+        tuner = widgets.ThresholdTuner(results, estimates=estimates)
         made = []
         plain = tuner._pictures.html
         monkeypatch.setattr(tuner._pictures, "html", lambda *of: (made.append(of), plain(*of))[1])
@@ -537,11 +539,11 @@ def test_errors_of_pictures_are_shown_and_raised(tuner, monkeypatch):
     assert said(tuner.message) == "ValueError: no pictures"
 
 
-def test_wrong_arguments(results, measured):
+def test_wrong_arguments(results, estimates):
     with pytest.raises(ArgumentTypeError, match=r"results: got .*, needs Results"):
         widgets.ThresholdTuner("run")
-    with pytest.raises(ArgumentError, match="measured: is of other counts"):
-        widgets.ThresholdTuner(results, measured=measure(results.counts, "A"))
+    with pytest.raises(ArgumentError, match="estimates: is of other counts"):
+        widgets.ThresholdTuner(results, estimates=estimate_rates(results.counts, "A"))
 
 
 @pytest.mark.parametrize(
@@ -553,7 +555,7 @@ def test_wrong_arguments(results, measured):
         ("pairs", 2.0, ArgumentTypeError, "got float, needs an integer"),
         ("pairs", True, ArgumentTypeError, "got bool, needs an integer"),
         ("pairs", None, ArgumentTypeError, "got NoneType, needs an integer"),
-        ("measured", 0.95, ArgumentTypeError, "got float, needs Measured"),
+        ("estimates", 0.95, ArgumentTypeError, "got float, needs RateEstimates"),
         ("dataset", "pictures", ArgumentTypeError, "got str, needs a Dataset"),
     ],
 )

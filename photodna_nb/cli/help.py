@@ -53,7 +53,7 @@ modes, exactly one a call:
         print a commented CONFIG, over drawn pictures, to start from
   --compare-runs RUN_DIR1 RUN_DIR2
         print what changed between two evaluations, with another Pillow or of other
-        pictures, and which of their conclusions moved beyond their intervals
+        pictures, and which of their conclusions differ significantly
   --version
         print the version, and those of Python, NumPy, Numba, Pillow and FAISS
   -h, --help

@@ -9,9 +9,9 @@ and `results` is what is written.
 from photodna_nb.evaluation.comparison import Comparison, compare
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.pair_counts import CloseImpostors, Counts
+from photodna_nb.evaluation.rates import RateEstimates, estimate_rates
 from photodna_nb.evaluation.results import Failure, Results
 from photodna_nb.evaluation.run_evaluation import run
-from photodna_nb.evaluation.summary import Measured, measure
 
 __all__ = [
     "CloseImpostors",
@@ -19,9 +19,9 @@ __all__ = [
     "Config",
     "Counts",
     "Failure",
-    "Measured",
+    "RateEstimates",
     "Results",
     "compare",
-    "measure",
+    "estimate_rates",
     "run",
 ]

@@ -1,4 +1,4 @@
-"""Two runs beside each other: what changed, and which conclusions moved beyond their intervals."""
+"""Two runs beside each other: what changed, and which conclusions differ significantly."""
 
 from __future__ import annotations
 
@@ -20,18 +20,23 @@ from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentTypeError, FileError
 from photodna_nb.evaluation import comparison_format
 from photodna_nb.evaluation.config import Config
-from photodna_nb.evaluation.curves import Curves
+from photodna_nb.evaluation.curves import RateCurves
 from photodna_nb.evaluation.deployment import expected_matches, threshold_under
 from photodna_nb.evaluation.intervals import json_number
 from photodna_nb.evaluation.pair_counts import Counts
+from photodna_nb.evaluation.rates import (
+    RateEstimates,
+    dependence_beyond_cutoff,
+    estimate_rates,
+    recall_intervals,
+)
 from photodna_nb.evaluation.results import COUNTS, RESULTS, Results
 from photodna_nb.evaluation.run_folder import HASHES
-from photodna_nb.evaluation.summary import Measured, beyond_the_list, measure, recalls
-from photodna_nb.evaluation.thresholds import Choice, OperatingPoint, operating_points
+from photodna_nb.evaluation.thresholds import OperatingPoint, ThresholdChoice, operating_points
 from photodna_nb.files import PathLike
 
-Verdict = Literal["same", "within", "moved", "unknown"]
-Kept = Literal["yes", "no", "unclear", "unknown"]
+Verdict = Literal["same", "within", "significant", "unknown"]
+MeetsTarget = Literal["yes", "no", "unclear", "unknown"]
 Rows = NDArray[np.intp]
 Runs: TypeAlias = "tuple[_Run, _Run]"
 
@@ -40,7 +45,7 @@ _LISTS = "variants.transforms", "thresholds.targets", "originals.paths", "pairs.
 _ALL = "all edits"
 
 
-class Change(NamedTuple):
+class ValueChange(NamedTuple):
     """Something with one value in the first run and another in the second.
 
     Of a list, what is in the one run alone; of a value that is missing, None.
@@ -52,7 +57,7 @@ class Change(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Inputs:
+class OriginalChanges:
     """Names of the originals, by what became of them from the first run to the second.
 
     Attributes
@@ -75,7 +80,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Drift:
+class HashChange:
     """How the hashes of the same pictures differ from run to run, by edit.
 
     Attributes
@@ -101,7 +106,7 @@ class Drift:
 
 
 @dataclass(frozen=True)
-class Sides:
+class DiscordantPairs:
     """Genuine pairs that are in both runs, and match in one of them alone.
 
     Attributes
@@ -122,11 +127,11 @@ class Sides:
     p_value: float | None
 
 
-class Estimate(NamedTuple):
+class IntervalEstimate(NamedTuple):
     """A number with its interval.
 
     `value` is None where only `upper`, a bound, is known. `source` says whence a false match
-    rate comes, as in `ExpectedMatches`; beyond `Tail.tested_to` the tail is an untested one.
+    rate comes, as in `ExpectedMatches`; "untested tail" beyond `Tail.validated_down_to`.
     """
 
     value: float | None
@@ -147,7 +152,7 @@ class Conclusion:
         Of what, and at which threshold, for a person to read.
     thresholds : (int or None, int or None)
         L2, in the first run and in the second; None where none could be told.
-    first, second : Estimate or None
+    first, second : IntervalEstimate or None
         None where nothing is known.
     target : float or None
         What the number is to be at most.
@@ -155,32 +160,32 @@ class Conclusion:
         The edit; None for all that are in both runs.
     oriented : bool
         Whether the closest of the original's eight orientations counts.
-    sides : Sides or None
+    discordant : DiscordantPairs or None
         Of the same pairs in both runs, if there are any.
     """
 
     kind: str
     about: str
     thresholds: tuple[int | None, int | None]
-    first: Estimate | None
-    second: Estimate | None
+    first: IntervalEstimate | None
+    second: IntervalEstimate | None
     target: float | None = None
     transform: str | None = None
     oriented: bool = False
-    sides: Sides | None = None
+    discordant: DiscordantPairs | None = None
 
     @property
     def verdict(self) -> Verdict:
-        """Return whether it moved: see `compare`."""
+        """Whether the two runs differ: see `compare`."""
         if self.first is None or self.second is None:
             return "unknown"
         if self.first == self.second:
             return "same"
         apart = self.first.upper < self.second.lower or self.second.upper < self.first.lower
-        return "moved" if apart else "within"
+        return "significant" if apart else "within"
 
     @property
-    def kept(self) -> Kept | None:
+    def meets_target(self) -> MeetsTarget | None:
         """Return whether the second run keeps the target: see `compare`; None without a target."""
         if self.target is None:
             return None
@@ -192,10 +197,10 @@ class Conclusion:
 
     def as_json(self) -> dict[str, Any]:
         """Return the same as a dictionary that JSON takes."""
-        values = {**vars(self), "verdict": self.verdict, "kept": self.kept}
+        values = {**vars(self), "verdict": self.verdict, "meets_target": self.meets_target}
         for name in ("first", "second"):
             values[name] = values[name] and values[name]._asdict()
-        return values | {"sides": self.sides and asdict(self.sides)}
+        return values | {"discordant": self.discordant and asdict(self.discordant)}
 
 
 @dataclass(frozen=True)
@@ -212,17 +217,17 @@ class Comparison:
         Whether all originals that could be hashed are in both runs.
     confidence : float
         Of the intervals: the first run's.
-    configuration, versions : tuple of Change
+    configuration, versions : tuple of ValueChange
         What differs.
-    inputs : Inputs
+    inputs : OriginalChanges
         What became of the originals.
-    failures : Change
+    failures : ValueChange
         Those of the one run alone.
-    drifts : tuple of Drift
+    hash_changes : tuple of HashChange
         Of what is in both runs.
     conclusions : tuple of Conclusion
         All that were compared.
-    numbers : tuple of Change
+    numbers : tuple of ValueChange
         Numbers without an interval, whether they differ or not.
     notes : tuple of str
         What was not compared, or not as the reports have it.
@@ -233,13 +238,13 @@ class Comparison:
     identical: bool
     same_originals: bool
     confidence: float
-    configuration: tuple[Change, ...]
-    versions: tuple[Change, ...]
-    inputs: Inputs
-    failures: Change
-    drifts: tuple[Drift, ...]
+    configuration: tuple[ValueChange, ...]
+    versions: tuple[ValueChange, ...]
+    inputs: OriginalChanges
+    failures: ValueChange
+    hash_changes: tuple[HashChange, ...]
     conclusions: tuple[Conclusion, ...]
-    numbers: tuple[Change, ...]
+    numbers: tuple[ValueChange, ...]
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -260,7 +265,7 @@ class Comparison:
             **changes,
             "inputs": asdict(self.inputs),
             "failures": self.failures._asdict(),
-            "drifts": [asdict(one) for one in self.drifts],
+            "hash_changes": [asdict(one) for one in self.hash_changes],
             "conclusions": [one.as_json() for one in self.conclusions],
         }
 
@@ -268,10 +273,10 @@ class Comparison:
         """Return what there is to say, in a sentence."""
         if self.identical:
             return "identical results"
-        moved = self.having("moved")
+        moved = self.having("significant")
         kinds = Counter(one.kind for one in moved)
         which = ", ".join(f"{kind} {number}" for kind, number in kinds.items())
-        headline = f"{len(moved)} of {len(self.conclusions)} conclusions moved"
+        headline = f"{len(moved)} of {len(self.conclusions)} conclusions differ significantly"
         return f"{headline}: {which}" if which else headline
 
     def text(self) -> str:
@@ -280,7 +285,7 @@ class Comparison:
 
 
 def compare(first: Results | PathLike, second: Results | PathLike) -> Comparison:
-    """Return what changed between two runs, and which conclusions moved beyond their intervals.
+    """Return what changed between two runs, and which conclusions differ significantly.
 
     Parameters
     ----------
@@ -308,7 +313,7 @@ def compare(first: Results | PathLike, second: Results | PathLike) -> Comparison
 
     - *same*: the numbers and the ends of their intervals are identical;
     - *within*: they differ, and the intervals overlap;
-    - *moved*: the intervals do not overlap;
+    - *significant*: the intervals do not overlap;
     - *unknown*: one run says nothing of it.
 
     Two intervals of 95 % that do not overlap are a stricter test than one at 5 %: equally
@@ -316,7 +321,7 @@ def compare(first: Results | PathLike, second: Results | PathLike) -> Comparison
     the cases. With hundreds of conclusions some move by chance, and those that share pairs
     move together. Intervals tell how originals are drawn. Where both runs have the same
     originals a difference is real however small it is, and *within* says only that other
-    originals could differ as much; then `Sides`, of the same pairs in both, says more.
+    originals could differ as much; then `DiscordantPairs`, of the same pairs in both, says more.
 
     A target, or the budget, is kept if the whole interval of the second run at the first's
     threshold is at most that (*yes*), not if all of it is more (*no*), else *unclear*.
@@ -353,7 +358,7 @@ def compare(first: Results | PathLike, second: Results | PathLike) -> Comparison
         tuple(_changes(*({"versions": run.manifest["versions"]} for run in (one, other)))),
         _inputs(one.manifest["inputs"], other.manifest["inputs"]),
         _only("failures", one.failures, other.failures),
-        tuple(same.drifts()),
+        tuple(same.hash_changes()),
         (
             *_recalls(runs, same, thresholds),
             *_rates(runs, thresholds),
@@ -381,17 +386,17 @@ class _Run:
 
     results: Results
     counts: Counts
-    whole: Measured
-    a: Measured
-    b: Measured
+    whole: RateEstimates
+    a: RateEstimates
+    b: RateEstimates
 
     @classmethod
     def of(cls, results: Results, edits: Sequence[str], both_ways: bool, like: Config) -> _Run:
         counts, seed = _with_edits(results.counts, edits, both_ways), results.config.seed
-        beyond = beyond_the_list(counts)
+        beyond = dependence_beyond_cutoff(counts)
         parts: tuple[Literal["A", "B"] | None, ...] = (None, "A", "B")
         whole, a, b = (
-            measure(
+            estimate_rates(
                 counts,
                 part,
                 oriented=like.scale.orientations,
@@ -417,7 +422,9 @@ class _Run:
         """Return thresholds chosen on half A, and what they do on half B."""
         chosen_on, judged_on = self.a.half(), self.b.half()
         if chosen_on is None or judged_on is None:
-            nothing = Choice(0.0, conservative, None, "none", self.a.reason or self.b.reason)
+            nothing = ThresholdChoice(
+                0.0, conservative, None, "none", self.a.reason or self.b.reason
+            )
             return [OperatingPoint(replace(nothing, target=target)) for target in targets]
         return operating_points(chosen_on, judged_on, targets, conservative)
 
@@ -471,22 +478,22 @@ class _Same:
         first, second = self.squared[False]
         self.made = (first >= 0) & (second >= 0)
 
-    def drifts(self) -> Iterator[Drift]:
+    def hash_changes(self) -> Iterator[HashChange]:
         """Yield how the hashes differ: of the originals, then by edit; nothing if none are."""
         one, other = self.rows
         if not len(one):
             return
         (first, first_edited), (second, second_edited) = (run.hashes() for run in self.runs)
         none = np.zeros(len(one))
-        yield _drift(None, first[one], second[other], none, none)
+        yield _hash_change(None, first[one], second[other], none, none)
         for number, edit in enumerate(self.edits):
             made = self.made[:, number]
             hashes = first_edited[one[made], number], second_edited[other[made], number]
-            yield _drift(edit, *hashes, *(each[made, number] for each in self.squared[False]))
+            yield _hash_change(edit, *hashes, *(each[made, number] for each in self.squared[False]))
 
-    def sides(
+    def discordant(
         self, threshold: int, edit: str | None = None, oriented: bool = False
-    ) -> Sides | None:
+    ) -> DiscordantPairs | None:
         """Return how many genuine pairs match in one run alone; None if none is in both."""
         columns = slice(None) if edit is None else [self.edits.index(edit)]
         first, second = (each[:, columns] <= threshold**2 for each in self.squared[oriented])
@@ -500,19 +507,19 @@ class _Same:
         if lost.any() or gained.any():
             trials = worse + better
             p_value = json_number(float(stats.binomtest(worse, trials).pvalue)) if trials else 1.0
-        return Sides(int(made.sum()), int(lost.sum()), int(gained.sum()), p_value)
+        return DiscordantPairs(int(made.sum()), int(lost.sum()), int(gained.sum()), p_value)
 
 
-def _drift(
+def _hash_change(
     transform: str | None,
     first: NDArray[np.uint8],
     second: NDArray[np.uint8],
     first_squared: NDArray[Any],
     second_squared: NDArray[Any],
-) -> Drift:
+) -> HashChange:
     apart = np.square(first.astype(np.int32) - second).sum(axis=1)
     change = np.abs(np.sqrt(first_squared) - np.sqrt(second_squared))
-    return Drift(
+    return HashChange(
         transform,
         len(apart),
         int((apart > 0).sum()),
@@ -522,14 +529,14 @@ def _drift(
     )
 
 
-def _changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Change]:
+def _changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[ValueChange]:
     one, other = dict(_flat(first)), dict(_flat(second))
     for name in dict.fromkeys((*one, *other)):
         values = one.get(name), other.get(name)
         if values[0] == values[1]:
             continue
         lists = name in _LISTS and None not in values
-        yield _only(name, *values) if lists else Change(name, *values)
+        yield _only(name, *values) if lists else ValueChange(name, *values)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -540,17 +547,17 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield prefix + key, value
 
 
-def _only(name: str, first: Any, second: Any) -> Change:
+def _only(name: str, first: Any, second: Any) -> ValueChange:
     """Return what is in one list alone."""
     one, other = ({repr(item) for item in items} for items in (first, second))
-    return Change(
+    return ValueChange(
         name,
         [item for item in first if repr(item) not in other],
         [item for item in second if repr(item) not in one],
     )
 
 
-def _inputs(first: Mapping[str, str | None], second: Mapping[str, str | None]) -> Inputs:
+def _inputs(first: Mapping[str, str | None], second: Mapping[str, str | None]) -> OriginalChanges:
     both = [name for name in first if name in second]
     changed = tuple(name for name in both if first[name] != second[name])
     added = {name: digest for name, digest in second.items() if name not in first}
@@ -565,64 +572,66 @@ def _inputs(first: Mapping[str, str | None], second: Mapping[str, str | None]) -
             removed.append(name)
     for _, name in renamed:
         del added[name]
-    return Inputs(len(both) - len(changed), changed, tuple(renamed), tuple(removed), tuple(added))
+    return OriginalChanges(
+        len(both) - len(changed), changed, tuple(renamed), tuple(removed), tuple(added)
+    )
 
 
 def _recalls(runs: Runs, same: _Same, thresholds: Mapping[int, str]) -> Iterator[Conclusion]:
     """Yield the recall of each edit, of its orientations if that differs, and of all."""
     keys = list(itertools.product(same.edits, thresholds, (False, True)))
-    pair: tuple[Estimate | None, Estimate | None] = (None, None)
+    pair: tuple[IntervalEstimate | None, IntervalEstimate | None] = (None, None)
     for key, *estimates in zip(keys, *(_recalls_of(run, keys) for run in runs), strict=True):
         edit, t, oriented = key
         plain, pair = pair, (estimates[0], estimates[1])
         if oriented and pair == plain:
             continue
         about = f"{edit}{' oriented' if oriented else ''} at {thresholds[t]}"
-        sides = same.sides(t, edit, oriented)
+        sides = same.discordant(t, edit, oriented)
         yield Conclusion("recall", about, (t, t), *pair, None, edit, oriented, sides)
     one, other = (run.whole for run in runs)
     oriented = runs[0].results.config.scale.orientations
     for t, name in thresholds.items():
         pair = _recall_of_all(one, t), _recall_of_all(other, t)
-        sides = same.sides(t, oriented=oriented)
-        yield Conclusion("recall", f"{_ALL} at {name}", (t, t), *pair, sides=sides)
+        sides = same.discordant(t, oriented=oriented)
+        yield Conclusion("recall", f"{_ALL} at {name}", (t, t), *pair, discordant=sides)
 
 
-def _recalls_of(run: _Run, keys: Sequence[tuple[str, int, bool]]) -> list[Estimate | None]:
+def _recalls_of(run: _Run, keys: Sequence[tuple[str, int, bool]]) -> list[IntervalEstimate | None]:
     matched, trials = [], []
     for edit, threshold, oriented in keys:
         squared = run.counts.genuine_distances(edit, oriented=oriented)
         matched.append(int(np.searchsorted(squared, threshold**2, side="right")))
         trials.append(len(squared))
-    return [_estimate(*three) for three in recalls(matched, trials, run.whole.confidence)]
+    return [_estimate(*three) for three in recall_intervals(matched, trials, run.whole.confidence)]
 
 
-def _recall_of_all(measured: Measured, threshold: int | None) -> Estimate | None:
+def _recall_of_all(estimates: RateEstimates, threshold: int | None) -> IntervalEstimate | None:
     if threshold is None:
         return None
-    columns = measured.curves.recall, measured.recall_lower, measured.recall_upper
+    columns = estimates.curves.recall, estimates.recall_lower, estimates.recall_upper
     value, lower, upper = (float(column[threshold]) for column in columns)
     return _estimate(value, lower, upper)
 
 
 def _estimate(
     value: float | None, lower: float | None, upper: float | None, source: str = "counted"
-) -> Estimate | None:
+) -> IntervalEstimate | None:
     """Return the numbers as a run writes them; None if there is no interval."""
     if json_number(lower) is None or json_number(upper) is None:
         return None
-    return Estimate(json_number(value), json_number(lower), json_number(upper), source)
+    return IntervalEstimate(json_number(value), json_number(lower), json_number(upper), source)
 
 
 def _matches(
-    measured: Measured, threshold: int | None, service: tuple[int, int, int] = (1, 1, 1)
-) -> Estimate | None:
+    estimates: RateEstimates, threshold: int | None, service: tuple[int, int, int] = (1, 1, 1)
+) -> IntervalEstimate | None:
     """Return false matches a day; with one comparison a day that is the rate."""
-    if measured.rates is None or threshold is None:
+    if estimates.rates is None or threshold is None:
         return None
     size, queries, ways = service
-    found = expected_matches(threshold, size, queries, measured.rates, measured.tail, ways)
-    source = "untested tail" if found.untested else found.source
+    found = expected_matches(threshold, size, queries, estimates.rates, estimates.tail, ways)
+    source = "untested tail" if found.beyond_validation else found.source
     return _estimate(found.expected, found.lower, found.upper, source)
 
 
@@ -671,7 +680,7 @@ def _threshold(conservative: bool) -> str:
     return "conservative threshold" if conservative else "threshold"
 
 
-def _numbers(runs: Runs) -> Iterator[Change]:
+def _numbers(runs: Runs) -> Iterator[ValueChange]:
     """Yield numbers that have no interval."""
     one, other = (
         {
@@ -681,10 +690,10 @@ def _numbers(runs: Runs) -> Iterator[Change]:
         }
         for run in runs
     )
-    return (Change(name.replace("_", " "), one[name], other[name]) for name in one)
+    return (ValueChange(name.replace("_", " "), one[name], other[name]) for name in one)
 
 
-def _median(found: Curves) -> int | None:
+def _median(found: RateCurves) -> int | None:
     if not found.impostor_pairs:
         return None
     return int(np.searchsorted(found.impostor_matches, (found.impostor_pairs + 1) // 2))

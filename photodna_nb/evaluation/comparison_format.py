@@ -14,7 +14,7 @@ from scipy import stats
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
-    from photodna_nb.evaluation.comparison import Comparison, Conclusion, Estimate
+    from photodna_nb.evaluation.comparison import Comparison, Conclusion, IntervalEstimate
 
 _SHOWN_NAMES, _SHOWN_ROWS = 5, 30
 
@@ -31,20 +31,20 @@ def lines(found: Comparison) -> Iterator[str]:
         yield from ("", *found.notes)
     if found.identical:
         return
-    yield from _table("Conclusions that moved", *_rows(found.having("moved")))
-    missed = [one for one in found.conclusions if one.kept == "no"]
+    yield from _table("Conclusions that differ significantly", *_rows(found.having("significant")))
+    missed = [one for one in found.conclusions if one.meets_target == "no"]
     yield from _table("What the second run does not keep", *_rows(missed))
     head = ("pictures", "other hash", "by L2 at most", "other distance", "by at most")
-    drifts = {
+    hash_changes = {
         one.transform or "originals": list(asdict(one).values())[1:]
-        for one in found.drifts
+        for one in found.hash_changes
         if one.differing or one.distances_differing
     }
-    yield from _table("The same pictures, hashed in both runs", head, drifts)
+    yield from _table("The same pictures, hashed in both runs", head, hash_changes)
     sides = {
-        one.about: list(asdict(one.sides).values())
+        one.about: list(asdict(one.discordant).values())
         for one in found.conclusions
-        if one.sides and (one.sides.lost or one.sides.gained)
+        if one.discordant and (one.discordant.lost or one.discordant.gained)
     }
     of_pairs = ("pairs", "no longer match", "match now", "p")
     yield from _table("The same genuine pairs, in both runs", of_pairs, sides)
@@ -54,7 +54,7 @@ def lines(found: Comparison) -> Iterator[str]:
 
 def _how_to_read(found: Comparison) -> Iterator[str]:
     numbers = Counter(one.verdict for one in found.conclusions)
-    kept = Counter(one.kept for one in found.conclusions)
+    kept = Counter(one.meets_target for one in found.conclusions)
     yield (
         f"Of the others {numbers['same']} are the same, {numbers['within']} differ within their "
         f"intervals, and of {numbers['unknown']} a run says nothing."
@@ -119,7 +119,7 @@ def _rows(conclusions: Sequence[Conclusion]) -> tuple[Sequence[str], dict[str, S
     }
 
 
-def _with_interval(estimate: Estimate | None) -> str:
+def _with_interval(estimate: IntervalEstimate | None) -> str:
     if estimate is None:
         return "unknown"
     by = f" by the {estimate.source}" if estimate.source.endswith("tail") else ""

@@ -14,7 +14,7 @@ from photodna_nb.evaluation.intervals import Floats, Integers, checked_counts, j
 
 
 @dataclass(frozen=True, eq=False)
-class Curves:
+class RateCurves:
     """Rates at the thresholds 0 … t - 1, and what sums them up; arrays are (t,).
 
     A match is a distance of at most the threshold. What would be 0 / 0 is NaN.
@@ -93,7 +93,7 @@ class Curves:
         }
 
 
-def curves(genuine: NDArray[Any], impostor: NDArray[Any]) -> Curves:
+def curves(genuine: NDArray[Any], impostor: NDArray[Any]) -> RateCurves:
     """Return the curves of two distributions of distances.
 
     Parameters
@@ -104,7 +104,7 @@ def curves(genuine: NDArray[Any], impostor: NDArray[Any]) -> Curves:
 
     Returns
     -------
-    Curves
+    RateCurves
         With NaN for what needs a kind of pairs of which there are none.
 
     Raises
@@ -153,7 +153,7 @@ def curves(genuine: NDArray[Any], impostor: NDArray[Any]) -> Curves:
     good = np.flatnonzero((precision >= 0.9) & (g > 0))
     # Of thresholds with the same recall the lowest, which is the most precise.
     best = int(good[np.searchsorted(g[good], g[good[-1]])]) if len(good) else None
-    return Curves(
+    return RateCurves(
         genuine_pairs=int(g[-1]),
         impostor_pairs=int(f[-1]),
         genuine_matches=g,

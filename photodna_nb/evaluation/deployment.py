@@ -8,7 +8,7 @@ from typing import Any
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.intervals import FalseMatchRates, json_number
 from photodna_nb.evaluation.tail import Tail
-from photodna_nb.evaluation.thresholds import Choice, Source, choose_threshold
+from photodna_nb.evaluation.thresholds import Source, ThresholdChoice, choose_threshold
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class ExpectedMatches:
     source : {"counted", "tail", "disjoint pairs"}
         Of the rate: ten or more counted matches, the tail (which is extrapolation), or
         only the bound of fewer.
-    untested : bool
-        Whether the tail is beyond what was tested, and only tells `upper`: see `Tail.told`.
+    beyond_validation : bool
+        Whether the tail is beyond validation: only `upper` is known (`Tail.reliable_rate`).
     """
 
     threshold: int
@@ -41,7 +41,7 @@ class ExpectedMatches:
     lower: float
     upper: float
     source: Source
-    untested: bool = False
+    beyond_validation: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the same as a dictionary that JSON takes."""
@@ -94,10 +94,14 @@ def expected_matches(
     """
     comparisons = _comparisons(list_size, queries_a_day, orientations)
     rate = rates.at(threshold)
-    expected, lower, upper = (rate.rate if rate.counted else None), rate.lower, rate.upper
-    source: Source = "counted" if rate.counted else "disjoint pairs"
-    told = None if rate.counted or tail is None else tail.told(threshold)
-    untested = told is not None and told.untested
+    expected, lower, upper = (
+        (rate.rate if rate.at_least_ten_matches else None),
+        rate.lower,
+        rate.upper,
+    )
+    source: Source = "counted" if rate.at_least_ten_matches else "disjoint pairs"
+    told = None if rate.at_least_ten_matches or tail is None else tail.reliable_rate(threshold)
+    untested = told is not None and told.beyond_validation
     if told is not None:
         expected, lower, upper, source = told.rate, told.lower, told.upper, "tail"
     return ExpectedMatches(
@@ -122,7 +126,7 @@ def threshold_under(
     tail: Tail | None = None,
     orientations: int = 1,
     conservative: bool = True,
-) -> Choice:
+) -> ThresholdChoice:
     """Return the largest threshold that keeps the false matches of a day under a budget.
 
     Parameters
@@ -136,7 +140,7 @@ def threshold_under(
 
     Returns
     -------
-    Choice
+    ThresholdChoice
         Its target is the false match rate ``budget / comparisons``, at most 1.
 
     Raises

@@ -22,7 +22,7 @@ COUNTED = 10
 _UNSEEN_IMAGES = 2
 
 
-class NearPairs(NamedTuple):
+class ImpostorPairs(NamedTuple):
     """All pairs of different images up to some distance, in any order.
 
     i, j : ndarray of integers, (p,)
@@ -30,7 +30,7 @@ class NearPairs(NamedTuple):
         of one are compared with the other.
     distance : ndarray, (p,)
         L2.
-    reach : int
+    cutoff : int
         Every pair of at most this distance is in the list; the others are passed over. -1
         if there is no such distance.
     """
@@ -38,14 +38,14 @@ class NearPairs(NamedTuple):
     i: NDArray[Any]
     j: NDArray[Any]
     distance: NDArray[Any]
-    reach: int
+    cutoff: int
 
 
 @dataclass(frozen=True, eq=False)
-class Dependence:
+class DyadicDependence:
     """How much the matches of a corpus hang together through the images that they share.
 
-    All arrays are of float64, (reach + 1,), one value for each integer threshold; the
+    All arrays are of float64, (cutoff + 1,), one value for each integer threshold; the
     unit is a rate: of an image with another one, averaged over the pairs of the two.
 
     Attributes
@@ -56,34 +56,34 @@ class Dependence:
         Pairs counted.
     rate : ndarray
         Share of the pairs that match.
-    shared : ndarray
+    zeta1 : ndarray
         Covariance of two pairs with one image in common (zeta1), 0 or more.
-    single : ndarray
+    zeta2 : ndarray
         Variance of a pair (zeta2), 0 or more.
-    excess, deficit : ndarray
+    largest_leverage_above, largest_leverage_below : ndarray
         By how much the rate of the image that matches most lies above the mean one, and
         by how much that of the image that matches least lies below it.
-    freedom : ndarray
+    degrees_of_freedom : ndarray
         How many images the variance comes from, 1 or more (degrees of freedom).
     """
 
     images: int
     matches: Integers
     rate: Floats
-    shared: Floats
-    single: Floats
-    excess: Floats
-    deficit: Floats
-    freedom: Floats
+    zeta1: Floats
+    zeta2: Floats
+    largest_leverage_above: Floats
+    largest_leverage_below: Floats
+    degrees_of_freedom: Floats
 
     def variance(self, images: int) -> Floats:
-        """Return the variance of the rate over corpora of so many images, (reach + 1,)."""
+        """Return the variance of the rate over corpora of so many images, (cutoff + 1,)."""
         n = images
-        return (4 * (n - 2) * self.shared + 2 * self.single) / (n * (n - 1))
+        return (4 * (n - 2) * self.zeta1 + 2 * self.zeta2) / (n * (n - 1))
 
 
 @dataclass(frozen=True)
-class Rate:
+class FalseMatchRate:
     """A false match rate at one threshold.
 
     Attributes
@@ -94,7 +94,7 @@ class Rate:
         Counted.
     rate, lower, upper : float
         Point estimate and interval.
-    counted : bool
+    at_least_ten_matches : bool
         Whether ten or more pairs of images match. Else `lower` is 0 and `upper` a one-sided
         bound.
     """
@@ -105,7 +105,7 @@ class Rate:
     rate: float
     lower: float
     upper: float
-    counted: bool
+    at_least_ten_matches: bool
 
     def as_json(self) -> dict[str, Any]:
         """Return the same as a dictionary that JSON takes."""
@@ -128,7 +128,7 @@ class FalseMatchRates:
         Pairs of at most the threshold.
     rate, lower, upper : ndarray of float64
         Point estimate, and interval.
-    counted : ndarray of bool
+    at_least_ten_matches : ndarray of bool
         Where ten or more pairs of images match; several pairs of the same two, by their
         variants, are one. Elsewhere `lower` is 0, and `upper` is a one-sided bound: that of
         ``images // 2`` disjoint pairs, but not more than the upper end at the first threshold
@@ -142,9 +142,9 @@ class FalseMatchRates:
     rate: Floats
     lower: Floats
     upper: Floats
-    counted: NDArray[np.bool_]
+    at_least_ten_matches: NDArray[np.bool_]
 
-    def at(self, threshold: int) -> Rate:
+    def at(self, threshold: int) -> FalseMatchRate:
         """Return the rate at one integer threshold.
 
         Raises
@@ -156,14 +156,14 @@ class FalseMatchRates:
             raise ArgumentError(
                 f"threshold: got {threshold}, needs 0 to {len(self.matches) - 1}, as were counted"
             )
-        return Rate(
+        return FalseMatchRate(
             int(threshold),
             int(self.matches[threshold]),
             self.pairs,
             float(self.rate[threshold]),
             float(self.lower[threshold]),
             float(self.upper[threshold]),
-            bool(self.counted[threshold]),
+            bool(self.at_least_ten_matches[threshold]),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -176,7 +176,7 @@ class FalseMatchRates:
         }
 
 
-def proportion(
+def clopper_pearson(
     successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95
 ) -> tuple[Floats, Floats]:
     """Return the Clopper-Pearson interval of a proportion, for independent trials.
@@ -202,7 +202,7 @@ def proportion(
     Notes
     -----
     Exact, hence a little wide. Each end is missed with half of ``1 - confidence`` at
-    most; so `proportion` at 0.9 holds one-sided bounds of 95 %.
+    most; so `clopper_pearson` at 0.9 holds one-sided bounds of 95 %.
 
     References
     ----------
@@ -211,7 +211,7 @@ def proportion(
 
     Examples
     --------
-    >>> lower, upper = proportion(0, 300)
+    >>> lower, upper = clopper_pearson(0, 300)
     >>> float(lower), round(float(upper), 4)
     (0.0, 0.0122)
     """
@@ -225,7 +225,7 @@ def proportion(
     return lower, upper
 
 
-def recall_interval(
+def clustered_recall_interval(
     distances_squared: NDArray[Any], cells: int, confidence: float = 0.95
 ) -> tuple[Floats, Floats]:
     """Return the interval of the recall at every integer threshold, by original.
@@ -291,16 +291,16 @@ def recall_interval(
     if len(told):
         trials[alike] = np.interp(np.flatnonzero(alike), told, trials[told])
     trials = np.clip(trials, 1.0, pairs)
-    return proportion(np.minimum(share * trials, trials), trials, confidence)
+    return clopper_pearson(np.minimum(share * trials, trials), trials, confidence)
 
 
-def dependence(close: NearPairs, images: int, pairs: int) -> Dependence:
+def dyadic_dependence(close: ImpostorPairs, images: int, pairs: int) -> DyadicDependence:
     """Return how much matches hang together through shared images, at each threshold.
 
     Parameters
     ----------
-    close : NearPairs
-        The pairs, complete up to their reach.
+    close : ImpostorPairs
+        The pairs, complete up to their cutoff.
     images : int
         How many there are, with those that are in no close pair; at least 4.
     pairs : int
@@ -308,8 +308,8 @@ def dependence(close: NearPairs, images: int, pairs: int) -> Dependence:
 
     Returns
     -------
-    Dependence
-        For the integer thresholds 0 … reach.
+    DyadicDependence
+        For the integer thresholds 0 … cutoff.
 
     Raises
     ------
@@ -335,10 +335,10 @@ def dependence(close: NearPairs, images: int, pairs: int) -> Dependence:
     """
     if images < 4:
         raise ArgumentError(f"images: got {images}, needs at least 4")
-    return near_dependence(sorted_pairs(close, images), images, pairs)
+    return dependence_of_dyads(sorted_dyads(close, images), images, pairs)
 
 
-def matrix_dependence(distances: NDArray[Any], reach: int = 3060) -> Dependence:
+def matrix_dependence(distances: NDArray[Any], cutoff: int = 3060) -> DyadicDependence:
     """Return the dependence measured on a subset of images, from all its distances.
 
     Parameters
@@ -346,13 +346,13 @@ def matrix_dependence(distances: NDArray[Any], reach: int = 3060) -> Dependence:
     distances : ndarray, (m, m)
         L2 between images, symmetric, 4 <= m; the diagonal is passed over. 2,000 images
         are plenty.
-    reach : int
+    cutoff : int
         The largest threshold.
 
     Returns
     -------
-    Dependence
-        For the thresholds 0 … reach.
+    DyadicDependence
+        For the thresholds 0 … cutoff.
 
     Raises
     ------
@@ -364,15 +364,15 @@ def matrix_dependence(distances: NDArray[Any], reach: int = 3060) -> Dependence:
             f"distances: got an array of shape {distances.shape}, needs a square matrix"
         )
     i, j = np.triu_indices(len(distances), 1)
-    return dependence(NearPairs(i, j, distances[i, j], reach), len(distances), len(i))
+    return dyadic_dependence(ImpostorPairs(i, j, distances[i, j], cutoff), len(distances), len(i))
 
 
 def false_match_rates(
     counts: NDArray[Any],
     images: int,
-    close: NearPairs,
+    close: ImpostorPairs,
     *,
-    above: Dependence | None = None,
+    above: DyadicDependence | None = None,
     confidence: float = 0.95,
     seed: int = 0,
     runs: NDArray[Any] | None = None,
@@ -385,11 +385,11 @@ def false_match_rates(
         All impostor pairs: ``counts[d]`` of them have ``d - 1 < L2 <= d``.
     images : int
         Originals, at least 2.
-    close : NearPairs
-        Those of at most `reach`, by their images.
-    above : Dependence, optional
-        Measured on a subset of the images, for the thresholds beyond the reach.
-        Needed unless the reach is the last threshold.
+    close : ImpostorPairs
+        Those of at most `cutoff`, by their images.
+    above : DyadicDependence, optional
+        Measured on a subset of the images, for the thresholds beyond the cutoff.
+        Needed unless the cutoff is the last threshold.
     confidence : float
         Between 0 and 1.
     seed : int
@@ -413,7 +413,7 @@ def false_match_rates(
     -----
     Images are the independent trials, pairs are not. The variance of the rate is the one
     that resampling of images has in the limit, without the noise and the bias of draws:
-    see `dependence`. It is enlarged as Student's t is wider than a normal distribution,
+    see `dyadic_dependence`. It is enlarged as Student's t is wider than a normal distribution,
     at the number of images that it comes from. The interval is that of a weighted sum of
     Poisson counts (Fay and Feuer): a gamma distribution with the same mean and variance;
     for the upper end, two more images like the heaviest one are added, where they add one
@@ -423,7 +423,7 @@ def false_match_rates(
     Below ten matching pairs of images there is no telling how they share images. The upper
     end is then the exact one-sided bound of ``images // 2`` disjoint pairs of images, drawn
     by the seed, which are independent; two images match if any pair of them does. It is never
-    more than the upper end at the first threshold that counted twenty. Beyond the reach, where
+    more than the upper end at the first threshold that counted twenty. Beyond the cutoff, where
     it is unknown which pairs match, all that do count as disjoint.
 
     Over 1,000 simulated corpora of 60 and of 300 images, for each of eight ways in which
@@ -437,61 +437,61 @@ def false_match_rates(
     Garwood, "Fiducial Limits for the Poisson Distribution", Biometrika 28, 1936.
     Fay, Feuer, "Confidence intervals for directly standardized rates: a method based on
     the gamma distribution", Statistics in Medicine 16, 1997.
-    Clopper and Pearson as in `proportion`, Fafchamps and Gubert as in `dependence`.
+    Clopper and Pearson as in `clopper_pearson`, Fafchamps and Gubert as in `dyadic_dependence`.
     """
     counts = checked_counts("counts", counts)
     miss = (1 - checked_confidence(confidence)) / 2
     if images < 2:
         raise ArgumentError(f"images: got {images}, needs at least 2: there are no pairs in fewer")
-    near = sorted_pairs(close, images)
+    near = sorted_dyads(close, images)
     last = len(counts) - 1
-    reach = min(close.reach, last)
+    cutoff = min(close.cutoff, last)
     matches = np.cumsum(counts)
     pairs = int(matches[-1])
     if pairs == 0:
         raise ArgumentError("counts: got no pairs at all, needs impostor pairs")
-    listed = np.cumsum(np.bincount(near.cell, minlength=close.reach + 1))
-    if not np.array_equal(listed[: reach + 1], matches[: reach + 1]):
+    listed = np.cumsum(np.bincount(near.cell, minlength=close.cutoff + 1))
+    if not np.array_equal(listed[: cutoff + 1], matches[: cutoff + 1]):
         raise ArgumentError("close: lists other pairs than counts has; make both from one corpus")
     rate = matches / pairs
 
     # Of two images, several pairs may match at once; that says no more than one.
     together = math.ceil(pairs / (images * (images - 1) / 2))
     image_pairs = -(-matches // together)
-    image_pairs[: reach + 1] = near.image_pairs()[: reach + 1]
+    image_pairs[: cutoff + 1] = near.image_pairs()[: cutoff + 1]
     counted = np.maximum.accumulate(image_pairs) >= COUNTED
     lower, upper = np.zeros(len(counts)), np.ones(len(counts))
     if images >= 4:
-        own = near_dependence(near, images, pairs)
-        inside = gamma_interval(matches[: reach + 1], pairs, images, own, miss)
-        lower[: reach + 1], upper[: reach + 1] = inside
-    if reach < last and (images >= 4 or above is not None):
+        own = dependence_of_dyads(near, images, pairs)
+        inside = gamma_interval(matches[: cutoff + 1], pairs, images, own, miss)
+        lower[: cutoff + 1], upper[: cutoff + 1] = inside
+    if cutoff < last and (images >= 4 or above is not None):
         if above is None or len(above.rate) <= last:
             raise ArgumentError(
-                f"above: needs a Dependence up to threshold {last}, since close ends at {reach}"
+                f"above: needs one up to threshold {last}, since close ends at {cutoff}"
             )
-        beyond = slice(reach + 1, None)
+        beyond = slice(cutoff + 1, None)
         lower[beyond], upper[beyond] = gamma_interval(
-            matches[beyond], pairs, images, _cut(above, reach + 1, last), miss
+            matches[beyond], pairs, images, _cut(above, cutoff + 1, last), miss
         )
         # Where the subset shows too little, what is known below and above holds.
-        unknown = np.flatnonzero(above.matches[reach + 1 : last + 1] < COUNTED) + reach + 1
+        unknown = np.flatnonzero(above.matches[cutoff + 1 : last + 1] < COUNTED) + cutoff + 1
         if len(unknown):
-            lower[unknown] = lower[reach] if reach >= 0 and counted[reach] else 0.0
+            lower[unknown] = lower[cutoff] if cutoff >= 0 and counted[cutoff] else 0.0
             upper[unknown] = upper[unknown[-1] + 1] if unknown[-1] < last else 1.0
 
     partner = _partners(np.zeros(images, np.int64) if runs is None else runs, seed)
     disjoint = int((partner >= 0).sum()) // 2
     side_by_side = np.minimum(matches, disjoint)
-    side_by_side[: reach + 1] = _disjoint_matches(near, partner, close.reach)[: reach + 1]
+    side_by_side[: cutoff + 1] = _disjoint_matches(near, partner, close.cutoff)[: cutoff + 1]
     few = ~counted | (images < 4)
     lower[few] = 0.0
-    upper[few] = proportion(side_by_side[few], disjoint, 1 - 4 * miss)[1]
+    upper[few] = clopper_pearson(side_by_side[few], disjoint, 1 - 4 * miss)[1]
     rest = pairs - matches
     nearly_all = ~few & (rest < COUNTED)
     if nearly_all.any():
         most = np.minimum(rest[nearly_all], disjoint)
-        lower[nearly_all] = proportion(disjoint - most, disjoint, 1 - 4 * miss)[0]
+        lower[nearly_all] = clopper_pearson(disjoint - most, disjoint, 1 - 4 * miss)[0]
         upper[nearly_all] = 1.0
     lower, upper = np.minimum(lower, rate), np.maximum(upper, rate)
 
@@ -504,7 +504,7 @@ def false_match_rates(
 
 
 def gamma_interval(
-    matches: Integers, pairs: int, images: int, measured: Dependence, miss: float
+    matches: Integers, pairs: int, images: int, measured: DyadicDependence, miss: float
 ) -> tuple[Floats, Floats]:
     """Return the interval of the rate, on the rarer side: matches or the others.
 
@@ -515,11 +515,11 @@ def gamma_interval(
     spread, seen = rate * (1 - rate), measured.rate * (1 - measured.rate)
     scale = np.divide(spread, seen, out=np.zeros_like(rate), where=seen > 0)
     variance = np.maximum(measured.variance(images) * scale, spread / pairs)
-    variance *= (stats.t.ppf(1 - miss, measured.freedom) / stats.norm.ppf(1 - miss)) ** 2
+    variance *= (stats.t.ppf(1 - miss, measured.degrees_of_freedom) / stats.norm.ppf(1 - miss)) ** 2
     common = rate > 0.5
     event = np.where(common, 1 - rate, rate)
     mean = np.where(common, 1 - measured.rate, measured.rate)
-    heavy = np.where(common, measured.deficit, measured.excess)
+    heavy = np.where(common, measured.largest_leverage_below, measured.largest_leverage_above)
     heavy = np.divide(heavy * event, mean, out=np.zeros_like(rate), where=mean > 0)
     heaviest = np.maximum(heavy * 2 / images, 1 / pairs)
 
@@ -533,7 +533,7 @@ def gamma_interval(
     return np.where(fine, lower, 0.0), np.where(fine, upper, 1.0)
 
 
-class SortedPairs(NamedTuple):
+class SortedDyads(NamedTuple):
     """Close pairs by distance: their threshold's cell, their images with i < j.
 
     And how many pairs of the same two images came before.
@@ -543,16 +543,16 @@ class SortedPairs(NamedTuple):
     i: Integers
     j: Integers
     before: Integers
-    reach: int
+    cutoff: int
 
     def image_pairs(self) -> Integers:
-        """Return how many pairs of images match at each threshold, (reach + 1,)."""
+        """Return how many pairs of images match at each threshold, (cutoff + 1,)."""
         first = self.cell[self.before == 0]
-        return np.cumsum(np.bincount(first, minlength=self.reach + 1))
+        return np.cumsum(np.bincount(first, minlength=self.cutoff + 1))
 
 
-def sorted_pairs(close: NearPairs, images: int) -> SortedPairs:
-    """Return the pairs by the cell of their distance; raises as `dependence` does."""
+def sorted_dyads(close: ImpostorPairs, images: int) -> SortedDyads:
+    """Return the pairs by the cell of their distance; raises as `dyadic_dependence` does."""
     i, j, distance = (np.asarray(part) for part in close[:3])
     if not (i.ndim == 1 and i.shape == j.shape == distance.shape):
         raise ArgumentError(
@@ -561,11 +561,11 @@ def sorted_pairs(close: NearPairs, images: int) -> SortedPairs:
         )
     if any(part.dtype.kind not in "iu" for part in (i, j)):
         raise ArgumentTypeError("close: i and j number images, needs arrays of integers")
-    if not -1 <= close.reach < 2**16:
-        raise ArgumentError(f"close: got a reach of {close.reach}, needs -1 to 65535")
+    if not -1 <= close.cutoff < 2**16:
+        raise ArgumentError(f"close: got a cutoff of {close.cutoff}, needs -1 to 65535")
     if np.isnan(distance).any() or (len(i) and distance.min() < 0):
         raise ArgumentError("close: got a distance that is negative or NaN")
-    kept = distance <= close.reach
+    kept = distance <= close.cutoff
     if not kept.all():
         i, j, distance = i[kept], j[kept], distance[kept]
     i, j = i.astype(np.int64), j.astype(np.int64)
@@ -576,12 +576,12 @@ def sorted_pairs(close: NearPairs, images: int) -> SortedPairs:
     cell = np.ceil(distance).astype(np.uint16)
     order = np.argsort(cell, kind="stable")  # of 16 bits: a radix sort
     cell, i, j = cell[order], np.minimum(i, j)[order], np.maximum(i, j)[order]
-    return SortedPairs(cell, i, j, _occurrences(i * images + j), close.reach)
+    return SortedDyads(cell, i, j, _occurrences(i * images + j), close.cutoff)
 
 
-def near_dependence(near: SortedPairs, images: int, pairs: int) -> Dependence:
-    """Return what `dependence` does, of pairs that are sorted already."""
-    n, cells = images, near.reach + 1
+def dependence_of_dyads(near: SortedDyads, images: int, pairs: int) -> DyadicDependence:
+    """Return what `dyadic_dependence` does, of pairs that are sorted already."""
+    n, cells = images, near.cutoff + 1
     ends = np.empty(2 * len(near.i), np.int64)
     ends[0::2], ends[1::2] = near.i, near.j
     # Cells do not decrease, so sums over them are differences of sums over all before.
@@ -618,7 +618,7 @@ def near_dependence(near: SortedPairs, images: int, pairs: int) -> Dependence:
     np.divide(central**2, peaks, out=freedom, where=(peaks > 0) & (central > 0))
     per_image = (n - 1) * each
     rate = matches / pairs
-    return Dependence(
+    return DyadicDependence(
         n,
         matches,
         rate,
@@ -664,14 +664,14 @@ def _partners(runs: NDArray[Any], seed: int) -> Integers:
     return partner
 
 
-def _disjoint_matches(near: SortedPairs, partner: Integers, reach: int) -> Integers:
-    """Return how many of the disjoint pairs match at each threshold, (reach + 1,)."""
+def _disjoint_matches(near: SortedDyads, partner: Integers, cutoff: int) -> Integers:
+    """Return how many of the disjoint pairs match at each threshold, (cutoff + 1,)."""
     together = partner[near.i] == near.j
     first = near.cell[together & (near.before == 0)]
-    return np.cumsum(np.bincount(first, minlength=reach + 1))
+    return np.cumsum(np.bincount(first, minlength=cutoff + 1))
 
 
-def _cut(measured: Dependence, first: int, last: int) -> Dependence:
+def _cut(measured: DyadicDependence, first: int, last: int) -> DyadicDependence:
     """Return it for the thresholds first … last alone."""
     parts: dict[str, Any] = {
         name: value[first : last + 1]

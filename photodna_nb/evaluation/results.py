@@ -22,8 +22,9 @@ from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.exclusions import exclusion_name
 from photodna_nb.evaluation.pair_counts import PARTS, Counts, quantile_squared
+from photodna_nb.evaluation.rates import recall_intervals
 from photodna_nb.evaluation.run_folder import HASHES, IDENTITY, MANIFEST, Store, locked, versions
-from photodna_nb.evaluation.summary import Row, recalls, reported_thresholds, summarised
+from photodna_nb.evaluation.summary import Row, reported_thresholds, summarised
 from photodna_nb.evaluation.thumbnails import FOLDER as PICTURES
 from photodna_nb.evaluation.thumbnails import PAIRS, Pictures, Shown
 from photodna_nb.evaluation.variant_hashes import ORIGINAL
@@ -337,7 +338,7 @@ def _recall(config: Config, counts: Counts, named: Mapping[str, int]) -> list[Ro
             row["matched"] = int(np.searchsorted(found, threshold**2, side="right"))
             rows.append(row)
     matched, trials = ([row[name] for row in rows] for name in ("matched", "n"))
-    for row, three in zip(rows, recalls(matched, trials, config.confidence), strict=True):
+    for row, three in zip(rows, recall_intervals(matched, trials, config.confidence), strict=True):
         row |= dict(zip(("recall", "recall_lower", "recall_upper"), three, strict=True))
     return rows
 

@@ -3,215 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from photodna_nb.checks import describe
-from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation.config import Config, ScaleConfig
-from photodna_nb.evaluation.curves import Curves, curves
 from photodna_nb.evaluation.deployment import expected_matches, threshold_under
-from photodna_nb.evaluation.intervals import (
-    Dependence,
-    FalseMatchRates,
-    Floats,
-    NearPairs,
-    false_match_rates,
-    json_number,
-    matrix_dependence,
-    proportion,
-    recall_interval,
+from photodna_nb.evaluation.intervals import json_number
+from photodna_nb.evaluation.pair_counts import Counts
+from photodna_nb.evaluation.rates import (
+    RateEstimates,
+    dependence_beyond_cutoff,
+    estimate_rates,
+    recall_intervals,
 )
-from photodna_nb.evaluation.pair_counts import Cells, Counts
-from photodna_nb.evaluation.tail import Tail, fit_tail
 from photodna_nb.evaluation.thresholds import (
-    Choice,
-    Half,
     OperatingPoint,
+    ThresholdChoice,
     operating_points,
     supported_threshold,
 )
-from photodna_nb.pairs import all_pairs
 
 # JSON and CSV take it: a name or number in each column, None where there is none.
 Row: TypeAlias = dict[str, Any]
 
 _RECALL = "recall", "recall_lower", "recall_upper"
-_RATE = "false_match_rate", "false_match_rate_lower", "false_match_rate_upper", "counted"
-_TAIL = "tail_rate", "tail_lower", "tail_upper", "tail_untested"
-_A_DAY = "comparisons", "expected", "lower", "upper", "source", "untested"
+_RATE = (
+    "false_match_rate",
+    "false_match_rate_lower",
+    "false_match_rate_upper",
+    "at_least_ten_matches",
+)
+_TAIL = "tail_rate", "tail_lower", "tail_upper", "tail_beyond_validation"
+_A_DAY = "comparisons", "expected", "lower", "upper", "source", "beyond_validation"
 
 
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """Genuine and impostor pairs of some originals: curves, and intervals of the rates.
-
-    Attributes
-    ----------
-    images : int
-        Originals that are compared with others.
-    confidence : float
-        Of the intervals.
-    genuine, impostor : ndarray of int64, (3061,)
-        Counts of pairs: cell t holds those with ``t - 1 < L2 <= t``.
-    curves : Curves
-        Rates at every integer threshold, and what sums them up.
-    recall_lower, recall_upper : ndarray of float64, (3061,)
-        Interval of ``curves.recall``, with the originals as trials: see `recall_interval`.
-    rates : FalseMatchRates or None
-        Of the impostor pairs; None if there is none, or if the closest could not be listed.
-    tail : Tail or None
-        Of the same.
-    reason : str
-        Why there are no rates; empty if there are.
-    """
-
-    images: int
-    confidence: float
-    genuine: Cells
-    impostor: Cells
-    curves: Curves
-    recall_lower: Floats
-    recall_upper: Floats
-    rates: FalseMatchRates | None = None
-    tail: Tail | None = None
-    reason: str = ""
-
-    def half(self) -> Half | None:
-        """Return what operating points are chosen on or judged by; None if there are no rates."""
-        if self.rates is None:
-            return None
-        return Half(self.genuine, self.recall_lower, self.recall_upper, self.rates, self.tail)
-
-
-def measure(
-    counts: Counts,
-    part: Literal["A", "B"] | None = None,
-    *,
-    oriented: bool = False,
-    confidence: float = 0.95,
-    seed: int = 0,
-    beyond: Dependence | None = None,
-) -> Measured:
-    """Return what the pairs of one half of the originals say, or those of all, with intervals.
-
-    Parameters
-    ----------
-    counts : Counts
-        Of a run.
-    part : {"A", "B"}, optional
-        The half; all originals if left out.
-    oriented : bool
-        Whether variants count as far away as the closest of the original's eight orientations.
-    confidence : float
-        Of the intervals, between 0 and 1.
-    seed : int
-        Of what is drawn to make them.
-    beyond : Dependence, optional
-        From `beyond_the_list`, which is called if it is left out.
-
-    Raises
-    ------
-    ArgumentTypeError
-        `counts` are none.
-    ArgumentError
-        `confidence` or `seed` is out of range.
-
-    Notes
-    -----
-    Takes a second or two with two million close pairs; all thresholds are in the answer.
-    """
-    if not isinstance(counts, Counts):
-        raise ArgumentTypeError(
-            f"counts: got {describe(counts)}, needs Counts, such as results.counts"
-        )
-    if not isinstance(seed, Integral) or seed < 0:
-        raise ArgumentError(f"seed: got {seed!r}, needs an integer of at least 0")
-    genuine = counts.genuine(part=part, oriented=oriented)
-    impostor = counts.impostor(part=part)
-    chosen = np.ones(len(counts), bool) if part is None else counts.in_b == (part == "B")
-    squared = counts.genuine_oriented_squared if oriented else counts.genuine_squared
-    ends = recall_interval(squared[chosen], len(genuine), confidence)
-    chosen &= counts.compared  # the others are in no impostor pair
-    images, number = int(chosen.sum()), int(impostor.sum())
-    basis = Measured(images, confidence, genuine, impostor, curves(genuine, impostor), *ends)
-    of_half = "" if part is None else f" in half {part}"
-    if images < 2 or not number:
-        left_out = _left_out(counts) if images >= 2 else ""
-        return replace(basis, reason=f"there are no impostor pairs{of_half}{left_out}")
-    if counts.close_limit < 0:
-        reason = "too many impostor pairs have the same hash to be listed: exclude them by name"
-        return replace(basis, reason=reason)
-    close = counts.close
-    inside = chosen[close.i] & chosen[close.j]
-    row = np.cumsum(chosen) - 1
-    near = NearPairs(
-        row[close.i[inside]],
-        row[close.j[inside]],
-        np.sqrt(close.distance_squared[inside]),
-        counts.close_limit,
-    )
-    rates = false_match_rates(
-        impostor,
-        images,
-        near,
-        above=beyond or beyond_the_list(counts),
-        confidence=confidence,
-        seed=seed,
-        runs=counts.run[chosen],
-    )
-    tail = fit_tail(near, images, number, confidence=confidence, seed=seed)
-    return replace(basis, rates=rates, tail=tail)
-
-
-def _left_out(counts: Counts) -> str:
-    """Return how many pairs were left out for which reason, or nothing."""
-    numbers = {
-        "by name": counts.pairs_excluded,
-        "as identical files": counts.pairs_identical,
-        "as flat": counts.pairs_flat,
-    }
-    said = " and ".join(f"{number:,} {why}" for why, number in numbers.items() if number)
-    return f", since pairs were left out: {said}" if said else ""
-
-
-def with_recall(measured: Measured, counts: Counts, *, oriented: bool) -> Measured:
-    """Return the same with the genuine pairs as they are, or each in its best orientation.
-
-    Parameters
-    ----------
-    measured : Measured
-        Of all originals of `counts`.
-    counts : Counts
-        What was measured.
-    oriented : bool
-        Whether variants count as far away as the closest of the original's eight orientations.
-
-    Notes
-    -----
-    Impostor pairs, which take the time of `measure`, stay as they are.
-    """
-    genuine = counts.genuine(oriented=oriented)
-    squared = counts.genuine_oriented_squared if oriented else counts.genuine_squared
-    lower, upper = recall_interval(squared, len(genuine), measured.confidence)
-    return replace(
-        measured,
-        genuine=genuine,
-        curves=curves(genuine, measured.impostor),
-        recall_lower=lower,
-        recall_upper=upper,
-    )
-
-
-def at_threshold(measured: Measured, threshold: int | None, service: ScaleConfig) -> Row:
+def threshold_row(estimates: RateEstimates, threshold: int | None, service: ScaleConfig) -> Row:
     """Return what a threshold does: recall, false match rate, false matches a day.
 
     Parameters
     ----------
-    measured : Measured
+    estimates : RateEstimates
         Genuine and impostor pairs.
     threshold : int or None
         L2, 0 to 3060; None for a row without numbers.
@@ -229,7 +61,7 @@ def at_threshold(measured: Measured, threshold: int | None, service: ScaleConfig
     ArgumentError
         The threshold was not counted, or a number of `service` is out of range.
     """
-    found, rates, tail = measured.curves, measured.rates, measured.tail
+    found, rates, tail = estimates.curves, estimates.rates, estimates.tail
     row: Row = {"threshold": threshold, "genuine_pairs": found.genuine_pairs}
     row |= dict.fromkeys(("genuine_matches", *_RECALL))
     row |= {"impostor_pairs": found.impostor_pairs, "impostor_matches": None}
@@ -239,13 +71,13 @@ def at_threshold(measured: Measured, threshold: int | None, service: ScaleConfig
     row["genuine_matches"] = int(found.genuine_matches[threshold])
     row["impostor_matches"] = int(found.impostor_matches[threshold])
     if found.genuine_pairs:
-        recall = found.recall, measured.recall_lower, measured.recall_upper
+        recall = found.recall, estimates.recall_lower, estimates.recall_upper
         row |= zip(_RECALL, (float(one[threshold]) for one in recall), strict=True)
     if rates is None:
         return row
     rate = rates.at(threshold)
-    row |= zip(_RATE, (rate.rate, rate.lower, rate.upper, rate.counted), strict=True)
-    if tail is not None and (told := tail.told(threshold)) is not None:
+    row |= zip(_RATE, (rate.rate, rate.lower, rate.upper, rate.at_least_ten_matches), strict=True)
+    if tail is not None and (told := tail.reliable_rate(threshold)) is not None:
         row |= zip(_TAIL, told, strict=True)
     day = expected_matches(
         threshold, service.list_size, service.queries_a_day, rates, tail, service.ways
@@ -270,8 +102,8 @@ def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str
         interval; None if the data cannot show that any does. Then ``supported`` is the largest
         threshold at the lowest false match rate that they can support, and else None;
         ``curves``: equal error rate, area, average precision; ``tail``: the fit, and
-        whether it is trusted; ``tail_doubts_of_halves``: why it is not trusted on half A or B
-        alone; ``no_rates_because``: empty, or why there are none.
+        whether it is accepted; ``tail_rejection_reasons_by_half``: why it is not accepted on
+        half A or B alone; ``no_rates_reason``: empty, or why there are none.
     tables : dict of str to list of dict
         ``curves``: rates at every whole threshold; ``thresholds``: what the named ones do;
         ``operating_points``: a threshold for each target, chosen on half A, its rates on
@@ -281,10 +113,10 @@ def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str
         Recall is that of the closest of eight orientations if the service looks queries up in
         these.
     """
-    beyond = beyond_the_list(counts)
+    beyond = dependence_beyond_cutoff(counts)
     parts: tuple[Literal["A", "B"] | None, ...] = (None, "A", "B")
     whole, a, b = (
-        measure(
+        estimate_rates(
             counts,
             part,
             oriented=config.scale.orientations,
@@ -302,12 +134,12 @@ def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str
         "recall_oriented": config.scale.orientations,
         "curves": whole.curves.as_json(),
         "tail": None if whole.tail is None else whole.tail.as_json(),
-        "tail_doubts_of_halves": {
-            part: half.tail.reason
+        "tail_rejection_reasons_by_half": {
+            part: half.tail.rejection_reason
             for part, half in (("A", a), ("B", b))
-            if half.tail is not None and not half.tail.trusted
+            if half.tail is not None and not half.tail.accepted
         },
-        "no_rates_because": whole.reason,
+        "no_rates_reason": whole.reason,
     }
     points: list[OperatingPoint] = []
     if (chosen_on := a.half()) is not None and (judged_on := b.half()) is not None:
@@ -336,27 +168,7 @@ def reported_thresholds(config: Config, summary: Mapping[str, Any]) -> dict[str,
     return named
 
 
-def recalls(
-    matched: list[int], trials: list[int], confidence: float
-) -> list[tuple[float | None, float | None, float | None]]:
-    """Return recall and its Clopper-Pearson interval for each of many counts; None of nothing."""
-    if not trials:
-        return []
-    lower, upper = (ends.tolist() for ends in proportion(matched, trials, confidence))
-    return [
-        (m / n, json_number(low), json_number(high)) if n else (None, None, None)
-        for m, n, low, high in zip(matched, trials, lower, upper, strict=True)
-    ]
-
-
-def beyond_the_list(counts: Counts) -> Dependence | None:
-    """Return how pairs hang together where they are not listed, as some originals show it."""
-    if len(counts.sample) < 4 or counts.close_limit >= len(counts.impostor_bands[0]) - 1:
-        return None
-    return matrix_dependence(all_pairs.distance_matrix(counts.sample))
-
-
-def _curves(counts: Counts, whole: Measured, a: Measured, b: Measured) -> list[Row]:
+def _curves(counts: Counts, whole: RateEstimates, a: RateEstimates, b: RateEstimates) -> list[Row]:
     """Return matches and rates at every whole threshold, up to where all pairs match."""
     found = whole.curves
     columns: dict[str, list[Any]] = {
@@ -379,7 +191,9 @@ def _curves(counts: Counts, whole: Measured, a: Measured, b: Measured) -> list[R
     rates = whole.rates
     columns["false_match_rate_lower"] = nothing if rates is None else rates.lower.tolist()
     columns["false_match_rate_upper"] = nothing if rates is None else rates.upper.tolist()
-    columns["counted"] = nothing if rates is None else rates.counted.tolist()
+    columns["at_least_ten_matches"] = (
+        nothing if rates is None else rates.at_least_ten_matches.tolist()
+    )
     total = whole.genuine + whole.impostor
     last = int(np.flatnonzero(total)[-1]) if total.any() else 0
     return [
@@ -389,9 +203,9 @@ def _curves(counts: Counts, whole: Measured, a: Measured, b: Measured) -> list[R
     ]
 
 
-def _at(counts: Counts, config: Config, whole: Measured, threshold: int | None) -> Row:
-    """Return `at_threshold`, and how many genuine pairs match as they are and at their best."""
-    row = at_threshold(whole, threshold, config.scale)
+def _at(counts: Counts, config: Config, whole: RateEstimates, threshold: int | None) -> Row:
+    """Return `threshold_row`, and how many genuine pairs match as they are and at their best."""
+    row = threshold_row(whole, threshold, config.scale)
     first = {name: row.pop(name) for name in ("threshold", "genuine_pairs", "genuine_matches")}
     for name, oriented in (("genuine_matches", False), ("genuine_matches_oriented", True)):
         matches = None
@@ -401,11 +215,11 @@ def _at(counts: Counts, config: Config, whole: Measured, threshold: int | None) 
     return {name: json_number(value) for name, value in (first | row).items()}
 
 
-def _scale(counts: Counts, config: Config, whole: Measured) -> list[Row]:
+def _scale(counts: Counts, config: Config, whole: RateEstimates) -> list[Row]:
     """Return the thresholds that keep the budget, or what the data can support instead."""
     chosen = {
-        "estimate": Choice(0.0, False, None, "none", whole.reason),
-        "conservative": Choice(0.0, True, None, "none", whole.reason),
+        "estimate": ThresholdChoice(0.0, False, None, "none", whole.reason),
+        "conservative": ThresholdChoice(0.0, True, None, "none", whole.reason),
     }
     if whole.rates is None:
         chosen["supported"] = chosen["conservative"]
@@ -421,7 +235,7 @@ def _scale(counts: Counts, config: Config, whole: Measured) -> list[Row]:
                 conservative,
             )
         safe = chosen["conservative"]
-        if safe.threshold is None or safe.untested:
+        if safe.threshold is None or safe.beyond_validation:
             chosen["supported"] = supported_threshold(whole.rates, whole.tail)
     return [
         {
@@ -478,6 +292,6 @@ def _operating_recall(counts: Counts, config: Config, points: list[OperatingPoin
                     }
                 )
     trials = [row["n"] for row in rows]
-    for row, three in zip(rows, recalls(matched, trials, config.confidence), strict=True):
+    for row, three in zip(rows, recall_intervals(matched, trials, config.confidence), strict=True):
         row |= dict(zip(("recall", "recall_lower", "recall_upper"), three, strict=True))
     return rows

@@ -12,7 +12,7 @@ from scipy import optimize, stats
 
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation import intervals
-from photodna_nb.evaluation.intervals import COUNTED, Floats, NearPairs, json_number
+from photodna_nb.evaluation.intervals import COUNTED, Floats, ImpostorPairs, json_number
 
 # The model holds in the limit; with more of the distances it is biased, with fewer noisy.
 _SHARE = 0.003
@@ -47,10 +47,10 @@ class TailRates:
         its start.
     extrapolated : ndarray of bool
         Where fewer than ten pairs of originals match.
-    unseen : ndarray of bool
+    below_smallest_distance : ndarray of bool
         Below the smallest distance of all: no pair was counted.
-    untested : ndarray of bool
-        Where the rate is less than `Tail.tested_to`.
+    beyond_validation : ndarray of bool
+        Where the rate is less than `Tail.validated_down_to`.
     """
 
     threshold: Floats
@@ -58,26 +58,26 @@ class TailRates:
     lower: Floats
     upper: Floats
     extrapolated: NDArray[np.bool_]
-    unseen: NDArray[np.bool_]
-    untested: NDArray[np.bool_]
+    below_smallest_distance: NDArray[np.bool_]
+    beyond_validation: NDArray[np.bool_]
 
 
-class TailRate(NamedTuple):
+class ReliableRate(NamedTuple):
     """What the tail tells of one threshold.
 
     rate : float or None
         None where that is lower than such tails were compared with counts.
     lower, upper : float
         Interval; where `rate` is None, 0 and the larger of the fit's upper end and
-        `Tail.tested_to`.
-    untested : bool
+        `Tail.validated_down_to`.
+    beyond_validation : bool
         Whether it is.
     """
 
     rate: float | None
     lower: float
     upper: float
-    untested: bool
+    beyond_validation: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,28 +92,28 @@ class Tail:
     ----------
     images, pairs : int
         Originals, and impostor pairs.
-    start : float
+    fit_threshold : float
         The largest distance that was fitted.
     exceedances : int
         Pairs of at most `start`.
-    effective : float
+    effective_exceedances : float
         So many independent ones would say as much.
     share : float
         ``exceedances / pairs``.
-    end, power : float
+    endpoint, exponent : float
         Of the largest likelihood. NaN if there was nothing to fit.
-    closest : float
+    smallest_distance : float
         The smallest distance of all; NaN if there are none.
-    counted_from : int or None
+    threshold_at_ten_matches : int or None
         The smallest integer threshold at which ten pairs of originals match.
-    counted_rate : float
+    rate_at_ten_matches : float
         The share of all pairs that match there, or as far as pairs are listed.
     statistic, p_value : float
         Anderson and Darling's mean square between the model and what was counted,
         and how often resampled images lie as far off.
-    trusted : bool
+    accepted : bool
         Whether the model describes what was counted.
-    reason : str
+    rejection_reason : str
         Why not; empty if it does.
     confidence : float
         Of the intervals.
@@ -123,39 +123,39 @@ class Tail:
 
     images: int
     pairs: int
-    start: float
+    fit_threshold: float
     exceedances: int
-    effective: float
+    effective_exceedances: float
     share: float
-    end: float
-    power: float
-    closest: float
-    counted_from: int | None
-    counted_rate: float
+    endpoint: float
+    exponent: float
+    smallest_distance: float
+    threshold_at_ten_matches: int | None
+    rate_at_ten_matches: float
     statistic: float
     p_value: float
-    trusted: bool
-    reason: str
+    accepted: bool
+    rejection_reason: str
     confidence: float
     draws: Floats
 
     @property
     def shape(self) -> float:
         """The shape (xi) of the generalised Pareto distribution, negative."""
-        return -1 / self.power
+        return -1 / self.exponent
 
     @property
     def scale(self) -> float:
         """The scale (sigma) of the generalised Pareto distribution, in units of L2."""
-        return (self.start - self.end) / self.power
+        return (self.fit_threshold - self.endpoint) / self.exponent
 
     @property
-    def tested_to(self) -> float:
+    def validated_down_to(self) -> float:
         """The rate down to which such tails were compared with counts.
 
-        A hundredth of `counted_rate`; what is said of lower rates is not known to be right.
+        A hundredth of `rate_at_ten_matches`; what is said of lower rates is not known to be right.
         """
-        return self.counted_rate / _TESTED
+        return self.rate_at_ten_matches / _TESTED
 
     def rate(self, threshold: ArrayLike) -> TailRates:
         """Return the false match rate at thresholds, whole or not, with its interval.
@@ -171,20 +171,20 @@ class Tail:
             With arrays, (1,) for a single threshold.
         """
         t = np.atleast_1d(np.asarray(threshold, float))
-        return self._rates(t, self.trusted & (t <= self.start))
+        return self._rates(t, self.accepted & (t <= self.fit_threshold))
 
-    def told(self, threshold: int) -> TailRate | None:
+    def reliable_rate(self, threshold: int) -> ReliableRate | None:
         """Return what can be relied on of the false match rate at a threshold.
 
         None if the tail is not trusted, or the threshold lies above its start.
         """
-        if not self.trusted or threshold > self.start:
+        if not self.accepted or threshold > self.fit_threshold:
             return None
         said = self.rate(threshold)
         rate, lower, upper = float(said.rate[0]), float(said.lower[0]), float(said.upper[0])
-        if said.untested[0]:
-            return TailRate(None, 0.0, max(upper, self.tested_to), True)
-        return TailRate(rate, lower, upper, False)
+        if said.beyond_validation[0]:
+            return ReliableRate(None, 0.0, max(upper, self.validated_down_to), True)
+        return ReliableRate(rate, lower, upper, False)
 
     def largest_threshold(self, target: float, conservative: bool = False) -> int | None:
         """Return the largest integer threshold whose rate is at most `target`.
@@ -202,31 +202,33 @@ class Tail:
         int or None
             None if the tail is not trusted or `target` lies above all of it.
         """
-        thresholds = np.arange(math.floor(self.start) + 1)
+        thresholds = np.arange(math.floor(self.fit_threshold) + 1)
         found = self.rate(thresholds)
         kept = np.flatnonzero((found.upper if conservative else found.rate) <= target)
-        if not self.trusted or len(kept) == len(thresholds) or not len(kept):
+        if not self.accepted or len(kept) == len(thresholds) or not len(kept):
             return None
         return int(kept[-1])
 
     def as_json(self) -> dict[str, Any]:
         """Return all but the draws as a dictionary that JSON takes."""
         values = {name: json_number(value) for name, value in vars(self).items() if name != "draws"}
-        fitted = math.isfinite(self.power)
+        fitted = math.isfinite(self.exponent)
         shape, scale = (self.shape, self.scale) if fitted else (math.nan, math.nan)
         return {
             **values,
             "shape": json_number(shape),
             "scale": json_number(scale),
-            "tested_to": json_number(self.tested_to),
+            "validated_down_to": json_number(self.validated_down_to),
         }
 
     def _rates(self, t: Floats, known: NDArray[np.bool_]) -> TailRates:
         miss = (1 - self.confidence) / 2
-        drawn = [_power_law(t, self.start, *draws.T[:, :, None]) for draws in self.draws]
+        drawn = [_power_law(t, self.fit_threshold, *draws.T[:, :, None]) for draws in self.draws]
         lower, point = np.quantile(drawn[0], [miss, 0.5], axis=0)
         upper = np.maximum(np.quantile(drawn[1], 1 - miss, axis=0), point)
-        counted = math.inf if self.counted_from is None else self.counted_from
+        counted = (
+            math.inf if self.threshold_at_ten_matches is None else self.threshold_at_ten_matches
+        )
         point, lower, upper = (np.where(known, value, np.nan) for value in (point, lower, upper))
         return TailRates(
             t,
@@ -234,13 +236,13 @@ class Tail:
             lower,
             upper,
             t < counted,
-            ~(t >= self.closest),
-            known & (point < self.tested_to),
+            ~(t >= self.smallest_distance),
+            known & (point < self.validated_down_to),
         )
 
 
 def fit_tail(
-    near: NearPairs,
+    near: ImpostorPairs,
     images: int,
     pairs: int,
     *,
@@ -252,8 +254,8 @@ def fit_tail(
 
     Parameters
     ----------
-    near : NearPairs
-        All impostor pairs up to their reach. The closest 0.3 % of all pairs, or 5,000,
+    near : ImpostorPairs
+        All impostor pairs up to their cutoff. The closest 0.3 % of all pairs, or 5,000,
         are fitted: it should hold so many.
     images, pairs : int
         Originals, and impostor pairs, near and far.
@@ -267,13 +269,13 @@ def fit_tail(
     Returns
     -------
     Tail
-        Look at `trusted` first: with too few pairs, or where the model does not describe
+        Look at `accepted` first: with too few pairs, or where the model does not describe
         them, it is False, there is a reason, and rates are NaN.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        As `dependence`; or `replicates` is too small.
+        As `dyadic_dependence`; or `replicates` is too small.
 
     Notes
     -----
@@ -320,14 +322,14 @@ def fit_tail(
         raise ArgumentError(f"replicates: got {replicates}, needs at least 100")
     if pairs < 1:
         raise ArgumentError(f"pairs: got {pairs}, needs at least 1")
-    sorted_near = intervals.sorted_pairs(near, images)
-    listed = np.cumsum(np.bincount(sorted_near.cell, minlength=near.reach + 1))
+    sorted_near = intervals.sorted_dyads(near, images)
+    listed = np.cumsum(np.bincount(sorted_near.cell, minlength=near.cutoff + 1))
     enough = np.flatnonzero(sorted_near.image_pairs() >= COUNTED)
-    counted_from = int(enough[0]) if len(enough) else None
-    seen = len(listed) if counted_from is None else counted_from + 1
-    counted_rate = float(listed[:seen].max(initial=0)) / pairs
+    threshold_at_ten_matches = int(enough[0]) if len(enough) else None
+    seen = len(listed) if threshold_at_ten_matches is None else threshold_at_ten_matches + 1
+    rate_at_ten_matches = float(listed[:seen].max(initial=0)) / pairs
 
-    inside = np.asarray(near.distance) <= near.reach
+    inside = np.asarray(near.distance) <= near.cutoff
     distance = np.asarray(near.distance, float)[inside]
     wanted = int(min(_SHARE * pairs, _MOST_EXCEEDANCES, len(distance)))
     closest = float(distance.min()) if len(distance) else math.nan
@@ -346,19 +348,19 @@ def fit_tail(
         return Tail(
             images=images,
             pairs=pairs,
-            start=start,
+            fit_threshold=start,
             exceedances=count,
-            effective=effective,
+            effective_exceedances=effective,
             share=count / pairs,
-            end=math.nan,
-            power=math.nan,
-            closest=closest,
-            counted_from=counted_from,
-            counted_rate=counted_rate,
+            endpoint=math.nan,
+            exponent=math.nan,
+            smallest_distance=closest,
+            threshold_at_ten_matches=threshold_at_ten_matches,
+            rate_at_ten_matches=rate_at_ten_matches,
             statistic=math.nan,
             p_value=math.nan,
-            trusted=False,
-            reason=reason,
+            accepted=False,
+            rejection_reason=reason,
             confidence=confidence,
             draws=missing,
         )
@@ -396,15 +398,15 @@ def fit_tail(
     p_value = float((1 + (_squared(gaps - gap, below) >= statistic).sum()) / (replicates + 1))
     tail = replace(
         nothing(effective, ""),
-        end=end,
-        power=power,
+        endpoint=end,
+        exponent=power,
         statistic=statistic,
         p_value=p_value,
-        trusted=True,
+        accepted=True,
         draws=draws,
     )
     reason = _doubt(tail, sorted_near, listed, miss) or _doubt_of_few(i, j)
-    return replace(tail, trusted=not reason, reason=reason)
+    return replace(tail, accepted=not reason, rejection_reason=reason)
 
 
 def _cuts(count: int) -> NDArray[np.int64]:
@@ -422,13 +424,13 @@ def _power_law(t: Any, start: float, share: Any, end: Any, power: Any) -> Any:
 def _spread(i: Any, j: Any, images: int) -> tuple[float, float, float]:
     """Return the variance of the number of pairs, its share from shared images, and freedom."""
     matches = len(i)
-    near = intervals.sorted_pairs(NearPairs(i, j, np.zeros(matches), 0), images)
+    near = intervals.sorted_dyads(ImpostorPairs(i, j, np.zeros(matches), 0), images)
     # As many pairs as there can be: only the number of matches counts here, not their rate.
-    found = intervals.near_dependence(near, images, images * (images - 1) // 2)
+    found = intervals.dependence_of_dyads(near, images, images * (images - 1) // 2)
     dyads = images * (images - 1) / 2
-    single = max(float(found.single[0]) * dyads, matches * (1 - matches / dyads), 1.0)
-    shared = 4 * (images - 2) * float(found.shared[0]) * dyads / 2
-    return single, shared, float(found.freedom[0])
+    single = max(float(found.zeta2[0]) * dyads, matches * (1 - matches / dyads), 1.0)
+    shared = 4 * (images - 2) * float(found.zeta1[0]) * dyads / 2
+    return single, shared, float(found.degrees_of_freedom[0])
 
 
 def _concentration(single: float, shared: float) -> float:
@@ -611,18 +613,18 @@ def _doubt_of_few(i: Any, j: Any) -> str:
 
 def _doubt(tail: Tail, near: Any, listed: NDArray[Any], miss: float) -> str:
     """Return why the tail does not describe what was counted, or nothing."""
-    closest = tail._rates(np.array([tail.closest]), np.array([True])).upper[0]
+    closest = tail._rates(np.array([tail.smallest_distance]), np.array([True])).upper[0]
     chance = -math.expm1(-tail.pairs * closest)
     if chance < _TOO_CLOSE:
         return (
-            f"the closest pair, at {tail.closest:.1f}, is closer than the others let expect "
-            f"(a chance of {chance:.2g}): look whether it shows the same thing twice"
+            f"the closest pair, at {tail.smallest_distance:.1f}, is closer than the others let "
+            f"expect (a chance of {chance:.2g}): look whether it shows the same thing twice"
         )
-    measured = intervals.near_dependence(near, tail.images, tail.pairs)
+    measured = intervals.dependence_of_dyads(near, tail.images, tail.pairs)
     low, high = intervals.gamma_interval(listed, tail.pairs, tail.images, measured, miss)
     for count in (10, 20, 50, 100, 200, 500, 1000):
         t = int(np.searchsorted(listed, count))
-        if t > tail.start:
+        if t > tail.fit_threshold:
             break
         model = tail._rates(np.array([float(t)]), np.array([True]))
         if model.lower[0] > high[t] or model.upper[0] < low[t]:

@@ -10,17 +10,17 @@ import numpy as np
 
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.intervals import (
+    FalseMatchRate,
     FalseMatchRates,
     Floats,
     Integers,
-    Rate,
     checked_counts,
     json_number,
 )
 from photodna_nb.evaluation.tail import Tail
 
 Source = Literal["counted", "disjoint pairs", "tail", "none"]
-Kept = Literal["yes", "no", "unclear"]
+MeetsTarget = Literal["yes", "no", "unclear"]
 
 # A false match rate above this one is of no use as an answer.
 _WORTH_TELLING = 0.01
@@ -35,7 +35,7 @@ class Half:
     genuine : ndarray of integers, (t,)
         Genuine pairs with ``d - 1 < L2 <= d``.
     recall_lower, recall_upper : ndarray of float64, (t,)
-        Interval of their share at each threshold: see `recall_interval`.
+        Interval of their share at each threshold: see `clustered_recall_interval`.
     rates : FalseMatchRates
         Of its impostor pairs, at as many thresholds.
     tail : Tail or None
@@ -50,7 +50,7 @@ class Half:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ThresholdChoice:
     """A threshold for a false match rate.
 
     Attributes
@@ -66,9 +66,9 @@ class Choice:
         (which is extrapolation), or nowhere.
     reason : str
         Why there is none; empty if there is one.
-    untested : bool
+    beyond_validation : bool
         Whether the target lies beyond what such tails were compared with: see
-        `Tail.tested_to`.
+        `Tail.validated_down_to`.
     """
 
     target: float
@@ -76,7 +76,7 @@ class Choice:
     threshold: int | None
     source: Source
     reason: str
-    untested: bool = False
+    beyond_validation: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the same as a dictionary that JSON takes."""
@@ -89,51 +89,53 @@ class OperatingPoint:
 
     Attributes
     ----------
-    choice : Choice
+    choice : ThresholdChoice
         The threshold. All that follows is None if there is none.
     genuine_matches, genuine_pairs : int
         Of the other half.
     recall, recall_lower, recall_upper : float
         Share of its genuine pairs that match, and interval.
-    false_match_rate : Rate
+    false_match_rate : FalseMatchRate
         Counted on the other half.
     tail_rate, tail_lower, tail_upper : float
-        False match rate by the tail of the other half, as `Tail.told`; None where that is not
-        trusted, and above its start.
-    tail_untested : bool
+        False match rate by the tail of the other half, by `Tail.reliable_rate`; None where not
+        accepted, and above its fit threshold.
+    tail_beyond_validation : bool
         Whether the tail is beyond what was tested, and only tells `tail_upper`.
     extrapolated : bool
         Whether the other half counted fewer than ten matches.
-    kept : {"yes", "no", "unclear"}
+    meets_target : {"yes", "no", "unclear"}
         Whether the other half says that the target is kept: by the whole interval of its rate
         (counted, or else of the tail if that is trusted), not at all, or by part of it.
     """
 
-    choice: Choice
+    choice: ThresholdChoice
     genuine_matches: int | None = None
     genuine_pairs: int | None = None
     recall: float | None = None
     recall_lower: float | None = None
     recall_upper: float | None = None
-    false_match_rate: Rate | None = None
+    false_match_rate: FalseMatchRate | None = None
     tail_rate: float | None = None
     tail_lower: float | None = None
     tail_upper: float | None = None
-    tail_untested: bool | None = None
+    tail_beyond_validation: bool | None = None
     extrapolated: bool | None = None
-    kept: Kept | None = None
+    meets_target: MeetsTarget | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the same as a dictionary that JSON takes."""
         return {
-            name: value.as_json() if isinstance(value, Choice | Rate) else json_number(value)
+            name: value.as_json()
+            if isinstance(value, ThresholdChoice | FalseMatchRate)
+            else json_number(value)
             for name, value in vars(self).items()
         }
 
 
 def choose_threshold(
     target: float, rates: FalseMatchRates, tail: Tail | None = None, conservative: bool = False
-) -> Choice:
+) -> ThresholdChoice:
     """Return the largest integer threshold that keeps a false match rate.
 
     Parameters
@@ -150,7 +152,7 @@ def choose_threshold(
 
     Returns
     -------
-    Choice
+    ThresholdChoice
         Counted where ten or more matches were; then a bound of fewer, if `conservative`;
         then by the tail, if that is trusted.
 
@@ -163,29 +165,31 @@ def choose_threshold(
         raise ArgumentError(f"target: got {target!r}, needs a rate, more than 0 and at most 1")
     bound = rates.upper if conservative else rates.rate
     kept = np.flatnonzero(bound <= target)
-    if len(kept) and rates.counted[kept[-1]]:
-        return Choice(target, conservative, int(kept[-1]), "counted", "")
+    if len(kept) and rates.at_least_ten_matches[kept[-1]]:
+        return ThresholdChoice(target, conservative, int(kept[-1]), "counted", "")
     if len(kept) and conservative:
-        return Choice(target, conservative, int(kept[-1]), "disjoint pairs", "")
-    if rates.counted[0] and not len(kept):
+        return ThresholdChoice(target, conservative, int(kept[-1]), "disjoint pairs", "")
+    if rates.at_least_ten_matches[0] and not len(kept):
         reason = _same_hashes(rates)
     elif tail is None:
         reason = "fewer than ten impostor pairs match so rarely, and no tail was fitted to them"
-    elif not tail.trusted:
-        reason = tail.reason
+    elif not tail.accepted:
+        reason = tail.rejection_reason
     else:
         threshold = tail.largest_threshold(target, conservative)
         if threshold is not None:
-            return Choice(target, conservative, threshold, "tail", "", target < tail.tested_to)
+            return ThresholdChoice(
+                target, conservative, threshold, "tail", "", target < tail.validated_down_to
+            )
         reason = "the tail says nothing of this rate"
-    return Choice(target, conservative, None, "none", reason)
+    return ThresholdChoice(target, conservative, None, "none", reason)
 
 
 def _same_hashes(rates: FalseMatchRates) -> str:
     return f"{int(rates.matches[0])} impostor pairs have the same hash: look at them"
 
 
-def supported_threshold(rates: FalseMatchRates, tail: Tail | None = None) -> Choice:
+def supported_threshold(rates: FalseMatchRates, tail: Tail | None = None) -> ThresholdChoice:
     """Return the largest threshold at the lowest false match rate that the data can support.
 
     Parameters
@@ -197,20 +201,20 @@ def supported_threshold(rates: FalseMatchRates, tail: Tail | None = None) -> Cho
 
     Returns
     -------
-    Choice
+    ThresholdChoice
         Its target is that rate, which the upper end of the interval keeps: the rate down to
         which such tails were tested if the tail is trusted, else the lowest upper end of what
         was counted. Lower thresholds have lower rates, but by how much is not known. There is
         none if that rate is above 0.01.
     """
-    if tail is not None and tail.trusted:
-        return choose_threshold(tail.tested_to, rates, tail, conservative=True)
+    if tail is not None and tail.accepted:
+        return choose_threshold(tail.validated_down_to, rates, tail, conservative=True)
     lowest = float(rates.upper.min())
     if lowest > _WORTH_TELLING:
         reason = f"no false match rate below {lowest:.2g} can be shown: take more originals"
-        if rates.counted[0]:
+        if rates.at_least_ten_matches[0]:
             reason = _same_hashes(rates)
-        return Choice(lowest, True, None, "none", reason)
+        return ThresholdChoice(lowest, True, None, "none", reason)
     return choose_threshold(lowest, rates, None, conservative=True)
 
 
@@ -256,7 +260,7 @@ def operating_points(
     ]
 
 
-def _reported(choice: Choice, half: Half, matches: Integers) -> OperatingPoint:
+def _reported(choice: ThresholdChoice, half: Half, matches: Integers) -> OperatingPoint:
     threshold = choice.threshold
     if threshold is None:
         return OperatingPoint(choice)
@@ -266,14 +270,16 @@ def _reported(choice: Choice, half: Half, matches: Integers) -> OperatingPoint:
         ends = half.recall_lower[threshold], half.recall_upper[threshold]
         recall |= zip(recall, (found / pairs, *map(float, ends)), strict=True)
     rate = half.rates.at(threshold)
-    told = None if half.tail is None else half.tail.told(threshold)
+    told = None if half.tail is None else half.tail.reliable_rate(threshold)
     lower, upper = rate.lower, rate.upper
     by_tail: dict[str, Any] = {}
     if told is not None:
         by_tail = {f"tail_{name}": value for name, value in told._asdict().items()}
-        if not rate.counted:
+        if not rate.at_least_ten_matches:
             lower, upper = told.lower, told.upper
-    kept: Kept = "yes" if upper <= choice.target else "no" if lower > choice.target else "unclear"
+    meets_target: MeetsTarget = (
+        "yes" if upper <= choice.target else "no" if lower > choice.target else "unclear"
+    )
     return OperatingPoint(
         choice,
         found,
@@ -281,6 +287,6 @@ def _reported(choice: Choice, half: Half, matches: Integers) -> OperatingPoint:
         **recall,
         false_match_rate=rate,
         **by_tail,
-        extrapolated=not rate.counted,
-        kept=kept,
+        extrapolated=not rate.at_least_ten_matches,
+        meets_target=meets_target,
     )

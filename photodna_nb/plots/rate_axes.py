@@ -21,7 +21,7 @@ from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from photodna_nb.evaluation.intervals import FalseMatchRates, Floats
-from photodna_nb.evaluation.summary import Measured
+from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.evaluation.tail import Tail
 from photodna_nb.plots.layout import (
     inches_of,
@@ -281,7 +281,7 @@ def points_of(ax: Axes, size: Any) -> float:
     return float(points * min(1.0, width / 4.5, height / 3.3) ** 0.5)
 
 
-def confidence_of(of: Measured | FalseMatchRates | Tail) -> str:
+def confidence_of(of: RateEstimates | FalseMatchRates | Tail) -> str:
     """Return the confidence of the intervals: 95 %."""
     return f"{100 * of.confidence:g} %"
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.intervals import FalseMatchRates, Floats
-from photodna_nb.evaluation.summary import Measured
+from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.evaluation.tail import Tail
 from photodna_nb.plots import validation
 from photodna_nb.plots.layout import axes_for, inches_of
@@ -60,7 +60,7 @@ def plot_distances(
     ----------
     genuine, impostor : ndarray of int64, (t,)
         How many pairs of each kind have ``d - 1 < L2 <= d``, for d from 0 to t - 1:
-        ``Measured.genuine`` and ``Measured.impostor``. Ten of them make a bin.
+        ``RateEstimates.genuine`` and ``RateEstimates.impostor``. Ten of them make a bin.
     thresholds : dict of str to int, optional
         L2 distances to mark, 0 to 3060, by name.
     ax : matplotlib.axes.Axes, optional
@@ -131,14 +131,14 @@ def plot_distances(
 
 
 def plot_roc(
-    measured: Measured, *, thresholds: Thresholds | None = None, ax: Axes | None = None
+    estimates: RateEstimates, *, thresholds: Thresholds | None = None, ax: Axes | None = None
 ) -> Axes:
     """Draw recall against false match rate: the receiver operating characteristic.
 
     Parameters
     ----------
-    measured : Measured
-        ``pdna.evaluation.measure(results.counts)``.
+    estimates : RateEstimates
+        ``pdna.evaluation.estimate_rates(results.counts)``.
     thresholds : dict of str to int, optional
         L2 distances whose rates are marked with their intervals, by name.
     ax : matplotlib.axes.Axes, optional
@@ -157,7 +157,7 @@ def plot_roc(
     Raises
     ------
     ArgumentTypeError
-        `measured` is no `Measured`, `thresholds` no dict, or one of them no integer.
+        `estimates` is no `RateEstimates`, `thresholds` no dict, or one of them no integer.
     ArgumentError
         A threshold is not one of those that were counted.
 
@@ -165,21 +165,21 @@ def plot_roc(
     --------
     >>> import photodna_nb as pdna
     >>> results = pdna.evaluation.Results.load("a run's folder")  # doctest: +SKIP
-    >>> measured = pdna.evaluation.measure(results.counts)  # doctest: +SKIP
-    >>> ax = plot_roc(measured, thresholds={"production": 200})  # doctest: +SKIP
+    >>> estimates = pdna.evaluation.estimate_rates(results.counts)  # doctest: +SKIP
+    >>> ax = plot_roc(estimates, thresholds={"production": 200})  # doctest: +SKIP
     """
-    return _tradeoff(ax, measured, thresholds, missed=False)
+    return _tradeoff(ax, estimates, thresholds, missed=False)
 
 
 def plot_det(
-    measured: Measured, *, thresholds: Thresholds | None = None, ax: Axes | None = None
+    estimates: RateEstimates, *, thresholds: Thresholds | None = None, ax: Axes | None = None
 ) -> Axes:
     """Draw false non-match against false match rate: the detection error tradeoff.
 
     Parameters
     ----------
-    measured : Measured
-        ``pdna.evaluation.measure(results.counts)``.
+    estimates : RateEstimates
+        ``pdna.evaluation.estimate_rates(results.counts)``.
     thresholds : dict of str to int, optional
         L2 distances whose rates are marked with their intervals, by name.
     ax : matplotlib.axes.Axes, optional
@@ -199,7 +199,7 @@ def plot_det(
     Raises
     ------
     ArgumentTypeError
-        `measured` is no `Measured`, `thresholds` no dict, or one of them no integer.
+        `estimates` is no `RateEstimates`, `thresholds` no dict, or one of them no integer.
     ArgumentError
         A threshold is not one of those that were counted.
 
@@ -212,21 +212,21 @@ def plot_det(
     --------
     >>> import photodna_nb as pdna
     >>> results = pdna.evaluation.Results.load("a run's folder")  # doctest: +SKIP
-    >>> measured = pdna.evaluation.measure(results.counts)  # doctest: +SKIP
-    >>> ax = plot_det(measured, thresholds={"production": 200})  # doctest: +SKIP
+    >>> estimates = pdna.evaluation.estimate_rates(results.counts)  # doctest: +SKIP
+    >>> ax = plot_det(estimates, thresholds={"production": 200})  # doctest: +SKIP
     """
-    return _tradeoff(ax, measured, thresholds, missed=True)
+    return _tradeoff(ax, estimates, thresholds, missed=True)
 
 
 def plot_precision_recall(
-    measured: Measured, *, thresholds: Thresholds | None = None, ax: Axes | None = None
+    estimates: RateEstimates, *, thresholds: Thresholds | None = None, ax: Axes | None = None
 ) -> Axes:
     """Draw precision against recall, with what sums the two up.
 
     Parameters
     ----------
-    measured : Measured
-        ``pdna.evaluation.measure(results.counts)``.
+    estimates : RateEstimates
+        ``pdna.evaluation.estimate_rates(results.counts)``.
     thresholds : dict of str to int, optional
         L2 distances whose precision and recall are marked, by name.
     ax : matplotlib.axes.Axes, optional
@@ -243,7 +243,7 @@ def plot_precision_recall(
     Raises
     ------
     ArgumentTypeError
-        `measured` is no `Measured`, `thresholds` no dict, or one of them no integer.
+        `estimates` is no `RateEstimates`, `thresholds` no dict, or one of them no integer.
     ArgumentError
         A threshold is not one of those that were counted.
 
@@ -256,14 +256,14 @@ def plot_precision_recall(
     --------
     >>> import photodna_nb as pdna
     >>> results = pdna.evaluation.Results.load("a run's folder")  # doctest: +SKIP
-    >>> measured = pdna.evaluation.measure(results.counts)  # doctest: +SKIP
-    >>> ax = plot_precision_recall(measured)  # doctest: +SKIP
+    >>> estimates = pdna.evaluation.estimate_rates(results.counts)  # doctest: +SKIP
+    >>> ax = plot_precision_recall(estimates)  # doctest: +SKIP
     """
-    found = validation.measured(measured).curves
+    found = validation.estimates(estimates).curves
     looks = looks_of(validation.thresholds(thresholds, len(found.recall)))
     ax = axes_for(ax)
     titled(ax, "Precision and recall", "recall", "precision")
-    if _says_what_is_missing(ax, measured):
+    if _says_what_is_missing(ax, estimates):
         return ax
     share_axis(ax.xaxis)
     share_axis(ax.yaxis)
@@ -289,17 +289,17 @@ def plot_precision_recall(
     for name, threshold, look in looks:
         x, left, right = (
             values[threshold]
-            for values in (found.recall, measured.recall_lower, measured.recall_upper)
+            for values in (found.recall, estimates.recall_lower, estimates.recall_upper)
         )
         mark = threshold_mark(name, threshold, look)
         ax.errorbar(x, found.precision[threshold], xerr=error_bars(x, left, right), **mark)
-    pairs = f"{_pairs(measured)}: precision depends on both numbers."
-    legend_below_all(ax, f"Of {pairs} Bars: {confidence_of(measured)} intervals of recall.")
+    pairs = f"{_pairs(estimates)}: precision depends on both numbers."
+    legend_below_all(ax, f"Of {pairs} Bars: {confidence_of(estimates)} intervals of recall.")
     return ax
 
 
 def plot_false_match_rates(
-    measured: Measured,
+    estimates: RateEstimates,
     *,
     thresholds: Thresholds | None = None,
     targets: Sequence[float] | None = None,
@@ -309,8 +309,8 @@ def plot_false_match_rates(
 
     Parameters
     ----------
-    measured : Measured
-        ``pdna.evaluation.measure(results.counts)``.
+    estimates : RateEstimates
+        ``pdna.evaluation.estimate_rates(results.counts)``.
     thresholds : dict of str to int, optional
         L2 distances to mark, 0 to 3060, by name.
     targets : sequence of float, optional
@@ -336,7 +336,7 @@ def plot_false_match_rates(
     Raises
     ------
     ArgumentTypeError
-        `measured` is no `Measured`, `thresholds` no dict, one of them no integer, `targets`
+        `estimates` is no `RateEstimates`, `thresholds` no dict, one of them no integer, `targets`
         no sequence, or one of them no number.
     ArgumentError
         A threshold is not 0 to 3060, or a target not above 0 and up to 1.
@@ -345,25 +345,25 @@ def plot_false_match_rates(
     --------
     >>> import photodna_nb as pdna
     >>> results = pdna.evaluation.Results.load("a run's folder")  # doctest: +SKIP
-    >>> measured = pdna.evaluation.measure(results.counts)  # doctest: +SKIP
-    >>> ax = plot_false_match_rates(measured, targets=[1e-3, 1e-6])  # doctest: +SKIP
+    >>> estimates = pdna.evaluation.estimate_rates(results.counts)  # doctest: +SKIP
+    >>> ax = plot_false_match_rates(estimates, targets=[1e-3, 1e-6])  # doctest: +SKIP
     """
-    validation.measured(measured)
+    validation.estimates(estimates)
     looks = looks_of(validation.thresholds(thresholds))
     targets = validation.targets(targets)
     ax = axes_for(ax)
     titled(ax, "False match rate by threshold", f"threshold, {DISTANCE}", "false match rate")
-    rates, tail = measured.rates, measured.tail
+    rates, tail = estimates.rates, estimates.tail
     if rates is None:
-        say(ax, measured.reason)
+        say(ax, estimates.reason)
         return ax
     note = f"N = {number_of(rates.pairs, 'impostor pair')}."
     low = min(targets, default=1.0)
-    if tail is not None and not tail.trusted:
-        note += f" No extrapolation: {tail.reason}."
+    if tail is not None and not tail.accepted:
+        note += f" No extrapolation: {tail.rejection_reason}."
         tail = None
     if tail is not None:
-        low = min(low, tail.tested_to / 10)
+        low = min(low, tail.validated_down_to / 10)
     rate_axis(ax.yaxis, rates.pairs, low / 3)
     _draw_counted(ax, rates)
     if tail is not None:
@@ -375,15 +375,15 @@ def plot_false_match_rates(
 
 
 def _tradeoff(
-    ax: Axes | None, measured: Measured, thresholds: Thresholds | None, *, missed: bool
+    ax: Axes | None, estimates: RateEstimates, thresholds: Thresholds | None, *, missed: bool
 ) -> Axes:
     """Draw recall, or what is missed of it, against the false match rate."""
-    found, rates = validation.measured(measured).curves, measured.rates
+    found, rates = validation.estimates(estimates).curves, estimates.rates
     looks = looks_of(validation.thresholds(thresholds, len(found.recall)))
     ax = axes_for(ax)
     title = "Detection error tradeoff" if missed else "Receiver operating characteristic"
     titled(ax, title, "false match rate", "false non-match rate" if missed else "recall")
-    if _says_what_is_missing(ax, measured):
+    if _says_what_is_missing(ax, estimates):
         return ax
     zero_x, zero_y = rate_axis(ax.xaxis, found.impostor_pairs), 0.0
     if missed:
@@ -396,10 +396,10 @@ def _tradeoff(
 
     curve = place(*(found.det() if missed else found.roc()))
     ax.plot(*curve, color=GENUINE, label="counted", gid="curve")
-    x, y = _intervals(measured, missed)
+    x, y = _intervals(estimates, missed)
     if rates is not None:
         across, up = place(x[1:], y[1:])
-        confidence, several = confidence_of(measured), rates.counted
+        confidence, several = confidence_of(estimates), rates.at_least_ten_matches
         for chosen, opacity, gid, label in (
             (several, 0.45, "band", f"{confidence} intervals of both"),
             (~several, 0.2, "bound", "the same, of fewer than ten matches"),
@@ -418,8 +418,8 @@ def _tradeoff(
         across, up = place(x[:, threshold], y[:, threshold])
         mark = threshold_mark(name, threshold, look)
         ax.errorbar(across[0], up[0], xerr=error_bars(*across), yerr=error_bars(*up), **mark)
-    note = "" if rates is not None else f" No intervals: {measured.reason}."
-    legend_below_all(ax, f"N = {_pairs(measured)}.{note}")
+    note = "" if rates is not None else f" No intervals: {estimates.reason}."
+    legend_below_all(ax, f"N = {_pairs(estimates)}.{note}")
     return ax
 
 
@@ -443,13 +443,13 @@ def _union(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     return np.repeat(ends, 3)[1:-1], low[cells], high[cells]
 
 
-def _intervals(measured: Measured, missed: bool) -> tuple[Floats, Floats]:
+def _intervals(estimates: RateEstimates, missed: bool) -> tuple[Floats, Floats]:
     """Return two rates with their better and their worse ends, (3, t) each."""
-    found, rates = measured.curves, measured.rates
+    found, rates = estimates.curves, estimates.rates
     x = np.tile(found.false_match_rate, (3, 1))
     if rates is not None:
         x[1:] = rates.lower, rates.upper
-    recall = np.stack([found.recall, measured.recall_upper, measured.recall_lower])
+    recall = np.stack([found.recall, estimates.recall_upper, estimates.recall_lower])
     return x, 1 - recall if missed else recall
 
 
@@ -458,7 +458,7 @@ def _draw_counted(ax: Axes, rates: FalseMatchRates) -> None:
 
     Of no match there is the bound only: a line at the bottom would be read as a rate.
     """
-    few = int((~rates.counted).sum())
+    few = int((~rates.at_least_ten_matches).sum())
     first = int(np.searchsorted(rates.matches, 1))
     percentage, lowest = confidence_of(rates), ax.get_ylim()[0]
     threshold, rate = np.arange(len(rates.rate)), rates.rate
@@ -493,9 +493,13 @@ def _draw_counted(ax: Axes, rates: FalseMatchRates) -> None:
 
 def _draw_tail(ax: Axes, tail: Tail) -> None:
     """Draw what the tail says where fewer than ten matches were counted."""
-    last = tail.start if tail.counted_from is None else min(tail.start, tail.counted_from)
+    last = (
+        tail.fit_threshold
+        if tail.threshold_at_ten_matches is None
+        else min(tail.fit_threshold, tail.threshold_at_ten_matches)
+    )
     said = tail.rate(np.arange(math.floor(last) + 1))
-    untested = int(said.untested.sum())
+    untested = int(said.beyond_validation.sum())
     lowest = ax.get_ylim()[0]
     interval = f"{confidence_of(tail)} interval"
     for part, line, opacity, gid, label in (
@@ -538,9 +542,9 @@ def _draw_targets(ax: Axes, targets: Sequence[float]) -> None:
         ax.plot([], [], label="targets (at the right)", **FAINT)
 
 
-def _says_what_is_missing(ax: Axes, measured: Measured) -> bool:
+def _says_what_is_missing(ax: Axes, estimates: RateEstimates) -> bool:
     """Write in the axes which pairs there are none of, if so."""
-    found = measured.curves
+    found = estimates.curves
     kinds = {"genuine": found.genuine_pairs, "impostor": found.impostor_pairs}
     missing = " and no ".join(kind for kind, pairs in kinds.items() if not pairs)
     if missing:
@@ -548,8 +552,8 @@ def _says_what_is_missing(ax: Axes, measured: Measured) -> bool:
     return bool(missing)
 
 
-def _pairs(measured: Measured) -> str:
-    found = measured.curves
+def _pairs(estimates: RateEstimates) -> str:
+    found = estimates.curves
     kinds = (found.impostor_pairs, "impostor pair"), (found.genuine_pairs, "genuine pair")
     return ", ".join(number_of(*kind) for kind in kinds)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from photodna_nb import checks
 from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
-from photodna_nb.evaluation.summary import Measured
+from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.index.records import Match
 from photodna_nb.kernels.hashing import GRID
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
@@ -85,12 +85,12 @@ def counts(name: str, value: Any) -> NDArray[np.int64]:
     return found
 
 
-def measured(value: Any) -> Measured:
+def estimates(value: Any) -> RateEstimates:
     """Return what the statistics made of counts."""
-    if not isinstance(value, Measured):
+    if not isinstance(value, RateEstimates):
         raise ArgumentTypeError(
-            f"measured: got {describe(value)}, needs Measured: "
-            "pdna.evaluation.measure(results.counts)"
+            f"estimates: got {describe(value)}, needs RateEstimates: "
+            "pdna.evaluation.estimate_rates(results.counts)"
         )
     return value
 

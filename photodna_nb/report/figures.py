@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from photodna_nb import plots
-from photodna_nb.evaluation import Results, measure
+from photodna_nb.evaluation import Results, estimate_rates
 from photodna_nb.evaluation.results import FIGURES
 
 
@@ -33,7 +33,7 @@ def figures(results: Results) -> dict[str, Figure]:
     config, tables = results.config, results.tables
     named = {row["name"]: row["threshold"] for row in tables["thresholds"]}
     oriented = config.scale.orientations
-    measured = measure(
+    estimates = estimate_rates(
         results.counts, oriented=oriented, confidence=config.confidence, seed=config.seed
     )
     of_all = [
@@ -50,7 +50,7 @@ def figures(results: Results) -> dict[str, Figure]:
             "Share of the pairs at each distance. Genuine pairs are an original and its variant, "
             "impostor pairs show different pictures. A threshold is a vertical line: what lies "
             "left of it matches. The scale is logarithmic, so that rare pairs are seen.",
-            lambda: plots.plot_distances(measured.genuine, measured.impostor, thresholds=named),
+            lambda: plots.plot_distances(estimates.genuine, estimates.impostor, thresholds=named),
         ),
         "false_match_rates": (
             "False match rate by threshold",
@@ -58,7 +58,7 @@ def figures(results: Results) -> dict[str, Figure]:
             "where ten pairs or more match, a bound below that, and the fitted tail, which is "
             "extrapolation, marked as such.",
             lambda: plots.plot_false_match_rates(
-                measured, thresholds=named, targets=config.thresholds.targets
+                estimates, thresholds=named, targets=config.thresholds.targets
             ),
         ),
         "recall": (
@@ -80,19 +80,19 @@ def figures(results: Results) -> dict[str, Figure]:
             "Each point is a threshold. The upper left is good: many variants are found, few "
             "others match. The strong area holds the intervals of both rates; in the faint one "
             "fewer than ten other pairs match, and it reaches to the bound on their rate.",
-            lambda: plots.plot_roc(measured, thresholds=named),
+            lambda: plots.plot_roc(estimates, thresholds=named),
         ),
         "det": (
             "Errors of both kinds (DET)",
             "Share of the variants that are missed against the share of other pairs that match. "
             "The lower left is good. The areas are those of the figure above.",
-            lambda: plots.plot_det(measured, thresholds=named),
+            lambda: plots.plot_det(estimates, thresholds=named),
         ),
         "precision_recall": (
             "Precision and recall",
             "Share of the matches that are genuine. It depends on how many pairs of each kind "
             "there are, here far more impostor pairs than genuine ones.",
-            lambda: plots.plot_precision_recall(measured, thresholds=named),
+            lambda: plots.plot_precision_recall(estimates, thresholds=named),
         ),
     }
     return {

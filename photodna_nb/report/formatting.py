@@ -85,7 +85,7 @@ def false_match_rate(row: Mapping[str, Any]) -> str:
         case "counted":
             value, lower, upper = (row[f"false_match_rate{end}"] for end in ("", *_ENDS))
             return f"{rate(value)} ({between(lower, upper, rate)})"
-        case "tail" if not row["a_day_untested"]:
+        case "tail" if not row["a_day_beyond_validation"]:
             ends = between(row["tail_lower"], row["tail_upper"], rate)
             return f"{rate(row['tail_rate'])} ({ends}, extrapolated)"
         case source:
@@ -100,7 +100,7 @@ def judged(row: Mapping[str, Any]) -> str:
         return f"{rate(row['false_match_rate'])} ({ends})"
     if row["tail_upper"] is None:
         return f"at most {rate(row['false_match_rate_upper'])}"
-    if row["tail_untested"]:
+    if row["tail_beyond_validation"]:
         return f"at most {rate(row['tail_upper'])}{_EXTRAPOLATED}"
     ends = between(row["tail_lower"], row["tail_upper"], rate)
     return f"{rate(row['tail_rate'])} ({ends}, extrapolated)"

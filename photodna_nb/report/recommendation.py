@@ -123,7 +123,7 @@ def _recommendation(results: Results) -> list[str]:
         f"{recall(safe)} of all variants. Its false match rate is {false_match_rate(safe)}, which "
         f"makes {false_matches(safe)} false matches a day."
     ]
-    if estimate["threshold"] != safe["threshold"] and not estimate["untested"]:
+    if estimate["threshold"] != safe["threshold"] and not estimate["beyond_validation"]:
         said.append(
             f"By the estimate alone, without its interval, it would be {estimate['threshold']}, "
             f"with a recall of {share(estimate['recall'])}; the true rate may well be higher than "
@@ -247,22 +247,24 @@ def _warnings(results: Results) -> list[str]:
             f"{whole(same)} of them have the same hash. Copies count as false matches until they "
             "are excluded: see the closest pairs."
         )
-    if summary["no_rates_because"]:
-        found.append(f"No rates with intervals: {summary['no_rates_because']}.")
+    if summary["no_rates_reason"]:
+        found.append(f"No rates with intervals: {summary['no_rates_reason']}.")
     tail = summary["tail"]
-    if tail is not None and not tail["trusted"] and not same:
+    if tail is not None and not tail["accepted"] and not same:
         found.append(
-            f"Nothing is said of rates too low to be counted, since no tail fits: {tail['reason']}."
+            f"Nothing is said of rates too low to be counted, since no tail fits: "
+            f"{tail['rejection_reason']}."
         )
     elif (supported or [safe])[0]["a_day_source"] == "tail":
         found.append(
             f"The false match rate at L2 {headline(results)} is extrapolation: fewer than ten "
             "pairs match there. "
-            f"Fits like this were tested, on drawn pictures, down to {rate(tail['tested_to'])}."
+            f"Fits like this were tested, on drawn pictures, down to "
+            f"{rate(tail['validated_down_to'])}."
         )
         found += [
             f"The same fit is rejected on half {half} of the originals alone: {reason}."
-            for half, reason in summary["tail_doubts_of_halves"].items()
+            for half, reason in summary["tail_rejection_reasons_by_half"].items()
         ]
     if safe["orientations"] > 1:
         found.append(

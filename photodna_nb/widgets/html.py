@@ -5,10 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import NamedTuple
 
-from photodna_nb.evaluation import Measured
+from photodna_nb.evaluation import RateEstimates
 from photodna_nb.evaluation.config import ScaleConfig
 from photodna_nb.evaluation.summary import Row
-from photodna_nb.evaluation.thresholds import Choice
+from photodna_nb.evaluation.thresholds import ThresholdChoice
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 from photodna_nb.report import formatting
 
@@ -57,10 +57,10 @@ class Line(NamedTuple):
     note: str
 
 
-def lines(row: Row, measured: Measured, service: ScaleConfig) -> list[Line]:
+def lines(row: Row, estimates: RateEstimates, service: ScaleConfig) -> list[Line]:
     """Return what a threshold does, in words."""
     oriented = service.orientations
-    level = formatting.level(measured.confidence)
+    level = formatting.level(estimates.confidence)
     matches = (
         f"{formatting.whole(row['impostor_matches'])} of {formatting.whole(row['impostor_pairs'])}"
     )
@@ -77,12 +77,12 @@ def lines(row: Row, measured: Measured, service: ScaleConfig) -> list[Line]:
         ),
     ]
     if row["a_day_source"] is None:
-        return [*said, Line("", "", f"No intervals: {measured.reason}.")]
+        return [*said, Line("", "", f"No intervals: {estimates.reason}.")]
     eight = ", in eight orientations each" if oriented else ""
     comparisons = formatting.amount(row["a_day_comparisons"])
     sizes = formatting.whole(service.list_size), formatting.whole(service.queries_a_day)
     of = f"of {comparisons} comparisons: {sizes[0]} hashes, {sizes[1]} queries{eight}"
-    source = "untested" if row["a_day_untested"] else row["a_day_source"]
+    source = "untested" if row["a_day_beyond_validation"] else row["a_day_source"]
     return [
         *said,
         Line("False matches a day", formatting.false_matches(row), of),
@@ -90,12 +90,12 @@ def lines(row: Row, measured: Measured, service: ScaleConfig) -> list[Line]:
     ]
 
 
-def numbers(row: Row, measured: Measured, service: ScaleConfig) -> str:
+def numbers(row: Row, estimates: RateEstimates, service: ScaleConfig) -> str:
     """Return what a threshold does, as a table."""
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}'
         f'{"<br>" * bool(value and note)}<span class="note">{escape(note)}</span></td></tr>'
-        for name, value, note in lines(row, measured, service)
+        for name, value, note in lines(row, estimates, service)
     )
     return f'<table class="table" aria-live="polite">{body}</table>'
 
@@ -112,7 +112,7 @@ def edits(rows: list[Row]) -> str:
     return f'<table class="table"><caption>Edits found least</caption>{body}</table>'
 
 
-def kept(threshold: int, choice: Choice, last: int) -> str:
+def kept(threshold: int, choice: ThresholdChoice, last: int) -> str:
     """Return by what a threshold keeps a target, for a slider that ends with `last`."""
     if threshold > last:
         said = f"Any threshold up to the largest distance keeps it; the slider ends at L2 {last}."

@@ -6,7 +6,8 @@ import numpy as np
 
 from photodna_nb.corpus.transforms import parse
 from photodna_nb.evaluation import Counts
-from photodna_nb.evaluation.summary import Row, recalls
+from photodna_nb.evaluation.rates import recall_intervals
+from photodna_nb.evaluation.summary import Row
 
 
 class EditRecall:
@@ -30,7 +31,7 @@ class EditRecall:
             for label, distances in self._distances_squared[oriented].items()
         ]
         edits = sorted(edits, key=lambda edit: edit[1] / edit[2])[:number]
-        intervals = recalls(
+        intervals = recall_intervals(
             [matched for _, matched, _ in edits],
             [pairs for _, _, pairs in edits],
             self._confidence,

@@ -14,12 +14,13 @@ import numpy as np
 from photodna_nb.checks import describe
 from photodna_nb.corpus.datasets import Dataset
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
-from photodna_nb.evaluation import Measured, Results, measure
+from photodna_nb.evaluation import RateEstimates, Results, estimate_rates
 from photodna_nb.evaluation.config import ScaleConfig
 from photodna_nb.evaluation.deployment import threshold_under
 from photodna_nb.evaluation.examples import NearestPairs, NearPair
-from photodna_nb.evaluation.summary import Row, at_threshold, with_recall
-from photodna_nb.evaluation.thresholds import Choice, choose_threshold, supported_threshold
+from photodna_nb.evaluation.rates import with_orientations
+from photodna_nb.evaluation.summary import Row, threshold_row
+from photodna_nb.evaluation.thresholds import ThresholdChoice, choose_threshold, supported_threshold
 from photodna_nb.printable import printable
 from photodna_nb.report import formatting
 from photodna_nb.widgets import html
@@ -59,8 +60,8 @@ class ThresholdTuner:
     ----------
     results : Results
         Of a run.
-    measured : Measured, optional
-        ``pdna.evaluation.measure(results.counts)``, if it is there already.
+    estimates : RateEstimates, optional
+        ``pdna.evaluation.estimate_rates(results.counts)``, if it is there already.
     dataset : Dataset, optional
         Where the pictures of the originals are; ``results.config.dataset()`` if left out.
     pairs : int
@@ -93,11 +94,11 @@ class ThresholdTuner:
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        An argument has another type, `pairs` is out of range, or `measured` is of other counts.
+        An argument has another type, `pairs` is out of range, or `estimates` is of other counts.
 
     Notes
     -----
-    Rates and intervals are those of the report: see `photodna_nb.evaluation.measure`. The
+    Rates and intervals are those of the report: see `photodna_nb.evaluation.estimate_rates`. The
     threshold that follows a target is chosen on all originals; the operating points of the
     report are chosen on one half and judged on the other.
 
@@ -108,7 +109,7 @@ class ThresholdTuner:
         self,
         results: Results,
         *,
-        measured: Measured | None = None,
+        estimates: RateEstimates | None = None,
         dataset: Dataset | None = None,
         pairs: int = 2,
     ) -> None:
@@ -117,10 +118,10 @@ class ThresholdTuner:
                 f"results: got {describe(results)}, needs Results, of evaluation.run or "
                 "Results.load"
             )
-        if measured is not None and not isinstance(measured, Measured):
+        if estimates is not None and not isinstance(estimates, RateEstimates):
             raise ArgumentTypeError(
-                f"measured: got {describe(measured)}, needs Measured, of "
-                "evaluation.measure(results.counts)"
+                f"estimates: got {describe(estimates)}, needs RateEstimates, of "
+                "evaluation.estimate_rates(results.counts)"
             )
         if dataset is not None and not isinstance(dataset, Dataset):
             raise ArgumentTypeError(
@@ -132,28 +133,31 @@ class ThresholdTuner:
         if not 1 <= pairs <= _MOST_PAIRS:
             raise ArgumentError(f"pairs: got {pairs}, needs 1 to {_MOST_PAIRS}")
         config = results.config
-        if measured is None:
-            measured = measure(results.counts, confidence=config.confidence, seed=config.seed)
-        self.measured = measured
+        if estimates is None:
+            estimates = estimate_rates(
+                results.counts, confidence=config.confidence, seed=config.seed
+            )
+        self.estimates = estimates
         counts = results.counts
-        if not np.array_equal(measured.impostor, counts.impostor()):
-            raise ArgumentError("measured: is of other counts, needs measure(results.counts)")
+        if not np.array_equal(estimates.impostor, counts.impostor()):
+            raise ArgumentError("estimates: is of other counts, needs those of results.counts")
         # As the variants are, and each in its best orientation.
-        self._measured = {
-            oriented: with_recall(measured, counts, oriented=oriented) for oriented in (False, True)
+        self._estimates = {
+            oriented: with_orientations(estimates, counts, oriented=oriented)
+            for oriented in (False, True)
         }
         self._histograms = {
             oriented: Histograms(one.genuine, one.impostor)
-            for oriented, one in self._measured.items()
+            for oriented, one in self._estimates.items()
         }
-        self._recall = EditRecall(counts, measured.confidence)
+        self._recall = EditRecall(counts, estimates.confidence)
         self._near = NearestPairs(results.counts)
         self._pictures = Thumbnails(results, dataset)
         self._pairs = int(pairs)
         self._scale = config.scale
         self._following = False
         self._task: asyncio.Task[None] | None = None
-        self.choice: Choice | None = None
+        self.choice: ThresholdChoice | None = None
         self._row: Row = {}
         self._make_widgets(results)
         self._connect()
@@ -188,7 +192,7 @@ class ThresholdTuner:
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Return the widget, and for readers without one the figure and the numbers."""
         data = dict(self.widget._repr_mimebundle_(**options))
-        said = html.lines(self._row, self.measured, self._service())
+        said = html.lines(self._row, self.estimates, self._service())
         figure = self._histograms[self.orientations.value].readable(self.threshold, said)
         data |= {"text/plain": repr(self), "image/png": base64.b64encode(figure).decode("ascii")}
         return data, {"image/png": {"width": round(INCHES[0] * 100)}}
@@ -218,7 +222,7 @@ class ThresholdTuner:
             layout=ipw.Layout(width="350px"),
             **wide,
         )
-        level = formatting.level(self.measured.confidence)
+        level = formatting.level(self.estimates.confidence)
         self.conservative = ipw.Checkbox(
             value=True,
             description=f"cautious: keep it at the upper end of the {level} interval",
@@ -295,11 +299,11 @@ class ThresholdTuner:
 
     def _follow(self) -> None:
         """Move the threshold to the one that keeps the target, as far as the data support it."""
-        wished, rates = self._chosen_now(), self.measured.rates
+        wished, rates = self._chosen_now(), self.estimates.rates
         self.choice, self.message.value = wished, ""
-        if wished is not None and (wished.threshold is None or wished.untested):
+        if wished is not None and (wished.threshold is None or wished.beyond_validation):
             if wished.conservative and rates is not None:
-                self.choice = supported_threshold(rates, self.measured.tail)
+                self.choice = supported_threshold(rates, self.estimates.tail)
             self.message.value = html.problem(self._unsupported(wished, self.choice))
         elif wished is not None and wished.threshold is not None:
             self.message.value = html.kept(wished.threshold, wished, self.slider.max)
@@ -310,13 +314,13 @@ class ThresholdTuner:
             finally:
                 self._following = False
 
-    def _chosen_now(self) -> Choice | None:
+    def _chosen_now(self) -> ThresholdChoice | None:
         target, conservative = self.target.value, self.conservative.value
-        rates, tail = self.measured.rates, self.measured.tail
+        rates, tail = self.estimates.rates, self.estimates.tail
         if target == _BY_HAND:
             return None
         if rates is None:
-            return Choice(0.0, conservative, None, "none", self.measured.reason)
+            return ThresholdChoice(0.0, conservative, None, "none", self.estimates.reason)
         if target == _BUDGET:
             service = self._service()
             return threshold_under(
@@ -330,7 +334,7 @@ class ThresholdTuner:
             )
         return choose_threshold(target, rates, tail, conservative)
 
-    def _unsupported(self, wished: Choice, best: Choice | None) -> str:
+    def _unsupported(self, wished: ThresholdChoice, best: ThresholdChoice | None) -> str:
         """Return what can be said of a target that no threshold can be shown to keep."""
 
         def false_matches(threshold: int) -> str:
@@ -364,7 +368,7 @@ class ThresholdTuner:
 
     def _at(self, threshold: int) -> Row:
         service = self._service()
-        return at_threshold(self._measured[service.orientations], threshold, service)
+        return threshold_row(self._estimates[service.orientations], threshold, service)
 
     def _refresh(self) -> None:
         """Show what the threshold does, and the pictures a little later."""
@@ -372,7 +376,7 @@ class ThresholdTuner:
         service = self._service()
         self._row = self._at(threshold)
         self.figure.value = self._histograms[service.orientations].png(threshold)
-        self.numbers.value = html.numbers(self._row, self.measured, service)
+        self.numbers.value = html.numbers(self._row, self.estimates, service)
         self.edits.value = html.edits(self._recall.least(_WORST, threshold, service.orientations))
         self._show_pairs()
 

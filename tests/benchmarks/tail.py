@@ -16,7 +16,7 @@ import argparse
 import numpy as np
 
 import photodna_nb as pdna
-from photodna_nb.evaluation.intervals import NearPairs
+from photodna_nb.evaluation.intervals import ImpostorPairs
 from photodna_nb.evaluation.tail import Tail, fit_tail
 
 FURTHER = (1, 10, 100)
@@ -35,8 +35,8 @@ class Distances:
         self.images = len(hashes)
         self.pairs = self.images * (self.images - 1) // 2
         counts = pdna.distance_histogram(hashes).counts
-        self.reach = int(np.searchsorted(np.cumsum(counts), SHARE * self.pairs))
-        self.near = pdna.pairs_within(hashes, max_distance=self.reach)
+        self.cutoff = int(np.searchsorted(np.cumsum(counts), SHARE * self.pairs))
+        self.near = pdna.pairs_within(hashes, max_distance=self.cutoff)
         self.sorted = np.sort(self.near.distance)
 
     def tail(self, part: np.ndarray, seed: int = 0) -> Tail:
@@ -44,7 +44,7 @@ class Distances:
         place[part] = np.arange(len(part))
         i, j = place[self.near.i], place[self.near.j]
         inside = (i >= 0) & (j >= 0)
-        near = NearPairs(i[inside], j[inside], self.near.distance[inside], self.reach)
+        near = ImpostorPairs(i[inside], j[inside], self.near.distance[inside], self.cutoff)
         return fit_tail(near, len(part), len(part) * (len(part) - 1) // 2, seed=seed)
 
 
@@ -59,8 +59,8 @@ def splits(whole: Distances, number: int, seed: int) -> tuple[np.ndarray, np.nda
     rng = np.random.default_rng(seed)
     for k in range(number):
         tail = whole.tail(rng.permutation(whole.images)[:size], seed=k)
-        if not tail.trusted:
-            doubts.append(tail.reason)
+        if not tail.accepted:
+            doubts.append(tail.rejection_reason)
             continue
         found = tail.rate(thresholds)
         held.append((found.lower <= counted) & (counted <= found.upper))
@@ -112,7 +112,10 @@ def main() -> None:
     ):
         tail = Distances(corpus).tail(np.arange(len(corpus)))
         rate = tail.rate(200.0)
-        print(f"- {name}: trusted {tail.trusted}; {tail.reason or 'no doubt'}; {rate.rate[0]:.2g}")
+        print(
+            f"- {name}: accepted {tail.accepted}; "
+            f"{tail.rejection_reason or 'no doubt'}; {rate.rate[0]:.2g}"
+        )
 
 
 if __name__ == "__main__":
