@@ -60,7 +60,7 @@ def test_normalisation_shows_what_was_clipped():
     np.testing.assert_array_equal(rounds[0], np.minimum(unit, 0.25))
     assert np.linalg.norm(unit) == pytest.approx(1)
     ax = pdna.plots.plot_normalisation(rounds, unit=unit)
-    lost = next(one for one in ax.patches if one.get_gid() == "lost").get_data()
+    lost = next(one for one in ax.patches if one.get_gid() == "clipped").get_data()
     np.testing.assert_array_equal(lost.values, np.r_[unit[:2], np.full(142, np.nan)])
     np.testing.assert_array_equal(lost.baseline, rounds[-1])
     assert "clipped off: 2 of 144" in ax.get_legend_handles_labels()[1]
@@ -487,8 +487,8 @@ MATCH = pdna.Match(0, "a.png", 0, {})
         ("matches", [PICTURE, [MATCH]], {"figure": 3}, "figure: got int, needs a Figure"),
         ("matches", ["a.png", [MATCH]], {}, "image: got str"),
         ("trace", [PICTURE, None], {}, r"trace: got NoneType, needs HashTrace: pdna.trace\(image"),
-        ("trace", [PICTURE, pdna.trace(PICTURE[:20])], {}, "trace: got that of another picture"),
-        ("trace", [PICTURE, pdna.trace(PICTURE // 2)], {}, "trace: got that of another picture"),
+        ("trace", [PICTURE, pdna.trace(PICTURE[:20])], {}, "trace: got that of another image"),
+        ("trace", [PICTURE, pdna.trace(PICTURE // 2)], {}, "trace: got that of another image"),
         ("trace", ["a.png", pdna.trace(PICTURE)], {}, "image: got str"),
         ("pixels", ["a.png"], {}, "image: got str"),
         ("pixels", [PICTURE], {"grid_point": 3}, "grid_point: got int, needs row and column"),
@@ -516,7 +516,7 @@ MATCH = pdna.Match(0, "a.png", 0, {})
         ),
         ("image_pairs", [[]], {}, "pairs: got none, needs one or more"),
         ("image_pairs", [[("a.png", PICTURE)]], {}, "image: got str"),
-        ("transforms", [PICTURE, "jpeg:30"], {}, "transforms: got str, needs a sequence of edits"),
+        ("transforms", [PICTURE, "jpeg:30"], {}, "transforms: got str, needs a sequence of tran"),
         ("transforms", [PICTURE, [3]], {}, "transforms: got int among them, needs a sequence of"),
         ("transforms", [PICTURE, ["jpg:30"]], {}, "jpg"),
         (

@@ -1,19 +1,16 @@
-"""Figures: numbers come in, nothing is computed here.
+"""Figures drawn from numbers.
 
-Needs Matplotlib, which ``pip install "photodna_nb[report]"`` brings. Every function takes
-the axes or the figure to draw on, makes new ones if it is given none, and returns them. What
-an artist shows is said by its gid, which each function lists:
+They need Matplotlib, which ``pip install "photodna_nb[report]"`` installs. Each function takes
+the axes or the figure to draw on, or makes new ones, and returns them. A figure that has neither
+a layout nor margins of its own gets the constrained layout, which leaves space for labels. An
+artist is found by its gid, which the docstring of each function lists:
 
     [band] = ax.findobj(lambda artist: artist.get_gid() == "band")
 """
 
-from photodna_nb.plots.hashes import (
-    plot_distance_matrix,
-    plot_hash_pair,
-    plot_image_pairs,
-    plot_matches,
-)
-from photodna_nb.plots.layout import DIRECTIONS
+from photodna_nb.plots.cells import DIRECTIONS
+from photodna_nb.plots.hash_comparison import plot_distance_matrix, plot_hash_pair
+from photodna_nb.plots.image_sheets import plot_image_pairs, plot_matches, plot_transforms
 from photodna_nb.plots.rates import (
     plot_det,
     plot_distances,
@@ -29,10 +26,9 @@ from photodna_nb.plots.stages import (
     plot_normalisation,
     plot_pixel_sums,
     plot_pixels,
-    plot_trace,
 )
 from photodna_nb.plots.tables import plot_impostor_distances, plot_recall, plot_variant_distances
-from photodna_nb.plots.transforms import plot_transforms
+from photodna_nb.plots.trace import plot_trace
 
 __all__ = [
     "DIRECTIONS",

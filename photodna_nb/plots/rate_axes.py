@@ -24,12 +24,12 @@ from photodna_nb.evaluation.intervals import FalseMatchRates, Floats
 from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.evaluation.tail import Tail
 from photodna_nb.plots.layout import (
+    add_labels,
+    fit_text,
     inches_of,
-    named,
     root_of,
-    shortened,
-    width_of,
-    wrapped,
+    short_name,
+    text_width,
 )
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def threshold_mark(name: str, threshold: int, look: Look) -> dict[str, Any]:
         "elinewidth": 1.2,
         "capsize": 2,
         "clip_on": False,
-        "label": f"L2 ≤ {threshold}: {shortened(name, 24)}",
+        "label": f"L2 ≤ {threshold}: {short_name(name, 24)}",
         "gid": f"threshold {name}",
     }
 
@@ -106,7 +106,7 @@ def error_bars(value: Any, one: Any, other: Any) -> Floats:
 
 
 def threshold_lines(ax: Axes, looks: Looks, end: float) -> None:
-    """Draw a line at each threshold, named above the axes, which are as long as that needs.
+    """Draw a line at each threshold, add_labels above the axes, which are as long as that needs.
 
     Names stand in rows there, that of a lower threshold above those which it would meet. Many
     of them are shorter and smaller.
@@ -142,10 +142,10 @@ def _placed(ax: Axes, looks: Looks) -> tuple[list[str], list[int], float]:
     unit = ax.get_xlim()[1] / (0.8 * width)
     size = points_of(ax, "small")
     for letters, kind in ((24, "L2 ≤ "), (12, ""), (6, "")):
-        texts = [f" {shortened(name, letters)}: {kind}{limit}" for name, limit, _ in looks]
+        texts = [f" {short_name(name, letters)}: {kind}{limit}" for name, limit, _ in looks]
         starts = [limit for _, limit, _ in looks]
         ends = [
-            limit + unit * width_of(text, size) for text, limit in zip(texts, starts, strict=True)
+            limit + unit * text_width(text, size) for text, limit in zip(texts, starts, strict=True)
         ]
         rows = _rows(starts, ends)
         largest = _ABOVE * height / (1.3 * (1 + max(rows, default=0)))
@@ -202,7 +202,7 @@ def share_axis(axis: Axis) -> None:
 
 def titled(ax: Axes, title: str, x: str, y: str) -> None:
     """Write title and labels, smaller in small axes."""
-    named(ax, title, x, y)
+    add_labels(ax, title, x, y)
     ax.title.set_fontsize(points_of(ax, plt.rcParams["axes.titlesize"]))
     for axis in (ax.xaxis, ax.yaxis):
         axis.label.set_fontsize(points_of(ax, plt.rcParams["axes.labelsize"]))
@@ -216,9 +216,9 @@ def legend_below_all(ax: Axes, note: str = "", scale: float = 1.0) -> None:
     size = points_of(ax, "small")
     while True:
         mark = 4.0 * size  # with the space on both sides
-        widest = max((width_of(label, size) for label in labels), default=0.0) + mark
+        widest = max((text_width(label, size) for label in labels), default=0.0) + mark
         columns = 3 if len(labels) == 3 and 3 * widest <= room else 2
-        texts = [wrapped(label, room / columns - mark, size) for label in labels]
+        texts = [fit_text(label, room / columns - mark, size) for label in labels]
         lines = sum(text.count("\n") + 1 for text in texts) / columns
         if 1.4 * size * lines <= _BELOW * height or size <= _SMALLEST:
             break
@@ -228,7 +228,7 @@ def legend_below_all(ax: Axes, note: str = "", scale: float = 1.0) -> None:
     legend = ax.legend(
         handles,
         texts,
-        title=wrapped(note, room, size),
+        title=fit_text(note, room, size),
         title_fontsize=size,
         fontsize=size,
         markerscale=max(scale, 1.0),

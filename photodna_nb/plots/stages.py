@@ -1,99 +1,37 @@
-"""The stages of a hash."""
+"""The stages of a hash, each from the array that the stage returns."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks
-from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.errors import ArgumentError
 from photodna_nb.hashing import images, stages
 from photodna_nb.hashing.images import ImageLike
-from photodna_nb.hashing.stages import HashTrace
 from photodna_nb.kernels.hashing import CELLS, CLIP, GRID, HASH_BYTES, RADII, RADIUS_WEIGHTS
 from photodna_nb.plots import validation
+from photodna_nb.plots.cells import DIRECTIONS, cell_axes, draw_wedges
 from photodna_nb.plots.layout import (
-    DIRECTIONS,
-    AnyFigure,
+    add_labels,
     axes_for,
-    cell_axes,
     colour_bar,
-    direction_legend,
-    directions_below,
-    figure_for,
-    glyphs,
-    inches_of,
     legend_below,
-    named,
     outline,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# One colour a box, of those of Okabe and Ito that are bright: pictures are often dark.
+# One bright colour of Okabe and Ito for each box, since images are often dark.
 _BOXES = ("#F0E442", "#56B4E9", "#E69F00")
-# Of the normalisation: before and after, in colours of no direction, and the ends of a value.
+# Colours before and after the normalisation, which no direction has, and the edges of the steps.
 _UNIT, _LAST = "#CC79A7", "#009E73"
 _EDGES = np.arange(HASH_BYTES + 1) - 0.5
 _PIXELS = "column (pixels)", "row (pixels)"
-# Of `plot_trace`: any point away from the edges would do.
-_GRID_POINT = (17, 21)
-
-
-def plot_trace(image: ImageLike, trace: HashTrace, *, figure: AnyFigure | None = None) -> AnyFigure:
-    """Draw a picture going through all stages of the hash.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image, or ndarray of uint8 (H, W, 3), (H, W, 4) or (H, W)
-        The picture.
-    trace : HashTrace
-        ``pdna.trace(image)``, of that picture.
-    figure : matplotlib.figure.Figure or SubFigure, optional
-        To draw on; a new one of 13 x 7.5 inches otherwise. Texts shrink with smaller ones.
-
-    Returns
-    -------
-    matplotlib.figure.Figure or SubFigure
-        Its first six axes hold, in order, the stages from the pixels to the bytes.
-
-    Raises
-    ------
-    ArgumentTypeError
-        `image` is no picture, or `trace` no `HashTrace`.
-    ArgumentError
-        The trace is that of another picture.
-    ImageError
-        The picture cannot be decoded, or is too small.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from matplotlib.figure import Figure
-    >>> import photodna_nb as pdna
-    >>> picture = np.arange(1200, dtype=np.uint8).reshape(30, 40)
-    >>> figure = plot_trace(picture, pdna.trace(picture), figure=Figure(figsize=(9, 6)))
-    >>> figure.axes[5].get_title()
-    '6. The hash: 144 bytes'
-    """
-    pixels = images.pixels(image)
-    if not isinstance(trace, HashTrace):
-        raise ArgumentTypeError(
-            f"trace: got {checks.describe(trace)}, needs HashTrace: pdna.trace(image)"
-        )
-    if not _is_of(trace, pixels):
-        raise ArgumentError("trace: got that of another picture, needs pdna.trace(image)")
-    figure = figure_for(figure, 13, 7.5)
-    size = min(10.0, inches_of(figure)[0] / 1.2)
-    with plt.rc_context({"font.size": size}):
-        _draw_stages(pixels, trace, figure)
-    for ax in figure.axes:
-        ax.tick_params(labelsize=size)  # of the ticks, too, that are made when it is drawn
-    return figure
+_LEGEND = "where the brightness"
 
 
 def plot_pixels(
@@ -103,7 +41,7 @@ def plot_pixels(
     ax: Axes | None = None,
     legend: bool = True,
 ) -> Axes:
-    """Draw a picture as the hash sees it, with the boxes that are summed around a grid point.
+    """Draw the grey levels that the hash reads, with the boxes that are summed for a grid point.
 
     Parameters
     ----------
@@ -111,26 +49,25 @@ def plot_pixels(
         Drawn as the mean of red, green and blue, 0 to 255.
     grid_point : tuple of int, optional
         Row and column of a point of the feature grid, 0 to 25. Its boxes are drawn, and
-        once more enlarged: which pixels does the sum read?
+        drawn again enlarged, with the pixels that the sum reads.
     ax : matplotlib.axes.Axes, optional
-        To draw on, in a figure that makes room for labels by the constrained layout if it has
-        no layout yet; those of a new figure otherwise.
+        Axes to draw on; those of a new figure by default.
     legend : bool
-        Whether to say below the axes which box has which weight.
+        Whether a legend below the axes gives the radius and the weight of each box.
 
     Returns
     -------
     matplotlib.axes.Axes
-        With one image, and the enlarged part as its only child axes if there is a grid point.
+        The axes hold one image. With a grid point, their only child axes hold the enlarged part.
 
     Raises
     ------
     ArgumentTypeError
-        `image` is no picture, or `grid_point` no sequence.
+        `image` is not an image, or `grid_point` is not a sequence.
     ArgumentError
-        There is no such grid point.
+        `grid_point` is not in the grid.
     ImageError
-        The picture cannot be decoded, or is too small.
+        The image cannot be decoded, or is too small.
 
     Examples
     --------
@@ -152,29 +89,28 @@ def plot_pixels(
         title = "1. Pixels, and boxes of grid point {}, {}".format(*grid_point)
         height, width = grey.shape
         boxes = stages.footprints(height, width, *grid_point)
-        _outlined(ax, boxes)
-        _enlarged(ax, grey, boxes)
-    named(ax, title, *_PIXELS)
+        _draw_boxes(ax, boxes)
+        _draw_enlarged(ax, grey, boxes)
+    add_labels(ax, title, *_PIXELS)
     if legend and grid_point is not None:
         legend_below(ax, "boxes: radius in grid steps, weight", 3)
     return ax
 
 
 def plot_pixel_sums(pixel_sums: NDArray[np.int64], *, ax: Axes | None = None) -> Axes:
-    """Draw the table of sums, from which the sum of any box is read at its four corners.
+    """Draw the integral image, from which the sum of any box is read at its four corners.
 
     Parameters
     ----------
     pixel_sums : ndarray of int64, (H, W)
-        From `stages.pixel_sums`; drawn in millions of grey levels.
+        Integral image from `stages.pixel_sums`; drawn in millions of grey levels.
     ax : matplotlib.axes.Axes, optional
-        To draw on, in a figure that makes room for labels by the constrained layout if it has
-        no layout yet; those of a new figure otherwise.
+        Axes to draw on; those of a new figure by default.
 
     Returns
     -------
     matplotlib.axes.Axes
-        With one image: axes in pixels.
+        The axes hold one image, and are in pixels.
 
     Raises
     ------
@@ -197,7 +133,7 @@ def plot_pixel_sums(pixel_sums: NDArray[np.int64], *, ax: Axes | None = None) ->
     ax = axes_for(ax)
     drawn = ax.imshow(pixel_sums / 1e6, cmap="cividis")
     colour_bar(ax, drawn, "sum of R+G+B,\nmillions of grey levels")
-    return named(ax, "2. Sums from the upper left", *_PIXELS)
+    return add_labels(ax, "2. Sums from the upper left", *_PIXELS)
 
 
 def plot_feature_grid(
@@ -211,17 +147,16 @@ def plot_feature_grid(
     Parameters
     ----------
     feature_grid : ndarray of float64, (26, 26)
-        From `stages.feature_grid`; drawn in thousands of grey levels.
+        Feature grid from `stages.feature_grid`; drawn in thousands of grey levels.
     grid_point : tuple of int, optional
-        Row and column of a point to outline: the one whose boxes `plot_pixels` shows.
+        Row and column of a point to outline, 0 to 25: the one whose boxes `plot_pixels` draws.
     ax : matplotlib.axes.Axes, optional
-        To draw on, in a figure that makes room for labels by the constrained layout if it has
-        no layout yet; those of a new figure otherwise.
+        Axes to draw on; those of a new figure by default.
 
     Returns
     -------
     matplotlib.axes.Axes
-        With one image: axes in grid points.
+        The axes hold one image, and are in grid points.
 
     Raises
     ------
@@ -245,7 +180,7 @@ def plot_feature_grid(
     if grid_point is not None:
         row, column = grid_point
         outline(ax, (column - 0.5, row - 0.5), (1.0, 1.0), _BOXES[-1])
-    return named(ax, "3. Feature grid, 26 x 26", "grid column", "grid row")
+    return add_labels(ax, "3. Feature grid, 26 x 26", "grid column", "grid row")
 
 
 def plot_gradients(
@@ -255,33 +190,32 @@ def plot_gradients(
     ax: Axes | None = None,
     legend: bool = True,
 ) -> Axes:
-    """Draw the gradients as four wedges a cell, which point to where it is darker.
+    """Draw the gradients as four wedges for each cell, which point to where it is darker.
 
     Parameters
     ----------
     gradients : ndarray of float64, (6, 6, 4)
-        From `stages.gradients`. Only their ratios are drawn: the longest wedge reaches the
-        border of its cell.
+        Gradients from `stages.gradients`. Only their ratios are drawn: the longest wedge
+        reaches the border of its cell.
     image : PIL.Image.Image, or ndarray of uint8 (H, W, 3), (H, W, 4) or (H, W), optional
-        The picture, to be drawn pale below the wedges, where its cells lie: mixed with
-        white, in a dark style, too.
+        Image to draw pale behind the wedges, with its cells in their places. It is mixed with
+        white, in a dark style as well.
     ax : matplotlib.axes.Axes, optional
-        To draw on, in a figure that makes room for labels by the constrained layout if it has
-        no layout yet; those of a new figure otherwise.
+        Axes to draw on; those of a new figure by default.
     legend : bool
-        Whether to say below the axes which colour is which direction.
+        Whether a legend below the axes names the direction of each colour.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Its collections are the four directions.
+        The collections of the axes are the four directions.
 
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        `gradients` has another dtype or shape, or `image` is no picture.
+        `gradients` has another dtype or shape, or `image` is not an image.
     ImageError
-        The picture cannot be decoded, or is too small.
+        The image cannot be decoded, or is too small.
 
     Examples
     --------
@@ -293,19 +227,21 @@ def plot_gradients(
     """
     shape = (CELLS, CELLS, len(DIRECTIONS))
     gradients = checks.array("gradients", gradients, np.float64, shape)
-    picture = None if image is None else images.to_rgb(image)
+    background = None if image is None else images.to_rgb(image)
     ax = axes_for(ax)
-    if picture is not None:
-        ax.set_facecolor("white")  # of the borders of the wedges, too
+    if background is not None:
+        ax.set_facecolor("white")  # also the colour of the borders of the wedges
     cell_axes(ax)
-    glyphs(ax, gradients, gradients.max())
-    if picture is not None:
-        # Cells are a seventh of a side each, and half of one is left free all around.
+    draw_wedges(ax, gradients, gradients.max())
+    if background is not None:
+        # A cell is a seventh of a side, and half a cell is free on each side.
         extent = (-1, 6, 6, -1)
-        ax.imshow(picture, extent=extent, alpha=0.4, aspect=picture.height / picture.width)
+        aspect = background.height / background.width
+        ax.imshow(background, extent=extent, alpha=0.4, aspect=aspect)
         ax.set(xlim=extent[:2], ylim=extent[2:])
-    named(ax, "4. Gradients of 6 x 6 cells", "cell column", "cell row")
-    direction_legend(ax, legend)
+    ax.set_title("4. Gradients of 6 x 6 cells")
+    if legend:
+        legend_below(ax, _LEGEND, 2)
     return ax
 
 
@@ -315,26 +251,24 @@ def plot_normalisation(
     unit: NDArray[np.float64] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what clipping leaves of the vector: the strongest edges lose, all others gain.
+    """Draw the vector before and after it is clipped and normalised.
 
     Parameters
     ----------
     rounds : ndarray of float64, (k, 144)
-        The vector after each round of dividing by its norm and clipping:
-        ``HashTrace.rounds``, or from `stages.normalisation`; 0 to 0.25 and no unit. The last
-        one is drawn.
+        Vector after each round of division by its norm and clipping: ``HashTrace.rounds``, or
+        from `stages.normalisation`; 0 to 0.25, without a unit. The last round is drawn.
     unit : ndarray of float64, (144,), optional
-        The vector that was clipped first, from `stages.unit_vector`, to be compared. It
-        gives the order, the largest first; otherwise the last round does.
+        Vector before the first clipping, from `stages.unit_vector`, to compare with. The values
+        are in its order, the largest first; without it, in the order of the last round.
     ax : matplotlib.axes.Axes, optional
-        To draw on, in a figure that makes room for labels by the constrained layout if it has
-        no layout yet; those of a new figure otherwise.
+        Axes to draw on; those of a new figure by default.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Artists have gids: "rounds" the last round, "unit" the vector before, "lost" the area
-        between the two where it was clipped, "clip" the line at 0.25.
+        Gids of the artists: "rounds" is the last round, "unit" the vector before, "clipped" the
+        area between the two where the vector is clipped, "clip" the line at 0.25.
 
     Raises
     ------
@@ -370,17 +304,16 @@ def plot_normalisation(
     highest = max(CLIP, last.max(), 0.0 if unit is None else unit.max())
     ax.set(xlim=(-1, HASH_BYTES), ylim=(0, 1.1 * highest))
     ax.legend(edgecolor="none", framealpha=1.0, loc="upper right")
-    return named(ax, f"5. Normalisation, {number}", "values, largest first", "value (no unit)")
+    return add_labels(ax, f"5. Normalisation, {number}", "values, largest first", "value (no unit)")
 
 
 def _draw_unit(ax: Axes, unit: NDArray[np.float64], last: NDArray[np.float64]) -> None:
-    """Draw the vector before it was clipped, and what clipping has taken."""
+    """Draw the vector before it is clipped, and the area that is clipped."""
     style: dict[str, Any] = {"color": _UNIT, "linewidth": 1}
     label = "divided by the norm"
     ax.stairs(unit, _EDGES, baseline=None, label=label, gid="unit", **style)
-    lost = np.where(unit > CLIP, unit, np.nan)
     ax.stairs(
-        lost,
+        np.where(unit > CLIP, unit, np.nan),
         _EDGES,
         baseline=last,
         fill=True,
@@ -388,7 +321,7 @@ def _draw_unit(ax: Axes, unit: NDArray[np.float64], last: NDArray[np.float64]) -
         alpha=0.5,
         linewidth=0,
         label=f"clipped off: {np.count_nonzero(unit > CLIP)} of {len(unit)}",
-        gid="lost",
+        gid="clipped",
     )
 
 
@@ -400,17 +333,16 @@ def plot_hash(
     Parameters
     ----------
     hash_bytes : ndarray of uint8, (144,)
-        From `hash_image`: six rows of six cells of four directions.
+        Hash from `hash_image`: six rows of six cells of four directions.
     ax : matplotlib.axes.Axes, optional
-        To draw on, in a figure that makes room for labels by the constrained layout if it has
-        no layout yet; those of a new figure otherwise.
+        Axes to draw on; those of a new figure by default.
     legend : bool
-        Whether to say below the axes which colour is which direction.
+        Whether a legend below the axes names the direction of each colour.
 
     Returns
     -------
     matplotlib.axes.Axes
-        With one bar a byte, 0 to 255, in four colours.
+        The axes hold one bar for each byte, 0 to 255, in four colours.
 
     Raises
     ------
@@ -430,52 +362,27 @@ def plot_hash(
     hash_bytes = checks.array("hash_bytes", hash_bytes, np.uint8, (HASH_BYTES,))
     ax = axes_for(ax)
     for direction, (label, colour) in enumerate(DIRECTIONS.items()):
-        places = np.arange(direction, hash_bytes.size, len(DIRECTIONS))
-        ax.bar(places, hash_bytes[places], width=1.0, color=colour, label=label)
+        positions = np.arange(direction, hash_bytes.size, len(DIRECTIONS))
+        ax.bar(positions, hash_bytes[positions], width=1.0, color=colour, label=label)
     ax.set(xlim=(-0.5, 143.5), ylim=(0, 258))
     ax.set_xticks(np.arange(0, 145, 24))
     for row in range(1, 6):
         ax.axvline(24 * row - 0.5, color="grey", linewidth=0.7)
-    named(ax, "6. The hash: 144 bytes", "position; 24 for each row of cells", "byte")
-    direction_legend(ax, legend)
-    return ax
+    if legend:
+        legend_below(ax, _LEGEND, 2)
+    return add_labels(ax, "6. The hash: 144 bytes", "position; 24 for each row of cells", "byte")
 
 
-def _is_of(trace: HashTrace, pixels: NDArray[np.uint8]) -> bool:
-    """Return whether a trace has the size of a picture, and the sum of its pixels."""
-    if trace.pixel_sums.shape != pixels.shape[:2]:
-        return False
-    total = 3 * pixels.sum() if pixels.ndim == 2 else pixels[:, :, :3].sum()
-    return int(total) == int(trace.pixel_sums[-1, -1])
-
-
-def _draw_stages(image: NDArray[np.uint8], trace: HashTrace, figure: AnyFigure) -> None:
-    axes = figure.subplots(2, 3)
-    height, width = trace.pixel_sums.shape
-    plot_pixels(image, grid_point=_GRID_POINT, ax=axes[0, 0], legend=False)
-    plot_pixel_sums(trace.pixel_sums, ax=axes[0, 1])
-    plot_feature_grid(trace.feature_grid, grid_point=_GRID_POINT, ax=axes[0, 2])
-    plot_gradients(trace.gradients, image=image, ax=axes[1, 0], legend=False)
-    unit = stages.unit_vector(stages.scaled_gradients(trace.gradients, height, width))
-    plot_normalisation(trace.rounds, unit=unit, ax=axes[1, 1])
-    plot_hash(trace.hash, ax=axes[1, 2], legend=False)
-    axes[0, 2].set_aspect(height / width)  # as the picture
-    directions_below(figure, axes[1, 0], "Stages 4 and 6: where the brightness")
-    figure.suptitle(
-        f"From {width} x {height} pixels to 144 bytes. Detail: {trace.detail:.0f} grey levels"
-    )
-
-
-def _outlined(ax: Axes, boxes: NDArray[np.float64]) -> None:
+def _draw_boxes(ax: Axes, boxes: NDArray[np.float64]) -> None:
     """Draw the boxes of a grid point, the largest first."""
     for k in (2, 1, 0):
-        (top, bottom), (left, right) = boxes[k] - 0.5  # an image's pixel 0 begins at -0.5
+        (top, bottom), (left, right) = boxes[k] - 0.5  # pixel 0 of an image begins at -0.5
         label = f"{RADII[k]}, {RADIUS_WEIGHTS[k]:.2f}"
         outline(ax, (left, top), (right - left, bottom - top), _BOXES[k], label)
 
 
-def _enlarged(ax: Axes, grey: NDArray[Any], boxes: NDArray[np.float64]) -> None:
-    """Draw the part of a picture around boxes again, large, in the corner that is furthest."""
+def _draw_enlarged(ax: Axes, grey: NDArray[Any], boxes: NDArray[np.float64]) -> None:
+    """Draw the part of an image around the boxes again, enlarged, in the farthest corner."""
     ((top, bottom), (left, right)), (height, width) = boxes[2], grey.shape
     side = 0.7 * max(bottom - top, right - left)
     y, x = (top + bottom) / 2, (left + right) / 2
@@ -486,5 +393,5 @@ def _enlarged(ax: Axes, grey: NDArray[Any], boxes: NDArray[np.float64]) -> None:
     inset.set(xlim=(x - side, x + side), ylim=(y + side, y - side), xticks=[], yticks=[])
     inset.set_anchor("SE" if below and beside else "SW" if below else "NE" if beside else "NW")
     inset.spines[:].set_color(_BOXES[-1])
-    _outlined(inset, boxes)
+    _draw_boxes(inset, boxes)
     ax.indicate_inset_zoom(inset, edgecolor=_BOXES[-1], alpha=1.0)

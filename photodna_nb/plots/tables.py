@@ -49,7 +49,7 @@ def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None 
         Of ``Results.tables["recall"]``, those of one band of detail and with or without
         orientations: one row for each edit and threshold.
     confidence : float, optional
-        Of the intervals, to be named.
+        Of the intervals, to be add_labels.
     ax : matplotlib.axes.Axes, optional
         To draw on, in a figure that makes room for labels by the constrained layout if it has
         no layout yet; otherwise those of a new figure, which is as high as the edits need.

@@ -17,7 +17,7 @@ from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.index.records import Match
 from photodna_nb.kernels.hashing import GRID
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
-from photodna_nb.plots.layout import shortened
+from photodna_nb.plots.layout import short_name
 
 Thresholds = Mapping[str, int]
 Rows = Sequence[Mapping[str, Any]]
@@ -144,7 +144,7 @@ def thresholds(value: Any, cells: int | None = None) -> dict[str, int]:
     for name, threshold in value.items():
         if not isinstance(name, str):
             raise ArgumentTypeError(f"thresholds: got {describe(name)} for a name, needs str")
-        shown = repr(shortened(name, 24))
+        shown = repr(short_name(name, 24))
         if not isinstance(threshold, numbers.Integral) or isinstance(threshold, bool):
             raise ArgumentTypeError(
                 f"thresholds: got {describe(threshold)} for {shown}, needs an integer"

@@ -14,7 +14,7 @@ from photodna_nb.corpus.transforms import parse, seed_for
 from photodna_nb.errors import ArgumentError, PhotodnaError
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.examples import NearPair
-from photodna_nb.plots.layout import shortened
+from photodna_nb.plots.layout import short_name
 from photodna_nb.printable import printable
 
 # Name of an original, its edit if any, and what it is called.
@@ -55,7 +55,7 @@ class Thumbnails:
 
     def _pair(self, pair: NearPair) -> str:
         label = None if pair.transform is None else parse(pair.transform).label
-        names = [shortened(name, 28) for name in (pair.original, pair.other)]
+        names = [short_name(name, 28) for name in (pair.original, pair.other)]
         edited = f"{names[0]}, {label}" if label else names[0]
         plain: _Picture = (pair.other, None, names[1])
         variant: _Picture = (pair.original, pair.transform, edited)
