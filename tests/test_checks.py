@@ -115,7 +115,7 @@ def test_choice_names_the_nearest():
     assert str(caught.value) == (
         "errors: got 'rais', needs one of raise, record; did you mean raise?"
     )
-    with pytest.raises(pdna.ArgumentError, match="needs one of raise, record$"):
+    with pytest.raises(pdna.ArgumentError, match=r"needs one of raise, record$"):
         checks.choice("errors", "zzz", ("raise", "record"))
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 
+import msgspec
 import numpy as np
 import PIL
 import pytest
@@ -23,6 +24,7 @@ from photodna_nb import cli, versions
 from photodna_nb.cli import hash_modes
 from photodna_nb.cli.options import MODES
 from photodna_nb.cli.pictures import files_in
+from photodna_nb.hashing.hash_journal import HashJournal, hash_if_changed
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same text with or without JIT, but slowly")
 
@@ -196,7 +198,11 @@ def test_output_goes_on_where_it_was_stopped(run, folder, tmp_path):
     failed(run("--hash-dir", folder, "--output", output, "--resume"))
     lines = journal.read_bytes().splitlines(keepends=True)
     # As it was when two hashes were made; what is known of them is believed.
-    journal.write_bytes(lines[0] + lines[1].replace(b'"detail": ', b'"detail": 1000000'))
+    journal.write_bytes(b"".join(lines[:2]))
+    with HashJournal(str(journal)) as records:
+        second = json.loads(lines[2])[1]["path"]
+        known = hash_if_changed(second, None, digest=False)
+        records.append(msgspec.structs.replace(known, detail=known.detail + 1_000_000))
     output.unlink()
     failed(run("--hash-dir", folder, "--output", output, "--resume"))
     table = pdna.HashTable.load(output)

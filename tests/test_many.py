@@ -100,7 +100,7 @@ def test_errors(files, tmp_path):
     for wrong in (tmp_path, tmp_path / "no folder" / "t.csv"):
         with pytest.raises(pdna.PhotodnaError, match=r"suffix|is a directory|cannot be written"):
             pdna.hash_files(["not read"], into=wrong)
-    with pytest.raises(pdna.ArgumentError, match="digest: goes with into"):
+    with pytest.raises(pdna.ArgumentError, match="digest: got True, needs into"):
         pdna.hash_files(files, digest=True)
     strange = [files[0], "a\0b", "a\ud800"]
     for into in (None, tmp_path / "t.npz"):
@@ -246,17 +246,18 @@ def test_a_damaged_journal_costs_its_lines_alone(files, tmp_path, monkeypatch):
     into = tmp_path / "t.json"
     pdna.hash_files(files[:6], into=into)
     journal = Path(f"{into}.journal")
-    lines = journal.read_bytes().splitlines(keepends=True)
+    header, *lines = journal.read_bytes().splitlines(keepends=True)
     assert len(lines) == 6
     lines[1] = b"junk\n"
-    lines[2] = json.dumps({"path": "/x"}).encode() + b"\n"
-    assert f'"pillow": "{PIL.__version__}"'.encode() in lines[3]
-    lines[3] = lines[3].replace(PIL.__version__.encode(), b"1.1.7")
+    lines[2] = lines[2].replace(b'"hash": "', b'"hash": "A')
     lines[5] = lines[5][:40]  # cut off when the machine stopped
-    journal.write_bytes(b"".join(lines))
+    journal.write_bytes(header + b"".join(lines))
     read = count_reads(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(PIL, "__version__", "1.1.7")
+        pdna.hash_files(files[3:4], into=into)
     pdna.hash_files(files[:6], into=into)
-    assert sorted(read) == [str(files[i]) for i in (1, 2, 3, 5)]
+    assert sorted(read) == [str(files[i]) for i in (1, 2, 3, 3, 5)], "3: of another Pillow"
     read.clear()
     monkeypatch.chdir(files[0].parent)
     pdna.hash_files([path.name for path in files[:6]], into=into)
@@ -265,6 +266,27 @@ def test_a_damaged_journal_costs_its_lines_alone(files, tmp_path, monkeypatch):
     assert read == []
     with pytest.raises(pdna.TableFileError, match="folder is missing"):
         pdna.hash_files(files, into=tmp_path / "no" / "t.json")
+
+
+def test_an_altered_byte_of_the_journal_is_never_another_hash(files, tmp_path):
+    into = tmp_path / "t.json"
+    expected = pdna.hash_files(files[:1], into=into)
+    journal = Path(f"{into}.journal")
+    header, line = journal.read_bytes().splitlines(keepends=True)
+    for place in range(len(line)):
+        altered = bytes([line[place] ^ 1])
+        journal.write_bytes(header + line[:place] + altered + line[place + 1 :])
+        table = pdna.hash_files(files[:1], into=into)
+        np.testing.assert_array_equal(table.hashes, expected.hashes)
+        assert table.detail.tolist() == expected.detail.tolist()
+
+
+def test_a_file_that_is_no_journal_is_not_written_to(files, tmp_path):
+    into = tmp_path / "t.json"
+    Path(f"{into}.journal").write_text("notes of mine\n")
+    with pytest.raises(pdna.TableFileError, match=r"t\.json\.journal: is not a file that begins"):
+        pdna.hash_files(files[:1], into=into)
+    assert Path(f"{into}.journal").read_text() == "notes of mine\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -288,7 +310,7 @@ def test_stopped_and_started_again(files, tmp_path, monkeypatch, number):
     journal = Path(f"{into}.journal")
     with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT) as process:
         for _ in range(3000):
-            if journal.exists() and journal.read_bytes().count(b"\n") >= 8:
+            if journal.exists() and journal.read_bytes().count(b"\n") >= 9:
                 break
             time.sleep(0.01)
         process.send_signal(number)
@@ -298,7 +320,7 @@ def test_stopped_and_started_again(files, tmp_path, monkeypatch, number):
         assert b"KeyboardInterrupt" in error
     assert not into.exists()
     kept = {
-        json.loads(line)["path"] for line in journal.read_bytes().splitlines(keepends=True)[:-1]
+        json.loads(line)[1]["path"] for line in journal.read_bytes().splitlines(keepends=True)[1:-1]
     }
     assert 7 <= len(kept) < 300
     read = count_reads(monkeypatch)

@@ -1,22 +1,20 @@
-"""One image to its hash, and many."""
+"""The hash of one image, and of many files."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing, nullcontext
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks, parallel
-from photodna_nb.checks import describe
-from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
+from photodna_nb.errors import ArgumentError, ImageError
 from photodna_nb.files import PathLike
 from photodna_nb.hashing import images
-from photodna_nb.hashing.hash_journal import HashJournal, JournalEntry, hash_if_changed
+from photodna_nb.hashing.hash_journal import HashJournal, HashRecord, hash_if_changed
 from photodna_nb.hashing.images import FileLike, ImageLike
 from photodna_nb.hashing.stages import HashWithDetail, hash_and_detail
 from photodna_nb.tables.table import FileFailure, HashTable, check_target, table_from_rows
@@ -119,18 +117,17 @@ def hash_files(
         Where the files are read and hashed instead: a process pool, or a Dask
         cluster's ``client.get_executor()``, whose workers must see the files.
     progress : bool
-        Whether to show a bar, in a terminal or a notebook.
+        Whether to show a progress bar, in a terminal or a notebook.
     errors : {"raise", "record"}
         Whether a file that cannot be hashed ends the work with its error, or is
         listed in the table's ``failures``.
     into : str or os.PathLike, optional
-        A file that the table is saved to: see `HashTable.save`. Beside it, in
-        ``INTO.journal``, every hash is kept as soon as it is made: started again,
-        by whatever it was stopped, the work goes on from there, and only files
-        that are missing in it or have changed are hashed.
+        A file that the table is saved to: see `HashTable.save`. Each hash is appended to the
+        journal ``INTO.journal`` as soon as it is computed. After an interruption the same
+        call hashes only the files that are missing in the journal or have changed.
     digest : bool
-        Whether a file has changed is told by the SHA-256 of its content, and not
-        by its size and time of modification.
+        Whether a file counts as changed if the SHA-256 of its content differs, instead of
+        its size or its time of modification.
 
     Returns
     -------
@@ -140,50 +137,59 @@ def hash_files(
     Raises
     ------
     ImageError
-        With ``errors="raise"``: of the first file, in order, that cannot be hashed.
+        With ``errors="raise"``: the first file, in order, that cannot be hashed.
     TableFileError
-        `into` or its journal cannot be written.
+        `into` or its journal cannot be written, or the journal is a file of another kind.
     ArgumentTypeError, ArgumentError
         An argument has another type or value.
 
     Notes
     -----
-    Reading and decoding, which is nearly all of the work, runs on all threads at
-    once. Memory grows by the hashes and names alone.
+    The threads read and decode files at the same time, which is nearly all of the work.
+    Memory grows with the hashes and paths only, not with the pixels.
     """
-    if errors not in ("raise", "record"):
-        raise ArgumentError(f"errors: got {errors!r}, needs 'raise' or 'record'")
+    checks.choice("errors", errors, ("raise", "record"))
     if into is not None:
         check_target(into)
     elif digest:
-        raise ArgumentError("digest: goes with into, a file to go on from")
+        raise ArgumentError("digest: got True, needs into; give the file that the table is saved to")
     failures: list[FileFailure] = []
     journal = nullcontext() if into is None else HashJournal(f"{checks.path('into', into)}.journal")
     with (
-        journal as entries,
+        journal as opened,
         closing(
             iterate_hashes(
-                paths, max_workers=max_workers, executor=executor, journal=entries, digest=digest
+                paths, max_workers=max_workers, executor=executor, journal=opened, digest=digest
             )
-        ) as each,
+        ) as results,
         parallel.progress_bar(progress, paths, "files") as bar,
     ):
-
-        def good() -> Iterator[tuple[str, bytes, float]]:
-            for name, result in each:
-                bar.update()
-                if isinstance(result, HashWithDetail):
-                    yield name, result.hash.tobytes(), result.detail
-                elif errors == "raise":
-                    raise result
-                else:
-                    failures.append(FileFailure(name, result.reason))
-
-        table = table_from_rows(good())
+        table = table_from_rows(_rows(results, errors, failures, bar))
     table.failures.extend(failures)
     if into is not None:
         table.save(into)
     return table
+
+
+def _rows(
+    results: Iterable[tuple[str, HashWithDetail | ImageError]],
+    errors: str,
+    failures: list[FileFailure],
+    bar: Any,
+) -> Iterator[tuple[str, bytes, float]]:
+    """Yield a row of the table for each hash, and append to `failures` for each error."""
+    for path, result in results:
+        bar.update()
+        if isinstance(result, HashWithDetail):
+            yield path, result.hash.tobytes(), result.detail
+        elif errors == "raise":
+            raise result
+        else:
+            failures.append(FileFailure(path, result.reason))
+
+
+# A path, the record of its file in the journal, and whether the content decides.
+_Task = tuple[str, HashRecord | None, bool]
 
 
 def iterate_hashes(
@@ -194,46 +200,33 @@ def iterate_hashes(
     journal: HashJournal | None = None,
     digest: bool = False,
 ) -> Generator[tuple[str, HashWithDetail | ImageError], None, None]:
-    """Yield each path, as text, with its hash and detail or the error it met, in order.
+    """Yield each path, as text, with its hash and detail or its error, in order.
 
-    `hash_files` without the table, for those who pass the hashes on, and with the
-    same arguments. A journal is asked for what it holds and given what it does not.
+    This is `hash_files` without the table, with the same arguments. Hashes that the journal
+    holds are taken from it, all others are appended to it.
     """
-    if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
-        raise ArgumentTypeError(
-            f"paths: got {describe(paths)}, needs several paths; hash one file with hash_file"
-        )
-    names = map(_name, paths)
-    if journal is None:
-        done = parallel.ordered_map(_named_hash, names, max_workers=max_workers, executor=executor)
-        with closing(done):
-            yield from done
-        return
-    known = ((name, journal.get(name), digest) for name in names)
-    renewed = parallel.ordered_map(_renewed, known, max_workers=max_workers, executor=executor)
-    with closing(renewed):
-        for name, entry in renewed:
-            if isinstance(entry, ImageError):
-                yield name, entry
-                continue
-            known_entry = journal.get(name)
-            if known_entry is None or entry[:3] != known_entry[:3]:
-                journal.append(name, entry)
-            yield name, entry.hashed
+    checks.iterable("paths", paths, "several paths", "hash one file with hash_file")
+    names = (checks.path("paths", path) for path in paths)
+    tasks = ((name, journal.get(name) if journal else None, digest) for name in names)
+    function: Callable[[_Task], tuple[str, HashRecord | HashWithDetail | ImageError]]
+    function = _hash_if_changed if journal else _hash
+    results = parallel.ordered_map(function, tasks, max_workers=max_workers, executor=executor)
+    with closing(results):
+        for path, result in results:
+            if isinstance(result, HashRecord):
+                if journal is not None and result != journal.get(path):
+                    journal.append(result)
+                yield path, result.hash_with_detail
+            else:
+                yield path, result
 
 
-def _name(path: PathLike) -> str:
-    if not isinstance(path, str | bytes | os.PathLike):
-        raise ArgumentTypeError(f"paths: got {describe(path)} among them, needs paths")
-    return os.fsdecode(path)
-
-
-def _named_hash(name: str) -> tuple[str, HashWithDetail | ImageError]:
+def _hash(task: _Task) -> tuple[str, HashWithDetail | ImageError]:
     try:
-        return name, hash_and_detail(images.read_pixels(name))
+        return task[0], hash_and_detail(images.read_pixels(task[0]))
     except ImageError as error:
-        return name, error
+        return task[0], error
 
 
-def _renewed(task: tuple[str, JournalEntry | None, bool]) -> tuple[str, JournalEntry | ImageError]:
+def _hash_if_changed(task: _Task) -> tuple[str, HashRecord | ImageError]:
     return task[0], hash_if_changed(*task)

@@ -1,14 +1,13 @@
-"""A file beside a table in which each hash is kept as soon as it is made."""
+"""The journal of `hash_files`: each hash is kept in a file as soon as it is made."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 import os
 from types import TracebackType
-from typing import NamedTuple
+from typing import Annotated
 
+import msgspec
 import numpy as np
 import PIL
 
@@ -16,46 +15,63 @@ from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ImageError, TableFileError
 from photodna_nb.hashing import images
 from photodna_nb.hashing.stages import HashWithDetail, hash_and_detail
+from photodna_nb.journal import RecordLog
 
 
-class JournalEntry(NamedTuple):
-    """A hashed file: how to tell whether it has changed, and what came of it.
+class HashRecord(msgspec.Struct, frozen=True):
+    """The hash of a file, and what shows whether the file has changed since.
 
-    The digest, of its content, is there if it was asked for.
+    Attributes
+    ----------
+    path : str
+        Absolute path.
+    size : int
+        Bytes.
+    modified : int
+        Time of modification, in nanoseconds.
+    digest : str or None
+        SHA-256 of the content, if it was asked for.
+    hash : bytes
+        The 144 bytes of the hash.
+    detail : float
+        Detail of the image, in grey levels.
+    pillow : str
+        Version of Pillow: another one may decode the file to other pixels.
     """
 
+    path: str
     size: int
-    modified: int  # nanoseconds
+    modified: int
     digest: str | None
-    hashed: HashWithDetail
+    hash: Annotated[bytes, msgspec.Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
+    detail: float
+    pillow: str
+
+    @property
+    def hash_with_detail(self) -> HashWithDetail:
+        """The hash as an array, and the detail."""
+        return HashWithDetail(np.frombuffer(self.hash, np.uint8), self.detail)
 
 
 class HashJournal:
-    """The entries in a file of JSON lines, and a place to append more.
+    """The records in a file, by path, and a place to append more: see `RecordLog`.
 
-    A line that is damaged, as the last one is when the machine stops in the
-    middle of it, or that was made with another version of Pillow, counts as missing.
+    Records of another version of Pillow count as missing.
 
     Raises
     ------
     TableFileError
-        The file cannot be read or written.
+        The file cannot be read or written, or is no journal of hashes.
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self._entries: dict[str, JournalEntry] = {}
-        try:
-            # Text would be split at every kind of line end.
-            self._file = open(path, "ab+")  # noqa: SIM115  # closed by __exit__
-            self._file.seek(0)
-            last = b"\n"
-            for last in self._file:
-                self._remember(last)
-            if not last.endswith(b"\n"):
-                self._file.write(b"\n")
-        except OSError as error:
-            raise self._unusable(error) from error
+        self._log = RecordLog(path, "hashes of files", 1, HashRecord, TableFileError)
+        self._records = {
+            record.path: record
+            for record in self._log.records()
+            if record.pillow == PIL.__version__
+        }
+        self._log.open()  # so that a file that cannot be written is an error before the work
 
     def __enter__(self) -> HashJournal:
         return self
@@ -66,67 +82,40 @@ class HashJournal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as problem:
-            raise self._unusable(problem) from problem
-        finally:
-            self._file.close()
+        self._log.close()
 
-    def get(self, path: str) -> JournalEntry | None:
-        """Return the newest entry of that path, from whatever folder it is named."""
-        return self._entries.get(os.path.abspath(path))
+    def get(self, path: str) -> HashRecord | None:
+        """Return the newest record of that file, from whatever folder it is named."""
+        return self._records.get(os.path.abspath(path))
 
-    def append(self, path: str, entry: JournalEntry) -> None:
-        """Keep an entry; it outlives this process from now on, and a power cut from the end on."""
-        record = {
-            "path": os.path.abspath(path),
-            "pillow": PIL.__version__,
-            "size": entry.size,
-            "modified": entry.modified,
-            "digest": entry.digest,
-            "hash": base64.b64encode(entry.hashed.hash.tobytes()).decode("ascii"),
-            "detail": entry.hashed.detail,
-        }
-        try:
-            self._file.write(json.dumps(record).encode("ascii") + b"\n")
-            self._file.flush()
-        except OSError as error:
-            raise self._unusable(error) from error
-
-    def _remember(self, line: bytes) -> None:
-        try:
-            record = json.loads(line)
-            row = np.frombuffer(base64.b64decode(record["hash"], validate=True), np.uint8)
-            hashed = HashWithDetail(row, float(record["detail"]))
-            entry = JournalEntry(
-                int(record["size"]), int(record["modified"]), record["digest"], hashed
-            )
-            # Another version may decode to other pixels.
-            if row.size == HASH_BYTES and record["pillow"] == PIL.__version__:
-                self._entries[record["path"]] = entry
-        except (ValueError, TypeError, KeyError, OverflowError):
-            pass
-
-    def _unusable(self, error: OSError) -> TableFileError:
-        return TableFileError(self.path, f"cannot be used as a journal ({error.strerror})")
+    def append(self, record: HashRecord) -> None:
+        """Keep a record, under the absolute path of its file: see `RecordLog.append`."""
+        self._log.append(msgspec.structs.replace(record, path=os.path.abspath(record.path)))
 
 
-def hash_if_changed(
-    path: str, known: JournalEntry | None, by_digest: bool
-) -> JournalEntry | ImageError:
-    """Return `known` if the file is as it was then, and a new entry or its error otherwise."""
+def hash_if_changed(path: str, known: HashRecord | None, digest: bool) -> HashRecord | ImageError:
+    """Return `known` if the file is as it was then, otherwise a new record or the error.
+
+    Parameters
+    ----------
+    path : str
+        Path of the image file.
+    known : HashRecord or None
+        An earlier record of the file.
+    digest : bool
+        Whether the content decides whether the file has changed. Otherwise its size and
+        time of modification do.
+    """
     try:
         status = os.stat(path)
-        digest = _digest(path) if by_digest else None
-        if known is not None:
-            stamp = (status.st_size, status.st_mtime_ns)
-            same_content = digest is not None and known.digest == digest
-            if same_content if by_digest else known[:2] == stamp:
-                return known
-        hashed = hash_and_detail(images.read_pixels(path))
-        return JournalEntry(status.st_size, status.st_mtime_ns, digest, hashed)
+        found = _digest(path) if digest else None
+        if known is not None and (
+            found is not None and found == known.digest
+            if digest
+            else (known.size, known.modified) == (status.st_size, status.st_mtime_ns)
+        ):
+            return known
+        result = hash_and_detail(images.read_pixels(path))
     except ImageError as error:
         return error
     except (OSError, ValueError):  # a ValueError: what cannot be a name
@@ -135,10 +124,19 @@ def hash_if_changed(
         except ImageError as error:
             return error
         raise
+    return HashRecord(
+        path=path,
+        size=status.st_size,
+        modified=status.st_mtime_ns,
+        digest=found,
+        hash=result.hash.tobytes(),
+        detail=result.detail,
+        pillow=PIL.__version__,
+    )
 
 
 def _digest(path: str) -> str | None:
-    """Return the SHA-256 of a regular file's content; of others nothing, as reading may wait."""
+    """Return the SHA-256 of a regular file's content; of others None, as reading may block."""
     if not os.path.isfile(path):
         return None
     with open(path, "rb") as file:

@@ -1,0 +1,221 @@
+"""One append-only log of records with a checksum each, for work that may be interrupted.
+
+The file holds JSON lines. The first one names the format of the records and its version,
+every other one holds a checksum and a record::
+
+    ["photodna_nb: hashes of files", 1]
+    ["1f0c8d0a7e5b4c39",{"path": "/data/a.jpg", ...}]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import blake2b
+from io import BufferedRandom
+from types import TracebackType
+from typing import Generic, TypeVar
+
+import msgspec
+
+from photodna_nb import files
+from photodna_nb.errors import FileError
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+# A line is the checksum, of 8 bytes in hexadecimal, and the record between these.
+_BEFORE, _BETWEEN, _AFTER = b'["', b'",', b"]"
+_RECORD_AT = len(_BEFORE) + 16 + len(_BETWEEN)
+
+
+class RecordLog(Generic[Record]):
+    """A file of records that is only ever appended to.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file. It is created when it is opened for the first record.
+    format_name : str
+        What the records are, for the first line.
+    version : int
+        Version of `record_type`, for the first line.
+    record_type : type
+        A subclass of `msgspec.Struct`, to which each record is validated.
+    error_type : type
+        Class of the errors.
+
+    Notes
+    -----
+    A record whose checksum does not hold, as that of a last line that was cut off, counts
+    as missing: an altered byte never becomes another record. A file with another first
+    line is refused and left as it is.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        format_name: str,
+        version: int,
+        record_type: type[Record],
+        error_type: type[FileError],
+    ) -> None:
+        self.path = path
+        self._header = json.dumps([f"photodna_nb: {format_name}", version]).encode("ascii") + b"\n"
+        self._record_type, self._error_type = record_type, error_type
+        self._file: BufferedRandom | None = None
+
+    def __enter__(self) -> RecordLog[Record]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records whose checksums hold, oldest first; none if there is no file.
+
+        Raises
+        ------
+        FileError
+            Of `error_type`: the file cannot be read, or is no log of this format and version.
+        """
+        if not os.path.lexists(self.path):
+            return
+        with (
+            files.read_errors(self.path, self._error_type),
+            files.open_regular(self.path, self._error_type) as raw,
+            open(raw.fileno(), "rb", closefd=False) as file,
+        ):
+            header = file.readline(len(self._header))
+            if header != self._header and not self._header.startswith(header):
+                raise self._foreign()
+            for line in file:
+                with suppress(ValueError, TypeError, RecursionError):
+                    yield self._record(line)
+
+    def open(self) -> None:
+        """Open the file for appending, and create it if it is missing.
+
+        Raises
+        ------
+        FileError
+            Of `error_type`: the file cannot be written, or is no log of this format.
+        """
+        if self._file is not None:
+            return
+        try:
+            file = self._file = _open_to_append(self.path)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            start = file.read(len(self._header))
+            if start != self._header:
+                if size >= len(self._header) or not self._header.startswith(start):
+                    raise self._foreign()
+                file.truncate(0)  # the program was stopped while it wrote the first line
+                file.write(self._header)
+            else:
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.flush()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def append(self, record: Record) -> None:
+        """Append a record. It survives this process from now on, a power cut from `close` on.
+
+        Raises
+        ------
+        FileError
+            Of `error_type`: see `open`.
+        """
+        self.open()
+        content = json.dumps(msgspec.to_builtins(record, str_keys=True)).encode("ascii")
+        line = _BEFORE + _checksum(content) + _BETWEEN + content + _AFTER + b"\n"
+        try:
+            self._opened.write(line)
+            self._opened.flush()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def close(self) -> None:
+        """Write everything to the disk and close the file, if it is open.
+
+        Raises
+        ------
+        FileError
+            Of `error_type`: the file cannot be written.
+        """
+        if self._file is None:
+            return
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._file = None
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def delete(self) -> None:
+        """Close the file and delete it, if it is there.
+
+        Raises
+        ------
+        FileError
+            Of `error_type`: the file cannot be deleted.
+        """
+        self.close()
+        try:
+            if os.path.lexists(self.path):
+                os.unlink(self.path)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    @property
+    def _opened(self) -> BufferedRandom:
+        if self._file is None:
+            raise ValueError("the log is closed")
+        return self._file
+
+    def _record(self, line: bytes) -> Record:
+        line = line.removesuffix(b"\n")
+        content = line[_RECORD_AT : -len(_AFTER)]
+        if line != _BEFORE + _checksum(content) + _BETWEEN + content + _AFTER:
+            raise ValueError("the checksum does not hold")
+        return msgspec.convert(json.loads(content), self._record_type, str_keys=True)
+
+    def _foreign(self) -> FileError:
+        self._abandon()
+        return self._error_type(
+            self.path,
+            f"is not a file that begins with {self._header.decode('ascii').strip()}, as this "
+            "version of the program writes it; move it away or delete it",
+        )
+
+    def _unwritable(self, error: OSError) -> FileError:
+        self._abandon()
+        return self._error_type(
+            self.path,
+            f"cannot be written ({error.strerror}); check the free space and the permissions",
+        )
+
+    def _abandon(self) -> None:
+        """Close the file, which would otherwise be written once more, without an error."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
+
+
+def _open_to_append(path: str) -> BufferedRandom:
+    return open(path, "ab+")
+
+
+def _checksum(content: bytes) -> bytes:
+    return blake2b(content, digest_size=8).hexdigest().encode("ascii")
