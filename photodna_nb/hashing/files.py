@@ -152,7 +152,9 @@ def hash_files(
     if into is not None:
         check_target(into)
     elif digest:
-        raise ArgumentError("digest: got True, needs into; give the file that the table is saved to")
+        raise ArgumentError(
+            "digest: got True, needs into; give the file that the table is saved to"
+        )
     failures: list[FileFailure] = []
     journal = nullcontext() if into is None else HashJournal(f"{checks.path('into', into)}.journal")
     with (
