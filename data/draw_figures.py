@@ -117,7 +117,7 @@ class Material:
     def recall(self) -> Rows:
         """Of the edits, whatever the detail, looked up in one orientation."""
         rows = self.results.tables["recall"]
-        return [row for row in rows if row["band"] is None and not row["oriented"]]
+        return [row for row in rows if row["detail_bin"] is None and not row["oriented"]]
 
     @cached_property
     def detail(self) -> Rows:
@@ -128,7 +128,7 @@ class Material:
                 drawn.open().save(Path(folder) / f"drawn {place}.png")
                 sky(place).save(Path(folder) / f"sky {place}.png")
             values["originals"] = {"kind": "directory", "path": folder}
-            config = pdna.evaluation.Config.of_dict(values)
+            config = pdna.evaluation.Config.from_dict(values)
             rows = pdna.evaluation.run(config, run).tables["detail"]
         return [row for row in rows if row["originals"] > 1]
 
@@ -146,7 +146,7 @@ class Material:
             "thresholds": {"named": THRESHOLDS},
         }
         with tempfile.TemporaryDirectory() as folder:
-            return pdna.evaluation.run(pdna.evaluation.Config.of_dict(values), folder)
+            return pdna.evaluation.run(pdna.evaluation.Config.from_dict(values), folder)
 
 
 class Entry(NamedTuple):
@@ -249,9 +249,12 @@ def recall_holds(material: Material) -> bool:
 
 def detail_holds(material: Material) -> bool:
     """Return whether the nearest pairs of little detail, and none of much, match at L2 200."""
-    little, much = material.detail[0], [row for row in material.detail if row["from"] >= 1200]
+    little, much = (
+        material.detail[0],
+        [row for row in material.detail if row["detail_from"] >= 1200],
+    )
     nearest = [row["impostor_nearest"] for row in much]
-    return little["to"] <= 600 and little["impostor_nearest"] < 200 and min(nearest) > 500
+    return little["detail_to"] <= 600 and little["impostor_nearest"] < 200 and min(nearest) > 500
 
 
 def scene_of(name: str) -> str:
@@ -400,7 +403,7 @@ GALLERY: Mapping[str, Entry] = {
     ),
     "plot_variant_distances": Entry(
         lambda m, f: plots.plot_variant_distances(
-            m.results.tables["edits"], thresholds=THRESHOLDS, ax=f.subplots()
+            m.results.tables["transforms"], thresholds=THRESHOLDS, ax=f.subplots()
         ),
         "How far each edit moves the hash, as L2 distance: median, 95th percentile, and the "
         "largest of all originals. A threshold to the right of a mark finds that share.",

@@ -606,5 +606,5 @@ def test_the_example_of_an_evaluation_can_be_run(run, tmp_path):
     example = text(run("--evaluate-example"))
     (tmp_path / "evaluation.toml").write_text(example)
     config = pdna.evaluation.Config.load(tmp_path / "evaluation.toml")
-    assert config.scale == pdna.evaluation.config.ScaleConfig(), "it says the defaults"
+    assert config.deployment == pdna.evaluation.config.DeploymentConfig(), "it says the defaults"
     assert len(config.dataset()) == 1000

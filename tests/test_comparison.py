@@ -35,14 +35,19 @@ THRESHOLDS = {"named": {"low": 150, "high": 640}, "targets": [0.2, 0.01, 1e-9]}
 
 
 def drawn(corpus=0, number=100, **sections):
-    return Config.of_dict(
+    return Config.from_dict(
         {
             "originals": {
                 "kind": "dead_leaves", "number": number, "size": [64, 48], "seed": corpus
             },
             "variants": {"transforms": EDITS},
             "thresholds": THRESHOLDS,
-            "scale": {"list_size": 1000, "queries_a_day": 10, "orientations": True, "budget": 300},
+            "deployment": {
+                "list_size": 1000,
+                "queries_per_day": 10,
+                "orientations": True,
+                "max_false_matches_per_day": 300,
+            },
             **sections,
         }
     )  # fmt: skip
@@ -90,7 +95,7 @@ def test_numbers_are_those_of_the_runs(runs):
     for side, results in zip(("first", "second"), runs, strict=False):
         tables = results.tables
         for row in tables["recall"]:
-            if (row["band"], row["oriented"]) == (None, False) and row[
+            if (row["detail_bin"], row["oriented"]) == (None, False) and row[
                 "threshold_name"
             ] in THRESHOLDS["named"]:
                 wanted = {"transform": row["transform"], "oriented": False}
@@ -102,10 +107,10 @@ def test_numbers_are_those_of_the_runs(runs):
         for row in tables["thresholds"][:2]:
             about = f"at {row['threshold']} ({row['name']})"
             rate = getattr(conclusion(found, kind="false match rate", about=about), side)
-            for value, name in zip(rate, ("expected", "lower", "upper"), strict=False):
-                a_day = row[f"a_day_{name}"]
-                assert value == (a_day and pytest.approx(a_day / (1000 * 10 * 8), rel=1e-9))
-            assert rate.source.removeprefix("untested ") == row["a_day_source"]
+            for value, name in zip(rate, ("", "_lower", "_upper"), strict=False):
+                per_day = row[f"expected_matches_per_day{name}"]
+                assert value == (per_day and pytest.approx(per_day / (1000 * 10 * 8), rel=1e-9))
+            assert rate.source.removeprefix("untested ") == row["expected_matches_source"]
             one = conclusion(found, kind="recall", about=f"all edits {about}")
             assert getattr(one, side).value == pytest.approx(row["recall"], rel=1e-9)
     for row in runs[0].tables["operating_points"]:
@@ -125,14 +130,14 @@ def test_numbers_are_those_of_the_runs(runs):
             assert t == same["threshold"]
             recall = getattr(own, side)
             assert (recall and recall.value) == same["recall"]
-    for row in runs[0].tables["scale"][:2]:
+    for row in runs[0].tables["deployment"][:2]:
         about = f"at the first's {'conservative ' * row['conservative']}threshold for 300 a day"
         one = conclusion(found, kind="false matches a day", about=about)
         assert one.thresholds == (row["threshold"],) * 2
         assert one.target == 300
         if row["threshold"] is not None:
-            assert one.first.value == row["a_day_expected"]
-    assert runs[0].tables["scale"][0]["threshold"] is not None
+            assert one.first.value == row["expected_matches_per_day"]
+    assert runs[0].tables["deployment"][0]["threshold"] is not None
     numbers = {one.name: one[1:] for one in found.numbers}
     medians = tuple(results.summary["impostor_median"] for results in runs[:2])
     assert numbers["median of the impostor distances"] == medians
@@ -143,7 +148,7 @@ def test_numbers_are_those_of_the_runs(runs):
 
 def judged(results, threshold):
     """The false match rate on half B."""
-    impostor = results.counts.impostor(part="B")
+    impostor = results.counts.impostor(half="validation")
     return float(f"{impostor[: threshold + 1].sum() / impostor.sum():.12g}")
 
 
@@ -272,7 +277,7 @@ def check_sides(found, *both):
     for name, t in NAMED.items():
         worse = better = 0
         sums = [0, 0]
-        sides = [counts.genuine_squared <= t * t for counts in both]
+        sides = [counts.genuine_distance_squared <= t * t for counts in both]
         for place, edit in enumerate(EDITS):
             lost, gained = (
                 sum(a and not b for a, b in zip(*(side[:, place] for side in order), strict=True))
@@ -314,7 +319,9 @@ def test_of_many_edits_the_originals_are_the_trials():
     runs = [
         SimpleNamespace(
             counts=SimpleNamespace(
-                genuine_squared=squared, genuine_oriented_squared=squared, transforms=tuple("abc")
+                genuine_distance_squared=squared,
+                genuine_oriented_distance_squared=squared,
+                transforms=tuple("abc"),
             )
         )
         for squared in (first, second)
@@ -376,7 +383,7 @@ def test_what_is_in_both_is_compared(runs, tmp_path):
         drawn(
             variants={"transforms": ["blur:3", "noise:25", "jpeg:10"]},
             thresholds={"named": {"low": 200, "top": 640}, "targets": [0.01, 0.05]},
-            scale={"list_size": 7},
+            deployment={"list_size": 7},
             confidence=0.9,
             seed=4,
         ),
@@ -394,7 +401,7 @@ def test_what_is_in_both_is_compared(runs, tmp_path):
     part = comparison._with_edits(runs[0].counts, ["jpeg:10", "noise:25"], True)
     for table in pair_counts._ARRAYS:
         np.testing.assert_array_equal(getattr(part, table), getattr(reference.counts, table))
-    for column, same in zip(part.close, reference.counts.close, strict=True):
+    for column, same in zip(part.nearest, reference.counts.nearest, strict=True):
         np.testing.assert_array_equal(column, same)
     assert {one.transform for one in found.conclusions} == {"jpeg:10", "noise:25", None}
     assert {one.target for one in found.conclusions} == {None, 0.2, 0.05, 0.01, 1e-9, 300}

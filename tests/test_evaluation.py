@@ -28,7 +28,7 @@ from photodna_nb import files, npz
 from photodna_nb.corpus import transforms
 from photodna_nb.evaluation import (
     Config,
-    Counts,
+    PairCounts,
     Results,
     intervals,
     pair_counts,
@@ -41,9 +41,9 @@ from photodna_nb.evaluation import (
 )
 from photodna_nb.evaluation.config import DirectoryOriginals, ThresholdsConfig
 from photodna_nb.evaluation.exclusions import excluded_rows, exclusion_name
-from photodna_nb.evaluation.pair_counting import Hashed, count
-from photodna_nb.evaluation.pair_counts import CELLS, PARTS
-from photodna_nb.evaluation.run_evaluation import in_half_b
+from photodna_nb.evaluation.pair_counting import VariantHashes, count_pairs
+from photodna_nb.evaluation.pair_counts import CELLS, PAIR_HALVES
+from photodna_nb.evaluation.run_evaluation import validation_half
 from photodna_nb.evaluation.thresholds import OperatingPoint, ThresholdChoice
 from photodna_nb.hashing import images
 
@@ -54,7 +54,7 @@ DRAWN = {"originals": {"kind": "dead_leaves", "number": 9, "size": [64, 48]}}
 
 
 def config_of(base=".", **sections):
-    return Config.of_dict({**DRAWN, **sections}, base=base)
+    return Config.from_dict({**DRAWN, **sections}, base=base)
 
 
 # Configuration
@@ -64,8 +64,8 @@ def test_the_example_says_what_the_defaults_are():
     example = Config.load(EXAMPLE)
     assert len(example.variants) == 20
     assert example.originals.number == 1000
-    left_out = Config.of_dict({"originals": {"kind": "dead_leaves", "number": 1000}})
-    for section in ("originals", "seed", "confidence", "pairs", "detail", "scale"):
+    left_out = Config.from_dict({"originals": {"kind": "dead_leaves", "number": 1000}})
+    for section in ("originals", "seed", "confidence", "pairs", "detail", "deployment"):
         assert getattr(example, section) == getattr(left_out, section)
     assert example.thresholds.targets == left_out.thresholds.targets
     assert left_out.variants == transforms.STANDARD
@@ -95,14 +95,19 @@ def test_a_configuration_survives_being_written(originals):
             "min_detail": 99.5,
         },
         thresholds={"named": {"x": 0, "y z": 3060}, "targets": [1e-6, 0.5, 1e-6]},
-        detail={"floor": 0, "bands": [1, 2.5]},
-        scale={"list_size": 5, "queries_a_day": 7, "budget": 2, "orientations": True},
+        detail={"minimum": 0, "bins": [1, 2.5]},
+        deployment={
+            "list_size": 5,
+            "queries_per_day": 7,
+            "max_false_matches_per_day": 2,
+            "orientations": True,
+        },
     )
     text = json.dumps(config.to_dict())
-    again = Config.of_dict(json.loads(text))
+    again = Config.from_dict(json.loads(text))
     assert again == config
     assert json.dumps(again.to_dict()) == text
-    assert Config.of_dict(tomllib.loads(config.to_toml())) == config
+    assert Config.from_dict(tomllib.loads(config.to_toml())) == config
     assert config.to_dict()["originals"] == originals
     assert config.thresholds.targets == (0.5, 1e-6)
 
@@ -155,18 +160,33 @@ WRONG = [
     ({"thresholds": {"named": [200]}}, "named: got list, needs a section"),
     ({"thresholds": {"targets": [0]}}, "targets: got 0, needs a number above 0"),
     ({"thresholds": {"targets": [float("nan")]}}, "targets: got nan, needs a number above 0"),
-    ({"detail": {"floor": -1}}, "floor: got -1, needs a number of at least 0"),
-    ({"detail": {"floor": float("inf")}}, "floor: got inf, needs a number of at least 0"),
-    ({"detail": {"bands": [5, 5]}}, r"bands: got \[5.0, 5.0\], needs increasing numbers"),
+    ({"detail": {"minimum": -1}}, "minimum: got -1, needs a number of at least 0"),
+    ({"detail": {"minimum": float("inf")}}, "minimum: got inf, needs a number of at least 0"),
+    ({"detail": {"bins": [5, 5]}}, r"bins: got \[5.0, 5.0\], needs increasing numbers"),
     ({"pairs": {"count_identical": 0}}, "count_identical: got int, needs true or false"),
     ({"pairs": {"min_detail": -1}}, "min_detail: got -1, needs a number of at least 0"),
-    ({"scale": {"budget": 0}}, "budget: got 0, needs a number above 0"),
-    ({"scale": {"budget": 10**400}}, "budget: got a number of more than 20 digits, needs"),
-    ({"scale": {"list_size": 10**400}}, "list_size: got a number of more than 20 digits, needs a"),
-    ({"scale": {"list_size": 10**15 + 1}}, "got 1000000000000001, needs a whole number from 1 to"),
-    ({"scale": {"queries_a_day": 10**15 + 1}}, "queries_a_day: got 1000000000000001, needs"),
-    ({"scale": {"list_size": 1e6}}, "list_size: got float, needs a whole number"),
-    ({"scale": {"orientation": True}}, "orientation: is unknown; did you mean orientations?"),
+    (
+        {"deployment": {"max_false_matches_per_day": 0}},
+        "max_false_matches_per_day: got 0, needs a number above 0",
+    ),
+    (
+        {"deployment": {"max_false_matches_per_day": 10**400}},
+        "max_false_matches_per_day: got a number of more than 20 digits, needs",
+    ),
+    (
+        {"deployment": {"list_size": 10**400}},
+        "list_size: got a number of more than 20 digits, needs a",
+    ),
+    (
+        {"deployment": {"list_size": 10**15 + 1}},
+        "got 1000000000000001, needs a whole number from 1 to",
+    ),
+    (
+        {"deployment": {"queries_per_day": 10**15 + 1}},
+        "queries_per_day: got 1000000000000001, needs",
+    ),
+    ({"deployment": {"list_size": 1e6}}, "list_size: got float, needs a whole number"),
+    ({"deployment": {"orientation": True}}, "orientation: is unknown; did you mean orientations?"),
 ]
 
 
@@ -174,7 +194,7 @@ WRONG = [
 def test_a_wrong_configuration(values, message):
     values = {**DRAWN, **values} if values and "orginals" not in values else values
     with pytest.raises((pdna.ArgumentError, pdna.ArgumentTypeError), match=message):
-        Config.of_dict(values)
+        Config.from_dict(values)
 
 
 def test_the_largest_values(tmp_path):
@@ -182,14 +202,18 @@ def test_the_largest_values(tmp_path):
         originals={"kind": "dead_leaves", "number": 10**8, "seed": 2**63 - 1},
         seed=2**63 - 1,
         confidence=0.9999,
-        scale={"list_size": 10**15, "queries_a_day": 10**15, "budget": 10**300},
+        deployment={
+            "list_size": 10**15,
+            "queries_per_day": 10**15,
+            "max_false_matches_per_day": 10**300,
+        },
     )
-    assert Config.of_dict(tomllib.loads(config.to_toml())) == config
+    assert Config.from_dict(tomllib.loads(config.to_toml())) == config
     assert config_of(confidence=0.5).confidence == 0.5
     drawn = {"kind": "dead_leaves", "number": 4, "size": [20, 20], "seed": 2**63 - 1}
     some = replace(config, originals=config_of(originals=drawn).originals)
     results = run(replace(some, variants=some.variants[:1]), tmp_path / "run")
-    assert results.tables["scale"][0]["list_size"] == 10**15
+    assert results.tables["deployment"][0]["list_size"] == 10**15
     assert Results.load(tmp_path / "run").config.seed == 2**63 - 1
 
 
@@ -202,7 +226,7 @@ def test_what_toml_cannot_hold():
     ):
         with pytest.raises(pdna.ArgumentError, match=r"config: \\xff.jpg is no UTF-8 text, which"):
             config.to_toml()
-        assert Config.of_dict(json.loads(json.dumps(config.to_dict()))) == config
+        assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     config = replace(config_of(), thresholds=ThresholdsConfig(targets=(0.1, 0.2)))
     with pytest.raises(pdna.ArgumentError, match="config: would be read as another one"):
         config.to_toml()
@@ -226,7 +250,7 @@ def test_errors_name_the_file(tmp_path):
         with pytest.raises(pdna.FileError, match=f"config.toml: {message}"):
             Config.load(path)
     with pytest.raises(pdna.ArgumentTypeError, match="values: got list"):
-        Config.of_dict([])
+        Config.from_dict([])
     with pytest.raises(pdna.ArgumentTypeError, match="run_dir: got int, needs a path"):
         run(config_of(), 3)
     with pytest.raises(pdna.ArgumentTypeError, match="config: got dict, needs a Config, or the"):
@@ -272,7 +296,7 @@ def some_hashed(n, v, seed, prefix="o"):
     specs = ("jpeg:30", "turn:90", "blur:1")[:v]
     digests = tuple(f"digest of {name}" for name in names)
     of_variants = np.where(made, 800.0, np.nan)
-    return Hashed(names, digests, specs, hashes, detail, edited, made, of_variants)
+    return VariantHashes(names, digests, specs, hashes, detail, edited, made, of_variants)
 
 
 def cell(squared):
@@ -280,9 +304,11 @@ def cell(squared):
     return next(t for t in range(CELLS) if t * t >= squared)
 
 
-def naive_count(hashed, in_b, bands, exclude, with_variants, count_identical=False, min_detail=0):
+def naive_count(
+    hashed, in_validation_half, bands, exclude, with_variants, count_identical=False, min_detail=0
+):
     """Plain Python: every pair is looked at."""
-    n, v = hashed.made.shape
+    n, v = hashed.available.shape
     rows = hashed.hashes.tolist()
     excluded = {tuple(sorted(pair)) for pair in exclude}
     band = [sum(detail >= edge for edge in bands) for detail in hashed.detail.tolist()]
@@ -294,19 +320,19 @@ def naive_count(hashed, in_b, bands, exclude, with_variants, count_identical=Fal
         "bands": np.zeros((len(bands) + 1, CELLS), int),
         "excluded": 0,
         "identical": 0,
-        "flat": 0,
+        "low_detail": 0,
         "close": [],
     }
 
     def part(i, j):
-        return 2 if in_b[i] != in_b[j] else int(in_b[i])
+        return 2 if in_validation_half[i] != in_validation_half[j] else int(in_validation_half[i])
 
     def left_out(i, j):
         if tuple(sorted((i, j))) in excluded:
             return "excluded"
         if hashed.digests[i] == hashed.digests[j] and not count_identical:
             return "identical"
-        return "flat" if min(hashed.detail[i], hashed.detail[j]) < min_detail else None
+        return "low_detail" if min(hashed.detail[i], hashed.detail[j]) < min_detail else None
 
     for i, j in combinations(range(n), 2):
         if reason := left_out(i, j):
@@ -318,7 +344,7 @@ def naive_count(hashed, in_b, bands, exclude, with_variants, count_identical=Fal
         found["close"].append((squared, i, j, -1))
     for i in range(n):
         for t in range(v):
-            if not hashed.made[i, t]:
+            if not hashed.available[i, t]:
                 continue
             edited = hashed.variants[i, t].tolist()
             found["genuine"][i][t] = oracle.distance_squared(edited, rows[i])
@@ -351,17 +377,21 @@ def naive_count(hashed, in_b, bands, exclude, with_variants, count_identical=Fal
 )
 def test_counts(n, v, halves, exclude, with_variants, listed):
     hashed = some_hashed(n, v, seed=n)
-    in_b = np.random.default_rng(n).choice([half == "1" for half in halves], n)
+    in_validation_half = np.random.default_rng(n).choice([half == "1" for half in halves], n)
     bands = (100.0, 600.0, 9000.0)
-    found = count(
+    found = count_pairs(
         hashed,
-        in_b,
-        bands=bands,
+        in_validation_half,
+        detail_bins=bands,
         exclude=exclude,
         variants_against_others=with_variants,
-        listed=listed,
+        max_listed=listed,
     )
-    check_counts(found, naive_count(hashed, in_b.tolist(), bands, exclude, with_variants), listed)
+    check_counts(
+        found,
+        naive_count(hashed, in_validation_half.tolist(), bands, exclude, with_variants),
+        listed,
+    )
 
 
 def with_copies(hashed, copies):
@@ -379,27 +409,29 @@ def with_copies(hashed, copies):
 def test_pairs_of_identical_and_of_flat_originals(with_variants, count_identical, min_detail):
     copies = [(14, 0), (3, 0), (9, 0), (5, 4), (12, 11)]
     hashed = with_copies(some_hashed(16, 3, seed=6), copies)
-    in_b = np.random.default_rng(1).random(16) < 0.5
+    in_validation_half = np.random.default_rng(1).random(16) < 0.5
     bands = (100.0, 600.0, 9000.0)
     options = {"count_identical": count_identical, "min_detail": min_detail}
     found = {}
     for exclude in ([], [(0, 14), (2, 3), (1, 7), (3, 6), (4, 5)]):
-        naive = naive_count(hashed, in_b.tolist(), bands, exclude, with_variants, **options)
+        naive = naive_count(
+            hashed, in_validation_half.tolist(), bands, exclude, with_variants, **options
+        )
         for listed in (10**6, 150):
-            found = count(
+            found = count_pairs(
                 hashed,
-                in_b,
-                bands=bands,
+                in_validation_half,
+                detail_bins=bands,
                 exclude=exclude,
                 variants_against_others=with_variants,
-                listed=listed,
+                max_listed=listed,
                 **options,
             )
             check_counts(found, naive, listed)
     assert found.compared.tolist() == [detail >= min_detail for detail in hashed.detail]
     assert (found.pairs_identical > 0) == (not count_identical)
-    assert (found.pairs_flat > 0) == (min_detail > 0)
-    np.testing.assert_array_equal(found.sample, hashed.hashes[found.compared])
+    assert (found.pairs_low_detail > 0) == (min_detail > 0)
+    np.testing.assert_array_equal(found.hash_sample, hashed.hashes[found.compared])
 
 
 def test_a_file_that_changed_while_it_was_read():
@@ -407,24 +439,24 @@ def test_a_file_that_changed_while_it_was_read():
     hashed = some_hashed(6, 1, seed=3)
     hashed = replace(hashed, digests=("same", "same", *hashed.digests[2:]))
     assert (hashed.hashes[0] != hashed.hashes[1]).any()
-    assert count(hashed, np.zeros(6, bool)).pairs_identical == 0
+    assert count_pairs(hashed, np.zeros(6, bool)).pairs_identical == 0
 
 
 def test_many_copies_of_one_picture_take_no_memory():
     """Not a list of their pairs, of which there are 32 million."""
     hashed = some_hashed(8, 1, seed=5)
     rows = np.r_[np.zeros(8000, int), np.arange(8)]
-    many = Hashed(
+    many = VariantHashes(
         tuple(map(str, range(len(rows)))),
         tuple(hashed.digests[row] for row in rows),
         hashed.transforms,
         *(
             getattr(hashed, name)[rows]
-            for name in ("hashes", "detail", "variants", "made", "variants_detail")
+            for name in ("hashes", "detail", "variants", "available", "variants_detail")
         ),
     )
     tracemalloc.start()
-    found = count(many, np.zeros(len(rows), bool), listed=1000)
+    found = count_pairs(many, np.zeros(len(rows), bool), max_listed=1000)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert found.pairs_identical > 8001 * 8000 // 2
@@ -432,24 +464,24 @@ def test_many_copies_of_one_picture_take_no_memory():
 
 
 def check_counts(found, naive, listed):
-    assert found.genuine_squared.tolist() == naive["genuine"]
-    assert found.genuine_oriented_squared.tolist() == naive["oriented"]
+    assert found.genuine_distance_squared.tolist() == naive["genuine"]
+    assert found.genuine_oriented_distance_squared.tolist() == naive["oriented"]
     np.testing.assert_array_equal(found.impostor_originals, naive["originals"])
     np.testing.assert_array_equal(found.impostor_variants, naive["variants"])
-    np.testing.assert_array_equal(found.impostor_bands, naive["bands"])
-    for reason in ("excluded", "identical", "flat"):
+    np.testing.assert_array_equal(found.impostor_by_detail_bin, naive["bands"])
+    for reason in ("excluded", "identical", "low_detail"):
         assert getattr(found, f"pairs_{reason}") == naive[reason]
     squared = [one[0] for one in naive["close"]]
     limit = max(t for t in range(-1, CELLS) if sum(s <= t * abs(t) for s in squared) <= listed)
-    assert found.close_limit == limit
-    close = found.close
+    assert found.nearest_limit == limit
+    close = found.nearest
     columns = (close.distance_squared, close.i, close.j, close.transform)
     kept = [one for one in naive["close"] if one[0] <= limit * abs(limit)]
     assert list(zip(*(column.tolist() for column in columns), strict=True)) == kept
     once = {}
     for one in kept:
         once.setdefault(frozenset(one[1:3]), one)
-    columns = found.closest(4)
+    columns = found.nearest_pairs(4)
     assert list(zip(*(column.tolist() for column in columns), strict=True)) == [
         (i, j, t, s) for s, i, j, t in list(once.values())[:4]
     ]
@@ -457,18 +489,30 @@ def check_counts(found, naive, listed):
 
 def test_what_is_read_off_counts():
     hashed = some_hashed(40, 3, seed=1)
-    in_b = in_half_b(hashed.names, 7)
-    assert 8 < in_b.sum() < 32
-    np.testing.assert_array_equal(in_half_b(hashed.names[5:9], 7), in_b[5:9])
-    assert (in_half_b(hashed.names, 8) != in_b).any()
-    found = count(hashed, in_b, bands=(100, 600))
-    assert found.band.tolist() == [sum(d >= edge for edge in (100, 600)) for d in hashed.detail]
-    made = hashed.made.sum()
+    in_validation_half = validation_half(hashed.names, 7)
+    assert 8 < in_validation_half.sum() < 32
+    np.testing.assert_array_equal(validation_half(hashed.names[5:9], 7), in_validation_half[5:9])
+    assert (validation_half(hashed.names, 8) != in_validation_half).any()
+    found = count_pairs(hashed, in_validation_half, detail_bins=(100, 600))
+    assert found.detail_bin.tolist() == [
+        sum(d >= edge for edge in (100, 600)) for d in hashed.detail
+    ]
+    made = hashed.available.sum()
     assert found.genuine().sum() == made
-    for pick in ({"part": "A"}, {"part": "B"}, {"band": 0}, {"band": 1}, {"band": 2}):
-        rows = found.band == pick["band"] if "band" in pick else in_b == (pick["part"] == "B")
+    for pick in (
+        {"half": "selection"},
+        {"half": "validation"},
+        {"detail_bin": 0},
+        {"detail_bin": 1},
+        {"detail_bin": 2},
+    ):
+        rows = (
+            found.detail_bin == pick["detail_bin"]
+            if "detail_bin" in pick
+            else in_validation_half == (pick["half"] == "validation")
+        )
         for number, spec in enumerate(hashed.transforms):
-            squared = found.genuine_squared[rows, number]
+            squared = found.genuine_distance_squared[rows, number]
             expected = np.sort(squared[squared >= 0])
             np.testing.assert_array_equal(found.genuine_distances(spec, **pick), expected)
             cells = np.bincount([cell(s) for s in expected], minlength=CELLS)
@@ -479,13 +523,15 @@ def test_what_is_read_off_counts():
     n = len(found)
     assert found.impostor(variants=False).sum() == n * (n - 1) // 2
     assert found.impostor(originals=False).sum() == made * (n - 1)
-    assert found.impostor(transform="blur:1").sum() == hashed.made[:, 2].sum() * (n - 1)
-    parts = [found.impostor(part=part) for part in PARTS]
+    assert found.impostor(transform="blur:1").sum() == hashed.available[:, 2].sum() * (n - 1)
+    parts = [found.impostor(half=half) for half in PAIR_HALVES]
     np.testing.assert_array_equal(sum(parts), found.impostor())
-    a = (~in_b).sum()
-    assert parts[0].sum() == a * (a - 1) // 2 + hashed.made[~in_b].sum() * (a - 1)
+    a = (~in_validation_half).sum()
+    assert parts[0].sum() == a * (a - 1) // 2 + hashed.available[~in_validation_half].sum() * (
+        a - 1
+    )
     np.testing.assert_array_equal(found.genuine(np.int64(2)), found.genuine("blur:1"))
-    np.testing.assert_array_equal(found.genuine(band=np.int8(1)), found.genuine(band=1))
+    np.testing.assert_array_equal(found.genuine(detail_bin=np.int8(1)), found.genuine(detail_bin=1))
     np.testing.assert_array_equal(
         found.impostor(transform=np.uint8(2)), found.impostor(transform=2)
     )
@@ -499,22 +545,22 @@ def test_what_is_read_off_counts():
         ({"transform": -1}, "transform: got -1, needs 0 to 2"),
         ({"transform": True}, "transform: got bool, needs 0 to 2"),
         ({"transform": 1.0}, "transform: got float, needs 0 to 2"),
-        ({"part": "C"}, "part: got 'C', needs one of A, B"),
-        ({"part": 0}, "part: got int, needs one of A, B"),
-        ({"band": 3}, "band: got 3, needs 0 to 2"),
-        ({"band": "1"}, "band: got str, needs 0 to 2"),
-        ({"part": "between"}, "part: got 'between', needs one of A, B$"),
+        ({"half": "C"}, "half: got 'C', needs one of selection, validation"),
+        ({"half": 0}, "half: got int, needs one of selection, validation"),
+        ({"detail_bin": 3}, "detail_bin: got 3, needs 0 to 2"),
+        ({"detail_bin": "1"}, "detail_bin: got str, needs 0 to 2"),
+        ({"half": "between"}, "half: got 'between', needs one of selection, validation$"),
     ],
 )
 def test_what_counts_do_not_have(pick, message):
-    found = count(some_hashed(9, 3, seed=1), np.arange(9) % 2 == 1, bands=(100, 600))
+    found = count_pairs(some_hashed(9, 3, seed=1), np.arange(9) % 2 == 1, detail_bins=(100, 600))
     errors = pdna.ArgumentError, pdna.ArgumentTypeError
     with pytest.raises(errors, match=message):
         found.genuine(**pick)
-    if "band" not in pick and pick != {"part": "between"}:
+    if "detail_bin" not in pick and pick != {"half": "between"}:
         with pytest.raises(errors, match=message):
             found.impostor(**pick)
-    if pick.get("part") in ("C", "between"):
+    if pick.get("half") in ("C", "between"):
         with pytest.raises(errors, match=message):
             pdna.evaluation.estimate_rates(found, **pick)
 
@@ -537,53 +583,55 @@ def test_all_orientations_of_either_one():
 
 def test_counts_of_two_runs_add_up(monkeypatch):
     one, other = some_hashed(14, 2, 1), some_hashed(9, 2, 2, prefix="p")
-    halves = [in_half_b(hashed.names, 0) for hashed in (one, other)]
+    halves = [validation_half(hashed.names, 0) for hashed in (one, other)]
     one, other = with_copies(one, [(3, 1)]), with_copies(other, [(2, 5), (7, 5)])
-    a = count(one, halves[0], bands=(600,), listed=60, min_detail=60)
-    b = count(other, halves[1], bands=(600,), exclude=[(0, 8)], min_detail=60)
+    a = count_pairs(one, halves[0], detail_bins=(600,), max_listed=60, min_detail=60)
+    b = count_pairs(other, halves[1], detail_bins=(600,), exclude=[(0, 8)], min_detail=60)
     both = a + b
-    joined = Hashed(
+    joined = VariantHashes(
         one.names + other.names,
         one.digests + other.digests,
         one.transforms,
         *(
             np.concatenate([getattr(one, name), getattr(other, name)])
-            for name in ("hashes", "detail", "variants", "made", "variants_detail")
+            for name in ("hashes", "detail", "variants", "available", "variants_detail")
         ),
     )
     across = [(i, j + 14) for i in range(14) for j in range(9)]
-    expected = count(
+    expected = count_pairs(
         joined,
         np.concatenate(halves),
-        bands=(600,),
+        detail_bins=(600,),
         exclude=[*across, (14, 22)],
-        listed=10**6,
+        max_listed=10**6,
         min_detail=60,
     )
-    assert (both.pairs_identical, both.pairs_flat) != (a.pairs_identical, a.pairs_flat)
+    assert (both.pairs_identical, both.pairs_low_detail) != (a.pairs_identical, a.pairs_low_detail)
     assert both.pairs_identical == expected.pairs_identical == a.pairs_identical + b.pairs_identical
-    assert both.pairs_flat == a.pairs_flat + b.pairs_flat
-    for name in set(pair_counts._ARRAYS) - {"run"}:
+    assert both.pairs_low_detail == a.pairs_low_detail + b.pairs_low_detail
+    for name in set(pair_counts._ARRAYS) - {"run_number"}:
         np.testing.assert_array_equal(getattr(both, name), getattr(expected, name), name)
-    assert both.run.tolist() == [0] * 14 + [1] * 9
-    third = count(some_hashed(3, 2, 9, "r"), np.zeros(3, bool), bands=(600,), min_detail=60)
-    assert (both + third).run.tolist() == [0] * 14 + [1] * 9 + [2] * 3
+    assert both.run_number.tolist() == [0] * 14 + [1] * 9
+    third = count_pairs(
+        some_hashed(3, 2, 9, "r"), np.zeros(3, bool), detail_bins=(600,), min_detail=60
+    )
+    assert (both + third).run_number.tolist() == [0] * 14 + [1] * 9 + [2] * 3
     assert (both.names, both.digests) == (expected.names, expected.digests)
-    assert both.close_limit == a.close_limit < b.close_limit
-    within = expected.close.distance_squared <= both.close_limit**2
-    for column, whole in zip(both.close, expected.close, strict=True):
+    assert both.nearest_limit == a.nearest_limit < b.nearest_limit
+    within = expected.nearest.distance_squared <= both.nearest_limit**2
+    for column, whole in zip(both.nearest, expected.nearest, strict=True):
         np.testing.assert_array_equal(column, whole[within])
     monkeypatch.setattr(pair_counts, "_SAMPLE", 5)
     kept = joined.hashes[both.compared]
-    assert (a + b).sample.tolist() == kept[np.arange(5) * len(kept) // 5].tolist()
+    assert (a + b).hash_sample.tolist() == kept[np.arange(5) * len(kept) // 5].tolist()
     with pytest.raises(pdna.ArgumentError, match="14 of its originals are in both runs"):
         a + a
-    with pytest.raises(pdna.ArgumentError, match="its bands differ"):
-        a + count(other, halves[1], bands=(1, 2))
+    with pytest.raises(pdna.ArgumentError, match="its detail_bin_edges differ"):
+        a + count_pairs(other, halves[1], detail_bins=(1, 2))
     with pytest.raises(pdna.ArgumentError, match="its transforms differ"):
-        a + count(some_hashed(3, 1, 0, "q"), np.zeros(3, bool), bands=(600,))
-    with pytest.raises(pdna.ArgumentError, match=r"its rules differ.*min_detail=61"):
-        a + count(other, halves[1], bands=(600,), min_detail=61)
+        a + count_pairs(some_hashed(3, 1, 0, "q"), np.zeros(3, bool), detail_bins=(600,))
+    with pytest.raises(pdna.ArgumentError, match=r"its counting_rules differ.*min_detail=61"):
+        a + count_pairs(other, halves[1], detail_bins=(600,), min_detail=61)
     with pytest.raises(TypeError):
         a + 1
 
@@ -591,32 +639,37 @@ def test_counts_of_two_runs_add_up(monkeypatch):
 def test_counts_in_a_file(tmp_path):
     hashed = some_hashed(11, 3, 4)
     hashed = with_copies(hashed, [(1, 2)])
-    options = {"bands": (100.5,), "listed": 50, "exclude": [(3, 4)], "min_detail": 99}
-    found = count(hashed, in_half_b(hashed.names, 1), **options)
+    options = {"detail_bins": (100.5,), "max_listed": 50, "exclude": [(3, 4)], "min_detail": 99}
+    found = count_pairs(hashed, validation_half(hashed.names, 1), **options)
     assert min(getattr(found, name) for name in pair_counts._NUMBERS) > 0
     found.save(tmp_path / "a.npz")
     content = (tmp_path / "a.npz").read_bytes()
-    again = Counts.load(tmp_path / "a.npz")
+    again = PairCounts.load(tmp_path / "a.npz")
     with zipfile.ZipFile(tmp_path / "a.npz") as archived:
         assert {entry.date_time for entry in archived.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     again.save(tmp_path / "b.npz")
     assert (tmp_path / "b.npz").read_bytes() == content
-    for name in (*pair_counts._ARRAYS, *pair_counts._NUMBERS, *pair_counts._TEXTS, "bands"):
+    for name in (
+        *pair_counts._ARRAYS,
+        *pair_counts._NUMBERS,
+        *pair_counts._TEXTS,
+        "detail_bin_edges",
+    ):
         np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
-    for column, same in zip(again.close, found.close, strict=True):
+    for column, same in zip(again.nearest, found.nearest, strict=True):
         np.testing.assert_array_equal(column, same, strict=True)
     with np.load(tmp_path / "a.npz") as members:
         assert members["impostor_originals"].dtype == np.int64
     for wrong in (b"", content[:-400], content.replace(b"detail", b"detall")):
         (tmp_path / "c.npz").write_bytes(wrong)
         with pytest.raises(pdna.FileError, match=r"c.npz: is damaged or no result"):
-            Counts.load(tmp_path / "c.npz")
+            PairCounts.load(tmp_path / "c.npz")
     (tmp_path / "c.npz").write_bytes(b"no archive at all")
     with pytest.raises(pdna.FileError, match=r"of an evaluation \(\w+\); delete it") as raised:
-        Counts.load(tmp_path / "c.npz")
+        PairCounts.load(tmp_path / "c.npz")
     assert "pickle" not in str(raised.value)
     with pytest.raises(pdna.FileError, match=r"a.npz: holds counts of other pairs"):
-        Counts.unpacked("a.npz", content, "key")
+        PairCounts.unpacked("a.npz", content, "key")
 
 
 def test_names_of_any_kind_in_archives():
@@ -640,7 +693,7 @@ def test_groups_of_excluded_names():
         "é\n", of_b, of_b, "sha256:a", of_b
     ]  # fmt: skip
     with pytest.raises(pdna.ArgumentError, match="exclude: got 1, 1, needs two different rows"):
-        count(some_hashed(3, 1, 0), np.zeros(3, bool), exclude=[(1, 1)])
+        count_pairs(some_hashed(3, 1, 0), np.zeros(3, bool), exclude=[(1, 1)])
 
 
 # Runs
@@ -704,7 +757,7 @@ def test_a_run(photos, tmp_path):
     config = photo_config(photos, thresholds={"named": {"low": 30, "high": 200}})
     results = run(config, tmp_path / "run", max_workers=1)
     found = contents(tmp_path / "run")
-    pictures = {name for name in found if name.startswith("pictures/")}
+    pictures = {name for name in found if name.startswith("thumbnails/")}
     assert set(found) == {
         "manifest.json",
         "run.json",
@@ -730,14 +783,14 @@ def test_a_run(photos, tmp_path):
         np.testing.assert_array_equal(hashes.hashes[number], original)
         for place, spec in enumerate(EDITS):
             if (name, spec) == ("long.png", "webp:40"):
-                assert results.counts.genuine_squared[number, place] == -1
+                assert results.counts.genuine_distance_squared[number, place] == -1
                 continue
             with Image.open(photos / name) as image:
                 edit = transforms.parse(spec)
                 seed = transforms.seed_for(0, name, edit.label)
                 edited = pdna.hash_image(edit.apply(image, seed))
             squared = pdna.distance(original, edited, "sqeuclidean")
-            assert results.counts.genuine_squared[number, place] == squared
+            assert results.counts.genuine_distance_squared[number, place] == squared
     assert results.summary["originals"] == 7
     assert results.summary["originals_failed"] == 1
     assert results.summary["variants"] == 29
@@ -762,8 +815,8 @@ def test_a_run(photos, tmp_path):
     assert again.summary == results.summary
     assert again.failures == results.failures
     assert again.config == config
-    (tmp_path / "run" / "tables" / "edits.csv").write_bytes(b"")
-    with pytest.raises(pdna.FileError, match=r"edits.csv: is not the file that manifest"):
+    (tmp_path / "run" / "tables" / "transforms.csv").write_bytes(b"")
+    with pytest.raises(pdna.FileError, match=r"transforms.csv: is not the file that manifest"):
         Results.load(tmp_path / "run")
     (tmp_path / "run" / "manifest.json").write_bytes(b"{}")
     with pytest.raises(pdna.FileError, match=r"manifest.json: is damaged"):
@@ -773,10 +826,10 @@ def test_a_run(photos, tmp_path):
 def check_pictures(photos, results, pictures, found):
     """The closest pairs as they looked when their distance was measured."""
     shown = set()
-    for row in results.tables["closest"]:
+    for row in results.tables["nearest_impostors"]:
         for original, transform, picture in (
-            (row["original"], row["transform"], row["picture"]),
-            (row["other"], None, row["other_picture"]),
+            (row["original"], row["transform"], row["thumbnail"]),
+            (row["other"], None, row["other_thumbnail"]),
         ):
             image = Image.open(photos / original).convert("RGB")
             if transform is not None:
@@ -790,19 +843,19 @@ def check_pictures(photos, results, pictures, found):
             assert difference < 12
             shown.add(picture)
     assert shown == pictures
-    assert len(results.tables["closest"]) == 15
+    assert len(results.tables["nearest_impostors"]) == 15
 
 
 def check_tables(results, found):
     """Numbers beside the counts, and CSV beside JSON."""
     for row in results.tables["recall"]:
         squared = results.counts.genuine_distances(
-            row["transform"], band=row["band"], oriented=row["oriented"]
+            row["transform"], detail_bin=row["detail_bin"], oriented=row["oriented"]
         )
         assert row["n"] == len(squared)
-        assert row["matched"] == sum(s <= row["threshold"] ** 2 for s in squared.tolist())
-        assert row["recall"] == (row["matched"] / row["n"] if row["n"] else None)
-    for row, spec in zip(results.tables["edits"], EDITS, strict=True):
+        assert row["matches"] == sum(s <= row["threshold"] ** 2 for s in squared.tolist())
+        assert row["recall"] == (row["matches"] / row["n"] if row["n"] else None)
+    for row, spec in zip(results.tables["transforms"], EDITS, strict=True):
         distances = np.sqrt(results.counts.genuine_distances(spec))
         assert (row["transform"], row["largest"]) == (spec, distances[-1])
         assert row["failed"] == sum(failure.transform == spec for failure in results.failures)
@@ -810,7 +863,7 @@ def check_tables(results, found):
     assert curve[-1]["genuine_matches"] == results.summary["genuine_pairs"]
     assert curve[-1]["impostor_matches"] == results.summary["impostor_pairs"]
     assert curve[100]["impostor_matches"] == results.counts.impostor()[:101].sum()
-    closest = results.tables["closest"]
+    closest = results.tables["nearest_impostors"]
     assert (
         len({frozenset((row["original"], row["other"])) for row in closest}) == len(closest) == 15
     )
@@ -837,11 +890,11 @@ def test_another_threshold_hashes_nothing(photos, tmp_path, decoded, monkeypatch
     run(photo_config(photos), tmp_path / "run")
     assert len(decoded) >= 7
     before = contents(tmp_path / "run")
-    assert sum(name.startswith("pictures/") for name in before) >= 6
+    assert sum(name.startswith("thumbnails/") for name in before) >= 6
     decoded.clear()
     other = photo_config(photos, thresholds={"named": {"x": 77}, "targets": [0.25]})
     with monkeypatch.context() as patched:
-        patched.setattr(run_evaluation, "count", None)
+        patched.setattr(run_evaluation, "count_pairs", None)
         results = run(other, tmp_path / "run")
     assert decoded == []
     assert results.manifest["this_run"]["originals_hashed"] == 0
@@ -862,7 +915,7 @@ def test_other_pairs_are_counted_and_nothing_is_hashed(photos, tmp_path, decoded
     assert results.counts.pairs_excluded == 3 + 2 * 15
     all_pairs = first.summary["impostor_pairs"]
     assert results.summary["impostor_pairs"] == all_pairs - results.counts.pairs_excluded
-    banded = run(photo_config(photos, detail={"bands": [1]}), tmp_path / "run")
+    banded = run(photo_config(photos, detail={"bins": [1]}), tmp_path / "run")
     assert banded.manifest["this_run"]["originals_hashed"] == 0
     assert len(decoded) <= 3, "but for pictures of pairs that were not among the closest"
     assert len(banded.tables["detail"]) == 2
@@ -883,25 +936,25 @@ def test_identical_and_flat_originals(photos, tmp_path):
     Image.new("RGB", (70, 50)).save(photos / "black2.png")
     results = run(photo_config(photos), tmp_path / "run")
     assert results.counts.pairs_identical == 1 + 2 * len(EDITS)
-    assert results.counts.closest(1).distance_squared[0] == 0, "of the flat ones"
+    assert results.counts.nearest_pairs(1).distance_squared[0] == 0, "of the flat ones"
     few = {"pairs": {"min_detail": 100}}
     results = run(photo_config(photos, **few), tmp_path / "run")
     assert results.manifest["this_run"]["originals_hashed"] == 0
-    assert results.counts.pairs_flat == 13 + 5 * (2 * 7 + 6 * 2)
+    assert results.counts.pairs_low_detail == 13 + 5 * (2 * 7 + 6 * 2)
     again = {"pairs": {"min_detail": 100, "count_identical": True}}
     results = run(photo_config(photos, **again), tmp_path / "run")
     assert results.counts.pairs_identical == 0
-    assert results.counts.closest(1).distance_squared[0] == 0, "of the copies"
+    assert results.counts.nearest_pairs(1).distance_squared[0] == 0, "of the copies"
     digest = sha256((photos / "a.png").read_bytes()).hexdigest()
     again["pairs"]["exclude"] = [[f"sha256:{digest.upper()}", "b.png"]]
     config = photo_config(photos, **again)
     assert config.pairs.exclude == ((f"sha256:{digest}", "b.png"),)
-    assert Config.of_dict(tomllib.loads(config.to_toml())) == config
+    assert Config.from_dict(tomllib.loads(config.to_toml())) == config
     assert exclusion_name(odd, digest) == config.pairs.exclude[0][0]
     results = run(config, tmp_path / "run")
     assert results.counts.pairs_excluded == 3 * (1 + 2 * len(EDITS))
-    assert results.counts.closest(1).distance_squared[0] > 0
-    assert first.counts.closest(1).distance_squared[0] > 0
+    assert results.counts.nearest_pairs(1).distance_squared[0] > 0
+    assert first.counts.nearest_pairs(1).distance_squared[0] > 0
     again["pairs"]["exclude"] = [[f"sha256:{64 * '0'}", "b.png"]]
     with pytest.raises(pdna.ArgumentError, match="no original has the digest sha256:0000"):
         run(photo_config(photos, **again), tmp_path / "run")
@@ -958,7 +1011,7 @@ def test_originals_that_are_gone(photos, tmp_path, decoded):
     decoded.clear()
     again = run(config, tmp_path / "run")
     assert contents(tmp_path / "run") == before, "even what could not be hashed"
-    assert again.manifest["this_run"]["originals_found"] is False
+    assert again.manifest["this_run"]["originals_available"] is False
     other = run(photo_config(photos, thresholds={"named": {"x": 77}}), tmp_path / "run")
     assert other.tables["thresholds"][0]["threshold"] == 77
     excluded = photo_config(photos, pairs={"exclude": [["a.png", "b.png"]]})
@@ -1010,7 +1063,7 @@ def test_listed_originals_that_are_gone(photos, tmp_path):
     run(config, tmp_path / "run")
     before = contents(tmp_path / "run")
     photos.rename(tmp_path / "gone")
-    assert run(config, tmp_path / "run").manifest["this_run"]["originals_found"] is False
+    assert run(config, tmp_path / "run").manifest["this_run"]["originals_available"] is False
     assert contents(tmp_path / "run") == before
 
 
@@ -1110,7 +1163,7 @@ def test_whose_folder_it_is(photos, tmp_path):
         with pytest.raises(pdna.FileError, match=f"run: belongs to a run with {named} an empty"):
             run(photo_config(photos, **sections), folder)
     with (
-        run_folder.Store(str(folder), photo_config(photos).hashing(), EDITS),
+        run_folder.RunFolder(str(folder), photo_config(photos).hashing(), EDITS),
         pytest.raises(pdna.FileError, match="another run is at work in it"),
     ):
         run(photo_config(photos), folder)
@@ -1119,7 +1172,7 @@ def test_whose_folder_it_is(photos, tmp_path):
     with pytest.raises(pdna.FileError, match=r"run.json: is damaged; restore it"):
         run(photo_config(photos), folder)
     (folder / "run.json").write_text('{"format": 9, "hashing": {}, "made_with": {}}')
-    with pytest.raises(pdna.FileError, match="has the format 9, and this version reads 2"):
+    with pytest.raises(pdna.FileError, match="has the format 9, and this version reads 3"):
         run(photo_config(photos), folder)
     (tmp_path / "file").write_text("")
     with pytest.raises(pdna.FileError, match=r"file: is not a folder; give a new one"):
@@ -1141,7 +1194,7 @@ def test_hashes_of_two_versions_are_not_mixed(photos, tmp_path, monkeypatch):
 def test_damaged_files_in_the_folder(photos, tmp_path):
     run(photo_config(photos), tmp_path / "run")
     before = contents(tmp_path / "run")
-    for name in ("counts.npz", "results.json", "manifest.json", "tables/edits.csv"):
+    for name in ("counts.npz", "results.json", "manifest.json", "tables/transforms.csv"):
         (tmp_path / "run" / name).write_bytes(b"damaged")
         run(photo_config(photos), tmp_path / "run")
         assert contents(tmp_path / "run") == before
@@ -1193,7 +1246,7 @@ def test_names_that_are_not_text(photos, tmp_path):
     again = Results.load(tmp_path / "run")
     assert again.counts.names == results.counts.names
     assert again.config == config
-    text = (tmp_path / "run" / "tables" / "closest.csv").read_bytes()
+    text = (tmp_path / "run" / "tables" / "nearest_impostors.csv").read_bytes()
     assert os.fsencode(f'"{odd}"') in text
     assert run(config, tmp_path / "run").manifest["this_run"]["originals_hashed"] == 0
 
@@ -1203,10 +1256,10 @@ def test_the_journal(tmp_path, monkeypatch):
 
     def entry(number, **errors):
         numbers = np.full((2, 144), number, np.uint8), np.array([float(number), np.nan])
-        return variant_hashes.Entry(f"digest {number}", *numbers, **errors)
+        return variant_hashes.OriginalHashes(f"digest {number}", *numbers, **errors)
 
     def opened():
-        return run_folder.Store(str(tmp_path / "run"), {"seed": 0}, ["mirror"])
+        return run_folder.RunFolder(str(tmp_path / "run"), {"seed": 0}, ["mirror"])
 
     with opened() as folder:
         folder.append("a", entry(1))
@@ -1242,7 +1295,7 @@ def slow(pixels):
 
 
 variant_hashes.hash_and_detail = slow
-run(Config.of_dict(json.loads(sys.argv[1])), sys.argv[2], max_workers=int(sys.argv[3]))
+run(Config.from_dict(json.loads(sys.argv[1])), sys.argv[2], max_workers=int(sys.argv[3]))
 """
 
 
@@ -1285,7 +1338,8 @@ def test_evaluate_on_the_command_line(run, photos, tmp_path):
         '[originals]\nkind = "directory"\npath = "photos"\n'
         '[variants]\ntransforms = ["jpeg:30", "webp:40"]\n'
     )
-    count(some_hashed(3, 1, 0), np.zeros(3, bool))  # compiles: no process is to say that it does
+    # Compiles: no process is to say that it does.
+    count_pairs(some_hashed(3, 1, 0), np.zeros(3, bool))
     call = ("--evaluate", tmp_path / "config.toml", tmp_path / "run")
     result = run(*call, "--jobs", "2")
     assert result.returncode == 1
@@ -1332,7 +1386,12 @@ def test_rates_and_thresholds(tmp_path):
         originals={"kind": "dead_leaves", "number": 150, "size": [64, 48]},
         variants={"transforms": ["jpeg:10", "crop:5", "mirror"]},
         thresholds={"named": {"a": 150, "b": 640}, "targets": [0.2, 0.01, 1e-9]},
-        scale={"list_size": 1000, "queries_a_day": 10, "orientations": True, "budget": 3},
+        deployment={
+            "list_size": 1000,
+            "queries_per_day": 10,
+            "orientations": True,
+            "max_false_matches_per_day": 3,
+        },
     )
     results = run(config, tmp_path / "one", max_workers=1)
     run(config, tmp_path / "two", max_workers=2)
@@ -1351,9 +1410,9 @@ def test_rates_and_thresholds(tmp_path):
         assert row["false_match_rate_upper"] >= rate * (1 - 1e-9)
         assert row["genuine_matches"] == genuine[t]
         assert row["recall"] == pytest.approx(turned[t] / turned[-1], rel=1e-11)
-        for name, part in (("_a", "A"), ("_b", "B")):
-            assert row[f"impostor_matches{name}"] == found.impostor(part=part)[: t + 1].sum()
-            of_part = found.genuine(part=part, oriented=True)[: t + 1].sum()
+        for name, part in (("_selection", "selection"), ("_validation", "validation")):
+            assert row[f"impostor_matches{name}"] == found.impostor(half=part)[: t + 1].sum()
+            of_part = found.genuine(half=part, oriented=True)[: t + 1].sum()
             assert row[f"genuine_matches{name}"] == of_part
     named = dict(config.thresholds.named)
     for own in ("recommended", "supported"):
@@ -1367,15 +1426,15 @@ def test_rates_and_thresholds(tmp_path):
         recall = row["genuine_matches_oriented"] / row["genuine_pairs"]
         assert row["recall"] == pytest.approx(recall, rel=1e-11)
         assert row["recall_lower"] < recall <= row["recall_upper"]
-    a_day = 1000 * 10 * 8 * impostor[640] / impostor[-1]
+    per_day = 1000 * 10 * 8 * impostor[640] / impostor[-1]
     row = results.tables["thresholds"][1]
-    assert row["a_day_expected"] == pytest.approx(a_day, rel=1e-11)
-    assert row["a_day_lower"] < a_day < row["a_day_upper"]
+    assert row["expected_matches_per_day"] == pytest.approx(per_day, rel=1e-11)
+    assert row["expected_matches_per_day_lower"] < per_day < row["expected_matches_per_day_upper"]
     points = results.tables["operating_points"]
     assert [(row["target"], row["conservative"]) for row in points] == [
         (target, conservative) for conservative in (False, True) for target in (0.2, 0.01, 1e-9)
     ]
-    chosen = np.cumsum(found.impostor(part="A"))
+    chosen = np.cumsum(found.impostor(half="selection"))
     for row in points:
         t = row["threshold"]
         if t is None:
@@ -1386,22 +1445,30 @@ def test_rates_and_thresholds(tmp_path):
         if row["source"] == "counted" and not row["conservative"]:
             rates = chosen / chosen[-1]
             assert rates[t] <= row["target"] < rates[t + 1]
-        reported = found.impostor(part="B"), found.genuine(part="B", oriented=True)
+        reported = (
+            found.impostor(half="validation"),
+            found.genuine(half="validation", oriented=True),
+        )
         assert row["impostor_matches"] == reported[0][: t + 1].sum()
         assert row["impostor_pairs"] == reported[0].sum()
         assert row["genuine_matches"] == reported[1][: t + 1].sum()
         assert row["recall_lower"] <= row["recall"] <= row["recall_upper"]
     counted = {row["target"]: row["threshold"] for row in points[:3]}
     assert counted[0.2] > counted[0.01] > 400
-    assert [row["kind"] for row in results.tables["scale"]][:2] == ["estimate", "conservative"]
+    assert [row["criterion"] for row in results.tables["deployment"]][:2] == [
+        "estimate",
+        "conservative",
+    ]
     by_edit = results.tables["operating_recall"]
     assert len(by_edit) == 3 * 2 * sum(row["threshold"] is not None for row in points)
     for row in by_edit:
-        squared = found.genuine_distances(row["transform"], part="B", oriented=row["oriented"])
-        assert row["n"] == found.in_b.sum() == len(squared)
-        assert row["matched"] == (squared <= row["threshold"] ** 2).sum()
+        squared = found.genuine_distances(
+            row["transform"], half="validation", oriented=row["oriented"]
+        )
+        assert row["n"] == found.in_validation_half.sum() == len(squared)
+        assert row["matches"] == (squared <= row["threshold"] ** 2).sum()
     for row in results.tables["recall"]:
-        lower, upper = intervals.clopper_pearson(row["matched"], row["n"])
+        lower, upper = intervals.clopper_pearson(row["matches"], row["n"])
         assert row["recall_lower"] == (intervals.json_number(float(lower)) if row["n"] else None)
         assert row["recall_upper"] == (intervals.json_number(float(upper)) if row["n"] else None)
 
@@ -1420,31 +1487,31 @@ def test_corpora_of_which_little_can_be_said(n, listed, halves, exclude, reason)
     hashed = some_hashed(n, 2, seed=n)
     if not listed:
         hashed.hashes[:] = 7
-    in_b = np.resize(np.array(halves), n)
-    found = count(hashed, in_b, exclude=exclude, listed=listed)
-    numbers, tables = summary.summarised(found, config_of())
+    in_validation_half = np.resize(np.array(halves), n)
+    found = count_pairs(hashed, in_validation_half, exclude=exclude, max_listed=listed)
+    numbers, tables = summary.build_tables(found, config_of())
     assert reason in numbers["no_rates_reason"]
     assert (numbers["no_rates_reason"] == "") == (reason == "")
     assert json.dumps([numbers, tables], allow_nan=False)
     if len(set(halves)) == 1 or n < 4:
         assert tables["operating_points"] == []
-    assert [row["kind"] for row in tables["scale"]][:2] == ["estimate", "conservative"]
+    assert [row["criterion"] for row in tables["deployment"]][:2] == ["estimate", "conservative"]
 
 
 def test_thresholds_are_inclusive():
     hashed = some_hashed(40, 1, seed=3)
     hashed.variants[:, 0] = hashed.hashes
     hashed.variants[:, 0, 5] = hashed.hashes[:, 5] + 20
-    hashed.made[:] = True
-    found = count(hashed, in_half_b(hashed.names, 0))
+    hashed.available[:] = True
+    found = count_pairs(hashed, validation_half(hashed.names, 0))
     config = config_of(thresholds={"named": {"below": 19, "at": 20}, "targets": [0.5]})
     rows = [
         row
         for row in results._recall(config, found, config.thresholds.named)
-        if row["band"] is None
+        if row["detail_bin"] is None
     ]
     assert [row["recall"] for row in rows] == [0, 1, 0, 1]
-    _, tables = summary.summarised(found, config)
+    _, tables = summary.build_tables(found, config)
     assert [row["genuine_matches"] for row in tables["thresholds"]][:2] == [0, 40]
     choice = ThresholdChoice(0.5, False, 20, "counted", "")
     (row, _) = summary._operating_recall(found, config, [OperatingPoint(choice)])
@@ -1477,7 +1544,7 @@ def test_sense_on_photographs(shared_golden, tmp_path):
     folder = shared_golden / "neardup"
     files = distinct(folder)
     assert len(files) >= 25
-    config = Config.of_dict(
+    config = Config.from_dict(
         {
             "originals": {"kind": "list", "paths": [f"images/{file}" for file in files]},
             "variants": {"transforms": [*MILD, "crop:5", "mirror"]},
@@ -1490,7 +1557,7 @@ def test_sense_on_photographs(shared_golden, tmp_path):
     rows = {
         (row["transform"], row["oriented"]): row
         for row in results.tables["recall"]
-        if row["band"] is None and row["threshold_name"] == "200"
+        if row["detail_bin"] is None and row["threshold_name"] == "200"
     }
     for edit in MILD:
         assert rows[edit, False]["recall"] == 1, edit

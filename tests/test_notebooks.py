@@ -501,7 +501,7 @@ class TestOtherPictures:
         assert "not used: text.jpg (the original): " in text
         assert "not used: cut.jpg (the original): " in text
         assert "not used: pixel.png (the original): " in text
-        assert "Failure(" not in text
+        assert "VariantFailure(" not in text
         # Two identical files, as they are and edited; the copies that are no files alike.
         assert "7 pairs of identical files" in text
         assert "\nEXCLUDE = [\n    ['harbour.jpg', 'harbour_recompressed.jpg'],\n]" in text
@@ -543,7 +543,7 @@ class TestMovedSlider:
     @pytest.mark.parametrize("orientations", [False, True])
     @pytest.mark.parametrize("threshold", [0, 137])
     def test_to_a_threshold(self, threshold, orientations):
-        service = {"list_size": 100, "queries_a_day": 10, "orientations": orientations}
+        service = {"list_size": 100, "queries_per_day": 10, "orientations": orientations}
         moved = {CHOICE: f"tuner.threshold = {threshold}"}
         text = execute(NAMES[3], before=moved, SERVICE=service, **FEW)
         assert f"chosen: L2 {threshold}\n" in text

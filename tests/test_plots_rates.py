@@ -64,7 +64,7 @@ def recall_rows(specs, thresholds=THRESHOLDS, n=50):
         for name, threshold in thresholds.items():
             recall = (1 + number % 4) / 5 if n else None
             ends = (recall - 0.1, recall + 0.15) if n else (None, None)
-            row = {"transform": spec, "band": None, "oriented": False, "n": n}
+            row = {"transform": spec, "detail_bin": None, "oriented": False, "n": n}
             row |= {"threshold_name": name, "threshold": threshold, "matched": 0}
             rows.append(row | {"recall": recall, "recall_lower": ends[0], "recall_upper": ends[1]})
     return rows
@@ -74,7 +74,7 @@ def edit_rows(specs):
     rows = []
     for number, spec in enumerate(specs):
         edit = pdna.transforms.parse(spec)
-        row = {"transform": spec, "label": edit.label, "edit": edit.name, "n": 50}
+        row = {"transform": spec, "label": edit.label, "transform_name": edit.name, "n": 50}
         for prefix, factor in (("", 10), ("oriented_", 1)):
             row |= {f"{prefix}median": factor * (number + 1), f"{prefix}p95": factor * (number + 2)}
             row[f"{prefix}largest"] = factor * (number + 5)
@@ -84,7 +84,7 @@ def edit_rows(specs):
 
 def detail_rows():
     rows = [(0, 100, 0, None, None), (100, 600, 0.25, 300, 700), (600, None, 0.75, 40, 800)]
-    names = "from", "to", "share", "impostor_nearest", "impostor_median"
+    names = "detail_from", "detail_to", "share", "impostor_nearest", "impostor_median"
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
@@ -378,9 +378,13 @@ def test_targets_of_other_types(estimates, targets):
         (
             plots.plot_variant_distances,
             recall_rows(["mirror"]),
-            r'without edit, .*tables\["edits"\]',
+            r'without transform_name, .*tables\["transforms"\]',
         ),
-        (plots.plot_impostor_distances, edit_rows(["mirror"]), r'without from.*tables\["detail"\]'),
+        (
+            plots.plot_impostor_distances,
+            edit_rows(["mirror"]),
+            r'without detail_from.*tables\["detail"\]',
+        ),
         (plots.plot_recall, None, r'rows: got NoneType, needs rows of results.tables\["recall"\]'),
         (plots.plot_recall, {"recall": []}, "rows: got dict, needs rows of"),
         (plots.plot_recall, ["mirror"], "rows: got str among them, needs rows of"),

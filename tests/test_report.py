@@ -42,10 +42,10 @@ def evaluated(folder, **sections):
     values = {
         "originals": {"kind": "dead_leaves", "number": 300, "size": [64, 48]},
         "variants": {"transforms": ["jpeg:10", "crop:5", "mirror"]},
-        "scale": {"list_size": 1_000_000, "queries_a_day": 100_000},
+        "deployment": {"list_size": 1_000_000, "queries_per_day": 100_000},
         **sections,
     }
-    return run(Config.of_dict(values, base=folder.parent), folder)
+    return run(Config.from_dict(values, base=folder.parent), folder)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_everything_is_in_the_page(drawn, tmp_path):
     figures = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
     assert len(figures) == 7
     assert set(figures.values()) <= set(pictures)
-    small = {path.read_bytes() for path in (folder / "pictures").iterdir()}
+    small = {path.read_bytes() for path in (folder / "thumbnails").iterdir()}
     assert len(small) >= 16
     assert small <= set(pictures)
     assert '<meta name="viewport" content="width=device-width' in page.content
@@ -171,11 +171,11 @@ def test_a_picture_that_is_gone(tmp_path, no_figures):
         Image.fromarray(rng.integers(0, 256, (50, 60, 3), np.uint8)).save(photos / f"{name}.png")
     config = {"originals": {"kind": "directory", "path": "photos"}}
     results = evaluated(tmp_path / "run", **config)
-    for picture in (tmp_path / "run" / "pictures").iterdir():
+    for picture in (tmp_path / "run" / "thumbnails").iterdir():
         picture.unlink()
-    with pytest.raises(pdna.FileError, match=r"pictures.*\.jpg"):
+    with pytest.raises(pdna.FileError, match=r"thumbnails.*\.jpg"):
         pdna.report.write(tmp_path / "run")
-    with pytest.raises(pdna.FileError, match=r"pictures.*\.jpg"):
+    with pytest.raises(pdna.FileError, match=r"thumbnails.*\.jpg"):
         pdna.report.write(results)
     pdna.report.write(evaluated(tmp_path / "run", **config))
     assert len(page_of(results).images) == 7 + 6
@@ -185,7 +185,7 @@ def test_a_picture_that_is_gone(tmp_path, no_figures):
 
 
 def test_a_report_does_not_outlive_its_results(tmp_path, no_figures):
-    results = evaluated(tmp_path / "run", scale={"budget": 5})
+    results = evaluated(tmp_path / "run", deployment={"max_false_matches_per_day": 5})
     path = pdna.report.write(tmp_path / "run")
     assert path == str(tmp_path / "run" / "report.html")
     first = (tmp_path / "run" / "report.html").read_bytes()
@@ -254,10 +254,10 @@ def test_without_matplotlib_or_jinja(monkeypatch, tmp_path, capsys):
 def test_a_threshold_that_was_counted(tmp_path):
     results = evaluated(
         tmp_path / "run",
-        scale={"list_size": 1000, "queries_a_day": 10, "budget": 100},
+        deployment={"list_size": 1000, "queries_per_day": 10, "max_false_matches_per_day": 100},
         thresholds={"named": {"a": 600}},
     )
-    safe = results.tables["scale"][1]
+    safe = results.tables["deployment"][1]
     assert safe["source"] == "counted"
     found = pdna.report.recommend(results)
     assert found.threshold == safe["threshold"]
@@ -280,11 +280,11 @@ def test_a_threshold_that_was_counted(tmp_path):
 
 
 def test_a_threshold_beyond_all_tests(drawn):
-    safe = drawn.tables["scale"][1]
+    safe = drawn.tables["deployment"][1]
     assert safe["beyond_validation"], "a rate of 1e-11, from 300,000 pairs"
     found = pdna.report.recommend(drawn.run_dir)
     tested = drawn.summary["tail"]["validated_down_to"]
-    told = drawn.tables["scale"][2]
+    told = drawn.tables["deployment"][2]
     assert told["target"] == tested
     assert found.threshold == told["threshold"] > safe["threshold"]
     first, second, third = found.sentences
@@ -328,7 +328,7 @@ def test_no_threshold_at_all(tmp_path, no_figures):
     results = evaluated(
         tmp_path / "run",
         originals={"kind": "directory", "path": "photos"},
-        scale={"orientations": True},
+        deployment={"orientations": True},
     )
     found = pdna.report.recommend(results)
     assert found.threshold is None
@@ -435,14 +435,14 @@ def test_copies_are_listed_though_their_pictures_are_gone(tmp_path, no_figures):
         original.open().save(photos / f"{number}\x7f.png")
         original.open().resize((62, 47)).save(photos / f"{number} again.png")
     results = evaluated(tmp_path / "run", originals={"kind": "directory", "path": "photos"})
-    rows = results.tables["suspected_copies"]
+    rows = results.tables["suspected_duplicates"]
     assert [row["group"] for row in rows] == [number for number in range(1, 9) for _ in range(2)]
-    assert all(row["picture"] for row in rows)
+    assert all(row["thumbnail"] for row in rows)
     photos.rename(tmp_path / "elsewhere")
-    shutil.rmtree(tmp_path / "run" / "pictures")
+    shutil.rmtree(tmp_path / "run" / "thumbnails")
     (tmp_path / "run" / "manifest.json").unlink()
     again = run(results.config, tmp_path / "run")
-    assert all(row["picture"] is None for row in again.tables["suspected_copies"])
+    assert all(row["thumbnail"] is None for row in again.tables["suspected_duplicates"])
     pdna.report.write(again)
     page = page_of(again)
     assert "can no longer be read" in page.text

@@ -1010,10 +1010,10 @@ def test_a_threshold_under_a_budget_keeps_it(halves):
     for change in (
         {"budget": 0},
         {"list_size": 0},
-        {"queries_a_day": 0},
+        {"queries_per_day": 0},
         {"orientations": 9},
         {"orientations": 0},
     ):
-        good = {"budget": 1, "list_size": 1, "queries_a_day": 1, "rates": rates}
+        good = {"budget": 1, "list_size": 1, "queries_per_day": 1, "rates": rates}
         with pytest.raises(ArgumentError, match=next(iter(change))):
             threshold_under(**{**good, **change})

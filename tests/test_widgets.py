@@ -41,10 +41,10 @@ def evaluated(folder, **sections):
     values = {
         "originals": {"kind": "dead_leaves", "number": 300, "size": [64, 48]},
         "variants": {"transforms": EDITS},
-        "scale": {"list_size": 5000, "queries_a_day": 100, "budget": 20},
+        "deployment": {"list_size": 5000, "queries_per_day": 100, "max_false_matches_per_day": 20},
         **sections,
     }
-    return run(Config.of_dict(values, base=folder.parent), folder)
+    return run(Config.from_dict(values, base=folder.parent), folder)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,10 @@ def test_numbers_are_those_of_the_statistics(tuner, results, estimates, threshol
     assert row["impostor_matches"] == curves.impostor_matches[threshold]
     assert row["false_match_rate"] == estimates.rates.rate[threshold]
     day = expected_matches(threshold, 5000, 100, estimates.rates, estimates.tail)
-    assert (row["a_day_expected"], row["a_day_upper"]) == (day.expected, day.upper)
+    assert (row["expected_matches_per_day"], row["expected_matches_per_day_upper"]) == (
+        day.expected,
+        day.upper,
+    )
     text = said(tuner.numbers)
     assert f"L2 ≤ {threshold}" in text
     assert formatting.recall(row) in text
@@ -105,7 +108,11 @@ def test_every_source_of_a_rate_is_named(tuner):
     for threshold in range(0, 1000, 5):
         tuner.threshold = threshold
         row = tuner.row
-        source = "untested" if row["a_day_beyond_validation"] else row["a_day_source"]
+        source = (
+            "untested"
+            if row["expected_matches_beyond_validation"]
+            else row["expected_matches_source"]
+        )
         found[source] = formatting.false_match_rate(row), said(tuner.numbers)
     assert set(found) == {"untested", "tail", "counted"}
     assert found["untested"][0].startswith("at most")
@@ -142,7 +149,7 @@ def test_orientations(tuner, results):
     before, figure = tuner.row, tuner.figure.value
     tuner.orientations.value = True
     row = tuner.row
-    assert row["a_day_comparisons"] == 8 * before["a_day_comparisons"]
+    assert row["comparisons_per_day"] == 8 * before["comparisons_per_day"]
     assert row["genuine_matches"] == results.counts.genuine(oriented=True)[:201].sum()
     upright = estimate_rates(results.counts, oriented=True)
     assert row["recall_lower"] == upright.recall_lower[200]
@@ -154,8 +161,10 @@ def test_orientations(tuner, results):
 
 def test_another_service(tuner):
     before = tuner.row
-    tuner.list_size.value, tuner.queries_a_day.value = 50_000, 300
-    assert tuner.row["a_day_upper"] == pytest.approx(30 * before["a_day_upper"])
+    tuner.list_size.value, tuner.queries_per_day.value = 50_000, 300
+    assert tuner.row["expected_matches_per_day_upper"] == pytest.approx(
+        30 * before["expected_matches_per_day_upper"]
+    )
     assert "of 15 million comparisons" in said(tuner.numbers)
 
 
@@ -232,8 +241,8 @@ def test_nothing_is_said_to_keep_a_target_that_it_may_not_keep(tuner, conservati
             tuner.list_size.value = list_size
             tuner.target.value = target
             row, text = tuner.row, said(tuner.message)
-            wished = 20 / row["a_day_comparisons"] if target == "budget" else target
-            upper = row["a_day_upper"] / row["a_day_comparisons"]
+            wished = 20 / row["comparisons_per_day"] if target == "budget" else target
+            upper = row["expected_matches_per_day_upper"] / row["comparisons_per_day"]
             assert "keeps it" not in text or upper <= wished * (1 + 1e-12)
             assert ("cannot show" in text) == ('class="problem"' in tuner.message.value)
             assert conservative <= (upper <= wished * (1 + 1e-12) or "cannot show" in text)
@@ -267,15 +276,16 @@ def test_a_target_beyond_what_was_tested(tuner, estimates):
     assert tuner.choice == estimate
     assert tuner.threshold == estimate.threshold
     assert f"suggests L2 {estimate.threshold};" in said(tuner.message)
-    assert tuner.row["a_day_beyond_validation"]
-    at_most = f"at most {formatting.amount(tuner.row['a_day_upper'])} (extrapolated) false"
+    assert tuner.row["expected_matches_beyond_validation"]
+    upper = formatting.amount(tuner.row["expected_matches_per_day_upper"])
+    at_most = f"at most {upper} (extrapolated) false"
     assert at_most in said(tuner.message)
 
 
 def test_the_budget_is_followed_to_what_the_report_recommends(tmp_path, results):
-    service = {"list_size": 10**6, "queries_a_day": 10**5, "budget": 1}
-    found = evaluated(tmp_path / "run", scale=service)
-    assert found.tables["scale"][1]["beyond_validation"]
+    service = {"list_size": 10**6, "queries_per_day": 10**5, "max_false_matches_per_day": 1}
+    found = evaluated(tmp_path / "run", deployment=service)
+    assert found.tables["deployment"][1]["beyond_validation"]
     tuner = widgets.ThresholdTuner(found)
     tuner.target.value = "budget"
     assert found.summary["recommended"] is None
@@ -284,7 +294,7 @@ def test_the_budget_is_followed_to_what_the_report_recommends(tmp_path, results)
 
 
 def test_a_target_that_every_threshold_keeps(tuner, estimates):
-    tuner.list_size.value = tuner.queries_a_day.value = 1
+    tuner.list_size.value = tuner.queries_per_day.value = 1
     tuner.target.value = "budget"
     assert tuner.choice.threshold == 3060 > tuner.slider.max
     assert tuner.threshold == tuner.slider.max
@@ -295,7 +305,7 @@ def test_a_target_that_every_threshold_keeps(tuner, estimates):
 
 def test_the_budget_follows_the_service(tuner, results, estimates):
     tuner.target.value = "budget"
-    assert tuner.threshold == results.tables["scale"][1]["threshold"]
+    assert tuner.threshold == results.tables["deployment"][1]["threshold"]
     first = tuner.threshold
     tuner.list_size.value = 500
     choice = threshold_under(20, 500, 100, estimates.rates, estimates.tail)
@@ -344,12 +354,12 @@ def test_what_the_data_support_without_a_tail(results, estimates):
 
 def test_no_impostor_pairs(results):
     counts = results.counts
-    nothing = counts.close.taken(np.zeros(0, int))
+    nothing = counts.nearest.taken(np.zeros(0, int))
     bare = dict(vars(counts)) | {
         "impostor_originals": np.zeros_like(counts.impostor_originals),
         "impostor_variants": np.zeros_like(counts.impostor_variants),
-        "impostor_bands": np.zeros_like(counts.impostor_bands),
-        "close": nothing,
+        "impostor_by_detail_bin": np.zeros_like(counts.impostor_by_detail_bin),
+        "nearest": nothing,
     }
     alone = Results("", results.config, type(counts)(**bare), [], {}, {}, {})
     tuner = widgets.ThresholdTuner(alone)
@@ -370,7 +380,7 @@ def test_the_nearest_pairs(tuner, results):
         counts.genuine_distances()[counts.genuine_distances() <= 600**2].max(),
         counts.genuine_distances()[counts.genuine_distances() > 600**2].min(),
     ]
-    impostor = counts.close.distance_squared
+    impostor = counts.nearest.distance_squared
     assert [one.distance_squared for one in near if one.kind == "impostor"][::2] == [
         impostor[impostor <= 600**2].max(),
         impostor[impostor > 600**2].min(),
@@ -381,7 +391,7 @@ def test_the_nearest_pairs(tuner, results):
         if one.kind == "genuine":
             assert one.original == one.other
             edit = counts.transforms.index(one.transform)
-            assert counts.genuine_squared[row[one.original], edit] == one.distance_squared
+            assert counts.genuine_distance_squared[row[one.original], edit] == one.distance_squared
 
 
 def test_pictures_are_those_that_were_measured(tuner, results):
@@ -462,10 +472,10 @@ def test_originals_in_another_folder(files, tmp_path):
 def test_the_list_of_impostors_ends(tuner, results):
     counts = results.counts
     tuner.threshold = tuner.slider.max
-    assert f"the list ends at L2 {counts.close_limit}" in said(tuner.pictures)
+    assert f"the list ends at L2 {counts.nearest_limit}" in said(tuner.pictures)
     # Beyond the list, those that are listed are not the nearest that match.
-    few = counts.close.taken(counts.close.distance_squared <= 600**2)
-    few = dataclasses.replace(counts, close=few, close_limit=600)
+    few = counts.nearest.taken(counts.nearest.distance_squared <= 600**2)
+    few = dataclasses.replace(counts, nearest=few, nearest_limit=600)
     tuner = widgets.ThresholdTuner(dataclasses.replace(results, counts=few))
     for threshold, kinds in ((600, {"genuine", "impostor"}), (601, {"genuine"})):
         tuner.threshold = threshold
@@ -476,10 +486,10 @@ def test_the_list_of_impostors_ends(tuner, results):
 
 def test_numbers_may_be_typed_as_people_write_them(tuner):
     tuner.list_size.value = 1e6
-    tuner.queries_a_day.value = 2.6
-    assert tuner.row["a_day_comparisons"] == 3e6
+    tuner.queries_per_day.value = 2.6
+    assert tuner.row["comparisons_per_day"] == 3e6
     assert "1,000,000 hashes, 3 queries" in said(tuner.numbers)
-    tuner.list_size.value = tuner.queries_a_day.value = 1e12
+    tuner.list_size.value = tuner.queries_per_day.value = 1e12
     assert "of 1.0 × 10²⁴ comparisons" in said(tuner.numbers)
 
 
@@ -543,7 +553,7 @@ def test_wrong_arguments(results, estimates):
     with pytest.raises(ArgumentTypeError, match=r"results: got .*, needs Results"):
         widgets.ThresholdTuner("run")
     with pytest.raises(ArgumentError, match="estimates: is of other counts"):
-        widgets.ThresholdTuner(results, estimates=estimate_rates(results.counts, "A"))
+        widgets.ThresholdTuner(results, estimates=estimate_rates(results.counts, "selection"))
 
 
 @pytest.mark.parametrize(
@@ -585,7 +595,7 @@ def test_controls_have_names(tuner):
         tuner.conservative,
         tuner.orientations,
         tuner.list_size,
-        tuner.queries_a_day,
+        tuner.queries_per_day,
     ]
     assert len({control.description for control in controls if control.description}) == 6
     assert all('alt="' in one for one in re.findall("<img[^>]*>", tuner.pictures.value))

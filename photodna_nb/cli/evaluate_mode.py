@@ -27,7 +27,7 @@ def evaluate(config_path: str, run_dir: str, jobs: int | None) -> int:
         edited = "" if transform is None else f" after {transform}"
         status = failed(f"{printable(original)}{edited}: {error}")
     found = results.summary
-    if not results.manifest["this_run"]["originals_found"]:
+    if not results.manifest["this_run"]["originals_available"]:
         say("the originals cannot be found; the hashes of the earlier run are used")
     print_lines(
         f"Originals: {found['originals_hashed']} hashed, {found['originals_failed']} failed",

@@ -8,19 +8,19 @@ and `results` is what is written.
 
 from photodna_nb.evaluation.comparison import Comparison, compare
 from photodna_nb.evaluation.config import Config
-from photodna_nb.evaluation.pair_counts import CloseImpostors, Counts
+from photodna_nb.evaluation.pair_counts import NearestImpostors, PairCounts
 from photodna_nb.evaluation.rates import RateEstimates, estimate_rates
-from photodna_nb.evaluation.results import Failure, Results
+from photodna_nb.evaluation.results import Results, VariantFailure
 from photodna_nb.evaluation.run_evaluation import run
 
 __all__ = [
-    "CloseImpostors",
     "Comparison",
     "Config",
-    "Counts",
-    "Failure",
+    "NearestImpostors",
+    "PairCounts",
     "RateEstimates",
     "Results",
+    "VariantFailure",
     "compare",
     "estimate_rates",
     "run",

@@ -23,7 +23,7 @@ from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.curves import RateCurves
 from photodna_nb.evaluation.deployment import expected_matches, threshold_under
 from photodna_nb.evaluation.intervals import json_number
-from photodna_nb.evaluation.pair_counts import Counts
+from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import (
     RateEstimates,
     dependence_beyond_cutoff,
@@ -88,7 +88,7 @@ class HashChange:
     transform : str or None
         The edit; None for the originals as they are.
     pictures, differing : int
-        Hashed in both runs, and those with another hash.
+        VariantHashes in both runs, and those with another hash.
     largest : float
         L2 distance from the hash of the one run to that of the other, at most.
     distances_differing : int
@@ -325,7 +325,8 @@ def compare(first: Results | PathLike, second: Results | PathLike) -> Comparison
 
     A target, or the budget, is kept if the whole interval of the second run at the first's
     threshold is at most that (*yes*), not if all of it is more (*no*), else *unclear*.
-    Targets are as in the report: the threshold chosen on half A, its rates those of half B.
+    Targets are as in the report: the threshold is chosen on the selection half, and its
+    rates are those of the validation half.
 
     Rates are over the edits that are in both runs, so that like is compared with like, and
     all intervals have the confidence of the first run. Matches a day are those of the
@@ -385,7 +386,7 @@ class _Run:
     """One of the two, as far as the other can be compared with it."""
 
     results: Results
-    counts: Counts
+    counts: PairCounts
     whole: RateEstimates
     a: RateEstimates
     b: RateEstimates
@@ -394,12 +395,16 @@ class _Run:
     def of(cls, results: Results, edits: Sequence[str], both_ways: bool, like: Config) -> _Run:
         counts, seed = _with_edits(results.counts, edits, both_ways), results.config.seed
         beyond = dependence_beyond_cutoff(counts)
-        parts: tuple[Literal["A", "B"] | None, ...] = (None, "A", "B")
+        parts: tuple[Literal["selection", "validation"] | None, ...] = (
+            None,
+            "selection",
+            "validation",
+        )
         whole, a, b = (
             estimate_rates(
                 counts,
                 part,
-                oriented=like.scale.orientations,
+                oriented=like.deployment.orientations,
                 confidence=like.confidence,
                 seed=seed,
                 beyond=beyond,
@@ -419,7 +424,7 @@ class _Run:
         return found["hashes"], found["variants"][:, numbers]
 
     def points(self, targets: Sequence[float], conservative: bool) -> list[OperatingPoint]:
-        """Return thresholds chosen on half A, and what they do on half B."""
+        """Return thresholds of the selection half, and their rates on the validation half."""
         chosen_on, judged_on = self.a.half(), self.b.half()
         if chosen_on is None or judged_on is None:
             nothing = ThresholdChoice(
@@ -429,7 +434,7 @@ class _Run:
         return operating_points(chosen_on, judged_on, targets, conservative)
 
 
-def _with_edits(counts: Counts, edits: Sequence[str], both_ways: bool) -> Counts:
+def _with_edits(counts: PairCounts, edits: Sequence[str], both_ways: bool) -> PairCounts:
     """Return the counts of some edits alone, in that order."""
     if both_ways and counts.transforms == tuple(edits):
         return counts
@@ -438,19 +443,19 @@ def _with_edits(counts: Counts, edits: Sequence[str], both_ways: bool) -> Counts
     place[-1] = -1  # of originals as they are
     if both_ways:
         place[numbers] = np.arange(len(numbers))
-    transform = place[counts.close.transform].astype(np.int16)
-    close = counts.close._replace(transform=transform).taken(transform > -2)
+    transform = place[counts.nearest.transform].astype(np.int16)
+    close = counts.nearest._replace(transform=transform).taken(transform > -2)
     return replace(
         counts,
         transforms=tuple(edits),
-        genuine_squared=counts.genuine_squared[:, numbers],
-        genuine_oriented_squared=counts.genuine_oriented_squared[:, numbers],
+        genuine_distance_squared=counts.genuine_distance_squared[:, numbers],
+        genuine_oriented_distance_squared=counts.genuine_oriented_distance_squared[:, numbers],
         impostor_variants=counts.impostor_variants[numbers] * both_ways,
-        close=close,
+        nearest=close,
     )
 
 
-def _same_originals(first: Counts, second: Counts) -> tuple[Rows, Rows]:
+def _same_originals(first: PairCounts, second: PairCounts) -> tuple[Rows, Rows]:
     """Return the rows of originals with the same content, if possible of the same name, too."""
     left = {key: row for row, key in enumerate(zip(second.digests, second.names, strict=True))}
     rows = [left.pop(key, None) for key in zip(first.digests, first.names, strict=True)]
@@ -472,11 +477,11 @@ class _Same:
         self.runs, self.rows, self.edits = runs, rows, runs[0].counts.transforms
         pair = [(run.counts, chosen) for run, chosen in zip(runs, rows, strict=True)]
         self.squared = {
-            False: [counts.genuine_squared[chosen] for counts, chosen in pair],
-            True: [counts.genuine_oriented_squared[chosen] for counts, chosen in pair],
+            False: [counts.genuine_distance_squared[chosen] for counts, chosen in pair],
+            True: [counts.genuine_oriented_distance_squared[chosen] for counts, chosen in pair],
         }
         first, second = self.squared[False]
-        self.made = (first >= 0) & (second >= 0)
+        self.available = (first >= 0) & (second >= 0)
 
     def hash_changes(self) -> Iterator[HashChange]:
         """Yield how the hashes differ: of the originals, then by edit; nothing if none are."""
@@ -487,7 +492,7 @@ class _Same:
         none = np.zeros(len(one))
         yield _hash_change(None, first[one], second[other], none, none)
         for number, edit in enumerate(self.edits):
-            made = self.made[:, number]
+            made = self.available[:, number]
             hashes = first_edited[one[made], number], second_edited[other[made], number]
             yield _hash_change(edit, *hashes, *(each[made, number] for each in self.squared[False]))
 
@@ -497,7 +502,7 @@ class _Same:
         """Return how many genuine pairs match in one run alone; None if none is in both."""
         columns = slice(None) if edit is None else [self.edits.index(edit)]
         first, second = (each[:, columns] <= threshold**2 for each in self.squared[oriented])
-        made = self.made[:, columns]
+        made = self.available[:, columns]
         if not made.any():
             return None
         lost, gained = (made & first & ~second), (made & second & ~first)
@@ -590,7 +595,7 @@ def _recalls(runs: Runs, same: _Same, thresholds: Mapping[int, str]) -> Iterator
         sides = same.discordant(t, edit, oriented)
         yield Conclusion("recall", about, (t, t), *pair, None, edit, oriented, sides)
     one, other = (run.whole for run in runs)
-    oriented = runs[0].results.config.scale.orientations
+    oriented = runs[0].results.config.deployment.orientations
     for t, name in thresholds.items():
         pair = _recall_of_all(one, t), _recall_of_all(other, t)
         sides = same.discordant(t, oriented=oriented)
@@ -660,18 +665,27 @@ def _targets(runs: Runs) -> Iterator[Conclusion]:
 def _budgets(runs: Runs) -> Iterator[Conclusion]:
     """Yield what the thresholds of the first do that keep its budget of false matches."""
     one, other = (run.whole for run in runs)
-    scale = runs[0].results.config.scale
-    service = scale.list_size, scale.queries_a_day, 8 if scale.orientations else 1
+    deployment = runs[0].results.config.deployment
+    service = deployment.list_size, deployment.queries_per_day, deployment.n_orientations
     for conservative in (False, True):
         t = None
         if one.rates is not None:
             size, queries, ways = service
             t = threshold_under(
-                scale.budget, size, queries, one.rates, one.tail, ways, conservative
+                deployment.max_false_matches_per_day,
+                size,
+                queries,
+                one.rates,
+                one.tail,
+                ways,
+                conservative,
             ).threshold
-        about = f"at the first's {_threshold(conservative)} for {scale.budget:g} a day"
+        limit = deployment.max_false_matches_per_day
+        about = f"at the first's {_threshold(conservative)} for {limit:g} a day"
         pair = _matches(one, t, service), _matches(other, t, service)
-        yield Conclusion("false matches a day", about, (t, t), *pair, scale.budget)
+        yield Conclusion(
+            "false matches a day", about, (t, t), *pair, deployment.max_false_matches_per_day
+        )
         pair = _recall_of_all(one, t), _recall_of_all(other, t)
         yield Conclusion("recall", f"{_ALL} {about}", (t, t), *pair)
 
@@ -721,7 +735,7 @@ def _notes(runs: Runs, both_ways: bool) -> Iterator[str]:
         )
     if one.config.confidence != other.config.confidence:
         yield f"All intervals have the confidence of the first run, {one.config.confidence:g}."
-    if one.config.scale != other.config.scale:
+    if one.config.deployment != other.config.deployment:
         yield "False matches a day are those of the service that the first run describes."
     for run, which in zip(runs, ("first", "second"), strict=True):
         for part in (run.whole, run.a, run.b):

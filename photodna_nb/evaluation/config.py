@@ -30,7 +30,7 @@ from photodna_nb.printable import printable
 
 _TARGETS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 # Grey levels. Photographs have 600 to 6000.
-_BANDS = (100.0, 600.0, 1200.0, 2400.0, 6000.0)
+_BINS = (100.0, 600.0, 1200.0, 2400.0, 6000.0)
 # More than anybody has, and far from where float64 overflows.
 _MOST = 10**15
 _MOST_DRAWN = 10**8
@@ -171,46 +171,46 @@ class DetailConfig:
 
     Attributes
     ----------
-    floor : float
+    minimum : float
         Pictures with less are said to be too flat for a match to mean something.
-    bands : tuple of float
+    bins : tuple of float
         Where one band ends and the next begins, increasing.
     """
 
-    floor: float = LOW_DETAIL
-    bands: tuple[float, ...] = _BANDS
+    minimum: float = LOW_DETAIL
+    bins: tuple[float, ...] = _BINS
 
 
 @dataclass(frozen=True)
-class ScaleConfig:
+class DeploymentConfig:
     """The service for which false matches are foretold.
 
     Attributes
     ----------
     list_size : int
         Hashes in its list.
-    queries_a_day : int
+    queries_per_day : int
         Pictures that are looked up.
-    budget : float
+    max_false_matches_per_day : float
         False matches a day that are bearable.
     orientations : bool
         Whether every query is looked up mirrored and turned, in eight ways.
     """
 
     list_size: int = 10_000
-    queries_a_day: int = 1_000
-    budget: float = 1.0
+    queries_per_day: int = 1_000
+    max_false_matches_per_day: float = 1.0
     orientations: bool = False
 
     @property
-    def ways(self) -> int:
+    def n_orientations(self) -> int:
         """In how many orientations every query is looked up: 8 or 1."""
         return 8 if self.orientations else 1
 
 
 @dataclass(frozen=True)
 class Config:
-    """A whole evaluation, checked; `load` and `of_dict` make it.
+    """A whole evaluation, checked; `load` and `from_dict` make it.
 
     Attributes
     ----------
@@ -222,7 +222,7 @@ class Config:
         Of the edits, and of the halves that the originals are split into.
     confidence : float
         Of the intervals, 0.5 to 0.9999.
-    pairs, thresholds, detail, scale
+    pairs, thresholds, detail, deployment
         Sections of their own.
     base : str
         The folder from which relative paths start; no part of the configuration's text.
@@ -235,7 +235,7 @@ class Config:
     pairs: PairsConfig = field(default_factory=PairsConfig)
     thresholds: ThresholdsConfig = field(default_factory=ThresholdsConfig)
     detail: DetailConfig = field(default_factory=DetailConfig)
-    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    deployment: DeploymentConfig = field(default_factory=DeploymentConfig)
     base: str = field(default=".", compare=False)
 
     @classmethod
@@ -260,12 +260,12 @@ class Config:
         except (ValueError, RecursionError) as error:  # also of numbers of 5000 digits
             raise FileError(name, f"is no TOML file ({error}); correct that place") from error
         try:
-            return cls.of_dict(values, base=os.path.dirname(os.path.abspath(name)))
+            return cls.from_dict(values, base=os.path.dirname(os.path.abspath(name)))
         except (ArgumentError, ArgumentTypeError) as error:
             raise FileError(name, str(error)) from error
 
     @classmethod
-    def of_dict(cls, values: Mapping[str, Any], *, base: PathLike = ".") -> Config:
+    def from_dict(cls, values: Mapping[str, Any], *, base: PathLike = ".") -> Config:
         """Return the configuration that a dictionary describes, as the TOML file would.
 
         Parameters
@@ -283,7 +283,7 @@ class Config:
 
         Examples
         --------
-        >>> config = Config.of_dict({"originals": {"kind": "dead_leaves", "number": 50}})
+        >>> config = Config.from_dict({"originals": {"kind": "dead_leaves", "number": 50}})
         >>> config.originals.size, config.thresholds.named
         ((256, 192), {'production': 200})
         """
@@ -309,14 +309,20 @@ class Config:
             )
         with top.section("detail") as section:
             detail = DetailConfig(
-                section.value("floor", LOW_DETAIL, _number(0)),
-                section.value("bands", _BANDS, _bands),
+                section.value("minimum", LOW_DETAIL, _number(0)),
+                section.value("bins", _BINS, _bins),
             )
-        with top.section("scale") as section:
-            scale = ScaleConfig(
-                section.value("list_size", ScaleConfig.list_size, _whole(1, _MOST)),
-                section.value("queries_a_day", ScaleConfig.queries_a_day, _whole(1, _MOST)),
-                section.value("budget", ScaleConfig.budget, _number(0, above=True)),
+        with top.section("deployment") as section:
+            deployment = DeploymentConfig(
+                section.value("list_size", DeploymentConfig.list_size, _whole(1, _MOST)),
+                section.value(
+                    "queries_per_day", DeploymentConfig.queries_per_day, _whole(1, _MOST)
+                ),
+                section.value(
+                    "max_false_matches_per_day",
+                    DeploymentConfig.max_false_matches_per_day,
+                    _number(0, above=True),
+                ),
                 section.value("orientations", False, _truth),
             )
         top.finish()
@@ -328,7 +334,7 @@ class Config:
             pairs,
             thresholds,
             detail,
-            scale,
+            deployment,
             os.path.abspath(base),
         )
 
@@ -359,11 +365,11 @@ class Config:
                 "count_identical": self.pairs.count_identical,
                 "min_detail": self.pairs.min_detail,
             },
-            "bands": list(self.detail.bands),
+            "bins": list(self.detail.bins),
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the whole, with all that was left out, as JSON takes it and `of_dict` reads it."""
+        """Return all values, with the defaults, as JSON takes them and `from_dict` reads them."""
         return {
             **self.hashing(),
             "confidence": self.confidence,
@@ -372,12 +378,12 @@ class Config:
                 "named": dict(self.thresholds.named),
                 "targets": list(self.thresholds.targets),
             },
-            "detail": {"floor": self.detail.floor, "bands": list(self.detail.bands)},
-            "scale": {
-                "list_size": self.scale.list_size,
-                "queries_a_day": self.scale.queries_a_day,
-                "budget": self.scale.budget,
-                "orientations": self.scale.orientations,
+            "detail": {"minimum": self.detail.minimum, "bins": list(self.detail.bins)},
+            "deployment": {
+                "list_size": self.deployment.list_size,
+                "queries_per_day": self.deployment.queries_per_day,
+                "max_false_matches_per_day": self.deployment.max_false_matches_per_day,
+                "orientations": self.deployment.orientations,
             },
         }
 
@@ -388,7 +394,7 @@ class Config:
         ------
         ArgumentError
             It would not be read as the same: a name is no UTF-8 text, which `to_dict` and
-            JSON can hold, or the configuration was not made by `load` or `of_dict`.
+            JSON can hold, or the configuration was not made by `load` or `from_dict`.
         """
         sections = self.to_dict()
         lines = [f"{name} = {toml_value(sections.pop(name))}" for name in ("seed", "confidence")]
@@ -408,9 +414,9 @@ class Config:
                 "hold; in pairs.exclude write sha256: and the digest of the file, list paths in a "
                 "file of their own, or keep to_dict() as JSON"
             ) from error
-        if Config.of_dict(tomllib.loads(text), base=self.base) != self:
+        if Config.from_dict(tomllib.loads(text), base=self.base) != self:
             raise ArgumentError(
-                "config: would be read as another one; make it with load or of_dict, which "
+                "config: would be read as another one; make it with load or from_dict, which "
                 "check and order the values"
             )
         return text
@@ -649,7 +655,7 @@ def _targets(name: str, value: Any) -> tuple[float, ...]:
     return tuple(sorted(set(targets), reverse=True))
 
 
-def _bands(name: str, value: Any) -> tuple[float, ...]:
+def _bins(name: str, value: Any) -> tuple[float, ...]:
     if not isinstance(value, list | tuple):
         raise _wrong_type(name, value, "a list such as [100, 600]")
     bands = tuple(_number(0, above=True)(name, one) for one in value)

@@ -19,7 +19,7 @@ class ExpectedMatches:
     ----------
     threshold : int
         L2; a match is a distance of at most it.
-    list_size, queries_a_day, orientations : int
+    list_size, queries_per_day, orientations : int
         Hashes in the list, queries, and in how many orientations each is searched.
     comparisons : float
         All of them together, a day.
@@ -34,7 +34,7 @@ class ExpectedMatches:
 
     threshold: int
     list_size: int
-    queries_a_day: int
+    queries_per_day: int
     orientations: int
     comparisons: float
     expected: float | None
@@ -51,7 +51,7 @@ class ExpectedMatches:
 def expected_matches(
     threshold: int,
     list_size: int,
-    queries_a_day: int,
+    queries_per_day: int,
     rates: FalseMatchRates,
     tail: Tail | None = None,
     orientations: int = 1,
@@ -62,7 +62,7 @@ def expected_matches(
     ----------
     threshold : int
         L2.
-    list_size, queries_a_day : int
+    list_size, queries_per_day : int
         At least 1.
     rates : FalseMatchRates
         What was counted.
@@ -83,7 +83,7 @@ def expected_matches(
 
     Notes
     -----
-    ``list_size * queries_a_day * orientations * rate``, for queries that are not in the
+    ``list_size * queries_per_day * orientations * rate``, for queries that are not in the
     list, and queries and list like the originals that the rate was measured on. The
     orientations of a query are different chances to match; if several match the same item,
     they are counted as several. A list is itself a sample of images: with hashes in it
@@ -92,7 +92,7 @@ def expected_matches(
     A rate of 1e-9, a million hashes and ten thousand queries a day are ten false matches
     a day; in all eight orientations, 80.
     """
-    comparisons = _comparisons(list_size, queries_a_day, orientations)
+    comparisons = _comparisons(list_size, queries_per_day, orientations)
     rate = rates.at(threshold)
     expected, lower, upper = (
         (rate.rate if rate.at_least_ten_matches else None),
@@ -107,7 +107,7 @@ def expected_matches(
     return ExpectedMatches(
         int(threshold),
         int(list_size),
-        int(queries_a_day),
+        int(queries_per_day),
         int(orientations),
         comparisons,
         None if expected is None else expected * comparisons,
@@ -121,7 +121,7 @@ def expected_matches(
 def threshold_under(
     budget: float,
     list_size: int,
-    queries_a_day: int,
+    queries_per_day: int,
     rates: FalseMatchRates,
     tail: Tail | None = None,
     orientations: int = 1,
@@ -133,7 +133,7 @@ def threshold_under(
     ----------
     budget : float
         False matches a day, more than 0.
-    list_size, queries_a_day, rates, tail, orientations
+    list_size, queries_per_day, rates, tail, orientations
         As in `expected_matches`.
     conservative : bool
         Whether the upper end of the interval keeps the budget, or only the estimate.
@@ -150,14 +150,14 @@ def threshold_under(
     """
     if not budget > 0:
         raise ArgumentError(f"budget: got {budget!r}, needs more than 0 false matches a day")
-    comparisons = _comparisons(list_size, queries_a_day, orientations)
+    comparisons = _comparisons(list_size, queries_per_day, orientations)
     return choose_threshold(min(budget / comparisons, 1.0), rates, tail, conservative)
 
 
-def _comparisons(list_size: int, queries_a_day: int, orientations: int) -> float:
-    for name, number in (("list_size", list_size), ("queries_a_day", queries_a_day)):
+def _comparisons(list_size: int, queries_per_day: int, orientations: int) -> float:
+    for name, number in (("list_size", list_size), ("queries_per_day", queries_per_day)):
         if not number >= 1:
             raise ArgumentError(f"{name}: got {number!r}, needs at least 1")
     if not 1 <= orientations <= 8:
         raise ArgumentError(f"orientations: got {orientations!r}, needs 1 to 8")
-    return float(list_size) * float(queries_a_day) * float(orientations)
+    return float(list_size) * float(queries_per_day) * float(orientations)

@@ -8,13 +8,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb.evaluation.pair_counts import Counts
+from photodna_nb.evaluation.pair_counts import PairCounts
 
 _ORIGINAL = -1  # instead of the number of an edit
 _LOOK_BACK = 4096  # pairs, among which those of other originals are looked for
 
 
-class NearPair(NamedTuple):
+class ExamplePair(NamedTuple):
     """A pair whose distance is near a threshold.
 
     kind : {"genuine", "impostor"}
@@ -39,26 +39,26 @@ class NearPair(NamedTuple):
     distance_squared: int
 
 
-class NearestPairs:
+class ThresholdExamples:
     """Which pairs are nearest a threshold, whatever it is.
 
     Parameters
     ----------
-    counts : Counts
+    counts : PairCounts
         Of a run.
     """
 
-    def __init__(self, counts: Counts) -> None:
+    def __init__(self, counts: PairCounts) -> None:
         self._counts = counts
         self._genuine = {
             oriented: _ascending(table)
             for oriented, table in (
-                (False, counts.genuine_squared),
-                (True, counts.genuine_oriented_squared),
+                (False, counts.genuine_distance_squared),
+                (True, counts.genuine_oriented_distance_squared),
             )
         }
 
-    def pairs(self, threshold: int, number: int, oriented: bool) -> Iterator[NearPair]:
+    def pairs(self, threshold: int, number: int, oriented: bool) -> Iterator[ExamplePair]:
         """Yield so many of each kind and side, the nearest first, each of other originals.
 
         Parameters
@@ -73,11 +73,11 @@ class NearestPairs:
 
         Yields
         ------
-        NearPair
-            No impostor pairs that match beyond ``counts.close_limit``: they are not listed.
+        ExamplePair
+            No impostor pairs that match beyond ``counts.nearest_limit``: they are not listed.
         """
         counts = self._counts
-        close = counts.close
+        close = counts.nearest
 
         def genuine(k: int) -> tuple[int, int, int, int]:
             row, transform = divmod(int(order[k]), len(counts.transforms))
@@ -99,7 +99,7 @@ class NearestPairs:
                 ("above", range(split, min(split + _LOOK_BACK, len(distances)))),
             )
             for side, places in sides:
-                if (kind, side) == ("impostor", "below") and threshold > counts.close_limit:
+                if (kind, side) == ("impostor", "below") and threshold > counts.nearest_limit:
                     continue  # those that are listed are not the nearest
                 seen: set[frozenset[int]] = set()
                 for place in places:
@@ -110,7 +110,7 @@ class NearestPairs:
                         continue
                     seen.add(frozenset((row, other)))
                     edit = None if transform == _ORIGINAL else counts.transforms[transform]
-                    yield NearPair(
+                    yield ExamplePair(
                         kind, side, counts.names[row], edit, counts.names[other], distance
                     )
 

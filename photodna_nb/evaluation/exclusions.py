@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from photodna_nb.evaluation.pair_counts import Counts
+from photodna_nb.evaluation.pair_counts import PairCounts
 
 # L2 up to which two originals are suspected to be copies.
 SUSPECT = 100
@@ -37,9 +37,9 @@ def excluded_rows(
     return found
 
 
-def suspected_copies(counts: Counts) -> list[list[int]]:
+def suspected_duplicates(counts: PairCounts) -> list[list[int]]:
     """Return the rows of originals that are linked by distances of at most `SUSPECT`, by group."""
-    close = counts.close
+    close = counts.nearest
     chosen = (close.transform < 0) & (close.distance_squared <= SUSPECT**2)
     i, j = close.i[chosen], close.j[chosen]
     links = coo_array((np.ones(len(i)), (i, j)), (len(counts), len(counts)))

@@ -184,7 +184,7 @@ def clopper_pearson(
     Parameters
     ----------
     successes, trials : array_like, broadcast against each other
-        Counts, 0 <= successes <= trials. They need not be whole: an effective number of
+        PairCounts, 0 <= successes <= trials. They need not be whole: an effective number of
         trials is one, too.
     confidence : float
         Between 0 and 1: the interval covers the truth at least so often.

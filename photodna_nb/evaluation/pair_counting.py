@@ -15,10 +15,10 @@ from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.pair_counts import (
     CELLS,
-    PARTS,
+    PAIR_HALVES,
     Cells,
-    CloseImpostors,
-    Counts,
+    NearestImpostors,
+    PairCounts,
     cells_of,
     counts_of,
     sample_of,
@@ -35,7 +35,7 @@ _NOTHING = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Hashed:
+class VariantHashes:
     """Hashes of originals and of their variants, to be counted.
 
     Attributes
@@ -50,7 +50,7 @@ class Hashed:
         Of the originals, in grey levels.
     variants : ndarray of uint8, (n, v, 144)
         Of the variants.
-    made : ndarray of bool, (n, v)
+    available : ndarray of bool, (n, v)
         Which variants there are; the hashes of the others mean nothing.
     variants_detail : ndarray of float64, (n, v)
         Of the variants; NaN where there is none.
@@ -62,7 +62,7 @@ class Hashed:
     hashes: NDArray[np.uint8]
     detail: NDArray[np.float64]
     variants: NDArray[np.uint8]
-    made: NDArray[np.bool_]
+    available: NDArray[np.bool_]
     variants_detail: NDArray[np.float64]
 
     def __post_init__(self) -> None:
@@ -70,32 +70,32 @@ class Hashed:
         checks.array("hashes", self.hashes, np.uint8, (n, HASH_BYTES))
         checks.array("detail", self.detail, np.float64, (n,))
         checks.array("variants", self.variants, np.uint8, (n, v, HASH_BYTES))
-        checks.array("made", self.made, np.bool_, (n, v))
+        checks.array("available", self.available, np.bool_, (n, v))
         checks.array("variants_detail", self.variants_detail, np.float64, (n, v))
 
 
-def count(
-    hashed: Hashed,
-    in_b: NDArray[np.bool_],
+def count_pairs(
+    hashed: VariantHashes,
+    in_validation_half: NDArray[np.bool_],
     *,
-    bands: Sequence[float] = (),
+    detail_bins: Sequence[float] = (),
     exclude: Iterable[tuple[int, int]] = (),
     variants_against_others: bool = True,
     count_identical: bool = False,
     min_detail: float = 0.0,
-    listed: int = _LISTED,
+    max_listed: int = _LISTED,
     max_workers: int | None = None,
-) -> Counts:
+) -> PairCounts:
     """Return the counts of all genuine and impostor pairs.
 
     Parameters
     ----------
-    hashed : Hashed
+    hashed : VariantHashes
         Originals and variants.
-    in_b : ndarray of bool, (n,)
+    in_validation_half : ndarray of bool, (n,)
         Which originals are in half B.
-    bands : sequence of float
-        Increasing; where a band of detail ends and the next begins.
+    detail_bins : sequence of float
+        Increasing; where a detail bin ends and the next begins.
     exclude : iterable of (int, int)
         Rows of two originals that show the same: neither they nor their variants are an
         impostor pair.
@@ -105,67 +105,69 @@ def count(
         Whether two originals with the same digest are compared.
     min_detail : float
         Originals with less, in grey levels, are in no impostor pair, nor are their variants.
-    listed : int
+    max_listed : int
         The most close impostor pairs that are listed.
     max_workers : int, optional
         Threads, the number of processors if left out.
 
     Returns
     -------
-    Counts
+    PairCounts
         Exact.
 
     Notes
     -----
     A pair is left out for one reason: by name, else as identical, else as flat.
 
-    Memory grows with the hashes and with `listed`; time with the pairs, over 10^9 of which
+    Memory grows with the hashes and with `max_listed`; time with the pairs, over 10^9 of which
     two processors count in some seconds.
     """
     n = len(hashed.names)
-    checks.array("in_b", in_b, np.bool_, (n,))
+    checks.array("in_validation_half", in_validation_half, np.bool_, (n,))
     excluded = _pairs_of(exclude, n)
     alike = np.arange(n) if count_identical else _alike(hashed)
     compared = ~(hashed.detail < min_detail)
     own = _Own(hashed)
-    counted = _Impostors(hashed, in_b, own.squared, excluded, alike, compared, max_workers)
+    counted = _Impostors(
+        hashed, in_validation_half, own.squared, excluded, alike, compared, max_workers
+    )
     originals = counted.originals()
-    shape = (len(hashed.transforms), len(PARTS), CELLS)
+    shape = (len(hashed.transforms), len(PAIR_HALVES), CELLS)
     variants = np.zeros(shape, np.int64)
     if variants_against_others:
         for transform, of_one in enumerate(variants):
             of_one += counted.variants(transform)
-    limit = _limit(originals.sum(axis=0) + variants.sum(axis=(0, 1)), listed)
+    limit = _limit(originals.sum(axis=0) + variants.sum(axis=(0, 1)), max_listed)
     close = counted.close(limit, variants_against_others)
     # In how many pairs the variants of each original are with any one other.
-    made = hashed.made.sum(axis=1) * variants_against_others
+    made = hashed.available.sum(axis=1) * variants_against_others
     same = np.bincount(alike)[alike] - 1
     all_pairs = n * (n - 1) // 2 + int(made.sum()) * (n - 1)
     by_name = _number_of(excluded, made)
     identical = int(same.sum()) // 2 + int(made @ same)
     identical -= _number_of(excluded[alike[excluded[:, 0]] == alike[excluded[:, 1]]], made)
     flat = all_pairs - by_name - identical - int(originals.sum()) - int(variants.sum())
-    return Counts(
+    return PairCounts(
         names=hashed.names,
         digests=hashed.digests,
         transforms=hashed.transforms,
         detail=hashed.detail,
-        in_b=in_b,
-        bands=tuple(map(float, bands)),
-        genuine_squared=own.squared,
-        genuine_oriented_squared=own.oriented_squared,
+        in_validation_half=in_validation_half,
+        detail_bin_edges=tuple(map(float, detail_bins)),
+        genuine_distance_squared=own.squared,
+        genuine_oriented_distance_squared=own.oriented_squared,
         impostor_originals=originals,
         impostor_variants=variants,
-        impostor_bands=counted.by_band(bands),
+        impostor_by_detail_bin=counted.by_detail_bin(detail_bins),
         compared=compared,
         pairs_excluded=by_name,
         pairs_identical=identical,
-        pairs_flat=flat,
-        close=close,
-        close_limit=limit,
-        sample=sample_of(hashed.hashes[compared]),
-        run=np.zeros(n, np.int32),
-        rules=(
+        pairs_low_detail=flat,
+        nearest=close,
+        nearest_limit=limit,
+        hash_sample=sample_of(hashed.hashes[compared]),
+        run_number=np.zeros(n, np.int32),
+        counting_rules=(
             f"variants_against_others={str(variants_against_others).lower()}",
             f"count_identical={str(count_identical).lower()}",
             f"min_detail={min_detail:g}",
@@ -178,7 +180,7 @@ def _number_of(excluded: NDArray[np.int64], made: NDArray[np.int64]) -> int:
     return len(excluded) + int(made[excluded].sum())
 
 
-def _alike(hashed: Hashed) -> NDArray[np.int64]:
+def _alike(hashed: VariantHashes) -> NDArray[np.int64]:
     """Return the same number for originals that are the same bytes, (n,)."""
     first: dict[str, int] = {}
     rows = np.array(
@@ -193,8 +195,8 @@ def _alike(hashed: Hashed) -> NDArray[np.int64]:
 class _Own:
     """How far each variant is from its original, (n, v): as it is, and in its best orientation."""
 
-    def __init__(self, hashed: Hashed) -> None:
-        shape = hashed.made.shape
+    def __init__(self, hashed: VariantHashes) -> None:
+        shape = hashed.available.shape
         self.squared = np.empty(shape, np.int32)
         self.oriented_squared = np.empty(shape, np.int32)
         for start in range(0, shape[0], _AT_ONCE):
@@ -210,8 +212,8 @@ class _Own:
             squared = squares - 2 * products.astype(np.int32)
             self.squared[rows] = squared[:, :, 0]
             self.oriented_squared[rows] = squared.min(axis=2)
-        self.squared[~hashed.made] = _NOTHING
-        self.oriented_squared[~hashed.made] = _NOTHING
+        self.squared[~hashed.available] = _NOTHING
+        self.oriented_squared[~hashed.available] = _NOTHING
 
 
 @dataclass(frozen=True)
@@ -223,8 +225,8 @@ class _Impostors:
     subtracted by their numbers, and no list of them is made.
     """
 
-    hashed: Hashed
-    in_b: NDArray[np.bool_]
+    hashed: VariantHashes
+    in_validation_half: NDArray[np.bool_]
     own_squared: NDArray[np.int32]
     excluded: NDArray[np.int64]  # (e, 2), the lower row first
     alike: NDArray[np.int64]  # (n,), the row of the first that is alike
@@ -234,7 +236,7 @@ class _Impostors:
     @cached_property
     def halves(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which rows are compared in A, and in B."""
-        return self.compared & ~self.in_b, self.compared & self.in_b
+        return self.compared & ~self.in_validation_half, self.compared & self.in_validation_half
 
     @cached_property
     def number_alike(self) -> NDArray[np.int64]:
@@ -255,31 +257,31 @@ class _Impostors:
     def originals(self) -> Cells:
         """Return the counts (3, 3061) of pairs of originals: in A, in B, between."""
         hashes = self.hashed.hashes
-        in_a, in_b = self.halves
-        a, b = hashes[in_a], hashes[in_b]
+        in_a, in_validation_half = self.halves
+        a, b = hashes[in_a], hashes[in_validation_half]
         counts = np.stack([self._histogram(a), self._histogram(b), self._histogram(a, b)])
         alike_in_a, alike_in_b = self.number_alike
         counts[0, 0] -= (alike_in_a[in_a] - 1).sum() // 2
-        counts[1, 0] -= (alike_in_b[in_b] - 1).sum() // 2
+        counts[1, 0] -= (alike_in_b[in_validation_half] - 1).sum() // 2
         counts[2, 0] -= alike_in_b[in_a].sum()
         return self._less(counts, hashes, *self.named.T)
 
     def variants(self, transform: int) -> Cells:
         """Return the counts (3, 3061) of an edit's variants and other originals."""
-        hashes, made = self.hashed.hashes, self.hashed.made[:, transform]
+        hashes, made = self.hashed.hashes, self.hashed.available[:, transform]
         edited = self.hashed.variants[:, transform]
-        in_a, in_b = self.halves
-        a, b = hashes[in_a], hashes[in_b]
-        edited_a, edited_b = edited[made & in_a], edited[made & in_b]
+        in_a, in_validation_half = self.halves
+        a, b = hashes[in_a], hashes[in_validation_half]
+        edited_a, edited_b = edited[made & in_a], edited[made & in_validation_half]
         between = self._histogram(edited_a, b) + self._histogram(edited_b, a)
         counts = np.stack([self._histogram(edited_a, a), self._histogram(edited_b, b), between])
         own = self.own_squared[:, transform]
         alike_in_a, alike_in_b = self.number_alike
         for part, half, alike in (
             (0, in_a, alike_in_a),
-            (1, in_b, alike_in_b),
+            (1, in_validation_half, alike_in_b),
             (2, in_a, alike_in_b),
-            (2, in_b, alike_in_a),
+            (2, in_validation_half, alike_in_a),
         ):
             counts[part] -= counts_of(own[made & half], alike[made & half])
         for first, second in (self.named.T, self.named.T[::-1]):
@@ -287,11 +289,11 @@ class _Impostors:
             counts = self._less(counts, edited, first[there], second[there])
         return counts
 
-    def by_band(self, bands: Sequence[float]) -> Cells:
+    def by_detail_bin(self, detail_bins: Sequence[float]) -> Cells:
         """Return the counts (k, 3061) of pairs of originals, by the band of the lower detail."""
         hashes = self.hashed.hashes
-        band = np.searchsorted(np.array(bands, np.float64), self.hashed.detail, side="right")
-        counts = np.zeros((len(bands) + 1, CELLS), np.int64)
+        band = np.searchsorted(np.array(detail_bins, np.float64), self.hashed.detail, side="right")
+        counts = np.zeros((len(detail_bins) + 1, CELLS), np.int64)
         for number, of_one in enumerate(counts):
             inside = hashes[self.compared & (band == number)]
             above = hashes[self.compared & (band > number)]
@@ -305,15 +307,15 @@ class _Impostors:
         )
         return counts
 
-    def close(self, limit: int, with_variants: bool) -> CloseImpostors:
+    def close(self, limit: int, with_variants: bool) -> NearestImpostors:
         """Return every pair up to a distance, the closest first."""
         found = [*self._close(limit, _NOTHING)]
         if with_variants:
             for transform in range(len(self.hashed.transforms)):
                 found += self._close(limit, transform)
-        return CloseImpostors.joined(found)
+        return NearestImpostors.joined(found)
 
-    def _close(self, limit: int, transform: int) -> Iterator[CloseImpostors]:
+    def _close(self, limit: int, transform: int) -> Iterator[NearestImpostors]:
         """Yield the pairs of one edit, or of two originals, if there are any."""
         n = len(self.alike)
         # The first of those that are alike stands for all: many copies of one are many pairs.
@@ -328,7 +330,7 @@ class _Impostors:
             place, i = self._all_alike(first[row])
             column, squared = column[place], squared[place]
         else:
-            rows = np.flatnonzero(self.hashed.made[:, transform] & self.compared)
+            rows = np.flatnonzero(self.hashed.available[:, transform] & self.compared)
             edited = self.hashed.variants[rows, transform]
             row, column, squared = all_pairs.pairs_within(edited, hashes, **options)
             i = rows[row]
@@ -342,7 +344,7 @@ class _Impostors:
             i, j = low, high
         if wanted.any():
             edits = np.full(int(wanted.sum()), transform)
-            yield CloseImpostors.of(i[wanted], j[wanted], edits, squared[wanted])
+            yield NearestImpostors.of(i[wanted], j[wanted], edits, squared[wanted])
 
     def _all_alike(self, first: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the place of each of these once for every row that is alike, and that row."""
@@ -366,16 +368,20 @@ class _Impostors:
         j: NDArray[np.int64],
     ) -> Cells:
         """Return the counts without the pairs of those queries and originals."""
-        part = np.where(self.in_b[i] != self.in_b[j], 2, self.in_b[i].astype(np.int64))
+        part = np.where(
+            self.in_validation_half[i] != self.in_validation_half[j],
+            2,
+            self.in_validation_half[i].astype(np.int64),
+        )
         cells = cells_of(_squared(queries[i], self.hashed.hashes[j]))
         left = counts.copy()
         np.subtract.at(left, (part, cells), 1)
         return left
 
 
-def _limit(total: Cells, listed: int) -> int:
+def _limit(total: Cells, max_listed: int) -> int:
     """Return the largest distance up to which there are at most so many pairs, or -1."""
-    return int(np.searchsorted(np.cumsum(total), listed, side="right")) - 1
+    return int(np.searchsorted(np.cumsum(total), max_listed, side="right")) - 1
 
 
 def _pairs_of(exclude: Iterable[tuple[int, int]], n: int) -> NDArray[np.int64]:

@@ -19,18 +19,18 @@ from photodna_nb.files import PathLike
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 
 Cells = NDArray[np.int64]
-Half = Literal["A", "B"]
-Part = Literal["A", "B", "between"]
+Half = Literal["selection", "validation"]
+PairHalf = Literal["selection", "validation", "between"]
 
 HALVES: tuple[Half, ...] = get_args(Half)
-PARTS: tuple[Part, ...] = get_args(Part)
+PAIR_HALVES: tuple[PairHalf, ...] = get_args(PairHalf)
 CELLS = SIMILARITY_SCALE + 1
 
 # Originals whose hashes are kept.
 _SAMPLE = 2000
 
 
-class CloseImpostors(NamedTuple):
+class NearestImpostors(NamedTuple):
     """Impostor pairs, the closest first.
 
     i : ndarray of int32, (p,)
@@ -49,7 +49,7 @@ class CloseImpostors(NamedTuple):
     distance_squared: NDArray[np.int32]
 
     @classmethod
-    def of(cls, *columns: NDArray[Any]) -> CloseImpostors:
+    def of(cls, *columns: NDArray[Any]) -> NearestImpostors:
         """Return columns of any integers, in the order of the fields, as pairs."""
         i, j, transform, squared = columns
         return cls(
@@ -60,7 +60,7 @@ class CloseImpostors(NamedTuple):
         )
 
     @classmethod
-    def joined(cls, parts: Iterable[CloseImpostors]) -> CloseImpostors:
+    def joined(cls, parts: Iterable[NearestImpostors]) -> NearestImpostors:
         """Return all pairs of all parts in one, the closest first."""
         none = np.empty(0, np.int64)
         columns = zip(cls.of(none, none, none, none), *parts, strict=True)
@@ -68,15 +68,15 @@ class CloseImpostors(NamedTuple):
         order = np.lexsort((close.transform, close.j, close.i, close.distance_squared))
         return close.taken(order)
 
-    def taken(self, rows: NDArray[Any]) -> CloseImpostors:
+    def taken(self, rows: NDArray[Any]) -> NearestImpostors:
         """Return those rows: numbers or truth values."""
-        return CloseImpostors(
+        return NearestImpostors(
             self.i[rows], self.j[rows], self.transform[rows], self.distance_squared[rows]
         )
 
 
 @dataclass(frozen=True, eq=False)
-class Counts:
+class PairCounts:
     """How far originals lie from their variants (genuine) and from each other (impostor).
 
     Counts have 3061 cells: cell t holds the pairs whose L2 distance is at most t and more
@@ -92,20 +92,20 @@ class Counts:
         The edits, as `transforms.parse` reads them.
     detail : ndarray of float64, (n,)
         Of the originals, in grey levels.
-    in_b : ndarray of bool, (n,)
+    in_validation_half : ndarray of bool, (n,)
         Which half an original is in.
-    bands : tuple of float
-        Where a band of detail ends and the next begins, k - 1 of them.
-    genuine_squared : ndarray of int32, (n, v)
+    detail_bin_edges : tuple of float
+        Where a detail bin ends and the next begins, k - 1 of them.
+    genuine_distance_squared : ndarray of int32, (n, v)
         Squared L2 distance of each variant from its original; -1 where there is none.
-    genuine_oriented_squared : ndarray of int32, (n, v)
+    genuine_oriented_distance_squared : ndarray of int32, (n, v)
         The same of the closest of the original's eight orientations.
     impostor_originals : ndarray of int64, (3, 3061)
         Pairs of two originals, in A, in B and between them.
     impostor_variants : ndarray of int64, (v, 3, 3061)
         Pairs of a variant and another original, likewise, by edit; zeros if they were
         not to be counted.
-    impostor_bands : ndarray of int64, (k, 3061)
+    impostor_by_detail_bin : ndarray of int64, (k, 3061)
         Pairs of two originals, by the band of the one with less detail.
     compared : ndarray of bool, (n,)
         Which originals are in impostor pairs: those with enough detail.
@@ -113,19 +113,19 @@ class Counts:
         Pairs, with those of variants, that were left out by name.
     pairs_identical : int
         Others, likewise, that were left out since both originals are the same bytes.
-    pairs_flat : int
+    pairs_low_detail : int
         Others that were left out since one of the originals has too little detail.
-    close : CloseImpostors
-        Every impostor pair up to `close_limit`.
-    close_limit : int
-        L2 distance up to which `close` is complete; -1 if not even those at 0 could be listed.
-    sample : ndarray of uint8, (m, 144)
+    nearest : NearestImpostors
+        Every impostor pair up to `nearest_limit`.
+    nearest_limit : int
+        L2 distance up to which `nearest` is complete; -1 if not even those at 0 could be listed.
+    hash_sample : ndarray of uint8, (m, 144)
         Hashes of originals that are compared, at most 2000 of them, for what their distances
-        have in common beyond `close_limit`.
-    run : ndarray of int32, (n,)
+        have in common beyond `nearest_limit`.
+    run_number : ndarray of int32, (n,)
         Of counts that were added up: which of them an original is of. Originals of different
         runs are not compared.
-    rules : tuple of str
+    counting_rules : tuple of str
         Which pairs were counted: ``"variants_against_others=true"`` and the like.
     """
 
@@ -133,22 +133,22 @@ class Counts:
     digests: tuple[str, ...]
     transforms: tuple[str, ...]
     detail: NDArray[np.float64]
-    in_b: NDArray[np.bool_]
-    bands: tuple[float, ...]
-    genuine_squared: NDArray[np.int32]
-    genuine_oriented_squared: NDArray[np.int32]
+    in_validation_half: NDArray[np.bool_]
+    detail_bin_edges: tuple[float, ...]
+    genuine_distance_squared: NDArray[np.int32]
+    genuine_oriented_distance_squared: NDArray[np.int32]
     impostor_originals: Cells
     impostor_variants: Cells
-    impostor_bands: Cells
+    impostor_by_detail_bin: Cells
     compared: NDArray[np.bool_]
     pairs_excluded: int
     pairs_identical: int
-    pairs_flat: int
-    close: CloseImpostors
-    close_limit: int
-    sample: NDArray[np.uint8]
-    run: NDArray[np.int32]
-    rules: tuple[str, ...]
+    pairs_low_detail: int
+    nearest: NearestImpostors
+    nearest_limit: int
+    hash_sample: NDArray[np.uint8]
+    run_number: NDArray[np.int32]
+    counting_rules: tuple[str, ...]
 
     def __len__(self) -> int:
         """Return the number of originals."""
@@ -156,21 +156,24 @@ class Counts:
 
     def __repr__(self) -> str:
         return (
-            f"<Counts of {len(self)} originals, {int((self.genuine_squared >= 0).sum())} variants, "
+            f"<PairCounts of {len(self)} originals, "
+            f"{int((self.genuine_distance_squared >= 0).sum())} variants, "
             f"{int(self.impostor().sum())} impostor pairs>"
         )
 
     @property
-    def band(self) -> NDArray[np.int64]:
-        """Number of the band of detail of each original, (n,)."""
-        return np.searchsorted(np.array(self.bands), self.detail, side="right").astype(np.int64)
+    def detail_bin(self) -> NDArray[np.int64]:
+        """Number of the detail bin of each original, (n,)."""
+        return np.searchsorted(np.array(self.detail_bin_edges), self.detail, side="right").astype(
+            np.int64
+        )
 
     def genuine_distances(
         self,
         transform: str | int | None = None,
         *,
-        part: Part | None = None,
-        band: int | None = None,
+        half: PairHalf | None = None,
+        detail_bin: int | None = None,
         oriented: bool = False,
     ) -> NDArray[np.int32]:
         """Return the squared L2 distances of variants from their originals, ascending.
@@ -179,10 +182,10 @@ class Counts:
         ----------
         transform : str or int, optional
             Of one edit, by its spec or number; of all if left out.
-        part : {"A", "B"}, optional
+        half : {"selection", "validation"}, optional
             Of one half of the originals.
-        band : int, optional
-            Of one band of detail.
+        detail_bin : int, optional
+            Of one detail bin.
         oriented : bool
             Whether the closest of the original's eight orientations counts.
 
@@ -194,14 +197,18 @@ class Counts:
         Raises
         ------
         ArgumentTypeError, ArgumentError
-            There is no such edit, half or band.
+            There is no such transform, half or detail bin.
         """
-        table = self.genuine_oriented_squared if oriented else self.genuine_squared
+        table = (
+            self.genuine_oriented_distance_squared if oriented else self.genuine_distance_squared
+        )
         rows = np.ones(len(self), bool)
-        if part is not None:
-            rows &= self.in_b == (_place("part", part, HALVES) == 1)
-        if band is not None:
-            rows &= self.band == _place("band", band, range(len(self.bands) + 1))
+        if half is not None:
+            rows &= self.in_validation_half == (_place("half", half, HALVES) == 1)
+        if detail_bin is not None:
+            rows &= self.detail_bin == _place(
+                "detail_bin", detail_bin, range(len(self.detail_bin_edges) + 1)
+            )
         chosen = slice(None) if transform is None else self._number(transform)
         found: NDArray[np.int32] = table[rows][:, chosen].reshape(-1)
         return np.sort(found[found >= 0])
@@ -210,17 +217,19 @@ class Counts:
         self,
         transform: str | int | None = None,
         *,
-        part: Part | None = None,
-        band: int | None = None,
+        half: PairHalf | None = None,
+        detail_bin: int | None = None,
         oriented: bool = False,
     ) -> Cells:
         """Return the counts of `genuine_distances`, (3061,) int64."""
-        return counts_of(self.genuine_distances(transform, part=part, band=band, oriented=oriented))
+        return counts_of(
+            self.genuine_distances(transform, half=half, detail_bin=detail_bin, oriented=oriented)
+        )
 
     def impostor(
         self,
         *,
-        part: Part | None = None,
+        half: PairHalf | None = None,
         transform: str | int | None = None,
         originals: bool = True,
         variants: bool = True,
@@ -229,7 +238,7 @@ class Counts:
 
         Parameters
         ----------
-        part : {"A", "B", "between"}, optional
+        half : {"selection", "validation", "between"}, optional
             In one half, or between the halves; all if left out.
         transform : str or int, optional
             Only variants by this edit, against other originals.
@@ -242,8 +251,8 @@ class Counts:
             There is no such edit or part.
         """
         where = slice(None)
-        if part is not None:
-            place = _place("part", part, PARTS)
+        if half is not None:
+            place = _place("half", half, PAIR_HALVES)
             where = slice(place, place + 1)
         if transform is not None:
             one: Cells = self.impostor_variants[self._number(transform), where].sum(axis=0)
@@ -255,7 +264,7 @@ class Counts:
             total += self.impostor_variants[:, where].sum(axis=(0, 1))
         return total
 
-    def closest(self, k: int) -> CloseImpostors:
+    def nearest_pairs(self, k: int) -> NearestImpostors:
         """Return the closest of the listed pairs, each two originals once, at most k.
 
         Raises
@@ -267,14 +276,14 @@ class Counts:
             raise ArgumentTypeError(f"k: got {describe(k)}, needs an integer of at least 0")
         if k < 0:
             raise ArgumentError(f"k: got {k}, needs at least 0")
-        close = self.close
+        close = self.nearest
         low, high = np.minimum(close.i, close.j), np.maximum(close.i, close.j)
         both = low.astype(np.int64) * len(self) + high
         _, first = np.unique(both, return_index=True)
         first = np.sort(first)[:k]
         return close.taken(first)
 
-    def __add__(self, other: Counts) -> Counts:
+    def __add__(self, other: PairCounts) -> PairCounts:
         """Return the counts of two runs together, over different originals.
 
         Pairs of an original of the one and one of the other are not among them.
@@ -285,9 +294,9 @@ class Counts:
             The edits, bands or rules differ, or an original is in both, which would count it
             twice.
         """
-        if not isinstance(other, Counts):
+        if not isinstance(other, PairCounts):
             return NotImplemented
-        for name in ("transforms", "bands", "rules"):
+        for name in ("transforms", "detail_bin_edges", "counting_rules"):
             if getattr(self, name) != getattr(other, name):
                 raise ArgumentError(
                     f"other: its {name} differ, needs counts of runs with the same; "
@@ -301,33 +310,37 @@ class Counts:
                 f"other: {number} of its originals are in both runs ({name!r} for one), and "
                 "would count twice; make one run over all of them"
             )
-        limit = min(self.close_limit, other.close_limit)
-        moved = other.close._replace(i=other.close.i + len(self), j=other.close.j + len(self))
-        joined = CloseImpostors.joined([self.close, moved])
+        limit = min(self.nearest_limit, other.nearest_limit)
+        moved = other.nearest._replace(i=other.nearest.i + len(self), j=other.nearest.j + len(self))
+        joined = NearestImpostors.joined([self.nearest, moved])
         within = joined.distance_squared <= limit * abs(limit)
-        return Counts(
+        return PairCounts(
             names=self.names + other.names,
             digests=self.digests + other.digests,
             transforms=self.transforms,
             detail=np.concatenate([self.detail, other.detail]),
-            in_b=np.concatenate([self.in_b, other.in_b]),
-            bands=self.bands,
-            genuine_squared=np.concatenate([self.genuine_squared, other.genuine_squared]),
-            genuine_oriented_squared=np.concatenate(
-                [self.genuine_oriented_squared, other.genuine_oriented_squared]
+            in_validation_half=np.concatenate([self.in_validation_half, other.in_validation_half]),
+            detail_bin_edges=self.detail_bin_edges,
+            genuine_distance_squared=np.concatenate(
+                [self.genuine_distance_squared, other.genuine_distance_squared]
+            ),
+            genuine_oriented_distance_squared=np.concatenate(
+                [self.genuine_oriented_distance_squared, other.genuine_oriented_distance_squared]
             ),
             impostor_originals=self.impostor_originals + other.impostor_originals,
             impostor_variants=self.impostor_variants + other.impostor_variants,
-            impostor_bands=self.impostor_bands + other.impostor_bands,
+            impostor_by_detail_bin=self.impostor_by_detail_bin + other.impostor_by_detail_bin,
             compared=np.concatenate([self.compared, other.compared]),
             pairs_excluded=self.pairs_excluded + other.pairs_excluded,
             pairs_identical=self.pairs_identical + other.pairs_identical,
-            pairs_flat=self.pairs_flat + other.pairs_flat,
-            close=joined.taken(within),
-            close_limit=limit,
-            sample=sample_of(np.concatenate([self.sample, other.sample])),
-            run=np.concatenate([self.run, other.run + self.run.max(initial=-1) + 1]),
-            rules=self.rules,
+            pairs_low_detail=self.pairs_low_detail + other.pairs_low_detail,
+            nearest=joined.taken(within),
+            nearest_limit=limit,
+            hash_sample=sample_of(np.concatenate([self.hash_sample, other.hash_sample])),
+            run_number=np.concatenate(
+                [self.run_number, other.run_number + self.run_number.max(initial=-1) + 1]
+            ),
+            counting_rules=self.counting_rules,
         )
 
     def save(self, path: PathLike) -> None:
@@ -341,7 +354,7 @@ class Counts:
         files.write([(checks.path("path", path), [self.packed()])], FileError)
 
     @classmethod
-    def load(cls, path: PathLike) -> Counts:
+    def load(cls, path: PathLike) -> PairCounts:
         """Return the counts in a file that `save` wrote.
 
         Raises
@@ -355,8 +368,8 @@ class Counts:
     def packed(self, key: str = "") -> memoryview:
         """Return the content of the file, which says by a key what the counts are of."""
         members: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS}
-        members |= {f"close_{name}": array for name, array in self.close._asdict().items()}
-        members["bands"] = np.array(self.bands, np.float64)
+        members |= {f"nearest_{name}": array for name, array in self.nearest._asdict().items()}
+        members["detail_bin_edges"] = np.array(self.detail_bin_edges, np.float64)
         for name in _NUMBERS:
             members[name] = np.array([getattr(self, name)], np.int64)
         for name in _TEXTS:
@@ -365,7 +378,7 @@ class Counts:
         return npz.pack(members)
 
     @classmethod
-    def unpacked(cls, path: str, content: bytes, key: str = "") -> Counts:
+    def unpacked(cls, path: str, content: bytes, key: str = "") -> PairCounts:
         """Return the counts in the content of a file, if they have that key (or none is given).
 
         Raises
@@ -373,8 +386,8 @@ class Counts:
         FileError
             It is damaged, of another kind, or has another key.
         """
-        close = [f"close_{name}" for name in CloseImpostors._fields]
-        needed = [*_ARRAYS, *close, "bands", *_NUMBERS, *_TEXTS, "key"]
+        close = [f"nearest_{name}" for name in NearestImpostors._fields]
+        needed = [*_ARRAYS, *close, "detail_bin_edges", *_NUMBERS, *_TEXTS, "key"]
         found: dict[str, Any] = npz.unpack(path, content, needed)
         if key and npz.unpack_texts(found["key"]) != (key,):
             raise FileError(path, "holds counts of other pairs; run the evaluation again")
@@ -384,8 +397,8 @@ class Counts:
             **texts,
             **{name: found[name] for name in _ARRAYS},
             **numbers,
-            bands=tuple(found["bands"].tolist()),
-            close=CloseImpostors(*(found[name] for name in close)),
+            detail_bin_edges=tuple(found["detail_bin_edges"].tolist()),
+            nearest=NearestImpostors(*(found[name] for name in close)),
         )
 
     def _number(self, transform: str | int) -> int:
@@ -396,18 +409,18 @@ class Counts:
 
 _ARRAYS = (
     "detail",
-    "in_b",
+    "in_validation_half",
     "compared",
-    "genuine_squared",
-    "genuine_oriented_squared",
+    "genuine_distance_squared",
+    "genuine_oriented_distance_squared",
     "impostor_originals",
     "impostor_variants",
-    "impostor_bands",
-    "sample",
-    "run",
+    "impostor_by_detail_bin",
+    "hash_sample",
+    "run_number",
 )
-_NUMBERS = ("pairs_excluded", "pairs_identical", "pairs_flat", "close_limit")
-_TEXTS = ("names", "digests", "transforms", "rules")
+_NUMBERS = ("pairs_excluded", "pairs_identical", "pairs_low_detail", "nearest_limit")
+_TEXTS = ("names", "digests", "transforms", "counting_rules")
 
 
 def _place(name: str, value: Any, choice: Sequence[str] | range) -> int:
@@ -431,7 +444,7 @@ def quantile_squared(ascending: NDArray[np.int32], share: float) -> int:
     Parameters
     ----------
     ascending : ndarray of int32, (m,)
-        From `Counts.genuine_distances`; at least one.
+        From `PairCounts.genuine_distances`; at least one.
     share : float
         Above 0 and up to 1; 0.5 for the (lower) median.
     """

@@ -22,7 +22,7 @@ from photodna_nb.evaluation.intervals import (
     json_number,
     matrix_dependence,
 )
-from photodna_nb.evaluation.pair_counts import Cells, Counts
+from photodna_nb.evaluation.pair_counts import Cells, PairCounts
 from photodna_nb.evaluation.tail import Tail, fit_tail
 from photodna_nb.evaluation.thresholds import (
     Half,
@@ -73,8 +73,8 @@ class RateEstimates:
 
 
 def estimate_rates(
-    counts: Counts,
-    part: Literal["A", "B"] | None = None,
+    counts: PairCounts,
+    half: Literal["selection", "validation"] | None = None,
     *,
     oriented: bool = False,
     confidence: float = 0.95,
@@ -85,9 +85,9 @@ def estimate_rates(
 
     Parameters
     ----------
-    counts : Counts
+    counts : PairCounts
         Of a run.
-    part : {"A", "B"}, optional
+    half : {"selection", "validation"}, optional
         The half; all originals if left out.
     oriented : bool
         Whether variants count as far away as the closest of the original's eight orientations.
@@ -109,35 +109,41 @@ def estimate_rates(
     -----
     Takes a second or two with two million close pairs; all thresholds are in the answer.
     """
-    if not isinstance(counts, Counts):
+    if not isinstance(counts, PairCounts):
         raise ArgumentTypeError(
-            f"counts: got {describe(counts)}, needs Counts, such as results.counts"
+            f"counts: got {describe(counts)}, needs PairCounts, such as results.counts"
         )
     if not isinstance(seed, Integral) or seed < 0:
         raise ArgumentError(f"seed: got {seed!r}, needs an integer of at least 0")
-    genuine = counts.genuine(part=part, oriented=oriented)
-    impostor = counts.impostor(part=part)
-    chosen = np.ones(len(counts), bool) if part is None else counts.in_b == (part == "B")
-    squared = counts.genuine_oriented_squared if oriented else counts.genuine_squared
+    genuine = counts.genuine(half=half, oriented=oriented)
+    impostor = counts.impostor(half=half)
+    chosen = (
+        np.ones(len(counts), bool)
+        if half is None
+        else counts.in_validation_half == (half == "validation")
+    )
+    squared = (
+        counts.genuine_oriented_distance_squared if oriented else counts.genuine_distance_squared
+    )
     ends = clustered_recall_interval(squared[chosen], len(genuine), confidence)
     chosen &= counts.compared  # the others are in no impostor pair
     images, number = int(chosen.sum()), int(impostor.sum())
     basis = RateEstimates(images, confidence, genuine, impostor, curves(genuine, impostor), *ends)
-    of_half = "" if part is None else f" in half {part}"
+    of_half = "" if half is None else f" in the {half} half"
     if images < 2 or not number:
         left_out = _left_out(counts) if images >= 2 else ""
         return replace(basis, reason=f"there are no impostor pairs{of_half}{left_out}")
-    if counts.close_limit < 0:
+    if counts.nearest_limit < 0:
         reason = "too many impostor pairs have the same hash to be listed: exclude them by name"
         return replace(basis, reason=reason)
-    close = counts.close
+    close = counts.nearest
     inside = chosen[close.i] & chosen[close.j]
     row = np.cumsum(chosen) - 1
     near = ImpostorPairs(
         row[close.i[inside]],
         row[close.j[inside]],
         np.sqrt(close.distance_squared[inside]),
-        counts.close_limit,
+        counts.nearest_limit,
     )
     rates = false_match_rates(
         impostor,
@@ -146,31 +152,33 @@ def estimate_rates(
         above=beyond or dependence_beyond_cutoff(counts),
         confidence=confidence,
         seed=seed,
-        runs=counts.run[chosen],
+        runs=counts.run_number[chosen],
     )
     tail = fit_tail(near, images, number, confidence=confidence, seed=seed)
     return replace(basis, rates=rates, tail=tail)
 
 
-def _left_out(counts: Counts) -> str:
+def _left_out(counts: PairCounts) -> str:
     """Return how many pairs were left out for which reason, or nothing."""
     numbers = {
         "by name": counts.pairs_excluded,
         "as identical files": counts.pairs_identical,
-        "as flat": counts.pairs_flat,
+        "as flat": counts.pairs_low_detail,
     }
     said = " and ".join(f"{number:,} {why}" for why, number in numbers.items() if number)
     return f", since pairs were left out: {said}" if said else ""
 
 
-def with_orientations(estimates: RateEstimates, counts: Counts, *, oriented: bool) -> RateEstimates:
+def with_orientations(
+    estimates: RateEstimates, counts: PairCounts, *, oriented: bool
+) -> RateEstimates:
     """Return the same with the genuine pairs as they are, or each in its best orientation.
 
     Parameters
     ----------
     estimates : RateEstimates
         Of all originals of `counts`.
-    counts : Counts
+    counts : PairCounts
         What was measured.
     oriented : bool
         Whether variants count as far away as the closest of the original's eight orientations.
@@ -180,7 +188,9 @@ def with_orientations(estimates: RateEstimates, counts: Counts, *, oriented: boo
     Impostor pairs, which take the time of `estimate_rates`, stay as they are.
     """
     genuine = counts.genuine(oriented=oriented)
-    squared = counts.genuine_oriented_squared if oriented else counts.genuine_squared
+    squared = (
+        counts.genuine_oriented_distance_squared if oriented else counts.genuine_distance_squared
+    )
     lower, upper = clustered_recall_interval(squared, len(genuine), estimates.confidence)
     return replace(
         estimates,
@@ -191,11 +201,14 @@ def with_orientations(estimates: RateEstimates, counts: Counts, *, oriented: boo
     )
 
 
-def dependence_beyond_cutoff(counts: Counts) -> DyadicDependence | None:
+def dependence_beyond_cutoff(counts: PairCounts) -> DyadicDependence | None:
     """Return how pairs hang together where they are not listed, as some originals show it."""
-    if len(counts.sample) < 4 or counts.close_limit >= len(counts.impostor_bands[0]) - 1:
+    if (
+        len(counts.hash_sample) < 4
+        or counts.nearest_limit >= len(counts.impostor_by_detail_bin[0]) - 1
+    ):
         return None
-    return matrix_dependence(all_pairs.distance_matrix(counts.sample))
+    return matrix_dependence(all_pairs.distance_matrix(counts.hash_sample))
 
 
 def recall_intervals(

@@ -21,23 +21,30 @@ from photodna_nb.corpus import transforms
 from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.exclusions import exclusion_name
-from photodna_nb.evaluation.pair_counts import PARTS, Counts, quantile_squared
+from photodna_nb.evaluation.pair_counts import PAIR_HALVES, PairCounts, quantile_squared
 from photodna_nb.evaluation.rates import recall_intervals
-from photodna_nb.evaluation.run_folder import HASHES, IDENTITY, MANIFEST, Store, locked, versions
-from photodna_nb.evaluation.summary import Row, reported_thresholds, summarised
-from photodna_nb.evaluation.thumbnails import FOLDER as PICTURES
-from photodna_nb.evaluation.thumbnails import PAIRS, Pictures, Shown
+from photodna_nb.evaluation.run_folder import (
+    HASHES,
+    IDENTITY,
+    MANIFEST,
+    RunFolder,
+    locked,
+    versions,
+)
+from photodna_nb.evaluation.summary import Row, build_tables, reported_thresholds
+from photodna_nb.evaluation.thumbnails import FOLDER as THUMBNAILS
+from photodna_nb.evaluation.thumbnails import PAIRS, Thumbnail, ThumbnailFiles
 from photodna_nb.evaluation.variant_hashes import ORIGINAL
 from photodna_nb.files import PathLike
 
 COUNTS, RESULTS, TABLES = "counts.npz", "results.json", "tables"
 # Made of results by others, of which only the manifest knows here.
 REPORT, FIGURES = "report.html", "figures"
-_FORMAT = 1
-_CLOSEST = 100
+_FORMAT = 2
+_NEAREST = 100
 
 
-class Failure(NamedTuple):
+class VariantFailure(NamedTuple):
     """An original, or a variant of it, that could not be made or hashed.
 
     original : str
@@ -61,13 +68,13 @@ class Results:
     ----------
     run_dir : str
         The folder: ``manifest.json``; ``results.json`` with the summary and all tables;
-        ``tables/NAME.csv``; ``counts.npz`` and ``hashes.npz``; ``pictures``, of the closest
+        ``tables/NAME.csv``; ``counts.npz`` and ``hashes.npz``; ``thumbnails``, of the closest
         impostor pairs; ``run.json``, which says whose hashes these are.
     config : Config
         What was done.
-    counts : Counts
+    counts : PairCounts
         Of all pairs.
-    failures : list of Failure
+    failures : list of VariantFailure
         In the order of the originals.
     summary : dict
         The numbers that are one for the run.
@@ -80,8 +87,8 @@ class Results:
 
     run_dir: str
     config: Config
-    counts: Counts
-    failures: list[Failure]
+    counts: PairCounts
+    failures: list[VariantFailure]
     summary: dict[str, Any]
     tables: dict[str, list[Row]]
     manifest: dict[str, Any]
@@ -105,7 +112,7 @@ class Results:
         content = {}
         try:
             base = manifest["this_run"].get("base", ".")
-            config = Config.of_dict(manifest["configuration"], base=base)
+            config = Config.from_dict(manifest["configuration"], base=base)
             for name, digest in (manifest["results"] | manifest.get("report", {})).items():
                 path_of = os.path.join(folder, *name.split("/"))
                 if name not in manifest["results"] and not os.path.exists(path_of):
@@ -119,44 +126,44 @@ class Results:
             found = json.loads(content[RESULTS])
             summary, tables = found["summary"], found["tables"]
             failures = [
-                Failure(row["original"], row["transform"], row["error"])
+                VariantFailure(row["original"], row["transform"], row["error"])
                 for row in tables["failures"]
             ]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, FileError):
                 raise
             raise _damaged(path, error) from error
-        counts = Counts.unpacked(os.path.join(folder, COUNTS), content[COUNTS])
+        counts = PairCounts.unpacked(os.path.join(folder, COUNTS), content[COUNTS])
         return cls(folder, config, counts, failures, summary, tables, manifest)
 
 
 def write(
     config: Config,
-    counts: Counts,
-    failures: Sequence[Failure],
+    counts: PairCounts,
+    failures: Sequence[VariantFailure],
     inputs: Mapping[str, str | None],
-    pictures: Pictures,
+    pictures: ThumbnailFiles,
     copies: Sequence[Sequence[int]],
-    folder: Store,
+    folder: RunFolder,
     this_run: Mapping[str, Any],
 ) -> Results:
     """Write what there is to say of the counts, and return it."""
     summary = _summary(config, counts, failures, len(inputs))
-    more_summary, more_tables = summarised(counts, config)
+    more_summary, more_tables = build_tables(counts, config)
     named = reported_thresholds(config, more_summary)
     tables = {
-        "edits": _edits(counts, failures),
-        "edits_by_band": _edits_by_band(counts),
+        "transforms": _transforms(counts, failures),
+        "transforms_by_detail_bin": _transforms_by_detail_bin(counts),
         "recall": _recall(config, counts, named),
         "detail": _detail(counts, named),
-        "closest": _closest(counts, pictures.names),
-        "suspected_copies": _suspected(counts, copies, pictures.names),
+        "nearest_impostors": _nearest_impostors(counts, pictures.names),
+        "suspected_duplicates": _suspected(counts, copies, pictures.names),
         "failures": [failure._asdict() for failure in failures],
     }
     summary |= more_summary
     tables |= more_tables
     content = {f"{TABLES}/{name}.csv": _csv(rows) for name, rows in tables.items()}
-    content[f"{TABLES}/failures.csv"] = _csv(tables["failures"], Failure._fields)
+    content[f"{TABLES}/failures.csv"] = _csv(tables["failures"], VariantFailure._fields)
     content[RESULTS] = _json({"summary": summary, "tables": tables})
     content |= pictures.made
     digests = {name: sha256(one).hexdigest() for name, one in content.items()}
@@ -227,7 +234,7 @@ def _remove(folder: str, names: Iterable[str]) -> None:
     """Delete files that a manifest named; one that names other files is not followed."""
     for name in names:
         place, _, file = name.rpartition("/")
-        if (place in (TABLES, PICTURES, FIGURES) and "/" not in file) or name == REPORT:
+        if (place in (TABLES, THUMBNAILS, FIGURES) and "/" not in file) or name == REPORT:
             with suppress(OSError):
                 os.unlink(os.path.join(folder, place, file))
 
@@ -252,40 +259,37 @@ def _damaged(path: str, error: Exception) -> FileError:
 
 
 def _summary(
-    config: Config, counts: Counts, failures: Sequence[Failure], originals: int
+    config: Config, counts: PairCounts, failures: Sequence[VariantFailure], originals: int
 ) -> dict[str, Any]:
     impostor = counts.impostor()
-    low = int((counts.detail < config.detail.floor).sum())
-    made = int((counts.genuine_squared >= 0).sum())
+    low = int((counts.detail < config.detail.minimum).sum())
+    made = int((counts.genuine_distance_squared >= 0).sum())
     failed = sum(failure.transform is None for failure in failures)
     return {
         "originals": originals,
         "originals_hashed": len(counts),
         "originals_failed": failed,
         "originals_compared": int(counts.compared.sum()),
-        "originals_in_a": int((~counts.in_b).sum()),
-        "originals_in_b": int(counts.in_b.sum()),
-        "originals_below_floor": low,
-        "share_below_floor": low / len(counts),
+        "originals_in_selection_half": int((~counts.in_validation_half).sum()),
+        "originals_in_validation_half": int(counts.in_validation_half.sum()),
+        "originals_below_minimum_detail": low,
+        "share_below_minimum_detail": low / len(counts),
         "variants": made,
         "variants_failed": len(failures) - failed,
         "genuine_pairs": made,
         "impostor_pairs": int(impostor.sum()),
         "impostor_pairs_of_originals": int(counts.impostor_originals.sum()),
-        **{
-            f"impostor_pairs_{part}".lower(): int(counts.impostor(part=part).sum())
-            for part in PARTS
-        },
+        **{f"impostor_pairs_{half}": int(counts.impostor(half=half).sum()) for half in PAIR_HALVES},
         "pairs_excluded": counts.pairs_excluded,
         "pairs_identical": counts.pairs_identical,
-        "pairs_flat": counts.pairs_flat,
+        "pairs_low_detail": counts.pairs_low_detail,
         "impostor_median": _median(impostor),
-        "close_limit": counts.close_limit,
-        "close_pairs_listed": len(counts.close.i),
+        "nearest_limit": counts.nearest_limit,
+        "nearest_pairs_listed": len(counts.nearest.i),
     }
 
 
-def _edits(counts: Counts, failures: Sequence[Failure]) -> list[Row]:
+def _transforms(counts: PairCounts, failures: Sequence[VariantFailure]) -> list[Row]:
     """Return how far each edit moves the hash."""
     rows = []
     for spec in counts.transforms:
@@ -293,7 +297,7 @@ def _edits(counts: Counts, failures: Sequence[Failure]) -> list[Row]:
         row: Row = {
             "transform": spec,
             "label": edit.label,
-            "edit": edit.name,
+            "transform_name": edit.name,
             "strength": edit.strength,
             "unit": edit.unit,
             "failed": sum(failure.transform == spec for failure in failures),
@@ -306,55 +310,57 @@ def _edits(counts: Counts, failures: Sequence[Failure]) -> list[Row]:
     return rows
 
 
-def _edits_by_band(counts: Counts) -> list[Row]:
-    """Return how far each edit moves the hash, by the originals' band of detail."""
+def _transforms_by_detail_bin(counts: PairCounts) -> list[Row]:
+    """Return how far each edit moves the hash, by the originals' detail bin."""
     return [
-        {"transform": spec, "band": band, **_distances(counts, spec, band)}
-        for spec, band in itertools.product(counts.transforms, range(len(counts.bands) + 1))
+        {"transform": spec, "detail_bin": band, **_distances(counts, spec, band)}
+        for spec, band in itertools.product(
+            counts.transforms, range(len(counts.detail_bin_edges) + 1)
+        )
     ]
 
 
-def _distances(counts: Counts, spec: str, band: int | None = None) -> Row:
+def _distances(counts: PairCounts, spec: str, band: int | None = None) -> Row:
     """Return how many variants an edit made, and where their distances lie."""
     row: Row = {"n": 0}
     for prefix, oriented in (("", False), ("oriented_", True)):
-        found = counts.genuine_distances(spec, band=band, oriented=oriented)
+        found = counts.genuine_distances(spec, detail_bin=band, oriented=oriented)
         row["n"] = len(found)
         for name, share in (("median", 0.5), ("p95", 0.95), ("largest", 1.0)):
             row[prefix + name] = math.sqrt(quantile_squared(found, share)) if len(found) else None
     return row
 
 
-def _recall(config: Config, counts: Counts, named: Mapping[str, int]) -> list[Row]:
-    """Return the recall of each edit at each threshold of a name, and by band of detail."""
+def _recall(config: Config, counts: PairCounts, named: Mapping[str, int]) -> list[Row]:
+    """Return the recall of each edit at each threshold of a name, and by detail bin."""
     rows: list[Row] = []
     for spec, band, oriented in itertools.product(
-        counts.transforms, (None, *range(len(counts.bands) + 1)), (False, True)
+        counts.transforms, (None, *range(len(counts.detail_bin_edges) + 1)), (False, True)
     ):
-        found = counts.genuine_distances(spec, band=band, oriented=oriented)
+        found = counts.genuine_distances(spec, detail_bin=band, oriented=oriented)
         for name, threshold in named.items():
-            row = {"transform": spec, "band": band, "oriented": oriented}
+            row = {"transform": spec, "detail_bin": band, "oriented": oriented}
             row |= {"threshold_name": name, "threshold": threshold, "n": len(found)}
-            row["matched"] = int(np.searchsorted(found, threshold**2, side="right"))
+            row["matches"] = int(np.searchsorted(found, threshold**2, side="right"))
             rows.append(row)
-    matched, trials = ([row[name] for row in rows] for name in ("matched", "n"))
+    matched, trials = ([row[name] for row in rows] for name in ("matches", "n"))
     for row, three in zip(rows, recall_intervals(matched, trials, config.confidence), strict=True):
         row |= dict(zip(("recall", "recall_lower", "recall_upper"), three, strict=True))
     return rows
 
 
-def _detail(counts: Counts, named: Mapping[str, int]) -> list[Row]:
-    """Return how many originals each band of detail has, and how its pairs of them lie."""
+def _detail(counts: PairCounts, named: Mapping[str, int]) -> list[Row]:
+    """Return how many originals each detail bin has, and how its pairs of them lie."""
     rows = []
-    edges = [0.0, *counts.bands, None]
-    sizes = np.bincount(counts.band, minlength=len(counts.bands) + 1)
+    edges = [0.0, *counts.detail_bin_edges, None]
+    sizes = np.bincount(counts.detail_bin, minlength=len(counts.detail_bin_edges) + 1)
     for band, (size, impostor) in enumerate(
-        zip(sizes.tolist(), counts.impostor_bands, strict=True)
+        zip(sizes.tolist(), counts.impostor_by_detail_bin, strict=True)
     ):
         row: Row = {
-            "band": band,
-            "from": edges[band],
-            "to": edges[band + 1],
+            "detail_bin": band,
+            "detail_from": edges[band],
+            "detail_to": edges[band + 1],
             "originals": size,
             "share": size / len(counts),
             "impostor_pairs": int(impostor.sum()),
@@ -362,14 +368,14 @@ def _detail(counts: Counts, named: Mapping[str, int]) -> list[Row]:
             "impostor_median": _median(impostor),
         }
         for name, threshold in named.items():
-            row[f"impostor_matched_{name}"] = int(impostor[: threshold + 1].sum())
+            row[f"impostor_matches_{name}"] = int(impostor[: threshold + 1].sum())
         rows.append(row)
     return rows
 
 
-def _closest(counts: Counts, pictures: Mapping[Shown, str]) -> list[Row]:
+def _nearest_impostors(counts: PairCounts, pictures: Mapping[Thumbnail, str]) -> list[Row]:
     """Return the closest impostor pairs, each two originals once, the first with pictures."""
-    close = counts.closest(_CLOSEST)
+    close = counts.nearest_pairs(_NEAREST)
     return [
         {
             "rank": rank,
@@ -378,8 +384,10 @@ def _closest(counts: Counts, pictures: Mapping[Shown, str]) -> list[Row]:
             "transform": None if transform < 0 else counts.transforms[transform],
             "distance": math.sqrt(squared),
             "distance_squared": squared,
-            "picture": pictures.get(Shown.of_pair(i, transform)) if rank <= PAIRS else None,
-            "other_picture": pictures.get(Shown.of_pair(j, ORIGINAL)) if rank <= PAIRS else None,
+            "thumbnail": pictures.get(Thumbnail.of_pair(i, transform)) if rank <= PAIRS else None,
+            "other_thumbnail": pictures.get(Thumbnail.of_pair(j, ORIGINAL))
+            if rank <= PAIRS
+            else None,
         }
         for rank, (i, j, transform, squared) in enumerate(
             zip(*(column.tolist() for column in close), strict=True), start=1
@@ -388,7 +396,7 @@ def _closest(counts: Counts, pictures: Mapping[Shown, str]) -> list[Row]:
 
 
 def _suspected(
-    counts: Counts, copies: Sequence[Sequence[int]], pictures: Mapping[Shown, str]
+    counts: PairCounts, copies: Sequence[Sequence[int]], pictures: Mapping[Thumbnail, str]
 ) -> list[Row]:
     """Return the originals that may be copies of each other, by group, as they are excluded."""
     return [
@@ -396,7 +404,7 @@ def _suspected(
             "group": number,
             "original": counts.names[row],
             "exclude_as": exclusion_name(counts.names[row], counts.digests[row]),
-            "picture": pictures.get(Shown.of_copies(row)),
+            "thumbnail": pictures.get(Thumbnail.of_copies(row)),
         }
         for number, rows in enumerate(copies, start=1)
         for row in rows

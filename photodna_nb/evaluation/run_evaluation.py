@@ -22,17 +22,17 @@ from photodna_nb.corpus.transforms import seed_for
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation import results, thumbnails
 from photodna_nb.evaluation.config import Config, DirectoryOriginals, ListOriginals, canonical
-from photodna_nb.evaluation.exclusions import excluded_rows, named_digest, suspected_copies
-from photodna_nb.evaluation.pair_counting import count
-from photodna_nb.evaluation.pair_counts import Counts
-from photodna_nb.evaluation.results import Failure, Results
-from photodna_nb.evaluation.run_folder import Finished, Store, is_finished, is_run
-from photodna_nb.evaluation.variant_hashes import ORIGINAL, Entry, renewed
+from photodna_nb.evaluation.exclusions import excluded_rows, named_digest, suspected_duplicates
+from photodna_nb.evaluation.pair_counting import count_pairs
+from photodna_nb.evaluation.pair_counts import PairCounts
+from photodna_nb.evaluation.results import Results, VariantFailure
+from photodna_nb.evaluation.run_folder import RunFolder, StoredHashes, is_finished, is_run
+from photodna_nb.evaluation.variant_hashes import ORIGINAL, OriginalHashes, renewed
 from photodna_nb.files import PathLike
 from photodna_nb.printable import printable
 
 # Of counts, so that those of another way to count are not taken for these.
-_COUNTING = 3
+_COUNTING = 4
 
 
 def run(
@@ -75,11 +75,11 @@ def run(
 
     Notes
     -----
-    Pictures that cannot be read or edited are listed as failures, and the run goes on.
+    ThumbnailFiles that cannot be read or edited are listed as failures, and the run goes on.
     In a folder of originals, what runs wrote is left out, wherever in it their folders lie,
     and so is the file that `config` is the path of.
     If the originals are not there any more, and an earlier run in the folder has hashed them
-    all, its hashes are used: ``manifest["this_run"]["originals_found"]`` is false then.
+    all, its hashes are used: ``manifest["this_run"]["originals_available"]`` is false then.
     Each original is opened once and edited in memory. Memory grows with the hashes
     (144 bytes a variant), not with the pairs.
     """
@@ -95,7 +95,7 @@ def run(
     started = time.time()
     dataset = _originals_or_nothing(config, run_dir, path)
     edits = [edit.spec for edit in config.variants]
-    with Store(run_dir, config.hashing(), edits) as folder:
+    with RunFolder(run_dir, config.hashing(), edits) as folder:
         if dataset is None:
             found, made_now = folder.finished(), 0
             _check_names(config, found.inputs)
@@ -104,8 +104,8 @@ def run(
             found, made_now = _hashed(config, dataset, folder, workers, progress)
         failures = _failures(found.errors, found.inputs, edits)
         counts = _counts(config, found, folder, workers)
-        copies = suspected_copies(counts)
-        shown = thumbnails.pictures_of(counts, copies, dataset, config, folder, workers)
+        copies = suspected_duplicates(counts)
+        shown = thumbnails.make_thumbnails(counts, copies, dataset, config, folder, workers)
         now = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 3),
@@ -114,7 +114,7 @@ def run(
             "processors": parallel.available_processors(),
             "threads": workers,
             "originals_hashed": made_now,
-            "originals_found": dataset is not None,
+            "originals_available": dataset is not None,
             "base": os.path.abspath(config.base),
         }
         return results.write(config, counts, failures, found.inputs, shown, copies, folder, now)
@@ -140,8 +140,8 @@ def _originals_or_nothing(config: Config, run_dir: str, config_path: str | None)
 
 
 def _hashed(
-    config: Config, dataset: Dataset, folder: Store, workers: int, progress: bool
-) -> tuple[Finished, int]:
+    config: Config, dataset: Dataset, folder: RunFolder, workers: int, progress: bool
+) -> tuple[StoredHashes, int]:
     """Return the hashes of all originals, and how many of them were hashed now."""
     names = [original.name for original in dataset]
     _check_names(config, names)
@@ -191,15 +191,15 @@ def _originals(config: Config, run_dir: str, config_path: str | None) -> Dataset
 
 
 def _entries(
-    config: Config, dataset: Dataset, folder: Store, workers: int, progress: bool
-) -> tuple[list[Entry], int]:
+    config: Config, dataset: Dataset, folder: RunFolder, workers: int, progress: bool
+) -> tuple[list[OriginalHashes], int]:
     """Return what came of each original, and how many were hashed now."""
 
-    def task(original: Original) -> tuple[Original, Entry]:
+    def task(original: Original) -> tuple[Original, OriginalHashes]:
         known = folder.get(original.name)
         return original, renewed(original, config.variants, config.seed, known)
 
-    entries: list[Entry] = []
+    entries: list[OriginalHashes] = []
     made_now = 0
     with (
         closing(parallel.ordered_map(task, dataset, max_workers=workers)) as each,
@@ -214,7 +214,7 @@ def _entries(
     return entries, made_now
 
 
-def _counts(config: Config, found: Finished, folder: Store, workers: int) -> Counts:
+def _counts(config: Config, found: StoredHashes, folder: RunFolder, workers: int) -> PairCounts:
     """Return the counts in the folder, if they are of these hashes and pairs, or count."""
     key = sha256(
         canonical([_COUNTING, found.digest, config.counting()]).encode("ascii")
@@ -222,13 +222,13 @@ def _counts(config: Config, found: Finished, folder: Store, workers: int) -> Cou
     path, hashed = folder.path(results.COUNTS), found.hashed
     if os.path.exists(path):
         try:
-            return Counts.unpacked(path, files.read(path, FileError), key)
+            return PairCounts.unpacked(path, files.read(path, FileError), key)
         except FileError:  # damaged, or of other pairs: either way they are counted
             pass
-    counts = count(
+    counts = count_pairs(
         hashed,
-        in_half_b(hashed.names, config.seed),
-        bands=config.detail.bands,
+        validation_half(hashed.names, config.seed),
+        detail_bins=config.detail.bins,
         exclude=excluded_rows(config.pairs.exclude, hashed.names, hashed.digests),
         variants_against_others=config.pairs.variants_against_others,
         count_identical=config.pairs.count_identical,
@@ -239,16 +239,16 @@ def _counts(config: Config, found: Finished, folder: Store, workers: int) -> Cou
     return counts
 
 
-def in_half_b(names: Sequence[str], seed: int) -> NDArray[np.bool_]:
+def validation_half(names: Sequence[str], seed: int) -> NDArray[np.bool_]:
     """Return which originals are in half B, by their names and the seed alone, (n,)."""
     return np.array([seed_for(seed, name, "half") % 2 == 1 for name in names], bool)
 
 
 def _failures(
     errors: Mapping[str, Mapping[int, str]], names: Iterable[str], edits: Sequence[str]
-) -> list[Failure]:
+) -> list[VariantFailure]:
     return [
-        Failure(name, None if number == ORIGINAL else edits[number], text)
+        VariantFailure(name, None if number == ORIGINAL else edits[number], text)
         for name in names
         for number, text in sorted(errors.get(name, {}).items())
     ]

@@ -22,15 +22,15 @@ from photodna_nb import files, npz
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import canonical
-from photodna_nb.evaluation.pair_counting import Hashed
-from photodna_nb.evaluation.variant_hashes import ORIGINAL, Entry, limit
+from photodna_nb.evaluation.pair_counting import VariantHashes
+from photodna_nb.evaluation.variant_hashes import ORIGINAL, OriginalHashes, limit
 from photodna_nb.printable import printable
 from photodna_nb.versions import installed_version
 
 IDENTITY, JOURNAL, HASHES = "run.json", "journal.jsonl", "hashes.npz"
 MANIFEST = "manifest.json"
 _LOCK = ".lock"
-_FORMAT = 2
+_FORMAT = 3
 _OTHER = {
     "seed": "another seed",
     "originals": "other originals",
@@ -45,7 +45,7 @@ _MEMBERS = (
     "digests",
     "transforms",
     "variants",
-    "made",
+    "available",
     "variants_detail",
     "limits",
     "hashing",
@@ -112,10 +112,10 @@ def locked(folder: str) -> Iterator[None]:
         lock.release()
 
 
-class Finished(NamedTuple):
+class StoredHashes(NamedTuple):
     """What an earlier run hashed.
 
-    hashed : Hashed
+    hashed : VariantHashes
         Originals and variants.
     digest : str
         Of the file that they are in.
@@ -125,7 +125,7 @@ class Finished(NamedTuple):
         What was wrong, by the name of the original and the number of the edit.
     """
 
-    hashed: Hashed
+    hashed: VariantHashes
     digest: str
     inputs: dict[str, str | None]
     errors: dict[str, dict[int, str]]
@@ -135,12 +135,12 @@ class _HashFile(NamedTuple):
     """Content of the file of hashes: of the originals that failed, and of variants that did."""
 
     content: bytes
-    hashed: Hashed
+    hashed: VariantHashes
     failed: list[Any]
     lost: list[Any]
 
 
-class Store:
+class RunFolder:
     """A RUN_DIR, open for one run.
 
     Parameters
@@ -167,7 +167,7 @@ class Store:
 
     def __init__(self, folder: str, hashing: dict[str, Any], edits: Sequence[str]) -> None:
         self.folder, self._hashing, self._edits = folder, hashing, tuple(edits)
-        self._known: dict[str, Entry] = {}
+        self._known: dict[str, OriginalHashes] = {}
         self._journal: Any = None
         if os.path.lexists(folder) and not os.path.isdir(folder):
             raise FileError(folder, "is not a folder; give a new one for the results of the run")
@@ -180,7 +180,7 @@ class Store:
             ) from error
         self._lock = ExitStack()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> RunFolder:
         self._lock.enter_context(locked(self.folder))
         try:
             self._identify()
@@ -214,11 +214,11 @@ class Store:
         except (FileError, KeyError):
             return False
 
-    def get(self, name: str) -> Entry | None:
+    def get(self, name: str) -> OriginalHashes | None:
         """Return what is known of the original of that name."""
         return self._known.get(name)
 
-    def finished(self) -> Finished:
+    def finished(self) -> StoredHashes:
         """Return what an earlier run hashed, all of it, from its file alone.
 
         Raises
@@ -236,9 +236,9 @@ class Store:
             errors.setdefault(names[row], {})[number] = why
         if inputs == self._inputs:  # in the order of the originals
             inputs = self._inputs
-        return Finished(hashed, sha256(content).hexdigest(), inputs, errors)
+        return StoredHashes(hashed, sha256(content).hexdigest(), inputs, errors)
 
-    def append(self, name: str, entry: Entry) -> None:
+    def append(self, name: str, entry: OriginalHashes) -> None:
         """Keep an entry; it outlives this process from now on."""
         self._check_makers()
         if not entry.lasting:
@@ -263,7 +263,7 @@ class Store:
                 self._journal = None
             raise self._unwritable(JOURNAL, error) from error
 
-    def finish(self, names: Sequence[str], entries: Sequence[Entry]) -> Finished:
+    def finish(self, names: Sequence[str], entries: Sequence[OriginalHashes]) -> StoredHashes:
         """Write the hashes of all originals that have one into a file, and return them.
 
         That is ``hashes.npz``, of which `HashTable.load` reads the originals. The journal
@@ -275,7 +275,7 @@ class Store:
         detail = np.full((len(good), width), np.nan)
         for place, row in enumerate(good):
             hashes[place], detail[place] = entries[row].hashes, entries[row].detail
-        hashed = Hashed(
+        hashed = VariantHashes(
             tuple(names[row] for row in good),
             tuple(entries[row].digest for row in good),
             self._edits,
@@ -303,7 +303,7 @@ class Store:
             "digests": npz.pack_texts(hashed.digests),
             "transforms": npz.pack_texts(self._edits),
             "variants": hashed.variants,
-            "made": hashed.made,
+            "available": hashed.available,
             "variants_detail": hashed.variants_detail,
             "limits": npz.pack_texts([json.dumps([failed, lost])]),
             "hashing": npz.pack_texts([canonical(self._hashing)]),
@@ -321,7 +321,7 @@ class Store:
             raise self._unwritable(JOURNAL, error) from error
         inputs = {name: entry.digest or None for name, entry in zip(names, entries, strict=True)}
         errors = {name: entry.errors for name, entry in zip(names, entries, strict=True)}
-        return Finished(hashed, digest, inputs, errors)
+        return StoredHashes(hashed, digest, inputs, errors)
 
     def _read_hashes(self) -> None:
         if not os.path.exists(self.path(HASHES)):
@@ -337,12 +337,12 @@ class Store:
                 again.add(row)
         for row, (name, digest) in enumerate(zip(known.names, known.digests, strict=True)):
             if row not in again:
-                entry = Entry(digest, hashes[row], detail[row], errors.get(row, {}))
+                entry = OriginalHashes(digest, hashes[row], detail[row], errors.get(row, {}))
                 self._known[name] = entry
         nothing = np.zeros(hashes.shape[1:], np.uint8), np.full(hashes.shape[1], np.nan)
         for name, reason, digest, lasting, its_limit in failed:
             if lasting and its_limit == limit():
-                self._known[name] = Entry(digest, *nothing, {ORIGINAL: reason})
+                self._known[name] = OriginalHashes(digest, *nothing, {ORIGINAL: reason})
 
     def _hash_file(self) -> _HashFile:
         """Return what is in the file of hashes, once it is known to be this run's."""
@@ -353,8 +353,8 @@ class Store:
             npz.unpack_texts(found[name]) for name in ("paths", "digests", "hashing", "transforms")
         )
         self._check_whose(path, hashing, edits)
-        arrays = ("hashes", "detail", "variants", "made", "variants_detail")
-        hashed = Hashed(names, digests, edits, *(found[name] for name in arrays))
+        arrays = ("hashes", "detail", "variants", "available", "variants_detail")
+        hashed = VariantHashes(names, digests, edits, *(found[name] for name in arrays))
         (text,) = npz.unpack_texts(found["limits"])
         return _HashFile(content, hashed, *json.loads(text))
 
@@ -394,7 +394,7 @@ class Store:
             detail = np.array(record["detail"], np.float64).reshape(shape)
             errors = {int(number): str(text) for number, text in record["errors"].items()}
             if not errors or record["limit"] == limit():
-                entry = Entry(str(record["digest"]), hashes, detail, errors)
+                entry = OriginalHashes(str(record["digest"]), hashes, detail, errors)
                 self._known[record["name"]] = entry
         except (ValueError, TypeError, KeyError, AttributeError):
             pass

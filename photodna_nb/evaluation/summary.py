@@ -7,10 +7,10 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from photodna_nb.evaluation.config import Config, ScaleConfig
+from photodna_nb.evaluation.config import Config, DeploymentConfig
 from photodna_nb.evaluation.deployment import expected_matches, threshold_under
 from photodna_nb.evaluation.intervals import json_number
-from photodna_nb.evaluation.pair_counts import Counts
+from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import (
     RateEstimates,
     dependence_beyond_cutoff,
@@ -35,10 +35,19 @@ _RATE = (
     "at_least_ten_matches",
 )
 _TAIL = "tail_rate", "tail_lower", "tail_upper", "tail_beyond_validation"
-_A_DAY = "comparisons", "expected", "lower", "upper", "source", "beyond_validation"
+_PER_DAY = {
+    "comparisons": "comparisons_per_day",
+    "expected": "expected_matches_per_day",
+    "lower": "expected_matches_per_day_lower",
+    "upper": "expected_matches_per_day_upper",
+    "source": "expected_matches_source",
+    "beyond_validation": "expected_matches_beyond_validation",
+}
 
 
-def threshold_row(estimates: RateEstimates, threshold: int | None, service: ScaleConfig) -> Row:
+def threshold_row(
+    estimates: RateEstimates, threshold: int | None, service: DeploymentConfig
+) -> Row:
     """Return what a threshold does: recall, false match rate, false matches a day.
 
     Parameters
@@ -47,7 +56,7 @@ def threshold_row(estimates: RateEstimates, threshold: int | None, service: Scal
         Genuine and impostor pairs.
     threshold : int or None
         L2, 0 to 3060; None for a row without numbers.
-    service : ScaleConfig
+    service : DeploymentConfig
         The list and the queries of a day.
 
     Returns
@@ -65,7 +74,7 @@ def threshold_row(estimates: RateEstimates, threshold: int | None, service: Scal
     row: Row = {"threshold": threshold, "genuine_pairs": found.genuine_pairs}
     row |= dict.fromkeys(("genuine_matches", *_RECALL))
     row |= {"impostor_pairs": found.impostor_pairs, "impostor_matches": None}
-    row |= dict.fromkeys((*_RATE, *_TAIL, *(f"a_day_{name}" for name in _A_DAY)))
+    row |= dict.fromkeys((*_RATE, *_TAIL, *_PER_DAY.values()))
     if threshold is None:
         return row
     row["genuine_matches"] = int(found.genuine_matches[threshold])
@@ -80,17 +89,17 @@ def threshold_row(estimates: RateEstimates, threshold: int | None, service: Scal
     if tail is not None and (told := tail.reliable_rate(threshold)) is not None:
         row |= zip(_TAIL, told, strict=True)
     day = expected_matches(
-        threshold, service.list_size, service.queries_a_day, rates, tail, service.ways
+        threshold, service.list_size, service.queries_per_day, rates, tail, service.n_orientations
     )
-    return row | {f"a_day_{name}": getattr(day, name) for name in _A_DAY}
+    return row | {column: getattr(day, name) for name, column in _PER_DAY.items()}
 
 
-def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str, list[Row]]]:
+def build_tables(counts: PairCounts, config: Config) -> tuple[dict[str, Any], dict[str, list[Row]]]:
     """Return what the statistics make of the counts: numbers for the summary, and tables.
 
     Parameters
     ----------
-    counts : Counts
+    counts : PairCounts
         Of a run.
     config : Config
         What the report is to speak of.
@@ -103,40 +112,41 @@ def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str
         threshold at the lowest false match rate that they can support, and else None;
         ``curves``: equal error rate, area, average precision; ``tail``: the fit, and
         whether it is accepted; ``tail_rejection_reasons_by_half``: why it is not accepted on
-        half A or B alone; ``no_rates_reason``: empty, or why there are none.
+        the selection or the validation half
+        alone; ``no_rates_reason``: empty, or why there are none.
     tables : dict of str to list of dict
         ``curves``: rates at every whole threshold; ``thresholds``: what the named ones do;
-        ``operating_points``: a threshold for each target, chosen on half A, its rates on
-        half B; ``operating_recall``: the same by edit; ``scale``: the thresholds that keep
-        the budget, by the estimate and by the end of the interval, and if the data cannot show
-        that the latter does, the one that is supported.
+        ``operating_points``: a threshold for each target, chosen on the selection half, its
+        rates on the validation half; ``operating_recall``: the same by edit; ``deployment``:
+        the thresholds that keep the budget, by the estimate and by the end of the interval,
+        and if the data cannot show that the latter does, the one that is supported.
         Recall is that of the closest of eight orientations if the service looks queries up in
         these.
     """
     beyond = dependence_beyond_cutoff(counts)
-    parts: tuple[Literal["A", "B"] | None, ...] = (None, "A", "B")
+    parts: tuple[Literal["selection", "validation"] | None, ...] = (None, "selection", "validation")
     whole, a, b = (
         estimate_rates(
             counts,
             part,
-            oriented=config.scale.orientations,
+            oriented=config.deployment.orientations,
             confidence=config.confidence,
             seed=config.seed,
             beyond=beyond,
         )
         for part in parts
     )
-    scale = _scale(counts, config, whole)
-    _, safe, *supported = scale
+    deployment = _deployment(counts, config, whole)
+    _, safe, *supported = deployment
     summary = {
         "recommended": None if supported else safe["threshold"],
         "supported": supported[0]["threshold"] if supported else None,
-        "recall_oriented": config.scale.orientations,
+        "recall_oriented": config.deployment.orientations,
         "curves": whole.curves.as_json(),
         "tail": None if whole.tail is None else whole.tail.as_json(),
         "tail_rejection_reasons_by_half": {
             part: half.tail.rejection_reason
-            for part, half in (("A", a), ("B", b))
+            for part, half in (("selection", a), ("validation", b))
             if half.tail is not None and not half.tail.accepted
         },
         "no_rates_reason": whole.reason,
@@ -154,7 +164,7 @@ def summarised(counts: Counts, config: Config) -> tuple[dict[str, Any], dict[str
         ],
         "operating_points": [_point(point) for point in points],
         "operating_recall": _operating_recall(counts, config, points),
-        "scale": scale,
+        "deployment": deployment,
     }
     return summary, tables
 
@@ -168,7 +178,9 @@ def reported_thresholds(config: Config, summary: Mapping[str, Any]) -> dict[str,
     return named
 
 
-def _curves(counts: Counts, whole: RateEstimates, a: RateEstimates, b: RateEstimates) -> list[Row]:
+def _curves(
+    counts: PairCounts, whole: RateEstimates, a: RateEstimates, b: RateEstimates
+) -> list[Row]:
     """Return matches and rates at every whole threshold, up to where all pairs match."""
     found = whole.curves
     columns: dict[str, list[Any]] = {
@@ -176,10 +188,10 @@ def _curves(counts: Counts, whole: RateEstimates, a: RateEstimates, b: RateEstim
         "impostor_matches": found.impostor_matches.tolist(),
         "impostor_matches_of_originals": np.cumsum(counts.impostor(variants=False)).tolist(),
         "genuine_matches_oriented": np.cumsum(counts.genuine(oriented=True)).tolist(),
-        "genuine_matches_a": np.cumsum(a.genuine).tolist(),
-        "impostor_matches_a": np.cumsum(a.impostor).tolist(),
-        "genuine_matches_b": np.cumsum(b.genuine).tolist(),
-        "impostor_matches_b": np.cumsum(b.impostor).tolist(),
+        "genuine_matches_selection": np.cumsum(a.genuine).tolist(),
+        "impostor_matches_selection": np.cumsum(a.impostor).tolist(),
+        "genuine_matches_validation": np.cumsum(b.genuine).tolist(),
+        "impostor_matches_validation": np.cumsum(b.impostor).tolist(),
         "recall": found.recall.tolist(),
         "recall_lower": whole.recall_lower.tolist(),
         "recall_upper": whole.recall_upper.tolist(),
@@ -203,9 +215,9 @@ def _curves(counts: Counts, whole: RateEstimates, a: RateEstimates, b: RateEstim
     ]
 
 
-def _at(counts: Counts, config: Config, whole: RateEstimates, threshold: int | None) -> Row:
+def _at(counts: PairCounts, config: Config, whole: RateEstimates, threshold: int | None) -> Row:
     """Return `threshold_row`, and how many genuine pairs match as they are and at their best."""
-    row = threshold_row(whole, threshold, config.scale)
+    row = threshold_row(whole, threshold, config.deployment)
     first = {name: row.pop(name) for name in ("threshold", "genuine_pairs", "genuine_matches")}
     for name, oriented in (("genuine_matches", False), ("genuine_matches_oriented", True)):
         matches = None
@@ -215,7 +227,7 @@ def _at(counts: Counts, config: Config, whole: RateEstimates, threshold: int | N
     return {name: json_number(value) for name, value in (first | row).items()}
 
 
-def _scale(counts: Counts, config: Config, whole: RateEstimates) -> list[Row]:
+def _deployment(counts: PairCounts, config: Config, whole: RateEstimates) -> list[Row]:
     """Return the thresholds that keep the budget, or what the data can support instead."""
     chosen = {
         "estimate": ThresholdChoice(0.0, False, None, "none", whole.reason),
@@ -226,12 +238,12 @@ def _scale(counts: Counts, config: Config, whole: RateEstimates) -> list[Row]:
     else:
         for kind, conservative in (("estimate", False), ("conservative", True)):
             chosen[kind] = threshold_under(
-                config.scale.budget,
-                config.scale.list_size,
-                config.scale.queries_a_day,
+                config.deployment.max_false_matches_per_day,
+                config.deployment.list_size,
+                config.deployment.queries_per_day,
                 whole.rates,
                 whole.tail,
-                config.scale.ways,
+                config.deployment.n_orientations,
                 conservative,
             )
         safe = chosen["conservative"]
@@ -239,15 +251,15 @@ def _scale(counts: Counts, config: Config, whole: RateEstimates) -> list[Row]:
             chosen["supported"] = supported_threshold(whole.rates, whole.tail)
     return [
         {
-            "kind": kind,
-            "budget": config.scale.budget,
-            "list_size": config.scale.list_size,
-            "queries_a_day": config.scale.queries_a_day,
-            "orientations": config.scale.ways,
+            "criterion": criterion,
+            "max_false_matches_per_day": config.deployment.max_false_matches_per_day,
+            "list_size": config.deployment.list_size,
+            "queries_per_day": config.deployment.queries_per_day,
+            "orientations": config.deployment.n_orientations,
             **choice.as_json(),
             **_at(counts, config, whole, choice.threshold),
         }
-        for kind, choice in chosen.items()
+        for criterion, choice in chosen.items()
     ]
 
 
@@ -265,13 +277,15 @@ def _point(point: OperatingPoint) -> Row:
     return {**choice, **row, **counted}
 
 
-def _operating_recall(counts: Counts, config: Config, points: list[OperatingPoint]) -> list[Row]:
-    """Return the recall of each edit on half B, at each threshold that half A chose."""
+def _operating_recall(
+    counts: PairCounts, config: Config, points: list[OperatingPoint]
+) -> list[Row]:
+    """Return the recall of each edit on the validation half, at each operating point."""
     rows: list[Row] = []
     matched: list[int] = []
     for spec in counts.transforms:
         squared = {
-            oriented: counts.genuine_distances(spec, part="B", oriented=oriented)
+            oriented: counts.genuine_distances(spec, half="validation", oriented=oriented)
             for oriented in (False, True)
         }
         for point in points:
@@ -288,7 +302,7 @@ def _operating_recall(counts: Counts, config: Config, points: list[OperatingPoin
                         "threshold": threshold,
                         "oriented": oriented,
                         "n": len(distances),
-                        "matched": matched[-1],
+                        "matches": matched[-1],
                     }
                 )
     trials = [row["n"] for row in rows]

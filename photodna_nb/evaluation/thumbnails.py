@@ -15,18 +15,18 @@ from photodna_nb.corpus.datasets import Dataset
 from photodna_nb.corpus.transforms import seed_for
 from photodna_nb.errors import PhotodnaError
 from photodna_nb.evaluation.config import Config, canonical
-from photodna_nb.evaluation.pair_counts import Counts
-from photodna_nb.evaluation.run_folder import Store
+from photodna_nb.evaluation.pair_counts import PairCounts
+from photodna_nb.evaluation.run_folder import RunFolder
 from photodna_nb.evaluation.variant_hashes import ORIGINAL
 
-FOLDER = "pictures"
+FOLDER = "thumbnails"
 PAIRS = 16  # are shown
 _GROUPS, _OF_A_GROUP = 100, 4  # are shown of suspected copies
 _SIDE, _SMALLER_SIDE = 240, 120  # pixels
 _QUALITY = 80
 
 
-class Shown(NamedTuple):
+class Thumbnail(NamedTuple):
     """A picture that is shown.
 
     row : int
@@ -42,17 +42,17 @@ class Shown(NamedTuple):
     side: int
 
     @classmethod
-    def of_pair(cls, row: int, transform: int) -> Shown:
+    def of_pair(cls, row: int, transform: int) -> Thumbnail:
         """Return what is shown of one side of an impostor pair."""
         return cls(row, transform, _SIDE)
 
     @classmethod
-    def of_copies(cls, row: int) -> Shown:
+    def of_copies(cls, row: int) -> Thumbnail:
         """Return what is shown of an original that is suspected to be a copy."""
         return cls(row, ORIGINAL, _SMALLER_SIDE)
 
 
-class Pictures(NamedTuple):
+class ThumbnailFiles(NamedTuple):
     """What is shown of the closest impostor pairs, and of suspected copies.
 
     names : dict
@@ -61,23 +61,23 @@ class Pictures(NamedTuple):
         Content of those files that are not in the folder.
     """
 
-    names: dict[Shown, str]
+    names: dict[Thumbnail, str]
     made: dict[str, bytes]
 
 
-def pictures_of(
-    counts: Counts,
+def make_thumbnails(
+    counts: PairCounts,
     copies: Sequence[Sequence[int]],
     dataset: Dataset | None,
     config: Config,
-    folder: Store,
+    folder: RunFolder,
     workers: int | None,
-) -> Pictures:
+) -> ThumbnailFiles:
     """Return the pictures of a run, made unless they are in the folder.
 
     Parameters
     ----------
-    counts : Counts
+    counts : PairCounts
         Says which are the closest impostor pairs.
     copies : sequence of sequence of int
         Groups of rows, of which the first ones are shown.
@@ -85,7 +85,7 @@ def pictures_of(
         The originals, by name; None if they are not there any more.
     config : Config
         The edits, and their seed.
-    folder : Store
+    folder : RunFolder
         Of the run.
     workers : int, optional
         Threads.
@@ -94,7 +94,7 @@ def pictures_of(
     names = {shown: f"{FOLDER}/{_key(counts, config, shown)}.jpg" for shown in wanted}
     originals = {original.name: original for original in dataset or ()}
 
-    def task(shown: Shown) -> bytes | None:
+    def task(shown: Thumbnail) -> bytes | None:
         try:
             original = originals[counts.names[shown.row]]
             picture = original.open()
@@ -114,23 +114,23 @@ def pictures_of(
             del names[shown]
         else:
             made[names[shown]] = content
-    return Pictures(names, made)
+    return ThumbnailFiles(names, made)
 
 
-def _of_closest(counts: Counts) -> Iterator[Shown]:
-    close = counts.closest(PAIRS)
+def _of_closest(counts: PairCounts) -> Iterator[Thumbnail]:
+    close = counts.nearest_pairs(PAIRS)
     columns = close.i.tolist(), close.j.tolist(), close.transform.tolist()
     for i, j, transform in zip(*columns, strict=True):
-        yield Shown.of_pair(i, transform)
-        yield Shown.of_pair(j, ORIGINAL)
+        yield Thumbnail.of_pair(i, transform)
+        yield Thumbnail.of_pair(j, ORIGINAL)
 
 
-def _of_copies(copies: Sequence[Sequence[int]]) -> Iterator[Shown]:
+def _of_copies(copies: Sequence[Sequence[int]]) -> Iterator[Thumbnail]:
     for rows in islice(copies, _GROUPS):
-        yield from map(Shown.of_copies, rows[:_OF_A_GROUP])
+        yield from map(Thumbnail.of_copies, rows[:_OF_A_GROUP])
 
 
-def _key(counts: Counts, config: Config, shown: Shown) -> str:
+def _key(counts: PairCounts, config: Config, shown: Thumbnail) -> str:
     """Return a name that no other picture has."""
     edit = None if shown.transform == ORIGINAL else counts.transforms[shown.transform]
     what = [counts.names[shown.row], counts.digests[shown.row], edit, config.seed, shown.side]

@@ -22,7 +22,7 @@ ORIGINAL = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class OriginalHashes:
     """What came of an original.
 
     Attributes
@@ -46,7 +46,9 @@ class Entry:
     lasting: bool = True
 
 
-def hashed(original: Original, edits: Sequence[AnyTransform], seed: int, digest: str) -> Entry:
+def hashed(
+    original: Original, edits: Sequence[AnyTransform], seed: int, digest: str
+) -> OriginalHashes:
     """Return the hashes of an original, which is opened once, and of its variants."""
     hashes = np.zeros((1 + len(edits), HASH_BYTES), np.uint8)
     detail = np.full(1 + len(edits), np.nan)
@@ -54,10 +56,10 @@ def hashed(original: Original, edits: Sequence[AnyTransform], seed: int, digest:
         image = original.open()
         hashes[0], detail[0] = hash_and_detail(images.pixels(image))
     except FileError as error:
-        return Entry(digest, hashes, detail, {ORIGINAL: error.reason}, _lasts(error))
+        return OriginalHashes(digest, hashes, detail, {ORIGINAL: error.reason}, _lasts(error))
     except MemoryError:
         text = "does not fit into memory; free some, or use a smaller version of the image"
-        return Entry(digest, hashes, detail, {ORIGINAL: text}, lasting=False)
+        return OriginalHashes(digest, hashes, detail, {ORIGINAL: text}, lasting=False)
     errors = {}
     lasting = True
     for number, edit in enumerate(edits):
@@ -70,19 +72,19 @@ def hashed(original: Original, edits: Sequence[AnyTransform], seed: int, digest:
         except Exception as error:  # of Pillow; the other variants are as good as before
             errors[number] = printable(f"cannot be made ({type(error).__name__}: {error})")
             lasting = False
-    return Entry(digest, hashes, detail, errors, lasting)
+    return OriginalHashes(digest, hashes, detail, errors, lasting)
 
 
 def renewed(
-    original: Original, edits: Sequence[AnyTransform], seed: int, known: Entry | None
-) -> Entry:
+    original: Original, edits: Sequence[AnyTransform], seed: int, known: OriginalHashes | None
+) -> OriginalHashes:
     """Return `known` if the original is what it was then, and otherwise hash it."""
     try:
         digest = original.digest()
     except ImageError as error:
         v = 1 + len(edits)
         nothing = np.zeros((v, HASH_BYTES), np.uint8), np.full(v, np.nan)
-        return Entry("", *nothing, {ORIGINAL: error.reason}, lasting=False)
+        return OriginalHashes("", *nothing, {ORIGINAL: error.reason}, lasting=False)
     if known is not None and known.digest == digest:
         return known
     return hashed(original, edits, seed, digest)

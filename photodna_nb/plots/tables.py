@@ -1,4 +1,4 @@
-"""The tables of an evaluation, a line for each edit or band of detail."""
+"""The tables of an evaluation, a line for each edit or detail bin."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _DISTANCES = ("median", "p95", "largest")
 _RATES = ("recall", "recall_lower", "recall_upper")
 _RECALL = ("transform", "oriented", "threshold_name", "threshold", "n", *_RATES)
-_DETAIL = ("from", "to", "share", "impostor_nearest", "impostor_median")
+_DETAIL = ("detail_from", "detail_to", "share", "impostor_nearest", "impostor_median")
 
 
 def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None = None) -> Axes:
@@ -46,7 +46,7 @@ def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None 
     Parameters
     ----------
     rows : sequence of dict
-        Of ``Results.tables["recall"]``, those of one band of detail and with or without
+        Of ``Results.tables["recall"]``, those of one detail bin and with or without
         orientations: one row for each edit and threshold.
     confidence : float, optional
         Of the intervals, to be add_labels.
@@ -82,7 +82,8 @@ def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None 
         confidence = checked_confidence(validation.number("confidence", confidence))
     if len({(row["transform"], row["threshold_name"]) for row in rows}) < len(rows):
         raise ArgumentError(
-            "rows: got several of one edit and threshold; choose one band, and oriented or not"
+            "rows: got several of one edit and threshold; choose one detail bin, and "
+            "oriented or not"
         )
     rows = _by_kind(rows, [transforms.parse(row["transform"]).name for row in rows])
     specs = list(dict.fromkeys(row["transform"] for row in rows))
@@ -123,7 +124,7 @@ def plot_variant_distances(
     Parameters
     ----------
     rows : sequence of dict
-        Of ``Results.tables["edits"]``.
+        Of ``Results.tables["transforms"]``.
     thresholds : dict of str to int, optional
         L2 distances to mark, 0 to 3060, by name.
     oriented : bool
@@ -150,19 +151,22 @@ def plot_variant_distances(
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> row = {"edit": "jpeg", "label": "jpeg 30", "n": 50, "median": 7, "p95": 20, "largest": 31}
+    >>> row = {"transform_name": "jpeg", "label": "jpeg 30", "n": 50}
+    >>> row |= {"median": 7, "p95": 20, "largest": 31}
     >>> ax = plot_variant_distances([row], thresholds={"mine": 200}, ax=Figure().subplots())
     >>> ax.get_xlabel(), ax.get_yticklabels()[0].get_text()
     ('L2 distance, 50 pairs an edit', 'jpeg 30')
     """
     prefix = "oriented_" * oriented
     distances = [prefix + name for name in _DISTANCES]
-    rows = validation.rows(rows, "edits", ["edit", "label", "n", *distances])
+    rows = validation.rows(rows, "transforms", ["transform_name", "label", "n", *distances])
     looks = looks_of(validation.thresholds(thresholds))
-    rows = _by_kind(rows, [row["edit"] for row in rows])
+    rows = _by_kind(rows, [row["transform_name"] for row in rows])
     title = "Distances of edits" + ", best of eight orientations" * oriented
     x = f"{DISTANCE}, {_span([row['n'] for row in rows])} pairs an edit"
-    ax = _lines(ax, [row["label"] for row in rows], [row["edit"] for row in rows], title, x)
+    ax = _lines(
+        ax, [row["label"] for row in rows], [row["transform_name"] for row in rows], title, x
+    )
     marks = ("median", "o"), ("95th percentile", "|"), ("largest", "D")
     _ranges(ax, rows, dict(zip(distances, marks, strict=True)), GENUINE, looks)
     return ax
@@ -181,14 +185,14 @@ def plot_impostor_distances(
         L2 distances to mark, 0 to 3060, by name.
     ax : matplotlib.axes.Axes, optional
         To draw on, in a figure that makes room for labels by the constrained layout if it has
-        no layout yet; otherwise those of a new figure, which is as high as the bands need.
+        no layout yet; otherwise those of a new figure, which is as high as the bins need.
 
     Returns
     -------
     matplotlib.axes.Axes
-        One line for each band, from the nearest impostor pair of two originals to their
-        median distance, beside the share of the originals that are in the band. A pair
-        is in the band of the one with less detail. Artists have gids: "ranges" the lines,
+        One line for each detail bin, from the nearest impostor pair of two originals to their
+        median distance, beside the share of the originals that are in the bin. A pair
+        is in the bin of the one with less detail. Artists have gids: "ranges" the lines,
         "impostor_nearest" and "impostor_median" the marks, and of each threshold
         "threshold NAME" its line and "name NAME" its name.
 
@@ -202,7 +206,7 @@ def plot_impostor_distances(
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> row = {"from": 0, "to": 100, "share": 0.25}
+    >>> row = {"detail_from": 0, "detail_to": 100, "share": 0.25}
     >>> row |= {"impostor_nearest": 40, "impostor_median": 300}
     >>> ax = plot_impostor_distances([row], ax=Figure().subplots())
     >>> print(ax.get_title(), ax.get_legend_handles_labels()[1])
@@ -211,7 +215,11 @@ def plot_impostor_distances(
     rows = validation.rows(rows, "detail", _DETAIL)
     looks = looks_of(validation.thresholds(thresholds))
     labels = [
-        (f"{row['from']:g} on" if row["to"] is None else f"{row['from']:g} to {row['to']:g}")
+        (
+            f"{row['detail_from']:g} on"
+            if row["detail_to"] is None
+            else f"{row['detail_from']:g} to {row['detail_to']:g}"
+        )
         + f" ({percent(row['share'])})"
         for row in rows
     ]

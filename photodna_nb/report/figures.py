@@ -32,12 +32,12 @@ def figures(results: Results) -> dict[str, Figure]:
     """Return the figures by the names of their files, from the folder of the run on."""
     config, tables = results.config, results.tables
     named = {row["name"]: row["threshold"] for row in tables["thresholds"]}
-    oriented = config.scale.orientations
+    oriented = config.deployment.orientations
     estimates = estimate_rates(
         results.counts, oriented=oriented, confidence=config.confidence, seed=config.seed
     )
     of_all = [
-        row for row in tables["recall"] if row["band"] is None and row["oriented"] == oriented
+        row for row in tables["recall"] if row["detail_bin"] is None and row["oriented"] == oriented
     ]
     ways = (
         " Variants count as far away as the closest of the original's eight orientations."
@@ -72,7 +72,7 @@ def figures(results: Results) -> dict[str, Figure]:
             "Median, 95th percentile and largest distance of the variants from their originals."
             f"{ways}",
             lambda: plots.plot_variant_distances(
-                tables["edits"], thresholds=named, oriented=oriented
+                tables["transforms"], thresholds=named, oriented=oriented
             ),
         ),
         "roc": (

@@ -79,17 +79,18 @@ def listed(words: list[str]) -> str:
 
 def false_match_rate(row: Mapping[str, Any]) -> str:
     """Return the false match rate at the threshold of a row, by the best that is known."""
-    match row["a_day_source"]:
+    match row["expected_matches_source"]:
         case None:
             return NOTHING
         case "counted":
             value, lower, upper = (row[f"false_match_rate{end}"] for end in ("", *_ENDS))
             return f"{rate(value)} ({between(lower, upper, rate)})"
-        case "tail" if not row["a_day_beyond_validation"]:
+        case "tail" if not row["expected_matches_beyond_validation"]:
             ends = between(row["tail_lower"], row["tail_upper"], rate)
             return f"{rate(row['tail_rate'])} ({ends}, extrapolated)"
         case source:
-            bound = f"at most {rate(row['a_day_upper'] / row['a_day_comparisons'])}"
+            upper = row["expected_matches_per_day_upper"] / row["comparisons_per_day"]
+            bound = f"at most {rate(upper)}"
             return bound + (_EXTRAPOLATED if source == "tail" else "")
 
 
@@ -108,13 +109,15 @@ def judged(row: Mapping[str, Any]) -> str:
 
 def false_matches(row: Mapping[str, Any]) -> str:
     """Return the false matches a day at the threshold of a row."""
-    if row["a_day_source"] is None:
+    if row["expected_matches_source"] is None:
         return NOTHING
-    if row["a_day_expected"] is None:
-        extrapolated = _EXTRAPOLATED * (row["a_day_source"] == "tail")
-        return f"at most {amount(row['a_day_upper'])}{extrapolated}"
-    ends = between(row["a_day_lower"], row["a_day_upper"], amount)
-    return f"{amount(row['a_day_expected'])} ({ends})"
+    if row["expected_matches_per_day"] is None:
+        extrapolated = _EXTRAPOLATED * (row["expected_matches_source"] == "tail")
+        return f"at most {amount(row['expected_matches_per_day_upper'])}{extrapolated}"
+    ends = between(
+        row["expected_matches_per_day_lower"], row["expected_matches_per_day_upper"], amount
+    )
+    return f"{amount(row['expected_matches_per_day'])} ({ends})"
 
 
 def recall(row: Mapping[str, Any]) -> str:

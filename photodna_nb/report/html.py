@@ -54,7 +54,7 @@ def page(results: Results, figures: Mapping[str, Figure]) -> str:
         recommendation=recommend(results),
         words=formatting,
         corpus=corpus(results),
-        service=service(tables["scale"][0]),
+        service=service(tables["deployment"][0]),
         summary=results.summary,
         config=config,
         toml=escape(_configuration(config)),
@@ -64,7 +64,7 @@ def page(results: Results, figures: Mapping[str, Figure]) -> str:
         points=sorted(
             tables["operating_points"], key=lambda row: (-row["target"], row["conservative"])
         ),
-        bands=list(_bands(results)),
+        detail_bins=list(_detail_bins(results)),
         edits=list(_edits(results)),
         detail=tables["detail"],
         closest=list(_closest(results)),
@@ -126,11 +126,11 @@ def _edits(results: Results) -> Iterator[dict[str, Any]]:
     recalls = {
         (row["transform"], row["oriented"], row["threshold_name"]): row
         for row in results.tables["recall"]
-        if row["band"] is None
+        if row["detail_bin"] is None
     }
     main = main_threshold(results)
-    oriented = results.config.scale.orientations
-    for row in results.tables["edits"]:
+    oriented = results.config.deployment.orientations
+    for row in results.tables["transforms"]:
         spec = row["transform"]
         yield row | {
             "recalls": [
@@ -140,32 +140,32 @@ def _edits(results: Results) -> Iterator[dict[str, Any]]:
         }
 
 
-def _bands(results: Results) -> Iterator[dict[str, Any]]:
-    """Yield each band of detail with originals in it, and its edits."""
+def _detail_bins(results: Results) -> Iterator[dict[str, Any]]:
+    """Yield each detail bin with originals in it, and its edits."""
     main = main_threshold(results)
     recalls = {
-        (row["transform"], row["band"]): row
+        (row["transform"], row["detail_bin"]): row
         for row in results.tables["recall"]
         if main is not None
         and row["threshold_name"] == main[0]
-        and row["oriented"] == results.config.scale.orientations
+        and row["oriented"] == results.config.deployment.orientations
     }
-    for band in results.tables["detail"]:
-        if band["originals"]:
-            yield band | {
+    for detail_bin in results.tables["detail"]:
+        if detail_bin["originals"]:
+            yield detail_bin | {
                 "edits": [
-                    row | {"recalled": recalls.get((row["transform"], band["band"]))}
-                    for row in results.tables["edits_by_band"]
-                    if row["band"] == band["band"]
+                    row | {"recalled": recalls.get((row["transform"], detail_bin["detail_bin"]))}
+                    for row in results.tables["transforms_by_detail_bin"]
+                    if row["detail_bin"] == detail_bin["detail_bin"]
                 ]
             }
 
 
 def _closest(results: Results) -> Iterator[dict[str, Any]]:
     """Yield the closest impostor pairs, with their pictures if these could be made."""
-    for row in results.tables["closest"][:PAIRS]:
+    for row in results.tables["nearest_impostors"][:PAIRS]:
         yield row | {
-            f"{which}data": _picture(results, row[f"{which}picture"]) for which in ("", "other_")
+            f"{which}data": _picture(results, row[f"{which}thumbnail"]) for which in ("", "other_")
         }
 
 
@@ -179,12 +179,14 @@ def _picture(results: Results, name: str | None) -> str | None:
 def _copies(results: Results) -> list[dict[str, Any]]:
     """Return groups of originals that may be copies, by number, with some of their pictures."""
     found = []
-    for number, rows in groupby(results.tables["suspected_copies"], key=lambda row: row["group"]):
+    for number, rows in groupby(
+        results.tables["suspected_duplicates"], key=lambda row: row["group"]
+    ):
         group = list(rows)
         pictures = [
-            {"data": _picture(results, row["picture"]), "name": row["original"]}
+            {"data": _picture(results, row["thumbnail"]), "name": row["original"]}
             for row in group
-            if row["picture"] is not None
+            if row["thumbnail"] is not None
         ]
         names = toml_value([row["exclude_as"] for row in group])
         left = len(group) - len(pictures)

@@ -106,15 +106,16 @@ def service(row: Mapping[str, Any]) -> str:
     """Return the service for which false matches are foretold."""
     ways = " in eight orientations" if row["orientations"] > 1 else ""
     return (
-        f"a list of {whole(row['list_size'])} hashes and {whole(row['queries_a_day'])} "
+        f"a list of {whole(row['list_size'])} hashes and {whole(row['queries_per_day'])} "
         f"queries a day{ways}"
     )
 
 
 def _recommendation(results: Results) -> list[str]:
     """Return the threshold to take and what it does, or what the data support instead."""
-    estimate, safe, *supported = results.tables["scale"]
-    budget = f"{amount(safe['budget'])} false match{'es' * (safe['budget'] != 1)} a day"
+    estimate, safe, *supported = results.tables["deployment"]
+    limit = safe["max_false_matches_per_day"]
+    budget = f"{amount(limit)} false match{'es' * (limit != 1)} a day"
     if supported:
         return _unsupported(results, safe, supported[0], budget)
     said = [
@@ -199,11 +200,11 @@ def _edits(results: Results) -> list[tuple[str, list[str]]]:
     if threshold is None:
         return []
     name, distance = threshold
-    oriented = results.config.scale.orientations
+    oriented = results.config.deployment.orientations
     groups: dict[str, list[str]] = {"always": [], "partly": [], "hardly": []}
     for row in results.tables["recall"]:
         wanted = (None, oriented, name)
-        if (row["band"], row["oriented"], row["threshold_name"]) != wanted or not row["n"]:
+        if (row["detail_bin"], row["oriented"], row["threshold_name"]) != wanted or not row["n"]:
             continue
         found = row["recall"]
         group = "always" if found >= _ALWAYS else "hardly" if found < _HARDLY else "partly"
@@ -220,18 +221,18 @@ def _edits(results: Results) -> list[tuple[str, list[str]]]:
 
 def _leave_flat_out(config: Config) -> str:
     """Return what to do about flat pictures, unless it is done."""
-    if config.pairs.min_detail >= config.detail.floor:
+    if config.pairs.min_detail >= config.detail.minimum:
         return ""
     return (
         " Such pictures lie close to each other whatever they show: leave them out by min_detail "
-        f"= {config.detail.floor:g} under [pairs], and when you search."
+        f"= {config.detail.minimum:g} under [pairs], and when you search."
     )
 
 
 def _warnings(results: Results) -> list[str]:
     """Return what stands against relying on the answer."""
     summary, config = results.summary, results.config
-    _, safe, *supported = results.tables["scale"]
+    _, safe, *supported = results.tables["deployment"]
     found = []
     if isinstance(config.originals, DeadLeavesOriginals):
         found.append(
@@ -255,7 +256,7 @@ def _warnings(results: Results) -> list[str]:
             f"Nothing is said of rates too low to be counted, since no tail fits: "
             f"{tail['rejection_reason']}."
         )
-    elif (supported or [safe])[0]["a_day_source"] == "tail":
+    elif (supported or [safe])[0]["expected_matches_source"] == "tail":
         found.append(
             f"The false match rate at L2 {headline(results)} is extrapolation: fewer than ten "
             "pairs match there. "
@@ -263,7 +264,7 @@ def _warnings(results: Results) -> list[str]:
             f"{rate(tail['validated_down_to'])}."
         )
         found += [
-            f"The same fit is rejected on half {half} of the originals alone: {reason}."
+            f"The same fit is rejected on the {half} half of the originals alone: {reason}."
             for half, reason in summary["tail_rejection_reasons_by_half"].items()
         ]
     if safe["orientations"] > 1:
@@ -271,12 +272,12 @@ def _warnings(results: Results) -> list[str]:
             "Impostor pairs are compared in one orientation; for eight, their matches are "
             "multiplied by eight."
         )
-    low = summary["originals_below_floor"]
+    low = summary["originals_below_minimum_detail"]
     if low:
         found.append(
-            f"{share(summary['share_below_floor'])} of the originals ({whole(low)}) have less "
-            f"than {config.detail.floor:g} grey levels of detail: a match with one says little."
-            + _leave_flat_out(config)
+            f"{share(summary['share_below_minimum_detail'])} of the originals ({whole(low)}) have "
+            f"less than {config.detail.minimum:g} grey levels of detail: a match with one says "
+            "little." + _leave_flat_out(config)
         )
     failed = [
         counted(summary[key], what)

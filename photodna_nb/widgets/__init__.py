@@ -5,7 +5,7 @@
 Needs ipywidgets, which ``pip install "photodna_nb[notebooks]"`` brings.
 """
 
-from photodna_nb.evaluation.examples import NearPair
+from photodna_nb.evaluation.examples import ExamplePair
 from photodna_nb.widgets.tuner import ThresholdTuner
 
-__all__ = ["NearPair", "ThresholdTuner"]
+__all__ = ["ExamplePair", "ThresholdTuner"]

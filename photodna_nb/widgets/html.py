@@ -6,7 +6,7 @@ from html import escape
 from typing import NamedTuple
 
 from photodna_nb.evaluation import RateEstimates
-from photodna_nb.evaluation.config import ScaleConfig
+from photodna_nb.evaluation.config import DeploymentConfig
 from photodna_nb.evaluation.summary import Row
 from photodna_nb.evaluation.thresholds import ThresholdChoice
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
@@ -57,7 +57,7 @@ class Line(NamedTuple):
     note: str
 
 
-def lines(row: Row, estimates: RateEstimates, service: ScaleConfig) -> list[Line]:
+def lines(row: Row, estimates: RateEstimates, service: DeploymentConfig) -> list[Line]:
     """Return what a threshold does, in words."""
     oriented = service.orientations
     level = formatting.level(estimates.confidence)
@@ -76,13 +76,15 @@ def lines(row: Row, estimates: RateEstimates, service: ScaleConfig) -> list[Line
             "False match rate", formatting.false_match_rate(row), f"{matches} impostor pairs match"
         ),
     ]
-    if row["a_day_source"] is None:
+    if row["expected_matches_source"] is None:
         return [*said, Line("", "", f"No intervals: {estimates.reason}.")]
     eight = ", in eight orientations each" if oriented else ""
-    comparisons = formatting.amount(row["a_day_comparisons"])
-    sizes = formatting.whole(service.list_size), formatting.whole(service.queries_a_day)
+    comparisons = formatting.amount(row["comparisons_per_day"])
+    sizes = formatting.whole(service.list_size), formatting.whole(service.queries_per_day)
     of = f"of {comparisons} comparisons: {sizes[0]} hashes, {sizes[1]} queries{eight}"
-    source = "untested" if row["a_day_beyond_validation"] else row["a_day_source"]
+    source = (
+        "untested" if row["expected_matches_beyond_validation"] else row["expected_matches_source"]
+    )
     return [
         *said,
         Line("False matches a day", formatting.false_matches(row), of),
@@ -90,7 +92,7 @@ def lines(row: Row, estimates: RateEstimates, service: ScaleConfig) -> list[Line
     ]
 
 
-def numbers(row: Row, estimates: RateEstimates, service: ScaleConfig) -> str:
+def numbers(row: Row, estimates: RateEstimates, service: DeploymentConfig) -> str:
     """Return what a threshold does, as a table."""
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}'

@@ -13,7 +13,7 @@ from photodna_nb.corpus.datasets import Dataset, Original
 from photodna_nb.corpus.transforms import parse, seed_for
 from photodna_nb.errors import ArgumentError, PhotodnaError
 from photodna_nb.evaluation import Results
-from photodna_nb.evaluation.examples import NearPair
+from photodna_nb.evaluation.examples import ExamplePair
 from photodna_nb.plots.layout import short_name
 from photodna_nb.printable import printable
 
@@ -35,13 +35,13 @@ class Thumbnails:
 
     def __init__(self, results: Results, dataset: Dataset | None) -> None:
         self._config = results.config
-        self._limit = results.counts.close_limit
+        self._limit = results.counts.nearest_limit
         self._digests = dict(zip(results.counts.names, results.counts.digests, strict=True))
         self._dataset = dataset
         self._originals: dict[str, Original] = {}
         self._image = lru_cache(_KEPT)(self._made)
 
-    def html(self, near: list[NearPair], threshold: int) -> str:
+    def html(self, near: list[ExamplePair], threshold: int) -> str:
         """Return pairs side by side, by what becomes of them at a threshold."""
         groups = []
         for (kind, side), title in _KINDS.items():
@@ -53,7 +53,7 @@ class Thumbnails:
             groups.append(f"<div><b>{title}</b>{shown}</div>")
         return f'<div class="groups">{"".join(groups)}</div>'
 
-    def _pair(self, pair: NearPair) -> str:
+    def _pair(self, pair: ExamplePair) -> str:
         label = None if pair.transform is None else parse(pair.transform).label
         names = [short_name(name, 28) for name in (pair.original, pair.other)]
         edited = f"{names[0]}, {label}" if label else names[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from photodna_nb.corpus.transforms import parse
-from photodna_nb.evaluation import Counts
+from photodna_nb.evaluation import PairCounts
 from photodna_nb.evaluation.rates import recall_intervals
 from photodna_nb.evaluation.summary import Row
 
@@ -13,7 +13,7 @@ from photodna_nb.evaluation.summary import Row
 class EditRecall:
     """The recall of each edit at any threshold."""
 
-    def __init__(self, counts: Counts, confidence: float) -> None:
+    def __init__(self, counts: PairCounts, confidence: float) -> None:
         self._confidence = confidence
         self._distances_squared = {
             oriented: {

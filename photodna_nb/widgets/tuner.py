@@ -15,9 +15,9 @@ from photodna_nb.checks import describe
 from photodna_nb.corpus.datasets import Dataset
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation import RateEstimates, Results, estimate_rates
-from photodna_nb.evaluation.config import ScaleConfig
+from photodna_nb.evaluation.config import DeploymentConfig
 from photodna_nb.evaluation.deployment import threshold_under
-from photodna_nb.evaluation.examples import NearestPairs, NearPair
+from photodna_nb.evaluation.examples import ExamplePair, ThresholdExamples
 from photodna_nb.evaluation.rates import with_orientations
 from photodna_nb.evaluation.summary import Row, threshold_row
 from photodna_nb.evaluation.thresholds import ThresholdChoice, choose_threshold, supported_threshold
@@ -80,7 +80,7 @@ class ThresholdTuner:
         Whether the upper end of the interval is to keep the target.
     orientations : ipywidgets.Checkbox
         Whether queries are looked up in eight orientations.
-    list_size, queries_a_day : ipywidgets.BoundedFloatText
+    list_size, queries_per_day : ipywidgets.BoundedFloatText
         Of the service; rounded to whole numbers.
     choice : Choice or None
         Which threshold the target gave, and why; None by hand. Where no threshold can be
@@ -151,10 +151,10 @@ class ThresholdTuner:
             for oriented, one in self._estimates.items()
         }
         self._recall = EditRecall(counts, estimates.confidence)
-        self._near = NearestPairs(results.counts)
+        self._examples = ThresholdExamples(results.counts)
         self._pictures = Thumbnails(results, dataset)
         self._pairs = int(pairs)
-        self._scale = config.scale
+        self._deployment = config.deployment
         self._following = False
         self._task: asyncio.Task[None] | None = None
         self.choice: ThresholdChoice | None = None
@@ -177,9 +177,9 @@ class ThresholdTuner:
         """What the threshold does, by the names of ``Results.tables["thresholds"]``."""
         return dict(self._row)
 
-    def near(self) -> list[NearPair]:
+    def near(self) -> list[ExamplePair]:
         """Return the pairs that are shown: the nearest to the threshold of each kind and side."""
-        return list(self._near.pairs(self.threshold, self._pairs, self.orientations.value))
+        return list(self._examples.pairs(self.threshold, self._pairs, self.orientations.value))
 
     def __repr__(self) -> str:
         said = (
@@ -208,8 +208,10 @@ class ThresholdTuner:
             layout=ipw.Layout(width="98%", max_width="900px"),
             **wide,
         )
-        budget = f"{formatting.amount(self._scale.budget)} false match a day"
-        if self._scale.budget != 1:
+        budget = (
+            f"{formatting.amount(self._deployment.max_false_matches_per_day)} false match a day"
+        )
+        if self._deployment.max_false_matches_per_day != 1:
             budget = budget.replace("match", "matches")
         targets = [
             (f"a false match rate of {formatting.rate(rate).removeprefix('1.0 × ')}", rate)
@@ -229,7 +231,7 @@ class ThresholdTuner:
             indent=False,
             layout=ipw.Layout(width="auto"),
         )
-        self.list_size, self.queries_a_day = (
+        self.list_size, self.queries_per_day = (
             ipw.BoundedFloatText(  # which takes 1e6, too
                 value=value,
                 min=1,
@@ -240,12 +242,12 @@ class ThresholdTuner:
                 **wide,
             )
             for value, text in (
-                (self._scale.list_size, "Hashes in the list"),
-                (self._scale.queries_a_day, "Queries a day"),
+                (self._deployment.list_size, "Hashes in the list"),
+                (self._deployment.queries_per_day, "Queries a day"),
             )
         )
         self.orientations = ipw.Checkbox(
-            value=self._scale.orientations,
+            value=self._deployment.orientations,
             description="queries in eight orientations",
             indent=False,
             layout=ipw.Layout(width="auto"),
@@ -265,7 +267,7 @@ class ThresholdTuner:
                 ipw.HTML(html.STYLE, layout=ipw.Layout(display="none")),
                 self.slider,
                 ipw.HBox([self.target, self.conservative], layout=wrapped),
-                ipw.HBox([self.list_size, self.queries_a_day, self.orientations], layout=wrapped),
+                ipw.HBox([self.list_size, self.queries_per_day, self.orientations], layout=wrapped),
                 self.message,
                 ipw.HBox([ipw.Box([self.figure], layout=left), said], layout=beside),
                 self.pictures,
@@ -277,7 +279,7 @@ class ThresholdTuner:
         self.slider.observe(self._moved, "value")
         for control in (self.target, self.conservative):
             control.observe(self._chosen, "value")
-        for control in (self.list_size, self.queries_a_day, self.orientations):
+        for control in (self.list_size, self.queries_per_day, self.orientations):
             control.observe(self._served, "value")
 
     @_shown
@@ -324,12 +326,12 @@ class ThresholdTuner:
         if target == _BUDGET:
             service = self._service()
             return threshold_under(
-                service.budget,
+                service.max_false_matches_per_day,
                 service.list_size,
-                service.queries_a_day,
+                service.queries_per_day,
                 rates,
                 tail,
-                service.ways,
+                service.n_orientations,
                 conservative,
             )
         return choose_threshold(target, rates, tail, conservative)
@@ -358,11 +360,11 @@ class ThresholdTuner:
             f"support: L2 {best.threshold}, with {false_matches(best.threshold)}."
         )
 
-    def _service(self) -> ScaleConfig:
-        return ScaleConfig(
+    def _service(self) -> DeploymentConfig:
+        return DeploymentConfig(
             round(self.list_size.value),
-            round(self.queries_a_day.value),
-            self._scale.budget,
+            round(self.queries_per_day.value),
+            self._deployment.max_false_matches_per_day,
             self.orientations.value,
         )
 

@@ -27,8 +27,8 @@ from photodna_nb.corpus import datasets
 from photodna_nb.corpus.datasets import Original
 from photodna_nb.corpus.transforms import KINDS, STANDARD, Transform, seed_for
 from photodna_nb.evaluation import Config, run
-from photodna_nb.evaluation.pair_counting import Hashed, count
-from photodna_nb.evaluation.run_evaluation import in_half_b
+from photodna_nb.evaluation.pair_counting import VariantHashes, count_pairs
+from photodna_nb.evaluation.run_evaluation import validation_half
 from photodna_nb.hashing import images
 from photodna_nb.hashing.stages import hash_and_detail
 
@@ -70,17 +70,17 @@ def counting() -> None:
     specs = tuple(Transform("jpeg", quality).spec for quality in range(1, v + 1))
     detail = np.full(n, 1000.0)
     of_variants = np.full((n, v), 1000.0)
-    hashed = Hashed(names, names, specs, originals, detail, edited, made, of_variants)
-    count(hashed, in_half_b(names, 0), listed=10)  # compiles
+    hashed = VariantHashes(names, names, specs, originals, detail, edited, made, of_variants)
+    count_pairs(hashed, validation_half(names, 0), max_listed=10)  # compiles
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    found = count(hashed, in_half_b(names, 0), bands=(600,))
+    found = count_pairs(hashed, validation_half(names, 0), detail_bins=(600,))
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     pairs = int(found.impostor().sum())
     print(
         f"{pairs:,} impostor pairs of {n:,} originals with {v} variants counted in "
-        f"{seconds:.1f} s; {len(found.close.i):,} listed, up to {found.close_limit}; "
+        f"{seconds:.1f} s; {len(found.nearest.i):,} listed, up to {found.nearest_limit}; "
         f"peak of memory {peak / 1024:.0f} MiB, {(peak - before) / 1024:.0f} more than before"
     )
 
@@ -99,7 +99,7 @@ def main() -> None:
     else:
         section = {"kind": "dead_leaves", "number": ORIGINALS}
     specs = [edit.spec for edit in EDITS]
-    config = Config.of_dict({"originals": section, "variants": {"transforms": specs}})
+    config = Config.from_dict({"originals": section, "variants": {"transforms": specs}})
     originals = config.dataset()
     alone(originals[:10])
     times = []

@@ -11,24 +11,24 @@ import time
 import numpy as np
 
 import photodna_nb as pdna
-from photodna_nb.evaluation import Config, Counts, Results
-from photodna_nb.evaluation.pair_counting import Hashed, count
+from photodna_nb.evaluation import Config, PairCounts, Results
+from photodna_nb.evaluation.pair_counting import VariantHashes, count_pairs
 
 ORIGINALS = 200, 700, 2100
 NO_PICTURES = pdna.datasets.Dataset({"kind": "none"}, ())
 MOVES = 200
 
 
-def counted(originals: int) -> tuple[Config, Counts]:
+def counted(originals: int) -> tuple[Config, PairCounts]:
     """Random hashes through the 46 standard edits, each of which moves them by so much."""
-    config = Config.of_dict({"originals": {"kind": "dead_leaves", "number": originals}})
+    config = Config.from_dict({"originals": {"kind": "dead_leaves", "number": originals}})
     edits = tuple(edit.spec for edit in config.variants)
     rng = np.random.default_rng(0)
     hashes = np.minimum(rng.exponential(60, (originals, 144)), 255).astype(np.uint8)
     reach = np.geomspace(1, 60, len(edits))[:, None]
     moved = hashes[:, None] + reach * rng.standard_normal((originals, len(edits), 144))
     shape = originals, len(edits)
-    hashed = Hashed(
+    hashed = VariantHashes(
         tuple(f"{number}" for number in range(originals)),
         tuple(f"{number:064x}" for number in range(originals)),
         edits,
@@ -38,7 +38,7 @@ def counted(originals: int) -> tuple[Config, Counts]:
         np.ones(shape, bool),
         np.full(shape, 1000.0),
     )
-    return config, count(hashed, np.arange(originals) % 2 == 1)
+    return config, count_pairs(hashed, np.arange(originals) % 2 == 1)
 
 
 def main() -> None:
