@@ -21,9 +21,8 @@ from PIL import Image
 
 import photodna_nb as pdna
 from photodna_nb import cli, versions
-from photodna_nb.cli import hash_modes
+from photodna_nb.cli.images import files_in
 from photodna_nb.cli.options import MODES
-from photodna_nb.cli.pictures import files_in
 from photodna_nb.hashing.hash_journal import HashJournal, hash_if_changed
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same text with or without JIT, but slowly")
@@ -577,7 +576,7 @@ def test_a_bug_is_no_traceback(monkeypatch, capsys, folder):
     def broken(_, **options):
         raise ZeroDivisionError("odd\x1b")
 
-    monkeypatch.setattr(hash_modes, "hash_one", broken)
+    monkeypatch.setitem(cli.FUNCTIONS, "hash", broken)
     monkeypatch.delenv("PHOTODNA_NB_TRACEBACK", raising=False)
     assert cli.main(["--hash", "x"]) == 1
     assert "unexpected ZeroDivisionError: odd\\x1b; please report" in capsys.readouterr().err
@@ -598,7 +597,7 @@ def test_an_interrupt(monkeypatch):
     def interrupted(_, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(hash_modes, "hash_one", interrupted)
+    monkeypatch.setitem(cli.FUNCTIONS, "hash", interrupted)
     assert cli.main(["--hash", "x"]) == 130
 
 

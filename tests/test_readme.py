@@ -106,7 +106,7 @@ def test_python_examples(page, monkeypatch):
 
 
 def test_other_commands_are_spelled_as_the_command_line_takes_them():
-    from photodna_nb.cli.options import parsed
+    from photodna_nb.cli.options import parse
 
     commands = [
         command.strip()
@@ -122,7 +122,7 @@ def test_other_commands_are_spelled_as_the_command_line_takes_them():
     ]
     assert len(ours) >= 6
     for arguments in ours:
-        parsed(arguments)  # wrong usage exits
+        parse(arguments)  # wrong usage exits
 
 
 def test_other_python_compiles():

@@ -1,4 +1,4 @@
-"""The command line: flags to calls to text.
+"""The command line: it turns options into calls of public functions, and prints the results.
 
 Each mode imports what it needs when it runs: FAISS, Numba and Pillow are slow
 to import, and help and wrong usage need none of them.
@@ -6,28 +6,47 @@ to import, and help and wrong usage need none of them.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from photodna_nb.cli import evaluate_mode, hash_modes, index_modes, pictures
-from photodna_nb.cli.options import parsed
-from photodna_nb.cli.output import OutputError, failed, flush, say
+from photodna_nb.cli import evaluate_mode, hash_modes, index_modes
+from photodna_nb.cli.images import listed_files
+from photodna_nb.cli.options import parse
+from photodna_nb.cli.output import OutputError, flush, print_error, print_message
 from photodna_nb.errors import FileError, PhotodnaError
 from photodna_nb.printable import printable
+
+# The function of each mode: it takes the operands, and its options as keywords (see `options`).
+FUNCTIONS: dict[str, Callable[..., int]] = {
+    "hash": hash_modes.hash_image,
+    "hash_dir": hash_modes.hash_directory,
+    "files_from": hash_modes.hash_list,
+    "compare": hash_modes.compare,
+    "faiss_build": index_modes.build,
+    "faiss_add": index_modes.add,
+    "faiss_query": index_modes.query,
+    "faiss_list": index_modes.list_items,
+    "faiss_remove": index_modes.remove,
+    "faiss_verify": index_modes.verify,
+    "faiss_rebuild": index_modes.rebuild,
+    "faiss_convert": index_modes.convert,
+    "evaluate": evaluate_mode.evaluate,
+    "evaluate_example": evaluate_mode.example,
+    "compare_runs": evaluate_mode.compare_runs,
+}
 
 
 def script() -> NoReturn:
     """Run the command line as a process of its own.
 
-    Numba makes a hundred thousand objects to start, and none of them is garbage.
-    Looking for some, when it starts and once more at the end, would take a
-    third of the time of hashing a small picture.
+    Garbage collection is off until Numba has started (see `start_numba`), and at
+    the end: Numba makes a hundred thousand objects, none of them garbage, and two
+    searches through them would take a third of the time of hashing a small image.
     """
     gc.disable()
     status = main()
@@ -36,12 +55,17 @@ def script() -> NoReturn:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0 good, 1 a failure, 2 wrong usage.
+    """Run the command line and return its exit status.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        Without the program's name; those of the process if left out.
+        The arguments without the program's name; those of the process if left out.
+
+    Returns
+    -------
+    int
+        0 if all is good, 1 if something failed, 2 for wrong usage, 130 after Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -49,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt:
-        say("stopped")
+        print_message("stopped")
         return 130
     except OutputError as error:
         if sys.stdout is not None:
@@ -57,14 +81,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error.__cause__, BrokenPipeError):  # the reader has gone: `| head`
             return 1
-        return failed(f"standard output cannot be written ({error})")
+        return print_error(f"standard output cannot be written ({error})")
 
 
 def _run(arguments: list[str]) -> int:
     try:
-        options = parsed(arguments)
-        with _pixel_limit(options.max_pixels):
-            status = _dispatch(options)
+        command = parse(arguments)
+        operands = command.operands
+        if command.files_from is not None:
+            operands += listed_files(command.files_from)
+        with _pixel_limit(command.max_pixels):
+            status = FUNCTIONS[command.mode](*operands, **command.options)
         flush()
     except SystemExit as stop:  # argparse: 0 after --help and --version, 2 after wrong usage
         flush()
@@ -73,13 +100,13 @@ def _run(arguments: list[str]) -> int:
         if isinstance(error, FileError):  # an index knows its files by their absolute paths
             typed = {os.path.abspath(argument): argument for argument in arguments}
             error.path = typed.get(str(error.path), error.path)
-        return failed(str(error) or "out of memory")
+        return print_error(str(error) or "out of memory")
     except OutputError:
         raise
-    except Exception as error:  # a bug; say so without a traceback in the user's face
+    except Exception as error:  # a bug: print one line, not a traceback
         if os.environ.get("PHOTODNA_NB_TRACEBACK"):
             traceback.print_exc()
-        return failed(
+        return print_error(
             f"unexpected {type(error).__name__}: {printable(str(error))}; please report it, "
             "with what is printed when PHOTODNA_NB_TRACEBACK=1 is set"
         )
@@ -88,64 +115,14 @@ def _run(arguments: list[str]) -> int:
 
 @contextmanager
 def _pixel_limit(limit: int | None) -> Iterator[None]:
-    """Set Pillow's limit, one for the process; a caller in Python gets his own one back."""
+    """Set Pillow's limit, which the process has only one of, and restore it at the end."""
     if limit is None:
         yield
         return
     from PIL import Image
 
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limit
+    previous, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limit
     try:
         yield
     finally:
-        Image.MAX_IMAGE_PIXELS = before
-
-
-def _hash_many(paths: list[str], options: argparse.Namespace) -> int:
-    if options.output is None:
-        return hash_modes.hash_many(paths, options.jobs, detail=bool(options.detail))
-    resume = bool(options.resume)
-    return hash_modes.hash_into(options.output, paths, options.jobs, resume=resume)
-
-
-def _dispatch(options: argparse.Namespace) -> int:
-    given = getattr(options, options.mode)
-    match options.mode:
-        case "hash":
-            return hash_modes.hash_one(given, detail=bool(options.detail))
-        case "hash_dir":
-            paths, status = pictures.files_in(given, bool(options.recursive))
-            return max(status, _hash_many(paths, options))
-        case "files_from":
-            return _hash_many(pictures.listed(given), options)
-        case "compare":
-            return hash_modes.compare(
-                *given,
-                metric=options.metric or "euclidean",
-                oriented=bool(options.orientations),
-            )
-        case "evaluate":
-            return evaluate_mode.evaluate(given[0], given[1], options.jobs)
-        case "evaluate_example":
-            return evaluate_mode.example()
-        case "compare_runs":
-            return evaluate_mode.compare_runs(*given, as_json=bool(options.json))
-        case "faiss_list":
-            return index_modes.list_items(*given, as_json=bool(options.json))
-        case "faiss_verify":
-            return index_modes.verify(*given)
-        case "faiss_rebuild":
-            return index_modes.rebuild(*given, index_type=options.index_type)
-        case "faiss_convert":
-            overwrite = bool(options.overwrite)
-            return index_modes.convert(*given, index_type=options.index_type, overwrite=overwrite)
-    index_path, meta_path, *rest = given
-    if options.files_from is not None:
-        rest += pictures.listed(options.files_from)
-    mode = {
-        "faiss_build": index_modes.build,
-        "faiss_add": index_modes.add,
-        "faiss_query": index_modes.query,
-        "faiss_remove": index_modes.remove,
-    }[options.mode]
-    return mode(index_path, meta_path, rest, options)
+        Image.MAX_IMAGE_PIXELS = previous

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from json import dumps
 from typing import TYPE_CHECKING
 
-from photodna_nb.cli.output import failed, print_lines, say
-from photodna_nb.cli.pictures import quiet_decoders, start_numba
+from photodna_nb.cli.images import quiet_decoders
+from photodna_nb.cli.output import print_error, print_lines, print_message
+from photodna_nb.cli.startup import start_numba
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
     from photodna_nb.evaluation import Results
 
 
-def evaluate(config_path: str, run_dir: str, jobs: int | None) -> int:
+def evaluate(config_path: str, run_dir: str, *, jobs: int | None) -> int:
     """Run an evaluation, name what failed, and say what it found and where the results are."""
     start_numba()
     from photodna_nb.evaluation import run
@@ -25,10 +26,10 @@ def evaluate(config_path: str, run_dir: str, jobs: int | None) -> int:
     status = 0
     for original, transform, error in results.failures:
         edited = "" if transform is None else f" after {transform}"
-        status = failed(f"{printable(original)}{edited}: {error}")
+        status = print_error(f"{printable(original)}{edited}: {error}")
     found = results.summary
     if not results.manifest["this_run"]["originals_available"]:
-        say("the originals cannot be found; the hashes of the earlier run are used")
+        print_message("the originals cannot be found; the hashes of the earlier run are used")
     print_lines(
         f"Originals: {found['originals_hashed']} hashed, {found['originals_failed']} failed",
         f"Variants: {found['variants']} hashed, {found['variants_failed']} failed",
@@ -62,11 +63,11 @@ def _reported(results: Results) -> list[str]:
     return [*said, "", "Before you rely on it:", *found.warnings] if found.warnings else said
 
 
-def compare_runs(first: str, second: str, *, as_json: bool) -> int:
+def compare_runs(first: str, second: str, *, json: bool) -> int:
     """Print what changed between two runs; that something did is no failure."""
     start_numba()
     from photodna_nb.evaluation import compare
 
     found = compare(first, second)
-    print_lines(json.dumps(found.as_json(), allow_nan=False) if as_json else found.text())
+    print_lines(dumps(found.as_json(), allow_nan=False) if json else found.text())
     return 0

@@ -1,82 +1,103 @@
-"""The modes that hash and compare."""
+"""The modes that hash and compare images."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from photodna_nb.cli.output import print_lines, say
-from photodna_nb.cli.pictures import Images
+from photodna_nb.cli.images import files_in, hash_table, iterate_images
+from photodna_nb.cli.output import print_lines, print_message
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from photodna_nb.errors import FileError
     from photodna_nb.pairs.metrics import Metric
 
 
-def hash_one(image: str, *, detail: bool) -> int:
-    """Print the hash of a picture, and its detail if that is asked for."""
-    hashed = Images([image], jobs=1).only()
-    print_lines(",".join(map(str, hashed.hash.tolist())))
+def hash_image(image: str, *, detail: bool) -> int:
+    """Print the hash of an image, with its detail if that is asked for."""
+    table = hash_table([image], jobs=1)
+    if table.failures:
+        return 1
+    print_lines(",".join(map(str, table.hashes[0].tolist())))
     if detail:
-        print_lines(f"Detail: {hashed.detail:.1f}")
+        print_lines(f"Detail: {table.detail[0]:.1f}")
     return 0
 
 
-def hash_many(paths: list[str], jobs: int | None, *, detail: bool) -> int:
-    """Print the hashes of pictures as a JSON list, with their detail if that is asked for."""
+def hash_directory(
+    directory: str,
+    *,
+    recursive: bool,
+    output: str | None,
+    resume: bool,
+    detail: bool,
+    jobs: int | None,
+) -> int:
+    """Print or write the hashes of the files in a directory."""
+    paths, status = files_in(directory, recursive)
+    return max(status, hash_list(*paths, output=output, resume=resume, detail=detail, jobs=jobs))
+
+
+def hash_list(*paths: str, output: str | None, resume: bool, detail: bool, jobs: int | None) -> int:
+    """Print the hashes of images as a JSON list, or write them to a table."""
+    if output is not None:
+        return _write_table(output, paths, jobs, resume)
     from photodna_nb.tables.table import json_entry
 
-    images = Images(paths, jobs)
+    errors: list[FileError] = []
     separator = "["
-    for path, hashed in images:
+    for path, hashed in iterate_images(paths, jobs, errors):
         entry = json_entry(path, hashed.hash)
         if detail:
             entry["detail"] = hashed.detail
         print_lines(separator, json.dumps(entry), end="")
         separator = ","
     print_lines("\n]" if separator == "," else "[]")
-    return images.status
+    return int(bool(errors))
 
 
-def hash_into(output: str, paths: list[str], jobs: int | None, *, resume: bool) -> int:
-    """Write the hashes of pictures to a table; with `resume`, go on where it was stopped."""
+def _write_table(output: str, paths: Sequence[str], jobs: int | None, resume: bool) -> int:
     from photodna_nb.tables.table import check_target
 
     check_target(output)
-    images = Images(paths, jobs, journal=f"{output}.journal" if resume else None)
-    images.table().save(output)
-    return images.status
+    table = hash_table(paths, jobs, into=output if resume else None)
+    if not resume:
+        table.save(output)
+    return int(bool(table.failures))
 
 
-def compare(image1: str, image2: str, *, metric: Metric, oriented: bool) -> int:
-    """Print the distance and the similarity of two pictures, and warn of those too flat for it."""
+def compare(image1: str, image2: str, *, metric: Metric | None, orientations: bool) -> int:
+    """Print the distance and the similarity of two images, with a warning if they are flat."""
     from photodna_nb.checks import LOW_DETAIL
+    from photodna_nb.hashing import stages
     from photodna_nb.pairs.metrics import distance, similarity
 
-    images = Images([image1, image2], jobs=1)
-    pair = list(images)
-    if images.status:
-        return images.status
-    (_, first), (_, second) = pair
-    a, b = first.hash, second.hash
-    way = None
-    if oriented:
-        from photodna_nb.hashing.stages import orientations
+    metric = metric or "euclidean"
+    table = hash_table([image1, image2], jobs=1)
+    if table.failures:
+        return 1
+    a, b = table.hashes
+    orientation = None
+    if orientations:
         from photodna_nb.index.metadata import ORIENTATIONS
 
-        ways = orientations(a)
-        nearest = min(range(len(ways)), key=lambda number: distance(ways[number], b, metric))
-        a, way = ways[nearest], ORIENTATIONS[nearest]
+        oriented = stages.orientations(a)
+        distances = [distance(candidate, b, metric) for candidate in oriented]
+        nearest = distances.index(min(distances))
+        a, orientation = oriented[nearest], ORIENTATIONS[nearest]
     print_lines(
         f"Distance ({metric}): {distance(a, b, metric):.4f}",
         f"Similarity: {similarity(a, b):.6f}",
     )
-    if way is not None:
-        print_lines(f"Orientation: {way}")
-    for path, hashed in pair:
-        if hashed.detail < LOW_DETAIL:
-            say(
-                f"warning: {printable(path)}: has {hashed.detail:.1f} grey levels of detail, less "
+    if orientation is not None:
+        print_lines(f"Orientation: {orientation}")
+    for path, detail in zip(table.paths, table.detail, strict=True):
+        if detail < LOW_DETAIL:
+            print_message(
+                f"warning: {printable(path)}: has {detail:.1f} grey levels of detail, less "
                 f"than {LOW_DETAIL:g}; flat pictures match whatever they show"
             )
     return 0

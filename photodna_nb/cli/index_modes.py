@@ -1,21 +1,22 @@
-"""The modes that search and look after an index."""
+"""The modes that build, search and maintain an index."""
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from json import dumps
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from photodna_nb.cli.help import TOP_K
+from photodna_nb.cli.images import hash_table, iterate_images
 from photodna_nb.cli.options import is_number
-from photodna_nb.cli.output import failed, print_lines
-from photodna_nb.cli.pictures import Images, start_numba
+from photodna_nb.cli.output import print_error, print_lines
+from photodna_nb.cli.startup import start_numba
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
+    from photodna_nb.errors import FileError
     from photodna_nb.hashing.stages import HashWithDetail
     from photodna_nb.index import HashIndex, Match
     from photodna_nb.index.faiss_file import IndexType
@@ -23,28 +24,36 @@ if TYPE_CHECKING:
 _QUERIES_AT_ONCE = 256
 
 
-def build(index_path: str, meta_path: str, paths: list[str], options: argparse.Namespace) -> int:
-    """Make an index of pictures."""
+def build(
+    index_path: str,
+    meta_path: str,
+    *paths: str,
+    index_type: IndexType | None,
+    overwrite: bool,
+    jobs: int | None,
+) -> int:
+    """Build an index of images."""
     from photodna_nb.index import HashIndex
 
-    index_type: IndexType = options.index_type or "flat"
-    overwrite = bool(options.overwrite)
+    index_type = index_type or "flat"
     with HashIndex.create(
         index_path, meta_path, index_type=index_type, overwrite=overwrite
     ) as index:
-        status, added, skipped = _add(index, paths, options.jobs)
+        status, added, skipped = _add(index, paths, jobs)
         if not added:
-            return failed(f"{printable(index_path)}: not written, since no image could be hashed")
+            return print_error(
+                f"{printable(index_path)}: not written, since no image could be hashed"
+            )
         _print_added("Indexed", added, skipped, index_path)
         _print_recall(index)
     return status
 
 
-def add(index_path: str, meta_path: str, paths: list[str], options: argparse.Namespace) -> int:
-    """Append pictures to an index."""
+def add(index_path: str, meta_path: str, *paths: str, jobs: int | None) -> int:
+    """Append images to an index."""
     with _opened(index_path, meta_path) as index:
         before = index.recall
-        status, added, skipped = _add(index, paths, options.jobs)
+        status, added, skipped = _add(index, paths, jobs)
         _print_added("Added", added, skipped, index_path)
         if index.recall != before:  # it was measured again
             _print_recall(index)
@@ -60,20 +69,20 @@ def _opened(index_path: str, meta_path: str) -> HashIndex:
     return HashIndex.open(index_path, meta_path)
 
 
-def _add(index: HashIndex, paths: list[str], jobs: int | None) -> tuple[int, int, int]:
+def _add(index: HashIndex, paths: Sequence[str], jobs: int | None) -> tuple[int, int, int]:
     """Add images and save; return the status and how many were added and skipped."""
     import PIL
 
     unknown = [path for path in paths if not (path and path in index)]
-    images = Images(unknown, jobs)
-    table = images.table()
+    table = hash_table(unknown, jobs)
+    status = int(bool(table.failures))
     skipped = len(paths) - len(unknown)
     if not len(table):
-        return images.status, 0, skipped
+        return status, 0, skipped
     extra = [{"pillow": PIL.__version__}] * len(table)
     added = index.add(table, extra=extra)
     index.save()
-    return images.status, len(added.ids), skipped + len(added.skipped)
+    return status, len(added.ids), skipped + len(added.skipped)
 
 
 def _print_added(verb: str, added: int, skipped: int, index_path: str) -> None:
@@ -87,143 +96,142 @@ def _print_recall(index: HashIndex) -> None:
         print_lines(f"Approximate: {index.recall}")
 
 
-def query(index_path: str, meta_path: str, paths: list[str], options: argparse.Namespace) -> int:
-    """Search for many queries at once, some at a time, and print the answers in order."""
+def query(
+    index_path: str,
+    meta_path: str,
+    *paths: str,
+    top_k: int | None,
+    min_similarity: str | None,
+    max_distance: str | None,
+    min_detail: float | None,
+    orientations: bool,
+    nprobe: int | None,
+    json: bool,
+    jobs: int | None,
+) -> int:
+    """Search for many queries, in batches, and print the answers in order."""
+    import numpy as np
+
     index = _opened(index_path, meta_path)
-    images = Images(paths, options.jobs)
+    errors: list[FileError] = []
     number = 0
-    with index, closing(_in_batches(images, _QUERIES_AT_ONCE)) as batches:
-        for queries in batches:
-            matches = _searched(index, [hashed for _, hashed in queries], options)
-            for (path, hashed), found in zip(queries, matches, strict=True):
-                if options.json:
-                    print_lines(
-                        "," if number else "[",
-                        json.dumps(_as_json(path, hashed, found, index.index_type)),
-                        end="",
-                    )
+    with index, closing(iterate_images(paths, jobs, errors)) as images:
+        for queries in _in_batches(images, _QUERIES_AT_ONCE):
+            answers = index.search(
+                np.stack([hashed.hash for _, hashed in queries]),
+                top_k or TOP_K,
+                min_similarity,
+                max_distance,
+                orientations=orientations,
+                min_detail=min_detail,
+                nprobe=nprobe,
+            )
+            for (path, hashed), matches in zip(queries, answers, strict=True):
+                excluded = min_detail is not None and hashed.detail < min_detail
+                answer = _Answer(path, hashed.detail, excluded, [] if excluded else matches)
+                if json:
+                    text = dumps(_as_json(answer, index.index_type))
+                    print_lines("," if number else "[", text, end="")
                 else:
-                    print_lines(
-                        *([""] if number else []),
-                        *_as_text(path, hashed, found, index.index_type, options),
-                    )
+                    lines = _as_text(answer, index.index_type, orientations)
+                    print_lines(*([""] if number else []), *lines)
                 number += 1
-    if options.json:
+    if json:
         print_lines("\n]" if number else "[]")
-    return images.status
+    return int(bool(errors))
+
+
+class _Answer(NamedTuple):
+    path: str
+    detail: float  # of the query, in grey levels
+    excluded: bool  # whether its detail is below --min-detail
+    matches: list[Match]
 
 
 def _in_batches(
-    images: Images, size: int
+    images: Iterable[tuple[str, HashWithDetail]], size: int
 ) -> Generator[list[tuple[str, HashWithDetail]], None, None]:
-    each = iter(images)
-    while batch := list(islice(each, size)):
+    iterator = iter(images)
+    while batch := list(islice(iterator, size)):
         yield batch
 
 
-def _searched(
-    index: HashIndex, queries: list[HashWithDetail], options: argparse.Namespace
-) -> list[list[Match]]:
-    """Return the matches of each query, none for one without the detail that is asked for."""
-    import numpy as np
-
-    least = options.min_detail
-    found = index.search(
-        np.stack([query.hash for query in queries]),
-        options.top_k or TOP_K,
-        options.min_similarity,
-        options.max_distance,
-        orientations=bool(options.orientations),
-        min_detail=least,
-        nprobe=options.nprobe,
-    )
-    enough = [least is None or query.detail >= least for query in queries]
-    return [matches if one else [] for matches, one in zip(found, enough, strict=True)]
-
-
-def _as_json(
-    path: str, query: HashWithDetail, matches: list[Match], index_type: IndexType
-) -> dict[str, Any]:
+def _as_json(answer: _Answer, index_type: IndexType) -> dict[str, Any]:
     from photodna_nb.index import LOW_DETAIL
 
+    fields = (
+        "id",
+        "path",
+        "distance",
+        "similarity",
+        "distance_squared",
+        "orientation",
+        "low_detail",
+        "extra",
+    )
     return {
-        "query": path,
-        "detail": query.detail,
-        "low_detail": query.detail < LOW_DETAIL,
+        "query": answer.path,
+        "detail": answer.detail,
+        "low_detail": answer.detail < LOW_DETAIL,
         "approximate": index_type == "ivf",
         "results": [
-            {
-                "id": match.id,
-                "path": match.path,
-                "distance": match.distance,
-                "similarity": match.similarity,
-                "distance_squared": match.distance_squared,
-                "orientation": match.orientation,
-                "low_detail": match.low_detail,
-                "extra": match.extra,
-            }
-            for match in matches
+            {field: getattr(match, field) for field in (*fields, "low_detail", "extra")}
+            for match in answer.matches
         ],
     }
 
 
-def _as_text(
-    path: str,
-    query: HashWithDetail,
-    matches: list[Match],
-    index_type: IndexType,
-    options: argparse.Namespace,
-) -> Iterator[str]:
+def _as_text(answer: _Answer, index_type: IndexType, orientations: bool) -> Iterator[str]:
     from photodna_nb.index import LOW_DETAIL
 
-    yield f"Query: {printable(path)}"
-    if options.min_detail is not None and query.detail < options.min_detail:
-        yield f"Low detail: {query.detail:.1f} grey levels, below --min-detail"
-    elif query.detail < LOW_DETAIL:
-        yield f"Low detail: {query.detail:.1f} grey levels; its matches say nothing"
-    yield f"Results: {len(matches)}" + " (approximate)" * (index_type == "ivf")
-    for rank, match in enumerate(matches, start=1):
+    yield f"Query: {printable(answer.path)}"
+    if answer.excluded:
+        yield f"Low detail: {answer.detail:.1f} grey levels, below --min-detail"
+    elif answer.detail < LOW_DETAIL:
+        yield f"Low detail: {answer.detail:.1f} grey levels; its matches say nothing"
+    yield f"Results: {len(answer.matches)}" + " (approximate)" * (index_type == "ivf")
+    for rank, match in enumerate(answer.matches, start=1):
         yield ""
         yield f"[{rank}] {printable(match.path)}"
         yield f"    id={match.id}"
         yield f"    distance={match.distance:.4f}"
         yield f"    similarity={match.similarity:.6f}"
         yield f"    distance_squared={match.distance_squared:.4f}"
-        if options.orientations:
+        if orientations:
             yield f"    orientation={match.orientation}"
         if match.low_detail:
             yield f"    low detail={match.detail:.1f}"
 
 
-def list_items(index_path: str, meta_path: str, *, as_json: bool) -> int:
+def list_items(index_path: str, meta_path: str, *, json: bool) -> int:
     """Print the items of an index."""
     with _opened(index_path, meta_path) as index:
         separator = "["
         for item in index.items():
-            if as_json:
+            if json:
                 entry = {"id": item.id, "path": item.path, "extra": item.extra}
-                print_lines(separator, json.dumps(entry), end="")
+                print_lines(separator, dumps(entry), end="")
                 separator = ","
             else:
                 print_lines(f"{item.id}\t{printable(item.path)}")
-    if as_json:
+    if json:
         print_lines("\n]" if separator == "," else "[]")
     return 0
 
 
-def remove(index_path: str, meta_path: str, items: list[str], _: argparse.Namespace) -> int:
-    """Remove items by their ids or paths; those that are not there are said."""
+def remove(index_path: str, meta_path: str, *items: str) -> int:
+    """Remove items by their ids or paths; report those that are not in the index."""
     status = 0
     with _opened(index_path, meta_path) as index:
-        there = []
+        ids = []
         for text in dict.fromkeys(items):
             item = index.get(int(text) if is_number(text) else text) if text else None
             if item is None:
                 hint = f"; for a file of that name, ./{text}" if is_number(text) else ""
-                status = failed(f"{printable(text)}: not in {printable(index_path)}{hint}")
+                status = print_error(f"{printable(text)}: not in {printable(index_path)}{hint}")
             else:
-                there.append(item.id)
-        removed = index.remove(there)
+                ids.append(item.id)
+        removed = index.remove(ids)
         index.save()
     print_lines(f"Removed {len(removed)} file(s) from {printable(index_path)}")
     return status

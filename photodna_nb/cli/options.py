@@ -1,4 +1,4 @@
-"""The flags: what they take, and which go together."""
+"""The options: what each takes, and with which modes it goes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from photodna_nb import __version__
 from photodna_nb.cli.help import HELP, PROGRAM, USAGE
@@ -15,141 +15,179 @@ from photodna_nb.errors import ArgumentError
 from photodna_nb.printable import printable
 from photodna_nb.versions import installed_version
 
-MODES = {
-    "hash": "IMAGE",
-    "hash_dir": "DIRECTORY",
-    "compare": "IMAGE1 IMAGE2",
-    "faiss_build": "INDEX META IMAGE [IMAGE ...]",
-    "faiss_add": "INDEX META IMAGE [IMAGE ...]",
-    "faiss_query": "INDEX META QUERY_IMAGE [QUERY_IMAGE ...] [TOP_K]",
-    "faiss_list": "INDEX META",
-    "faiss_remove": "INDEX META ITEM [ITEM ...]",
-    "faiss_verify": "INDEX META",
-    "faiss_rebuild": "INDEX META",
-    "faiss_convert": "INDEX META NEW_INDEX NEW_META",
-    "evaluate": "CONFIG RUN_DIR",
-    "evaluate_example": "",
-    "compare_runs": "RUN_DIR1 RUN_DIR2",
-}
-_OPTIONS = {
-    "metric": ["compare"],
-    "detail": ["hash", "hash_dir", "files_from"],
-    "resume": ["hash_dir", "files_from"],
-    "min_similarity": ["faiss_query"],
-    "max_distance": ["faiss_query"],
-    "min_detail": ["faiss_query"],
-    "orientations": ["faiss_query", "compare"],
-    "nprobe": ["faiss_query"],
-    "json": ["faiss_query", "faiss_list", "compare_runs"],
-    "index_type": ["faiss_build", "faiss_rebuild", "faiss_convert"],
-    "overwrite": ["faiss_build", "faiss_convert"],
-    "recursive": ["hash_dir"],
-    "output": ["hash_dir", "files_from"],
-    "files_from": ["files_from", "faiss_build", "faiss_add", "faiss_query"],
-    "jobs": ["hash_dir", "files_from", "faiss_build", "faiss_add", "faiss_query", "evaluate"],
-    "max_pixels": [
-        "files_from",
-        "hash",
-        "hash_dir",
-        "compare",
-        "faiss_build",
-        "faiss_add",
-        "faiss_query",
-        "evaluate",
-    ],
+# Each mode: how many operands it takes, as argparse counts them, and their names.
+MODES: dict[str, tuple[int | str | None, str]] = {
+    "hash": (None, "IMAGE"),
+    "hash_dir": (None, "DIRECTORY"),
+    "compare": (2, "IMAGE1 IMAGE2"),
+    "faiss_build": ("+", "INDEX META IMAGE [IMAGE ...]"),
+    "faiss_add": ("+", "INDEX META IMAGE [IMAGE ...]"),
+    "faiss_query": ("+", "INDEX META QUERY_IMAGE [QUERY_IMAGE ...] [TOP_K]"),
+    "faiss_list": (2, "INDEX META"),
+    "faiss_remove": ("+", "INDEX META ITEM [ITEM ...]"),
+    "faiss_verify": (2, "INDEX META"),
+    "faiss_rebuild": (2, "INDEX META"),
+    "faiss_convert": (4, "INDEX META NEW_INDEX NEW_META"),
+    "evaluate": (2, "CONFIG RUN_DIR"),
+    "evaluate_example": (0, ""),
+    "compare_runs": (2, "RUN_DIR1 RUN_DIR2"),
 }
 
 
-def parsed(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options, or exit as argparse does: 0 after the help, 2 after wrong usage."""
-    parser = _parser()
-    options = parser.parse_args(arguments or ["--help"])
-    _checked(parser, options)
-    return options
+def is_number(text: str) -> bool:
+    """Return whether an argument consists of digits only."""
+    return text.isdecimal() and len(text) < 1000
 
 
-def _parser() -> _Parser:
+def _non_negative(text: str) -> float:
+    with suppress(ValueError):
+        if (value := float(text)) >= 0:
+            return value
+    raise argparse.ArgumentTypeError(f"got {text!r}, needs a number of at least 0")
+
+
+def _positive_integer(text: str) -> int:
+    if is_number(text) and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"got {text!r}, needs an integer of at least 1")
+
+
+_SWITCH = {"action": "store_true", "default": None}
+_WITH_ITEMS = ("faiss_build", "faiss_add", "faiss_query", "faiss_remove")
+_MANY_IMAGES = "hash_dir files_from faiss_build faiss_add faiss_query evaluate"
+
+# Each option: the modes that it goes with, and what argparse needs to know.
+# `--files-from` without another mode is a mode of its own.
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "metric": ("compare", {"choices": ["euclidean", "manhattan"]}),
+    "detail": ("hash hash_dir files_from", _SWITCH),
+    "resume": ("hash_dir files_from", _SWITCH),
+    "min_similarity": ("faiss_query", {}),
+    "max_distance": ("faiss_query", {}),
+    "min_detail": ("faiss_query", {"type": _non_negative}),
+    "orientations": ("faiss_query compare", _SWITCH),
+    "nprobe": ("faiss_query", {"type": _positive_integer}),
+    "json": ("faiss_query faiss_list compare_runs", _SWITCH),
+    "index_type": (
+        "faiss_build faiss_rebuild faiss_convert",
+        {"choices": ["flat", "uint8", "ivf"]},
+    ),
+    "overwrite": ("faiss_build faiss_convert", _SWITCH),
+    "recursive": ("hash_dir", _SWITCH),
+    "output": ("hash_dir files_from", {}),
+    "files_from": ("files_from faiss_build faiss_add faiss_query", {}),
+    "jobs": (_MANY_IMAGES, {"type": _positive_integer}),
+    "max_pixels": (
+        "files_from hash hash_dir compare faiss_build faiss_add faiss_query evaluate",
+        {"type": _positive_integer},
+    ),
+}
+
+
+class Command(NamedTuple):
+    """A checked call of the command line.
+
+    Attributes
+    ----------
+    mode : str
+        A key of `MODES`, or ``files_from``.
+    operands : list of str
+        What follows the mode.
+    options : dict
+        The value of each option that goes with the mode, by its name.
+    files_from : str or None
+        A file of further operands.
+    max_pixels : int or None
+        The limit of the size of images.
+    """
+
+    mode: str
+    operands: list[str]
+    options: dict[str, Any]
+    files_from: str | None
+    max_pixels: int | None
+
+
+def parse(arguments: Sequence[str]) -> Command:
+    """Return the checked command, or exit as argparse does: 0 after the help, 2 if it is wrong."""
     parser = _Parser(prog=PROGRAM, allow_abbrev=False)
     parser.add_argument("--version", action=_Version, nargs=0)
     modes = parser.add_mutually_exclusive_group()
-    modes.add_argument("--hash", action=_Once)
-    modes.add_argument("--hash-dir", action=_Once)
-    modes.add_argument("--compare", nargs=2, action=_Once)
-    modes.add_argument("--faiss-build", nargs="+", action=_Once)
-    modes.add_argument("--faiss-add", nargs="+", action=_Once)
-    modes.add_argument("--faiss-query", nargs="+", action=_Once)
-    modes.add_argument("--faiss-list", nargs=2, action=_Once)
-    modes.add_argument("--faiss-remove", nargs="+", action=_Once)
-    modes.add_argument("--faiss-verify", nargs=2, action=_Once)
-    modes.add_argument("--faiss-rebuild", nargs=2, action=_Once)
-    modes.add_argument("--faiss-convert", nargs=4, action=_Once)
-    modes.add_argument("--evaluate", nargs=2, action=_Once)
-    modes.add_argument("--evaluate-example", action="store_const", const=True)
-    modes.add_argument("--compare-runs", nargs=2, action=_Once)
-    parser.add_argument("--files-from", action=_Once)
-    parser.add_argument("--jobs", type=_count, action=_Once)
-    parser.add_argument("--recursive", action="store_const", const=True)
-    parser.add_argument("--output", action=_Once)
-    parser.add_argument("--resume", action="store_const", const=True)
-    parser.add_argument("--detail", action="store_const", const=True)
-    parser.add_argument("--metric", choices=["euclidean", "manhattan"], action=_Once)
-    parser.add_argument("--min-similarity", action=_Once)
-    parser.add_argument("--max-distance", action=_Once)
-    parser.add_argument("--min-detail", type=_least, action=_Once)
-    parser.add_argument("--nprobe", type=_count, action=_Once)
-    parser.add_argument("--orientations", action="store_const", const=True)
-    parser.add_argument("--json", action="store_const", const=True)
-    parser.add_argument("--index-type", choices=["flat", "uint8", "ivf"], action=_Once)
-    parser.add_argument("--overwrite", action="store_const", const=True)
-    parser.add_argument("--max-pixels", type=_count, action=_Once)
-    return parser
+    for mode, (n_operands, _) in MODES.items():
+        modes.add_argument(_flag(mode), nargs=n_operands, action=_Once)
+    for option, (_, settings) in OPTIONS.items():
+        parser.add_argument(_flag(option), **({"action": _Once} | settings))
+    values = vars(parser.parse_args(arguments or ["--help"]))
+    try:
+        return _command(values)
+    except (ArgumentError, argparse.ArgumentTypeError) as error:
+        parser.error(str(error))
 
 
-def _checked(parser: _Parser, options: argparse.Namespace) -> None:
-    """Refuse what argparse cannot: no mode, too few files, options of another mode."""
-    given = [mode for mode in MODES if getattr(options, mode) is not None]
-    if not given and options.files_from is None:
-        parser.error("a mode is needed, --hash IMAGE for example")
-    options.mode = mode = given[0] if given else "files_from"
-    query = options.faiss_query
-    options.top_k = None
+def _command(values: dict[str, Any]) -> Command:
+    """Refuse what argparse cannot: no mode, too few operands, options of another mode."""
+    mode = next((mode for mode in MODES if values[mode] is not None), "files_from")
+    if values[mode] is None:
+        raise ArgumentError("a mode is needed, --hash IMAGE for example")
+    operands = [] if mode == "files_from" else values[mode]
+    operands = operands if isinstance(operands, list) else [operands]
+    needed = 3 if values["files_from"] is None or mode == "faiss_remove" else 2
+    top_k = None
     # After the first image, so that an image may have a number for a name.
-    images = 3 if options.files_from is None else 2
-    if query is not None and len(query) > images and is_number(query[-1]):
+    if mode == "faiss_query" and len(operands) > needed and is_number(operands[-1]):
         try:
-            options.top_k = _count(query.pop())
+            top_k = _positive_integer(operands.pop())
         except argparse.ArgumentTypeError as error:
-            parser.error(f"argument TOP_K: {error}")
-    if mode in ("faiss_build", "faiss_add", "faiss_query", "faiss_remove"):
-        listed = options.files_from is not None and mode != "faiss_remove"
-        if len(getattr(options, mode)) < (2 if listed else 3):
-            parser.error(f"--{mode.replace('_', '-')} needs {MODES[mode]}")
-    for option, its_modes in _OPTIONS.items():
-        if getattr(options, option) is not None and mode not in its_modes:
-            names = " or ".join(f"--{name}" for name in its_modes)
-            parser.error(f"--{option} goes with {names}".replace("_", "-"))
-    if options.output is not None:
+            raise ArgumentError(f"argument TOP_K: {error}") from error
+    if mode in _WITH_ITEMS and len(operands) < needed:
+        raise ArgumentError(f"{_flag(mode)} needs {MODES[mode][1]}")
+    options = {}
+    for option, (its_modes, settings) in OPTIONS.items():
+        if mode in its_modes.split():
+            is_switch = settings is _SWITCH
+            options[option] = bool(values[option]) if is_switch else values[option]
+        elif values[option] is not None:
+            raise ArgumentError(
+                f"{_flag(option)} goes with {' or '.join(map(_flag, its_modes.split()))}"
+            )
+    if mode == "faiss_query":
+        options["top_k"] = top_k
+    _check_values(options)
+    options.pop("files_from", None)
+    options.pop("max_pixels", None)
+    return Command(mode, operands, options, values["files_from"], values["max_pixels"])
+
+
+def _check_values(options: dict[str, Any]) -> None:
+    """Refuse values that do not fit together, before anything is read."""
+    output = options.get("output")
+    if output is not None:
         from photodna_nb.tables.table import check_suffix
 
         try:
-            check_suffix(options.output)
+            check_suffix(output)
         except ArgumentError as error:
-            parser.error(f"argument --output: {str(error).removeprefix('path: ')}")
-    if options.resume and options.output is None:
-        parser.error("--resume goes with --output, the file to go on with")
-    if options.detail and options.output is not None:
-        parser.error("--detail goes without --output: tables hold it, but for .csv")
-    if query is not None:
+            reason = str(error).removeprefix("path: ")
+            raise ArgumentError(f"argument --output: {reason}") from error
+        if options["detail"]:
+            raise ArgumentError("--detail goes without --output: tables hold it, but for .csv")
+    elif options.get("resume"):
+        raise ArgumentError("--resume goes with --output, the file to go on with")
+    if "max_distance" in options:
         from photodna_nb.pairs.metrics import limit_squared
 
         try:
-            limit_squared(options.min_similarity, options.max_distance)
+            limit_squared(options["min_similarity"], options["max_distance"])
         except ArgumentError as error:
-            parser.error(f"argument --{str(error).replace('_', '-', 1)}")
+            raise ArgumentError(f"argument --{str(error).replace('_', '-', 1)}") from error
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with our help text, and names in its messages made safe to show."""
+    """argparse with the help of `help.py`, and names made printable in its messages."""
 
     def print_help(self, file: Any = None) -> None:
         print_lines(HELP, end="")
@@ -164,7 +202,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    """Print the version, and those of what a hash or an answer depends on."""
+    """Print the version, and the versions of what hashes and answers depend on."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
         packages = ("NumPy", "Numba", "Pillow", "FAISS")
@@ -176,7 +214,7 @@ class _Version(argparse.Action):
 
 
 class _Once(argparse.Action):
-    """Store the value of an option that is given once; the second one would hide the first."""
+    """Store the value of an option, and refuse a second one, which would hide the first."""
 
     def __call__(
         self,
@@ -188,21 +226,3 @@ class _Once(argparse.Action):
         if getattr(namespace, self.dest) is not None:
             parser.error(f"{option_string} is given twice")
         setattr(namespace, self.dest, values)
-
-
-def is_number(text: str) -> bool:
-    """Return whether an argument is written in digits alone."""
-    return text.isdecimal() and len(text) < 1000
-
-
-def _least(text: str) -> float:
-    with suppress(ValueError):
-        if (value := float(text)) >= 0:
-            return value
-    raise argparse.ArgumentTypeError(f"got {text!r}, needs a number of at least 0")
-
-
-def _count(text: str) -> int:
-    if is_number(text) and int(text) > 0:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"got {text!r}, needs an integer of at least 1")

@@ -1,4 +1,4 @@
-"""Lines on standard output, and what went wrong on standard error."""
+"""Lines on standard output, and messages on standard error."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def print_lines(*lines: str, end: str = "\n", flush: bool = False) -> None:
 
 
 def flush() -> None:
-    """Have standard output take what is printed, while an error can still be said."""
+    """Write out what is printed so far, while an error can still be reported."""
     print_lines(end="", flush=True)
 
 
-def failed(message: str) -> int:
-    """Say what failed, after what is printed already, and return the exit status."""
+def print_message(message: str) -> None:
+    """Print a line on standard error; if that is closed or full, only the exit status remains."""
+    if sys.stderr is not None:
+        clear_progress_bar = "\r\x1b[K" if sys.stderr.isatty() else ""
+        with suppress(OSError):
+            print(f"{clear_progress_bar}{PROGRAM}: {message}", file=sys.stderr, flush=True)
+
+
+def print_error(message: str) -> int:
+    """Print an error on standard error, after what is printed already; return exit status 1."""
     if sys.stdout is not None:
         flush()
-    say(f"error: {message}")
+    print_message(f"error: {message}")
     return 1
-
-
-def say(message: str) -> None:
-    """Print a line on standard error; where that is closed or full, the status must do."""
-    if sys.stderr is not None:
-        over_a_bar = "\r\x1b[K" if sys.stderr.isatty() else ""
-        with suppress(OSError):
-            print(f"{over_a_bar}{PROGRAM}: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,142 @@
+"""Images that are named on the command line: paths, hashes, and errors by file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from photodna_nb.cli.output import print_error
+from photodna_nb.cli.startup import start_numba
+from photodna_nb.errors import FileError
+from photodna_nb.files import is_folder, listed_paths
+from photodna_nb.printable import printable
+
+if TYPE_CHECKING:
+    from photodna_nb.hashing.stages import HashWithDetail
+    from photodna_nb.tables.table import HashTable
+
+
+def hash_table(paths: Sequence[str], jobs: int | None, *, into: str | None = None) -> HashTable:
+    """Return the table of `hash_files`, and name each file that failed on standard error."""
+    start_numba()
+    from photodna_nb.hashing.files import hash_files
+
+    with quiet_decoders():
+        table = hash_files(
+            paths, max_workers=jobs, progress=shows_progress(paths), errors="record", into=into
+        )
+    for path, reason in table.failures:
+        print_error(f"{printable(path)}: {reason}")
+    return table
+
+
+def iterate_images(
+    paths: Sequence[str], jobs: int | None, errors: list[FileError]
+) -> Generator[tuple[str, HashWithDetail], None, None]:
+    """Yield each path that can be hashed, with its hash and detail, in order.
+
+    An error of a file is printed on standard error at once, and appended to `errors`.
+    """
+    start_numba()
+    from photodna_nb import parallel
+    from photodna_nb.hashing.files import iterate_hashes
+
+    with (
+        quiet_decoders(),
+        closing(iterate_hashes(paths, max_workers=jobs)) as results,
+        parallel.progress_bar(shows_progress(paths), paths, "files") as bar,
+    ):
+        for path, result in results:
+            if isinstance(result, FileError):
+                errors.append(result)
+                print_error(str(result))
+            else:
+                yield path, result
+            bar.update()
+
+
+def shows_progress(paths: Sequence[str]) -> bool:
+    """Return whether a progress bar is useful: for several images, on a terminal."""
+    return len(paths) > 2 and sys.stderr is not None and sys.stderr.isatty()
+
+
+@contextmanager
+def quiet_decoders() -> Iterator[None]:
+    """Suppress the warnings of decoders, which name no file and are no errors.
+
+    Pillow warns and logs; libraries such as libtiff write past Python.
+    """
+    previous_level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), _quiet_libraries():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous_level)
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Connect file descriptor 2 to the null device, but `sys.stderr` to what it was."""
+    if sys.stderr is None:  # closed by the caller
+        yield
+        return
+    sys.stderr.flush()
+    stderr, descriptor, null_device = sys.stderr, os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null_device, 2)
+    os.close(null_device)
+    options: Any = {"encoding": stderr.encoding, "errors": stderr.errors, "buffering": 1}
+    try:
+        with suppress(OSError), open(descriptor, "w", closefd=False, **options) as sys.stderr:
+            yield
+    finally:
+        sys.stderr = stderr
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+
+
+def files_in(directory: str, recursive: bool) -> tuple[list[str], int]:
+    """Return the files in a directory, by name, with those below it; and the exit status.
+
+    That is 1 if a folder below cannot be listed, which is said, and spoils nothing else.
+    """
+    try:
+        with os.scandir(directory) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        reason = f"cannot be listed ({error.strerror}); check the path"
+        raise FileError(directory, reason) from error
+    files = [os.path.join(directory, entry.name) for entry in found if not is_folder(entry)]
+    status = 0
+    if recursive:
+        for entry in found:
+            if is_folder(entry) and not entry.is_symlink():  # a link may lead in a circle
+                try:
+                    below, its_status = files_in(os.path.join(directory, entry.name), recursive)
+                except FileError as error:
+                    below, its_status = [], print_error(str(error))
+                files += below
+                status = max(status, its_status)
+    return files, status
+
+
+def listed_files(name: str) -> list[str]:
+    """Return the paths that a file, or standard input if `name` is ``-``, lists."""
+    try:
+        if name == "-":
+            if sys.stdin is None:
+                raise FileError(name, "standard input is closed; give a file or a pipe")
+            content = sys.stdin.buffer.read()
+        else:
+            with open(name, "rb") as file:
+                content = file.read()
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror}); check the path"
+        raise FileError(name, reason) from error
+    return listed_paths(content)
