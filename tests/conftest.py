@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -71,22 +72,35 @@ def compile_pair_kernels() -> None:
     pdna.distance_histogram(hashes)
 
 
+def compile_index_kernels() -> None:
+    import photodna_nb as pdna
+
+    hashes = np.zeros((2, 144), np.uint8)
+    with TemporaryDirectory() as folder:
+        files = os.path.join(folder, "index.faiss"), os.path.join(folder, "meta.json")
+        with pdna.HashIndex.create(*files) as index:
+            index.add(["/a", "/b"], hashes)
+            index.save()
+        with pdna.HashIndex.open(*files) as index:
+            index.search(hashes)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compiled_kernels() -> None:
     """Compile the kernels once, so that no process says that it compiles, whichever comes first.
 
-    Of two workers of pytest-xdist, each compiles one half, and takes the other from the cache.
+    Of two workers of pytest-xdist, each begins at another end, and takes the rest from the cache.
     """
     if JIT_OFF:
         return
-    halves = [compile_hash_kernels, compile_pair_kernels]
+    parts = [compile_hash_kernels, compile_index_kernels, compile_pair_kernels]
     if os.environ.get("PYTEST_XDIST_WORKER") == "gw1":
-        halves.reverse()
+        parts.reverse()
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    for half in halves:
-        with FileLock(folder / f"{half.__name__}.lock"):
-            half()
+    for compile_part in parts:
+        with FileLock(folder / f"{compile_part.__name__}.lock"):
+            compile_part()
 
 
 @pytest.fixture(scope="session")
