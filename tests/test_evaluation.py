@@ -68,7 +68,7 @@ def test_the_example_says_what_the_defaults_are():
     for section in ("originals", "seed", "confidence", "pairs", "detail", "deployment"):
         assert getattr(example, section) == getattr(left_out, section)
     assert example.thresholds.targets == left_out.thresholds.targets
-    assert left_out.variants == transforms.STANDARD
+    assert left_out.variants == transforms.standard()
     assert left_out.thresholds.named == {"production": 200}
 
 
@@ -146,7 +146,10 @@ WRONG = [
     ),
     ({"variants": {"transforms": []}}, "variants.transforms: got none, needs at least one"),
     ({"variants": {"transforms": "jpeg:30"}}, "transforms: got str, needs a list such as"),
-    ({"variants": {"transforms": ["jpg:30"]}}, "'jpg:30': .*no edit called 'jpg'; did you mean jp"),
+    (
+        {"variants": {"transforms": ["jpg:30"]}},
+        "'jpg:30': .*transform called 'jpg'; did you mean jpeg",
+    ),
     ({"variants": {"transforms": ["jpeg:0"]}}, "'jpeg:0': jpeg: got the strength 0, needs"),
     ({"variants": {"transforms": [3]}}, "transforms: 3: spec: got int"),
     ({"variants": {"transforms": ["mirror", " mirror"]}}, "' mirror' is listed twice"),

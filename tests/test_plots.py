@@ -237,7 +237,7 @@ def test_lines_between_cells_are_behind_the_wedges(image):
 
 
 def test_a_sheet_of_edits(image):
-    edits = [*pdna.transforms.STANDARD[:6], pdna.transforms.parse("mirror+jpeg:30")]
+    edits = [*pdna.transforms.standard()[:6], pdna.transforms.parse("mirror+jpeg:30")]
     figure = pdna.plots.plot_transforms(image, edits, distances=np.arange(7.0) * 100, seed=3)
     first, *others = figure.axes
     assert first.get_title() == "original"
@@ -255,7 +255,7 @@ def test_a_sheet_of_edits(image):
 def test_a_sheet_of_edits_at_any_size(image, size):
     """No label reaches into its neighbour's or out of the figure."""
     given = None if size is None else plt.figure(figsize=size, layout="constrained")
-    edits = pdna.transforms.STANDARD
+    edits = pdna.transforms.standard()
     distances = np.full(len(edits), 1448)
     figure = pdna.plots.plot_transforms(image, edits, distances=distances, figure=given)
     assert given in (None, figure)
@@ -281,11 +281,11 @@ def assert_apart(figure):
 
 
 def test_a_sheet_without_distances_or_edits(image):
-    figure = pdna.plots.plot_transforms(image, pdna.transforms.STANDARD[:3], columns=2)
+    figure = pdna.plots.plot_transforms(image, pdna.transforms.standard()[:3], columns=2)
     assert not any(ax.get_xlabel() for ax in figure.axes)
     assert len(pdna.plots.plot_transforms(image, []).axes) == 1
     with pytest.raises(pdna.ArgumentError, match="distances: got 2, needs one for each of 3"):
-        pdna.plots.plot_transforms(image, pdna.transforms.STANDARD[:3], distances=[1, 2])
+        pdna.plots.plot_transforms(image, pdna.transforms.standard()[:3], distances=[1, 2])
 
 
 def wedge_lengths(ax):

@@ -88,7 +88,7 @@ def detail_rows():
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-STANDARD = [edit.spec for edit in pdna.transforms.STANDARD]
+STANDARD = [edit.spec for edit in pdna.transforms.standard()]
 
 
 def figures(estimates, thresholds=THRESHOLDS, specs=STANDARD[:7]):

@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb.corpus import transforms
+from photodna_nb.corpus import photometric
 from photodna_nb.corpus.transforms import (
     KINDS,
-    STANDARD,
+    STANDARD_LISTS,
     Chain,
     Transform,
-    by_name,
     parse,
     seed_for,
+    standard,
+    standard_version,
 )
 
 PHOTO = Image.fromarray(np.random.default_rng(3).integers(0, 256, (20, 30, 3), np.uint8))
@@ -38,9 +39,10 @@ def edited(task):
 
 def bounds(kind):
     """The least and most strength, those between that stand out, or None."""
-    if kind.only or not kind.has_strength:
-        return kind.only or (None,)
-    return (kind.least, kind.most, *kind.standard)
+    if kind.choices or not kind.has_strength:
+        return kind.choices or (None,)
+    usual = (transform.strength for transform in standard() if transform.kind is kind)
+    return (kind.least, kind.most, *usual)
 
 
 at_bounds = st.sampled_from(
@@ -91,16 +93,38 @@ def test_the_table_is_complete():
         "text",
         "logo",
     }
-    assert transforms.names() == list(KINDS)
     for name, kind in KINDS.items():
         assert kind.name == name
         assert kind.description
         assert kind.has_strength == bool(kind.unit)
-        assert all(map(kind.takes, kind.standard))
         assert kind.takes(None) != kind.has_strength
-    assert {transform.name for transform in STANDARD} == set(KINDS)
-    labels = [transform.label for transform in STANDARD]
+    assert {transform.name for transform in standard()} == set(KINDS)
+    labels = [transform.label for transform in standard()]
     assert len(labels) == len(set(labels)) >= 40
+
+
+def test_standard_1_is_frozen():
+    """A run names its list: this text never changes. A new transform goes into a new list."""
+    specs = " ".join(transform.spec for transform in standard("standard-1"))
+    assert specs == (
+        "jpeg:90 jpeg:50 jpeg:30 jpeg:10 webp:80 webp:30 resize:200 resize:50 resize:25 "
+        "aspect:125 aspect:80 crop_left:5 crop_top:5 crop_right:5 crop_bottom:5 crop:2 crop:5 "
+        "crop:10 border:2 border:5 letterbox:10 rotate:1 rotate:5 rotate:15 turn:90 turn:180 "
+        "turn:270 mirror flip blur:1 blur:3 sharpen:150 noise:10 noise:25 brightness:70 "
+        "brightness:130 contrast:70 contrast:140 gamma:0.7 gamma:1.5 saturation:50 greyscale "
+        "palette:64 palette:16 text:8 logo:20"
+    )
+
+
+def test_standard_names_a_list():
+    assert standard() == standard("standard") == standard(standard_version())
+    assert standard_version("standard") == list(STANDARD_LISTS)[-1] == "standard-1"
+    assert standard_version("standard-1") == "standard-1"
+    for function in (standard, standard_version):
+        with pytest.raises(pdna.ArgumentError, match="needs one of standard, standard-1; did you"):
+            function("standard-0")
+        with pytest.raises(pdna.ArgumentTypeError, match="version: got int"):
+            function(1)
 
 
 def test_labels_and_specs():
@@ -115,21 +139,21 @@ def test_labels_and_specs():
     ):
         transform = parse(spec)
         assert (transform.label, transform.spec) == (label, spec)
-    for transform in (*STANDARD, CHAIN):
+    for transform in (*standard(), CHAIN):
         assert parse(transform.spec) == transform
         assert pickle.loads(pickle.dumps(transform)) == transform
         assert hash(parse(transform.spec)) == hash(transform)
     assert parse(" resize : 50 + jpeg:30.0 ") == parse("resize:50+jpeg:30")
     assert CHAIN.name == "resize+noise+noise"
     assert (CHAIN.strength, CHAIN.unit) == (None, "")
-    assert by_name("crop", 5).unit == "% of each side"
+    assert Transform("crop", 5).unit == "% of each side"
     with pytest.raises(AttributeError):
-        by_name("crop", 5).strength = 3
+        Transform("crop", 5).strength = 3
 
 
 @pytest.mark.parametrize("strength", [30, 30.0, np.int64(30), np.float32(30)])
 def test_strengths_are_plain_numbers(strength):
-    transform = by_name("jpeg", strength)
+    transform = Transform("jpeg", strength)
     assert type(transform.strength) is int
     assert transform == Transform("jpeg", 30)
 
@@ -137,10 +161,10 @@ def test_strengths_are_plain_numbers(strength):
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("jpg:30", "no edit called 'jpg'; did you mean jpeg?"),
+        ("jpg:30", "no transform called 'jpg'; did you mean jpeg?"),
         ("resize:50+jpg:30", "did you mean jpeg?"),
         ("crop_lft:3", "did you mean crop_left?"),
-        ("", "there is no edit called ''; there are jpeg, webp"),
+        ("", "there is no transform called ''; there are jpeg, webp"),
         ("jpeg", r"jpeg: got no strength, needs an integer from 1 to 100 \(quality\)"),
         ("jpeg:0", "jpeg: got the strength 0, needs an integer from 1 to 100"),
         ("jpeg:2.5", r"jpeg: got the strength 2\.5, needs an integer"),
@@ -162,43 +186,43 @@ def test_wrong_specs(spec, words):
 def test_wrong_arguments():
     for wrong in ("30", True, 3j):
         with pytest.raises(pdna.ArgumentTypeError, match=r"jpeg: got \w+ as strength"):
-            by_name("jpeg", wrong)
+            Transform("jpeg", wrong)
     with pytest.raises(pdna.ArgumentTypeError, match="name: got int"):
-        by_name(3)
+        Transform(3)
     with pytest.raises(pdna.ArgumentTypeError, match="spec: got int"):
         parse(3)
     with pytest.raises(pdna.ArgumentError, match="transforms: got none"):
         Chain(())
     with pytest.raises(pdna.ArgumentTypeError, match="transforms: got str among them"):
         Chain(("jpeg",))
-    with pytest.raises(pdna.ArgumentError, match="seed: got -1, needs 0 or more"):
-        by_name("mirror").apply(PHOTO, -1)
+    with pytest.raises(pdna.ArgumentError, match="seed: got -1, needs an integer of at least 0"):
+        Transform("mirror").apply(PHOTO, -1)
     with pytest.raises(pdna.ArgumentTypeError, match=r"seed: got float"):
         CHAIN.apply(PHOTO, 0.5)
     with pytest.raises(pdna.ImageError, match="at least 2 x 2"):
-        by_name("mirror").apply(Image.new("RGB", (1, 5)))
+        Transform("mirror").apply(Image.new("RGB", (1, 5)))
     with pytest.raises(pdna.ArgumentTypeError, match="image: got str"):
-        by_name("mirror").apply("a.jpg")
+        Transform("mirror").apply("a.jpg")
 
 
 def test_results_that_are_too_large(monkeypatch):
     wide = Image.new("RGB", (17_000, 2))
     with pytest.raises(pdna.ArgumentError, match="webp: cannot encode 17000 x 2 pixels"):
-        by_name("webp", 80).apply(wide)
-    by_name("jpeg", 80).apply(wide)
+        Transform("webp", 80).apply(wide)
+    Transform("jpeg", 80).apply(wide)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30 * 20)
-    by_name("resize", 99).apply(PHOTO)
+    Transform("resize", 99).apply(PHOTO)
     for spec in ("resize:110", "aspect:110", "border:10", "letterbox:5"):
         with pytest.raises(pdna.ArgumentError, match=r"over the limit of 600; use less"):
             parse(spec).apply(PHOTO)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    assert by_name("resize", 110).apply(PHOTO).size == (33, 22)
+    assert Transform("resize", 110).apply(PHOTO).size == (33, 22)
 
 
 @pytest.mark.skipif(JIT_OFF, reason="says nothing about the kernels")
 def test_the_same_in_any_order_thread_and_process():
     originals = pdna.datasets.dead_leaves(2, (60, 40))
-    tasks = [(original, edit) for original in originals for edit in (*STANDARD, CHAIN)]
+    tasks = [(original, edit) for original in originals for edit in (*standard(), CHAIN)]
     expected = [edited(task) for task in tasks]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(edited, tasks[::-1])) == expected[::-1]
@@ -211,7 +235,7 @@ def test_seeds():
     assert 0 <= seed_for(2**80, "caf\udce9\n.png", "noise 10") < 2**64
     others = {("a", "b c"), ("a b", "c"), ("a", "bc"), ("ab", "c")}
     assert len({seed_for(0, *both) for both in others} | {seed_for(1, "a", "bc")}) == 5
-    noise = by_name("noise", 10)
+    noise = Transform("noise", 10)
     assert noise.apply(PHOTO, 1).tobytes() != noise.apply(PHOTO, 2).tobytes()
     grey = Image.new("RGB", (30, 20), (128, 128, 128))
     twice = np.asarray(Chain((noise, noise)).apply(grey, 1))
@@ -221,7 +245,7 @@ def test_seeds():
 @pytest.mark.parametrize("deviation", [0.5, 5, 20])
 def test_noise_is_normal_enough(deviation):
     grey = Image.new("RGB", (400, 300), (128, 128, 128))
-    added = np.asarray(by_name("noise", deviation).apply(grey, 7)).astype(float) - 128
+    added = np.asarray(Transform("noise", deviation).apply(grey, 7)).astype(float) - 128
     assert abs(added.mean()) < 0.01 * deviation
     expected = np.sqrt(deviation**2 + 1 / 12)  # rounded to whole grey levels
     assert abs(added.std() / expected - 1) < 0.01
@@ -234,13 +258,13 @@ def test_noise_is_normal_enough(deviation):
 
 def test_noise_is_pinned_and_does_not_depend_on_how_it_is_cut(monkeypatch):
     grey = Image.new("RGB", (37, 23), (128, 128, 128))
-    first = by_name("noise", 25).apply(grey, 11).tobytes()
+    first = Transform("noise", 25).apply(grey, 11).tobytes()
     assert (
         hashlib.sha256(first).hexdigest()
         == "e1abd98afc4d5af696b699cc6123f832924660f812dd33f9342f70e22d0a2ac6"
     )
-    monkeypatch.setattr(transforms, "_VALUES_AT_ONCE", 100)
-    assert by_name("noise", 25).apply(grey, 11).tobytes() == first
+    monkeypatch.setattr(photometric, "_VALUES_AT_ONCE", 100)
+    assert Transform("noise", 25).apply(grey, 11).tobytes() == first
 
 
 def test_what_a_file_says_beside_its_pixels_changes_nothing():
@@ -251,7 +275,7 @@ def test_what_a_file_says_beside_its_pixels_changes_nothing():
     palette.save(buffer, "PNG", transparency=3, dpi=(10, 10), icc_profile=b"none", exif=exif)
     with Image.open(io.BytesIO(buffer.getvalue())) as opened:
         assert {"transparency", "dpi", "icc_profile"} <= set(opened.info)
-        for transform in STANDARD:
+        for transform in standard():
             plain = transform.apply(palette.convert("RGB"), 1)
             assert transform.apply(opened, 1).tobytes() == plain.tobytes(), transform.label
 

@@ -52,7 +52,7 @@ def plot_transforms(
     image : PIL.Image.Image, or ndarray of uint8 (H, W, 3), (H, W, 4) or (H, W)
         The original; it comes first.
     transforms : sequence of Transform, Chain or str
-        Transforms in the order of the sheet: ``pdna.transforms.STANDARD`` for example, or
+        Transforms in the order of the sheet: ``pdna.transforms.standard()`` for example, or
         ``["jpeg:30", "resize:50+mirror"]``, as `transforms.parse` reads them.
     distances : sequence of float, optional
         L2 distance of the hash of each variant from that of the original; written below it.

@@ -25,7 +25,7 @@ from hashing import heading
 from photodna_nb import parallel
 from photodna_nb.corpus import datasets
 from photodna_nb.corpus.datasets import Original
-from photodna_nb.corpus.transforms import KINDS, STANDARD, Transform, seed_for
+from photodna_nb.corpus.transforms import KINDS, Transform, seed_for, standard
 from photodna_nb.evaluation import Config, run
 from photodna_nb.evaluation.pair_counting import VariantHashes, count_pairs
 from photodna_nb.evaluation.run_evaluation import validation_half
@@ -34,7 +34,7 @@ from photodna_nb.hashing.stages import hash_and_detail
 
 NEARDUP = Path(__file__).resolve().parents[3] / "shared" / "golden" / "neardup" / "images"
 ORIGINALS = 500
-EDITS = STANDARD[:40]
+EDITS = standard()[:40]
 COUNTED = 10_000, 10
 
 
