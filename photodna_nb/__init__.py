@@ -1,9 +1,9 @@
-"""PhotoDNA-like perceptual hashes: compute, look at, compare and search them.
+"""PhotoDNA-like perceptual hashes: compute, inspect, compare and search them.
 
     import photodna_nb as pdna
 
-The names below are imported when they are first used, so that a program pays
-for Numba, FAISS or Matplotlib only if it needs them.
+Each public name is imported when it is first used, so that a program loads
+Numba, FAISS or Matplotlib only if it needs them.
 """
 
 from __future__ import annotations
@@ -14,129 +14,91 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from photodna_nb import evaluation
+    from photodna_nb import evaluation as evaluation
     from photodna_nb import plots as plots
     from photodna_nb import report as report
     from photodna_nb import widgets as widgets
-    from photodna_nb.corpus import datasets, transforms
-    from photodna_nb.errors import (
-        ArgumentError,
-        ArgumentTypeError,
-        FileError,
-        ImageError,
-        IndexFileError,
-        PhotodnaError,
-        TableFileError,
-    )
-    from photodna_nb.hashing import stages
-    from photodna_nb.hashing.files import hash_file, hash_files, hash_image
-    from photodna_nb.hashing.stages import HashTrace, detail, orientations, trace
-    from photodna_nb.index import HashIndex, Match
-    from photodna_nb.pairs.all_pairs import (
-        Neighbours,
-        Pairs,
-        distance_matrix,
-        nearest,
-        pairs_within,
-    )
-    from photodna_nb.pairs.histogram import DistanceHistogram, distance_histogram
-    from photodna_nb.pairs.metrics import distance, similarity
-    from photodna_nb.tables.table import HashTable
+    from photodna_nb.corpus import datasets as datasets
+    from photodna_nb.corpus import transforms as transforms
+    from photodna_nb.errors import ArgumentError as ArgumentError
+    from photodna_nb.errors import ArgumentTypeError as ArgumentTypeError
+    from photodna_nb.errors import FileError as FileError
+    from photodna_nb.errors import ImageError as ImageError
+    from photodna_nb.errors import IndexFileError as IndexFileError
+    from photodna_nb.errors import PhotodnaError as PhotodnaError
+    from photodna_nb.errors import TableFileError as TableFileError
+    from photodna_nb.hashing import stages as stages
+    from photodna_nb.hashing.files import hash_file as hash_file
+    from photodna_nb.hashing.files import hash_files as hash_files
+    from photodna_nb.hashing.files import hash_image as hash_image
+    from photodna_nb.hashing.files import iterate_hashes as iterate_hashes
+    from photodna_nb.hashing.stages import HashTrace as HashTrace
+    from photodna_nb.hashing.stages import detail as detail
+    from photodna_nb.hashing.stages import orientations as orientations
+    from photodna_nb.hashing.stages import trace as trace
+    from photodna_nb.index import HashIndex as HashIndex
+    from photodna_nb.index import Match as Match
+    from photodna_nb.pairs.all_pairs import Neighbours as Neighbours
+    from photodna_nb.pairs.all_pairs import Pairs as Pairs
+    from photodna_nb.pairs.all_pairs import distance_matrix as distance_matrix
+    from photodna_nb.pairs.all_pairs import nearest as nearest
+    from photodna_nb.pairs.all_pairs import pairs_within as pairs_within
+    from photodna_nb.pairs.histogram import DistanceHistogram as DistanceHistogram
+    from photodna_nb.pairs.histogram import distance_histogram as distance_histogram
+    from photodna_nb.pairs.metrics import distance as distance
+    from photodna_nb.pairs.metrics import similarity as similarity
+    from photodna_nb.tables.table import HashTable as HashTable
 
-__all__ = [
-    "ArgumentError",
-    "ArgumentTypeError",
-    "DistanceHistogram",
-    "FileError",
-    "HashIndex",
-    "HashTable",
-    "HashTrace",
-    "ImageError",
-    "IndexFileError",
-    "Match",
-    "Neighbours",
-    "Pairs",
-    "PhotodnaError",
-    "TableFileError",
-    "datasets",
-    "detail",
-    "distance",
-    "distance_histogram",
-    "distance_matrix",
-    "evaluation",
-    "hash_file",
-    "hash_files",
-    "hash_image",
-    "nearest",
-    "orientations",
-    "pairs_within",
-    "similarity",
-    "stages",
-    "trace",
-    "transforms",
-]
-
-_HOMES = {
-    "ArgumentError": "errors",
-    "ArgumentTypeError": "errors",
-    "DistanceHistogram": "pairs.histogram",
-    "FileError": "errors",
-    "HashIndex": "index",
-    "HashTable": "tables.table",
-    "HashTrace": "hashing.stages",
-    "ImageError": "errors",
-    "IndexFileError": "errors",
-    "Match": "index",
-    "Neighbours": "pairs.all_pairs",
-    "Pairs": "pairs.all_pairs",
-    "PhotodnaError": "errors",
-    "TableFileError": "errors",
-    "detail": "hashing.stages",
-    "distance": "pairs.metrics",
-    "distance_histogram": "pairs.histogram",
-    "distance_matrix": "pairs.all_pairs",
-    "hash_file": "hashing.files",
-    "hash_files": "hashing.files",
-    "hash_image": "hashing.files",
-    "nearest": "pairs.all_pairs",
-    "orientations": "hashing.stages",
-    "pairs_within": "pairs.all_pairs",
-    "similarity": "pairs.metrics",
-    "trace": "hashing.stages",
+# The public names of each module.
+_NAMES = {
+    "errors": "ArgumentError ArgumentTypeError FileError ImageError IndexFileError "
+    "PhotodnaError TableFileError",
+    "hashing.files": "hash_file hash_files hash_image iterate_hashes",
+    "hashing.stages": "HashTrace detail orientations trace",
+    "index": "HashIndex Match",
+    "pairs.all_pairs": "Neighbours Pairs distance_matrix nearest pairs_within",
+    "pairs.histogram": "DistanceHistogram distance_histogram",
+    "pairs.metrics": "distance similarity",
+    "tables.table": "HashTable",
 }
-
-_SUBMODULES = {
+_MODULE_OF_NAME = {name: module for module, names in _NAMES.items() for name in names.split()}
+_PUBLIC_MODULES = {
     "datasets": "corpus.datasets",
     "evaluation": "evaluation",
     "stages": "hashing.stages",
     "transforms": "corpus.transforms",
 }
+__all__ = sorted([*_MODULE_OF_NAME, *_PUBLIC_MODULES])
 
-_DRAWING = ("jinja2", "matplotlib"), "Matplotlib and Jinja2", "report"
-_WIDGETS = ("ipywidgets", *_DRAWING[0]), "ipywidgets, Matplotlib and Jinja2", "notebooks"
-_NEEDS = {"plots": _DRAWING, "report": _DRAWING, "widgets": _WIDGETS}
+# Modules that need an extra: its name, and what it installs. They are not in __all__.
+_EXTRAS = {
+    "plots": ("report", "Matplotlib and Jinja2"),
+    "report": ("report", "Matplotlib and Jinja2"),
+    "widgets": ("notebooks", "ipywidgets, Matplotlib and Jinja2"),
+}
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name in _HOMES:
-            value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-        elif name in _SUBMODULES:
-            value = importlib.import_module(f"{__name__}.{_SUBMODULES[name]}")
-        elif name in _NEEDS:  # not in __all__: what they need may be missing
-            value = _optional(name)
+        if name in _MODULE_OF_NAME:
+            module = importlib.import_module(f"{__name__}.{_MODULE_OF_NAME[name]}")
+            value = getattr(module, name)
+        elif name in _PUBLIC_MODULES:
+            value = importlib.import_module(f"{__name__}.{_PUBLIC_MODULES[name]}")
+        elif name in _EXTRAS:
+            value = _module_with_extra(name)
         else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = value
         return value
 
 
-def _optional(name: str) -> Any:
+def _module_with_extra(name: str) -> Any:
     try:
         return importlib.import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
-        modules, needed, extra = _NEEDS[name]
-        if (error.name or "").partition(".")[0] not in modules:
+        extra, needed = _EXTRAS[name]
+        if (error.name or "").partition(".")[0] not in needed.lower().replace(",", "").split():
             raise
         raise AttributeError(
             f'{name} needs {needed}: pip install "photodna_nb[{extra}]"'
