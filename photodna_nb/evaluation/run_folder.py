@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from types import TracebackType
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import PIL
 from filelock import FileLock, Timeout
@@ -24,6 +24,7 @@ from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import canonical
 from photodna_nb.evaluation.pair_counting import VariantHashes
 from photodna_nb.evaluation.variant_hashes import ORIGINAL, OriginalHashes, limit
+from photodna_nb.journal import RecordLog
 from photodna_nb.printable import printable
 from photodna_nb.versions import installed_version
 
@@ -131,6 +132,20 @@ class StoredHashes(NamedTuple):
     errors: dict[str, dict[int, str]]
 
 
+class JournalRecord(msgspec.Struct, frozen=True):
+    """The hashes of one original in the journal: see `OriginalHashes`.
+
+    ``pixel_limit`` is the largest image that was read, on which failures depend.
+    """
+
+    name: str
+    digest: str
+    pixel_limit: int | None
+    hashes: bytes
+    detail: list[float]
+    errors: dict[int, str]
+
+
 class _HashFile(NamedTuple):
     """Content of the file of hashes: of the originals that failed, and of variants that did."""
 
@@ -168,7 +183,9 @@ class RunFolder:
     def __init__(self, folder: str, hashing: dict[str, Any], edits: Sequence[str]) -> None:
         self.folder, self._hashing, self._edits = folder, hashing, tuple(edits)
         self._known: dict[str, OriginalHashes] = {}
-        self._journal: Any = None
+        self._journal = RecordLog(
+            self.path(JOURNAL), "hashes of originals", 1, JournalRecord, FileError
+        )
         if os.path.lexists(folder) and not os.path.isdir(folder):
             raise FileError(folder, "is not a folder; give a new one for the results of the run")
         try:
@@ -199,7 +216,7 @@ class RunFolder:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self._close_journal()
+            self._journal.close()
         finally:
             self._lock.close()
 
@@ -243,25 +260,10 @@ class RunFolder:
         self._check_makers()
         if not entry.lasting:
             return
-        record = {
-            "name": name,
-            "digest": entry.digest,
-            "limit": limit(),
-            "hashes": base64.b64encode(entry.hashes.tobytes()).decode("ascii"),
-            "detail": entry.detail.tolist(),
-            "errors": entry.errors,
-        }
-        try:
-            if self._journal is None:
-                self._journal = _journal(self.path(JOURNAL))
-            self._journal.write(json.dumps(record).encode("ascii") + b"\n")
-            self._journal.flush()
-        except OSError as error:
-            if self._journal is not None:  # closing it would try once more
-                with suppress(OSError):
-                    self._journal.close()
-                self._journal = None
-            raise self._unwritable(JOURNAL, error) from error
+        content, detail = entry.hashes.tobytes(), entry.detail.tolist()
+        self._journal.append(
+            JournalRecord(name, entry.digest, limit(), content, detail, entry.errors)
+        )
 
     def finish(self, names: Sequence[str], entries: Sequence[OriginalHashes]) -> StoredHashes:
         """Write the hashes of all originals that have one into a file, and return them.
@@ -313,12 +315,7 @@ class RunFolder:
         path = self.path(HASHES)
         if not os.path.exists(path) or digest != sha256(files.read(path, FileError)).hexdigest():
             files.write([(path, [content])], FileError)
-        self._close_journal()
-        try:
-            if os.path.exists(self.path(JOURNAL)):
-                os.unlink(self.path(JOURNAL))
-        except OSError as error:
-            raise self._unwritable(JOURNAL, error) from error
+        self._journal.delete()
         inputs = {name: entry.digest or None for name, entry in zip(names, entries, strict=True)}
         errors = {name: entry.errors for name, entry in zip(names, entries, strict=True)}
         return StoredHashes(hashed, digest, inputs, errors)
@@ -374,30 +371,15 @@ class RunFolder:
         )
 
     def _read_journal(self) -> None:
-        path = self.path(JOURNAL)
-        if not os.path.exists(path):
-            return
-        try:
-            with open(path, "rb") as file:
-                for line in file:
-                    self._remember(line)
-        except OSError as error:
-            raise FileError(path, f"cannot be read ({error.strerror})") from error
-
-    def _remember(self, line: bytes) -> None:
-        """Take a line of the journal; one that is damaged, as the last one may be, is missing."""
         shape = 1 + len(self._edits)
-        try:
-            record = json.loads(line)
-            content = base64.b64decode(record["hashes"], validate=True)
-            hashes = np.frombuffer(content, np.uint8).reshape(shape, HASH_BYTES)
-            detail = np.array(record["detail"], np.float64).reshape(shape)
-            errors = {int(number): str(text) for number, text in record["errors"].items()}
-            if not errors or record["limit"] == limit():
-                entry = OriginalHashes(str(record["digest"]), hashes, detail, errors)
-                self._known[record["name"]] = entry
-        except (ValueError, TypeError, KeyError, AttributeError):
-            pass
+        for record in self._journal.records():
+            if record.errors and record.pixel_limit != limit():
+                continue  # with another limit it may succeed
+            if len(record.hashes) == shape * HASH_BYTES and len(record.detail) == shape:
+                hashes = np.frombuffer(record.hashes, np.uint8).reshape(shape, HASH_BYTES)
+                detail = np.array(record.detail, np.float64)
+                entry = OriginalHashes(record.digest, hashes, detail, record.errors)
+                self._known[record.name] = entry
 
     def _check_own(self) -> None:
         """Refuse a folder with files of somebody else."""
@@ -458,23 +440,6 @@ class RunFolder:
                 "or give an empty folder",
             )
 
-    def _close_journal(self) -> None:
-        if self._journal is None:
-            return
-        journal, self._journal = self._journal, None
-        try:
-            with journal:
-                journal.flush()
-                os.fsync(journal.fileno())
-        except OSError as error:
-            raise self._unwritable(JOURNAL, error) from error
-
-    def _unwritable(self, name: str, error: OSError) -> FileError:
-        return FileError(
-            self.path(name),
-            f"cannot be written ({error.strerror}); check the free space and the permissions",
-        )
-
 
 def _others(parts: Iterable[str]) -> str:
     """Return that parts of a configuration are other ones."""
@@ -491,13 +456,3 @@ def _written(path: str) -> tuple[dict[str, str], dict[str, str | None]]:
         return {**manifest["results"], **manifest.get("report", {})}, dict(manifest["inputs"])
     except (FileError, ValueError, KeyError, TypeError, AttributeError):
         return {}, {}
-
-
-def _journal(path: str) -> Any:
-    """Return the journal, open for appending whole lines: the last one may have been cut off."""
-    file = open(path, "ab+")  # noqa: SIM115  # closed by the store
-    if file.tell():
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            file.write(b"\n")
-    return file
