@@ -8,16 +8,15 @@ artist is found by its gid, which the docstring of each function lists:
     [band] = ax.findobj(lambda artist: artist.get_gid() == "band")
 """
 
+from photodna_nb.plots.breakdown import (
+    plot_impostor_distances,
+    plot_recall,
+    plot_variant_distances,
+)
+from photodna_nb.plots.by_threshold import plot_distances, plot_false_match_rates
 from photodna_nb.plots.cells import DIRECTIONS
 from photodna_nb.plots.hash_comparison import plot_distance_matrix, plot_hash_pair
 from photodna_nb.plots.image_sheets import plot_image_pairs, plot_matches, plot_transforms
-from photodna_nb.plots.rates import (
-    plot_det,
-    plot_distances,
-    plot_false_match_rates,
-    plot_precision_recall,
-    plot_roc,
-)
 from photodna_nb.plots.rendering import render_png
 from photodna_nb.plots.stages import (
     plot_feature_grid,
@@ -27,8 +26,8 @@ from photodna_nb.plots.stages import (
     plot_pixel_sums,
     plot_pixels,
 )
-from photodna_nb.plots.tables import plot_impostor_distances, plot_recall, plot_variant_distances
 from photodna_nb.plots.trace import plot_trace
+from photodna_nb.plots.tradeoffs import plot_det, plot_precision_recall, plot_roc
 
 __all__ = [
     "DIRECTIONS",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from photodna_nb import checks
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.kernels.hashing import CELLS
 from photodna_nb.pairs import metrics
@@ -148,7 +149,7 @@ def plot_distance_matrix(
     if labels is not None:
         labels = validation.labels("labels", labels, n, "rows")
     if threshold is not None:
-        threshold = validation.number("threshold", threshold)
+        threshold = checks.real("threshold", threshold)
     ax = axes_for(ax)
     colour_bar(ax, ax.imshow(distances, cmap="cividis", vmin=0), "L2 distance")
     if n <= _MOST_VALUES:

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
+from photodna_nb import checks
 from photodna_nb.checks import describe
 from photodna_nb.corpus.transforms import AnyTransform, Chain, Transform, parse
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
@@ -351,7 +352,7 @@ def _distances(values: Any, n: int) -> list[float]:
     distances = validation.sequence("distances", values, f"a sequence of float, {needed}")
     if len(distances) != n:
         raise ArgumentError(f"distances: got {len(distances)}, needs {needed}")
-    return [validation.number("distances", distance) for distance in distances]
+    return [checks.real(f"distances[{i}]", distance) for i, distance in enumerate(distances)]
 
 
 def _pair(pair: Sequence[ImageLike | None]) -> list[Image.Image | str]:
