@@ -107,23 +107,6 @@ def read_errors(path: str, kind: type[FileError]) -> Iterator[None]:
         raise kind(path, f"cannot be read ({error.strerror})") from error
 
 
-def listed_paths(content: bytes) -> list[str]:
-    """Return the paths in a list of them: a path a line, or ended by NUL characters."""
-    if b"\0" in content:
-        paths = content.split(b"\0")
-    else:
-        paths = [line.removesuffix(b"\r") for line in content.split(b"\n")]
-    return [os.fsdecode(path) for path in paths if path]
-
-
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Return whether the entry is a folder, or a link to one."""
-    try:
-        return entry.is_dir()
-    except OSError:  # a link in a circle, say; opening it will tell
-        return False
-
-
 def write(files: Sequence[tuple[str, Iterable[Content]]], kind: type[FileError]) -> None:
     """Replace the content of the files, each in one step, and wait until the disk has it.
 

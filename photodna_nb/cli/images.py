@@ -10,10 +10,10 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from photodna_nb import folders
 from photodna_nb.cli.output import print_error
 from photodna_nb.cli.startup import start_numba
 from photodna_nb.errors import FileError
-from photodna_nb.files import is_folder, listed_paths
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
@@ -102,28 +102,16 @@ def _quiet_libraries() -> Iterator[None]:
 
 
 def files_in(directory: str, recursive: bool) -> tuple[list[str], int]:
-    """Return the files in a directory, by name, with those below it; and the exit status.
+    """Return the paths of the files in a directory, and the exit status.
 
-    That is 1 if a folder below cannot be listed, which is said, and spoils nothing else.
+    The status is 1 if a folder below cannot be listed. Its error is printed on standard
+    error, and the other folders are listed.
     """
-    try:
-        with os.scandir(directory) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        reason = f"cannot be listed ({error.strerror}); check the path"
-        raise FileError(directory, reason) from error
-    files = [os.path.join(directory, entry.name) for entry in found if not is_folder(entry)]
-    status = 0
-    if recursive:
-        for entry in found:
-            if is_folder(entry) and not entry.is_symlink():  # a link may lead in a circle
-                try:
-                    below, its_status = files_in(os.path.join(directory, entry.name), recursive)
-                except FileError as error:
-                    below, its_status = [], print_error(str(error))
-                files += below
-                status = max(status, its_status)
-    return files, status
+    errors: list[FileError] = []
+    names = folders.files_in(directory, recursive=recursive, hidden=True, errors=errors)
+    for error in errors:
+        print_error(str(error))
+    return [os.path.join(directory, name) for name in names], int(bool(errors))
 
 
 def listed_files(name: str) -> list[str]:
@@ -139,4 +127,4 @@ def listed_files(name: str) -> list[str]:
     except OSError as error:
         reason = f"cannot be read ({error.strerror}); check the path"
         raise FileError(name, reason) from error
-    return listed_paths(content)
+    return folders.listed_paths(content)

@@ -1,0 +1,107 @@
+"""Original images, and data sets of them."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+from PIL import Image
+
+from photodna_nb import files
+from photodna_nb.errors import ImageError
+from photodna_nb.hashing import images
+
+
+@dataclass(frozen=True)
+class Original(ABC):
+    """One original image: its name, and how to open it.
+
+    Attributes
+    ----------
+    name : str
+        Name that is unique within its `Dataset` and the same in every run.
+    """
+
+    name: str
+
+    @abstractmethod
+    def open(self) -> Image.Image:
+        """Return the loaded image, in RGB.
+
+        Raises
+        ------
+        ImageError
+            The image cannot be read: see `photodna_nb.hash_file`.
+        """
+
+    @abstractmethod
+    def digest(self) -> str:
+        """Return the SHA-256 of the file's content, or of the parameters of a drawn image.
+
+        It has 64 hexadecimal digits.
+
+        Raises
+        ------
+        ImageError
+            The file cannot be read.
+        """
+
+
+@dataclass(frozen=True)
+class FileOriginal(Original):
+    """An image file.
+
+    Attributes
+    ----------
+    path : str
+        Absolute path, so that a process in another folder finds it.
+    """
+
+    path: str
+
+    def open(self) -> Image.Image:
+        """Return the image, by the rules of `photodna_nb.hash_file`."""
+        return images.to_rgb(images.read_pixels(self.path))
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the file's content."""
+        path = self.path
+        with files.read_errors(path, ImageError), files.open_regular(path, ImageError) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Dataset(Sequence[Original]):
+    """Originals in a fixed order, with a description for the manifest of a run.
+
+    Attributes
+    ----------
+    description : dict
+        ``kind``, the name of the function that made the set, and its parameters, as JSON.
+    originals : sequence of Original
+        The originals; their names are unique.
+    """
+
+    description: dict[str, Any]
+    originals: Sequence[Original]
+
+    @property
+    def name(self) -> str:
+        """Name of the function that made the set."""
+        return str(self.description["kind"])
+
+    def __len__(self) -> int:
+        return len(self.originals)
+
+    @overload
+    def __getitem__(self, index: int) -> Original: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Original]: ...
+    def __getitem__(self, index: int | slice) -> Original | Sequence[Original]:
+        return self.originals[index]
+
+    def __repr__(self) -> str:
+        return f"<Dataset of {len(self)} originals: {self.description}>"
