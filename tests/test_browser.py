@@ -25,7 +25,7 @@ if BROWSER is None:
     MISSING.append("a browser (apt install chromium)")
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.notebook,
     pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
     pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly"),
 ]

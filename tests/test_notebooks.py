@@ -462,7 +462,7 @@ def pictures(folder, names=THREE):
     return folder
 
 
-@pytest.mark.long
+@pytest.mark.notebook
 class TestOtherPictures:
     pytestmark = runs
 
@@ -534,7 +534,7 @@ class TestOtherPictures:
 FEW = {"NUMBER": 60, "EDITS": ["jpeg:30", "crop:5", "rotate:1", "mirror"]}
 
 
-@pytest.mark.long
+@pytest.mark.notebook
 class TestMovedSlider:
     """Of notebook 04, as a person does before the threshold is written down."""
 
@@ -568,7 +568,7 @@ class TestMovedSlider:
         assert f"chosen: L2 {dict(named)['chosen']}\n" in text
 
 
-@pytest.mark.long
+@pytest.mark.notebook
 @pytest.mark.parametrize("name", NAMES[3:])
 def test_nothing_is_left_in_the_folder_for_temporary_files(tmp_path, monkeypatch, name):
     if JIT_OFF or not find_spec("ipykernel"):
