@@ -1,4 +1,4 @@
-"""Arrays in ``.npz`` files whose bytes depend on nothing but the arrays."""
+"""Arrays and texts in ``.npz`` files whose bytes depend on nothing but the content."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 
 from photodna_nb.errors import FileError
 
-# The first moment that a zip archive can name.
-_ALWAYS = (1980, 1, 1, 0, 0, 0)
+# The first moment that a zip archive can name, and the system whose permissions it holds.
+_TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 
 
 def pack(members: Mapping[str, NDArray[Any]]) -> memoryview:
     """Return the content of an ``.npz`` file, the same for the same arrays.
 
-    Not compressed: other versions of zlib compress to other bytes, and parts of what is
-    not compressed can be read alone.
+    It is not compressed: other versions of zlib compress to other bytes, and parts of an
+    uncompressed file can be read alone.
     """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
         for name, array in members.items():
-            entry = zipfile.ZipInfo(f"{name}.npy", _ALWAYS)
+            entry = zipfile.ZipInfo(f"{name}.npy", _TIME)
             entry.create_system = _UNIX
             entry.external_attr = 0o644 << 16
             with archive.open(entry, "w", force_zip64=True) as file:
@@ -35,29 +35,48 @@ def pack(members: Mapping[str, NDArray[Any]]) -> memoryview:
     return content.getbuffer()
 
 
-def unpack(path: str, content: bytes, needed: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """Return the arrays in the content of such a file, whose name is for errors.
+def unpack(
+    path: str,
+    content: bytes,
+    names: Iterable[str],
+    *,
+    error_type: type[FileError] = FileError,
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of those names in the content of a file.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file, for errors.
+    content : bytes
+        Content of the file, by `pack` or NumPy.
+    names : iterable of str
+        Names of the arrays.
+    error_type : type
+        Class of the error.
 
     Raises
     ------
     FileError
-        It is damaged, or lacks an array.
+        Of `error_type`: the file is damaged, or lacks an array.
     """
     try:
+        if not zipfile.is_zipfile(io.BytesIO(content)):
+            raise ValueError("not a zip archive")
         with np.load(io.BytesIO(content), allow_pickle=False) as members:
-            return {name: members[name] for name in needed}
+            return {name: members[name] for name in names}
     except Exception as error:  # NumPy and zipfile raise nearly anything
-        # NumPy advises to unpickle what is no array: nothing to tell of a stranger's file.
-        said = "" if "pickle" in str(error) else f": {error}"
-        raise FileError(
+        # NumPy advises to unpickle what is no array: nothing to do with a stranger's file.
+        detail = "" if "pickle" in str(error) else f": {error}"
+        raise error_type(
             path,
-            f"is damaged or no result of an evaluation ({type(error).__name__}{said}); "
-            "delete it, and run the evaluation again",
+            f"is damaged or another file ({type(error).__name__}{detail}); "
+            "delete it, and create it again",
         ) from error
 
 
 def pack_texts(texts: Iterable[str]) -> NDArray[np.uint8]:
-    """Return texts as bytes, as `HashTable.save` packs them: NUL ends each."""
+    """Return texts as bytes. NUL, which no file name can hold, ends each text."""
     return np.frombuffer(
         b"".join(text.encode("utf-8", "surrogateescape") + b"\0" for text in texts), np.uint8
     )

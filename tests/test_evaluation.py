@@ -666,7 +666,7 @@ def test_counts_in_a_file(tmp_path):
         assert members["impostor_originals"].dtype == np.int64
     for wrong in (b"", content[:-400], content.replace(b"detail", b"detall")):
         (tmp_path / "c.npz").write_bytes(wrong)
-        with pytest.raises(pdna.FileError, match=r"c.npz: is damaged or no result"):
+        with pytest.raises(pdna.FileError, match=r"c.npz: is damaged or another file"):
             PairCounts.load(tmp_path / "c.npz")
     (tmp_path / "c.npz").write_bytes(b"no archive at all")
     with pytest.raises(pdna.FileError, match=r"of an evaluation \(\w+\); delete it") as raised:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import photodna_nb as pdna
-from photodna_nb.tables.table import FileFailure
+from photodna_nb.tables.columns import FileFailure
 
 SUFFIXES = (".json", ".csv", ".npz", ".parquet")
 HASHES = np.random.default_rng(1).integers(0, 256, (9, 144), np.uint8)
@@ -111,6 +111,8 @@ GOOD = f"/a.jpg,{base64.b64encode(HASHES[0]).decode()}\n"
         (".csv", GOOD + "\n" + GOOD + "/b.jpg,*AAA\n", "line 4 has no valid base64"),
         (".csv", GOOD + "/b.jpg,AAA\n", "line 2 has no valid base64"),
         (".csv", GOOD + "/b.jpg,é\n", "line 2 has no valid base64"),
+        # 144 bytes all the same, for a decoder that skips what is no base64
+        *((".csv", GOOD.replace(",", f",{sign}"), "line 1 has no valid base64") for sign in "* -"),
         (".csv", GOOD + '"/b.jpg', "line 2 is no line of path,base64"),
         (".csv", GOOD + '"/b"x,AAAA', "line 2 is no line of path,base64"),
         (".csv", GOOD + f"/b.jpg,{'A' * 200_000}", "line 2 holds 150000 bytes"),
@@ -197,3 +199,33 @@ def test_save_replaces_whole(tmp_path, monkeypatch):
         table(HOSTILE).save(path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_an_npz_file_of_an_earlier_version_is_read(tmp_path):
+    """It was written by NumPy, with times of its own."""
+    expected = table(HOSTILE, [FileFailure("/bad\udcff\n.jpg", "is no image")])
+    texts = ("\0".join(HOSTILE) + "\0").encode("utf-8", "surrogateescape")
+    failures = json.dumps([list(failure) for failure in expected.failures]) + "\0"
+    np.savez(
+        tmp_path / "t.npz",
+        paths=np.frombuffer(texts, np.uint8),
+        hashes=expected.hashes,
+        detail=expected.detail,
+        failures=np.frombuffer(failures.encode(), np.uint8),
+    )
+    assert_same(pdna.HashTable.load(tmp_path / "t.npz"), expected, ".npz")
+
+
+def test_the_same_table_is_the_same_npz_file(tmp_path):
+    for name in ("a.npz", "b.npz"):
+        table(HOSTILE).save(tmp_path / name)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_a_damaged_npz_file(tmp_path):
+    table(HOSTILE).save(tmp_path / "t.npz")
+    content = (tmp_path / "t.npz").read_bytes()
+    for place in range(0, len(content), 97):
+        (tmp_path / "t.npz").write_bytes(content[:place])
+        with pytest.raises(pdna.TableFileError, match=r"t\.npz: is damaged"):
+            pdna.HashTable.load(tmp_path / "t.npz")

@@ -45,7 +45,7 @@ def hash_list(*paths: str, output: str | None, resume: bool, detail: bool, jobs:
     """Print the hashes of images as a JSON list, or write them to a table."""
     if output is not None:
         return _write_table(output, paths, jobs, resume)
-    from photodna_nb.tables.table import json_entry
+    from photodna_nb.tables.json_format import json_entry
 
     errors: list[FileError] = []
     separator = "["
@@ -60,7 +60,7 @@ def hash_list(*paths: str, output: str | None, resume: bool, detail: bool, jobs:
 
 
 def _write_table(output: str, paths: Sequence[str], jobs: int | None, resume: bool) -> int:
-    from photodna_nb.tables.table import check_target
+    from photodna_nb.tables.formats import check_target
 
     check_target(output)
     table = hash_table(paths, jobs, into=output if resume else None)

@@ -162,10 +162,10 @@ def _check_values(options: dict[str, Any]) -> None:
     """Refuse values that do not fit together, before anything is read."""
     output = options.get("output")
     if output is not None:
-        from photodna_nb.tables.table import check_suffix
+        from photodna_nb.tables.formats import format_of
 
         try:
-            check_suffix(output)
+            format_of(output)
         except ArgumentError as error:
             reason = str(error).removeprefix("path: ")
             raise ArgumentError(f"argument --output: {reason}") from error

@@ -17,7 +17,9 @@ from photodna_nb.hashing import images
 from photodna_nb.hashing.hash_journal import HashJournal, HashRecord, hash_if_changed
 from photodna_nb.hashing.images import FileLike, ImageLike
 from photodna_nb.hashing.stages import HashWithDetail, hash_and_detail
-from photodna_nb.tables.table import FileFailure, HashTable, check_target, table_from_rows
+from photodna_nb.tables.columns import FileFailure
+from photodna_nb.tables.formats import check_target
+from photodna_nb.tables.table import HashTable, table_from_rows
 
 
 def hash_image(image: ImageLike) -> NDArray[np.uint8]:

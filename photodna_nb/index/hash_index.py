@@ -30,7 +30,8 @@ from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
     from photodna_nb.index.approximate import Recall
-    from photodna_nb.tables.table import FileFailure, HashTable
+    from photodna_nb.tables.columns import FileFailure
+    from photodna_nb.tables.table import HashTable
 
 # Items in a database that the index file may lack: reading them takes a part of what
 # reading the file takes, and writing it anew for each one of them would take for ever.

@@ -13,7 +13,7 @@ from photodna_nb.index.metadata import Orientation
 from photodna_nb.pairs import metrics
 
 if TYPE_CHECKING:
-    from photodna_nb.tables.table import FileFailure
+    from photodna_nb.tables.columns import FileFailure
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,65 @@
+"""The file formats of tables, by suffix. A new format is a module and one entry here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from photodna_nb import checks, files
+from photodna_nb.errors import ArgumentError, TableFileError
+from photodna_nb.files import PathLike
+from photodna_nb.tables import csv_format, json_format, npz_format, parquet_format
+from photodna_nb.tables.columns import TableColumns
+
+
+class TableFormat(NamedTuple):
+    """How a table becomes the content of a file, and the reverse; the text is the file's name."""
+
+    write: Callable[[str, TableColumns], Iterable[files.Content]]
+    read: Callable[[str, bytes], TableColumns]
+
+
+FORMATS = {
+    ".json": TableFormat(json_format.write, json_format.read),
+    ".csv": TableFormat(csv_format.write, csv_format.read),
+    ".npz": TableFormat(npz_format.write, npz_format.read),
+    ".parquet": TableFormat(parquet_format.write, parquet_format.read),
+}
+
+
+def format_of(name: str) -> TableFormat:
+    """Return the format of a file, by its suffix.
+
+    Raises
+    ------
+    ArgumentError
+        There is no format of that suffix.
+    """
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix not in FORMATS:
+        needed = f"one of {', '.join(FORMATS)}"
+        raise ArgumentError(checks.message("path", f"the suffix {suffix!r}", needed))
+    return FORMATS[suffix]
+
+
+def check_target(path: PathLike) -> None:
+    """Raise what `HashTable.save` would raise, as far as it is known before there is a table.
+
+    Raises
+    ------
+    ArgumentError
+        There is no format of that suffix.
+    TableFileError
+        The file is a directory, its folder cannot be written, or pyarrow is missing.
+    """
+    name = checks.path("path", path)
+    if format_of(name).write is parquet_format.write:
+        parquet_format.pyarrow(name)
+    folder = os.path.dirname(os.path.realpath(name))
+    if os.path.isdir(name):
+        raise TableFileError(name, "is a directory; give a file")
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise TableFileError(
+            name, "cannot be written: its folder is missing or write-protected; check the path"
+        )
