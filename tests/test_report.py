@@ -21,6 +21,8 @@ from PIL.PngImagePlugin import PngInfo
 
 mpl.use("agg")
 
+import matplotlib.pyplot as plt
+
 import photodna_nb as pdna
 from photodna_nb.evaluation import Config, Results, run
 from photodna_nb.report import formatting
@@ -36,6 +38,9 @@ def no_figures(monkeypatch):
     Image.new("RGB", (3, 2)).save(content, "PNG")
     monkeypatch.setattr(pdna.plots, "render_png", lambda draw: content.getvalue())
     return content.getvalue()
+
+
+FEW = {"kind": "dead_leaves", "number": 20, "size": [64, 48]}
 
 
 def evaluated(folder, **sections):
@@ -111,14 +116,14 @@ def test_everything_is_in_the_page(drawn, tmp_path):
         assert version in page.text
 
 
-def test_the_answer_comes_first(drawn):
+def test_the_recommendation_comes_first(drawn):
     page = page_of(drawn)
-    answer = pdna.report.recommend(drawn)
-    first = page.text.index(answer.sentences[0])
+    recommendation = pdna.report.recommend(drawn)
+    first = page.text.index(recommendation.sentences[0])
     assert first < page.text.index("Figures")
-    assert f"L2 ≤ {answer.threshold}" in page.text[:first]
-    for words_said in (*answer.sentences, *answer.warnings):
-        assert words_said in page.text
+    assert f"L2 ≤ {recommendation.threshold}" in page.text[:first]
+    for sentence in (*recommendation.sentences, *recommendation.warnings):
+        assert sentence in page.text
 
 
 def test_the_configuration_in_the_page_repeats_the_run(drawn, tmp_path):
@@ -130,7 +135,13 @@ def test_the_configuration_in_the_page_repeats_the_run(drawn, tmp_path):
     config = Config.load(tmp_path / "again.toml")
     assert config == drawn.config
     again = run(config, tmp_path / "run", max_workers=1)
-    pdna.report.write(again)
+    # The style and the open figures of the user have no influence.
+    with plt.style.context("dark_background"):
+        plt.rcParams["font.size"] = 31
+        open_figures = plt.get_fignums()
+        pdna.report.write(again)
+        assert plt.get_fignums() == open_figures
+        assert plt.rcParams["font.size"] == 31
     assert again.manifest["report"] == drawn.manifest["report"]
     assert again.manifest["results"] == drawn.manifest["results"]
 
@@ -185,13 +196,13 @@ def test_a_picture_that_is_gone(tmp_path, no_figures):
 
 
 def test_a_report_does_not_outlive_its_results(tmp_path, no_figures):
-    results = evaluated(tmp_path / "run", deployment={"max_false_matches_per_day": 5})
+    results = evaluated(tmp_path / "run", originals=FEW)
     path = pdna.report.write(tmp_path / "run")
     assert path == str(tmp_path / "run" / "report.html")
     first = (tmp_path / "run" / "report.html").read_bytes()
     loaded = Results.load(tmp_path / "run")
     assert "report.html" in loaded.manifest["report"]
-    other = evaluated(tmp_path / "run", thresholds={"named": {"x": 150}})
+    other = evaluated(tmp_path / "run", originals=FEW, thresholds={"named": {"x": 150}})
     assert not (tmp_path / "run" / "report.html").exists()
     assert list((tmp_path / "run" / "figures").iterdir()) == []
     with pytest.raises(pdna.FileError, match="holds the results of another run by now"):
@@ -204,7 +215,7 @@ def test_a_report_does_not_outlive_its_results(tmp_path, no_figures):
 
 
 def test_a_manifest_that_names_other_files_deletes_none(tmp_path, no_figures):
-    results = evaluated(tmp_path / "run")
+    results = evaluated(tmp_path / "run", originals=FEW)
     (tmp_path / "precious").write_bytes(b"1")
     (tmp_path / "run" / "notes.txt").write_bytes(b"1")
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
@@ -212,22 +223,9 @@ def test_a_manifest_that_names_other_files_deletes_none(tmp_path, no_figures):
     manifest["report"] = dict.fromkeys(names, "0")
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
     pdna.report.write(results)
-    evaluated(tmp_path / "run", seed=0)
+    evaluated(tmp_path / "run", originals=FEW, seed=0)
     assert (tmp_path / "precious").exists()
     assert (tmp_path / "run" / "notes.txt").exists()
-
-
-def test_the_style_of_the_user_plays_no_part(drawn):
-    import matplotlib.pyplot as plt
-
-    before = drawn.manifest["report"]
-    with plt.style.context("dark_background"):
-        plt.rcParams["font.size"] = 31
-        open_figures = plt.get_fignums()
-        pdna.report.write(drawn)
-        assert plt.get_fignums() == open_figures
-        assert plt.rcParams["font.size"] == 31
-    assert drawn.manifest["report"] == before
 
 
 def test_without_matplotlib_or_jinja(monkeypatch, tmp_path, capsys):
@@ -248,7 +246,7 @@ def test_without_matplotlib_or_jinja(monkeypatch, tmp_path, capsys):
     assert Results.load(tmp_path / "run").summary["originals"] == 6
 
 
-# The answer
+# The recommendation
 
 
 def test_a_threshold_that_was_counted(tmp_path):
@@ -263,8 +261,8 @@ def test_a_threshold_that_was_counted(tmp_path):
     assert found.threshold == safe["threshold"]
     assert found.recommended
     first = found.sentences[0]
-    assert "a list of 1,000 hashes and 10 queries a day, take an L2 distance of at most" in first
-    assert "keeps within 100 false matches a day" in first
+    assert "a list of 1,000 hashes and 10 queries per day, use an L2 distance of at most" in first
+    assert "is within the acceptable 100 false matches per day" in first
     rate = safe["false_match_rate"]
     assert f"Its false match rate is {formatting.rate(rate)} (" in first
     assert formatting.amount(rate * 10_000) in first
@@ -272,48 +270,47 @@ def test_a_threshold_that_was_counted(tmp_path):
     assert not any("extrapolation" in warning for warning in found.warnings)
     assert results.tables["thresholds"][-1]["name"] == "recommended"
     assert [row["threshold"] for row in results.tables["thresholds"]] == [600, found.threshold]
-    at = f"found at L2 {found.threshold} in"
-    assert dict(found.edits)[f"{at} 99 % of the pictures or more"] == ["jpeg 10", "crop 5 %"]
-    assert "mirror" in dict(found.edits)[f"{at} less than 50 %"]
-    (named,) = found.named
+    at = f"recall of 99 % or more at L2 {found.threshold}"
+    assert dict(found.transforms)[at] == ["jpeg 10", "crop 5 %"]
+    assert "mirror" in dict(found.transforms)["recall below 50 %"]
+    (named,) = found.thresholds
     assert named.startswith("At a, an L2 distance of at most 600: recall ")
 
 
-def test_a_threshold_beyond_all_tests(drawn):
+def test_a_threshold_beyond_validation(drawn):
     safe = drawn.tables["deployment"][1]
     assert safe["beyond_validation"], "a rate of 1e-11, from 300,000 pairs"
     found = pdna.report.recommend(drawn.run_dir)
-    tested = drawn.summary["tail"]["validated_down_to"]
-    told = drawn.tables["deployment"][2]
-    assert told["target"] == tested
-    assert found.threshold == told["threshold"] > safe["threshold"]
+    validated = drawn.summary["tail"]["validated_down_to"]
+    supported = drawn.tables["deployment"][2]
+    assert supported["target"] == validated
+    assert found.threshold == supported["threshold"] > safe["threshold"]
     first, second, third = found.sentences
-    assert "no threshold can be shown to keep within 1 false match a day" in first
+    assert "no threshold is shown to stay within the acceptable 1 false match per day" in first
     assert "a false match rate of 1.0 × 10⁻¹¹, and the 300 originals support no claim" in first
     assert (
-        f"at most {told['threshold']} has a false match rate of at most {formatting.rate(tested)} "
+        f"at most {supported['threshold']} has a false match rate of at most {formatting.rate(validated)} "
         "(extrapolated)" in second
     )
-    assert (
-        f"at most {formatting.amount(tested * 1e11)} (extrapolated) false matches a day" in second
-    )
-    assert f"suggests L2 {safe['threshold']} for this budget" in third
+    per_day = f"at most {formatting.amount(validated * 1e11)} (extrapolated)"
+    assert f"an expected number of false matches per day of {per_day}" in second
+    assert f"beyond its validation, suggests L2 {safe['threshold']}, with" in third
     assert not found.recommended
     assert drawn.summary["recommended"] is None
     assert drawn.tables["thresholds"][-1]["name"] == "supported"
     assert int(re.search(r"some ([\d,]+) originals", third)[1].replace(",", "")) > 300
     assert any(
-        f"on drawn pictures, down to {formatting.rate(tested)}" in one for one in found.warnings
+        f"on drawn images, down to {formatting.rate(validated)}" in one for one in found.warnings
     )
     pages = page_of(drawn).text
-    assert f"L2 ≤ {found.threshold} what the data support, not a threshold that keeps" in pages
-    for sentence in found.named:
+    assert f"L2 ≤ {found.threshold} supported by the data, but not shown to be acceptable" in pages
+    for sentence in found.thresholds:
         assert " ".join(sentence.split()) in pages
-    # No number of the fit is told beyond.
+    # Beyond the validation, no number of the fit is reported.
     for row in (*drawn.tables["operating_points"], *drawn.tables["thresholds"]):
         if row["tail_beyond_validation"]:
             assert row["tail_rate"] is None
-            assert row["tail_upper"] >= min(tested, row.get("target", tested))
+            assert row["tail_upper"] >= min(validated, row.get("target", validated))
 
 
 def test_no_threshold_at_all(tmp_path, no_figures):
@@ -332,14 +329,14 @@ def test_no_threshold_at_all(tmp_path, no_figures):
     )
     found = pdna.report.recommend(results)
     assert found.threshold is None
-    assert "no threshold can be shown to keep" in found.sentences[0]
+    assert "no threshold is shown to stay within" in found.sentences[0]
     assert "66 impostor pairs have the same hash" in found.sentences[0]
     assert "in eight orientations" in found.sentences[0]
-    assert any("100, 66 of them have the same hash" in one for one in found.warnings)
+    assert any("100, 66 of them the same hash" in one for one in found.warnings)
     assert any("multiplied by eight" in one for one in found.warnings)
     pdna.report.write(results)
     page = page_of(results)
-    assert "L2 ≤ " not in page.text.partition("What each threshold does")[0]
+    assert "L2 ≤ " not in page.text.partition("Rates at each threshold")[0]
     assert page.content.count('class="pair"') == 16
     (lines,) = re.findall(r"<pre>(\[pairs\].*?)</pre>", page.content, re.S)
     (group,) = tomllib.loads(html.unescape(lines))["pairs"]["exclude"]
@@ -361,16 +358,16 @@ def test_a_configuration_that_toml_cannot_hold(tmp_path, no_figures):
 @pytest.mark.parametrize(
     ("originals", "said"),
     [
-        ({"kind": "directory", "path": "photos"}, "2 pictures of the folder photos"),
-        ({"kind": "list", "paths": ["photos/a.png", "photos/b.png"]}, "2 listed pictures"),
-        ({"kind": "list", "path": "l.txt"}, "2 pictures that l.txt lists"),
+        ({"kind": "directory", "path": "photos"}, "2 images of the folder photos"),
+        ({"kind": "list", "paths": ["photos/a.png", "photos/b.png"]}, "2 listed images"),
+        ({"kind": "list", "path": "l.txt"}, "2 images of the list l.txt"),
         (
             {"kind": "dead_leaves", "number": 2, "size": [20, 30], "seed": 4},
-            "2 drawn pictures (dead leaves, 20 × 30, seed 4)",
+            "2 drawn images (dead leaves, 20 × 30, seed 4)",
         ),
     ],
 )
-def test_originals_and_little_to_say_of_them(tmp_path, originals, said):
+def test_two_originals(tmp_path, no_figures, originals, said):
     (tmp_path / "photos").mkdir()
     for name in "ab":
         Image.effect_noise((40, 30), 50).save(tmp_path / "photos" / f"{name}.png")
@@ -421,10 +418,10 @@ def test_amounts(value, said):
 
 
 def test_lists():
-    assert formatting.listed(["a"]) == "a"
-    assert formatting.listed(["a", "b", "c"]) == "a, b and c"
-    assert formatting.counted(1, "pair") == "1 pair"
-    assert formatting.counted(2000, "pair") == "2,000 pairs"
+    assert formatting.join(["a"]) == "a"
+    assert formatting.join(["a", "b", "c"]) == "a, b and c"
+    assert formatting.count(1, "pair") == "1 pair"
+    assert formatting.count(2000, "pair") == "2,000 pairs"
 
 
 def test_copies_are_listed_though_their_pictures_are_gone(tmp_path, no_figures):
@@ -446,9 +443,9 @@ def test_copies_are_listed_though_their_pictures_are_gone(tmp_path, no_figures):
     pdna.report.write(again)
     page = page_of(again)
     assert "can no longer be read" in page.text
-    assert "8 groups of originals that are linked" in page.text
-    assert "Look at the copies first" in page.text
-    assert "L2 ≤ " not in page.text.partition("What each threshold does")[0]
+    assert "8 groups of suspected duplicates, linked" in page.text
+    assert "Look at the suspected duplicates first" in page.text
+    assert "L2 ≤ " not in page.text.partition("Rates at each threshold")[0]
     (lines,) = re.findall(r"<pre>(\[pairs\].*?)</pre>", page.content, re.S)
     exclude = tomllib.loads(html.unescape(lines))["pairs"]["exclude"]
     assert sorted(map(sorted, exclude)) == [[f"{n} again.png", f"{n}\x7f.png"] for n in range(8)]

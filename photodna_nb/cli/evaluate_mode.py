@@ -59,7 +59,7 @@ def _reported(results: Results) -> list[str]:
         return [f"Report: not written; {error}"]
     where = report.write(results)
     found = report.recommend(results)
-    said = [f"Report: {printable(where)}", "", *found.sentences, *found.named]
+    said = [f"Report: {printable(where)}", "", *found.sentences, *found.thresholds]
     return [*said, "", "Before you rely on it:", *found.warnings] if found.warnings else said
 
 

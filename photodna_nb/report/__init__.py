@@ -1,8 +1,8 @@
-"""What a run found, as one page that can be attached to a paper.
+"""The results of a run as one HTML page, which can be attached to a paper.
 
     pdna.report.write(pdna.evaluation.run("evaluation.toml", "run"))
 
-Needs Matplotlib and Jinja2, which ``pip install "photodna_nb[report]"`` brings.
+It needs Matplotlib and Jinja2, which ``pip install "photodna_nb[report]"`` installs.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ __all__ = ["Recommendation", "recommend", "write"]
 
 
 def write(results: Results | PathLike) -> str:
-    """Write the report of a run into its folder, and return where the page is.
+    """Write the report of a run into its folder, and return the path of the page.
 
     Parameters
     ----------
     results : Results, str or os.PathLike
-        Of a run, or its folder.
+        Results of a run, or its folder.
 
     Returns
     -------
     str
-        Path of ``report.html``: one file, with its figures and pictures inside. The figures
-        are in ``figures/`` as well.
+        Path of ``report.html``: one file that holds its figures and thumbnails. The figures are
+        also in the folder ``figures``.
 
     Raises
     ------
     FileError
-        The folder holds no results, or others by now, or cannot be written.
+        The folder holds no results, or those of another run, or cannot be written.
 
     Notes
     -----
-    The same results give the same bytes. Everything in the page is of the results, so that
-    nothing is counted, hashed or read from the originals again.
+    The same results give the same bytes. The page is made from the results alone: no pair is
+    counted, no image hashed, and no original read again.
     """
     if not isinstance(results, Results):
         results = Results.load(results)

@@ -1,30 +1,31 @@
-"""Numbers as people read them."""
+"""Numbers of an evaluation as text."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
-_ENDS = "_lower", "_upper"
 NOTHING = "–"
+# The source of a threshold or a rate as readers know it.
+SOURCES = {"counted": "counted", "disjoint pairs": "bound", "tail": "extrapolation"}
 _EXTRAPOLATED = " (extrapolated)"
 
 
-def whole(value: float | None) -> str:
-    """Return an integer with its thousands apart: 1,234,567."""
+def integer(value: float | None) -> str:
+    """Return an integer with separators of thousands: 1,234,567."""
     return NOTHING if value is None else f"{value:,.0f}"
 
 
-def counted(number: int, what: str) -> str:
-    """Return how many there are of something: 1 pair, 2,000 pairs."""
-    return f"{whole(number)} {what}{'s' * (number != 1)}"
+def count(number: int, noun: str) -> str:
+    """Return a number of things: 1 pair, 2,000 pairs."""
+    return f"{integer(number)} {noun}{'s' * (number != 1)}"
 
 
 def share(value: float | None) -> str:
-    """Return a share of many in percent; 100 % and 0 % are said only of all and none."""
+    """Return a share in per cent; 100 % and 0 % are only those of all and of none."""
     if value is None:
         return NOTHING
     percent = 100 * value
@@ -37,12 +38,12 @@ def share(value: float | None) -> str:
 
 
 def level(value: float) -> str:
-    """Return a share that somebody chose in percent: 95 %."""
+    """Return a share with few digits, such as a confidence level, in per cent: 95 %."""
     return f"{100 * value:g} %"
 
 
 def rate(value: float | None) -> str:
-    """Return a rate that may be tiny: 0.25, 0.0031, 2.4 × 10⁻⁹."""
+    """Return a rate that may be very small: 0.25, 0.0031, 2.4 × 10⁻⁹."""
     if value is None:
         return NOTHING
     return f"{value:.2g}" if value == 0 or value >= 1e-3 else _power_of_ten(value)
@@ -67,60 +68,65 @@ def _power_of_ten(value: float) -> str:
     return f"{digits} × 10{str(int(power)).translate(_RAISED)}"
 
 
-def between(lower: float | None, upper: float | None, written: Any) -> str:
-    """Return the ends of an interval, or nothing if there is none."""
-    return "" if lower is None or upper is None else f"{written(lower)} to {written(upper)}"
-
-
-def listed(words: list[str]) -> str:
-    """Return words as a sentence lists them: a, b and c."""
+def join(words: list[str]) -> str:
+    """Return words as the list of a sentence: a, b and c."""
     return " and ".join(([", ".join(words[:-1])] if words[1:] else []) + words[-1:])
 
 
+def recall(row: Mapping[str, Any]) -> str:
+    """Return the recall of a row with its interval."""
+    return _with_interval(row, "recall", share)
+
+
 def false_match_rate(row: Mapping[str, Any]) -> str:
-    """Return the false match rate at the threshold of a row, by the best that is known."""
-    match row["expected_matches_source"]:
-        case None:
-            return NOTHING
-        case "counted":
-            value, lower, upper = (row[f"false_match_rate{end}"] for end in ("", *_ENDS))
-            return f"{rate(value)} ({between(lower, upper, rate)})"
-        case "tail" if not row["expected_matches_beyond_validation"]:
-            ends = between(row["tail_lower"], row["tail_upper"], rate)
-            return f"{rate(row['tail_rate'])} ({ends}, extrapolated)"
-        case source:
-            upper = row["expected_matches_per_day_upper"] / row["comparisons_per_day"]
-            bound = f"at most {rate(upper)}"
-            return bound + (_EXTRAPOLATED if source == "tail" else "")
+    """Return the false match rate at the threshold of a row, from its best source."""
+    source = row["expected_matches_source"]
+    if source is None:
+        return NOTHING
+    if source == "counted":
+        return _with_interval(row, "false_match_rate", rate)
+    if source == "tail" and not row["expected_matches_beyond_validation"]:
+        return _tail_rate(row)
+    return _at_most(
+        rate(row["expected_matches_per_day_upper"] / row["comparisons_per_day"]), source == "tail"
+    )
 
 
-def judged(row: Mapping[str, Any]) -> str:
-    """Return the false match rate on the half that did not choose the threshold."""
+def validation_rate(row: Mapping[str, Any]) -> str:
+    """Return the false match rate of an operating point on the validation half."""
     if not row["extrapolated"]:
-        ends = between(row["false_match_rate_lower"], row["false_match_rate_upper"], rate)
-        return f"{rate(row['false_match_rate'])} ({ends})"
+        return _with_interval(row, "false_match_rate", rate)
     if row["tail_upper"] is None:
-        return f"at most {rate(row['false_match_rate_upper'])}"
+        return _at_most(rate(row["false_match_rate_upper"]), False)
     if row["tail_beyond_validation"]:
-        return f"at most {rate(row['tail_upper'])}{_EXTRAPOLATED}"
-    ends = between(row["tail_lower"], row["tail_upper"], rate)
-    return f"{rate(row['tail_rate'])} ({ends}, extrapolated)"
+        return _at_most(rate(row["tail_upper"]), True)
+    return _tail_rate(row)
 
 
 def false_matches(row: Mapping[str, Any]) -> str:
-    """Return the false matches a day at the threshold of a row."""
+    """Return the expected false matches per day at the threshold of a row."""
     if row["expected_matches_source"] is None:
         return NOTHING
     if row["expected_matches_per_day"] is None:
-        extrapolated = _EXTRAPOLATED * (row["expected_matches_source"] == "tail")
-        return f"at most {amount(row['expected_matches_per_day_upper'])}{extrapolated}"
-    ends = between(
-        row["expected_matches_per_day_lower"], row["expected_matches_per_day_upper"], amount
-    )
-    return f"{amount(row['expected_matches_per_day'])} ({ends})"
+        upper = amount(row["expected_matches_per_day_upper"])
+        return _at_most(upper, row["expected_matches_source"] == "tail")
+    return _with_interval(row, "expected_matches_per_day", amount)
 
 
-def recall(row: Mapping[str, Any]) -> str:
-    """Return a recall with its interval."""
-    ends = between(row["recall_lower"], row["recall_upper"], share)
-    return share(row["recall"]) + (f" ({ends})" if ends else "")
+def _with_interval(
+    row: Mapping[str, Any], name: str, text_of: Callable[[float | None], str]
+) -> str:
+    """Return the number in a column, and its interval from the columns of its ends."""
+    lower, upper = row[f"{name}_lower"], row[f"{name}_upper"]
+    if lower is None or upper is None:
+        return text_of(row[name])
+    return f"{text_of(row[name])} ({text_of(lower)} to {text_of(upper)})"
+
+
+def _tail_rate(row: Mapping[str, Any]) -> str:
+    ends = f"{rate(row['tail_lower'])} to {rate(row['tail_upper'])}"
+    return f"{rate(row['tail_rate'])} ({ends}, extrapolated)"
+
+
+def _at_most(bound: str, extrapolated: bool) -> str:
+    return f"at most {bound}{_EXTRAPOLATED * extrapolated}"

@@ -1,4 +1,4 @@
-"""What a run says about its question, in words."""
+"""The recommended threshold of a run, with its reasons and limits, as sentences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from photodna_nb.corpus.transforms import parse
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config import (
-    Config,
     DeadLeavesOriginals,
     DirectoryOriginals,
     InstalledOriginals,
@@ -21,53 +20,59 @@ from photodna_nb.files import PathLike
 from photodna_nb.printable import printable
 from photodna_nb.report.formatting import (
     amount,
-    counted,
+    count,
     false_match_rate,
     false_matches,
+    integer,
+    join,
     level,
-    listed,
     rate,
     recall,
     share,
-    whole,
 )
 
-# Recall of an edit that is as good as always found, and of one that hardly is.
-_ALWAYS, _HARDLY = 0.99, 0.5
+# Recall from which a transform counts as nearly always recalled, and below which as rarely.
+_HIGH_RECALL, _LOW_RECALL = 0.99, 0.5
 
 
 class Recommendation(NamedTuple):
-    """The words at the top of a report.
+    """The beginning of a report.
 
     threshold : int or None
-        The L2 distance that is recommended or, if none is, the one that the data support.
+        L2 distance that is recommended, or, if none is, the one that the data support.
     recommended : bool
-        Whether the upper end of its interval keeps the budget of false matches.
+        Whether the upper end of the interval at the threshold is within the acceptable number of
+        false matches per day.
     sentences : list of str
-        What it does, or why there is none.
-    edits : list of (str, list of str)
-        Which edits it finds, by how often.
+        What the threshold does, or why there is none.
+    transforms : list of (str, list of str)
+        Labels of the transforms with high, medium and low recall, each with a title.
     warnings : list of str
-        What stands against relying on it.
-    named : list of str
-        What each threshold of a name does.
+        Limits of the result.
+    thresholds : list of str
+        One sentence for each other named threshold.
     """
 
     threshold: int | None
     recommended: bool
     sentences: list[str]
-    edits: list[tuple[str, list[str]]]
+    transforms: list[tuple[str, list[str]]]
     warnings: list[str]
-    named: list[str]
+    thresholds: list[str]
 
 
 def recommend(results: Results | PathLike) -> Recommendation:
-    """Return the answer to which threshold to take.
+    """Return the threshold that the results of a run recommend or support, with the reasons.
 
     Parameters
     ----------
     results : Results, str or os.PathLike
-        Of a run, or its folder.
+        Results of a run, or its folder.
+
+    Returns
+    -------
+    Recommendation
+        The threshold and sentences about it.
 
     Raises
     ------
@@ -79,216 +84,202 @@ def recommend(results: Results | PathLike) -> Recommendation:
     return Recommendation(
         headline(results),
         results.summary["recommended"] is not None,
-        _recommendation(results),
-        _edits(results),
-        _warnings(results),
-        _named(results),
+        list(_sentences(results)),
+        _transforms_by_recall(results),
+        list(_warnings(results)),
+        [
+            f"At {printable(row['name'])}, an L2 distance of at most {row['threshold']}: recall "
+            f"{recall(row)}, false match rate {false_match_rate(row)}, {false_matches(row)} false "
+            "matches per day."
+            for row in results.tables["thresholds"]
+            if row["threshold"] != headline(results)
+        ],
     )
 
 
 def corpus(results: Results) -> str:
-    """Return what was edited: 1,000 drawn pictures, 540 pictures of a folder."""
-    number = whole(results.summary["originals_hashed"])
+    """Return the description of the originals: 540 images of the folder photos."""
+    n = integer(results.summary["originals_hashed"])
     match results.config.originals:
         case DeadLeavesOriginals(size=(width, height), seed=seed):
-            return f"{number} drawn pictures (dead leaves, {width} × {height}, seed {seed})"
+            return f"{n} drawn images (dead leaves, {width} × {height}, seed {seed})"
         case DirectoryOriginals(path=path):
-            return f"{number} pictures of the folder {printable(os.path.basename(path) or path)}"
+            return f"{n} images of the folder {printable(os.path.basename(path) or path)}"
         case ListOriginals(path=str(path)):
-            return f"{number} pictures that {printable(os.path.basename(path))} lists"
+            return f"{n} images of the list {printable(os.path.basename(path))}"
         case InstalledOriginals():
-            return f"{number} photographs of installed packages"
+            return f"{n} photographs of installed packages"
         case _:
-            return f"{number} listed pictures"
+            return f"{n} listed images"
 
 
-def service(row: Mapping[str, Any]) -> str:
-    """Return the service for which false matches are foretold."""
-    ways = " in eight orientations" if row["orientations"] > 1 else ""
+def deployment(row: Mapping[str, Any]) -> str:
+    """Return the description of the deployment for which false matches are expected."""
+    oriented = " in eight orientations" if row["orientations"] > 1 else ""
     return (
-        f"a list of {whole(row['list_size'])} hashes and {whole(row['queries_per_day'])} "
-        f"queries a day{ways}"
+        f"a list of {integer(row['list_size'])} hashes and {integer(row['queries_per_day'])} "
+        f"queries per day{oriented}"
     )
-
-
-def _recommendation(results: Results) -> list[str]:
-    """Return the threshold to take and what it does, or what the data support instead."""
-    estimate, safe, *supported = results.tables["deployment"]
-    limit = safe["max_false_matches_per_day"]
-    budget = f"{amount(limit)} false match{'es' * (limit != 1)} a day"
-    if supported:
-        return _unsupported(results, safe, supported[0], budget)
-    said = [
-        f"For {service(safe)}, take an L2 distance of at most {safe['threshold']}: even the upper "
-        f"end of the {level(results.config.confidence)} interval keeps within {budget}. It recalls "
-        f"{recall(safe)} of all variants. Its false match rate is {false_match_rate(safe)}, which "
-        f"makes {false_matches(safe)} false matches a day."
-    ]
-    if estimate["threshold"] != safe["threshold"] and not estimate["beyond_validation"]:
-        said.append(
-            f"By the estimate alone, without its interval, it would be {estimate['threshold']}, "
-            f"with a recall of {share(estimate['recall'])}; the true rate may well be higher than "
-            "the estimate."
-        )
-    return said
-
-
-def _unsupported(
-    results: Results, safe: Mapping[str, Any], best: Mapping[str, Any], budget: str
-) -> list[str]:
-    """Return that no threshold is known to keep the budget, and what is known instead."""
-    originals = counted(results.summary["originals_compared"], "original")
-    said = f"For {service(safe)}, no threshold can be shown to keep within {budget}"
-    if best["threshold"] is None:
-        return [f"{said}: {best['reason'] or safe['reason']}."]
-    support = f"the {originals} support no claim below {rate(best['target'])}"
-    because = f": {safe['reason']}" if safe["reason"] else ""
-    return [
-        f"{said}: that needs a false match rate of {rate(safe['target'])}, and {support}{because}.",
-        f"What they support: an L2 distance of at most {best['threshold']} has a false match rate "
-        f"of {false_match_rate(best)}, which makes {false_matches(best)} false matches a day. It "
-        f"recalls {recall(best)} of all variants.",
-        *_further_out(results, safe, best),
-    ]
-
-
-def _further_out(
-    results: Results, safe: Mapping[str, Any], best: Mapping[str, Any]
-) -> Iterator[str]:
-    """Yield what the fit says further out than such fits were tested."""
-    if safe["threshold"] is None:
-        return
-    # The pairs grow with the square of the originals.
-    needed = results.summary["originals_compared"] * math.sqrt(best["target"] / safe["target"])
-    yield (
-        "Lower thresholds have fewer false matches, but the data cannot show how many fewer: some "
-        f"{amount(float(f'{needed:.1g}'))} originals like these would be needed. The fit, taken "
-        f"further than such fits were tested, suggests L2 {safe['threshold']} for this budget, "
-        f"with a recall of {share(safe['recall'])}."
-    )
-
-
-def _named(results: Results) -> list[str]:
-    return [
-        f"At {printable(row['name'])}, an L2 distance of at most {row['threshold']}: recall "
-        f"{recall(row)}, false match rate {false_match_rate(row)}, {false_matches(row)} false "
-        "matches a day."
-        for row in results.tables["thresholds"]
-        if row["threshold"] != headline(results)
-    ]
 
 
 def headline(results: Results) -> int | None:
     """Return the recommended threshold, else the one that the data support, else None."""
-    found: int | None = results.summary["recommended"]
-    return results.summary["supported"] if found is None else found
+    recommended: int | None = results.summary["recommended"]
+    return results.summary["supported"] if recommended is None else recommended
 
 
 def main_threshold(results: Results) -> tuple[str, int] | None:
-    """Return the threshold at which edits are compared: the headline, production, or the first."""
-    named = {row["name"]: row["threshold"] for row in results.tables["thresholds"]}
-    threshold = headline(results)
-    if threshold is not None:
-        return next(reversed(named)), threshold
-    name = "production" if "production" in named else next(iter(named), None)
-    return None if name is None else (name, named[name])
+    """Return the threshold for which transforms are compared, with its name.
+
+    It is that of the headline, else the one named production, else the first one.
+    """
+    thresholds = {row["name"]: row["threshold"] for row in results.tables["thresholds"]}
+    if (threshold := headline(results)) is not None:
+        return next(reversed(thresholds)), threshold
+    name = "production" if "production" in thresholds else next(iter(thresholds), None)
+    return None if name is None else (name, thresholds[name])
 
 
-def _edits(results: Results) -> list[tuple[str, list[str]]]:
-    """Return which edits are found at the main threshold always, partly and hardly."""
-    threshold = main_threshold(results)
-    if threshold is None:
-        return []
-    name, distance = threshold
-    oriented = results.config.deployment.orientations
-    groups: dict[str, list[str]] = {"always": [], "partly": [], "hardly": []}
-    for row in results.tables["recall"]:
-        wanted = (None, oriented, name)
-        if (row["detail_bin"], row["oriented"], row["threshold_name"]) != wanted or not row["n"]:
-            continue
-        found = row["recall"]
-        group = "always" if found >= _ALWAYS else "hardly" if found < _HARDLY else "partly"
-        groups[group].append(parse(row["transform"]).label.replace("_", " "))
-    named = f"{printable(name)} (L2 {distance})"
-    at = f"at {f'L2 {distance}' if distance == headline(results) else named}"
-    titles = {
-        "always": f"found {at} in {level(_ALWAYS)} of the pictures or more",
-        "partly": f"found {at} in {level(_HARDLY)} to {level(_ALWAYS)}",
-        "hardly": f"found {at} in less than {level(_HARDLY)}",
-    }
-    return [(titles[group], labels) for group, labels in groups.items() if labels]
-
-
-def _leave_flat_out(config: Config) -> str:
-    """Return what to do about flat pictures, unless it is done."""
-    if config.pairs.min_detail >= config.detail.minimum:
-        return ""
-    return (
-        " Such pictures lie close to each other whatever they show: leave them out by min_detail "
-        f"= {config.detail.minimum:g} under [pairs], and when you search."
+def _sentences(results: Results) -> Iterator[str]:
+    """Yield what the recommended threshold does, or what the data support instead."""
+    estimate, conservative, *supported = results.tables["deployment"]
+    most = conservative["max_false_matches_per_day"]
+    acceptable = f"{amount(most)} false match{'es' * (most != 1)} per day"
+    if supported:
+        yield from _unsupported(results, conservative, supported[0], acceptable)
+        return
+    yield (
+        f"For {deployment(conservative)}, use an L2 distance of at most "
+        f"{conservative['threshold']}: even the upper end of the "
+        f"{level(results.config.confidence)} interval is within the acceptable {acceptable}. Its "
+        f"recall is {recall(conservative)} over all variants. Its false match rate is "
+        f"{false_match_rate(conservative)}, and the expected number of false matches per day "
+        f"{false_matches(conservative)}."
     )
-
-
-def _warnings(results: Results) -> list[str]:
-    """Return what stands against relying on the answer."""
-    summary, config = results.summary, results.config
-    _, safe, *supported = results.tables["deployment"]
-    found = []
-    if isinstance(config.originals, DeadLeavesOriginals):
-        found.append(
-            "The originals are drawn. They are for trying things out: a threshold for photographs "
-            "is to be taken from photographs."
+    if estimate["threshold"] != conservative["threshold"] and not estimate["beyond_validation"]:
+        yield (
+            f"By the estimate alone, without its interval, the threshold is "
+            f"{estimate['threshold']}, with a recall of {share(estimate['recall'])}; the true rate "
+            "may well be higher than the estimate."
         )
-    near = min(SUSPECT, len(results.tables["curves"]) - 1)
-    close = results.tables["curves"][near]["impostor_matches_of_originals"]
-    same = results.tables["curves"][0]["impostor_matches_of_originals"]
-    if close:
-        found.append(
-            f"{counted(close, 'pair')} of originals lie within an L2 distance of {SUSPECT}, "
-            f"{whole(same)} of them have the same hash. Copies count as false matches until they "
-            "are excluded: see the closest pairs."
+
+
+def _unsupported(
+    results: Results, conservative: Mapping[str, Any], best: Mapping[str, Any], acceptable: str
+) -> Iterator[str]:
+    """Yield that no threshold is known to be acceptable, and what is known instead."""
+    beginning = (
+        f"For {deployment(conservative)}, no threshold is shown to stay within the acceptable "
+        f"{acceptable}"
+    )
+    if best["threshold"] is None:
+        yield f"{beginning}: {best['reason'] or conservative['reason']}."
+        return
+    compared = results.summary["originals_compared"]
+    reason = f": {conservative['reason']}" if conservative["reason"] else ""
+    yield (
+        f"{beginning}: that needs a false match rate of {rate(conservative['target'])}, and the "
+        f"{count(compared, 'original')} support no claim below {rate(best['target'])}{reason}."
+    )
+    yield (
+        f"The data support this: an L2 distance of at most {best['threshold']} has a false match "
+        f"rate of {false_match_rate(best)}, an expected number of false matches per day of "
+        f"{false_matches(best)}, and a recall of {recall(best)} over all variants."
+    )
+    if conservative["threshold"] is not None:
+        # The number of pairs grows with the square of the originals.
+        needed = compared * math.sqrt(best["target"] / conservative["target"])
+        yield (
+            "Lower thresholds have fewer false matches, but these data cannot show how many fewer: "
+            f"that needs some {amount(float(f'{needed:.1g}'))} originals of this kind. The fitted "
+            f"tail, beyond its validation, suggests L2 {conservative['threshold']}, with a recall "
+            f"of {share(conservative['recall'])}."
+        )
+
+
+def _transforms_by_recall(results: Results) -> list[tuple[str, list[str]]]:
+    """Return the transforms with high, medium and low recall at the main threshold."""
+    main = main_threshold(results)
+    if main is None:
+        return []
+    name, threshold = main
+    at = f"L2 {threshold}"
+    if threshold != headline(results):
+        at = f"{printable(name)} ({at})"
+    groups: dict[str, list[str]] = {
+        f"recall of {level(_HIGH_RECALL)} or more at {at}": [],
+        f"recall of {level(_LOW_RECALL)} to {level(_HIGH_RECALL)}": [],
+        f"recall below {level(_LOW_RECALL)}": [],
+    }
+    high, medium, low = groups.values()
+    key = None, results.config.deployment.orientations, name
+    for row in results.tables["recall"]:
+        if (row["detail_bin"], row["oriented"], row["threshold_name"]) == key and row["n"]:
+            value = row["recall"]
+            group = high if value >= _HIGH_RECALL else low if value < _LOW_RECALL else medium
+            group.append(parse(row["transform"]).label.replace("_", " "))
+    return [(title, labels) for title, labels in groups.items() if labels]
+
+
+def _warnings(results: Results) -> Iterator[str]:
+    """Yield the limits of the result."""
+    summary, config, tables = results.summary, results.config, results.tables
+    _, conservative, *supported = tables["deployment"]
+    if isinstance(config.originals, DeadLeavesOriginals):
+        yield (
+            "The originals are drawn images, which are for trials only. Take a threshold for "
+            "photographs from photographs."
+        )
+    matches = [row["impostor_matches_of_originals"] for row in tables["curves"]]
+    if near := matches[min(SUSPECT, len(matches) - 1)]:
+        yield (
+            f"{count(near, 'pair')} of originals have an L2 distance of at most {SUSPECT}, "
+            f"{integer(matches[0])} of them the same hash. Duplicates count as false matches until "
+            "they are excluded: see the nearest impostor pairs."
         )
     if summary["no_rates_reason"]:
-        found.append(f"No rates with intervals: {summary['no_rates_reason']}.")
+        yield f"There are no rates with intervals: {summary['no_rates_reason']}."
     tail = summary["tail"]
-    if tail is not None and not tail["accepted"] and not same:
-        found.append(
-            f"Nothing is said of rates too low to be counted, since no tail fits: "
-            f"{tail['rejection_reason']}."
+    if tail is not None and not tail["accepted"] and not matches[0]:
+        yield (
+            "There are no estimates of rates that are too low to be counted, since the fit of the "
+            f"tail is rejected: {tail['rejection_reason']}."
         )
-    elif (supported or [safe])[0]["expected_matches_source"] == "tail":
-        found.append(
-            f"The false match rate at L2 {headline(results)} is extrapolation: fewer than ten "
-            "pairs match there. "
-            f"Fits like this were tested, on drawn pictures, down to "
+    elif (supported or [conservative])[0]["expected_matches_source"] == "tail":
+        yield (
+            f"The false match rate at L2 {headline(results)} is an extrapolation: fewer than ten "
+            "pairs match there. Such fits were validated on drawn images, down to "
             f"{rate(tail['validated_down_to'])}."
         )
-        found += [
-            f"The same fit is rejected on the {half} half of the originals alone: {reason}."
-            for half, reason in summary["tail_rejection_reasons_by_half"].items()
-        ]
-    if safe["orientations"] > 1:
-        found.append(
-            "Impostor pairs are compared in one orientation; for eight, their matches are "
-            "multiplied by eight."
+        for half, reason in summary["tail_rejection_reasons_by_half"].items():
+            yield f"The same fit is rejected for the {half} half of the originals alone: {reason}."
+    if conservative["orientations"] > 1:
+        yield (
+            "Impostor pairs are compared in one orientation; for eight orientations their matches "
+            "are multiplied by eight."
         )
-    low = summary["originals_below_minimum_detail"]
-    if low:
-        found.append(
-            f"{share(summary['share_below_minimum_detail'])} of the originals ({whole(low)}) have "
-            f"less than {config.detail.minimum:g} grey levels of detail: a match with one says "
-            "little." + _leave_flat_out(config)
+    if low := summary["originals_below_minimum_detail"]:
+        minimum = f"{config.detail.minimum:g}"
+        warning = (
+            f"{share(summary['share_below_minimum_detail'])} of the originals ({integer(low)}) "
+            f"have less than {minimum} grey levels of detail: a match with one of them means "
+            "little."
         )
-    failed = [
-        counted(summary[key], what)
-        for key, what in (("originals_failed", "original"), ("variants_failed", "variant"))
-        if summary[key]
+        if config.pairs.min_detail < config.detail.minimum:
+            warning += (
+                " Such images have small distances whatever they show: leave them out by "
+                f"min_detail = {minimum} under [pairs], and when you search."
+            )
+        yield warning
+    failures = [
+        count(summary[f"{noun}s_failed"], noun)
+        for noun in ("original", "variant")
+        if summary[f"{noun}s_failed"]
     ]
-    if failed:
-        found.append(f"Not made or hashed: {listed(failed)}; see the list.")
-    if summary["originals_compared"] < 100:
-        found.append(
-            f"There are only {summary['originals_compared']} originals: intervals are wide, and "
-            "rates below what was counted can hardly be told."
+    if failures:
+        yield f"Not made or hashed: {join(failures)}; see the failures."
+    if (compared := summary["originals_compared"]) < 100:
+        yield (
+            f"There are only {compared} originals: intervals are wide, and rates below the counted "
+            "ones are hardly known."
         )
-    return found

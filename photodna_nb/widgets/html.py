@@ -61,12 +61,8 @@ def lines(row: Row, estimates: RateEstimates, service: DeploymentConfig) -> list
     """Return what a threshold does, in words."""
     oriented = service.orientations
     level = formatting.level(estimates.confidence)
-    matches = (
-        f"{formatting.whole(row['impostor_matches'])} of {formatting.whole(row['impostor_pairs'])}"
-    )
-    found = (
-        f"{formatting.whole(row['genuine_matches'])} of {formatting.whole(row['genuine_pairs'])}"
-    )
+    matches = " of ".join(formatting.integer(row[f"impostor_{n}"]) for n in ("matches", "pairs"))
+    found = " of ".join(formatting.integer(row[f"genuine_{n}"]) for n in ("matches", "pairs"))
     turned = ", in the best of eight orientations" if oriented else ""
     similarity = 1 - row["threshold"] / SIMILARITY_SCALE
     said = [
@@ -80,7 +76,7 @@ def lines(row: Row, estimates: RateEstimates, service: DeploymentConfig) -> list
         return [*said, Line("", "", f"No intervals: {estimates.reason}.")]
     eight = ", in eight orientations each" if oriented else ""
     comparisons = formatting.amount(row["comparisons_per_day"])
-    sizes = formatting.whole(service.list_size), formatting.whole(service.queries_per_day)
+    sizes = formatting.integer(service.list_size), formatting.integer(service.queries_per_day)
     of = f"of {comparisons} comparisons: {sizes[0]} hashes, {sizes[1]} queries{eight}"
     source = (
         "untested" if row["expected_matches_beyond_validation"] else row["expected_matches_source"]
