@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from photodna_nb.hashing.files import hash_files as hash_files
     from photodna_nb.hashing.files import hash_image as hash_image
     from photodna_nb.hashing.files import iterate_hashes as iterate_hashes
+    from photodna_nb.hashing.orientations import orientations as orientations
     from photodna_nb.hashing.stages import HashTrace as HashTrace
     from photodna_nb.hashing.stages import detail as detail
-    from photodna_nb.hashing.stages import orientations as orientations
     from photodna_nb.hashing.stages import trace as trace
     from photodna_nb.index import HashIndex as HashIndex
     from photodna_nb.index import Match as Match
@@ -54,7 +54,8 @@ _NAMES = {
     "errors": "ArgumentError ArgumentTypeError FileError ImageError IndexFileError "
     "PhotodnaError TableFileError",
     "hashing.files": "hash_file hash_files hash_image iterate_hashes",
-    "hashing.stages": "HashTrace detail orientations trace",
+    "hashing.orientations": "orientations",
+    "hashing.stages": "HashTrace detail trace",
     "index": "HashIndex Match",
     "pairs.all_pairs": "Neighbours Pairs distance_matrix nearest pairs_within",
     "pairs.histogram": "DistanceHistogram distance_histogram",

@@ -91,8 +91,18 @@ def test_every_one_of_ten_rounds():
     assert trace.hash.max() == 255
 
 
+def test_a_value_on_the_clipping_limit_counts_as_clipped():
+    """16 equal gradients have a norm of four times each, so that a fourth is exactly 0.25."""
+    scaled = np.zeros(144)
+    scaled[::9] = 1e6
+    rounds = pdna.stages.normalisation(scaled)
+    assert len(rounds) == 2
+    assert rounds[0].max() == 0.25 > rounds[1].max()
+    np.testing.assert_array_equal(rounds, oracle.normalisation(scaled.tolist()))
+
+
 def corner_sums(rows, channels):
-    """Both roads to S at the box corners: one pass, and from the whole table."""
+    """S at the box corners in both ways: in one pass, and from the complete table."""
     height, width = rows.shape[0], rows.shape[1] // channels
     table = np.empty((height, width), np.int64)
     kernels.pixel_sums(rows, channels, table)
@@ -125,7 +135,7 @@ def test_sums_that_need_more_than_their_first_type_holds(height, width, channels
 
 
 @given(sides, sides, st.sampled_from([1, 3, 4]), st.integers(0, 2**32 - 1))
-def test_one_pass_equals_the_whole_table(height, width, channels, seed):
+def test_one_pass_equals_the_complete_table(height, width, channels, seed):
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 256, (height, width * channels), np.uint8)
     table, one_pass, from_table = corner_sums(rows, channels)
@@ -269,12 +279,12 @@ def test_stages_are_a_chain():
         (
             lambda: pdna.stages.scaled_gradients(np.zeros((6, 6, 4)), 1, 9),
             pdna.ArgumentError,
-            "height, width: got 1, 9",
+            "height: got 1, needs an integer of at least 2",
         ),
         (
             lambda: pdna.stages.scaled_gradients(np.zeros((6, 6, 4)), "a", 9),
-            pdna.ArgumentError,
-            "height, width: got 'a', 9",
+            pdna.ArgumentTypeError,
+            "height: got str, needs an integer",
         ),
     ],
 )

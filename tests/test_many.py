@@ -331,23 +331,23 @@ def test_stopped_and_started_again(files, tmp_path, monkeypatch, number):
 
 
 def test_orientations(shared_golden):
-    """Photographs really mirrored and turned, in the order of PIL.Image.Transpose."""
+    """Photographs that are mirrored and rotated, in the order of PIL.Image.Transpose."""
     paths = sorted((shared_golden / "perception").rglob("*.jpg"))
     assert len(paths) >= 10
     residues = []
     for path in paths:
         with Image.open(path) as image:
-            turned = [image, *(image.transpose(way) for way in Image.Transpose)]
-        permuted = pdna.orientations(pdna.hash_image(turned[0]))
-        for way, one in enumerate(turned):
-            distances = [pdna.distance(pdna.hash_image(one), row) for row in permuted]
-            assert np.argmin(distances) == way
+            oriented = [image, *(image.transpose(method) for method in Image.Transpose)]
+        permuted = pdna.orientations(pdna.hash_image(oriented[0]))
+        for k, image in enumerate(oriented):
+            distances = [pdna.distance(pdna.hash_image(image), row) for row in permuted]
+            assert np.argmin(distances) == k
             assert sorted(distances)[1] > 150, "no other permutation is near"
-            residues.append(distances[way])
-    by_way = np.reshape(residues, (-1, 8))
-    assert not by_way[:, [0, 1 + Image.Transpose.TRANSPOSE]].any(), "exact"
-    assert np.median(by_way, axis=0).max() < 45
-    assert by_way.max() < 80
+            residues.append(distances[k])
+    residues = np.reshape(residues, (-1, 8))
+    assert not residues[:, [0, 1 + Image.Transpose.TRANSPOSE]].any(), "exact"
+    assert np.median(residues, axis=0).max() < 45
+    assert residues.max() < 80
 
 
 def test_orientations_are_a_group(expected):
@@ -356,9 +356,9 @@ def test_orientations_are_a_group(expected):
     np.testing.assert_array_equal(eight[:, 0], expected)
     again = pdna.orientations(eight)
     assert again.shape == (30, 8, 8, 144)
-    for way in range(8):
-        inverse = {3: 5, 5: 3}.get(way, way)
-        np.testing.assert_array_equal(again[:, way, inverse], expected)
+    for k in range(8):
+        inverse = {3: 5, 5: 3}.get(k, k)
+        np.testing.assert_array_equal(again[:, k, inverse], expected)
     assert len({row.tobytes() for row in eight[0]}) == 8
     with pytest.raises(pdna.ArgumentError, match="hashes: got an array of shape"):
         pdna.orientations(expected[:, :100])

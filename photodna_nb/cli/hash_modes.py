@@ -72,7 +72,7 @@ def _write_table(output: str, paths: Sequence[str], jobs: int | None, resume: bo
 def compare(image1: str, image2: str, *, metric: Metric | None, orientations: bool) -> int:
     """Print the distance and the similarity of two images, with a warning if they are flat."""
     from photodna_nb.checks import LOW_DETAIL
-    from photodna_nb.hashing import stages
+    from photodna_nb.hashing import orientations as hash_orientations
     from photodna_nb.pairs.metrics import distance, similarity
 
     metric = metric or "euclidean"
@@ -82,12 +82,10 @@ def compare(image1: str, image2: str, *, metric: Metric | None, orientations: bo
     a, b = table.hashes
     orientation = None
     if orientations:
-        from photodna_nb.index.metadata import ORIENTATIONS
-
-        oriented = stages.orientations(a)
+        oriented = hash_orientations.orientations(a)
         distances = [distance(candidate, b, metric) for candidate in oriented]
         nearest = distances.index(min(distances))
-        a, orientation = oriented[nearest], ORIENTATIONS[nearest]
+        a, orientation = oriented[nearest], hash_orientations.ORIENTATIONS[nearest]
     print_lines(
         f"Distance ({metric}): {distance(a, b, metric):.4f}",
         f"Similarity: {similarity(a, b):.6f}",

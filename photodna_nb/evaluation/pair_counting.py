@@ -23,7 +23,7 @@ from photodna_nb.evaluation.pair_counts import (
     counts_of,
     sample_of,
 )
-from photodna_nb.hashing.stages import orientations
+from photodna_nb.hashing.orientations import orientations
 from photodna_nb.pairs import all_pairs
 from photodna_nb.pairs.histogram import distance_histogram
 

@@ -1,18 +1,16 @@
-"""From a file, bytes, a Pillow image or an array to pixels that a kernel reads.
+"""Pixels of a file, of bytes, of a Pillow image or of an array, as the kernels read them.
 
-Every policy on formats, modes and sizes is here: the first frame, as RGB the
-way Pillow converts it. EXIF orientation and colour profiles are not applied,
-and transparency is dropped, not blended.
+Every policy on formats, modes and sizes is here: the first frame, converted to RGB by
+Pillow. EXIF orientation and colour profiles are not applied, and transparency is dropped,
+not blended.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any, BinaryIO
 
 import nanoarrow
@@ -25,7 +23,7 @@ from PIL.Image import core  # type: ignore[attr-defined]
 from photodna_nb import checks, files
 from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
-from photodna_nb.printable import printable
+from photodna_nb.hashing.image_errors import image_errors, too_large
 
 ImageLike = Image.Image | NDArray[np.uint8]
 FileLike = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -50,11 +48,9 @@ _LIKELY_FORMATS = {
     for suffix in suffixes
 }
 
-# A file of up to so many bytes is read at once: Pillow asks a JPEG file for its
-# header in forty small pieces, which costs a tenth of the time of a small one.
+# Bytes up to which a file is read at once: Pillow reads the header of a JPEG file in forty
+# small pieces, which takes a tenth of the time of a small file.
 _READ_AT_ONCE = 16 << 20
-
-_SAVE_AGAIN = "open it in an image program and save it as PNG or JPEG"
 
 
 def read_pixels(file: FileLike) -> NDArray[np.uint8]:
@@ -68,7 +64,7 @@ def read_pixels(file: FileLike) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8, (H, W, 3), (H, W, 4) or (H, W)
-        RGB, RGB with a fourth byte that means nothing, or grey. H and W are at least 2.
+        RGB, RGB with a fourth byte that has no meaning, or grey. H and W are at least 2.
 
     Raises
     ------
@@ -80,7 +76,7 @@ def read_pixels(file: FileLike) -> NDArray[np.uint8]:
         `file` is none of the accepted types.
     """
     name, source = _source(file)
-    with _explained(name):
+    with image_errors(name):
         if not isinstance(source, str):
             return _read(source, name)
         with files.open_regular(source, ImageError) as opened:
@@ -114,7 +110,7 @@ def pixels(image: ImageLike) -> NDArray[np.uint8]:
     """
     if isinstance(image, Image.Image):
         name = getattr(image, "filename", "") or None
-        with _explained(name):
+        with image_errors(name):
             _check_sides(image.size, name)
             return _decoded(image, name)
     if isinstance(image, np.ndarray):
@@ -126,7 +122,7 @@ def pixels(image: ImageLike) -> NDArray[np.uint8]:
 
 
 def to_rgb(image: ImageLike) -> Image.Image:
-    """Return an image as a loaded Pillow image in RGB that says nothing but its pixels.
+    """Return an image as a loaded Pillow image in RGB that holds its pixels and nothing else.
 
     Parameters
     ----------
@@ -136,9 +132,9 @@ def to_rgb(image: ImageLike) -> Image.Image:
     Returns
     -------
     PIL.Image.Image
-        Of mode RGB and without ``info``, as a palette's transparency or a resolution,
-        which Pillow's operations and encoders would heed. The image itself if it
-        is like that already, otherwise a copy.
+        Image of mode RGB without ``info``, such as a palette's transparency or a resolution,
+        which Pillow's operations and encoders would use. It is the image itself if that is
+        so already, otherwise a copy.
     """
     if type(image) is Image.Image and image.mode == "RGB" and not image.info:
         _check_sides(image.size, None)
@@ -179,7 +175,7 @@ def _source(file: FileLike) -> tuple[str | None, str | BinaryIO]:
     label = label if isinstance(label, str) else None
     if hasattr(file, "seekable") and file.seekable():
         return label, file
-    with _explained(label):
+    with image_errors(label):
         return label, io.BytesIO(file.read())
 
 
@@ -190,10 +186,10 @@ def _read(source: BinaryIO, name: str | None) -> NDArray[np.uint8]:
 
 
 def _opened(source: BinaryIO, name: str | None) -> Image.Image:
-    """Open an image in a way that does not depend on the files that were opened before.
+    """Open an image, independently of the files that were opened before.
 
-    A few files fit two formats. Pillow asks its plug-ins in the order in which it
-    came to load them, and it loads them by the suffixes it meets.
+    A few files fit two formats. Pillow asks its plug-ins in the order in which it loaded
+    them, and it loads them by the suffixes that it meets.
     """
     suffix = os.path.splitext(name or "")[1].lower()
     try:
@@ -209,7 +205,7 @@ def _check_size(size: tuple[int, int], name: str | None) -> None:
     _check_sides(size, name)
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and size[0] * size[1] > limit:
-        raise ImageError(name, _too_large(f"{size[0]} x {size[1]} pixels are"))
+        raise ImageError(name, too_large(f"{size[0]} x {size[1]} pixels are"))
 
 
 def _check_sides(size: tuple[int, int], name: str | None) -> None:
@@ -219,14 +215,6 @@ def _check_sides(size: tuple[int, int], name: str | None) -> None:
             f"is {size[0]} x {size[1]} pixels, and the hash needs at least 2 x 2; "
             "leave this image out or use a larger version of it",
         )
-
-
-def _too_large(what: str) -> str:
-    return (
-        f"{what} over the limit of {Image.MAX_IMAGE_PIXELS} pixels (a decompression bomb?); "
-        "if you trust the file, raise the limit: --max-pixels N on the command line, "
-        "PIL.Image.MAX_IMAGE_PIXELS = N in Python"
-    )
 
 
 def _decoded(image: Image.Image, name: str | None) -> NDArray[np.uint8]:
@@ -298,65 +286,3 @@ def _checked_array(array: NDArray[Any]) -> NDArray[np.uint8]:
             "and the hash needs at least 2 rows and 2 columns"
         )
     return checks.read_only(array)
-
-
-@contextmanager
-def _explained(name: str | None) -> Iterator[None]:
-    """Turn whatever Pillow and the file system raise into an ImageError that says what to do.
-
-    Pillow's plug-ins raise nearly every built-in exception on damaged files.
-    """
-    try:
-        yield
-    except ImageError:
-        raise
-    except Exception as error:
-        raise ImageError(name, _reason(error)) from error
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case FileNotFoundError():
-            return "no such file; check the path"
-        case PermissionError():
-            return "permission denied; make the file readable for this user"
-        case PIL.UnidentifiedImageError():
-            return (
-                "is not an image that Pillow can identify, or is cut off in its header; "
-                f"if it opens elsewhere, {_SAVE_AGAIN}"
-            )
-        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
-            return _too_large(f"{_size_said(error)} are")
-        case MemoryError():
-            return "does not fit into memory; free some, or use a smaller version of the image"
-        case OSError() if error.errno is not None:
-            return f"cannot be read ({_said(error)}); check the disk and the path"
-        case ValueError() if "closed image" in str(error):
-            return "is closed; open it again"
-        case _:
-            problem, remedy = _problem(str(error).lower())
-    return f"{problem} ({_said(error)}); {remedy}, or {_SAVE_AGAIN}"
-
-
-def _problem(said: str) -> tuple[str, str]:
-    """Return what is wrong and what to do, from what Pillow said of it.
-
-    Pillow has no error classes for these; where its words change, the last line serves.
-    """
-    if "truncated" in said:
-        return "is truncated or damaged", "get a complete copy"
-    if "find loader" in said or "unable to locate" in said or "not available" in said:
-        return "needs a program or codec that is not installed", "install it"
-    return "is damaged, or of a variant that Pillow does not support", "get a complete copy"
-
-
-def _size_said(error: Exception) -> str:
-    """Return the size that Pillow names when it refuses a large image."""
-    found = re.search(r"\d+ pixels", str(error))
-    return found[0] if found else "its pixels"
-
-
-def _said(error: Exception) -> str:
-    """Return the foreign message on one short line, safe to show."""
-    text = getattr(error, "strerror", None) or str(error) or "no reason given"
-    return printable(f"{type(error).__name__}: {text}"[:200])

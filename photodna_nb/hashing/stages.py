@@ -1,16 +1,14 @@
-"""The stages of the hash, one public function each, for looking at them.
+"""The stages of the hash, one public function each, for inspection.
 
     pixels -> pixel_sums -> feature_grid -> gradients -> normalisation -> quantise
 
-`trace` runs them all. They call the kernels that `hash_image` calls; only the
-table of pixel sums is whole here, where `hash_image` computes the part of it
-that is read.
+`trace` runs them all. They call the kernels that `hash_image` calls, with one difference:
+here the table of pixel sums is complete, and `hash_image` computes only what is read of it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,18 +30,18 @@ class HashTrace:
     Attributes
     ----------
     pixel_sums : ndarray of int64, (H, W)
-        R+G+B over the rows 0..y and the columns 0..x.
+        Sums of R+G+B over the rows 0..y and the columns 0..x.
     feature_grid : ndarray of float64, (26, 26)
         Weighted box sums around the grid points (rows, columns).
     gradients : ndarray of float64, (6, 6, 4)
-        Cells (rows, columns) x directions, before scaling: brightness falls to
+        Gradients by cell (row, column) and direction, before scaling: brightness falls to
         the right, rises to the right, falls downwards, rises downwards.
     rounds : ndarray of float64, (k, 144)
         The vector after each of the 1 to 10 rounds of the normalisation.
     vector : ndarray of float64, (144,)
-        The last round.
+        Vector after the last round.
     hash : ndarray of uint8, (144,)
-        As `hash_image` gives it.
+        Hash, as from `hash_image`.
     detail : float
         L2 norm of the scaled gradients, in grey levels: see `detail`.
     """
@@ -58,14 +56,14 @@ class HashTrace:
 
 
 class HashWithDetail(NamedTuple):
-    """A hash, (144,) uint8, and the detail of its image, in grey levels."""
+    """A hash, (144,) uint8, and the detail of the image, in grey levels."""
 
     hash: NDArray[np.uint8]
     detail: float
 
 
 def hash_and_detail(pixels: NDArray[np.uint8]) -> HashWithDetail:
-    """Return the hash and the detail of pixels from `images`, in one pass over them."""
+    """Return the hash and the detail of the pixels of `images`, in one pass over them."""
     rows, channels = images.rows(pixels)
     out = np.empty(kernels.HASH_BYTES, np.uint8)
     return HashWithDetail(out, float(kernels.hash_rows(rows, channels, out)))
@@ -82,7 +80,7 @@ def trace(image: ImageLike) -> HashTrace:
     Returns
     -------
     HashTrace
-        Frozen, with read-only arrays; its ``hash`` equals ``hash_image(image)``.
+        All stages, as read-only arrays; its ``hash`` equals ``hash_image(image)``.
 
     Notes
     -----
@@ -100,7 +98,7 @@ def trace(image: ImageLike) -> HashTrace:
 
 
 def detail(image: ImageLike) -> float:
-    """Return how much there is to see in `image`, in grey levels.
+    """Return the detail of `image`: the L2 norm of its scaled gradients, in grey levels.
 
     Parameters
     ----------
@@ -110,16 +108,15 @@ def detail(image: ImageLike) -> float:
     Returns
     -------
     float
-        The L2 norm of the scaled gradients before they are normalised. Photographs
-        measure about 600 to 6000. Near 0 the hash is of noise: such hashes lie
-        closer together than any two unrelated photographs, and a match between
-        them says nothing.
+        Norm before the normalisation. Photographs have about 600 to 6000. Near 0 the hash
+        depends on noise alone: such hashes lie closer together than any two unrelated
+        photographs, and a match between them means nothing.
 
     Notes
     -----
-    Flat pictures of 80 pixels and more a side measure about 0. In smaller ones the boxes at the
-    borders are cut off at different places, which makes gradients that are not in the picture:
-    a white square measures 204 grey levels at 64 pixels a side and 13,000 at 20.
+    Flat images of 80 pixels and more a side have about 0. In smaller ones the boxes at the
+    borders are cut off at different places, which adds gradients that are not in the image:
+    a white square has 204 grey levels at 64 pixels a side and 13,000 at 20.
 
     Examples
     --------
@@ -128,63 +125,6 @@ def detail(image: ImageLike) -> float:
     True
     """
     return hash_and_detail(images.pixels(image)).detail
-
-
-def orientations(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the hashes that the images would have if they were mirrored and turned.
-
-    Parameters
-    ----------
-    hashes : ndarray of uint8, (..., 144)
-        Hashes.
-
-    Returns
-    -------
-    ndarray of uint8, (..., 8, 144)
-        First the hash itself, then in the order of `PIL.Image.Transpose`: mirrored
-        left to right, flipped top to bottom, turned by 90, 180 and 270 degrees
-        counter-clockwise, transposed, transversed.
-
-    Raises
-    ------
-    ArgumentTypeError, ArgumentError
-        `hashes` has another dtype or shape.
-
-    Notes
-    -----
-    Transposing an image permutes its hash exactly. The other ways leave a residue,
-    since the boxes of the feature grid reach one pixel further up and left than
-    down and right: an L2 distance of 24 to 36 (median) for photographs of 300 x 230
-    pixels, 10 to 17 for 784 x 540. Eight queries find all orientations of an image
-    without touching it again; they are also eight chances of a false match.
-    """
-    leading = hashes.shape[:-1] if isinstance(hashes, np.ndarray) else ()
-    shape = (*leading, kernels.HASH_BYTES)
-    return checks.array("hashes", hashes, np.uint8, shape)[..., _ORIENTATIONS]
-
-
-def _orientations() -> NDArray[np.intp]:
-    """Return the eight permutations of a hash, (8, 144)."""
-    same = np.arange(kernels.HASH_BYTES).reshape(kernels.CELLS, kernels.CELLS, kernels.DIRECTIONS)
-
-    def mirrored(cells: NDArray[np.intp]) -> NDArray[np.intp]:
-        return cells[:, ::-1, [1, 0, 2, 3]]
-
-    def flipped(cells: NDArray[np.intp]) -> NDArray[np.intp]:
-        return cells[::-1, :, [0, 1, 3, 2]]
-
-    def turned(cells: NDArray[np.intp]) -> NDArray[np.intp]:
-        return np.rot90(cells)[:, :, [2, 3, 1, 0]]
-
-    quarter = turned(same)
-    half = turned(quarter)
-    upright = [same, mirrored(same), flipped(same)]
-    on_its_side = [flipped(quarter), mirrored(quarter)]
-    every = [*upright, quarter, half, turned(half), *on_its_side]
-    return np.stack(every).reshape(8, kernels.HASH_BYTES)
-
-
-_ORIENTATIONS = _orientations()
 
 
 def pixel_sums(image: ImageLike) -> NDArray[np.int64]:
@@ -228,35 +168,33 @@ def feature_grid(sums: NDArray[np.int64]) -> Floats:
     height, width = sums.shape
     if min(height, width) < 2:
         raise ArgumentError(f"sums: got shape {sums.shape}, needs at least 2 rows and 2 columns")
-    whole_y, residue_y = _corners(height)
-    whole_x, residue_x = _corners(width)
-    at_corners = np.empty((3, 2, kernels.GRID, 2, kernels.GRID), np.float64)
-    kernels.corner_sums_of_table(sums, whole_y, residue_y, whole_x, residue_x, at_corners)
+    corner_sums = np.empty((3, 2, kernels.GRID, 2, kernels.GRID), np.float64)
+    kernels.corner_sums_of_table(sums, *_corners(height), *_corners(width), corner_sums)
     out = np.empty((kernels.GRID, kernels.GRID), np.float64)
-    kernels.feature_grid(at_corners, out)
+    kernels.feature_grid(corner_sums, out)
     return out
 
 
 def footprints(height: int, width: int, row: int, column: int) -> Floats:
-    """Return where the three boxes lie whose sums make one point of the feature grid.
+    """Return the bounds of the three boxes whose sums make one point of the feature grid.
 
     Parameters
     ----------
     height, width : int
-        Of the image, in pixels, at least 2.
+        Size of the image, in pixels, at least 2.
     row, column : int
-        Of the grid point, 0 to 25.
+        Position of the grid point, 0 to 25.
 
     Returns
     -------
     ndarray of float64, (3, 2, 2)
-        Boxes, the smallest first; y and x; where the box begins and ends, in pixels. Pixel
-        k lies between k and k + 1; of one on an edge that part counts which lies inside.
+        Boxes, the smallest first; y and x; begin and end, in pixels. Pixel k lies between
+        k and k + 1. Of a pixel on an edge, the part inside counts.
 
     Raises
     ------
-    ArgumentError
-        A side is shorter than 2, or there is no such grid point.
+    ArgumentTypeError, ArgumentError
+        An argument is no integer, a side is shorter than 2, or there is no such grid point.
 
     Notes
     -----
@@ -270,23 +208,18 @@ def footprints(height: int, width: int, row: int, column: int) -> Floats:
     array([[13., 18.],
            [13., 18.]])
     """
-    _check_sides(height, width)
-    if not all(
-        isinstance(place, Integral) and 0 <= place < kernels.GRID for place in (row, column)
-    ):
-        raise ArgumentError(
-            f"row, column: got {row!r}, {column!r}, needs integers from 0 to {kernels.GRID - 1}"
-        )
+    row = checks.integer("row", row, 0, kernels.GRID - 1)
+    column = checks.integer("column", column, 0, kernels.GRID - 1)
     axes = []
-    for length, place in ((height, row), (width, column)):
-        whole, residue = _corners(length)
-        # A sum up to pixel k holds all of it, and so ends where the next one begins.
-        axes.append(whole[:, :, place] + residue[:, :, place] + 1)
+    for name, side, point in (("height", height, row), ("width", width, column)):
+        index, residue = _corners(checks.integer(name, side, 2))
+        # A sum up to pixel k includes it, and so ends where pixel k + 1 begins.
+        axes.append(index[:, :, point] + residue[:, :, point] + 1)
     return np.stack(axes, axis=1)
 
 
 def gradients(grid: Floats) -> Floats:
-    """Return how the brightness changes in 6 x 6 cells and four directions.
+    """Return the changes of brightness in 6 x 6 cells and four directions.
 
     Parameters
     ----------
@@ -296,8 +229,8 @@ def gradients(grid: Floats) -> Floats:
     Returns
     -------
     ndarray of float64, (6, 6, 4)
-        Cell rows, cell columns, and: falls to the right, rises to the right,
-        falls downwards, rises downwards. None is negative.
+        Sums by cell row, cell column, and direction: brightness falls to the right, rises
+        to the right, falls downwards, rises downwards. None is negative.
 
     Raises
     ------
@@ -318,19 +251,21 @@ def scaled_gradients(raw: Floats, height: int, width: int) -> Floats:
     raw : ndarray of float64, (6, 6, 4)
         From `gradients`.
     height, width : int
-        Of the image, in pixels, at least 2.
+        Size of the image, in pixels, at least 2.
 
     Returns
     -------
     ndarray of float64, (144,)
-        Their L2 norm is the `detail`.
+        Scaled gradients; their L2 norm is the `detail`.
 
     Raises
     ------
     ArgumentTypeError, ArgumentError
         `raw` has another dtype or shape, or a side is shorter than 2.
     """
-    _check_sides(height, width)
+    height, width = (
+        checks.integer(name, side, 2) for name, side in (("height", height), ("width", width))
+    )
     shape = (kernels.CELLS, kernels.CELLS, kernels.DIRECTIONS)
     out = np.empty(kernels.HASH_BYTES, np.float64)
     kernels.scaled_gradients(_readable("raw", raw, np.float64, shape), height, width, out)
@@ -338,7 +273,7 @@ def scaled_gradients(raw: Floats, height: int, width: int) -> Floats:
 
 
 def unit_vector(scaled: Floats) -> Floats:
-    """Return the gradients divided by their norm: what the first round clips.
+    """Return the gradients divided by their norm, before the first round clips them.
 
     Parameters
     ----------
@@ -348,8 +283,8 @@ def unit_vector(scaled: Floats) -> Floats:
     Returns
     -------
     ndarray of float64, (144,)
-        0 to 1, no unit. Where it is 0.25 or more, the first round of `normalisation` is 0.25,
-        and elsewhere the same as this.
+        Numbers from 0 to 1, without a unit. The first round of `normalisation` is 0.25 where
+        they are 0.25 or more, and equal to them elsewhere.
 
     Raises
     ------
@@ -379,8 +314,8 @@ def normalisation(scaled: Floats) -> Floats:
     Returns
     -------
     ndarray of float64, (k, 144)
-        One row a round, k from 1 to 10; the last one goes to `quantise`. The
-        tenth round is not clipped.
+        One row for each of the 1 to 10 rounds; the last one is the input of `quantise`.
+        The tenth round is not clipped.
 
     Raises
     ------
@@ -404,7 +339,7 @@ def quantise(vector: Floats) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8, (144,)
-        The hash: the vector times 1024, clamped to 0..255, truncated.
+        Hash: the vector times 1024, clamped to 0..255, truncated.
 
     Raises
     ------
@@ -418,20 +353,13 @@ def quantise(vector: Floats) -> NDArray[np.uint8]:
 
 
 def _corners(length: int) -> tuple[NDArray[np.int64], Floats]:
-    """Return the box corners along an axis, (3, 2, 26) each: whole pixels and residues."""
-    whole = np.empty((3, 2, kernels.GRID), np.int64)
+    """Return the box corners along an axis, (3, 2, 26) each: pixel indices and residues."""
+    index = np.empty((3, 2, kernels.GRID), np.int64)
     residue = np.empty((3, 2, kernels.GRID), np.float64)
-    kernels.corners(length, whole, residue)
-    return whole, residue
-
-
-def _check_sides(height: int, width: int) -> None:
-    if not all(isinstance(side, Integral) and side >= 2 for side in (height, width)):
-        raise ArgumentError(
-            f"height, width: got {height!r}, {width!r}, needs integers of 2 or more"
-        )
+    kernels.corners(length, index, residue)
+    return index, residue
 
 
 def _readable(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) -> NDArray[Any]:
-    """Return the array as the kernels are compiled for, once it is checked."""
+    """Return the checked array, of the type for which the kernels are compiled."""
     return checks.read_only(checks.array(name, value, dtype, shape))

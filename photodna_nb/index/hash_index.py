@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from photodna_nb import checks, files
 from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
+from photodna_nb.hashing.orientations import ORIENTATIONS
 from photodna_nb.index import arguments, faiss_file, metadata, writer_lock
 from photodna_nb.index.arguments import PathLike
 from photodna_nb.index.checksum import with_footer
@@ -813,7 +814,7 @@ class _StaleRowsError(Exception):
 
 
 def _match(item: Item, distance_squared: int, way: int) -> Match:
-    orientation = metadata.ORIENTATIONS[way]
+    orientation = ORIENTATIONS[way]
     return Match(item.id, item.path, distance_squared, item.extra, orientation)
 
 

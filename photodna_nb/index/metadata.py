@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, TypeGuard, get_args
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,19 +28,6 @@ HEADER: dict[str, Any] = {
     "metric": "squared_l2",
     "similarity_metric": "normalized_euclidean",
 }
-
-Orientation = Literal[
-    "identity",
-    "flip_left_right",
-    "flip_top_bottom",
-    "rotate_90",
-    "rotate_180",
-    "rotate_270",
-    "transpose",
-    "transverse",
-]
-# In the order of `stages.orientations`.
-ORIENTATIONS: tuple[Orientation, ...] = get_args(Orientation)
 
 
 def detail_of(extra: Mapping[str, Any]) -> float | None:

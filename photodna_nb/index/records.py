@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from photodna_nb.checks import LOW_DETAIL
+from photodna_nb.hashing.orientations import Orientation
 from photodna_nb.index import metadata
-from photodna_nb.index.metadata import Orientation
 from photodna_nb.pairs import metrics
 
 if TYPE_CHECKING:

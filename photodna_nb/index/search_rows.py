@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
+from photodna_nb.hashing import orientations as hash_orientations
 from photodna_nb.index import faiss_file
 from photodna_nb.index.faiss_file import IndexFile, IndexType, Lists, RowShard
 from photodna_nb.index.metadata import MetadataStore
@@ -125,9 +126,7 @@ class SearchRows:
         if not orientations:
             found = exact_search.closest(self._parts, queries, k, limit, self._lists, nprobe)
             return [OrientedMatches(*one, np.zeros(len(one.ids), np.intp)) for one in found]
-        from photodna_nb.hashing import stages
-
-        turned = stages.orientations(queries)
+        turned = hash_orientations.orientations(queries)
         ways = turned.shape[1]
         turned = turned.reshape(-1, HASH_BYTES)
         found = exact_search.closest(self._parts, turned, k, limit, self._lists, nprobe)

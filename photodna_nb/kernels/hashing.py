@@ -11,7 +11,7 @@ Shapes that recur:
 
 - ``rows``: (H, W * channels) uint8, read-only, C order: the rows of an image.
 - a *corner axis*, (3, 2, 26): radius, side (0 = upper or left, 1 = lower or
-  right), grid point. ``whole``, int64, and ``residue``, float64, make a position.
+  right), grid point. ``index``, int64, plus ``residue``, float64, is a position in pixels.
 - ``corner_sums``, (3, 2, 26, 2, 26) float64: radius, side and grid point in y,
   side and grid point in x.
 """
@@ -44,7 +44,7 @@ CLIP = 0.25
 
 # Rows of bytes that fit into a uint16 column sum: 257, rounded down to whole eights.
 ROWS_PER_SUM = 256
-# Rows from which on it is faster to add bytes to uint16 sums first, and those to the columns.
+# From so many rows on it is faster to add bytes to uint16 sums first, and those to the columns.
 LONG_BAND = 16
 # Columns that are summed from the left at once, in uint32 ...
 BLOCK = 16
@@ -53,10 +53,10 @@ ROWS_PER_COLUMN = (2**32 - 1) // (765 * BLOCK)
 
 
 @kernel
-def corners(length, whole, residue):
+def corners(length, index, residue):
     """Box corners along an axis of `length` pixels (Eqs. 5-8).
 
-    whole: (3, 2, 26) int64, residue: (3, 2, 26) float64; both are written.
+    index: (3, 2, 26) int64, residue: (3, 2, 26) float64; both are written.
     """
     step = length / 28
     last = float(length - 2)
@@ -69,7 +69,7 @@ def corners(length, whole, residue):
             lower = point + radius * step
             for side, corner in enumerate((upper, lower)):
                 clamped = max(0.0, min(last, corner))
-                whole[k, side, u] = int(clamped)
+                index[k, side, u] = int(clamped)
                 residue[k, side, u] = clamped - int(clamped)
 
 
@@ -162,25 +162,27 @@ def _scan_block(_, columns, start, total, out):
     def code(context, builder, signature, arguments):
         columns, start, total, out = arguments
 
-        def block_of(array, kind, element):
-            place = builder.gep(make_array(kind)(context, builder, array).data, [start])
-            return builder.bitcast(place, ir.VectorType(element, BLOCK).as_pointer())
+        def block_of(array, numba_type, element):
+            data = make_array(numba_type)(context, builder, array).data
+            return builder.bitcast(
+                builder.gep(data, [start]), ir.VectorType(element, BLOCK).as_pointer()
+            )
 
         def shuffled(first, second, lanes):
-            kind = ir.VectorType(ir.IntType(32), BLOCK)
-            return builder.shuffle_vector(first, second, ir.Constant(kind, lanes))
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), BLOCK), lanes)
+            return builder.shuffle_vector(first, second, mask)
 
-        whole, exact = ir.IntType(32), ir.DoubleType()
-        sums = builder.load(block_of(columns, signature.args[0], whole), align=4)
+        int32, double = ir.IntType(32), ir.DoubleType()
+        sums = builder.load(block_of(columns, signature.args[0], int32), align=4)
         zeros = ir.Constant(sums.type, [0] * BLOCK)
         for shift in (1, 2, 4, 8):
             lanes = [0] * shift + [BLOCK + lane for lane in range(BLOCK - shift)]
             sums = builder.add(sums, shuffled(zeros, sums, lanes))
-        sums = builder.uitofp(sums, ir.VectorType(exact, BLOCK))
-        first = builder.insert_element(ir.Constant(sums.type, None), total, whole(0))
+        sums = builder.uitofp(sums, ir.VectorType(double, BLOCK))
+        first = builder.insert_element(ir.Constant(sums.type, None), total, int32(0))
         sums = builder.fadd(sums, shuffled(first, first, [0] * BLOCK))
-        builder.store(sums, block_of(out, signature.args[3], exact)).align = 8
-        return builder.extract_element(sums, whole(BLOCK - 1))
+        builder.store(sums, block_of(out, signature.args[3], double)).align = 8
+        return builder.extract_element(sums, int32(BLOCK - 1))
 
     return types.float64(columns, types.intp, types.float64, out), code
 
@@ -204,9 +206,9 @@ def prefix_sums(columns, out):
 
 @kernel
 def pixel_sums(rows, channels, out):
-    """Write the whole table S: R+G+B over rows 0..y and columns 0..x, both inclusive.
+    """Write the complete table S: R+G+B over rows 0..y and columns 0..x, both inclusive.
 
-    out: (H, W) int64. For looking at; the hash reads `corner_sums` alone.
+    out: (H, W) int64. It is for inspection; the hash reads `corner_sums` only.
     """
     out[:] = 0
     for y in range(out.shape[0]):
@@ -218,15 +220,15 @@ def pixel_sums(rows, channels, out):
 
 
 @kernel
-def corner_line(upper, lower, fy, whole_x, residue_x, out):
+def corner_line(upper, lower, fy, index_x, residue_x, out):
     """S at the box corners along one line, between their four neighbours (Eq. 9).
 
-    upper, lower: (W,) the lines of S above and below; fy: how far down between them;
-    whole_x, residue_x: (2, 26) of a corner axis; out: (2, 26) of corner_sums.
+    upper, lower: (W,) the lines of S above and below; fy: the residue in y;
+    index_x, residue_x: (2, 26) of a corner axis; out: (2, 26) of corner_sums.
     """
     for side in range(2):
         for u in range(GRID):
-            x = whole_x[side, u]
+            x = index_x[side, u]
             fx = residue_x[side, u]
             # order fixed: rounding
             out[side, u] = (
@@ -238,31 +240,31 @@ def corner_line(upper, lower, fy, whole_x, residue_x, out):
 
 
 @kernel
-def corner_sums_of_table(table, whole_y, residue_y, whole_x, residue_x, out):
-    """S at the box corners, from the whole table.
+def corner_sums_of_table(table, index_y, residue_y, index_x, residue_x, out):
+    """S at the box corners, from the complete table.
 
-    table: (H, W) int64; whole_y to residue_x: corner axes; out: corner_sums.
+    table: (H, W) int64; index_y to residue_x: corner axes; out: corner_sums.
     """
     for k in range(3):
         for side in range(2):
             for v in range(GRID):
-                y = whole_y[k, side, v]
+                y = index_y[k, side, v]
                 fy = residue_y[k, side, v]
                 line = out[k, side, v]
-                corner_line(table[y], table[y + 1], fy, whole_x[k], residue_x[k], line)
+                corner_line(table[y], table[y + 1], fy, index_x[k], residue_x[k], line)
 
 
 @kernel
-def corner_sums(rows, channels, whole_y, residue_y, whole_x, residue_x, out):
+def corner_sums(rows, channels, index_y, residue_y, index_x, residue_x, out):
     """S at the box corners, in one pass over the pixels.
 
-    whole_y to residue_x: corner axes; out: corner_sums. Only the rows beside a corner
+    index_y to residue_x: corner axes; out: corner_sums. Only the rows beside a corner
     get prefix sums.
     """
     height = rows.shape[0]
     width = rows.shape[1] // channels
     slots = 3 * 2 * GRID
-    flat_y, flat_fy = whole_y.reshape(slots), residue_y.reshape(slots)
+    flat_y, flat_fy = index_y.reshape(slots), residue_y.reshape(slots)
     flat_out = out.reshape((slots, 2, GRID))
 
     # The slots with a corner below row y, as a list: first[y], then following[slot], until -1.
@@ -273,31 +275,31 @@ def corner_sums(rows, channels, whole_y, residue_y, whole_x, residue_x, out):
         first[flat_y[slot]] = slot
 
     byte_columns = np.empty(width * channels, np.uint16)
-    columns = np.zeros(width, np.uint32)  # of the rows from `held` to `done`
-    above = np.zeros(width, np.float64)  # S of the row before `held`
+    columns = np.zeros(width, np.uint32)  # sums of the rows from `base` to `added`
+    above = np.zeros(width, np.float64)  # S of the row before `base`
     lines = np.empty((2, width), np.float64)  # S of the newest even and odd row
-    held = done = 0
+    base = added = 0
     for y in range(height - 1):
         slot = first[y]
         if slot < 0:
             continue
-        for row in range(max(y, done), y + 2):
+        for row in range(max(y, added), y + 2):
             line = lines[row % 2]
-            while row - held >= ROWS_PER_COLUMN:
-                add_band(rows, done, held + ROWS_PER_COLUMN, channels, byte_columns, columns)
+            while row - base >= ROWS_PER_COLUMN:
+                add_band(rows, added, base + ROWS_PER_COLUMN, channels, byte_columns, columns)
                 prefix_sums(columns, line)
                 above += line
                 columns[:] = 0
-                held = done = held + ROWS_PER_COLUMN
-            add_band(rows, done, row + 1, channels, byte_columns, columns)
+                base = added = base + ROWS_PER_COLUMN
+            add_band(rows, added, row + 1, channels, byte_columns, columns)
             prefix_sums(columns, line)
-            if held > 0:
+            if base > 0:
                 line += above
-            done = row + 1
+            added = row + 1
         while slot >= 0:
             k = slot // (2 * GRID)
             upper, lower = lines[y % 2], lines[(y + 1) % 2]
-            corner_line(upper, lower, flat_fy[slot], whole_x[k], residue_x[k], flat_out[slot])
+            corner_line(upper, lower, flat_fy[slot], index_x[k], residue_x[k], flat_out[slot])
             slot = following[slot]
 
 
@@ -320,9 +322,9 @@ def feature_grid(sums, out):
 
 @kernel
 def gradients(grid, out):
-    """Differences of the feature grid, shared out to 6 x 6 cells in four directions.
+    """Differences of the feature grid, distributed to 6 x 6 cells in four directions.
 
-    grid: (26, 26) float64; out: (6, 6, 4) float64, the last axis being how much the
+    grid: (26, 26) float64; out: (6, 6, 4) float64, the last axis is how much the
     brightness falls to the right, rises to the right, falls downwards, rises downwards.
     """
     out[:] = 0.0
@@ -351,7 +353,7 @@ def gradients(grid, out):
 
 @kernel
 def scaled_gradients(raw, height, width, out):
-    """Divide by the area of a grid step, which leaves grey levels.
+    """Divide by the area of a grid step; the result is in grey levels.
 
     raw: (6, 6, 4) float64; out: (144,) float64.
     """
@@ -414,14 +416,14 @@ def hash_rows(rows, channels, out):
     """
     height = rows.shape[0]
     width = rows.shape[1] // channels
-    whole_y = np.empty((3, 2, GRID), np.int64)
-    whole_x = np.empty((3, 2, GRID), np.int64)
+    index_y = np.empty((3, 2, GRID), np.int64)
+    index_x = np.empty((3, 2, GRID), np.int64)
     residue_y = np.empty((3, 2, GRID), np.float64)
     residue_x = np.empty((3, 2, GRID), np.float64)
-    corners(height, whole_y, residue_y)
-    corners(width, whole_x, residue_x)
+    corners(height, index_y, residue_y)
+    corners(width, index_x, residue_x)
     sums = np.empty((3, 2, GRID, 2, GRID), np.float64)
-    corner_sums(rows, channels, whole_y, residue_y, whole_x, residue_x, sums)
+    corner_sums(rows, channels, index_y, residue_y, index_x, residue_x, sums)
     grid = np.empty((GRID, GRID), np.float64)
     feature_grid(sums, grid)
     raw = np.empty((CELLS, CELLS, DIRECTIONS), np.float64)

@@ -1,0 +1,82 @@
+"""Errors of images: what Pillow and the file system raise, with a reason and a remedy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import PIL
+from PIL import Image
+
+from photodna_nb.errors import ImageError
+from photodna_nb.printable import printable
+
+_SAVE_AGAIN = "open it in an image program and save it as PNG or JPEG"
+
+
+@contextmanager
+def image_errors(name: str | None) -> Iterator[None]:
+    """Turn whatever Pillow and the file system raise into an ImageError about that image.
+
+    Pillow's plug-ins raise nearly every built-in exception on damaged files.
+    """
+    try:
+        yield
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(name, _reason(error)) from error
+
+
+def too_large(subject: str) -> str:
+    """Return the reason for an image that is over the limit of Pillow."""
+    return (
+        f"{subject} over the limit of {Image.MAX_IMAGE_PIXELS} pixels (a decompression bomb?); "
+        "if you trust the file, raise the limit: --max-pixels N on the command line, "
+        "PIL.Image.MAX_IMAGE_PIXELS = N in Python"
+    )
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    match error:
+        case FileNotFoundError():
+            return "no such file; check the path"
+        case PermissionError():
+            return "permission denied; make the file readable for this user"
+        case PIL.UnidentifiedImageError():
+            return (
+                "is not an image that Pillow can identify, or is cut off in its header; "
+                f"if it opens elsewhere, {_SAVE_AGAIN}"
+            )
+        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
+            size = re.search(r"\d+ pixels", text)
+            return too_large(f"{size[0] if size else 'its pixels'} are")
+        case MemoryError():
+            return "does not fit into memory; free some, or use a smaller version of the image"
+        case OSError() if error.errno is not None:
+            return f"cannot be read ({_quoted(error)}); check the disk and the path"
+        case ValueError() if "closed image" in text:
+            return "is closed; open it again"
+        case _:
+            problem, remedy = _problem_and_remedy(text.lower())
+    return f"{problem} ({_quoted(error)}); {remedy}, or {_SAVE_AGAIN}"
+
+
+def _problem_and_remedy(text: str) -> tuple[str, str]:
+    """Return what is wrong and what to do, from Pillow's message, for which it has no class.
+
+    Where Pillow's words change, the last line applies.
+    """
+    if "truncated" in text:
+        return "is truncated or damaged", "get a complete copy"
+    if "find loader" in text or "unable to locate" in text or "not available" in text:
+        return "needs a program or codec that is not installed", "install it"
+    return "is damaged, or of a variant that Pillow does not support", "get a complete copy"
+
+
+def _quoted(error: Exception) -> str:
+    """Return the foreign message on one short line, safe to print."""
+    text = getattr(error, "strerror", None) or str(error) or "no reason given"
+    return printable(f"{type(error).__name__}: {text}"[:200])
