@@ -1,4 +1,4 @@
-"""Whole files: read when they can be, written so that a reader finds the old or the new."""
+"""Reading regular files, and replacing files so that a reader finds the old or the new one."""
 
 from __future__ import annotations
 
@@ -10,151 +10,152 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
+from typing import Self
 
 from photodna_nb.errors import FileError
 
 PathLike = str | os.PathLike[str]
 Content = bytes | memoryview
 
-# Opening waits for no pipe and takes no terminal; what has no such flag does neither.
+# Opening neither waits for a pipe nor takes a terminal; not every system has all flags.
 _READ = os.O_RDONLY
 for _flag in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
     _READ |= getattr(os, _flag, 0)
 
 
-def open_regular(path: str, kind: type[FileError]) -> FileIO:
-    """Return a regular file, open for reading: a named pipe is waited for, a device never ends.
+def open_regular(path: str, error_type: type[FileError]) -> FileIO:
+    """Return a regular file, open for reading. A pipe would block, and a device may never end.
 
     Parameters
     ----------
     path : str
-        Of a file that should be there.
-    kind : type
-        Of the error.
+        Path of the file.
+    error_type : type
+        Class of the error.
 
     Raises
     ------
     FileError
-        Of that kind: `path` is empty, cannot be a name, or is a directory, pipe, socket or device.
+        Of `error_type`: `path` is empty, cannot be a name, or is a directory, pipe, socket
+        or device.
     OSError
         There is no such file, or it cannot be opened.
     """
     if not path:
-        raise kind(path, "the name is empty; give a file")
+        raise error_type(path, "the name is empty; give a file")
     if "\0" in path:
-        raise kind(path, "a file name cannot hold a NUL character; check the path")
+        raise error_type(path, "a file name cannot hold a NUL character; check the path")
     try:
         descriptor = os.open(path, _READ)
     except OSError:
-        regular_status(path, kind)  # a socket cannot even be opened
+        regular_status(path, error_type)  # a socket cannot even be opened
         raise
     try:
-        _check_regular(path, os.fstat(descriptor), kind)
+        _check_regular(path, os.fstat(descriptor), error_type)
         return FileIO(descriptor)
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def regular_status(path: str, kind: type[FileError]) -> os.stat_result:
-    """Return what the system knows of a regular file, which is not opened.
+def regular_status(path: str, error_type: type[FileError]) -> os.stat_result:
+    """Return the status of a regular file without opening it.
 
-    To close a file gives back all locks that this process has on it, SQLite's too.
+    Closing a file would release all locks that this process has on it, SQLite's too.
 
     Raises
     ------
     FileError
-        Of that kind: `path` is a directory, pipe, socket or device.
+        Of `error_type`: `path` is a directory, pipe, socket or device.
     OSError
         There is no such file.
     """
     status = os.stat(path)
-    _check_regular(path, status, kind)
+    _check_regular(path, status, error_type)
     return status
 
 
-def _check_regular(path: str, status: os.stat_result, kind: type[FileError]) -> None:
+def _check_regular(path: str, status: os.stat_result, error_type: type[FileError]) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise kind(
+        raise error_type(
             path, "is a directory; give a file (--hash-dir hashes the images in a directory)"
         )
     if not stat.S_ISREG(status.st_mode):
-        raise kind(
+        raise error_type(
             path, "is not a regular file but a pipe, socket or device; copy it to a file first"
         )
 
 
-def read(path: str, kind: type[FileError]) -> bytes:
+def read(path: str, error_type: type[FileError]) -> bytes:
     """Return the content of a file.
 
     Raises
     ------
     FileError
-        Of that kind: the file is missing, is no regular file, or cannot be read.
+        Of `error_type`: the file is missing, is no regular file, or cannot be read.
     """
-    with read_errors(path, kind), open_regular(path, kind) as file:
+    with read_errors(path, error_type), open_regular(path, error_type) as file:
         return file.readall()
 
 
 @contextmanager
-def read_errors(path: str, kind: type[FileError]) -> Iterator[None]:
-    """Turn what the system says against reading a file into an error of that kind."""
+def read_errors(path: str, error_type: type[FileError]) -> Iterator[None]:
+    """Turn the system's errors while a file is read into errors of `error_type`."""
     try:
         yield
     except FileNotFoundError as error:
-        raise kind(path, "no such file; check the path") from error
+        raise error_type(path, "no such file; check the path") from error
     except OSError as error:
-        raise kind(path, f"cannot be read ({error.strerror})") from error
+        raise error_type(path, f"cannot be read ({error.strerror})") from error
 
 
-def write(files: Sequence[tuple[str, Iterable[Content]]], kind: type[FileError]) -> None:
-    """Replace the content of the files, each in one step, and wait until the disk has it.
+def write(files: Sequence[tuple[str, Iterable[Content]]], error_type: type[FileError]) -> None:
+    """Replace the content of the files, each in one step, and wait until it is on the disk.
 
     Parameters
     ----------
     files : sequence of (path, chunks)
-        They are replaced in this order, and none before all are written in full
-        beside them. A file that was there keeps its permissions; a link keeps
-        pointing where it did.
-    kind : type
-        Of the error.
+        The files are replaced in this order, and none before the new content of all is
+        on the disk. A file keeps its permissions, and a link keeps its target.
+    error_type : type
+        Class of the error.
 
     Raises
     ------
     FileError
-        Of that kind: a file could not be written, and is as it was.
+        Of `error_type`: a file could not be written, and has its old content.
     """
-    with ExitStack() as all_staged:
-        staged = [all_staged.enter_context(Staged(*file, kind)) for file in files]
-        for one in staged:
-            one.replace()
+    with ExitStack() as stack:
+        staged = [stack.enter_context(StagedFile(*file, error_type)) for file in files]
+        for file in staged:
+            file.replace()
 
 
-class Staged:
-    """New content of a file, on the disk beside it, until it takes its place or is deleted.
+class StagedFile:
+    """New content of a file, in a temporary file in the same folder, until it replaces it.
 
     Parameters
     ----------
     path : str
-        Of the file to be replaced.
+        Path of the file to be replaced.
     chunks : iterable of bytes
-        Its new content.
-    kind : type
-        Of the error.
+        The new content.
+    error_type : type
+        Class of the error.
 
     Raises
     ------
     FileError
-        Of that kind: the content could not be written, and the file is as it was.
+        Of `error_type`: the content could not be written, and the file has its old content.
     """
 
-    def __init__(self, path: str, chunks: Iterable[Content], kind: type[FileError]) -> None:
-        self._path, self._kind = path, kind
-        with _explained(path, kind):
+    def __init__(self, path: str, chunks: Iterable[Content], error_type: type[FileError]) -> None:
+        self._path, self._error_type = path, error_type
+        with _write_errors(path, error_type):
             _check_unprotected(path)
-            self._temporary: str | None = _write_beside(path, chunks)
+            self._temporary: str | None = _write_temporary(path, chunks)
 
-    def __enter__(self) -> Staged:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -162,21 +163,21 @@ class Staged:
             os.unlink(self._temporary)
 
     def replace(self) -> None:
-        """Put the new content in the file's place."""
+        """Replace the file by the new content."""
         if self._temporary is not None:
-            move_into_place(self._temporary, self._path, self._kind)
+            move_into_place(self._temporary, self._path, self._error_type)
             self._temporary = None
 
 
-def move_into_place(temporary: str, path: str, kind: type[FileError]) -> None:
-    """Put a file that was written beside another one, by `temporary_path`, in its place.
+def move_into_place(temporary: str, path: str, error_type: type[FileError]) -> None:
+    """Replace a file by the one at its `temporary_path`, in one step.
 
     Raises
     ------
     FileError
-        Of that kind: it could not be done, and the file is as it was.
+        Of `error_type`: the file could not be replaced, and has its old content.
     """
-    with _explained(path, kind):
+    with _write_errors(path, error_type):
         _check_unprotected(path)
         target = os.path.realpath(path)
         _sync(temporary)
@@ -187,21 +188,21 @@ def move_into_place(temporary: str, path: str, kind: type[FileError]) -> None:
 
 
 def _check_unprotected(path: str) -> None:
-    """Refuse a file that may not be written, though its folder may be."""
+    """Refuse a file that is write-protected, although its folder is not."""
     if os.path.exists(path) and not os.access(path, os.W_OK):
         raise PermissionError(errno.EACCES, "it is write-protected")
 
 
 def temporary_path(path: str) -> str:
-    """Return a new name in the folder of a file, by which `remove_leftovers` knows whose it is."""
+    """Return a new path in the folder of a file, with a prefix that `remove_leftovers` knows."""
     folder, prefix = _prefix(path)
     return os.path.join(folder, f"{prefix}{secrets.token_hex(8)}.tmp")
 
 
 def remove_leftovers(path: str) -> None:
-    """Delete what programs that were killed while they wrote the file left beside it.
+    """Delete the temporary files of programs that were killed while they wrote a file.
 
-    No other program may be writing it.
+    No other program may be writing the file.
     """
     folder, prefix = _prefix(path)
     with suppress(OSError), os.scandir(folder) as entries:
@@ -215,8 +216,8 @@ def _prefix(path: str) -> tuple[str, str]:
     return folder, f".photodna-nb-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}-"
 
 
-def _write_beside(path: str, chunks: Iterable[Content]) -> str:
-    """Write `chunks` to a new file in the folder of another one and return its name."""
+def _write_temporary(path: str, chunks: Iterable[Content]) -> str:
+    """Write `chunks` to a temporary file in the folder of `path`, and return its path."""
     temporary = temporary_path(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
@@ -231,11 +232,11 @@ def _write_beside(path: str, chunks: Iterable[Content]) -> str:
 
 
 @contextmanager
-def _explained(path: str, kind: type[FileError]) -> Iterator[None]:
+def _write_errors(path: str, error_type: type[FileError]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise kind(
+        raise error_type(
             path,
             f"cannot be written ({error.strerror}) and is as it was before; "
             "check the folder, the permissions and the free space",
@@ -243,7 +244,7 @@ def _explained(path: str, kind: type[FileError]) -> Iterator[None]:
 
 
 def _sync(path: str) -> None:
-    """Make a file, or new names in a folder, last through a power cut.
+    """Flush a file, or the names in a folder, to the disk, so that they survive a power cut.
 
     Windows synchronises no folders, and files only if they are open for writing.
     """

@@ -12,11 +12,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from io import BufferedRandom
-from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import msgspec
 
@@ -66,15 +65,10 @@ class RecordLog(Generic[Record]):
         self._record_type, self._error_type = record_type, error_type
         self._file: BufferedRandom | None = None
 
-    def __enter__(self) -> RecordLog[Record]:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def records(self) -> Iterator[Record]:
@@ -109,7 +103,7 @@ class RecordLog(Generic[Record]):
         """
         if self._file is not None:
             return
-        try:
+        with self._write_errors():
             file = self._file = _open_to_append(self.path)
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
@@ -124,8 +118,6 @@ class RecordLog(Generic[Record]):
                 if file.read(1) != b"\n":
                     file.write(b"\n")
             file.flush()
-        except OSError as error:
-            raise self._unwritable(error) from error
 
     def append(self, record: Record) -> None:
         """Append a record. It survives this process from now on, a power cut from `close` on.
@@ -137,12 +129,9 @@ class RecordLog(Generic[Record]):
         """
         self.open()
         content = json.dumps(msgspec.to_builtins(record, str_keys=True)).encode("ascii")
-        line = _BEFORE + _checksum(content) + _BETWEEN + content + _AFTER + b"\n"
-        try:
-            self._opened.write(line)
-            self._opened.flush()
-        except OSError as error:
-            raise self._unwritable(error) from error
+        with self._write_errors() as file:
+            file.write(_line(content))
+            file.flush()
 
     def close(self) -> None:
         """Write everything to the disk and close the file, if it is open.
@@ -152,15 +141,12 @@ class RecordLog(Generic[Record]):
         FileError
             Of `error_type`: the file cannot be written.
         """
-        if self._file is None:
-            return
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._file = None
-        except OSError as error:
-            raise self._unwritable(error) from error
+        if self._file is not None:
+            with self._write_errors() as file:
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+                self._file = None
 
     def delete(self) -> None:
         """Close the file and delete it, if it is there.
@@ -171,51 +157,45 @@ class RecordLog(Generic[Record]):
             Of `error_type`: the file cannot be deleted.
         """
         self.close()
-        try:
+        with self._write_errors():
             if os.path.lexists(self.path):
                 os.unlink(self.path)
-        except OSError as error:
-            raise self._unwritable(error) from error
-
-    @property
-    def _opened(self) -> BufferedRandom:
-        if self._file is None:
-            raise ValueError("the log is closed")
-        return self._file
 
     def _record(self, line: bytes) -> Record:
-        line = line.removesuffix(b"\n")
-        content = line[_RECORD_AT : -len(_AFTER)]
-        if line != _BEFORE + _checksum(content) + _BETWEEN + content + _AFTER:
+        content = line[_RECORD_AT:].removesuffix(b"\n").removesuffix(_AFTER)
+        if line.removesuffix(b"\n") + b"\n" != _line(content):
             raise ValueError("the checksum does not hold")
         return msgspec.convert(json.loads(content), self._record_type, str_keys=True)
 
     def _foreign(self) -> FileError:
-        self._abandon()
         return self._error_type(
             self.path,
             f"is not a file that begins with {self._header.decode('ascii').strip()}, as this "
             "version of the program writes it; move it away or delete it",
         )
 
-    def _unwritable(self, error: OSError) -> FileError:
-        self._abandon()
-        return self._error_type(
-            self.path,
-            f"cannot be written ({error.strerror}); check the free space and the permissions",
-        )
-
-    def _abandon(self) -> None:
-        """Close the file, which would otherwise be written once more, without an error."""
-        if self._file is not None:
-            with suppress(OSError):
-                self._file.close()
-            self._file = None
+    @contextmanager
+    def _write_errors(self) -> Iterator[BufferedRandom]:
+        """Yield the file. After an error it is closed: it would be written once more later."""
+        try:
+            yield self._file  # type: ignore[misc]  # it is open wherever it is used
+        except (OSError, FileError) as error:
+            if self._file is not None:
+                with suppress(OSError):
+                    self._file.close()
+                self._file = None
+            if isinstance(error, FileError):
+                raise
+            raise self._error_type(
+                self.path,
+                f"cannot be written ({error.strerror}); check the free space and the permissions",
+            ) from error
 
 
 def _open_to_append(path: str) -> BufferedRandom:
     return open(path, "ab+")
 
 
-def _checksum(content: bytes) -> bytes:
-    return blake2b(content, digest_size=8).hexdigest().encode("ascii")
+def _line(content: bytes) -> bytes:
+    checksum = blake2b(content, digest_size=8).hexdigest().encode("ascii")
+    return _BEFORE + checksum + _BETWEEN + content + _AFTER + b"\n"

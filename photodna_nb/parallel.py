@@ -1,4 +1,4 @@
-"""Work over many items: on threads, or on any executor, in order and bounded."""
+"""Work over many items: on threads or on any executor, in order, with bounded memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import islice
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from photodna_nb.checks import describe, integer, message
 from photodna_nb.errors import ArgumentTypeError
@@ -17,15 +17,15 @@ from photodna_nb.errors import ArgumentTypeError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Of an executor that does not say how many workers it has, as a cluster's.
+# Workers that an executor is taken to have if it does not say, as a cluster's.
 _UNKNOWN_WORKERS = 64
 
-# Seconds that a task should take: many times what handing it over costs, which is
-# some 30 us for a thread and milliseconds for a cluster; but no more, so that
-# Ctrl-C is prompt and the last tasks end together.
+# Seconds that a task should take: many times the cost of submitting it, which is some 30 us
+# for a thread and milliseconds for a cluster. It is short, so that Ctrl-C is prompt and the
+# last tasks end together.
 _SECONDS_ON_THREADS = 0.01
 _SECONDS_ELSEWHERE = 0.1
-_ITEMS_A_TASK = 64
+_ITEMS_PER_TASK = 64
 
 
 def ordered_map(
@@ -36,82 +36,82 @@ def ordered_map(
     executor: Executor | None = None,
     wait: bool = False,
 ) -> Generator[Result, None, None]:
-    """Yield ``function(item)`` of each item, in order.
+    """Yield ``function(item)`` for each item, in order.
 
     Parameters
     ----------
     function : callable
-        For processes and clusters one that can be pickled.
+        Function that is called; for processes and clusters one that can be pickled.
     items : iterable
-        Drawn from as work is done: a generator of millions of items is held
-        nowhere in full.
+        Arguments. They are consumed as work is done, so that a generator of millions of
+        items is never held in memory.
     max_workers : int, optional
-        Threads, the number of processors if left out. With an `executor`, how
-        many workers it is taken to have.
+        Number of threads, the number of processors if left out. With an `executor`, the
+        number of workers that it is taken to have.
     executor : concurrent.futures.Executor, optional
-        Where the work is done; it is left running.
+        Where the work is done; it is not shut down.
     wait : bool
-        Whether, when the generator is closed, tasks that have begun on threads are
-        waited for, as those are that write where the caller looks.
+        Whether closing the generator waits for tasks that have begun on threads, as is
+        needed for tasks that write to memory of the caller.
 
     Yields
     ------
     object
-        Results. An error that a call raises ends them when its task's turn comes.
+        Results. An error that a call raises is raised when its task's turn comes.
 
     Notes
     -----
-    Items are handed over in tasks, at first of one item and then of as many, up to
-    64, as take some milliseconds; a task that takes longer stops, and its other items
-    are handed over anew. Four tasks a worker are under way at once. When the
-    generator is closed, by an error or Ctrl-C for example, tasks that have not
-    begun never will.
+    Items are submitted in tasks, at first of one item and then of as many, up to 64, as
+    take some milliseconds. A task that takes longer stops, and the rest of its items are
+    submitted again. Four tasks per worker are pending at once. When the generator is closed,
+    by an error or Ctrl-C for example, tasks that have not begun are cancelled.
     """
     workers = worker_count(max_workers, executor)
     pool = ThreadPoolExecutor(workers) if executor is None else executor
-    aim = _SECONDS_ON_THREADS if executor is None else _SECONDS_ELSEWHERE
-    under_way: deque[tuple[Future[tuple[list[Result], float]], list[Item]]] = deque()
+    seconds_per_task = _SECONDS_ON_THREADS if executor is None else _SECONDS_ELSEWHERE
+    pending: deque[tuple[Future[tuple[list[Result], float]], list[Item]]] = deque()
     remaining = iter(items)
     size = 1
 
-    def handed_over(task: list[Item]) -> tuple[Future[tuple[list[Result], float]], list[Item]]:
-        return pool.submit(_run, function, task, 2 * aim), task
+    def submit(task: list[Item]) -> tuple[Future[tuple[list[Result], float]], list[Item]]:
+        return pool.submit(_run, function, task, 2 * seconds_per_task), task
 
     try:
         while True:
-            while len(under_way) < 4 * workers and (task := list(islice(remaining, size))):
-                under_way.append(handed_over(task))
-            if not under_way:
+            while len(pending) < 4 * workers and (task := list(islice(remaining, size))):
+                pending.append(submit(task))
+            if not pending:
                 return
-            future, task = under_way.popleft()
+            future, task = pending.popleft()
             results, seconds = future.result()
-            size = max(1, min(_ITEMS_A_TASK, round(aim * len(results) / max(seconds, 1e-9))))
-            left = task[len(results) :]  # it took longer than the items before it
-            again = [handed_over(left[i : i + size]) for i in range(0, len(left), size)]
-            under_way.extendleft(reversed(again))
+            rate = len(results) / max(seconds, 1e-9)
+            size = max(1, min(_ITEMS_PER_TASK, round(seconds_per_task * rate)))
+            rest = task[len(results) :]  # the task took longer than those before it
+            tasks = [submit(rest[i : i + size]) for i in range(0, len(rest), size)]
+            pending.extendleft(reversed(tasks))
             yield from results
     finally:
-        for future, _ in under_way:
+        for future, _ in pending:
             future.cancel()
         if executor is None:
             pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def _run(
-    function: Callable[[Item], Result], task: list[Item], most: float
+    function: Callable[[Item], Result], task: list[Item], max_seconds: float
 ) -> tuple[list[Result], float]:
-    """Return the results of a task, or of its first items if so many seconds are over; seconds."""
+    """Return the results of the first items of a task, until its time is over, and the seconds."""
     start = perf_counter()
     results = []
     for item in task:
         results.append(function(item))
-        if perf_counter() - start > most:
+        if perf_counter() - start > max_seconds:
             break
     return results, perf_counter() - start
 
 
 def available_processors() -> int:
-    """Return how many processors this process may use, at least 1.
+    """Return the number of processors that this process may use, at least 1.
 
     A batch system or ``taskset`` may grant fewer than the machine has.
     """
@@ -121,7 +121,7 @@ def available_processors() -> int:
 
 
 def worker_count(max_workers: int | None, executor: Executor | None) -> int:
-    """Return the number of workers, once both arguments are checked."""
+    """Return the number of workers, after a check of both arguments."""
     if executor is not None and not isinstance(executor, Executor):
         raise ArgumentTypeError(
             message(
@@ -138,10 +138,10 @@ def worker_count(max_workers: int | None, executor: Executor | None) -> int:
     return integer("max_workers", max_workers, 1)
 
 
-class _NoBar:
-    """What is shown where no bar is wanted."""
+class _NoProgressBar:
+    """A progress bar that shows nothing."""
 
-    def __enter__(self) -> _NoBar:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -151,12 +151,12 @@ class _NoBar:
         """Show nothing."""
 
 
-def progress_bar(wanted: bool, items: Iterable[Any], unit: str) -> Any:
-    """Return a tqdm bar for that many items, right in terminals and notebooks, if it is wanted."""
-    if not wanted:
-        return _NoBar()
+def progress_bar(visible: bool, items: Iterable[Any], unit: str) -> Any:
+    """Return a tqdm bar for the items, for terminals and notebooks, or one that shows nothing."""
+    if not visible:
+        return _NoProgressBar()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a notebook without ipywidgets gets a bar of text
+        warnings.simplefilter("ignore")  # in a notebook without ipywidgets the bar is of text
         from tqdm.auto import tqdm
 
     total = len(items) if isinstance(items, Sized) else None

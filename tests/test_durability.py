@@ -166,7 +166,7 @@ def test_metadata_comes_first(tmp_path, monkeypatch, meta):
     """An index that is older than its metadata is completed; a newer one is of no use."""
     pair = made(tmp_path, HASHES[:5], meta)
     order = []
-    replace = files.Staged.replace
+    replace = files.StagedFile.replace
 
     def noted(staged):
         order.append(os.path.basename(staged._path))
@@ -179,7 +179,7 @@ def test_metadata_comes_first(tmp_path, monkeypatch, meta):
     index = pdna.HashIndex.open(*pair)
     index.add(["/new"], HASHES[5:6])
     index.remove([1])
-    monkeypatch.setattr(files.Staged, "replace", noted)
+    monkeypatch.setattr(files.StagedFile, "replace", noted)
     index.save()
     assert order == (["meta.json"] if meta == "meta.json" else []) + ["index.faiss"]
 

@@ -128,8 +128,7 @@ def test_base64_must_be_exact(path, content):
     """Although the checksum holds: another program may have written the line."""
     for text in ("AAEC Aw==", "AAECAw", "AAECAw==AA", "AA\u00e9A", "AAECAwQFBgc="):
         payload = b'{"name": "x", "content": %s}' % json.dumps(text).encode()
-        line = b'["%s",%s]\n' % (journal._checksum(payload), payload)
-        path.write_bytes(content + line)
+        path.write_bytes(content + journal._line(payload))
         assert list(log_at(path).records()) == LINES, text
 
 

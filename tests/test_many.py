@@ -122,7 +122,7 @@ def test_work_under_way_is_bounded():
         time.sleep(0.01)
         return item
 
-    for work, tasks in ((slow, 1), (int, parallel._ITEMS_A_TASK)):
+    for work, tasks in ((slow, 1), (int, parallel._ITEMS_PER_TASK)):
         drawn = 0
         results = parallel.ordered_map(work, items(), max_workers=3)
         for number in range(1, 101):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from types import TracebackType
 from typing import Annotated
 
 import msgspec
@@ -53,8 +52,8 @@ class HashRecord(msgspec.Struct, frozen=True):
         return HashWithDetail(np.frombuffer(self.hash, np.uint8), self.detail)
 
 
-class HashJournal:
-    """The records in a file, by path, and a place to append more: see `RecordLog`.
+class HashJournal(RecordLog[HashRecord]):
+    """The journal of `hash_files`, open for appending; see `RecordLog`.
 
     Records of another version of Pillow count as missing.
 
@@ -65,32 +64,19 @@ class HashJournal:
     """
 
     def __init__(self, path: str) -> None:
-        self._log = RecordLog(path, "hashes of files", 1, HashRecord, TableFileError)
+        super().__init__(path, "hashes of files", 1, HashRecord, TableFileError)
         self._records = {
-            record.path: record
-            for record in self._log.records()
-            if record.pillow == PIL.__version__
+            record.path: record for record in self.records() if record.pillow == PIL.__version__
         }
-        self._log.open()  # so that a file that cannot be written is an error before the work
-
-    def __enter__(self) -> HashJournal:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._log.close()
+        self.open()  # so that a file that cannot be written is an error before the work
 
     def get(self, path: str) -> HashRecord | None:
         """Return the newest record of that file, from whatever folder it is named."""
         return self._records.get(os.path.abspath(path))
 
     def append(self, record: HashRecord) -> None:
-        """Keep a record, under the absolute path of its file: see `RecordLog.append`."""
-        self._log.append(msgspec.structs.replace(record, path=os.path.abspath(record.path)))
+        """Append a record, with the absolute path of its file: see `RecordLog.append`."""
+        super().append(msgspec.structs.replace(record, path=os.path.abspath(record.path)))
 
 
 def hash_if_changed(path: str, known: HashRecord | None, digest: bool) -> HashRecord | ImageError:

@@ -763,7 +763,7 @@ class HashIndex:
                 self._lock.release()
         return ids, skipped
 
-    def _staged_index(self) -> files.Staged:
+    def _staged_index(self) -> files.StagedFile:
         """Write the index file beside its place.
 
         It and the metadata get a name that no other pair has, as one that was copied.
@@ -772,7 +772,7 @@ class HashIndex:
         content = self._rows.content(self.index_type)
         facts = {"format": 1, **self._store.state()._asdict(), **self._rows.facts()}
         chunks = with_footer(content, facts)
-        return files.Staged(self.index_path, chunks, IndexFileError)
+        return files.StagedFile(self.index_path, chunks, IndexFileError)
 
     def _commit(self) -> None:
         try:
