@@ -1,6 +1,7 @@
 """What all tests share: the compile cache, the golden sets, the command line as a process."""
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -128,6 +129,21 @@ def local_cluster():
         distributed.Client(cluster) as client,
     ):
         yield client
+
+
+@pytest.fixture
+def call(capfdbinary, monkeypatch):
+    """Call the command line in this process, which is faster; the result is that of `run`."""
+    from photodna_nb.cli import main
+
+    def call(*arguments, cwd=".", stdin=b""):
+        with monkeypatch.context() as patch:
+            patch.chdir(cwd)
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            status = main([os.fsdecode(argument) for argument in arguments])
+        return subprocess.CompletedProcess(arguments, status, *capfdbinary.readouterr())
+
+    return call
 
 
 @pytest.fixture(scope="session")
