@@ -492,7 +492,7 @@ def check_tail(material: Material) -> None:
     """Refuse to draw a gallery without the extrapolation, which a figure is about."""
     tail = material.estimates.tail
     if tail is None or not tail.accepted:
-        reason = material.estimates.reason if tail is None else tail.rejection_reason
+        reason = material.estimates.no_rates_reason if tail is None else tail.rejection_reason
         raise SystemExit(f"Of {material.originals} originals no tail is trusted: {reason}")
 
 

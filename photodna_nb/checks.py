@@ -183,6 +183,26 @@ def array(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) -> N
     return value
 
 
+def counts(name: str, value: Any) -> NDArray[np.int64]:
+    """Return `value` as int64, if it is an array of counts: integers of at least 0, (t,).
+
+    Raises
+    ------
+    ArgumentTypeError
+        `value` is no array of integers.
+    ArgumentError
+        It is empty, has several dimensions, or holds a negative number.
+    """
+    needed = "an array of counts, one for each threshold"
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "iu":
+        raise ArgumentTypeError(message(name, describe(value), needed))
+    if value.ndim != 1 or not len(value):
+        raise ArgumentError(message(name, f"an array of shape {value.shape}", needed))
+    if value.min() < 0:
+        raise ArgumentError(message(name, "a negative count", needed))
+    return value.astype(np.int64)
+
+
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """Return a read-only, C-contiguous view of the array, or a copy if there is no such view.
 

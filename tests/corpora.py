@@ -1,7 +1,7 @@
 """Simulated corpora whose pairs share images, for the coverage of intervals.
 
 Images are independent points of a latent space, so that the true false match rate is the
-mean over many corpora; what makes pairs hang together differs from model to model.
+mean over many corpora; what makes pairs dependent differs from model to model.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from photodna_nb.evaluation.intervals import FalseMatchRates, ImpostorPairs, false_match_rates
+from photodna_nb.evaluation.dependence import ImpostorPairs
+from photodna_nb.evaluation.intervals import FalseMatchRates, false_match_rates
+from photodna_nb.evaluation.tail_fit import fit_tail
 
 Points = np.ndarray
 DIMENSIONS = 12
 CELLS_PER_UNIT = 60
+CELLS = 600
 
 
 def independent(n: int, rng: np.random.Generator) -> Points:
@@ -181,3 +184,24 @@ def coverage(
         for count, kept in firsts.items():
             kept.append(bool(inside[np.searchsorted(found.matches, count)]))
     return Coverage(expected, *tallies, firsts)
+
+
+def power_law(images, power, end, seed, scale=900.0):
+    """Independent distances whose tail is a power law throughout."""
+    i, j = np.triu_indices(images, 1)
+    distance = end + (scale - end) * np.random.default_rng(seed).random(len(i)) ** (1 / power)
+    return i, j, distance
+
+
+def fitted(i, j, distance, images, cutoff=700, **options):
+    """Return the tail of the pairs within the cut-off."""
+    near = distance <= cutoff
+    pairs = ImpostorPairs(i[near], j[near], distance[near], cutoff)
+    return fit_tail(pairs, images, len(distance), replicates=200, **options)
+
+
+def with_duplicate(i, j, distance):
+    """Return the same with one pair that shows one thing."""
+    distance = distance.copy()
+    distance[7] = 30.0
+    return i, j, distance

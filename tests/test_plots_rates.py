@@ -18,8 +18,9 @@ import photodna_nb as pdna
 from photodna_nb import plots
 from photodna_nb.evaluation import RateEstimates
 from photodna_nb.evaluation.curves import curves
-from photodna_nb.evaluation.intervals import ImpostorPairs, clopper_pearson, false_match_rates
-from photodna_nb.evaluation.tail import fit_tail
+from photodna_nb.evaluation.dependence import ImpostorPairs
+from photodna_nb.evaluation.intervals import clopper_pearson, false_match_rates
+from photodna_nb.evaluation.tail_fit import fit_tail
 from photodna_nb.plots.rate_axes import threshold_styles
 
 CELLS = 3061

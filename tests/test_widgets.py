@@ -138,10 +138,9 @@ def test_edits_found_least(tuner, results):
     places = []
     for spec in sorted(EDITS, key=lambda spec: (distances[spec] <= 100**2).mean()):
         matched = int((distances[spec] <= 100**2).sum())
-        ((value, lower, upper),) = recall_intervals([matched], [len(distances[spec])], 0.95)
-        row = {"recall": value, "recall_lower": lower, "recall_upper": upper}
+        (recall,) = recall_intervals([matched], [len(distances[spec])], 0.95)
         label = pdna.transforms.parse(spec).label
-        places.append(text.index(f"{label} {formatting.recall(row)}"))
+        places.append(text.index(f"{label} {formatting.recall(recall._asdict())}"))
     assert len(set(places)) == len(EDITS)
 
 

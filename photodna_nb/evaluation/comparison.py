@@ -22,17 +22,12 @@ from photodna_nb.evaluation import comparison_format
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.curves import RateCurves
 from photodna_nb.evaluation.deployment import expected_matches, threshold_under
-from photodna_nb.evaluation.intervals import json_number
+from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.pair_counts import PairCounts
-from photodna_nb.evaluation.rates import (
-    RateEstimates,
-    dependence_beyond_cutoff,
-    estimate_rates,
-    recall_intervals,
-)
+from photodna_nb.evaluation.rates import RateEstimates, RecallQuery, estimate_recalls, estimate_run
 from photodna_nb.evaluation.results import COUNTS, RESULTS, Results
 from photodna_nb.evaluation.run_folder import HASHES
-from photodna_nb.evaluation.thresholds import OperatingPoint, ThresholdChoice, operating_points
+from photodna_nb.evaluation.thresholds import OperatingPoint, operating_points
 from photodna_nb.files import PathLike
 
 Verdict = Literal["same", "within", "significant", "unknown"]
@@ -394,24 +389,10 @@ class _Run:
     @classmethod
     def of(cls, results: Results, edits: Sequence[str], both_ways: bool, like: Config) -> _Run:
         counts, seed = _with_edits(results.counts, edits, both_ways), results.config.seed
-        beyond = dependence_beyond_cutoff(counts)
-        parts: tuple[Literal["selection", "validation"] | None, ...] = (
-            None,
-            "selection",
-            "validation",
+        estimates = estimate_run(
+            counts, oriented=like.deployment.orientations, confidence=like.confidence, seed=seed
         )
-        whole, a, b = (
-            estimate_rates(
-                counts,
-                part,
-                oriented=like.deployment.orientations,
-                confidence=like.confidence,
-                seed=seed,
-                beyond=beyond,
-            )
-            for part in parts
-        )
-        return cls(results, counts, whole, a, b)
+        return cls(results, counts, *estimates)
 
     def hashes(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return the hashes of the originals and of their variants, of the edits in both."""
@@ -425,13 +406,7 @@ class _Run:
 
     def points(self, targets: Sequence[float], conservative: bool) -> list[OperatingPoint]:
         """Return thresholds of the selection half, and their rates on the validation half."""
-        chosen_on, judged_on = self.a.half(), self.b.half()
-        if chosen_on is None or judged_on is None:
-            nothing = ThresholdChoice(
-                0.0, conservative, None, "none", self.a.reason or self.b.reason
-            )
-            return [OperatingPoint(replace(nothing, target=target)) for target in targets]
-        return operating_points(chosen_on, judged_on, targets, conservative)
+        return operating_points(self.a, self.b, targets, conservative)
 
 
 def _with_edits(counts: PairCounts, edits: Sequence[str], both_ways: bool) -> PairCounts:
@@ -603,12 +578,11 @@ def _recalls(runs: Runs, same: _Same, thresholds: Mapping[int, str]) -> Iterator
 
 
 def _recalls_of(run: _Run, keys: Sequence[tuple[str, int, bool]]) -> list[IntervalEstimate | None]:
-    matched, trials = [], []
-    for edit, threshold, oriented in keys:
-        squared = run.counts.genuine_distances(edit, oriented=oriented)
-        matched.append(int(np.searchsorted(squared, threshold**2, side="right")))
-        trials.append(len(squared))
-    return [_estimate(*three) for three in recall_intervals(matched, trials, run.whole.confidence)]
+    queries = (RecallQuery(*key) for key in keys)
+    return [
+        _estimate(*recall[2:])
+        for recall in estimate_recalls(run.counts, queries, run.whole.confidence)
+    ]
 
 
 def _recall_of_all(estimates: RateEstimates, threshold: int | None) -> IntervalEstimate | None:
@@ -739,6 +713,6 @@ def _notes(runs: Runs, both_ways: bool) -> Iterator[str]:
         yield "False matches a day are those of the service that the first run describes."
     for run, which in zip(runs, ("first", "second"), strict=True):
         for part in (run.whole, run.a, run.b):
-            if part.reason:
-                yield f"The {which} run has no false match rates: {part.reason}."
+            if part.no_rates_reason:
+                yield f"The {which} run has no false match rates: {part.no_rates_reason}."
                 break

@@ -1,4 +1,4 @@
-"""How well distances tell genuine pairs from impostor pairs, at every integer threshold."""
+"""Genuine against impostor distances at every integer threshold: ROC, DET and precision-recall."""
 
 from __future__ import annotations
 
@@ -9,42 +9,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from photodna_nb import checks
 from photodna_nb.errors import ArgumentError
-from photodna_nb.evaluation.intervals import Floats, Integers, checked_counts, json_number
+from photodna_nb.evaluation.dependence import Floats, Integers
+from photodna_nb.evaluation.json_record import JSONRecord, json_number
 
 
 @dataclass(frozen=True, eq=False)
-class RateCurves:
-    """Rates at the thresholds 0 … t - 1, and what sums them up; arrays are (t,).
+class RateCurves(JSONRecord):
+    """Rates at the integer thresholds 0 … t - 1, and summary numbers of the curves.
 
     A match is a distance of at most the threshold. What would be 0 / 0 is NaN.
 
     Attributes
     ----------
     genuine_pairs, impostor_pairs : int
-        All that were counted.
-    genuine_matches, impostor_matches : ndarray of int64
-        Those of at most the threshold.
-    recall : ndarray of float64
-        Share of the genuine pairs that match.
-    false_non_match_rate : ndarray of float64
-        Share of the genuine pairs that do not.
-    false_match_rate : ndarray of float64
+        Number of genuine and of impostor pairs.
+    genuine_matches, impostor_matches : ndarray of int64, (t,)
+        Number of genuine and of impostor pairs that match at each threshold.
+    recall : ndarray of float64, (t,)
+        Share of the genuine pairs that match: 1 - false non-match rate.
+    false_non_match_rate : ndarray of float64, (t,)
+        Share of the genuine pairs that do not match.
+    false_match_rate : ndarray of float64, (t,)
         Share of the impostor pairs that match.
-    precision : ndarray of float64
-        Share of the matches that are genuine; 1 where nothing matches. It depends on how
-        many pairs of each kind there are.
+    precision : ndarray of float64, (t,)
+        Share of the matches that are genuine; 1 where nothing matches. It depends on how many
+        genuine and impostor pairs there are.
     equal_error_rate, equal_error_threshold : float
-        Where false non-match and false match rate cross.
+        Rate and threshold at which false non-match and false match rate are equal.
     auc : float
-        Area under the receiver operating characteristic: the chance that a genuine pair is
-        closer than an impostor pair, ties counted half.
+        Area under the receiver operating characteristic: the probability that a genuine pair is
+        nearer than an impostor pair, with ties counted half.
     average_precision : float
-        The micro average precision of DISC21, over all pairs together.
+        Micro average precision of DISC21, over all pairs together.
     recall_at_90_precision : float
-        The largest recall of a threshold with a precision of 90 % or more; 0 if none has.
+        Largest recall of a threshold with a precision of 90 % or more; 0 if none has.
     threshold_at_90_precision : int or None
-        That threshold.
+        Lowest threshold with that recall.
     """
 
     genuine_pairs: int
@@ -68,10 +70,10 @@ class RateCurves:
         Returns
         -------
         false_match_rate, recall : ndarray of float64, (p,)
-            One point for each threshold at which anything changes, increasing.
+            One point for each threshold at which a rate changes, increasing.
         """
-        moves = np.diff(self.genuine_matches + self.impostor_matches, prepend=0) > 0
-        return np.r_[0.0, self.false_match_rate[moves]], np.r_[0.0, self.recall[moves]]
+        changes = np.diff(self.genuine_matches + self.impostor_matches, prepend=0) > 0
+        return np.r_[0.0, self.false_match_rate[changes]], np.r_[0.0, self.recall[changes]]
 
     def det(self) -> tuple[Floats, Floats]:
         """Return the points of the detection error tradeoff curve.
@@ -79,13 +81,13 @@ class RateCurves:
         Returns
         -------
         false_match_rate, false_non_match_rate : ndarray of float64, (p,)
-            Those of `roc`. A rate of 0 is less than one in all pairs, and draws as such.
+            The points of `roc`. A rate of 0 means less than one in all pairs.
         """
         rate, recall = self.roc()
         return rate, 1 - recall
 
     def as_json(self) -> dict[str, Any]:
-        """Return the numbers that sum the curves up as a dictionary that JSON takes."""
+        """Return the summary numbers as a dictionary that JSON takes."""
         return {
             name: json_number(value)
             for name, value in vars(self).items()
@@ -99,13 +101,13 @@ def curves(genuine: NDArray[Any], impostor: NDArray[Any]) -> RateCurves:
     Parameters
     ----------
     genuine, impostor : ndarray of integers, (t,)
-        How many pairs of each kind have ``d - 1 < L2 <= d``, for d from 0 to t - 1; all
-        pairs, so that t is 3061 for hashes.
+        Number of pairs with ``d - 1 < L2 <= d``, for d from 0 to t - 1, of all pairs: t is 3061
+        for hashes.
 
     Returns
     -------
     RateCurves
-        With NaN for what needs a kind of pairs of which there are none.
+        NaN for what needs genuine or impostor pairs if there are none.
 
     Raises
     ------
@@ -114,15 +116,14 @@ def curves(genuine: NDArray[Any], impostor: NDArray[Any]) -> RateCurves:
 
     Notes
     -----
-    All pairs of one cell match at once, as pairs of one score do: a tie is one step of a
-    curve, whatever the order of its pairs. With the matches g and f up to a threshold, of
-    G and F pairs,
+    All pairs of one cell match at once: a tie is one step of a curve, whatever the order of its
+    pairs. With g of G genuine and f of F impostor pairs matching at a threshold,
 
     - average precision is the sum of ``(g - g') / G * g / (g + f)`` over the thresholds,
-      where g' belongs to the one before: a step function, as in DISC21 and scikit-learn;
-    - the area is the sum of the trapezia below the points ``(f / F, g / G)``;
-    - the equal error rate lies on the straight line between the points of the two
-      thresholds around the crossing, and its threshold likewise between theirs.
+      where g' belongs to the threshold before: a step function, as in DISC21 and scikit-learn;
+    - the area is that below the points ``(f / F, g / G)``, by the trapezoidal rule;
+    - equal error rate and threshold are interpolated linearly between the two thresholds around
+      the crossing.
 
     References
     ----------
@@ -132,40 +133,41 @@ def curves(genuine: NDArray[Any], impostor: NDArray[Any]) -> RateCurves:
     Examples
     --------
     >>> import numpy as np
-    >>> found = curves(np.array([3, 1, 0, 0]), np.array([0, 1, 2, 5]))
-    >>> found.recall
+    >>> example = curves(np.array([3, 1, 0, 0]), np.array([0, 1, 2, 5]))
+    >>> example.recall
     array([0.75, 1.  , 1.  , 1.  ])
-    >>> found.auc, found.average_precision
+    >>> example.auc, example.average_precision
     (0.984375, 0.95)
     """
-    genuine = checked_counts("genuine", genuine)
-    impostor = checked_counts("impostor", impostor)
+    genuine = checks.counts("genuine", genuine)
+    impostor = checks.counts("impostor", impostor)
     if len(genuine) != len(impostor):
         raise ArgumentError(
-            f"genuine, impostor: got {len(genuine)} and {len(impostor)} cells, needs as many"
+            f"genuine, impostor: got {len(genuine)} and {len(impostor)} counts, needs as many"
         )
     g, f = np.cumsum(genuine), np.cumsum(impostor)
-    recall, rate = _share(g, int(g[-1])), _share(f, int(f[-1]))
-    missed = _share(g[-1] - g, int(g[-1]))
+    recall, false_match_rate = _share(g, int(g[-1])), _share(f, int(f[-1]))
+    false_non_match_rate = _share(g[-1] - g, int(g[-1]))
     precision = np.divide(g, g + f, out=np.ones(len(g)), where=g + f > 0)
-    error, threshold = _equal_error(missed, rate)
-    before = np.r_[0.0, rate[:-1]], np.r_[0.0, recall[:-1]]
-    good = np.flatnonzero((precision >= 0.9) & (g > 0))
+    error, threshold = _equal_error(false_non_match_rate, false_match_rate)
+    recall_before = np.r_[0.0, recall[:-1]]
+    rate_steps = false_match_rate - np.r_[0.0, false_match_rate[:-1]]
+    precise = np.flatnonzero((precision >= 0.9) & (g > 0))
     # Of thresholds with the same recall the lowest, which is the most precise.
-    best = int(good[np.searchsorted(g[good], g[good[-1]])]) if len(good) else None
+    best = int(precise[np.searchsorted(g[precise], g[precise[-1]])]) if len(precise) else None
     return RateCurves(
         genuine_pairs=int(g[-1]),
         impostor_pairs=int(f[-1]),
         genuine_matches=g,
         impostor_matches=f,
         recall=recall,
-        false_non_match_rate=missed,
-        false_match_rate=rate,
+        false_non_match_rate=false_non_match_rate,
+        false_match_rate=false_match_rate,
         precision=precision,
         equal_error_rate=error,
         equal_error_threshold=threshold,
-        auc=float(((rate - before[0]) * (recall + before[1]) / 2).sum()),
-        average_precision=float(((recall - before[1]) * precision).sum()),
+        auc=float((rate_steps * (recall + recall_before) / 2).sum()),
+        average_precision=float(((recall - recall_before) * precision).sum()),
         recall_at_90_precision=(
             math.nan if not g[-1] else 0.0 if best is None else float(recall[best])
         ),
@@ -173,18 +175,18 @@ def curves(genuine: NDArray[Any], impostor: NDArray[Any]) -> RateCurves:
     )
 
 
-def _share(part: Integers, whole: int) -> Floats:
-    return part / whole if whole else np.full(len(part), np.nan)
+def _share(counts: Integers, total: int) -> Floats:
+    return counts / total if total else np.full(len(counts), np.nan)
 
 
-def _equal_error(missed: Floats, rate: Floats) -> tuple[float, float]:
-    """Return the rate and the threshold at which the two cross; NaN if one is unknown."""
-    if np.isnan(missed[0] + rate[0]):
+def _equal_error(false_non_match_rate: Floats, false_match_rate: Floats) -> tuple[float, float]:
+    """Return rate and threshold at which the two rates are equal; NaN if one is unknown."""
+    if np.isnan(false_non_match_rate[0] + false_match_rate[0]):
         return math.nan, math.nan
     # Below the threshold 0 nothing matches.
-    missed, rate = np.r_[1.0, missed], np.r_[0.0, rate]
-    gap = missed - rate  # from 1 to -1, and never rises
+    missed, matched = np.r_[1.0, false_non_match_rate], np.r_[0.0, false_match_rate]
+    gap = missed - matched  # from 1 to -1, and never rises
     after = int(np.argmax(gap <= 0))
-    way = gap[after - 1] / (gap[after - 1] - gap[after])
-    error = rate[after - 1] + way * (rate[after] - rate[after - 1])
-    return float(error), max(float(after - 2 + way), 0.0)
+    fraction = gap[after - 1] / (gap[after - 1] - gap[after])
+    error = matched[after - 1] + fraction * (matched[after] - matched[after - 1])
+    return float(error), max(float(after - 2 + fraction), 0.0)

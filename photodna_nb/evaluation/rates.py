@@ -1,57 +1,63 @@
-"""Recall and false match rates of the pairs of a run, with intervals: all originals, or a half."""
+"""Rates of the pairs of a run with their confidence intervals: of all originals, or of a half."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from numbers import Integral
-from typing import Literal
+from functools import cache
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from photodna_nb.checks import describe
-from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb import checks
+from photodna_nb.errors import ArgumentTypeError
 from photodna_nb.evaluation.curves import RateCurves, curves
-from photodna_nb.evaluation.intervals import (
+from photodna_nb.evaluation.dependence import (
     DyadicDependence,
-    FalseMatchRates,
     Floats,
     ImpostorPairs,
+    matrix_dependence,
+    sorted_dyads,
+)
+from photodna_nb.evaluation.intervals import (
+    FalseMatchRates,
     clopper_pearson,
     clustered_recall_interval,
     false_match_rates,
-    json_number,
-    matrix_dependence,
 )
-from photodna_nb.evaluation.pair_counts import Cells, PairCounts
-from photodna_nb.evaluation.tail import Tail, fit_tail
-from photodna_nb.evaluation.thresholds import (
-    Half,
-)
+from photodna_nb.evaluation.json_record import json_number
+from photodna_nb.evaluation.pair_counts import CELLS, Cells, PairCounts
+from photodna_nb.evaluation.tail import Tail
+from photodna_nb.evaluation.tail_fit import fit_tail
 from photodna_nb.pairs import all_pairs
+
+OriginalsHalf: TypeAlias = Literal["selection", "validation"]
 
 
 @dataclass(frozen=True, eq=False)
 class RateEstimates:
-    """Genuine and impostor pairs of some originals: curves, and intervals of the rates.
+    """Recall and false match rates of some originals, with confidence intervals.
 
     Attributes
     ----------
     images : int
-        Originals that are compared with others.
+        Number of originals that take part in impostor pairs.
     confidence : float
-        Of the intervals.
+        Confidence level of the intervals.
     genuine, impostor : ndarray of int64, (3061,)
-        Counts of pairs: cell t holds those with ``t - 1 < L2 <= t``.
+        Number of genuine and of impostor pairs with ``t - 1 < L2 <= t``, for t from 0.
     curves : RateCurves
-        Rates at every integer threshold, and what sums them up.
+        Rates at every integer threshold, and summary numbers of the curves.
     recall_lower, recall_upper : ndarray of float64, (3061,)
-        Interval of ``curves.recall``, by `clustered_recall_interval`.
+        Ends of the confidence interval of ``curves.recall``, by `clustered_recall_interval`.
     rates : FalseMatchRates or None
-        Of the impostor pairs; None if there is none, or if the closest could not be listed.
+        False match rates with their confidence intervals; None if there are no impostor pairs, or
+        the nearest could not be listed.
     tail : Tail or None
-        Of the same.
-    reason : str
-        Why there are no rates; empty if there are.
+        Fitted tail of the impostor distances; None if `rates` is.
+    no_rates_reason : str
+        Why `rates` is None; empty if it is not.
     """
 
     images: int
@@ -63,135 +69,192 @@ class RateEstimates:
     recall_upper: Floats
     rates: FalseMatchRates | None = None
     tail: Tail | None = None
-    reason: str = ""
+    no_rates_reason: str = ""
 
-    def half(self) -> Half | None:
-        """Return what operating points are chosen on or judged by; None if there are no rates."""
-        if self.rates is None:
-            return None
-        return Half(self.genuine, self.recall_lower, self.recall_upper, self.rates, self.tail)
+
+class RunEstimates(NamedTuple):
+    """Rates of all originals of a run, and of its two halves."""
+
+    all_originals: RateEstimates
+    selection: RateEstimates
+    validation: RateEstimates
+
+
+class RecallQuery(NamedTuple):
+    """Genuine pairs and a threshold.
+
+    Attributes
+    ----------
+    transform : str
+        Transform of the variants.
+    threshold : int
+        Largest L2 distance of a match.
+    oriented : bool
+        Whether the distance is that to the nearest of the original's eight orientations.
+    half : {"selection", "validation"} or None
+        Half of the originals; None for all.
+    detail_bin : int or None
+        Detail bin of the originals; None for all.
+    """
+
+    transform: str
+    threshold: int
+    oriented: bool
+    half: OriginalsHalf | None = None
+    detail_bin: int | None = None
+
+
+class RecallEstimate(NamedTuple):
+    """Recall of genuine pairs at a threshold.
+
+    Attributes
+    ----------
+    n, matches : int
+        Number of genuine pairs, and of those that match.
+    recall, recall_lower, recall_upper : float or None
+        Share of the pairs that match, and the ends of its Clopper-Pearson interval; None if there
+        are no pairs.
+    """
+
+    n: int
+    matches: int
+    recall: float | None
+    recall_lower: float | None
+    recall_upper: float | None
 
 
 def estimate_rates(
     counts: PairCounts,
-    half: Literal["selection", "validation"] | None = None,
+    half: OriginalsHalf | None = None,
     *,
     oriented: bool = False,
     confidence: float = 0.95,
     seed: int = 0,
-    beyond: DyadicDependence | None = None,
+    beyond_cutoff: DyadicDependence | None = None,
 ) -> RateEstimates:
-    """Return what the pairs of one half of the originals say, or those of all, with intervals.
+    """Return recall and false match rates of the pairs of a run, with confidence intervals.
 
     Parameters
     ----------
     counts : PairCounts
-        Of a run.
+        Pairs of a run.
     half : {"selection", "validation"}, optional
-        The half; all originals if left out.
+        Half of the originals; all if left out.
     oriented : bool
-        Whether variants count as far away as the closest of the original's eight orientations.
+        Whether the distance of a variant is that to the nearest of the original's eight
+        orientations.
     confidence : float
-        Of the intervals, between 0 and 1.
+        Confidence level of the intervals, between 0 and 1.
     seed : int
-        Of what is drawn to make them.
-    beyond : DyadicDependence, optional
-        From `dependence_beyond_cutoff`, which is called if it is left out.
+        Seed of the random numbers of the intervals, at least 0.
+    beyond_cutoff : DyadicDependence, optional
+        Result of `dependence_beyond_cutoff`, which is called if it is left out.
+
+    Returns
+    -------
+    RateEstimates
+        Rates at all integer thresholds.
 
     Raises
     ------
     ArgumentTypeError
-        `counts` are none.
+        `counts` is no `PairCounts`, or a number has another type.
     ArgumentError
         `confidence` or `seed` is out of range.
 
     Notes
     -----
-    Takes a second or two with two million close pairs; all thresholds are in the answer.
+    Takes one or two seconds with two million listed pairs.
     """
     if not isinstance(counts, PairCounts):
         raise ArgumentTypeError(
-            f"counts: got {describe(counts)}, needs PairCounts, such as results.counts"
+            checks.message("counts", checks.describe(counts), "PairCounts, such as results.counts")
         )
-    if not isinstance(seed, Integral) or seed < 0:
-        raise ArgumentError(f"seed: got {seed!r}, needs an integer of at least 0")
+    seed = checks.integer("seed", seed, least=0)
     genuine = counts.genuine(half=half, oriented=oriented)
     impostor = counts.impostor(half=half)
-    chosen = (
-        np.ones(len(counts), bool)
-        if half is None
-        else counts.in_validation_half == (half == "validation")
+    rows = np.ones(len(counts), bool)
+    if half is not None:
+        rows = counts.in_validation_half == (half == "validation")
+    recall_ends = clustered_recall_interval(
+        _distances_squared(counts, oriented)[rows], len(genuine), confidence
     )
-    squared = (
-        counts.genuine_oriented_distance_squared if oriented else counts.genuine_distance_squared
+    rows &= counts.compared  # the others are in no impostor pair
+    images, pairs = int(rows.sum()), int(impostor.sum())
+    estimates = RateEstimates(
+        images, confidence, genuine, impostor, curves(genuine, impostor), *recall_ends
     )
-    ends = clustered_recall_interval(squared[chosen], len(genuine), confidence)
-    chosen &= counts.compared  # the others are in no impostor pair
-    images, number = int(chosen.sum()), int(impostor.sum())
-    basis = RateEstimates(images, confidence, genuine, impostor, curves(genuine, impostor), *ends)
-    of_half = "" if half is None else f" in the {half} half"
-    if images < 2 or not number:
-        left_out = _left_out(counts) if images >= 2 else ""
-        return replace(basis, reason=f"there are no impostor pairs{of_half}{left_out}")
+    if images < 2 or not pairs:
+        reason = "there are no impostor pairs" + (f" in the {half} half" if half else "")
+        return replace(
+            estimates, no_rates_reason=reason + (_exclusions(counts) if images >= 2 else "")
+        )
     if counts.nearest_limit < 0:
         reason = "too many impostor pairs have the same hash to be listed: exclude them by name"
-        return replace(basis, reason=reason)
-    close = counts.nearest
-    inside = chosen[close.i] & chosen[close.j]
-    row = np.cumsum(chosen) - 1
-    near = ImpostorPairs(
-        row[close.i[inside]],
-        row[close.j[inside]],
-        np.sqrt(close.distance_squared[inside]),
+        return replace(estimates, no_rates_reason=reason)
+    nearest = counts.nearest
+    inside = rows[nearest.i] & rows[nearest.j]
+    number = np.cumsum(rows) - 1
+    impostors = ImpostorPairs(
+        number[nearest.i[inside]],
+        number[nearest.j[inside]],
+        np.sqrt(nearest.distance_squared[inside]),
         counts.nearest_limit,
     )
+    dyads = sorted_dyads(impostors, images)
     rates = false_match_rates(
         impostor,
         images,
-        near,
-        above=beyond or dependence_beyond_cutoff(counts),
+        dyads,
+        beyond_cutoff=beyond_cutoff or dependence_beyond_cutoff(counts),
         confidence=confidence,
         seed=seed,
-        runs=counts.run_number[chosen],
+        run_number=counts.run_number[rows],
     )
-    tail = fit_tail(near, images, number, confidence=confidence, seed=seed)
-    return replace(basis, rates=rates, tail=tail)
+    tail = fit_tail(dyads, images, pairs, confidence=confidence, seed=seed)
+    return replace(estimates, rates=rates, tail=tail)
 
 
-def _left_out(counts: PairCounts) -> str:
-    """Return how many pairs were left out for which reason, or nothing."""
-    numbers = {
-        "by name": counts.pairs_excluded,
-        "as identical files": counts.pairs_identical,
-        "as flat": counts.pairs_low_detail,
-    }
-    said = " and ".join(f"{number:,} {why}" for why, number in numbers.items() if number)
-    return f", since pairs were left out: {said}" if said else ""
+def estimate_run(
+    counts: PairCounts, *, oriented: bool, confidence: float, seed: int
+) -> RunEstimates:
+    """Return the rates of all originals and of the two halves; parameters of `estimate_rates`."""
+    beyond_cutoff = dependence_beyond_cutoff(counts)
+    halves: tuple[OriginalsHalf | None, ...] = (None, "selection", "validation")
+    return RunEstimates(
+        *(
+            estimate_rates(
+                counts,
+                half,
+                oriented=oriented,
+                confidence=confidence,
+                seed=seed,
+                beyond_cutoff=beyond_cutoff,
+            )
+            for half in halves
+        )
+    )
 
 
 def with_orientations(
     estimates: RateEstimates, counts: PairCounts, *, oriented: bool
 ) -> RateEstimates:
-    """Return the same with the genuine pairs as they are, or each in its best orientation.
+    """Return the estimates with another distance of genuine pairs; impostor pairs stay.
 
     Parameters
     ----------
     estimates : RateEstimates
-        Of all originals of `counts`.
+        Estimates of all originals of `counts`.
     counts : PairCounts
-        What was measured.
+        Pairs of the run.
     oriented : bool
-        Whether variants count as far away as the closest of the original's eight orientations.
-
-    Notes
-    -----
-    Impostor pairs, which take the time of `estimate_rates`, stay as they are.
+        Whether the distance of a variant is that to the nearest of the original's eight
+        orientations.
     """
     genuine = counts.genuine(oriented=oriented)
-    squared = (
-        counts.genuine_oriented_distance_squared if oriented else counts.genuine_distance_squared
+    lower, upper = clustered_recall_interval(
+        _distances_squared(counts, oriented), len(genuine), estimates.confidence
     )
-    lower, upper = clustered_recall_interval(squared, len(genuine), estimates.confidence)
     return replace(
         estimates,
         genuine=genuine,
@@ -202,23 +265,72 @@ def with_orientations(
 
 
 def dependence_beyond_cutoff(counts: PairCounts) -> DyadicDependence | None:
-    """Return how pairs hang together where they are not listed, as some originals show it."""
-    if (
-        len(counts.hash_sample) < 4
-        or counts.nearest_limit >= len(counts.impostor_by_detail_bin[0]) - 1
-    ):
+    """Return the dependence of pairs in a sample of the originals, for unlisted distances.
+
+    None if all distances are listed, or the sample is too small.
+    """
+    if len(counts.hash_sample) < 4 or counts.nearest_limit >= CELLS - 1:
         return None
     return matrix_dependence(all_pairs.distance_matrix(counts.hash_sample))
 
 
+def estimate_recalls(
+    counts: PairCounts, queries: Iterable[RecallQuery], confidence: float
+) -> list[RecallEstimate]:
+    """Return the recall of single transforms at thresholds, with Clopper-Pearson intervals.
+
+    Each original has one variant by a transform, so genuine pairs are independent trials.
+
+    Parameters
+    ----------
+    counts : PairCounts
+        Pairs of a run.
+    queries : iterable of RecallQuery
+        Which genuine pairs, and at which threshold.
+    confidence : float
+        Confidence level of the intervals, between 0 and 1.
+    """
+    distances = cache(counts.genuine_distances)
+    matches, trials = [], []
+    for query in queries:
+        squared = distances(
+            query.transform,
+            half=query.half,
+            detail_bin=query.detail_bin,
+            oriented=query.oriented,
+        )
+        matches.append(int(np.searchsorted(squared, query.threshold**2, side="right")))
+        trials.append(len(squared))
+    return recall_intervals(matches, trials, confidence)
+
+
 def recall_intervals(
-    matched: list[int], trials: list[int], confidence: float
-) -> list[tuple[float | None, float | None, float | None]]:
-    """Return recall and its Clopper-Pearson interval for each of many counts; None of nothing."""
+    matches: list[int], trials: list[int], confidence: float
+) -> list[RecallEstimate]:
+    """Return the recall of each number of matches among independent genuine pairs."""
     if not trials:
         return []
-    lower, upper = (ends.tolist() for ends in clopper_pearson(matched, trials, confidence))
+    lower, upper = (ends.tolist() for ends in clopper_pearson(matches, trials, confidence))
     return [
-        (m / n, json_number(low), json_number(high)) if n else (None, None, None)
-        for m, n, low, high in zip(matched, trials, lower, upper, strict=True)
+        RecallEstimate(n, m, m / n, json_number(low), json_number(high))
+        if n
+        else RecallEstimate(n, m, None, None, None)
+        for m, n, low, high in zip(matches, trials, lower, upper, strict=True)
     ]
+
+
+def _distances_squared(counts: PairCounts, oriented: bool) -> NDArray[Any]:
+    if oriented:
+        return counts.genuine_oriented_distance_squared
+    return counts.genuine_distance_squared
+
+
+def _exclusions(counts: PairCounts) -> str:
+    """Return how many pairs were left out for which reason, or nothing."""
+    numbers = {
+        "by name": counts.pairs_excluded,
+        "as identical files": counts.pairs_identical,
+        "as flat": counts.pairs_low_detail,
+    }
+    texts = " and ".join(f"{number:,} {why}" for why, number in numbers.items() if number)
+    return f", since pairs were left out: {texts}" if texts else ""

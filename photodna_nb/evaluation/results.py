@@ -22,7 +22,7 @@ from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.exclusions import exclusion_name
 from photodna_nb.evaluation.pair_counts import PAIR_HALVES, PairCounts, quantile_squared
-from photodna_nb.evaluation.rates import recall_intervals
+from photodna_nb.evaluation.rates import RecallQuery, estimate_recalls
 from photodna_nb.evaluation.run_folder import (
     HASHES,
     IDENTITY,
@@ -332,21 +332,18 @@ def _distances(counts: PairCounts, spec: str, band: int | None = None) -> Row:
 
 
 def _recall(config: Config, counts: PairCounts, named: Mapping[str, int]) -> list[Row]:
-    """Return the recall of each edit at each threshold of a name, and by detail bin."""
+    """Return the recall of each transform at each named threshold, in all and by detail bin."""
+    bins = (None, *range(len(counts.detail_bin_edges) + 1))
     rows: list[Row] = []
-    for spec, band, oriented in itertools.product(
-        counts.transforms, (None, *range(len(counts.detail_bin_edges) + 1)), (False, True)
+    queries: list[RecallQuery] = []
+    for spec, detail_bin, oriented, (name, threshold) in itertools.product(
+        counts.transforms, bins, (False, True), named.items()
     ):
-        found = counts.genuine_distances(spec, detail_bin=band, oriented=oriented)
-        for name, threshold in named.items():
-            row = {"transform": spec, "detail_bin": band, "oriented": oriented}
-            row |= {"threshold_name": name, "threshold": threshold, "n": len(found)}
-            row["matches"] = int(np.searchsorted(found, threshold**2, side="right"))
-            rows.append(row)
-    matched, trials = ([row[name] for row in rows] for name in ("matches", "n"))
-    for row, three in zip(rows, recall_intervals(matched, trials, config.confidence), strict=True):
-        row |= dict(zip(("recall", "recall_lower", "recall_upper"), three, strict=True))
-    return rows
+        queries.append(RecallQuery(spec, threshold, oriented, detail_bin=detail_bin))
+        row = {"transform": spec, "detail_bin": detail_bin, "oriented": oriented}
+        rows.append(row | {"threshold_name": name, "threshold": threshold})
+    estimates = estimate_recalls(counts, queries, config.confidence)
+    return [row | recall._asdict() for row, recall in zip(rows, estimates, strict=True)]
 
 
 def _detail(counts: PairCounts, named: Mapping[str, int]) -> list[Row]:

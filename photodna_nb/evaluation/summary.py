@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from photodna_nb.evaluation.config import Config, DeploymentConfig
 from photodna_nb.evaluation.deployment import expected_matches, threshold_under
-from photodna_nb.evaluation.intervals import json_number
+from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.pair_counts import PairCounts
-from photodna_nb.evaluation.rates import (
-    RateEstimates,
-    dependence_beyond_cutoff,
-    estimate_rates,
-    recall_intervals,
-)
+from photodna_nb.evaluation.rates import RateEstimates, RecallQuery, estimate_recalls, estimate_run
 from photodna_nb.evaluation.thresholds import (
     OperatingPoint,
     ThresholdChoice,
@@ -123,18 +119,11 @@ def build_tables(counts: PairCounts, config: Config) -> tuple[dict[str, Any], di
         Recall is that of the closest of eight orientations if the service looks queries up in
         these.
     """
-    beyond = dependence_beyond_cutoff(counts)
-    parts: tuple[Literal["selection", "validation"] | None, ...] = (None, "selection", "validation")
-    whole, a, b = (
-        estimate_rates(
-            counts,
-            part,
-            oriented=config.deployment.orientations,
-            confidence=config.confidence,
-            seed=config.seed,
-            beyond=beyond,
-        )
-        for part in parts
+    whole, a, b = estimate_run(
+        counts,
+        oriented=config.deployment.orientations,
+        confidence=config.confidence,
+        seed=config.seed,
     )
     deployment = _deployment(counts, config, whole)
     _, safe, *supported = deployment
@@ -149,13 +138,12 @@ def build_tables(counts: PairCounts, config: Config) -> tuple[dict[str, Any], di
             for part, half in (("selection", a), ("validation", b))
             if half.tail is not None and not half.tail.accepted
         },
-        "no_rates_reason": whole.reason,
+        "no_rates_reason": whole.no_rates_reason,
     }
     points: list[OperatingPoint] = []
-    if (chosen_on := a.half()) is not None and (judged_on := b.half()) is not None:
+    if a.rates is not None and b.rates is not None:
         for conservative in (False, True):
-            targets = config.thresholds.targets
-            points += operating_points(chosen_on, judged_on, targets, conservative)
+            points += operating_points(a, b, config.thresholds.targets, conservative)
     tables = {
         "curves": _curves(counts, whole, a, b),
         "thresholds": [
@@ -230,8 +218,8 @@ def _at(counts: PairCounts, config: Config, whole: RateEstimates, threshold: int
 def _deployment(counts: PairCounts, config: Config, whole: RateEstimates) -> list[Row]:
     """Return the thresholds that keep the budget, or what the data can support instead."""
     chosen = {
-        "estimate": ThresholdChoice(0.0, False, None, "none", whole.reason),
-        "conservative": ThresholdChoice(0.0, True, None, "none", whole.reason),
+        "estimate": ThresholdChoice(0.0, False, None, "none", whole.no_rates_reason),
+        "conservative": ThresholdChoice(0.0, True, None, "none", whole.no_rates_reason),
     }
     if whole.rates is None:
         chosen["supported"] = chosen["conservative"]
@@ -280,32 +268,22 @@ def _point(point: OperatingPoint) -> Row:
 def _operating_recall(
     counts: PairCounts, config: Config, points: list[OperatingPoint]
 ) -> list[Row]:
-    """Return the recall of each edit on the validation half, at each operating point."""
+    """Return the recall of each transform on the validation half, at each operating point."""
     rows: list[Row] = []
-    matched: list[int] = []
-    for spec in counts.transforms:
-        squared = {
-            oriented: counts.genuine_distances(spec, half="validation", oriented=oriented)
-            for oriented in (False, True)
-        }
-        for point in points:
-            threshold = point.choice.threshold
-            if threshold is None:
-                continue
-            for oriented, distances in squared.items():
-                matched.append(int(np.searchsorted(distances, threshold**2, side="right")))
-                rows.append(
-                    {
-                        "transform": spec,
-                        "target": point.choice.target,
-                        "conservative": point.choice.conservative,
-                        "threshold": threshold,
-                        "oriented": oriented,
-                        "n": len(distances),
-                        "matches": matched[-1],
-                    }
-                )
-    trials = [row["n"] for row in rows]
-    for row, three in zip(rows, recall_intervals(matched, trials, config.confidence), strict=True):
-        row |= dict(zip(("recall", "recall_lower", "recall_upper"), three, strict=True))
-    return rows
+    queries: list[RecallQuery] = []
+    for spec, point, oriented in itertools.product(counts.transforms, points, (False, True)):
+        choice = point.choice
+        if choice.threshold is None:
+            continue
+        queries.append(RecallQuery(spec, choice.threshold, oriented, half="validation"))
+        rows.append(
+            {
+                "transform": spec,
+                "target": choice.target,
+                "conservative": choice.conservative,
+                "threshold": choice.threshold,
+                "oriented": oriented,
+            }
+        )
+    estimates = estimate_recalls(counts, queries, config.confidence)
+    return [row | recall._asdict() for row, recall in zip(rows, estimates, strict=True)]

@@ -1,4 +1,4 @@
-"""Which threshold: chosen on one half of the originals, judged on the other."""
+"""Choice of a threshold on the selection half of the originals, and its rates on the other half."""
 
 from __future__ import annotations
 
@@ -8,67 +8,39 @@ from typing import Any, Literal
 
 import numpy as np
 
-from photodna_nb.errors import ArgumentError
-from photodna_nb.evaluation.intervals import (
-    FalseMatchRate,
-    FalseMatchRates,
-    Floats,
-    Integers,
-    checked_counts,
-    json_number,
-)
+from photodna_nb import checks
+from photodna_nb.evaluation.intervals import FalseMatchRate, FalseMatchRates
+from photodna_nb.evaluation.json_record import JSONRecord
+from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.evaluation.tail import Tail
 
 Source = Literal["counted", "disjoint pairs", "tail", "none"]
 MeetsTarget = Literal["yes", "no", "unclear"]
 
-# A false match rate above this one is of no use as an answer.
-_WORTH_TELLING = 0.01
-
-
-@dataclass(frozen=True, eq=False)
-class Half:
-    """What was measured on one half of the originals.
-
-    Attributes
-    ----------
-    genuine : ndarray of integers, (t,)
-        Genuine pairs with ``d - 1 < L2 <= d``.
-    recall_lower, recall_upper : ndarray of float64, (t,)
-        Interval of their share at each threshold: see `clustered_recall_interval`.
-    rates : FalseMatchRates
-        Of its impostor pairs, at as many thresholds.
-    tail : Tail or None
-        Of its impostor pairs.
-    """
-
-    genuine: Integers
-    recall_lower: Floats
-    recall_upper: Floats
-    rates: FalseMatchRates
-    tail: Tail | None = None
+# A threshold that supports no lower false match rate is of no use.
+_MAX_SUPPORTED_RATE = 0.01
 
 
 @dataclass(frozen=True)
-class ThresholdChoice:
-    """A threshold for a false match rate.
+class ThresholdChoice(JSONRecord):
+    """A threshold for a target false match rate.
 
     Attributes
     ----------
     target : float
-        The largest false match rate that was wished for.
+        Largest false match rate that is acceptable.
     conservative : bool
-        Whether the upper end of the interval keeps it, or only the point estimate.
+        Whether the upper end of the confidence interval is at most the target; if not, only the
+        point estimate is.
     threshold : int or None
-        The largest integer L2 that keeps it; None if none can be told.
+        Largest integer L2 distance that meets the target; None if there is none.
     source : {"counted", "disjoint pairs", "tail", "none"}
-        Where it comes from: ten or more counted matches, the bound of fewer, the tail
-        (which is extrapolation), or nowhere.
+        Where the rate comes from: ten or more matching dyads, the bound of fewer, the fitted tail
+        (an extrapolation), or nowhere.
     reason : str
-        Why there is none; empty if there is one.
+        Why there is no threshold; empty if there is one.
     beyond_validation : bool
-        Whether the target lies beyond what such tails were compared with: see
-        `Tail.validated_down_to`.
+        Whether the target is below `Tail.validated_down_to`.
     """
 
     target: float
@@ -78,35 +50,30 @@ class ThresholdChoice:
     reason: str
     beyond_validation: bool = False
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the same as a dictionary that JSON takes."""
-        return {name: json_number(value) for name, value in vars(self).items()}
-
 
 @dataclass(frozen=True)
-class OperatingPoint:
-    """A threshold that was chosen on one half of the originals, and what it does on the other.
+class OperatingPoint(JSONRecord):
+    """A threshold that was chosen on the selection half, with its rates on the validation half.
 
     Attributes
     ----------
     choice : ThresholdChoice
-        The threshold. All that follows is None if there is none.
+        The threshold. All other attributes are None if there is none.
     genuine_matches, genuine_pairs : int
-        Of the other half.
+        Number of genuine pairs of the validation half that match, and of all of them.
     recall, recall_lower, recall_upper : float
-        Share of its genuine pairs that match, and interval.
+        Recall on the validation half, and the ends of its confidence interval.
     false_match_rate : FalseMatchRate
-        Counted on the other half.
+        False match rate that was counted on the validation half.
     tail_rate, tail_lower, tail_upper : float
-        False match rate by the tail of the other half, by `Tail.reliable_rate`; None where not
-        accepted, and above its fit threshold.
+        False match rate by the tail of the validation half, as `Tail.reliable_rate`.
     tail_beyond_validation : bool
-        Whether the tail is beyond what was tested, and only tells `tail_upper`.
+        Whether only `tail_upper` is known, since the rate is beyond validation.
     extrapolated : bool
-        Whether the other half counted fewer than ten matches.
+        Whether fewer than ten dyads of the validation half match.
     meets_target : {"yes", "no", "unclear"}
-        Whether the other half says that the target is kept: by the whole interval of its rate
-        (counted, or else of the tail if that is trusted), not at all, or by part of it.
+        Whether the interval of the false match rate on the validation half (counted; or by an
+        accepted tail if it is extrapolated) is at most the target: all of it, none, or a part.
     """
 
     choice: ThresholdChoice
@@ -123,113 +90,98 @@ class OperatingPoint:
     extrapolated: bool | None = None
     meets_target: MeetsTarget | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the same as a dictionary that JSON takes."""
-        return {
-            name: value.as_json()
-            if isinstance(value, ThresholdChoice | FalseMatchRate)
-            else json_number(value)
-            for name, value in vars(self).items()
-        }
-
 
 def choose_threshold(
     target: float, rates: FalseMatchRates, tail: Tail | None = None, conservative: bool = False
 ) -> ThresholdChoice:
-    """Return the largest integer threshold that keeps a false match rate.
+    """Return the largest integer threshold that meets a target false match rate.
 
     Parameters
     ----------
     target : float
-        More than 0, at most 1.
+        Largest acceptable false match rate, more than 0, at most 1.
     rates : FalseMatchRates
-        What was counted.
+        False match rates that were counted.
     tail : Tail, optional
-        For rates at which fewer than ten pairs were counted.
+        Fitted tail, for rates at which fewer than ten dyads match.
     conservative : bool
-        If set, the upper end of the interval is to be at most `target`: the rate itself is
-        larger in 2.5 % of the cases, with intervals of 95 %. Else the point estimate.
+        Whether the upper end of the confidence interval is to be at most `target`: with intervals
+        of 95 %, the true rate is larger in 2.5 % of the cases. If not, the point estimate is.
 
     Returns
     -------
     ThresholdChoice
-        Counted where ten or more matches were; then a bound of fewer, if `conservative`;
-        then by the tail, if that is trusted.
+        By counting where ten or more dyads match; then by the bound of fewer, if
+        `conservative`; then by the tail, if it is accepted.
 
     Raises
     ------
-    ArgumentError
+    ArgumentTypeError, ArgumentError
         `target` is no rate.
     """
-    if not 0 < target <= 1:
-        raise ArgumentError(f"target: got {target!r}, needs a rate, more than 0 and at most 1")
+    target = checks.real("target", target, above=0, most=1)
     bound = rates.upper if conservative else rates.rate
-    kept = np.flatnonzero(bound <= target)
-    if len(kept) and rates.at_least_ten_matches[kept[-1]]:
-        return ThresholdChoice(target, conservative, int(kept[-1]), "counted", "")
-    if len(kept) and conservative:
-        return ThresholdChoice(target, conservative, int(kept[-1]), "disjoint pairs", "")
-    if rates.at_least_ten_matches[0] and not len(kept):
-        reason = _same_hashes(rates)
+    within = np.flatnonzero(bound <= target)
+    if len(within) and (conservative or rates.at_least_ten_matches[within[-1]]):
+        threshold = int(within[-1])
+        counted = rates.at_least_ten_matches[threshold]
+        source: Source = "counted" if counted else "disjoint pairs"
+        return ThresholdChoice(target, conservative, threshold, source, "")
+    if rates.at_least_ten_matches[0] and not len(within):
+        reason = _equal_hashes(rates)
     elif tail is None:
         reason = "fewer than ten impostor pairs match so rarely, and no tail was fitted to them"
     elif not tail.accepted:
         reason = tail.rejection_reason
+    elif (by_tail := tail.largest_threshold(target, conservative)) is not None:
+        beyond_validation = target < tail.validated_down_to
+        return ThresholdChoice(target, conservative, by_tail, "tail", "", beyond_validation)
     else:
-        threshold = tail.largest_threshold(target, conservative)
-        if threshold is not None:
-            return ThresholdChoice(
-                target, conservative, threshold, "tail", "", target < tail.validated_down_to
-            )
         reason = "the tail says nothing of this rate"
     return ThresholdChoice(target, conservative, None, "none", reason)
 
 
-def _same_hashes(rates: FalseMatchRates) -> str:
-    return f"{int(rates.matches[0])} impostor pairs have the same hash: look at them"
-
-
 def supported_threshold(rates: FalseMatchRates, tail: Tail | None = None) -> ThresholdChoice:
-    """Return the largest threshold at the lowest false match rate that the data can support.
+    """Return the largest threshold at the lowest false match rate that the data support.
 
     Parameters
     ----------
     rates : FalseMatchRates
-        What was counted.
+        False match rates that were counted.
     tail : Tail, optional
-        Used if it is trusted.
+        Fitted tail, used if it is accepted.
 
     Returns
     -------
     ThresholdChoice
-        Its target is that rate, which the upper end of the interval keeps: the rate down to
-        which such tails were tested if the tail is trusted, else the lowest upper end of what
-        was counted. Lower thresholds have lower rates, but by how much is not known. There is
-        none if that rate is above 0.01.
+        Its target is that rate, which the upper end of the confidence interval meets:
+        `Tail.validated_down_to` if the tail is accepted, else the lowest upper end of all that was
+        counted. Lower thresholds have lower rates, but how much lower is not known. There is no
+        threshold if that rate is above 0.01.
     """
     if tail is not None and tail.accepted:
         return choose_threshold(tail.validated_down_to, rates, tail, conservative=True)
     lowest = float(rates.upper.min())
-    if lowest > _WORTH_TELLING:
-        reason = f"no false match rate below {lowest:.2g} can be shown: take more originals"
-        if rates.at_least_ten_matches[0]:
-            reason = _same_hashes(rates)
-        return ThresholdChoice(lowest, True, None, "none", reason)
-    return choose_threshold(lowest, rates, None, conservative=True)
+    if lowest <= _MAX_SUPPORTED_RATE:
+        return choose_threshold(lowest, rates, None, conservative=True)
+    reason = f"no false match rate below {lowest:.2g} can be shown: take more originals"
+    if rates.at_least_ten_matches[0]:
+        reason = _equal_hashes(rates)
+    return ThresholdChoice(lowest, True, None, "none", reason)
 
 
 def operating_points(
-    chosen_on: Half,
-    reported_on: Half,
+    selection: RateEstimates,
+    validation: RateEstimates,
     targets: Sequence[float],
     conservative: bool = False,
 ) -> list[OperatingPoint]:
-    """Return a threshold for each target, and its rates on originals that did not choose it.
+    """Return a threshold for each target, chosen on one half and judged on the other.
 
     Parameters
     ----------
-    chosen_on, reported_on : Half
-        Of disjoint sets of originals.
+    selection, validation : RateEstimates
+        Estimates of disjoint sets of originals.
     targets : sequence of float
         False match rates.
     conservative : bool
@@ -238,55 +190,65 @@ def operating_points(
     Returns
     -------
     list of OperatingPoint
-        One for each target.
+        One for each target; without a threshold if a half has no false match rates.
 
     Raises
     ------
-    ArgumentError, ArgumentTypeError
-        A target is no rate, or the thresholds of the two halves differ.
+    ArgumentTypeError, ArgumentError
+        A target is no rate.
     """
-    genuine = checked_counts("genuine", reported_on.genuine)
-    sizes = {len(half.rates.matches) for half in (chosen_on, reported_on)} | {len(genuine)}
-    if len(sizes) > 1:
-        raise ArgumentError(f"halves: got counts of {sorted(sizes)} cells, needs as many in all")
-    matches = np.cumsum(genuine)
-    return [
-        _reported(
-            choose_threshold(target, chosen_on.rates, chosen_on.tail, conservative),
-            reported_on,
-            matches,
-        )
+    if selection.rates is None or validation.rates is None:
+        reason = selection.no_rates_reason or validation.no_rates_reason
+        return [
+            OperatingPoint(ThresholdChoice(target, conservative, None, "none", reason))
+            for target in targets
+        ]
+    choices = (
+        choose_threshold(target, selection.rates, selection.tail, conservative)
         for target in targets
-    ]
+    )
+    return [_judged(choice, validation, validation.rates) for choice in choices]
 
 
-def _reported(choice: ThresholdChoice, half: Half, matches: Integers) -> OperatingPoint:
+def _judged(
+    choice: ThresholdChoice, validation: RateEstimates, rates: FalseMatchRates
+) -> OperatingPoint:
+    """Return a threshold with its rates on the validation half."""
     threshold = choice.threshold
     if threshold is None:
         return OperatingPoint(choice)
-    found, pairs = int(matches[threshold]), int(matches[-1])
-    recall = dict.fromkeys(("recall", "recall_lower", "recall_upper"))
-    if pairs:
-        ends = half.recall_lower[threshold], half.recall_upper[threshold]
-        recall |= zip(recall, (found / pairs, *map(float, ends)), strict=True)
-    rate = half.rates.at(threshold)
-    told = None if half.tail is None else half.tail.reliable_rate(threshold)
-    lower, upper = rate.lower, rate.upper
-    by_tail: dict[str, Any] = {}
-    if told is not None:
-        by_tail = {f"tail_{name}": value for name, value in told._asdict().items()}
-        if not rate.at_least_ten_matches:
-            lower, upper = told.lower, told.upper
-    meets_target: MeetsTarget = (
-        "yes" if upper <= choice.target else "no" if lower > choice.target else "unclear"
-    )
+    curves = validation.curves
+    recall: dict[str, Any] = {}
+    if curves.genuine_pairs:
+        recall = {
+            "recall": float(curves.recall[threshold]),
+            "recall_lower": float(validation.recall_lower[threshold]),
+            "recall_upper": float(validation.recall_upper[threshold]),
+        }
+    counted = rates.at(threshold)
+    lower, upper = counted.lower, counted.upper
+    by_tail = None if validation.tail is None else validation.tail.reliable_rate(threshold)
+    tail_fields: dict[str, Any] = {}
+    if by_tail is not None:
+        tail_fields = {f"tail_{name}": value for name, value in by_tail._asdict().items()}
+        if not counted.at_least_ten_matches:
+            lower, upper = by_tail.lower, by_tail.upper
+    meets_target: MeetsTarget = "unclear"
+    if upper <= choice.target:
+        meets_target = "yes"
+    elif lower > choice.target:
+        meets_target = "no"
     return OperatingPoint(
         choice,
-        found,
-        pairs,
+        int(curves.genuine_matches[threshold]),
+        curves.genuine_pairs,
         **recall,
-        false_match_rate=rate,
-        **by_tail,
-        extrapolated=not rate.at_least_ten_matches,
+        false_match_rate=counted,
+        **tail_fields,
+        extrapolated=not counted.at_least_ten_matches,
         meets_target=meets_target,
     )
+
+
+def _equal_hashes(rates: FalseMatchRates) -> str:
+    return f"{int(rates.matches[0])} impostor pairs have the same hash: look at them"

@@ -182,7 +182,7 @@ def plot_false_match_rates(
     add_scaled_labels(ax, title, f"threshold, {DISTANCE}", "false match rate")
     rates, tail = estimates.rates, estimates.tail
     if rates is None:
-        write_reason(ax, estimates.reason)
+        write_reason(ax, estimates.no_rates_reason)
         return ax
     note = f"N = {count_text(rates.pairs, 'impostor pair')}."
     low = min(targets, default=1.0)

@@ -19,7 +19,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import ScaledTranslation
 
-from photodna_nb.evaluation.intervals import FalseMatchRates, Floats
+from photodna_nb.evaluation.dependence import Floats
+from photodna_nb.evaluation.intervals import FalseMatchRates
 from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.evaluation.tail import Tail
 from photodna_nb.plots.layout import (

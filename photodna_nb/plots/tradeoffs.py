@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from photodna_nb.evaluation.intervals import Floats
+from photodna_nb.evaluation.dependence import Floats
 from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.plots import validation
 from photodna_nb.plots.layout import axes_for
@@ -234,7 +234,7 @@ def _plot_tradeoff(
         at_x, at_y = positions(x[:, threshold], y[:, threshold])
         marker = threshold_marker(name, threshold, style)
         ax.errorbar(at_x[0], at_y[0], xerr=error_bars(*at_x), yerr=error_bars(*at_y), **marker)
-    note = "" if rates is not None else f" No intervals: {estimates.reason}."
+    note = "" if rates is not None else f" No intervals: {estimates.no_rates_reason}."
     fitted_legend(ax, f"N = {_pairs(estimates)}.{note}")
     return ax
 

@@ -73,7 +73,7 @@ def lines(row: Row, estimates: RateEstimates, service: DeploymentConfig) -> list
         ),
     ]
     if row["expected_matches_source"] is None:
-        return [*said, Line("", "", f"No intervals: {estimates.reason}.")]
+        return [*said, Line("", "", f"No intervals: {estimates.no_rates_reason}.")]
     eight = ", in eight orientations each" if oriented else ""
     comparisons = formatting.amount(row["comparisons_per_day"])
     sizes = formatting.integer(service.list_size), formatting.integer(service.queries_per_day)

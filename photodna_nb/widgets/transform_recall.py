@@ -37,6 +37,6 @@ class EditRecall:
             self._confidence,
         )
         return [
-            {"label": label, "recall": recall, "recall_lower": lower, "recall_upper": upper}
-            for (label, _, _), (recall, lower, upper) in zip(edits, intervals, strict=True)
+            {"label": label} | recall._asdict()
+            for (label, _, _), recall in zip(edits, intervals, strict=True)
         ]

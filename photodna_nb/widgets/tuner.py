@@ -322,7 +322,7 @@ class ThresholdTuner:
         if target == _BY_HAND:
             return None
         if rates is None:
-            return ThresholdChoice(0.0, conservative, None, "none", self.estimates.reason)
+            return ThresholdChoice(0.0, conservative, None, "none", self.estimates.no_rates_reason)
         if target == _BUDGET:
             service = self._service()
             return threshold_under(

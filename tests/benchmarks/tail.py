@@ -16,8 +16,9 @@ import argparse
 import numpy as np
 
 import photodna_nb as pdna
-from photodna_nb.evaluation.intervals import ImpostorPairs
-from photodna_nb.evaluation.tail import Tail, fit_tail
+from photodna_nb.evaluation.dependence import ImpostorPairs
+from photodna_nb.evaluation.tail import Tail
+from photodna_nb.evaluation.tail_fit import fit_tail
 
 FURTHER = (1, 10, 100)
 SHARE = 0.006

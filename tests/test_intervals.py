@@ -1,0 +1,411 @@
+"""Confidence intervals of recall and of false match rates."""
+
+import json
+import math
+
+import corpora
+import numpy as np
+import pytest
+from corpora import CELLS
+from scipy import stats
+
+from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.evaluation import intervals
+from photodna_nb.evaluation.dependence import ImpostorPairs, dyadic_dependence, matrix_dependence
+from photodna_nb.evaluation.intervals import (
+    clopper_pearson,
+    clustered_recall_interval,
+    false_match_rates,
+)
+from photodna_nb.evaluation.tail_fit import fit_tail
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def test_clopper_pearson_is_scipys_exact_interval():
+    for x, n in [(0, 1), (1, 1), (0, 300), (3, 10), (50, 50), (49, 50), (7, 1000)]:
+        for confidence in (0.9, 0.95, 0.99):
+            found = stats.binomtest(x, n).proportion_ci(confidence, method="exact")
+            lower, upper = clopper_pearson(x, n, confidence)
+            assert float(lower) == pytest.approx(found.low, abs=1e-12)
+            assert float(upper) == pytest.approx(found.high, abs=1e-12)
+
+
+def wald(x, n):
+    half = 1.96 * np.sqrt(x / n * (1 - x / n) / n)
+    return x / n - half, x / n + half
+
+
+def least_coverage(interval, n):
+    x = np.arange(n + 1)
+    lower, upper = interval(x, n)
+    return min(
+        stats.binom.pmf(x, n, p)[(lower <= p) & (p <= upper)].sum()
+        for p in np.linspace(0.001, 0.999, 300)
+    )
+
+
+@pytest.mark.parametrize("n", [5, 30])
+def test_clopper_pearson_covers(n):
+    assert least_coverage(clopper_pearson, n) >= 0.95
+    assert least_coverage(wald, n) < 0.9  # the check can fail
+
+
+def test_clopper_pearson_of_nothing_and_in_vectors():
+    lower, upper = clopper_pearson([0, 0, 2.5], [0, 10, 2.5])
+    assert lower[0] == 0
+    assert upper[0] == 1
+    assert lower[1] == 0
+    assert upper[2] == 1
+    assert 0 < upper[1] < 1
+    assert 0 < lower[2] < 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [(3, 2), (-1, 2), (1, math.inf), (math.nan, 2), (1, 2, 1.0), (1, 2, 0)]
+)
+def test_clopper_pearson_refuses(arguments):
+    with pytest.raises(ArgumentError):
+        clopper_pearson(*arguments)
+
+
+def test_recall_of_originals_that_all_have_as_many_matches():
+    """No variance between originals tells nothing: the interval is that of the thresholds around.
+
+    It was that of as many trials as originals, and grew when a threshold found more.
+    """
+    squared = np.tile(np.array([1, 1, 1, 25]) ** 2, (100, 1))  # at 5 to 24: three of four each
+    squared[:, 2] = np.linspace(2, 6, 100).astype(int) ** 2
+    squared[:, 3] = np.linspace(20, 30, 100).astype(int) ** 2
+    lower, upper = clustered_recall_interval(squared, 40)
+    width = upper - lower
+    assert width[10] < 1.1 * max(width[5], width[21])
+    assert (np.diff(lower[1:29]) >= -1e-3).all(), "until all match, which is told by originals"
+
+
+@pytest.mark.parametrize("agree", [False, True])
+def test_recalls_by_original(agree):
+    """Against the plain formulas, and against twenty copies of each variant, which say no more."""
+    draw = rng(3)
+    distances = draw.integers(0, 60, (80, 5))
+    if agree:
+        distances = np.repeat(distances[:, :1], 5, axis=1)
+    squared = distances**2
+    squared[3, 1:] = squared[9] = -1
+    lower, upper = clustered_recall_interval(squared, 60)
+    made = squared >= 0
+    for t in (10, 30, 50):
+        matched = ((squared <= t * t) & made).sum(axis=1)
+        share = matched.sum() / made.sum()
+        residual = matched - share * made.sum(axis=1)
+        variance = (residual**2).sum() / made.sum() ** 2 * 79 / 78
+        trials = share * (1 - share) / variance
+        wider = stats.t.ppf(0.975, 78) / stats.t.ppf(0.975, trials - 1)
+        trials = min(trials / wider**2, made.sum())
+        ends = clopper_pearson(share * trials, trials)
+        assert (lower[t], upper[t]) == pytest.approx(tuple(map(float, ends)), rel=1e-9)
+    copies = np.repeat(squared, 20, axis=1)
+    np.testing.assert_allclose(clustered_recall_interval(copies, 60)[0], lower, atol=0.02)
+    if agree:
+        np.testing.assert_allclose(
+            clustered_recall_interval(squared[:, :1], 60)[1], upper, atol=0.02
+        )
+
+
+def test_recalls_of_all_and_of_nothing():
+    lower, upper = clustered_recall_interval(np.full((40, 8), 25), 8)
+    assert upper[4] == float(clopper_pearson(0, 40)[1]), "as many trials as originals"
+    assert lower[5] == float(clopper_pearson(40, 40)[0])
+    assert np.isnan(clustered_recall_interval(np.full((4, 2), -1), 8)).all()
+    one = clustered_recall_interval(np.array([[1, 25, 36, 36]]), 8)
+    assert np.all((one[0] <= 0.5) & (one[1] >= 0.5)), "one original says next to nothing"
+
+
+def test_recalls_are_covered():
+    """Originals that are easy or hard: 95 % intervals hold the true recall in 93 % or more."""
+    draw = rng(11)
+    held, naive, total = np.zeros(3), np.zeros(3), 600
+    truth = np.array([0.2, 0.5, 0.9])
+    for _ in range(total):
+        for place, mean in enumerate(truth):
+            easy = draw.beta(2 * mean, 2 * (1 - mean), (50, 1))
+            matched = draw.random((50, 12)) < easy
+            lower, upper = (end[0] for end in clustered_recall_interval(np.where(matched, 0, 4), 3))
+            held[place] += lower <= mean <= upper
+            ends = clopper_pearson(matched.sum(), matched.size)
+            naive[place] += ends[0] <= mean <= ends[1]
+    assert np.all(held >= 0.93 * total), held
+    assert np.all(naive < 0.8 * total), "pairs of one original are no trials"
+
+
+def simulated(model=corpora.flatness, images=60, seed=3):
+    one = corpora.corpus(model, images, rng(seed))
+    return one, corpora.rates_of(one, images, CELLS)
+
+
+def test_rates_are_counts_over_pairs():
+    one, found = simulated(images=25)
+    for threshold in range(0, CELLS, 7):
+        matches = sum(1 for cell in one.cell.tolist() if cell <= threshold)
+        if threshold < CELLS - 1:
+            assert found.matches[threshold] == matches
+            assert found.rate[threshold] == matches / 300
+    assert found.pairs == 300
+    assert np.all(np.diff(found.rate) >= 0)
+    assert np.all((found.lower >= 0) & (found.lower <= found.rate))
+    assert np.all((found.rate <= found.upper) & (found.upper <= 1))
+
+
+@pytest.mark.parametrize(
+    ("model", "variants"),
+    [
+        (corpora.independent, 0),
+        (corpora.five_hubs, 0),
+        (corpora.heavy_flatness, 0),
+        (corpora.flatness, 2),
+    ],
+)
+def test_intervals_cover(model, variants):
+    """The whole simulation is tests/benchmarks/interval_coverage.py."""
+    found = corpora.coverage(model, 50, 150, 4, (5, 15, 30, 100, 300), 450, CELLS, variants)
+    assert found.counted.sum() > 400
+    assert found.pooled >= 0.95
+    assert found.few.sum() > 100
+    assert found.bounded.sum() / found.few.sum() >= 0.95
+    for kept in found.firsts.values():
+        assert np.mean(kept) >= 0.93
+
+
+def test_coverage_notices_pairs_taken_for_independent_trials(monkeypatch):
+    def naive(one, n, cells, seed=0):
+        found = rates_of(one, n, cells, seed)
+        lower, upper = clopper_pearson(found.matches, found.pairs)
+        return type(found)(**{**vars(found), "lower": lower, "upper": upper})
+
+    rates_of = corpora.rates_of
+    monkeypatch.setattr(corpora, "rates_of", naive)
+    found = corpora.coverage(corpora.five_hubs, 50, 100, 4, (15, 30, 100), 300, CELLS)
+    assert found.pooled < 0.8
+
+
+def test_without_matches_the_bound_is_that_of_disjoint_pairs():
+    counts = np.zeros(50, int)
+    counts[40] = 100 * 99 // 2
+    nothing = ImpostorPairs(*np.zeros((3, 0), int), 20)
+    above = matrix_dependence(np.full((5, 5), 40.0), 49)
+    found = false_match_rates(counts, 100, nothing, beyond_cutoff=above)
+    assert found.upper[0] == pytest.approx(1 - 0.05 ** (1 / 50))  # not of 4,950
+    assert np.all(found.upper[:40] == found.upper[0])
+    assert np.all(found.lower[:40] == 0)
+    assert not found.at_least_ten_matches[39]
+    # All match: the same bound from the other side.
+    assert np.all(found.upper[40:] == 1)
+    assert found.lower[40] == pytest.approx(0.05 ** (1 / 50))
+
+
+def test_disjoint_pairs_are_counted_where_they_match():
+    """Every image matches one other: with 9 of them among 18, chance decides who is drawn."""
+    images, pairs = 18, 18 * 17 // 2
+    i, j = np.arange(0, 18, 2), np.arange(1, 18, 2)
+    counts = np.zeros(10, int)
+    counts[3], counts[9] = 9, pairs - 9
+    drawn = set()
+    for seed in range(30):
+        found = false_match_rates(
+            counts,
+            images,
+            ImpostorPairs(i, j, np.full(9, 3), 8),
+            beyond_cutoff=matrix_dependence(np.full((4, 4), 9.0), 9),
+            seed=seed,
+        )
+        bounds = [clopper_pearson(k, 9, 0.9)[1] for k in range(10)]
+        drawn.add(int(np.argmin(np.abs(np.array(bounds) - found.upper[5]))))
+        assert found.upper[5] in bounds
+    assert len(drawn) > 1
+
+
+def test_two_images_are_one_disjoint_pair_however_often_they_match():
+    counts = np.array([0, 3, 15])
+    i, j, distance = np.zeros(3, int), np.ones(3, int), np.ones(3)
+    above = matrix_dependence(np.full((4, 4), 2.0), 2)
+    bounds = set()
+    for seed in range(20):
+        found = false_match_rates(
+            counts, 4, ImpostorPairs(i, j, distance, 1), beyond_cutoff=above, seed=seed
+        )
+        bounds.add(float(found.upper[1]))
+    assert bounds == {float(clopper_pearson(k, 2, 0.9)[1]) for k in (0, 1)}
+
+
+def test_ten_matches_of_the_same_two_images_are_not_ten():
+    """Three variants each: three pairs of images, nine matches and more; then ten pairs."""
+    images, variants = 40, 3
+    i, j = np.triu_indices(images, 1)
+    distance = np.full(len(i), 30)
+    disjoint = np.flatnonzero((i % 2 == 0) & (j == i + 1))
+    distance[disjoint[:4]], distance[disjoint[4:10]] = 10, 20
+    i, j, distance = (np.repeat(part, variants) for part in (i, j, distance))
+    counts = np.bincount(distance, minlength=31)
+    found = false_match_rates(counts, images, ImpostorPairs(i, j, distance, 30))
+    assert found.matches[10] == 12
+    assert not found.at_least_ten_matches[19]
+    assert found.at_least_ten_matches[20]
+    # Beyond a list, as many as there must be.
+    above = dyadic_dependence(ImpostorPairs(i, j, distance, 30), images, len(i))
+    short = false_match_rates(
+        counts, images, ImpostorPairs(i, j, distance, 15), beyond_cutoff=above
+    )
+    assert not short.at_least_ten_matches[19]
+    assert short.at_least_ten_matches[20]
+    assert (
+        fit_tail(ImpostorPairs(i, j, distance, 30), images, len(i)).threshold_at_ten_matches == 20
+    )
+
+
+def test_a_bound_is_never_more_than_the_upper_end_where_twenty_were_counted():
+    _, found = simulated(images=60)
+    first, plenty = (int(np.argmax(found.matches >= number)) for number in (10, 20))
+    assert not found.at_least_ten_matches[first - 1]
+    alone = clopper_pearson(0, found.images // 2, 0.95)[1]
+    assert alone > 2 * found.upper[plenty], "of disjoint pairs alone"
+    assert np.all(found.upper[:first] == found.upper[plenty])
+
+
+def test_where_the_sample_has_too_few_matches_the_known_ends_hold():
+    one, whole = simulated(images=80)
+    counts = corpora.counts_of(one, CELLS)
+    cutoff = int(np.searchsorted(whole.rate, 0.01))
+    sample = (one.i < 15) & (one.j < 15)
+    above = dyadic_dependence(
+        ImpostorPairs(*(part[sample] for part in one[:2]), one.cell[sample], CELLS - 1), 15, 105
+    )
+    first = int(np.argmax(above.matches >= 10))
+    assert first > cutoff + 3
+    found = false_match_rates(counts, 80, ImpostorPairs(*one, cutoff), beyond_cutoff=above)
+    unknown = slice(cutoff + 1, first)
+    assert np.all(found.lower[unknown] == found.lower[cutoff])
+    assert np.all(found.upper[unknown] == found.upper[first])
+    assert found.lower[first] != found.lower[cutoff]
+
+
+def test_order_of_the_pairs_and_of_the_images_of_a_pair_do_not_matter():
+    one, found = simulated()
+    order = rng(1).permutation(len(one.i))
+    i, j, cell = (part[order] for part in one)
+    turned = corpora.Corpus(np.where(i % 2, i, j), np.where(i % 2, j, i), cell)
+    again = corpora.rates_of(turned, 60, CELLS)
+    assert json.dumps(found.as_json()) == json.dumps(again.as_json())
+
+
+def test_beyond_the_cutoff_the_sample_is_used():
+    one, whole = simulated(images=80)
+    counts = corpora.counts_of(one, CELLS)
+    cutoff = int(np.searchsorted(whole.rate, 0.02))
+    sample = (one.i < 40) & (one.j < 40)
+    above = dyadic_dependence(
+        ImpostorPairs(*(part[sample] for part in one[:2]), one.cell[sample], CELLS - 1), 40, 780
+    )
+    found = false_match_rates(counts, 80, ImpostorPairs(*one, cutoff), beyond_cutoff=above)
+    assert np.array_equal(found.lower[: cutoff + 1], whole.lower[: cutoff + 1])
+    for rate in (0.05, 0.2, 0.5, 0.8):
+        t = int(np.searchsorted(whole.rate, rate))
+        width = (found.upper - found.lower)[t] / (whole.upper - whole.lower)[t]
+        assert 0.5 < width < 2
+    with pytest.raises(ArgumentError, match="beyond_cutoff"):
+        false_match_rates(counts, 80, ImpostorPairs(*one, cutoff))
+
+
+def test_without_a_list_the_sample_is_used_throughout():
+    one, whole = simulated(images=80)
+    counts = corpora.counts_of(one, CELLS)
+    above = dyadic_dependence(ImpostorPairs(*one, CELLS - 1), 80, 3160)
+    nothing = ImpostorPairs(*np.zeros((3, 0), int), -1)
+    found = false_match_rates(counts, 80, nothing, beyond_cutoff=above)
+    known = whole.at_least_ten_matches
+    assert np.array_equal(found.lower[known], whole.lower[known])
+    assert np.array_equal(found.upper[known], whole.upper[known])
+    assert np.all(found.upper[~known] >= whole.upper[~known])
+    few = np.flatnonzero(found.matches == 5)[0]
+    plenty = int(np.argmax(found.matches >= 20))
+    alone = clopper_pearson(5, 40, 0.9)[1]
+    assert found.upper[few] == pytest.approx(min(alone, found.upper[plenty]))
+    assert not fit_tail(nothing, 80, 3160).accepted
+
+
+@pytest.mark.parametrize("images", [2, 3])
+def test_few_images_give_honest_intervals(images):
+    i, j = np.triu_indices(images, 1)
+    counts = np.zeros(5, int)
+    counts[2] = len(i)
+    found = false_match_rates(counts, images, ImpostorPairs(i, j, np.full(len(i), 2), 4))
+    assert found.rate.tolist() == [0, 0, 1, 1, 1]
+    assert found.upper.tolist() == pytest.approx([0.95, 0.95, 1, 1, 1])
+    assert found.lower.tolist() == [0] * 5
+
+
+def test_runs_that_were_added_up_were_not_compared():
+    """Half of the pairs drawn from all would be of two runs, and count as pairs that differ."""
+    runs = np.repeat([0, 1], 20)
+    i, j = np.triu_indices(40, 1)
+    inside = runs[i] == runs[j]
+    i, j = i[inside], j[inside]
+    cell = np.full(len(i), 3)
+    cell[: len(i) // 3] = 1
+    counts, near = np.bincount(cell), ImpostorPairs(i, j, cell, 3)
+    bounds = []
+    for seed in range(20):
+        apart = false_match_rates(counts, 40, near, seed=seed, run_number=runs)
+        mixed = false_match_rates(counts, 40, near, seed=seed)
+        assert apart.rate.tolist() == mixed.rate.tolist()
+        bounds.append((apart.upper[3], mixed.upper[3]))
+    for run_length in (5, 6):
+        partner = intervals._disjoint_partners(np.repeat([3, 7], run_length), seed=1)
+        paired = np.flatnonzero(partner >= 0)
+        assert len(paired) == 2 * (run_length // 2) * 2
+        assert (partner[partner[paired]] == paired).all()
+        assert ((paired < run_length) == (partner[paired] < run_length)).all()
+
+
+def test_a_rate_at_one_threshold():
+    _, found = simulated()
+    one = found.at(150)
+    assert one.rate == one.matches / one.pairs == found.rate[150]
+    assert json.loads(json.dumps(one.as_json()))["upper"] == pytest.approx(found.upper[150])
+    for wrong in (-1, CELLS):
+        with pytest.raises(ArgumentError, match="threshold"):
+            found.at(wrong)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"counts": np.array([1, 2])}, "lists other pairs"),
+        ({"counts": np.zeros(3, int)}, "no pairs"),
+        ({"counts": np.array([1, -1, 3])}, "negative"),
+        ({"counts": np.ones((2, 2), int)}, "shape"),
+        ({"images": 1}, "at least 2"),
+        ({"images": 3}, "outside"),
+        ({"confidence": 1.5}, "confidence"),
+        ({"impostors": ImpostorPairs(np.array([1]), np.array([1]), np.array([1]), 2)}, "itself"),
+        ({"impostors": ImpostorPairs(np.array([1]), np.array([1, 2]), np.array([1]), 2)}, "length"),
+        (
+            {"impostors": ImpostorPairs(np.array([1]), np.array([2]), np.array([-1.0]), 2)},
+            "negative",
+        ),
+        ({"impostors": ImpostorPairs(np.array([1]), np.array([2]), np.array([1]), -2)}, "cutoff"),
+    ],
+)
+def test_rates_refuse(change, words):
+    i, j = np.triu_indices(4, 1)
+    good = {
+        "counts": np.array([0, 2, 4]),
+        "images": 4,
+        "impostors": ImpostorPairs(i, j, np.array([1, 1, 2, 2, 2, 2]), 2),
+    }
+    false_match_rates(**good)
+    with pytest.raises(ArgumentError, match=words):
+        false_match_rates(**{**good, **change})
+    with pytest.raises(ArgumentTypeError):
+        false_match_rates(**{**good, "counts": [0, 2, 4]})
