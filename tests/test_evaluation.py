@@ -42,6 +42,7 @@ from photodna_nb.evaluation import (
 )
 from photodna_nb.evaluation.config import DirectoryOriginals, ThresholdsConfig
 from photodna_nb.evaluation.exclusions import excluded_rows, exclusion_name
+from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.pair_counting import VariantHashes, count_pairs
 from photodna_nb.evaluation.pair_counts import CELLS, PAIR_HALVES
 from photodna_nb.evaluation.run_evaluation import validation_half
@@ -1477,8 +1478,8 @@ def test_rates_and_thresholds(tmp_path):
         assert row["matches"] == (squared <= row["threshold"] ** 2).sum()
     for row in results.tables["recall"]:
         lower, upper = intervals.clopper_pearson(row["matches"], row["n"])
-        assert row["recall_lower"] == (intervals.json_number(float(lower)) if row["n"] else None)
-        assert row["recall_upper"] == (intervals.json_number(float(upper)) if row["n"] else None)
+        assert row["recall_lower"] == (json_number(float(lower)) if row["n"] else None)
+        assert row["recall_upper"] == (json_number(float(upper)) if row["n"] else None)
 
 
 @pytest.mark.parametrize(

@@ -315,7 +315,9 @@ def test_the_equal_error_rate_is_marked(estimates):
 
 
 def test_a_tradeoff_without_intervals_says_why(estimates):
-    ax = plots.plot_roc(replace(estimates, rates=None, tail=None, reason="the list is too long"))
+    ax = plots.plot_roc(
+        replace(estimates, rates=None, tail=None, no_rates_reason="the list is too long")
+    )
     assert "No intervals: the list is too long." in note(ax)
     assert not ax.findobj(lambda artist: artist.get_gid() == "band")
 
@@ -466,7 +468,9 @@ def test_figures_of_no_pairs_say_so(estimates):
         assert "no genuine and no impostor" in one(ax, "reason").get_text().replace("\n", " ")
         assert ax.get_title()
         assert not ax.lines
-    ax = plots.plot_false_match_rates(estimates_of(nothing, nothing, reason="none of them"))
+    ax = plots.plot_false_match_rates(
+        estimates_of(nothing, nothing, no_rates_reason="none of them")
+    )
     assert one(ax, "reason").get_text() == "none of them"
 
 
