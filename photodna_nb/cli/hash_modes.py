@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from photodna_nb.cli.images import files_in, hash_table, iterate_images
 from photodna_nb.cli.output import print_lines, print_message
@@ -27,18 +27,10 @@ def hash_image(image: str, *, detail: bool) -> int:
     return 0
 
 
-def hash_directory(
-    directory: str,
-    *,
-    recursive: bool,
-    output: str | None,
-    resume: bool,
-    detail: bool,
-    jobs: int | None,
-) -> int:
-    """Print or write the hashes of the files in a directory."""
+def hash_directory(directory: str, *, recursive: bool, **options: Any) -> int:
+    """Print or write the hashes of the files in a directory, with the options of `hash_list`."""
     paths, status = files_in(directory, recursive)
-    return max(status, hash_list(*paths, output=output, resume=resume, detail=detail, jobs=jobs))
+    return max(status, hash_list(*paths, **options))
 
 
 def hash_list(*paths: str, output: str | None, resume: bool, detail: bool, jobs: int | None) -> int:

@@ -55,6 +55,7 @@ def _positive_integer(text: str) -> int:
 _SWITCH = {"action": "store_true", "default": None}
 _WITH_ITEMS = ("faiss_build", "faiss_add", "faiss_query", "faiss_remove")
 _MANY_IMAGES = "hash_dir files_from faiss_build faiss_add faiss_query evaluate"
+_IMAGES = "files_from hash hash_dir compare faiss_build faiss_add faiss_query evaluate"
 
 # Each option: the modes that it goes with, and what argparse needs to know.
 # `--files-from` without another mode is a mode of its own.
@@ -77,10 +78,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "output": ("hash_dir files_from", {}),
     "files_from": ("files_from faiss_build faiss_add faiss_query", {}),
     "jobs": (_MANY_IMAGES, {"type": _positive_integer}),
-    "max_pixels": (
-        "files_from hash hash_dir compare faiss_build faiss_add faiss_query evaluate",
-        {"type": _positive_integer},
-    ),
+    "max_pixels": (_IMAGES, {"type": _positive_integer}),
 }
 
 
@@ -130,7 +128,8 @@ def _command(values: dict[str, Any]) -> Command:
     if values[mode] is None:
         raise ArgumentError("a mode is needed, --hash IMAGE for example")
     operands = [] if mode == "files_from" else values[mode]
-    operands = operands if isinstance(operands, list) else [operands]
+    if isinstance(operands, str):
+        operands = [operands]
     needed = 3 if values["files_from"] is None or mode == "faiss_remove" else 2
     top_k = None
     # After the first image, so that an image may have a number for a name.
@@ -141,20 +140,18 @@ def _command(values: dict[str, Any]) -> Command:
             raise ArgumentError(f"argument TOP_K: {error}") from error
     if mode in _WITH_ITEMS and len(operands) < needed:
         raise ArgumentError(f"{_flag(mode)} needs {MODES[mode][1]}")
-    options = {}
-    for option, (its_modes, settings) in OPTIONS.items():
-        if mode in its_modes.split():
-            is_switch = settings is _SWITCH
-            options[option] = bool(values[option]) if is_switch else values[option]
-        elif values[option] is not None:
-            raise ArgumentError(
-                f"{_flag(option)} goes with {' or '.join(map(_flag, its_modes.split()))}"
-            )
+    for option, (modes, _) in OPTIONS.items():
+        if values[option] is not None and mode not in modes.split():
+            flags = " or ".join(map(_flag, modes.split()))
+            raise ArgumentError(f"{_flag(option)} goes with {flags}")
+    options = {
+        option: bool(values[option]) if settings is _SWITCH else values[option]
+        for option, (modes, settings) in OPTIONS.items()
+        if mode in modes.split() and option not in ("files_from", "max_pixels")
+    }
     if mode == "faiss_query":
         options["top_k"] = top_k
     _check_values(options)
-    options.pop("files_from", None)
-    options.pop("max_pixels", None)
     return Command(mode, operands, options, values["files_from"], values["max_pixels"])
 
 
@@ -216,13 +213,7 @@ class _Version(argparse.Action):
 class _Once(argparse.Action):
     """Store the value of an option, and refuse a second one, which would hide the first."""
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
+    def __call__(self, parser: Any, namespace: Any, values: Any, flag: Any = None) -> None:
         if getattr(namespace, self.dest) is not None:
-            parser.error(f"{option_string} is given twice")
+            parser.error(f"{flag} is given twice")
         setattr(namespace, self.dest, values)
