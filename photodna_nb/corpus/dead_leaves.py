@@ -91,13 +91,21 @@ def draw(seed: int, index: int, width: int, height: int) -> NDArray[np.uint8]:
     square_min = max(1, (side * (low + ((radius * (high - low)) >> kernels.BITS))) ** 2 >> 32)
     grain = stream.random_raw(-(-width * height // 8)).astype("<u8").view(np.uint8)
     texture = grain[: width * height].reshape(height, width)
-    following = np.tile(np.arange(width + 1, dtype=np.int32), (height, 1))
+    links = np.tile(np.arange(width + 1, dtype=np.int32), (height, 1))
     out = np.empty((height, width, 3), np.uint8)
     uncovered = width * height
     while uncovered:
         raw = stream.random_raw(_LEAVES_AT_ONCE * kernels.NUMBERS) >> np.uint64(1)
         numbers = raw.astype(np.int64).reshape(-1, kernels.NUMBERS)
         uncovered -= kernels.paint(
-            numbers, square_min, side * side, brightness, contrast, colour, texture, following, out
+            numbers,
+            square_min,
+            side * side,
+            brightness,
+            contrast,
+            colour,
+            texture,
+            links,
+            out,
         )
     return out
