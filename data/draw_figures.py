@@ -135,7 +135,7 @@ class Material:
     @cached_property
     def estimates(self) -> pdna.evaluation.RateEstimates:
         """What a small evaluation says of drawn pictures."""
-        return pdna.evaluation.estimate_rates(self.results.counts)
+        return self.results.rates
 
     @cached_property
     def results(self) -> pdna.evaluation.Results:
@@ -448,10 +448,10 @@ def draw_thresholds() -> None:
     """Write data/figures/thresholds.png: what the example of an evaluation finds."""
     config = pdna.evaluation.Config.load(DATA / "evaluation.toml")
     with tempfile.TemporaryDirectory() as folder:
-        counts = pdna.evaluation.run(config, folder).counts
+        results = pdna.evaluation.run(config, folder)
     figure = plt.figure(figsize=(9, 5.5), layout="constrained")
     plots.plot_false_match_rates(
-        pdna.evaluation.estimate_rates(counts, confidence=config.confidence, seed=config.seed),
+        results.rates,
         thresholds=config.thresholds.named,
         targets=config.thresholds.targets,
         ax=figure.subplots(),

@@ -551,7 +551,8 @@ class TestMovedSlider:
 
     def test_to_a_guess_which_is_not_saved(self):
         moved = {
-            CHOICE: "tuner.conservative.value = False\ntuner.list_size.value = 1e9\n"
+            CHOICE: "tuner.controls.conservative.value = False\n"
+            "tuner.controls.list_size.value = 1e9\n"
             "assert tuner.choice.beyond_validation\n"
             "print('guess:', tuner.threshold, supported, recommended)"
         }

@@ -288,10 +288,8 @@ def test_a_threshold_beyond_validation(drawn):
     first, second, third = found.sentences
     assert "no threshold is shown to stay within the acceptable 1 false match per day" in first
     assert "a false match rate of 1.0 × 10⁻¹¹, and the 300 originals support no claim" in first
-    assert (
-        f"at most {supported['threshold']} has a false match rate of at most "
-        f"{formatting.rate(validated)} (extrapolated)" in second
-    )
+    rate = f"at most {formatting.rate(validated)} (extrapolated)"
+    assert f"at most {supported['threshold']} has a false match rate of {rate}" in second
     per_day = f"at most {formatting.amount(validated * 1e11)} (extrapolated)"
     assert f"an expected number of false matches per day of {per_day}" in second
     assert f"beyond its validation, suggests L2 {safe['threshold']}, with" in third

@@ -60,7 +60,7 @@ def _reported(results: Results) -> list[str]:
     where = report.write(results)
     found = report.recommend(results)
     said = [f"Report: {printable(where)}", "", *found.sentences, *found.thresholds]
-    return [*said, "", "Before you rely on it:", *found.warnings] if found.warnings else said
+    return [*said, "", "Limits of this result:", *found.warnings] if found.warnings else said
 
 
 def compare_runs(first: str, second: str, *, json: bool) -> int:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -22,7 +23,12 @@ from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.exclusions import exclusion_name
 from photodna_nb.evaluation.pair_counts import PAIR_HALVES, PairCounts, quantile_squared
-from photodna_nb.evaluation.rates import RecallQuery, estimate_recalls
+from photodna_nb.evaluation.rates import (
+    RateEstimates,
+    RecallQuery,
+    estimate_rates,
+    estimate_recalls,
+)
 from photodna_nb.evaluation.run_folder import (
     HASHES,
     IDENTITY,
@@ -92,6 +98,16 @@ class Results:
     summary: dict[str, Any]
     tables: dict[str, list[Row]]
     manifest: dict[str, Any]
+
+    @cached_property
+    def rates(self) -> RateEstimates:
+        """Rates of all originals with intervals; recall with the orientations of the deployment."""
+        return estimate_rates(
+            self.counts,
+            oriented=self.config.deployment.orientations,
+            confidence=self.config.confidence,
+            seed=self.config.seed,
+        )
 
     def __repr__(self) -> str:
         return f"<Results in {self.run_dir}: {self.counts!r}, {len(self.failures)} failures>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from photodna_nb import plots
-from photodna_nb.evaluation import Results, estimate_rates
+from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.results import FIGURES
 
 
@@ -66,12 +66,9 @@ _ORIENTED = " The distance is that from the nearest of eight orientations of the
 
 def figures(results: Results) -> dict[str, ReportFigure]:
     """Return the figures by the names of their files in the folder of the run."""
-    config, tables = results.config, results.tables
+    config, tables, rates = results.config, results.tables, results.rates
     thresholds = {row["name"]: row["threshold"] for row in tables["thresholds"]}
     oriented = config.deployment.orientations
-    rates = estimate_rates(
-        results.counts, oriented=oriented, confidence=config.confidence, seed=config.seed
-    )
     recall = [
         row for row in tables["recall"] if row["detail_bin"] is None and row["oriented"] == oriented
     ]

@@ -1,4 +1,4 @@
-"""What the tuner says, as HTML."""
+"""The texts of the threshold tuner, as HTML."""
 
 from __future__ import annotations
 
@@ -29,100 +29,105 @@ STYLE = """<style>
 .photodna-tuner figcaption { font-size: 90%; overflow-wrap: anywhere; }
 .photodna-tuner .missing { display: inline-block; width: 90px; border: 1px solid grey;
   font-size: 85%; overflow-wrap: anywhere; vertical-align: bottom; }
-/* In the dark themes that are known here, what is black on nothing becomes white, and colours keep
+/* In the known dark themes, black on a transparent background becomes white, and colours keep
   their hue; elsewhere the figure stays on white. */
 .photodna-tuner-figure { background: white; }
 body[data-jp-theme-light="false"] .photodna-tuner-figure,
 body.vscode-dark .photodna-tuner-figure { background: none; filter: invert(1) hue-rotate(180deg); }
 </style>"""
 _SOURCES = {
-    "counted": "counted: ten pairs of originals or more match ({level} interval)",
+    "counted": "counted: ten or more pairs of originals match ({level} interval)",
     "disjoint pairs": "a {level} bound: fewer than ten pairs of originals match",
     "tail": "extrapolation by a fitted tail: fewer than ten pairs match ({level} interval)",
-    "untested": "an upper bound by a fitted tail, which is extrapolation: the fit suggests a lower "
-    "rate, but such fits were not tested this far out",
 }
-_CHOSEN = {
-    "counted": "by what was counted on all originals",
-    "disjoint pairs": "by a bound, since fewer than ten pairs match",
-    "tail": "by the fitted tail, which is extrapolation",
+_BEYOND_VALIDATION = (
+    "an upper bound by a fitted tail, which is an extrapolation: the fit suggests a lower rate, "
+    "but this rate is beyond its validation"
+)
+_BASES = {
+    "counted": "from the counts of all originals",
+    "disjoint pairs": "from a bound, since fewer than ten pairs match",
+    "tail": "from the fitted tail, which is an extrapolation",
 }
 
 
 class Line(NamedTuple):
-    """One line of what a threshold does: its name, the number, and what it is of."""
+    """One line about a threshold: name, value, and a note about the value."""
 
     name: str
     value: str
     note: str
 
 
-def lines(row: Row, estimates: RateEstimates, service: DeploymentConfig) -> list[Line]:
-    """Return what a threshold does, in words."""
-    oriented = service.orientations
-    level = formatting.level(estimates.confidence)
-    matches = " of ".join(formatting.integer(row[f"impostor_{n}"]) for n in ("matches", "pairs"))
-    found = " of ".join(formatting.integer(row[f"genuine_{n}"]) for n in ("matches", "pairs"))
-    turned = ", in the best of eight orientations" if oriented else ""
+def lines(row: Row, estimates: RateEstimates, deployment: DeploymentConfig) -> list[Line]:
+    """Return the rates at a threshold as text."""
+    oriented = deployment.orientations
+    impostor, genuine = (
+        " of ".join(formatting.integer(row[f"{kind}_{column}"]) for column in ("matches", "pairs"))
+        for kind in ("impostor", "genuine")
+    )
+    best = ", in the best of eight orientations" if oriented else ""
     similarity = 1 - row["threshold"] / SIMILARITY_SCALE
-    said = [
+    rates = formatting.false_match_rate(row)
+    text = [
         Line("Threshold", f"L2 ≤ {row['threshold']}", f"similarity ≥ {similarity:.4f}"),
-        Line("Recall", formatting.recall(row), f"{found} genuine pairs{turned}"),
-        Line(
-            "False match rate", formatting.false_match_rate(row), f"{matches} impostor pairs match"
-        ),
+        Line("Recall", formatting.recall(row), f"{genuine} genuine pairs match{best}"),
+        Line("False match rate", rates, f"{impostor} impostor pairs match"),
     ]
     if row["expected_matches_source"] is None:
-        return [*said, Line("", "", f"No intervals: {estimates.no_rates_reason}.")]
-    eight = ", in eight orientations each" if oriented else ""
-    comparisons = formatting.amount(row["comparisons_per_day"])
-    sizes = formatting.integer(service.list_size), formatting.integer(service.queries_per_day)
-    of = f"of {comparisons} comparisons: {sizes[0]} hashes, {sizes[1]} queries{eight}"
-    source = (
-        "untested" if row["expected_matches_beyond_validation"] else row["expected_matches_source"]
+        return [*text, Line("", "", f"No intervals: {estimates.no_rates_reason}.")]
+    list_size, queries = map(formatting.integer, (deployment.list_size, deployment.queries_per_day))
+    per_day = (
+        f"in {formatting.amount(row['comparisons_per_day'])} comparisons: {list_size} hashes, "
+        f"{queries} queries" + ", in eight orientations each" * oriented
     )
+    source = _BEYOND_VALIDATION
+    if not row["expected_matches_beyond_validation"]:
+        level = formatting.level(estimates.confidence)
+        source = _SOURCES[row["expected_matches_source"]].format(level=level)
     return [
-        *said,
-        Line("False matches a day", formatting.false_matches(row), of),
-        Line("How that is known", _SOURCES[source].format(level=level), ""),
+        *text,
+        Line("False matches per day", formatting.false_matches(row), per_day),
+        Line("Source of the rate", source, ""),
     ]
 
 
-def numbers(row: Row, estimates: RateEstimates, service: DeploymentConfig) -> str:
-    """Return what a threshold does, as a table."""
+def numbers(row: Row, estimates: RateEstimates, deployment: DeploymentConfig) -> str:
+    """Return the rates at a threshold as a table."""
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}'
         f'{"<br>" * bool(value and note)}<span class="note">{escape(note)}</span></td></tr>'
-        for name, value, note in lines(row, estimates, service)
+        for name, value, note in lines(row, estimates, deployment)
     )
     return f'<table class="table" aria-live="polite">{body}</table>'
 
 
-def edits(rows: list[Row]) -> str:
-    """Return the edits that are found least, as a table."""
+def transforms(rows: list[Row]) -> str:
+    """Return the transforms with the lowest recall as a table."""
     if rows and rows[0]["recall"] == 1:
-        return '<p class="note">Every edit is found in all pictures.</p>'
+        return '<p class="note">All variants of all transforms match.</p>'
     body = "".join(
         f'<tr><th scope="row">{escape(row["label"])}</th>'
         f"<td>{escape(formatting.recall(row))}</td></tr>"
         for row in rows
     )
-    return f'<table class="table"><caption>Edits found least</caption>{body}</table>'
+    caption = "Transforms with the lowest recall"
+    return f'<table class="table"><caption>{caption}</caption>{body}</table>'
 
 
-def kept(threshold: int, choice: ThresholdChoice, last: int) -> str:
-    """Return by what a threshold keeps a target, for a slider that ends with `last`."""
-    if threshold > last:
-        said = f"Any threshold up to the largest distance keeps it; the slider ends at L2 {last}."
+def meets_target(threshold: int, choice: ThresholdChoice, largest: int) -> str:
+    """Return why a threshold meets a target, for a slider that ends at `largest`."""
+    if threshold > largest:
+        text = f"Every threshold meets the target; the slider ends at L2 {largest}."
     elif choice.conservative:
-        said = f"L2 {threshold} is the largest threshold that keeps it"
-        said += f", {_CHOSEN[choice.source]}."
+        text = f"L2 {threshold} is the largest threshold that meets the target"
+        text += f", {_BASES[choice.source]}."
     else:
-        said = f"L2 {threshold} is the largest threshold whose estimate is within it"
-        said += f", {_CHOSEN[choice.source]}; the true rate may be higher."
-    return f'<p class="note">{escape(said)}</p>'
+        text = f"L2 {threshold} is the largest threshold whose estimate is within the target"
+        text += f", {_BASES[choice.source]}; the true rate may be higher."
+    return f'<p class="note">{escape(text)}</p>'
 
 
-def problem(said: str) -> str:
+def problem(text: str) -> str:
     """Return a message that stands out."""
-    return f'<p class="problem" role="alert">{escape(said)}</p>'
+    return f'<p class="problem" role="alert">{escape(text)}</p>'

@@ -1,4 +1,4 @@
-"""Small pictures of the pairs nearest a threshold, as HTML."""
+"""Thumbnails of the pairs nearest to a threshold, as HTML."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from photodna_nb.evaluation.examples import ExamplePair
 from photodna_nb.plots.layout import short_name
 from photodna_nb.printable import printable
 
-# Name of an original, its edit if any, and what it is called.
-_Picture: TypeAlias = tuple[str, str | None, str]
+# Name of an original, specification of its transform if any, and label.
+_Image: TypeAlias = tuple[str, str | None, str]
 
-_KEPT = 512  # thumbnails
-_SIDE = 184  # pixels of a thumbnail: twice those of the page, for fine screens
-_KINDS: dict[tuple[str, str], str] = {
-    ("genuine", "below"): "Genuine, only just found",
-    ("genuine", "above"): "Genuine, only just missed",
-    ("impostor", "below"): "Impostors, matching",
-    ("impostor", "above"): "Impostors, kept apart",
+_CACHED = 512  # largest number of thumbnails in memory
+_SIDE = 184  # pixels of a thumbnail: twice those of the page, for screens of high resolution
+_GROUPS: dict[tuple[str, str], str] = {
+    ("genuine", "below"): "Genuine pairs, just matching",
+    ("genuine", "above"): "Genuine pairs, just not matching",
+    ("impostor", "below"): "Impostor pairs, just matching",
+    ("impostor", "above"): "Impostor pairs, just not matching",
 }
 
 
 class Thumbnails:
-    """Small pictures of originals and variants, made when they are wanted."""
+    """Thumbnails of originals and variants, made when they are first shown."""
 
     def __init__(self, results: Results, dataset: Dataset | None) -> None:
         self._config = results.config
@@ -39,36 +39,35 @@ class Thumbnails:
         self._digests = dict(zip(results.counts.names, results.counts.digests, strict=True))
         self._dataset = dataset
         self._originals: dict[str, Original] = {}
-        self._image = lru_cache(_KEPT)(self._made)
+        self._image = lru_cache(_CACHED)(self._element)
 
-    def html(self, near: list[ExamplePair], threshold: int) -> str:
-        """Return pairs side by side, by what becomes of them at a threshold."""
+    def html(self, pairs: list[ExamplePair], threshold: int) -> str:
+        """Return the pairs side by side, in groups of genuine and impostor pairs."""
         groups = []
-        for (kind, side), title in _KINDS.items():
-            pairs = [one for one in near if (one.kind, one.side) == (kind, side)]
-            shown = "".join(map(self._pair, pairs)) or '<p class="note">none</p>'
-            ended = threshold > self._limit if side == "below" else not pairs
-            if kind == "impostor" and ended:
-                shown = f'<p class="note">not listed: the list ends at L2 {self._limit}</p>'
-            groups.append(f"<div><b>{title}</b>{shown}</div>")
+        for (kind, side), title in _GROUPS.items():
+            members = [pair for pair in pairs if (pair.kind, pair.side) == (kind, side)]
+            body = "".join(map(self._figure, members)) or '<p class="note">none</p>'
+            list_ends = threshold > self._limit if side == "below" else not members
+            if kind == "impostor" and list_ends:
+                body = f'<p class="note">not listed: the list ends at L2 {self._limit}</p>'
+            groups.append(f"<div><b>{title}</b>{body}</div>")
         return f'<div class="groups">{"".join(groups)}</div>'
 
-    def _pair(self, pair: ExamplePair) -> str:
-        label = None if pair.transform is None else parse(pair.transform).label
-        names = [short_name(name, 28) for name in (pair.original, pair.other)]
-        edited = f"{names[0]}, {label}" if label else names[0]
-        plain: _Picture = (pair.other, None, names[1])
-        variant: _Picture = (pair.original, pair.transform, edited)
+    def _figure(self, pair: ExamplePair) -> str:
+        name, other = (short_name(text, 28) for text in (pair.original, pair.other))
+        if pair.transform is not None:
+            name += f", {parse(pair.transform).label}"
+        variant: _Image = (pair.original, pair.transform, name)
+        original: _Image = (pair.other, None, other)
+        both, caption = [variant, original], f"{name} | {other}"
         if pair.kind == "genuine":
-            both, said = [plain, variant], edited
-        else:
-            both, said = [variant, plain], f"{edited} | {names[1]}"
-        shown = " ".join(self._image(*one) for one in both)
+            both, caption = [original, variant], name
+        elements = " ".join(self._image(*image) for image in both)
         distance = f"L2 {math.sqrt(pair.distance_squared):.1f}"
-        return f"<figure>{shown}<figcaption>{distance}: {escape(said)}</figcaption></figure>"
+        return f"<figure>{elements}<figcaption>{distance}: {escape(caption)}</figcaption></figure>"
 
-    def _made(self, name: str, transform: str | None, text: str) -> str:
-        """Return a picture as an element, or why there is none."""
+    def _element(self, name: str, transform: str | None, text: str) -> str:
+        """Return an image as an HTML element, or the reason why there is none."""
         try:
             content = self._thumbnail(name, transform)
         except PhotodnaError as error:
@@ -81,16 +80,16 @@ class Thumbnails:
             dataset = self._config.dataset() if self._dataset is None else self._dataset
             self._originals = {original.name: original for original in dataset}
         if name not in self._originals:
-            raise ArgumentError(f"{printable(name)} is not among the originals any more")
+            raise ArgumentError(f"{printable(name)}: is not among the originals any more")
         original = self._originals[name]
         if original.digest() != self._digests[name]:
-            raise ArgumentError(f"{printable(name)} has changed since it was measured")
-        picture = original.open()
+            raise ArgumentError(f"{printable(name)}: has changed since the run")
+        image = original.open()
         if transform is not None:
-            edit = parse(transform)
-            picture = edit.apply(picture, seed_for(self._config.seed, name, edit.label))
-        picture = picture.copy()
-        picture.thumbnail((_SIDE, _SIDE))
+            parsed = parse(transform)
+            image = parsed.apply(image, seed_for(self._config.seed, name, parsed.label))
+        image = image.copy()
+        image.thumbnail((_SIDE, _SIDE))
         content = io.BytesIO()
-        picture.convert("RGB").save(content, "JPEG", quality=80)
+        image.convert("RGB").save(content, "JPEG", quality=80)
         return content.getvalue()

@@ -1,4 +1,4 @@
-"""A slider for the threshold, and what it does."""
+"""The threshold tuner: a threshold or a target is set, and its rates are shown."""
 
 from __future__ import annotations
 
@@ -8,401 +8,315 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-import ipywidgets as ipw
 import numpy as np
 
+from photodna_nb import checks
 from photodna_nb.checks import describe
 from photodna_nb.corpus.datasets import Dataset
-from photodna_nb.errors import ArgumentError, ArgumentTypeError
-from photodna_nb.evaluation import RateEstimates, Results, estimate_rates
+from photodna_nb.corpus.transforms import parse
+from photodna_nb.errors import ArgumentTypeError
+from photodna_nb.evaluation import PairCounts, Results
 from photodna_nb.evaluation.config import DeploymentConfig
 from photodna_nb.evaluation.deployment import threshold_under
 from photodna_nb.evaluation.examples import ExamplePair, ThresholdExamples
-from photodna_nb.evaluation.rates import with_orientations
+from photodna_nb.evaluation.rates import recall_intervals, with_orientations
 from photodna_nb.evaluation.summary import Row, threshold_row
-from photodna_nb.evaluation.thresholds import ThresholdChoice, choose_threshold, supported_threshold
+from photodna_nb.evaluation.thresholds import (
+    ThresholdChoice,
+    choose_threshold,
+    supported_threshold,
+)
 from photodna_nb.printable import printable
 from photodna_nb.report import formatting
 from photodna_nb.widgets import html
+from photodna_nb.widgets.controls import ACCEPTABLE, MANUAL, make_controls
 from photodna_nb.widgets.histograms import INCHES, Histograms
 from photodna_nb.widgets.thumbnails import Thumbnails
-from photodna_nb.widgets.transform_recall import EditRecall
 
-_PAUSE = 0.3  # seconds without a move, after which pictures are made
-_WORST = 5  # edits in the table
-_MOST_PAIRS = 12  # of a kind, as pictures
-_MOST = 10**12  # hashes in a list, or queries a day
-_PRODUCTION = 200  # of a system in use, where no other is named
-_BY_HAND, _BUDGET = "by hand", "budget"
+_PAUSE = 0.3  # seconds without a change, after which the images are made
+_LOWEST = 5  # number of transforms in the table
+_MOST_PAIRS = 12  # largest number of pairs of each group that are shown as images
 
 
-def _shown(method: Callable[[ThresholdTuner], None]) -> Callable[[ThresholdTuner, Any], None]:
-    """Return the method for a change; its errors are shown where the person looks, and raised."""
+def _with_errors_shown(
+    method: Callable[[ThresholdTuner], None],
+) -> Callable[[ThresholdTuner, Any], None]:
+    """Return a method that handles a change, and shows errors as a message before it raises."""
 
     @wraps(method)
-    def checked(self: ThresholdTuner, _: Any) -> None:
+    def handle(self: ThresholdTuner, _: Any) -> None:
         try:
             method(self)
         except Exception as error:
-            self._say_error(error)
+            self._show_error(error)
             raise
 
-    return checked
+    return handle
 
 
 class ThresholdTuner:
-    """A slider for the threshold, and what it does: rates, false matches a day, pictures.
+    """A widget that shows the rates, false matches per day and nearest pairs of a threshold.
 
-    The last value of a cell, it is shown there. It reads counts alone, so that a move takes
-    as long for 10^8 pairs as for 10^4; but the pictures, which are made when the slider rests.
+    As the last value of a cell, it is displayed there. It reads the counts of a run, so that a
+    change takes as long for 10^8 pairs as for 10^4. Only images of pairs take longer; they are
+    made when the slider rests.
 
     Parameters
     ----------
     results : Results
-        Of a run.
-    estimates : RateEstimates, optional
-        ``pdna.evaluation.estimate_rates(results.counts)``, if it is there already.
+        Results of a run.
     dataset : Dataset, optional
-        Where the pictures of the originals are; ``results.config.dataset()`` if left out.
+        The originals, if they are not where ``results.config.dataset()`` looks for them.
     pairs : int
-        How many pairs of each kind are shown as pictures, 1 to 12.
+        Number of pairs of each group that are shown as images, 1 to 12.
 
     Attributes
     ----------
-    widget : ipywidgets.VBox
-        All of it.
-    slider : ipywidgets.IntSlider
-        The threshold.
-    target : ipywidgets.Dropdown
-        The false match rate that the threshold follows; ``"by hand"``; or ``"budget"``, of
-        false matches a day in the configuration.
-    conservative : ipywidgets.Checkbox
-        Whether the upper end of the interval is to keep the target.
-    orientations : ipywidgets.Checkbox
-        Whether queries are looked up in eight orientations.
-    list_size, queries_per_day : ipywidgets.BoundedFloatText
-        Of the service; rounded to whole numbers.
-    choice : Choice or None
-        Which threshold the target gave, and why; None by hand. Where no threshold can be
-        shown to keep a target by the upper end of its interval, the one that the data support,
-        as in a report.
-    figure : ipywidgets.Image
-        The histograms, PNG.
-    numbers, edits, pictures, message : ipywidgets.HTML
-        What is said.
+    controls : TunerControls
+        The widgets: ``controls.slider``, ``controls.target`` and others.
+    choice : ThresholdChoice or None
+        Threshold for the target, with its source; None without a target. If no threshold is
+        known to meet a target by the upper end of its interval, it is the threshold that the
+        data support, as in a report.
 
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        An argument has another type, `pairs` is out of range, or `estimates` is of other counts.
+        An argument has another type, or `pairs` is out of range.
 
     Notes
     -----
-    Rates and intervals are those of the report: see `photodna_nb.evaluation.estimate_rates`. The
-    threshold that follows a target is chosen on all originals; the operating points of the
-    report are chosen on one half and judged on the other.
+    Rates and intervals are those of the report, ``results.rates``. The threshold for a target is
+    chosen on all originals. The operating points of a report are chosen on the selection half,
+    and have the rates of the validation half.
 
-    Outside of a notebook, without an event loop, pictures are made at once.
+    Without an event loop, outside a notebook, images are made at once.
     """
 
-    def __init__(
-        self,
-        results: Results,
-        *,
-        estimates: RateEstimates | None = None,
-        dataset: Dataset | None = None,
-        pairs: int = 2,
-    ) -> None:
+    def __init__(self, results: Results, *, dataset: Dataset | None = None, pairs: int = 2) -> None:
         if not isinstance(results, Results):
-            raise ArgumentTypeError(
-                f"results: got {describe(results)}, needs Results, of evaluation.run or "
-                "Results.load"
-            )
-        if estimates is not None and not isinstance(estimates, RateEstimates):
-            raise ArgumentTypeError(
-                f"estimates: got {describe(estimates)}, needs RateEstimates, of "
-                "evaluation.estimate_rates(results.counts)"
-            )
+            needed = "Results, of evaluation.run or Results.load"
+            raise ArgumentTypeError(checks.message("results", describe(results), needed))
         if dataset is not None and not isinstance(dataset, Dataset):
-            raise ArgumentTypeError(
-                f"dataset: got {describe(dataset)}, needs a Dataset, such as "
-                "datasets.from_directory makes"
-            )
-        if isinstance(pairs, bool) or not isinstance(pairs, int | np.integer):
-            raise ArgumentTypeError(f"pairs: got {describe(pairs)}, needs an integer")
-        if not 1 <= pairs <= _MOST_PAIRS:
-            raise ArgumentError(f"pairs: got {pairs}, needs 1 to {_MOST_PAIRS}")
-        config = results.config
-        if estimates is None:
-            estimates = estimate_rates(
-                results.counts, confidence=config.confidence, seed=config.seed
-            )
-        self.estimates = estimates
+            needed = "a Dataset, such as datasets.from_directory makes"
+            raise ArgumentTypeError(checks.message("dataset", describe(dataset), needed))
+        self._pairs = checks.integer("pairs", pairs, 1, _MOST_PAIRS)
         counts = results.counts
-        if not np.array_equal(estimates.impostor, counts.impostor()):
-            raise ArgumentError("estimates: is of other counts, needs those of results.counts")
-        # As the variants are, and each in its best orientation.
         self._estimates = {
-            oriented: with_orientations(estimates, counts, oriented=oriented)
+            oriented: with_orientations(results.rates, counts, oriented=oriented)
             for oriented in (False, True)
         }
         self._histograms = {
-            oriented: Histograms(one.genuine, one.impostor)
-            for oriented, one in self._estimates.items()
+            oriented: Histograms(estimates.genuine, estimates.impostor)
+            for oriented, estimates in self._estimates.items()
         }
-        self._recall = EditRecall(counts, estimates.confidence)
-        self._examples = ThresholdExamples(results.counts)
-        self._pictures = Thumbnails(results, dataset)
-        self._pairs = int(pairs)
-        self._deployment = config.deployment
-        self._following = False
-        self._task: asyncio.Task[None] | None = None
+        self._recall = _TransformRecall(counts, results.rates.confidence)
+        self._examples = ThresholdExamples(counts)
+        self._thumbnails = Thumbnails(results, dataset)
+        self._acceptable = results.config.deployment.max_false_matches_per_day
+        self.controls = make_controls(results.config, self._histograms[False].end)
         self.choice: ThresholdChoice | None = None
         self._row: Row = {}
-        self._make_widgets(results)
+        self._follows_target = False  # while the slider is moved to the threshold of the target
+        self._task: asyncio.Task[None] | None = None
         self._connect()
         self._refresh()
 
     @property
     def threshold(self) -> int:
-        """The L2 distance up to which pairs match; it can be set."""
-        return int(self.slider.value)
+        """L2 distance up to which two images match; it can be set."""
+        return int(self.controls.slider.value)
 
     @threshold.setter
     def threshold(self, value: int) -> None:
-        self.slider.value = value
+        self.controls.slider.value = value
+
+    @property
+    def deployment(self) -> DeploymentConfig:
+        """The list and the queries that the controls describe."""
+        return DeploymentConfig(
+            list_size=round(self.controls.list_size.value),
+            queries_per_day=round(self.controls.queries_per_day.value),
+            max_false_matches_per_day=self._acceptable,
+            orientations=self.controls.orientations.value,
+        )
 
     @property
     def row(self) -> Row:
-        """What the threshold does, by the names of ``Results.tables["thresholds"]``."""
+        """Rates at the threshold, with the columns of ``results.tables["thresholds"]``."""
         return dict(self._row)
 
-    def near(self) -> list[ExamplePair]:
-        """Return the pairs that are shown: the nearest to the threshold of each kind and side."""
-        return list(self._examples.pairs(self.threshold, self._pairs, self.orientations.value))
+    def nearest_pairs(self) -> list[ExamplePair]:
+        """Return the pairs that are shown: the nearest to the threshold of each group."""
+        oriented = self.controls.orientations.value
+        return list(self._examples.pairs(self.threshold, self._pairs, oriented))
 
     def __repr__(self) -> str:
-        said = (
-            f"L2 ≤ {self.threshold}: recall {formatting.recall(self._row)}, false match rate "
-            f"{formatting.false_match_rate(self._row)}, {formatting.false_matches(self._row)} "
-            "false matches a day"
+        return (
+            f"<ThresholdTuner, L2 ≤ {self.threshold}: recall {formatting.recall(self._row)}, false "
+            f"match rate {formatting.false_match_rate(self._row)}, "
+            f"{formatting.false_matches(self._row)} false matches per day>"
         )
-        return f"<ThresholdTuner, {said}>"
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Return the widget, and for readers without one the figure and the numbers."""
-        data = dict(self.widget._repr_mimebundle_(**options))
-        said = html.lines(self._row, self.estimates, self._service())
-        figure = self._histograms[self.orientations.value].readable(self.threshold, said)
+        """Return the widget, and the figure with the rates for readers without a kernel."""
+        data = dict(self.controls.box._repr_mimebundle_(**options))
+        oriented = self.controls.orientations.value
+        lines = html.lines(self._row, self._estimates[oriented], self.deployment)
+        figure = self._histograms[oriented].with_text(self.threshold, lines)
         data |= {"text/plain": repr(self), "image/png": base64.b64encode(figure).decode("ascii")}
         return data, {"image/png": {"width": round(INCHES[0] * 100)}}
 
-    def _make_widgets(self, results: Results) -> None:
-        named = results.config.thresholds.named
-        start = named.get("production", next(iter(named.values()), _PRODUCTION))
-        wide: dict[str, Any] = {"style": {"description_width": "initial"}}
-        self.slider = ipw.IntSlider(
-            value=start,
-            max=max(self._histograms[False].end, start),
-            description="Threshold (L2)",
-            layout=ipw.Layout(width="98%", max_width="900px"),
-            **wide,
-        )
-        budget = (
-            f"{formatting.amount(self._deployment.max_false_matches_per_day)} false match a day"
-        )
-        if self._deployment.max_false_matches_per_day != 1:
-            budget = budget.replace("match", "matches")
-        targets = [
-            (f"a false match rate of {formatting.rate(rate).removeprefix('1.0 × ')}", rate)
-            for rate in results.config.thresholds.targets
-        ]
-        self.target = ipw.Dropdown(
-            options=[("none, it is set by hand", _BY_HAND), *targets, (budget, _BUDGET)],
-            value=_BY_HAND,
-            description="Target, at most",
-            layout=ipw.Layout(width="350px"),
-            **wide,
-        )
-        level = formatting.level(self.estimates.confidence)
-        self.conservative = ipw.Checkbox(
-            value=True,
-            description=f"cautious: keep it at the upper end of the {level} interval",
-            indent=False,
-            layout=ipw.Layout(width="auto"),
-        )
-        self.list_size, self.queries_per_day = (
-            ipw.BoundedFloatText(  # which takes 1e6, too
-                value=value,
-                min=1,
-                step=1,
-                max=_MOST,
-                description=text,
-                layout=ipw.Layout(width="270px"),
-                **wide,
-            )
-            for value, text in (
-                (self._deployment.list_size, "Hashes in the list"),
-                (self._deployment.queries_per_day, "Queries a day"),
-            )
-        )
-        self.orientations = ipw.Checkbox(
-            value=self._deployment.orientations,
-            description="queries in eight orientations",
-            indent=False,
-            layout=ipw.Layout(width="auto"),
-        )
-        self.figure = ipw.Image(format="png", layout=ipw.Layout(width="auto", max_width="100%"))
-        # Without a tooltip, with which ipywidgets 8.1 cannot show an image.
-        self.figure.add_class("photodna-tuner-figure")
-        self.numbers, self.edits, self.pictures, self.message = (ipw.HTML() for _ in range(4))
-        wrapped = ipw.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 24px")
-        beside = ipw.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="0 24px")
-        left = ipw.Layout(flex="1 1 420px", max_width="520px")
-        said = ipw.VBox(
-            [self.numbers, self.edits], layout=ipw.Layout(flex="1 1 340px", max_width="520px")
-        )
-        self.widget = ipw.VBox(
-            [
-                ipw.HTML(html.STYLE, layout=ipw.Layout(display="none")),
-                self.slider,
-                ipw.HBox([self.target, self.conservative], layout=wrapped),
-                ipw.HBox([self.list_size, self.queries_per_day, self.orientations], layout=wrapped),
-                self.message,
-                ipw.HBox([ipw.Box([self.figure], layout=left), said], layout=beside),
-                self.pictures,
-            ]
-        )
-        self.widget.add_class("photodna-tuner")
-
     def _connect(self) -> None:
-        self.slider.observe(self._moved, "value")
-        for control in (self.target, self.conservative):
-            control.observe(self._chosen, "value")
-        for control in (self.list_size, self.queries_per_day, self.orientations):
-            control.observe(self._served, "value")
+        controls = self.controls
+        controls.slider.observe(self._on_slider, "value")
+        for control in (controls.target, controls.conservative):
+            control.observe(self._on_target, "value")
+        for control in (controls.list_size, controls.queries_per_day, controls.orientations):
+            control.observe(self._on_deployment, "value")
 
-    @_shown
-    def _moved(self) -> None:
-        if not self._following:
-            self.message.value = ""
-            self.target.value = _BY_HAND
+    @_with_errors_shown
+    def _on_slider(self) -> None:
+        if not self._follows_target:
+            self.controls.message.value = ""
+            self.controls.target.value = MANUAL
         self._refresh()
 
-    @_shown
-    def _chosen(self) -> None:
-        self._follow()
+    @_with_errors_shown
+    def _on_target(self) -> None:
+        self._follow_target()
 
-    @_shown
-    def _served(self) -> None:
-        if self.target.value == _BUDGET:
-            self._follow()
+    @_with_errors_shown
+    def _on_deployment(self) -> None:
+        if self.controls.target.value == ACCEPTABLE:
+            self._follow_target()
         self._refresh()
 
-    def _follow(self) -> None:
-        """Move the threshold to the one that keeps the target, as far as the data support it."""
-        wished, rates = self._chosen_now(), self.estimates.rates
-        self.choice, self.message.value = wished, ""
-        if wished is not None and (wished.threshold is None or wished.beyond_validation):
-            if wished.conservative and rates is not None:
-                self.choice = supported_threshold(rates, self.estimates.tail)
-            self.message.value = html.problem(self._unsupported(wished, self.choice))
-        elif wished is not None and wished.threshold is not None:
-            self.message.value = html.kept(wished.threshold, wished, self.slider.max)
+    def _follow_target(self) -> None:
+        """Move the threshold to the one that meets the target, as far as the data support it."""
+        choice, rates = self._choose(), self._estimates[False].rates
+        self.choice, message = choice, ""
+        if choice is not None and (choice.threshold is None or choice.beyond_validation):
+            if choice.conservative and rates is not None:
+                self.choice = supported_threshold(rates, self._estimates[False].tail)
+            message = html.problem(self._unsupported(choice, self.choice))
+        elif choice is not None and choice.threshold is not None:
+            message = html.meets_target(choice.threshold, choice, self.controls.slider.max)
+        self.controls.message.value = message
         if self.choice is not None and self.choice.threshold is not None:
-            self._following = True
+            self._follows_target = True
             try:
-                self.slider.value = self.choice.threshold
+                self.threshold = self.choice.threshold
             finally:
-                self._following = False
+                self._follows_target = False
 
-    def _chosen_now(self) -> ThresholdChoice | None:
-        target, conservative = self.target.value, self.conservative.value
-        rates, tail = self.estimates.rates, self.estimates.tail
-        if target == _BY_HAND:
+    def _choose(self) -> ThresholdChoice | None:
+        """Return the threshold for the target of the controls."""
+        target, conservative = self.controls.target.value, self.controls.conservative.value
+        rates, tail = self._estimates[False].rates, self._estimates[False].tail
+        if target == MANUAL:
             return None
         if rates is None:
-            return ThresholdChoice(0.0, conservative, None, "none", self.estimates.no_rates_reason)
-        if target == _BUDGET:
-            service = self._service()
+            reason = self._estimates[False].no_rates_reason
+            return ThresholdChoice(0.0, conservative, None, "none", reason)
+        if target == ACCEPTABLE:
+            deployment = self.deployment
             return threshold_under(
-                service.max_false_matches_per_day,
-                service.list_size,
-                service.queries_per_day,
+                self._acceptable,
+                deployment.list_size,
+                deployment.queries_per_day,
                 rates,
                 tail,
-                service.n_orientations,
+                deployment.n_orientations,
                 conservative,
             )
         return choose_threshold(target, rates, tail, conservative)
 
-    def _unsupported(self, wished: ThresholdChoice, best: ThresholdChoice | None) -> str:
-        """Return what can be said of a target that no threshold can be shown to keep."""
+    def _unsupported(self, choice: ThresholdChoice, best: ThresholdChoice | None) -> str:
+        """Return what is known about a target that no threshold is known to meet."""
 
         def false_matches(threshold: int) -> str:
-            return f"{formatting.false_matches(self._at(threshold))} false matches a day"
+            return f"{formatting.false_matches(self._row_at(threshold))} false matches per day"
 
-        said = "These pictures cannot show which threshold keeps this target"
-        if wished.threshold is None:
-            said += f": {(best.reason if best else '') or wished.reason}."
+        text = "These images cannot show which threshold meets this target"
+        if choice.threshold is None:
+            text += f": {(best.reason if best else '') or choice.reason}."
         else:
-            said += (
-                ". The fit, taken further than such fits were tested, suggests L2 "
-                f"{wished.threshold}; what the data support there is "
-                f"{false_matches(wished.threshold)}."
+            text += (
+                f". The fitted tail, beyond its validation, suggests L2 {choice.threshold}; the "
+                f"data support {false_matches(choice.threshold)} there."
             )
         if best is None or best.threshold is None:
-            return f"{said} The slider stays."
-        if best.threshold == wished.threshold:
-            return said
+            return f"{text} The slider is not moved."
+        if best.threshold == choice.threshold:
+            return text
         return (
-            f"{said} The slider is at the largest threshold that has the lowest rate they "
+            f"{text} The slider is at the largest threshold with the lowest rate that the data "
             f"support: L2 {best.threshold}, with {false_matches(best.threshold)}."
         )
 
-    def _service(self) -> DeploymentConfig:
-        return DeploymentConfig(
-            round(self.list_size.value),
-            round(self.queries_per_day.value),
-            self._deployment.max_false_matches_per_day,
-            self.orientations.value,
-        )
-
-    def _at(self, threshold: int) -> Row:
-        service = self._service()
-        return threshold_row(self._estimates[service.orientations], threshold, service)
+    def _row_at(self, threshold: int) -> Row:
+        deployment = self.deployment
+        return threshold_row(self._estimates[deployment.orientations], threshold, deployment)
 
     def _refresh(self) -> None:
-        """Show what the threshold does, and the pictures a little later."""
-        threshold = self.threshold
-        service = self._service()
-        self._row = self._at(threshold)
-        self.figure.value = self._histograms[service.orientations].png(threshold)
-        self.numbers.value = html.numbers(self._row, self.estimates, service)
-        self.edits.value = html.edits(self._recall.least(_WORST, threshold, service.orientations))
-        self._show_pairs()
-
-    def _show_pairs(self) -> None:
-        """Show the pairs nearest the threshold, once it rests."""
+        """Show the rates at the threshold, and the images a little later."""
+        threshold, deployment, controls = self.threshold, self.deployment, self.controls
+        oriented = deployment.orientations
+        self._row = self._row_at(threshold)
+        controls.figure.value = self._histograms[oriented].png(threshold)
+        controls.numbers.value = html.numbers(self._row, self._estimates[oriented], deployment)
+        controls.transforms.value = html.transforms(self._recall.lowest(threshold, oriented))
         if self._task is not None:
             self._task.cancel()
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self.pictures.value = self._pictures.html(self.near(), self.threshold)
+            controls.images.value = self._thumbnails.html(self.nearest_pairs(), threshold)
         else:
-            self._task = loop.create_task(self._show_pairs_later())
+            self._task = loop.create_task(self._show_images_later())
 
-    async def _show_pairs_later(self) -> None:
+    async def _show_images_later(self) -> None:
         await asyncio.sleep(_PAUSE)
         try:
-            # Pictures may be large, and moves are not to wait for them.
-            html = await asyncio.to_thread(self._pictures.html, self.near(), self.threshold)
+            # In a thread, since large images take a while and the slider must not wait.
+            images = await asyncio.to_thread(
+                self._thumbnails.html, self.nearest_pairs(), self.threshold
+            )
         except Exception as error:
-            self._say_error(error)
+            self._show_error(error)
             raise
-        self.pictures.value = html
+        self.controls.images.value = images
 
-    def _say_error(self, error: Exception) -> None:
-        said = printable(f"{type(error).__name__}: {error}")
-        self.message.value = html.problem(said)
+    def _show_error(self, error: Exception) -> None:
+        text = printable(f"{type(error).__name__}: {error}")
+        self.controls.message.value = html.problem(text)
+
+
+class _TransformRecall:
+    """The recall of each transform at any threshold."""
+
+    def __init__(self, counts: PairCounts, confidence: float) -> None:
+        self._confidence = confidence
+        self._distances_squared = {
+            oriented: {
+                parse(spec).label: distances
+                for spec in counts.transforms
+                if len(distances := counts.genuine_distances(spec, oriented=oriented))
+            }
+            for oriented in (False, True)
+        }
+
+    def lowest(self, threshold: int, oriented: bool) -> list[Row]:
+        """Return the transforms with the lowest recall, the lowest first, with intervals."""
+        matches = [
+            (label, int(np.searchsorted(distances, threshold**2, side="right")), len(distances))
+            for label, distances in self._distances_squared[oriented].items()
+        ]
+        matches = sorted(matches, key=lambda item: item[1] / item[2])[:_LOWEST]
+        matching, pairs = [item[1] for item in matches], [item[2] for item in matches]
+        intervals = recall_intervals(matching, pairs, self._confidence)
+        return [
+            {"label": label} | recall._asdict()
+            for (label, _, _), recall in zip(matches, intervals, strict=True)
+        ]
