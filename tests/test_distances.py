@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import photodna_nb as pdna
-from photodna_nb.pairs.metrics import limit_squared, similarity_at
+from photodna_nb.pairs.metrics import largest_integer, limit_squared, similarity_at
 
 hashes = npst.arrays(np.uint8, 144)
 
@@ -60,6 +60,29 @@ def test_limits():
     for text in ("inf", "Infinity", "+inf", 10**30):
         assert limit_squared(max_distance=text) == 9_363_600
     assert similarity_at(9_363_601) == 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "largest", "limit"),
+    [("euclidean", 9_363_600, 79), ("sqeuclidean", 9_363_600, 8), ("manhattan", 36_720, 8)],
+)
+def test_the_largest_integer_of_each_metric(metric, largest, limit):
+    assert largest_integer("limit", 8.9, metric) == limit
+    for beyond in (10**9, math.inf):
+        assert largest_integer("limit", beyond, metric) == largest
+
+
+def test_errors_name_the_value():
+    for value, text in (
+        (1.5, "1.5"),
+        ("x" * 50, "x" * 40),
+        (10**5000, "a number of thousands of digits"),
+    ):
+        with pytest.raises(pdna.ArgumentError) as error:
+            limit_squared(min_similarity=value)
+        assert str(error.value) == f"min_similarity: got {text}, needs a number from 0 to 1"
+    with pytest.raises(pdna.ArgumentTypeError, match=r"^max_distance: got list, needs a number$"):
+        limit_squared(max_distance=[3])
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, "nan", math.nan, "", "x", "1e-999999999", "9" * 500])
