@@ -1,7 +1,6 @@
-"""What can go wrong, as a caller may want to catch it.
+"""The errors that the package raises.
 
-Every message names the file or argument, what came, what was needed and what
-to do about it.
+Each message names the file or argument, what came, what was needed and what to do.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
 class PhotodnaError(Exception):
-    """The root of the errors that photodna_nb raises on purpose."""
+    """Base class of the errors of this package."""
 
 
 class ArgumentError(PhotodnaError, ValueError):

@@ -1,8 +1,8 @@
-"""File names of strangers, made safe to show.
+"""Printable text for file names of unknown origin.
 
-A name on a file system is bytes: it may hold newlines, terminal escapes, or
-bytes that are not UTF-8. Storage keeps it unchanged; a line of text shows it
-through `printable`.
+A name on a file system is bytes: it may contain newlines, terminal escapes, or
+bytes that are not UTF-8. It is stored unchanged; text for people contains it as
+`printable` returns it.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import os
 
 
 def printable(name: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
-    r"""Return `name` on one line, with what must not reach a terminal written as an escape.
+    r"""Return `name` on one line, with escapes for characters that are not printable.
 
     Parameters
     ----------
     name : str, bytes or path
-        As the file system gives it, or any text of a foreign program.
+        Name of a file, or any text of another program.
 
     Returns
     -------
     str
-        A printable name as it is. In another one, control characters, line and
-        direction marks become ``\n``, ``\x1b`` or ``\u202e``, bytes that cannot be
-        decoded ``\xff``, and a backslash two.
+        The name itself if it is printable. Otherwise control characters and marks of
+        lines and directions become escapes such as ``\n``, ``\x1b`` and ``\u202e``, bytes
+        that cannot be decoded become ``\xff``, and a backslash is doubled.
 
     Examples
     --------
@@ -33,10 +33,10 @@ def printable(name: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     text = os.fsdecode(name)
     if text.isprintable():
         return text or "''"
-    return "".join(map(_shown, text))
+    return "".join(map(_escape, text))
 
 
-def _shown(character: str) -> str:
+def _escape(character: str) -> str:
     if character.isprintable() and character != "\\":
         return character
     if "\udc80" <= character <= "\udcff":  # a byte that os.fsdecode could not decode

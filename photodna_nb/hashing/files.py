@@ -35,8 +35,8 @@ def hash_image(image: ImageLike) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8, (144,)
-        6 x 6 cells (rows, columns) x 4 directions. All zero where there is
-        nothing to see: see `detail`.
+        6 x 6 cells (rows, columns) x 4 directions. All zero for flat images of 80 pixels
+        or more a side: see `detail`.
 
     Raises
     ------
@@ -47,8 +47,8 @@ def hash_image(image: ImageLike) -> NDArray[np.uint8]:
 
     Notes
     -----
-    One pass over the pixels: about the time of adding them up. Bit for bit the
-    hash of the open program ``oaphotodna.py``.
+    The hash takes one pass over the pixels, about as long as their sum. It equals that of the
+    open program ``oaphotodna.py`` bit for bit.
 
     References
     ----------
@@ -91,8 +91,8 @@ def hash_file(file: FileLike) -> NDArray[np.uint8]:
 
     Notes
     -----
-    Another version of a decoder can move the hash of a JPEG file by an L2
-    distance of 2 to 4: note Pillow's version beside results.
+    Another version of a decoder can change the hash of a JPEG file by an L2 distance of
+    2 to 4. Report Pillow's version with results.
     """
     return hash_and_detail(images.read_pixels(file)).hash
 
@@ -112,12 +112,12 @@ def hash_files(
     Parameters
     ----------
     paths : iterable of str or os.PathLike
-        Of image files; a generator is drawn from as work is done.
+        Paths of image files. A generator is consumed as work is done.
     max_workers : int, optional
-        Threads, the number of processors if left out.
+        Number of threads; by default the number of processors.
     executor : concurrent.futures.Executor, optional
-        Where the files are read and hashed instead: a process pool, or a Dask
-        cluster's ``client.get_executor()``, whose workers must see the files.
+        Executor that reads and hashes the files instead of threads: a process pool, or a
+        Dask cluster's ``client.get_executor()``. Its workers must have access to the files.
     progress : bool
         Whether to show a progress bar, in a terminal or a notebook.
     errors : {"raise", "record"}
@@ -134,7 +134,7 @@ def hash_files(
     Returns
     -------
     HashTable
-        In the order of `paths`.
+        Hashes and failures, in the order of `paths`.
 
     Raises
     ------
@@ -204,10 +204,33 @@ def iterate_hashes(
     journal: HashJournal | None = None,
     digest: bool = False,
 ) -> Generator[tuple[str, HashWithDetail | ImageError], None, None]:
-    """Yield each path, as text, with its hash and detail or its error, in order.
+    """Yield the hash and detail of each file, or its error, in order.
 
-    This is `hash_files` without the table, with the same arguments. Hashes that the journal
-    holds are taken from it, all others are appended to it.
+    This is `hash_files` without the table, for files whose hashes are used one by one.
+
+    Parameters
+    ----------
+    paths, max_workers, executor
+        As in `hash_files`.
+    journal : HashJournal, optional
+        Journal of earlier hashes. Hashes of unchanged files are taken from it, all others
+        are appended to it.
+    digest : bool
+        As in `hash_files`, for files in the journal.
+
+    Yields
+    ------
+    path : str
+        Path of the file.
+    result : HashWithDetail or ImageError
+        ``result.hash`` and ``result.detail``, or the error of the file.
+
+    Raises
+    ------
+    TableFileError
+        The journal cannot be written.
+    ArgumentTypeError, ArgumentError
+        An argument has another type or value.
     """
     checks.iterable("paths", paths, "several paths", "hash one file with hash_file")
     names = (checks.path("paths", path) for path in paths)
