@@ -29,15 +29,15 @@ def clamped(value):
 
 
 def naive_paint(leaves, square_min, square_max, brightness, contrast, colour, texture, picture):
-    """Plain Python: every leaf looks at every pixel. `picture[y][x]` is None or (R, G, B)."""
+    """Plain Python: every leaf visits every pixel. `picture[y][x]` is None or (R, G, B)."""
     height, width = len(texture), len(texture[0])
     reach = isqrt(square_max)
     share = (square_max - square_min) * 2**31 // square_max
-    for place, size, looks in leaves:
+    for place, size, shades in leaves:
         x0 = (place % 2**31) * (width + 2 * reach) // 2**31 - reach
         y0 = (place // 2**31 % 2**31) * (height + 2 * reach) // 2**31 - reach
         square = square_min * 2**31 // (2**31 - (size % 2**31) * share // 2**31)
-        signed = [looks // 256**k % 256 - 128 for k in range(6)]
+        signed = [shades // 256**k % 256 - 128 for k in range(6)]
         grey = brightness + signed[0] * contrast // 128
         base = [grey + signed[k] * colour // 128 for k in (1, 2, 3)]
         slopes = [signed[k] * 2**13 // (isqrt(square) + 1) for k in (4, 5)]
@@ -46,16 +46,16 @@ def naive_paint(leaves, square_min, square_max, brightness, contrast, colour, te
                 dx, dy = x - x0, y - y0
                 if picture[y][x] is None and dx * dx + dy * dy <= square:
                     shade = (slopes[0] * dx + slopes[1] * dy) // 2**16
-                    shade += (texture[y][x] - 128) * (looks // 2**48 % 16) // 128
+                    shade += (texture[y][x] - 128) * (shades // 2**48 % 16) // 128
                     picture[y][x] = tuple(clamped(value + shade) for value in base)
 
 
 def naive_dead_leaves(seed, index, width, height):
-    """The whole picture from the raw stream, a number at a time."""
+    """An image from the raw stream, one number at a time."""
     stream = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(index,)))
-    radius, *looks = (int(stream.random_raw()) // 2**33 for _ in range(4))
+    radius, *shades = (int(stream.random_raw()) // 2**33 for _ in range(4))
     ranges = ((80, 176), (20, 128), (10, 60))
-    looks = [a + n * (b + 1 - a) // 2**31 for n, (a, b) in zip(looks, ranges, strict=True)]
+    shades = [a + n * (b + 1 - a) // 2**31 for n, (a, b) in zip(shades, ranges, strict=True)]
     side = min(width, height)
     low, high = 65536 // 48, 65536 // 12
     square_min = max(1, (side * (low + radius * (high - low) // 2**31)) ** 2 // 2**32)
@@ -66,7 +66,7 @@ def naive_dead_leaves(seed, index, width, height):
     picture = [[None] * width for _ in range(height)]
     while any(None in row for row in picture):
         leaf = [int(stream.random_raw()) // 2 for _ in range(3)]
-        naive_paint([leaf], square_min, side * side, *looks, texture, picture)
+        naive_paint([leaf], square_min, side * side, *shades, texture, picture)
     return np.array(picture, np.uint8)
 
 
@@ -77,20 +77,20 @@ sides = st.integers(2, 14)
     width=sides,
     height=sides,
     squares=st.tuples(st.integers(1, 500), st.integers(1, 500)).map(sorted),
-    looks=st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255)),
+    shades=st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255)),
     leaves=st.lists(st.tuples(*[st.integers(0, LARGEST_NUMBER)] * 3), max_size=12),
     grain=st.binary(min_size=196, max_size=196),
 )
 @example(5, 4, [1, 1], (0, 0, 0), [(0, 0, 0)], bytes(196))
 @example(9, 14, [3, 500], (255, 255, 255), [(LARGEST_NUMBER,) * 3] * 2, b"\xff" * 196)
-def test_paint(width, height, squares, looks, leaves, grain):
+def test_paint(width, height, squares, shades, leaves, grain):
     texture = np.frombuffer(grain, np.uint8)[: width * height].reshape(height, width)
     following = np.tile(np.arange(width + 1, dtype=np.int32), (height, 1))
     out = np.zeros((height, width, 3), np.uint8)
     numbers = np.array(leaves, np.int64).reshape(-1, 3)
-    covered = kernels.paint(numbers, *squares, *looks, texture, following, out)
+    covered = kernels.paint(numbers, *squares, *shades, texture, following, out)
     picture = [[None] * width for _ in range(height)]
-    naive_paint(leaves, *squares, *looks, texture.tolist(), picture)
+    naive_paint(leaves, *squares, *shades, texture.tolist(), picture)
     assert covered == sum(pixel is not None for row in picture for pixel in row)
     naive = [[pixel or (0, 0, 0) for pixel in row] for row in picture]
     np.testing.assert_array_equal(out, np.array(naive, np.uint8))

@@ -69,9 +69,11 @@ def check_stages(folder):
 
 
 def test_committed_hashes():
-    wanted = [(p, r) for p, r in records(ROOT / "data" / "golden") if "hash" in r and side(r) >= 2]
-    assert len(wanted) >= (90 if JIT_OFF else 130)
-    assert [check_hash(path, record) for path, record in wanted] == [None] * len(wanted)
+    selected = [
+        (p, r) for p, r in records(ROOT / "data" / "golden") if "hash" in r and side(r) >= 2
+    ]
+    assert len(selected) >= (90 if JIT_OFF else 130)
+    assert [check_hash(path, record) for path, record in selected] == [None] * len(selected)
 
 
 def test_committed_stages():
@@ -87,10 +89,10 @@ def test_a_wrong_hash_is_noticed():
 
 @pytest.mark.parametrize("name", SETS)
 def test_shared_hashes(shared_golden, name):
-    wanted = [(p, r) for p, r in records(shared_golden / name) if "hash" in r and side(r) >= 2]
+    selected = [(p, r) for p, r in records(shared_golden / name) if "hash" in r and side(r) >= 2]
     if not JIT_OFF:
-        assert len(wanted) >= HASHED[name]
-    assert [check_hash(path, record) for path, record in wanted] == [None] * len(wanted)
+        assert len(selected) >= HASHED[name]
+    assert [check_hash(path, record) for path, record in selected] == [None] * len(selected)
 
 
 @pytest.mark.parametrize("name", ["edge", "monochrome", "synthetic"])
@@ -101,7 +103,7 @@ def test_shared_stages(shared_golden, name):
 
 
 @contextmanager
-def road(name, monkeypatch):
+def code_path(name, monkeypatch):
     """Yield the executor on which, or the state of Pillow in which, files are hashed."""
     if name == "copies":
         copied = []
@@ -125,8 +127,8 @@ def road(name, monkeypatch):
 
 @pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
 @pytest.mark.parametrize("name", ["copies", "processes", "cluster"])
-def test_every_road(shared_golden, name, monkeypatch):
-    """All hashes on roads other than that of `test_one_directory_of_all`: threads, no copies."""
+def test_other_code_paths(shared_golden, name, monkeypatch):
+    """All hashes in other ways than `test_one_directory_of_all`: threads, no copies."""
     expected = {
         str(path): np.frombuffer(base64.b64decode(record["hash"]), np.uint8)
         for kind in SETS
@@ -134,7 +136,7 @@ def test_every_road(shared_golden, name, monkeypatch):
         if "hash" in record and side(record) >= 2
     }
     assert len(expected) >= sum(HASHED.values())
-    with road(name, monkeypatch) as executor:
+    with code_path(name, monkeypatch) as executor:
         table = pdna.hash_files(expected, executor=executor)
     np.testing.assert_array_equal(table.hashes, np.stack(list(expected.values())))
 
@@ -202,9 +204,9 @@ def test_one_directory_of_all(shared_golden, run, tmp_path):
     entries = json.loads(result.stdout)
     names = [entry["filename"] for entry in entries]
     assert names == sorted(names)
-    found = {entry["filename"]: entry["photodna"] for entry in entries}
+    printed = {entry["filename"]: entry["photodna"] for entry in entries}
     assert len(hashes) >= 2200
-    assert {name: found.get(name) for name in hashes} == hashes
+    assert {name: printed.get(name) for name in hashes} == hashes
     errors = [
         line.removeprefix("photodna-nb: error: ") for line in result.stderr.decode().splitlines()
     ]

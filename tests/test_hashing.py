@@ -51,7 +51,7 @@ def assert_equal_to_oracle(rgb):
     trace = pdna.trace(rgb)
     for stage, value in expected.items():
         np.testing.assert_array_equal(getattr(trace, stage), value, err_msg=stage, strict=True)
-    # The road that never builds the table of sums.
+    # The fast path, which never builds the table of sums.
     np.testing.assert_array_equal(pdna.hash_image(rgb), expected["hash"], strict=True)
     assert pdna.detail(rgb) == expected["detail"]
 
@@ -189,7 +189,7 @@ def test_views_are_hashed_and_left_alone():
 
 @pytest.mark.skipif(JIT_OFF, reason="nothing is compiled")
 def test_one_compiled_variant():
-    """Read-only, writable, strided and Pillow pixels all come through one gate."""
+    """Read-only, writable, strided and Pillow pixels all pass the same check."""
     rgb = photograph(40, 40)
     frozen = rgb.copy()
     frozen.flags.writeable = False
@@ -230,7 +230,7 @@ def test_detail_tells_noise_from_pictures():
     assert pdna.detail(noise) < 10
     assert pdna.detail(photograph(300, 300)) > 300
     norm = np.linalg.norm(pdna.hash_image(noise).astype(float))
-    assert norm > 900, "the hash itself does not tell"
+    assert norm > 900, "the norm of the hash does not show it"
 
 
 def test_trace_is_frozen():

@@ -107,10 +107,10 @@ def truncated():
 
 def bomb(width, height):
     """A PNG header alone, with its checksum."""
-    whole = bytearray(encoded(image=Image.new("L", (2, 2))))
-    whole[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
-    whole[29:33] = zlib.crc32(whole[12:29]).to_bytes(4, "big")
-    return bytes(whole)
+    content = bytearray(encoded(image=Image.new("L", (2, 2))))
+    content[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    return bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -159,10 +159,12 @@ def test_every_truncation_and_some_flips_are_errors_or_hashes():
     rng = np.random.default_rng(5)
     reasons = []
     for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"):
-        whole = encoded(kind)
-        damaged = [whole[:length] for length in range(0, len(whole), max(1, len(whole) // 60))]
+        content = encoded(kind)
+        damaged = [
+            content[:length] for length in range(0, len(content), max(1, len(content) // 60))
+        ]
         for _ in range(60):
-            flipped = bytearray(whole)
+            flipped = bytearray(content)
             flipped[rng.integers(len(flipped))] ^= 1 << rng.integers(8)
             damaged.append(bytes(flipped))
         for content in damaged:
@@ -188,7 +190,7 @@ def test_bad_paths(tmp_path):
         assert caught.value.path == os.fspath(path)
 
 
-def test_a_named_pipe_is_not_waited_for(tmp_path):
+def test_a_named_pipe_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(pdna.ImageError, match="pipe, socket or device"):
         pdna.hash_file(tmp_path / "pipe.jpg")
@@ -244,7 +246,7 @@ def test_errors_survive_the_way_back_from_a_worker():
     )
 
 
-def test_names_are_shown_on_one_line():
+def test_names_are_printed_on_one_line():
     assert printable("plain café 猫.jpg") == "plain café 猫.jpg"
     assert printable("a\nb\x1b[31m\x7f\u202e\ud800") == r"a\nb\x1b[31m\x7f\u202e\ud800"
     assert printable(b"\xff\xfe") == r"\xff\xfe"
@@ -268,7 +270,7 @@ def test_wrong_files(tmp_path):
 
 
 def test_pillow_pixels_are_read_without_a_copy_in_one_block_or_several():
-    """Over 16 MB Pillow uses several blocks, unless it is told to."""
+    """Over 16 MB Pillow uses several blocks, unless it is set otherwise."""
     image = Image.fromarray(np.random.default_rng(7).integers(0, 256, (2100, 2100, 3), np.uint8))
     with pytest.raises(ValueError, match="not contiguous"):
         image.__arrow_c_array__()
@@ -311,12 +313,12 @@ def test_pillows_setting_under_threads():
 
 def test_pixels_are_passed_on_without_a_copy():
     for array in (PHOTO, PHOTO[:, :, 0].copy(), np.zeros((9, 9, 4), np.uint8)):
-        gated = images.pixels(array)
-        assert np.shares_memory(gated, array)
-        assert not gated.flags.writeable
+        checked = images.pixels(array)
+        assert np.shares_memory(checked, array)
+        assert not checked.flags.writeable
 
 
-def test_rgb_says_nothing_but_the_pixels():
+def test_to_rgb_keeps_the_pixels_and_nothing_else():
     plain = Image.fromarray(PHOTO)
     assert images.to_rgb(plain) is plain
     for kind in ("PNG", "JPEG", "GIF", "TIFF"):

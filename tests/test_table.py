@@ -33,14 +33,14 @@ def table(paths, failures=()):
     return pdna.HashTable(list(paths), HASHES[np.arange(count) % 9], detail, list(failures))
 
 
-def assert_same(found, expected, suffix):
-    assert found.paths == expected.paths
-    np.testing.assert_array_equal(found.hashes, expected.hashes, strict=True)
+def assert_same(loaded, expected, suffix):
+    assert loaded.paths == expected.paths
+    np.testing.assert_array_equal(loaded.hashes, expected.hashes, strict=True)
     if suffix == ".csv":
-        assert np.isnan(found.detail).all()
+        assert np.isnan(loaded.detail).all()
     else:
-        np.testing.assert_array_equal(found.detail, expected.detail, strict=True)
-    assert found.failures == (expected.failures if suffix in (".npz", ".parquet") else [])
+        np.testing.assert_array_equal(loaded.detail, expected.detail, strict=True)
+    assert loaded.failures == (expected.failures if suffix in (".npz", ".parquet") else [])
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

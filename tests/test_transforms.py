@@ -1,4 +1,4 @@
-"""Edits: what they do, at their bounds, the same every time; and what the hash makes of them."""
+"""Transforms: what they do, at their bounds, the same every time; and what the hash keeps."""
 
 import hashlib
 import io
@@ -30,7 +30,7 @@ PHOTO = Image.fromarray(np.random.default_rng(3).integers(0, 256, (20, 30, 3), n
 CHAIN = Chain((Transform("resize", 50), Transform("noise", 10), Transform("noise", 10)))
 
 
-def edited(task):
+def transformed(task):
     """The digest of a variant, in whatever process."""
     original, transform = task
     result = transform.apply(original.open(), seed_for(0, original.name, transform.label))
@@ -64,7 +64,7 @@ def test_any_picture_of_two_by_two_pixels_or_more(transform, width, height, seed
 
 
 def test_the_table_is_complete():
-    """Every edit of the specification, and each with what a figure and an error need."""
+    """Every transform of the specification, and each with what a figure and an error need."""
     assert set(KINDS) == {
         "jpeg",
         "webp",
@@ -222,12 +222,12 @@ def test_results_that_are_too_large(monkeypatch):
 @pytest.mark.skipif(JIT_OFF, reason="says nothing about the kernels")
 def test_the_same_in_any_order_thread_and_process():
     originals = pdna.datasets.dead_leaves(2, (60, 40))
-    tasks = [(original, edit) for original in originals for edit in (*standard(), CHAIN)]
-    expected = [edited(task) for task in tasks]
+    tasks = [(original, transform) for original in originals for transform in (*standard(), CHAIN)]
+    expected = [transformed(task) for task in tasks]
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(edited, tasks[::-1])) == expected[::-1]
+        assert list(pool.map(transformed, tasks[::-1])) == expected[::-1]
     with spawned_processes() as pool:
-        assert list(pool.map(edited, tasks, chunksize=len(tasks))) == expected
+        assert list(pool.map(transformed, tasks, chunksize=len(tasks))) == expected
 
 
 def test_seeds():
@@ -344,11 +344,11 @@ def test_what_the_hash_makes_of_them():
     pictures = [original.open() for original in pdna.datasets.dead_leaves(12, seed=1)]
     hashes = [pdna.hash_image(picture) for picture in pictures]
 
-    def distances(spec, turned=False):
+    def distances(spec, oriented=False):
         every = []
         for picture, before in zip(pictures, hashes, strict=True):
             after = pdna.hash_image(parse(spec).apply(picture, 5))
-            of = pdna.orientations(before) if turned else [before]
+            of = pdna.orientations(before) if oriented else [before]
             every.append(min(pdna.distance(one, after) for one in of))
         return np.array(every)
 
@@ -359,7 +359,7 @@ def test_what_the_hash_makes_of_them():
     for far in ("crop:10", "letterbox:10", "rotate:15", "turn:90", "mirror", "flip"):
         assert distances(far).min() > 200, far
     for spec in ("turn:90", "turn:180", "turn:270", "mirror", "flip"):
-        assert distances(spec, turned=True).max() < 100, spec
+        assert distances(spec, oriented=True).max() < 100, spec
     assert np.median(distances("resize:50+jpeg:30")) < 60
     harder = [np.median(distances(f"crop:{strength}")) for strength in (1, 2, 5, 10)]
     assert harder == sorted(harder)

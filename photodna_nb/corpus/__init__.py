@@ -1,1 +1,1 @@
-"""The pictures of an evaluation: originals and transforms."""
+"""The images of an evaluation: data sets of originals, and transforms."""

@@ -151,7 +151,7 @@ def dead_leaves(number: int, size: tuple[int, int] = (256, 192), seed: int = 0) 
 
     Notes
     -----
-    Opaque discs cover each other and the whole image. The density of their radii is r^-3,
+    Opaque discs cover each other and the image. The density of their radii is r^-3,
     up to the shorter side, so that no scale dominates. The smallest radius, the brightness,
     the contrast and the colour differ between images, and each disc is shaded and has a
     grain. All values are integers from the raw stream of NumPy's PCG64, which NumPy

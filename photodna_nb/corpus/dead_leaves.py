@@ -55,7 +55,7 @@ class DeadLeavesOriginal(Original):
 
 @dataclass(frozen=True)
 class DeadLeavesSequence(Sequence[Original]):
-    """The originals of a data set; each is made when it is asked for."""
+    """The originals of a data set; each is created when it is indexed."""
 
     indices: range
     size: tuple[int, int]

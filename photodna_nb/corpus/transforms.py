@@ -266,7 +266,7 @@ def seed_for(seed: int, original_name: str, label: str) -> int:
     Parameters
     ----------
     seed : int
-        Seed of the whole run, 0 or more.
+        Seed of the run, 0 or more.
     original_name, label : str
         Name of the original and label of the transform.
 

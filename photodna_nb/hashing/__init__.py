@@ -1,1 +1,1 @@
-"""From pictures to hashes: pixels, stages, many files."""
+"""Hashing: pixels of images, stages of the hash, many files."""

@@ -1,4 +1,4 @@
-"""The journal of `hash_files`: each hash is kept in a file as soon as it is made."""
+"""The journal of `hash_files`: each hash is kept in a file as soon as it is computed."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ def hash_if_changed(path: str, known: HashRecord | None, digest: bool) -> HashRe
     """
     try:
         status = os.stat(path)
-        found = _digest(path) if digest else None
+        content_digest = _digest(path) if digest else None
         if known is not None and (
-            found is not None and found == known.digest
+            content_digest is not None and content_digest == known.digest
             if digest
             else (known.size, known.modified) == (status.st_size, status.st_mtime_ns)
         ):
@@ -106,7 +106,7 @@ def hash_if_changed(path: str, known: HashRecord | None, digest: bool) -> HashRe
         return error
     except (OSError, ValueError):  # a ValueError: what cannot be a name
         try:
-            images.read_pixels(path)  # says what is wrong, and what to do
+            images.read_pixels(path)  # raises the error with its remedy
         except ImageError as error:
             return error
         raise
@@ -114,7 +114,7 @@ def hash_if_changed(path: str, known: HashRecord | None, digest: bool) -> HashRe
         path=path,
         size=status.st_size,
         modified=status.st_mtime_ns,
-        digest=found,
+        digest=content_digest,
         hash=result.hash.tobytes(),
         detail=result.detail,
         pillow=PIL.__version__,

@@ -42,7 +42,7 @@ MAX_ROUNDS = 10
 NORM_START = 1e-8  # no division by zero where all gradients are
 CLIP = 0.25
 
-# Rows of bytes that fit into a uint16 column sum: 257, rounded down to whole eights.
+# Rows of bytes that fit into a uint16 column sum: 257, rounded down to a multiple of 8.
 ROWS_PER_SUM = 256
 # From so many rows on it is faster to add bytes to uint16 sums first, and those to the columns.
 LONG_BAND = 16

@@ -30,13 +30,13 @@ def kernel(function: Kernel) -> Kernel:
     if compiled is not function:  # not under NUMBA_DISABLE_JIT
         try:
             compiled._cache = _Cache(function)  # type: ignore[no-untyped-call]
-        except RuntimeError:  # Numba found no folder for it
+        except RuntimeError:  # there is no folder for it
             cached = False
     return cast(Kernel, compiled)
 
 
 class _Cache(FunctionCache):
-    """Numba's cache, but a file in it that is damaged or cannot be written stops nobody.
+    """Numba's cache, but a file in it that is damaged or cannot be written is no error.
 
     Numba lets the errors of its cache through; after a power cut, or on a full
     disk, every later call would fail. Here the kernel is compiled instead.

@@ -1,13 +1,11 @@
-"""Many files: order, errors, executors, bounded work, and going on after a stop."""
+"""Many files: order, errors, executors, and the journal after an interruption."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,6 @@ from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb import parallel
 from photodna_nb.hashing import images
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same work with or without JIT, but slowly")
@@ -109,70 +106,6 @@ def test_errors(files, tmp_path):
     assert pdna.HashTable.load(into).failures == table.failures
 
 
-def test_work_under_way_is_bounded():
-    drawn = 0
-
-    def items():
-        nonlocal drawn
-        while drawn < 100_000:
-            drawn += 1
-            yield drawn
-
-    def slow(item):
-        time.sleep(0.01)
-        return item
-
-    for work, tasks in ((slow, 1), (int, parallel._ITEMS_PER_TASK)):
-        drawn = 0
-        results = parallel.ordered_map(work, items(), max_workers=3)
-        for number in range(1, 101):
-            assert next(results) == number
-            assert drawn <= number + 4 * 3 * tasks
-        results.close()
-        assert drawn < 100 + 5 * 3 * tasks
-
-
-def test_an_error_ends_the_results_and_the_work():
-    results = parallel.ordered_map(lambda item: 1 / item, [4, 2, 0, *range(1, 1000)], max_workers=1)
-    with pytest.raises(ZeroDivisionError):
-        list(results)
-
-
-def test_a_task_that_takes_long_is_cut_and_the_order_kept(monkeypatch):
-    """As when slow files follow fast ones, by whose speed the task was sized."""
-    honest = parallel._run
-    assert honest(str, [1, 2, 3], -1)[0] == ["1"]
-    assert honest(str, [1, 2, 3], 60)[0] == ["1", "2", "3"]
-    cut = []
-
-    def run(function, task, most):
-        cut.append(len(task) > 1)
-        return honest(function, task, -1)
-
-    monkeypatch.setattr(parallel, "_run", run)
-    expected = list(map(str, range(500)))
-    assert list(parallel.ordered_map(str, range(500), max_workers=3)) == expected
-    assert any(cut)
-
-
-def test_what_has_not_begun_never_will():
-    begun = []
-    gate = threading.Event()
-
-    def work(piece):
-        begun.append(piece)
-        if piece:
-            gate.wait(30)
-        return piece
-
-    with ThreadPoolExecutor(1) as executor:
-        results = parallel.ordered_map(work, iter(range(100)), max_workers=1, executor=executor)
-        assert next(results) == 0
-        results.close()
-        gate.set()
-    assert begun in ([0], [0, 1])
-
-
 def test_progress(files, capfd):
     pdna.hash_files(files, progress=True)
     assert "30/30" in capfd.readouterr().err
@@ -230,16 +163,16 @@ def test_a_digest_sees_what_size_and_time_hide(files, tmp_path):
     pictures = [np.full((30, 30, 3), 9, np.uint8), np.zeros((30, 30, 3), np.uint8)]
     pictures[0][5:20, 5:9] = 200
     expected = [pdna.hash_image(picture) for picture in pictures]
-    found = {}
+    hashes = {}
     for digest in (True, False):
         for number, picture in enumerate(pictures):
             Image.fromarray(picture).save(path)
             os.utime(path, (1, 1))
             table = pdna.hash_files([path], into=into, digest=digest)
-            found[digest, number] = table.hashes[0].tolist()
-    assert found[True, 0] == expected[0].tolist()
-    assert found[True, 1] == expected[1].tolist()
-    assert found[False, 0] == expected[1].tolist(), "known by size and time"
+            hashes[digest, number] = table.hashes[0].tolist()
+    assert hashes[True, 0] == expected[0].tolist()
+    assert hashes[True, 1] == expected[1].tolist()
+    assert hashes[False, 0] == expected[1].tolist(), "known by size and time"
 
 
 def test_a_damaged_journal_costs_its_lines_alone(files, tmp_path, monkeypatch):
@@ -328,37 +261,3 @@ def test_stopped_and_started_again(files, tmp_path, monkeypatch, number):
     assert not kept & set(read)
     assert len(table) == 300
     assert (table.hashes == pdna.hash_image(big)).all()
-
-
-def test_orientations(shared_golden):
-    """Photographs that are mirrored and rotated, in the order of PIL.Image.Transpose."""
-    paths = sorted((shared_golden / "perception").rglob("*.jpg"))
-    assert len(paths) >= 10
-    residues = []
-    for path in paths:
-        with Image.open(path) as image:
-            oriented = [image, *(image.transpose(method) for method in Image.Transpose)]
-        permuted = pdna.orientations(pdna.hash_image(oriented[0]))
-        for k, image in enumerate(oriented):
-            distances = [pdna.distance(pdna.hash_image(image), row) for row in permuted]
-            assert np.argmin(distances) == k
-            assert sorted(distances)[1] > 150, "no other permutation is near"
-            residues.append(distances[k])
-    residues = np.reshape(residues, (-1, 8))
-    assert not residues[:, [0, 1 + Image.Transpose.TRANSPOSE]].any(), "exact"
-    assert np.median(residues, axis=0).max() < 45
-    assert residues.max() < 80
-
-
-def test_orientations_are_a_group(expected):
-    eight = pdna.orientations(expected)
-    assert eight.shape == (30, 8, 144)
-    np.testing.assert_array_equal(eight[:, 0], expected)
-    again = pdna.orientations(eight)
-    assert again.shape == (30, 8, 8, 144)
-    for k in range(8):
-        inverse = {3: 5, 5: 3}.get(k, k)
-        np.testing.assert_array_equal(again[:, k, inverse], expected)
-    assert len({row.tobytes() for row in eight[0]}) == 8
-    with pytest.raises(pdna.ArgumentError, match="hashes: got an array of shape"):
-        pdna.orientations(expected[:, :100])
