@@ -19,13 +19,19 @@ from photodna_nb.evaluation import (
     Results,
     compare,
     comparison,
+    comparison_changes,
     comparison_format,
     intervals,
     pair_counts,
     run,
     run_folder,
 )
-from photodna_nb.evaluation.comparison import Conclusion, IntervalEstimate
+from photodna_nb.evaluation.comparison_format import comparison_text
+from photodna_nb.evaluation.comparison_records import (
+    Conclusion,
+    DiscordantPairs,
+    IntervalEstimate,
+)
 from photodna_nb.hashing import images
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
@@ -74,14 +80,14 @@ def test_the_same_run_twice(runs, tmp_path):
     found = compare(runs[0], tmp_path / "copy")
     assert found.identical
     assert found.same_originals
-    assert found.text() == "Identical results."
+    assert comparison_text(found) == "Identical results."
     assert {one.verdict for one in found.conclusions} == {"same", "unknown"}
-    assert len(found.having("same")) >= 20
+    assert len(found.with_verdict("same")) >= 20
     assert found.configuration == found.versions == found.notes == ()
-    assert (found.inputs.same, *vars(found.inputs).values()) == (100, 100, (), (), (), ())
-    assert [
-        (one.pictures, one.differing, one.distances_differing) for one in found.hash_changes
-    ] == [(100, 0, 0)] * (1 + len(EDITS))
+    assert (found.originals.same, *vars(found.originals).values()) == (100, 100, (), (), (), ())
+    assert [(one.images, one.differing, one.distances_differing) for one in found.hash_changes] == [
+        (100, 0, 0)
+    ] * (1 + len(EDITS))
     assert all(one.first == one.second for one in found.numbers)
     named = [one for one in found.conclusions if one.discordant]
     assert {
@@ -110,8 +116,8 @@ def test_numbers_are_those_of_the_runs(runs):
             for value, name in zip(rate, ("", "_lower", "_upper"), strict=False):
                 per_day = row[f"expected_matches_per_day{name}"]
                 assert value == (per_day and pytest.approx(per_day / (1000 * 10 * 8), rel=1e-9))
-            assert rate.source.removeprefix("untested ") == row["expected_matches_source"]
-            one = conclusion(found, kind="recall", about=f"all edits {about}")
+            assert rate.source.removesuffix(" beyond validation") == row["expected_matches_source"]
+            one = conclusion(found, kind="recall", about=f"all transforms {about}")
             assert getattr(one, side).value == pytest.approx(row["recall"], rel=1e-9)
     for row in runs[0].tables["operating_points"]:
         threshold = f"{'conservative ' * row['conservative']}threshold for {row['target']:g}"
@@ -120,7 +126,7 @@ def test_numbers_are_those_of_the_runs(runs):
         if row["threshold"] is not None and row["source"] == "counted":
             assert one.first.value == row["false_match_rate"]
             assert one.second.value == judged(runs[1], row["threshold"])
-        own = conclusion(found, about=f"all edits at each one's {threshold}")
+        own = conclusion(found, about=f"all transforms at each one's {threshold}")
         for side, results, t in zip(("first", "second"), runs, own.thresholds, strict=False):
             (same,) = [
                 other
@@ -131,8 +137,8 @@ def test_numbers_are_those_of_the_runs(runs):
             recall = getattr(own, side)
             assert (recall and recall.value) == same["recall"]
     for row in runs[0].tables["deployment"][:2]:
-        about = f"at the first's {'conservative ' * row['conservative']}threshold for 300 a day"
-        one = conclusion(found, kind="false matches a day", about=about)
+        about = f"at the first's {'conservative ' * row['conservative']}threshold for 300 per day"
+        one = conclusion(found, kind="false matches per day", about=about)
         assert one.thresholds == (row["threshold"],) * 2
         assert one.target == 300
         if row["threshold"] is not None:
@@ -160,11 +166,11 @@ def test_originals_of_one_kind_move_little(runs):
         assert not found.same_originals
         assert found.hash_changes == ()
         assert {one.discordant for one in found.conclusions} == {None}
-        assert len(found.inputs.changed) == 100
+        assert len(found.originals.changed) == 100
         assert [tuple(one) for one in found.configuration] == [("originals.seed", first, second)]
-        assert len(found.having("within")) >= 10
-        moved += len(found.having("significant"))
-        compared += len(found.conclusions) - len(found.having("unknown"))
+        assert len(found.with_verdict("within")) >= 10
+        moved += len(found.with_verdict("significant"))
+        compared += len(found.conclusions) - len(found.with_verdict("unknown"))
     assert compared >= 60
     assert moved <= 0.03 * compared
 
@@ -201,10 +207,10 @@ def test_originals_of_another_kind_move(runs, photos, tmp_path):
         assert estimate[1:3] == pytest.approx((lower, upper), rel=1e-9)
         ends.append((lower, upper))
     assert ends[0][1] < ends[1][0] or ends[1][1] < ends[0][0]
-    assert one in found.having("significant")
-    text = found.text()
+    assert one in found.with_verdict("significant")
+    text = comparison_text(found)
     assert text.startswith(
-        f"{len(found.having('significant'))} of {len(found.conclusions)} conclusions"
+        f"{len(found.with_verdict('significant'))} of {len(found.conclusions)} conclusions"
     )
     assert "\n  recall jpeg:10 at 100 (new)" in text
     assert "\n  originals.kind: dead_leaves -> directory\n" in text
@@ -241,10 +247,12 @@ def test_another_decoder(photos, tmp_path, monkeypatch):
     assert {one.name for one in found.versions} == {
         "versions.hashes.Pillow", "versions.results.Pillow"
     }  # fmt: skip
-    assert "versions.hashes.Pillow: " in found.text()
-    assert "Both runs have the same originals: a difference, however small" in found.text()
-    assert "\nThe same pictures, hashed in both runs\n" in found.text()
-    assert "\nThe same genuine pairs, in both runs\n" in found.text()
+    assert "versions.hashes.Pillow: " in comparison_text(found)
+    assert "Both runs have the same originals: a difference, however small" in comparison_text(
+        found
+    )
+    assert "\nThe same images, hashed in both runs\n" in comparison_text(found)
+    assert "\nThe same genuine pairs, in both runs\n" in comparison_text(found)
     check_drifts(found, first, second)
     check_sides(found, first.counts, second.counts)
 
@@ -258,7 +266,7 @@ def check_drifts(found, first, second):
     for place, change in enumerate(found.hash_changes):
         assert change.transform == [None, *EDITS][place]
         pairs = [(a[place], b[place]) for a, b in zip(*hashes, strict=True)]
-        assert (change.pictures, change.differing) == (40, sum(a != b for a, b in pairs))
+        assert (change.images, change.differing) == (40, sum(a != b for a, b in pairs))
         assert change.largest == pytest.approx(max(math.dist(a, b) for a, b in pairs), rel=1e-9)
         if place:
             genuine = [
@@ -272,7 +280,7 @@ def check_drifts(found, first, second):
 
 
 def check_sides(found, *both):
-    """McNemar's test of each edit; of all edits, the originals as trials."""
+    """McNemar's test of each edit; of all transforms, the originals as trials."""
     changed = 0
     for name, t in NAMED.items():
         worse = better = 0
@@ -294,7 +302,7 @@ def check_sides(found, *both):
             sums = [sums[0] + lost, sums[1] + gained]
         for a, b in zip(*(side.sum(axis=1) for side in sides), strict=True):
             worse, better = worse + (b < a), better + (b > a)
-        one = conclusion(found, kind="recall", about=f"all edits at {t} ({name})").discordant
+        one = conclusion(found, kind="recall", about=f"all transforms at {t} ({name})").discordant
         assert (one.pairs, one.lost, one.gained) == (160, *sums)
         if worse + better:
             expected = stats.binomtest(int(worse), int(worse + better)).pvalue
@@ -306,10 +314,10 @@ def test_which_originals_are_the_same():
     """The content decides; of copies, the name."""
     first = SimpleNamespace(names=("a", "b", "c", "d", "e"), digests=tuple("xxxyz"))
     second = SimpleNamespace(names=("b", "n", "a", "d", "m"), digests=tuple("xxwyz"))
-    one, other = comparison._same_originals(first, second)
+    one, other = comparison_changes.common_rows(first, second)
     assert list(zip(one.tolist(), other.tolist(), strict=True)) == [(0, 1), (1, 0), (3, 3), (4, 4)]
     none = SimpleNamespace(names=("a",), digests=("v",))
-    assert [len(rows) for rows in comparison._same_originals(first, none)] == [0, 0]
+    assert [len(rows) for rows in comparison_changes.common_rows(first, none)] == [0, 0]
 
 
 def test_of_many_edits_the_originals_are_the_trials():
@@ -326,15 +334,13 @@ def test_of_many_edits_the_originals_are_the_trials():
         )
         for squared in (first, second)
     ]
-    same = comparison._Same(runs, (np.arange(4), np.arange(4)))
+    same = comparison._CommonOriginals(runs, (np.arange(4), np.arange(4)))
     three = stats.binomtest(3, 3).pvalue
-    assert same.discordant(10) == comparison.DiscordantPairs(11, 6, 0, three)
-    assert same.discordant(10, "c") == comparison.DiscordantPairs(4, 1, 0, 1.0)
-    assert same.discordant(9, "c") == comparison.DiscordantPairs(4, 1, 1, 1.0)
-    assert same.discordant(9) == comparison.DiscordantPairs(
-        11, 6, 1, 0.5
-    )  # one lost and gained: no trial
-    assert same.discordant(11) == comparison.DiscordantPairs(11, 0, 0, None)
+    assert same.discordant(10) == DiscordantPairs(11, 6, 0, three)
+    assert same.discordant(10, "c") == DiscordantPairs(4, 1, 0, 1.0)
+    assert same.discordant(9, "c") == DiscordantPairs(4, 1, 1, 1.0)
+    assert same.discordant(9) == DiscordantPairs(11, 6, 1, 0.5)  # one lost and gained: no trial
+    assert same.discordant(11) == DiscordantPairs(11, 0, 0, None)
 
 
 def test_another_threshold_is_not_identical(runs, tmp_path):
@@ -356,7 +362,7 @@ def test_what_became_of_the_originals(photos, tmp_path):
     Image.effect_noise((64, 48), 80).save(photos / "new.png")
     second = run(of_photos(photos), tmp_path / "second")
     found = compare(first.run_dir, second.run_dir)
-    assert vars(found.inputs) == {
+    assert vars(found.originals) == {
         "same": 36,
         "changed": ("03.png", "04.png"),
         "renamed": (("01.png", "one\n.png"),),
@@ -366,15 +372,15 @@ def test_what_became_of_the_originals(photos, tmp_path):
     assert [failure.original for failure in found.failures.first] == ["bad.png"]
     assert found.failures.second == []
     assert not found.same_originals
-    assert [one.pictures for one in found.hash_changes] == [37] * 5
+    assert [one.images for one in found.hash_changes] == [37] * 5
     assert [one.transform for one in found.hash_changes if one.differing] == ["noise:25"]
     (note,) = found.notes
-    assert note.startswith("1 originals are renamed, and the seed of an edit is made with")
-    text = found.text()
+    assert note.startswith("1 originals are renamed, and the seed of a transform is made with")
+    text = comparison_text(found)
     assert "originals renamed: 1 (01.png -> one\\n.png)\n" in text
     assert "only in the first run bad.png: is not an image" in text
     back = compare(second, first)
-    assert (back.inputs.removed, back.inputs.added) == (("new.png",), ("02.png", "bad.png"))
+    assert (back.originals.removed, back.originals.added) == (("new.png",), ("02.png", "bad.png"))
 
 
 def test_what_is_in_both_is_compared(runs, tmp_path):
@@ -392,13 +398,13 @@ def test_what_is_in_both_is_compared(runs, tmp_path):
     both = drawn(variants={"transforms": ["jpeg:10", "noise:25"]})
     reference = run(both, tmp_path / "both")
     found, expected = compare(runs[0], other), compare(reference, reference)
-    wanted = [one for one in expected.conclusions if one.kind != "false matches a day"]
-    wanted = [one for one in wanted if "a day" not in one.about]  # of another service
+    wanted = [one for one in expected.conclusions if one.kind != "false matches per day"]
+    wanted = [one for one in wanted if "per day" not in one.about]  # of another deployment
     assert len(wanted) >= 20
     for one in wanted:
         about = one.about.replace("(high)", "(high or top)")
         assert conclusion(found, kind=one.kind, about=about).first == one.first
-    part = comparison._with_edits(runs[0].counts, ["jpeg:10", "noise:25"], True)
+    part = comparison._with_transforms(runs[0].counts, ["jpeg:10", "noise:25"], True)
     for table in pair_counts._ARRAYS:
         np.testing.assert_array_equal(getattr(part, table), getattr(reference.counts, table))
     for column, same in zip(part.nearest, reference.counts.nearest, strict=True):
@@ -412,10 +418,10 @@ def test_what_is_in_both_is_compared(runs, tmp_path):
     assert changes["thresholds.named.low"] == (150, 200)
     assert changes["thresholds.named.high"] == (640, None)
     assert [note.split(":")[0].split(",")[0] for note in found.notes] == [
-        "Not compared are the edits of one run alone",
+        "Transforms of one run alone are not compared",
         "The seeds differ",
-        "All intervals have the confidence of the first run",
-        "False matches a day are those of the service that the first run describes.",
+        "All intervals have the confidence level of the first run",
+        "False matches per day are those of the first run's deployment.",
     ]
     assert found.hash_changes[1].differing == 0  # jpeg
     assert found.hash_changes[2].differing > 90  # noise
@@ -429,10 +435,10 @@ def test_little_in_common(runs, tmp_path):
     assert not found.same_originals
     assert not compare(other, runs[0]).same_originals
     assert {one.kind for one in found.conclusions if one.verdict != "unknown"} <= {
-        "false match rate", "false matches a day"
+        "false match rate", "false matches per day"
     }  # fmt: skip
     assert [one.transform for one in found.hash_changes] == [None]
-    assert found.text()
+    assert comparison_text(found)
     pairs = {"variants_against_others": False}
     without = run(drawn(pairs=pairs), tmp_path / "without")
     found = compare(runs[0], without)
@@ -442,7 +448,7 @@ def test_little_in_common(runs, tmp_path):
             assert one.verdict in ("same", "unknown")
     found = compare(runs[0], run(drawn(corpus=3, number=2), tmp_path / "two"))
     assert any("has no false match rates: there are no impostor" in note for note in found.notes)
-    assert found.text()
+    assert comparison_text(found)
 
 
 @pytest.mark.parametrize(
@@ -509,7 +515,7 @@ def test_on_the_command_line(run, runs, tmp_path, capsys):
     found = compare(first, second)
     result = run("--compare-runs", first, second)
     assert (result.returncode, result.stderr) == (0, b"")
-    assert result.stdout.decode() == f"{found.text()}\n"
+    assert result.stdout.decode() == f"{comparison_text(found)}\n"
     assert re.match(rb"\d+ of \d+ conclusions differ significantly", result.stdout)
     assert cli.main(["--compare-runs", first, second, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(found.as_json()))

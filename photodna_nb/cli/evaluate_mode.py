@@ -66,8 +66,8 @@ def _reported(results: Results) -> list[str]:
 def compare_runs(first: str, second: str, *, json: bool) -> int:
     """Print what changed between two runs; that something did is no failure."""
     start_numba()
-    from photodna_nb.evaluation import compare
+    from photodna_nb.evaluation import compare, comparison_text
 
     found = compare(first, second)
-    print_lines(dumps(found.as_json(), allow_nan=False) if json else found.text())
+    print_lines(dumps(found.as_json(), allow_nan=False) if json else comparison_text(found))
     return 0

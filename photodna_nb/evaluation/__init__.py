@@ -6,7 +6,9 @@
 and `results` is what is written.
 """
 
-from photodna_nb.evaluation.comparison import Comparison, compare
+from photodna_nb.evaluation.comparison import compare
+from photodna_nb.evaluation.comparison_format import comparison_text
+from photodna_nb.evaluation.comparison_records import Comparison
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.pair_counts import NearestImpostors, PairCounts
 from photodna_nb.evaluation.rates import RateEstimates, estimate_rates
@@ -22,6 +24,7 @@ __all__ = [
     "Results",
     "VariantFailure",
     "compare",
+    "comparison_text",
     "estimate_rates",
     "run",
 ]

@@ -1,0 +1,243 @@
+"""What a comparison of two runs consists of; `compare` makes it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from photodna_nb.evaluation.json_record import JSONRecord
+
+Verdict = Literal["same", "within", "significant", "unknown"]
+MeetsTarget = Literal["yes", "no", "unclear", "unknown"]
+
+
+class ValueChange(NamedTuple):
+    """A value that differs between the runs.
+
+    Attributes
+    ----------
+    name : str
+        Name of the value.
+    first, second : object
+        Value in the first and in the second run, None if it is missing there; of lists, the items
+        of that run alone.
+    """
+
+    name: str
+    first: Any
+    second: Any
+
+
+@dataclass(frozen=True)
+class OriginalChanges:
+    """Names of originals, by what happened to them from the first run to the second.
+
+    Attributes
+    ----------
+    same : int
+        Number of originals with the same name and content.
+    changed : tuple of str
+        Originals with the same name and other content.
+    renamed : tuple of (str, str)
+        Originals with the same content and another name.
+    removed, added : tuple of str
+        Originals of the first run alone, and of the second run alone.
+    """
+
+    same: int
+    changed: tuple[str, ...]
+    renamed: tuple[tuple[str, str], ...]
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HashChange:
+    """How the hashes of the same images differ between the runs, for one transform.
+
+    Attributes
+    ----------
+    transform : str or None
+        Transform of the variants; None for the originals.
+    images, differing : int
+        Number of images that both runs hashed, and of those with another hash.
+    largest : float
+        Largest L2 distance between the two hashes of an image.
+    distances_differing : int
+        Number of genuine pairs with another distance.
+    largest_change : float
+        Largest difference of such a distance.
+    """
+
+    transform: str | None
+    images: int
+    differing: int
+    largest: float
+    distances_differing: int
+    largest_change: float
+
+
+@dataclass(frozen=True)
+class DiscordantPairs:
+    """Genuine pairs of both runs that match in one run alone, at one threshold.
+
+    Attributes
+    ----------
+    pairs : int
+        Number of genuine pairs in both runs.
+    lost, gained : int
+        Number of pairs that match in the first run alone, and in the second run alone.
+    p_value : float or None
+        P-value of the exact test whether losses and gains are equally probable; for one transform
+        this is McNemar's test. Pairs of one original are not independent trials, so for several
+        transforms each original is one trial: whether it lost or gained more. None if no pair
+        changed.
+    """
+
+    pairs: int
+    lost: int
+    gained: int
+    p_value: float | None
+
+
+class IntervalEstimate(NamedTuple):
+    """A number with its confidence interval.
+
+    Attributes
+    ----------
+    value : float or None
+        The estimate; None where only a bound is known.
+    lower, upper : float
+        Ends of the confidence interval.
+    source : str
+        Where a false match rate comes from, as in `ExpectedMatches`; "tail beyond validation"
+        below `Tail.validated_down_to`.
+    """
+
+    value: float | None
+    lower: float
+    upper: float
+    source: str = "counted"
+
+
+@dataclass(frozen=True)
+class Conclusion(JSONRecord):
+    """A result of both runs, with its confidence intervals.
+
+    Attributes
+    ----------
+    kind : {"recall", "false match rate", "false matches per day"}
+        The quantity.
+    about : str
+        Transforms and threshold that it is for, in words.
+    thresholds : (int or None, int or None)
+        L2 threshold in the first run and in the second; None where there is none.
+    first, second : IntervalEstimate or None
+        Estimate of the first run and of the second; None where there is none.
+    target : float or None
+        Largest acceptable value, if there is a target.
+    transform : str or None
+        Transform of the genuine pairs; None for all that are in both runs.
+    oriented : bool
+        Whether the distance is that to the nearest of the original's eight orientations.
+    discordant : DiscordantPairs or None
+        The same genuine pairs in both runs; None if there are none.
+    """
+
+    kind: str
+    about: str
+    thresholds: tuple[int | None, int | None]
+    first: IntervalEstimate | None
+    second: IntervalEstimate | None
+    target: float | None = None
+    transform: str | None = None
+    oriented: bool = False
+    discordant: DiscordantPairs | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the two runs differ: see `compare`."""
+        if self.first is None or self.second is None:
+            return "unknown"
+        if self.first == self.second:
+            return "same"
+        apart = self.first.upper < self.second.lower or self.second.upper < self.first.lower
+        return "significant" if apart else "within"
+
+    @property
+    def meets_target(self) -> MeetsTarget | None:
+        """Whether the second run meets the target: see `compare`; None without a target."""
+        if self.target is None:
+            return None
+        if self.second is None:
+            return "unknown"
+        if self.second.upper <= self.target:
+            return "yes"
+        return "no" if self.second.lower > self.target else "unclear"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all attributes and properties as a dictionary that JSON takes."""
+        return super().as_json() | {"verdict": self.verdict, "meets_target": self.meets_target}
+
+
+@dataclass(frozen=True)
+class Comparison(JSONRecord):
+    """Two runs beside each other.
+
+    Attributes
+    ----------
+    first, second : str
+        Folders of the runs.
+    identical : bool
+        Whether counts, hashes and tables are the same to the byte.
+    same_originals : bool
+        Whether both runs have the same originals, as far as these could be hashed.
+    confidence : float
+        Confidence level of the intervals: that of the first run.
+    configuration, versions : tuple of ValueChange
+        Settings, and versions of software, that differ.
+    originals : OriginalChanges
+        Names of the originals, by what happened to them.
+    failures : ValueChange
+        Failures of one run alone.
+    hash_changes : tuple of HashChange
+        How the hashes of the same images differ: of the originals, then by transform.
+    conclusions : tuple of Conclusion
+        All results that were compared.
+    numbers : tuple of ValueChange
+        Numbers without a confidence interval, whether they differ or not.
+    notes : tuple of str
+        What was not compared, or not as in the reports.
+    """
+
+    first: str
+    second: str
+    identical: bool
+    same_originals: bool
+    confidence: float
+    configuration: tuple[ValueChange, ...]
+    versions: tuple[ValueChange, ...]
+    originals: OriginalChanges
+    failures: ValueChange
+    hash_changes: tuple[HashChange, ...]
+    conclusions: tuple[Conclusion, ...]
+    numbers: tuple[ValueChange, ...]
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.first} and {self.second}: {self.headline()}>"
+
+    def with_verdict(self, verdict: Verdict) -> list[Conclusion]:
+        """Return the conclusions with a verdict."""
+        return [conclusion for conclusion in self.conclusions if conclusion.verdict == verdict]
+
+    def headline(self) -> str:
+        """Return the result of the comparison in one sentence."""
+        if self.identical:
+            return "identical results"
+        significant = self.with_verdict("significant")
+        kinds = Counter(conclusion.kind for conclusion in significant)
+        numbers = ", ".join(f"{kind} {number}" for kind, number in kinds.items())
+        headline = f"{len(significant)} of {len(self.conclusions)} conclusions differ significantly"
+        return f"{headline}: {numbers}" if numbers else headline
