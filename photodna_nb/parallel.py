@@ -7,9 +7,11 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from itertools import islice
 from time import perf_counter
-from typing import Any, Self, TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 from photodna_nb.checks import describe, integer, message
 from photodna_nb.errors import ArgumentTypeError
@@ -138,23 +140,10 @@ def worker_count(max_workers: int | None, executor: Executor | None) -> int:
     return integer("max_workers", max_workers, 1)
 
 
-class _NoProgressBar:
-    """A progress bar that shows nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def update(self) -> None:
-        """Show nothing."""
-
-
 def progress_bar(visible: bool, items: Iterable[Any], unit: str) -> Any:
     """Return a tqdm bar for the items, for terminals and notebooks, or one that shows nothing."""
     if not visible:
-        return _NoProgressBar()
+        return nullcontext(SimpleNamespace(update=lambda: None))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # in a notebook without ipywidgets the bar is of text
         from tqdm.auto import tqdm

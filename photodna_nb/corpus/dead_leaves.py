@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,11 +64,7 @@ class DeadLeavesSequence(Sequence[Original]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    @overload
-    def __getitem__(self, index: int) -> Original: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Original]: ...
-    def __getitem__(self, index: int | slice) -> Original | Sequence[Original]:
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return DeadLeavesSequence(self.indices[index], self.size, self.seed)
         k = self.indices[index]

@@ -6,7 +6,6 @@ import math
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -272,10 +271,7 @@ class PairCounts:
         ArgumentTypeError, ArgumentError
             `k` is no integer of at least 0.
         """
-        if not isinstance(k, Integral):
-            raise ArgumentTypeError(f"k: got {describe(k)}, needs an integer of at least 0")
-        if k < 0:
-            raise ArgumentError(f"k: got {k}, needs at least 0")
+        k = checks.integer("k", k, 0)
         close = self.nearest
         low, high = np.minimum(close.i, close.j), np.maximum(close.i, close.j)
         both = low.astype(np.int64) * len(self) + high

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks, parallel
-from photodna_nb.checks import describe
-from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.errors import ArgumentError
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.kernels.register_tile import TILE_QUERIES, compiled
 from photodna_nb.pairs.blocks import Hashes, PairBlock, PairBlocks
@@ -242,14 +241,13 @@ def nearest(
     time to insert a neighbour grows with k. For all neighbours, sort a `distance_matrix`.
     """
     number = kernel_metric(metric)
-    if not isinstance(k, int | np.integer) or isinstance(k, bool):
-        raise ArgumentTypeError(f"k: got {describe(k)}, needs an integer")
+    k = checks.integer("k", k)
     blocks = PairBlocks(a, b, max_workers, executor)
     n_others = blocks.n_rows - (b is None)
     if k < 1 or (blocks.n_queries and k > n_others):
         span = f"1 to {n_others}, the number of" if n_others > 0 else "1 and some"
         raise ArgumentError(f"k: got {k}, needs {span} other hashes to choose from")
-    neighbours = _nearest(blocks, number, int(k), _NO_NEIGHBOUR, progress)
+    neighbours = _nearest(blocks, number, k, _NO_NEIGHBOUR, progress)
     return Neighbours(neighbours & _INDEX, _in_units(neighbours >> 32, metric))
 
 
