@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from photodna_nb.hashing.stages import trace as trace
     from photodna_nb.index import HashIndex as HashIndex
     from photodna_nb.index import Match as Match
+    from photodna_nb.index.faiss_search import faiss_search as faiss_search
+    from photodna_nb.index.records import FaissMatch as FaissMatch
     from photodna_nb.pairs.all_pairs import Neighbours as Neighbours
     from photodna_nb.pairs.all_pairs import Pairs as Pairs
     from photodna_nb.pairs.all_pairs import distance_matrix as distance_matrix
@@ -57,6 +59,8 @@ _NAMES = {
     "hashing.orientations": "orientations",
     "hashing.stages": "HashTrace detail trace",
     "index": "HashIndex Match",
+    "index.faiss_search": "faiss_search",
+    "index.records": "FaissMatch",
     "pairs.all_pairs": "Neighbours Pairs distance_matrix nearest pairs_within",
     "pairs.histogram": "DistanceHistogram distance_histogram",
     "pairs.metrics": "distance similarity",

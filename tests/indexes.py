@@ -9,7 +9,9 @@ import photodna_nb as pdna
 
 HASHES = np.random.default_rng(11).integers(0, 256, (30, 144), np.uint8)
 METADATA = ("meta.json", "meta.sqlite")
-INDEX_TYPES = ("flat", "uint8", "ivf")
+EXACT = ("flat", "uint8")
+# One of each family that needs no more than one item.
+INDEX_TYPES = (*EXACT, "HNSW8")
 
 
 def made(folder, hashes, meta="meta.json", index_type="flat", **options):
@@ -47,7 +49,7 @@ def by_faiss(hashes, ids=None, index_type="flat"):
 
 
 def made_elsewhere(folder, hashes, index_type="flat"):
-    """Both files as ``oaphotodna.py`` writes them: the index without a seal."""
+    """Both files as ``oaphotodna.py`` writes them: the index without a footer."""
     faiss.write_index(by_faiss(hashes, index_type=index_type), str(folder / "index.faiss"))
     meta = {
         "dimension": 144,

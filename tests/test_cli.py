@@ -355,7 +355,10 @@ def test_compare_warns_of_flat_images(call, folder, tmp_path):
         (["--faiss-query", "i", "m"], "--faiss-query needs INDEX META QUERY_IMAGE"),
         (["--faiss-remove", "i", "m"], "--faiss-remove needs INDEX META ITEM [ITEM ...]"),
         (["--faiss-query", "i", "m", "q", "--min-detail", "much"], "--min-detail: got 'much'"),
-        (["--faiss-build", "i", "m", "a", "--index-type", "pq"], "invalid choice: 'pq'"),
+        (
+            ["--faiss-build", "i", "m", "a", "--index-type", "pq"],
+            "--index-type: got 'pq', needs flat",
+        ),
         (["--faiss-add", "i", "m", "a", "--json"], "--json goes with --faiss-query or"),
         (
             ["--faiss-query", "i", "m", "q", "0"],

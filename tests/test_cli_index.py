@@ -146,6 +146,6 @@ def test_convert_there_and_back(run, files, tmp_path):
 
 
 def test_the_approximate_kind_says_so(run, files):
-    rebuilt = text(run("--faiss-rebuild", *files, "--index-type", "ivf"))
-    assert "Approximate: recall against the exact answer, 3 queries: " in rebuilt
+    rebuilt = text(run("--faiss-rebuild", *files, "--index-type", "HNSW8"))
+    assert "Approximate: recall against the exact answer, 3 queries, ef_search 16: " in rebuilt
     assert "Approximate: recall" in text(run("--faiss-verify", *files))

@@ -246,7 +246,7 @@ def test_readers_see_one_state_or_another(tmp_path, meta, index_type):
         try:
             while (now := time.monotonic()) < least or (len(set(seen)) < 3 and now < most):
                 with opened() as index:
-                    ((*matches,),) = index.search(hashes_of([0]), 1000, nprobe=1000)
+                    ((*matches,),) = index.search(hashes_of([0]), 1000)
                     check_distances(matches)
                     seen.append(frozenset(name_of(match.path) for match in matches))
                     seen.append(frozenset(name_of(item.path) for item in index.items()))
@@ -302,7 +302,9 @@ def test_a_reader_of_what_was_replaced_leaves_the_journal(tmp_path, monkeypatch)
         items = reader.items()
         next(items)
         new.save()
-        new._store._connection.execute("PRAGMA cache_size = 1")  # so that pages are written at once
+        new._session.store._connection.execute(
+            "PRAGMA cache_size = 1"
+        )  # so that pages are written at once
         new.add(names(1000), hashes_of(range(1000)))
         journal = tmp_path / "meta.sqlite-journal"
         assert journal.read_bytes()[0], "SQLite would look at it"

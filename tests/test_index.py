@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from indexes import (
+    EXACT,
     HASHES,
     INDEX_TYPES,
     METADATA,
@@ -26,11 +27,9 @@ from indexes import (
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb.index import approximate as approximate_kind
 from photodna_nb.index.json_store import JsonStore
 
 RNG = np.random.default_rng(11)
-EXACT = ("flat", "uint8")
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +164,7 @@ def test_many_small_additions():
     rows = np.repeat(HASHES, 5, axis=0)
     for i, row in enumerate(rows):
         index.add([f"/{i}"], row[None])
-    assert len(index._rows._parts) < 100
+    assert len(index._session.rows._shards) < 100
     assert answered(index, rows[0], 200) == brute_force(rows, rows[0], 200)
 
 
@@ -350,7 +349,7 @@ def test_items_are_those_of_one_moment(files, monkeypatch):
     assert next(items).id == 1
     writer.remove([1, 5])
     writer.save()
-    if isinstance(reader._store, JsonStore):
+    if isinstance(reader._session.store, JsonStore):
         assert [item.id for item in items] == [2, 3, 4, 5, 6]
     else:
         with pytest.raises(pdna.IndexFileError, match="while its items were read; begin again"):
@@ -524,109 +523,6 @@ def test_a_relative_path_stays_where_it_was(tmp_path, monkeypatch, meta):
     assert (tmp_path / meta).exists()
 
 
-# The approximate kind.
-
-
-def clustered(number, seed=3):
-    """Rows as copies of pictures lie: some near to each other, most far."""
-    drawn = np.random.default_rng(seed)
-    centres = drawn.integers(0, 256, (number // 5, 144))
-    rows = np.repeat(centres, 5, axis=0) + drawn.integers(-5, 6, (number, 144))
-    return rows.clip(0, 255).astype(np.uint8)
-
-
-@pytest.fixture(scope="module")
-def approximate(tmp_path_factory):
-    """A saved index of 2,000 items in lists, and its rows."""
-    rows = clustered(2000)
-    return made(tmp_path_factory.mktemp("ivf"), rows, index_type="ivf"), rows
-
-
-def test_all_lists_are_exact(approximate):
-    files, rows = approximate
-    index = pdna.HashIndex.open(*files)
-    lists = index.recall.lists
-    assert 10 < lists <= 2000 // 40
-    for k, limit in ((1, 3060), (7, 3060), (70, 900), (3000, 3060)):
-        answers = index.search(rows[::100], k, max_distance=limit, nprobe=lists)
-        expected = [brute_force(rows, one, k, limit**2) for one in rows[::100]]
-        assert list(map(pairs_of, answers)) == expected
-    assert index.search(rows[:3], 5, nprobe=10**6) == index.search(rows[:3], 5, nprobe=lists)
-
-
-def test_few_lists_find_copies_and_miss_strangers(approximate):
-    files, rows = approximate
-    index = pdna.HashIndex.open(*files)
-    assert all(answered(index, row, 1, nprobe=1)[0][1] == 0 for row in rows[::40])
-    missed = [answered(index, row, 50, nprobe=1) != brute_force(rows, row, 50) for row in rows[:20]]
-    assert any(missed), "a search of one list that is exact does not test much"
-
-
-def test_recall_is_measured_and_kept(approximate):
-    files, _ = approximate
-    recall = pdna.HashIndex.open(*files).recall
-    assert recall.queries == approximate_kind._QUERIES
-    assert set(recall.copies_at) == {100, 200}
-    assert recall.copies_at[200] >= 0.99
-    assert 0 < recall.nearest <= 1
-    assert f"({recall.nprobe} of {recall.lists} lists searched)" in str(recall)
-    with pdna.HashIndex.rebuild(*files) as index:
-        assert index.recall == recall
-
-
-def test_rows_added_to_lists_are_searched_exactly(tmp_path, meta):
-    rows = clustered(1000)
-    files = made(tmp_path, rows[:900], meta, "ivf")
-    index = pdna.HashIndex.open(*files)
-    index.add(names(50, 900), rows[900:950])
-    index.add(names(50, 950), rows[950:])
-    for opened in (index, index, pdna.HashIndex.open(*files)):
-        assert all(answered(opened, rows[i], 1, nprobe=1)[0][1] == 0 for i in range(900, 1000))
-        assert answered(opened, rows[0], 1000, nprobe=1000) == brute_force(rows, rows[0], 1000)
-        index.save()
-    index.remove(list(range(1, 500)))
-    index.save()
-    again = pdna.HashIndex.open(*files)
-    again.verify()
-    assert answered(again, rows[700], 1) == [(701, 0)]
-    assert len(answered(again, rows[0], 1000, nprobe=1000)) == 501
-
-
-def test_new_centroids_once_it_has_grown(tmp_path):
-    rows = clustered(1000)
-    files = made(tmp_path, rows[:50], index_type="ivf")
-    with pdna.HashIndex.open(*files) as index:
-        assert index.recall.lists == 1
-        index.add(names(950, 50), rows[50:])
-        index.save()
-        assert index.recall.lists > 10
-    with pdna.HashIndex.open(*files) as index:
-        assert answered(index, rows[900], 1) == [(901, 0)]
-        index.verify()
-
-
-def test_lists_that_could_not_be_written_are_forgotten(tmp_path, monkeypatch, meta):
-    """What was trained for the rows that are gone must not serve those that come after."""
-    rows = clustered(500)
-    files = tmp_path / "i", tmp_path / meta
-    index = pdna.HashIndex.create(*files, index_type="ivf")
-    index.add(names(500), rows)
-    with monkeypatch.context() as patch:
-        patch.setattr(type(index._store), "commit", refused)
-        with pytest.raises(pdna.IndexFileError, match="add it again"):
-            index.save()
-    assert len(index) == 0
-    index.add(names(60), rows[:60])
-    index.save()
-    for opened in (index, pdna.HashIndex.open(*files)):
-        assert answered(opened, rows[0], 99, nprobe=99) == brute_force(rows[:60], rows[0], 99)
-        opened.verify()
-
-
-def refused(store):
-    raise pdna.IndexFileError(store.path, "cannot be written (for a test)")
-
-
 # What a reviewer found.
 
 
@@ -640,24 +536,6 @@ def test_verify_leaves_changes_alone(files):
         index.verify()
         assert index.get("/new").id == identifier
         assert 2 not in index
-
-
-@pytest.mark.parametrize("meta", METADATA)
-def test_lists_under_metadata_of_another_kind(tmp_path, meta):
-    """As a rebuild to an exact type leaves them that is killed before it replaces the index."""
-    rows = clustered(800)
-    files = made(tmp_path, rows, meta, "ivf")
-    old = files[0].read_bytes()
-    pdna.HashIndex.rebuild(*files, index_type="flat").close()
-    files[0].write_bytes(old)
-    with pdna.HashIndex.open(*files) as index:
-        assert (index.index_type, index.recall) == ("flat", None)
-        assert answered(index, rows[0], 50) == brute_force(rows, rows[0], 50)
-        index.add(["/new"], HASHES[:1])
-        index.save()
-    with pdna.HashIndex.open(*files) as index:
-        index.verify()
-        assert len(index) == 801
 
 
 def test_copies_of_a_pair_that_went_on_separately(tmp_path):
@@ -694,16 +572,16 @@ def test_a_search_keeps_nobody_from_writing(files, monkeypatch):
     from photodna_nb.index import exact_search
 
     reader, writer = pdna.HashIndex.open(*files), pdna.HashIndex.open(*files)
-    closest, calls = exact_search.closest, []
+    nearest_rows, calls = exact_search.nearest_rows, []
 
     def meanwhile(*arguments):
         calls.append(1)
         if len(calls) == 1:
             writer.remove([1])
             writer.save()
-        return closest(*arguments)
+        return nearest_rows(*arguments)
 
-    monkeypatch.setattr(exact_search, "closest", meanwhile)
+    monkeypatch.setattr(exact_search, "nearest_rows", meanwhile)
     found = answered(reader, HASHES[0], 1, max_distance=0)
     assert found in ([], [(1, 0)])
     assert answered(reader, HASHES[0], 1, max_distance=0) == []
@@ -772,20 +650,24 @@ def test_wrong_arguments(files):
         index.add(["/x", "/y"], HASHES[:1])
     with pytest.raises(pdna.ArgumentError, match="k: got 0"):
         index.search(HASHES, 0)
-    with pytest.raises(pdna.ArgumentTypeError, match=r"k: got 1\.5"):
+    with pytest.raises(pdna.ArgumentTypeError, match="k: got float"):
         index.search(HASHES, 1.5)
     with pytest.raises(pdna.ArgumentError, match="nprobe: got 0"):
         index.search(HASHES, nprobe=0)
+    for name in ("nprobe", "ef_search"):
+        with pytest.raises(pdna.ArgumentError, match=f"{name}: goes with index types of the"):
+            index.search(HASHES, **{name: 3})
     with pytest.raises(pdna.ArgumentError, match="min_similarity: got 2"):
         index.search(HASHES, min_similarity=2)
     for wrong in (-1, float("nan"), "100"):
-        with pytest.raises(pdna.ArgumentError, match="min_detail: got"):
+        with pytest.raises(pdna.PhotodnaError, match="min_detail: got"):
             index.search(HASHES, min_detail=wrong)
     with pytest.raises(pdna.ArgumentError, match="same file twice"):
         pdna.HashIndex.create("a", "./a")
     for call in (pdna.HashIndex.create, pdna.HashIndex.rebuild, index.copy_to):
         with pytest.raises(
-            pdna.ArgumentError, match="index_type: got 'hnsw', needs one of flat, uint8"
+            pdna.ArgumentError,
+            match="index_type: got 'hnsw', needs flat, uint8, IVF<lists>,<codec>",
         ):
             call("a", "b", index_type="hnsw")
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from indexes import (
+    EXACT,
     HASHES,
     INDEX_TYPES,
     METADATA,
@@ -25,10 +26,8 @@ from indexes import (
 
 import photodna_nb as pdna
 from photodna_nb.index import faiss_file, json_store
-from photodna_nb.index.faiss_file import Lists, RowShard
+from photodna_nb.index.faiss_file import RowShard
 from photodna_nb.kernels.json_text import parse_hashes
-
-UNSEALED = ("flat", "uint8")
 
 
 @pytest.fixture(autouse=True)
@@ -50,25 +49,7 @@ def files(tmp_path, meta):
 # What FAISS writes and reads.
 
 
-def listed(hashes, ids, centroids, nprobe):
-    """An approximate index made by FAISS alone, around given centroids."""
-    quantizer = faiss.IndexFlatL2(144)
-    quantizer.add(centroids.astype(np.float32))
-    index = faiss.IndexIVFScalarQuantizer(
-        quantizer,
-        144,
-        len(centroids),
-        faiss.ScalarQuantizer.QT_8bit_direct,
-        faiss.METRIC_L2,
-        False,  # codes as they are, not what is left beside the centroid
-    )
-    index.is_trained = True
-    index.nprobe = nprobe
-    index.add_with_ids(hashes.astype(np.float32), ids)
-    return index
-
-
-@pytest.mark.parametrize("index_type", UNSEALED)
+@pytest.mark.parametrize("index_type", EXACT)
 @pytest.mark.parametrize("size", [0, 1, 30])
 def test_content_is_what_faiss_writes(index_type, size):
     """A new FAISS that writes another format must be noticed."""
@@ -79,18 +60,6 @@ def test_content_is_what_faiss_writes(index_type, size):
     ]
     content = b"".join(faiss_file.content(index_type, parts))
     assert content == faiss.serialize_index(by_faiss(HASHES[:size], ids, index_type)).tobytes()
-
-
-def test_content_of_lists_is_what_faiss_writes():
-    """One list of them empty."""
-    centroids = np.concatenate([HASHES[:4], np.full((1, 144), 255, np.uint8)])
-    ids = np.arange(1, 31)
-    index = listed(HASHES, ids, centroids, nprobe=3)
-    nearest = ((HASHES[:, None].astype(int) - centroids) ** 2).sum(axis=2).argmin(axis=1)
-    parts = [RowShard.of(HASHES[nearest == i], ids[nearest == i]) for i in range(len(centroids))]
-    assert 0 in [part.count for part in parts]
-    content = b"".join(faiss_file.content("ivf", parts, Lists(centroids, 3)))
-    assert content == faiss.serialize_index(index).tobytes()
 
 
 @pytest.mark.parametrize("index_type", INDEX_TYPES)

@@ -92,17 +92,20 @@ options:
         and rotated); each image is one match, in its nearest orientation.
         With --compare: the nearest of the eight orientations of IMAGE1
   --nprobe N
-        with --faiss-query: how many lists of an approximate index are looked into,
+        with --faiss-query: how many lists of an IVF index are searched, instead of
+        as many as its recall was measured with
+  --ef-search N
+        with --faiss-query: how many candidates the graph of an HNSW index holds,
         instead of as many as its recall was measured with
   --json
         with --faiss-query and --faiss-list: print a JSON list; with --compare-runs:
         the whole comparison, as one JSON object
-  --index-type {{flat,uint8,ivf}}
-        with --faiss-build, --faiss-rebuild and --faiss-convert: what INDEX is. flat
-        (default): float32, which oaphotodna.py reads. uint8: a quarter of its size,
-        and as exact. ivf: APPROXIMATE, for tens of millions of images; a query looks
-        into some lists alone, and what share of the true answers that finds is
-        measured and printed
+  --index-type TYPE
+        with --faiss-build, --faiss-rebuild and --faiss-convert: the type of INDEX.
+        flat (default): float32, which oaphotodna.py reads. uint8: a quarter of its
+        size, and as exact. IVF4096,SQ8 or HNSW32 and others of these two families of
+        FAISS: APPROXIMATE, for millions of images; the share of the true answers
+        that a query finds is measured and printed
   --overwrite
         with --faiss-build and --faiss-convert: replace an index that exists
   --max-pixels N

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from photodna_nb.errors import FileError
     from photodna_nb.hashing.stages import HashWithDetail
     from photodna_nb.index import HashIndex, Match
-    from photodna_nb.index.faiss_file import IndexType
 
 _QUERIES_AT_ONCE = 256
 
@@ -28,16 +27,15 @@ def build(
     index_path: str,
     meta_path: str,
     *paths: str,
-    index_type: IndexType | None,
+    index_type: str | None,
     overwrite: bool,
     jobs: int | None,
 ) -> int:
     """Build an index of images."""
     from photodna_nb.index import HashIndex
 
-    index_type = index_type or "flat"
     with HashIndex.create(
-        index_path, meta_path, index_type=index_type, overwrite=overwrite
+        index_path, meta_path, index_type=index_type or "flat", overwrite=overwrite
     ) as index:
         status, added, skipped = _add(index, paths, jobs)
         if not added:
@@ -62,7 +60,7 @@ def add(index_path: str, meta_path: str, *paths: str, jobs: int | None) -> int:
 
 def _opened(index_path: str, meta_path: str) -> HashIndex:
     from photodna_nb.index import HashIndex
-    from photodna_nb.index.metadata import is_database
+    from photodna_nb.index.stores import is_database
 
     if not is_database(meta_path):
         start_numba()  # a kernel reads the hashes in JSON
@@ -106,6 +104,7 @@ def query(
     min_detail: float | None,
     orientations: bool,
     nprobe: int | None,
+    ef_search: int | None,
     json: bool,
     jobs: int | None,
 ) -> int:
@@ -125,15 +124,16 @@ def query(
                 orientations=orientations,
                 min_detail=min_detail,
                 nprobe=nprobe,
+                ef_search=ef_search,
             )
             for (path, hashed), matches in zip(queries, answers, strict=True):
                 excluded = min_detail is not None and hashed.detail < min_detail
                 answer = _Answer(path, hashed.detail, excluded, [] if excluded else matches)
                 if json:
-                    text = dumps(_as_json(answer, index.index_type))
+                    text = dumps(_as_json(answer, index.recall is not None))
                     print_lines("," if number else "[", text, end="")
                 else:
-                    lines = _as_text(answer, index.index_type, orientations)
+                    lines = _as_text(answer, index.recall is not None, orientations)
                     print_lines(*([""] if number else []), *lines)
                 number += 1
     if json:
@@ -156,7 +156,7 @@ def _in_batches(
         yield batch
 
 
-def _as_json(answer: _Answer, index_type: IndexType) -> dict[str, Any]:
+def _as_json(answer: _Answer, approximate: bool) -> dict[str, Any]:
     from photodna_nb.index import LOW_DETAIL
 
     fields = (
@@ -173,15 +173,12 @@ def _as_json(answer: _Answer, index_type: IndexType) -> dict[str, Any]:
         "query": answer.path,
         "detail": answer.detail,
         "low_detail": answer.detail < LOW_DETAIL,
-        "approximate": index_type == "ivf",
-        "results": [
-            {field: getattr(match, field) for field in (*fields, "low_detail", "extra")}
-            for match in answer.matches
-        ],
+        "approximate": approximate,
+        "results": [{field: getattr(match, field) for field in fields} for match in answer.matches],
     }
 
 
-def _as_text(answer: _Answer, index_type: IndexType, orientations: bool) -> Iterator[str]:
+def _as_text(answer: _Answer, approximate: bool, orientations: bool) -> Iterator[str]:
     from photodna_nb.index import LOW_DETAIL
 
     yield f"Query: {printable(answer.path)}"
@@ -189,7 +186,7 @@ def _as_text(answer: _Answer, index_type: IndexType, orientations: bool) -> Iter
         yield f"Low detail: {answer.detail:.1f} grey levels, below --min-detail"
     elif answer.detail < LOW_DETAIL:
         yield f"Low detail: {answer.detail:.1f} grey levels; its matches say nothing"
-    yield f"Results: {len(answer.matches)}" + " (approximate)" * (index_type == "ivf")
+    yield f"Results: {len(answer.matches)}" + " (approximate)" * approximate
     for rank, match in enumerate(answer.matches, start=1):
         yield ""
         yield f"[{rank}] {printable(match.path)}"
@@ -248,13 +245,13 @@ def verify(index_path: str, meta_path: str) -> int:
     return 0
 
 
-def rebuild(index_path: str, meta_path: str, *, index_type: IndexType | None) -> int:
+def rebuild(index_path: str, meta_path: str, *, index_type: str | None) -> int:
     """Write an index anew from its metadata."""
     from photodna_nb.index import HashIndex
-    from photodna_nb.index.metadata import is_database
+    from photodna_nb.index.stores import is_database
 
-    if index_type == "ivf" or not is_database(meta_path):
-        start_numba()
+    if index_type not in (None, "flat", "uint8") or not is_database(meta_path):
+        start_numba()  # kernels measure the recall, and read the hashes in JSON
     with HashIndex.rebuild(index_path, meta_path, index_type=index_type) as index:
         print_lines(f"Rebuilt {printable(index_path)} with {len(index)} file(s)")
         _print_recall(index)
@@ -267,7 +264,7 @@ def convert(
     new_index_path: str,
     new_meta_path: str,
     *,
-    index_type: IndexType | None,
+    index_type: str | None,
     overwrite: bool,
 ) -> int:
     """Copy an index into two new files."""

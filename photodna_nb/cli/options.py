@@ -68,11 +68,9 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "min_detail": ("faiss_query", {"type": _non_negative}),
     "orientations": ("faiss_query compare", _SWITCH),
     "nprobe": ("faiss_query", {"type": _positive_integer}),
+    "ef_search": ("faiss_query", {"type": _positive_integer}),
     "json": ("faiss_query faiss_list compare_runs", _SWITCH),
-    "index_type": (
-        "faiss_build faiss_rebuild faiss_convert",
-        {"choices": ["flat", "uint8", "ivf"]},
-    ),
+    "index_type": ("faiss_build faiss_rebuild faiss_convert", {}),
     "overwrite": ("faiss_build faiss_convert", _SWITCH),
     "recursive": ("hash_dir", _SWITCH),
     "output": ("hash_dir files_from", {}),
@@ -170,6 +168,13 @@ def _check_values(options: dict[str, Any]) -> None:
             raise ArgumentError("--detail goes without --output: tables hold it, but for .csv")
     elif options.get("resume"):
         raise ArgumentError("--resume goes with --output, the file to go on with")
+    if options.get("index_type") is not None:
+        from photodna_nb.index import index_types
+
+        try:
+            index_types.parse(options["index_type"])
+        except ArgumentError as error:
+            raise ArgumentError(f"argument --{str(error).replace('_', '-', 1)}") from error
     if "max_distance" in options:
         from photodna_nb.pairs.metrics import limit_squared
 

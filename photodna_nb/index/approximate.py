@@ -1,66 +1,70 @@
-"""The approximate kind: rows in lists around centroids, and how much of the truth they find.
-
-FAISS trains the centroids; they are rounded to bytes, so that which list a row goes
-to is decided in integers, the same on every machine.
-"""
+"""The approximate types: an index that FAISS trains and searches, and its recall."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb.checks import HASH_BYTES
-from photodna_nb.index import exact_search
-from photodna_nb.index.faiss_file import Lists, RowShard
-from photodna_nb.pairs import all_pairs
+from photodna_nb.errors import IndexFileError
+from photodna_nb.index import exact_search, index_types
+from photodna_nb.index.faiss_file import RowShard
+from photodna_nb.index.faiss_runtime import faiss_threads
+from photodna_nb.index.faiss_search import CandidateSource, nearest_candidates
+from photodna_nb.index.records import RowMatches
 from photodna_nb.pairs.metrics import MAX_DISTANCE_SQUARED
 
-# Of the copies at the larger of these distances, so many are to be found.
-AIM = 0.99
-COPIES_AT = (100, 200)
+Lookup = Callable[[NDArray[np.int64]], tuple[NDArray[np.bool_], NDArray[np.uint8]]]
+
+# Recall of copies at the larger of the distances that the default effort reaches.
+RECALL_AIM = 0.99
+COPY_DISTANCES = (100, 200)
+NEAREST = 10
+QUERIES = 500
+MAX_EF_SEARCH = 1024
 
 _SEED = 20261122
-_ROWS_A_CENTROID = 40
-_QUERIES = 500
-_NEAREST = 10
-_ROUNDS = 10
+_TRAINING_ITEMS_PER_LIST, _TRAINING_ITEMS = 64, 1 << 16
+_ITERATIONS = 10
+_ROWS_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True)
 class Recall:
-    """What share of the exact answers an approximate index finds, measured when it is built.
+    """Shares of the exact answers that an approximate index finds, measured when it is built.
 
     Attributes
     ----------
-    lists, nprobe : int
-        How many lists there are, and how many of them a query looks into.
     queries : int
-        Items that were drawn, the same ones for the same number of items.
-    copies_at : dict of int to float
-        Of the items within L2 100 and 200 of a drawn item that was moved nearly so far in
-        a random direction, the share that is found: as copies of an image lie.
+        Number of items that were drawn as queries. They were held out from the training,
+        where there were enough others.
+    copies : dict of int to float
+        Recall of the items within L2 100 and within 200 of a drawn item that was perturbed
+        nearly so far in a random direction: as copies of a picture lie.
     nearest : float
-        Of the 10 nearest other items of a drawn one, the share that is found. Unrelated
-        images count here, so this is the harder number.
+        Recall of the 10 nearest other items of a drawn item. These are unrelated pictures
+        mostly, and harder to find.
+    parameter : {"nprobe", "ef_search"}
+        The search parameter of the type.
+    effort : int
+        Its default value, with which the recall was measured.
     """
 
-    lists: int
-    nprobe: int
     queries: int
-    copies_at: dict[int, float]
+    copies: dict[int, float]
     nearest: float
+    parameter: str
+    effort: int
 
     def __str__(self) -> str:
-        copies = ", ".join(f"{share:.4f} within {at}" for at, share in self.copies_at.items())
+        copies = ", ".join(f"{share:.4f} within L2 {at}" for at, share in self.copies.items())
         return (
-            f"recall against the exact answer, {self.queries} queries: {copies}; "
-            f"{self.nearest:.4f} of the {_NEAREST} nearest "
-            f"({self.nprobe} of {self.lists} lists searched)"
+            f"recall against the exact answer, {self.queries} queries, {self.parameter} "
+            f"{self.effort}: {copies}; {self.nearest:.4f} of the {NEAREST} nearest"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -68,111 +72,220 @@ class Recall:
         return asdict(self)
 
     @classmethod
-    def of_json(cls, values: dict[str, Any]) -> Recall:
-        """Return what `as_json` gave."""
-        copies = {int(at): share for at, share in values["copies_at"].items()}
-        return cls(**{**values, "copies_at": copies})
+    def from_json(cls, values: dict[str, Any]) -> Recall:
+        """Return the recall of the values that `as_json` returned."""
+        copies = {int(at): share for at, share in values["copies"].items()}
+        return cls(**{**values, "copies": copies})
 
 
-def trained(every: RowShard) -> NDArray[np.uint8]:
-    """Return centroids, (l, 144) uint8, for n rows, about sqrt(n) of them.
+class ApproximateIndex:
+    """An index of FAISS, whose candidates are decided in integers.
 
-    Notes
-    -----
-    FAISS's k-means on at most 40 rows a centroid, from a fixed seed.
-    """
-    import faiss
-
-    if not every.count:
-        return np.zeros((1, HASH_BYTES), np.uint8)
-    number = max(1, min(every.count // _ROWS_A_CENTROID, round(every.count**0.5)))
-    sample = every.rows[_shuffled(every)[: _ROWS_A_CENTROID * number]].astype(np.float32)
-    if number == 1:
-        return _rounded(sample.mean(axis=0, keepdims=True))
-    kmeans = faiss.Kmeans(
-        HASH_BYTES,
-        number,
-        niter=_ROUNDS,
-        seed=_SEED,
-        max_points_per_centroid=_ROWS_A_CENTROID,
-        min_points_per_centroid=1,
-    )
-    kmeans.train(sample)
-    return _rounded(kmeans.centroids)
-
-
-def lists_of(part: RowShard, centroids: NDArray[np.uint8]) -> list[RowShard]:
-    """Return the rows of each centroid, in the order of their ids."""
-    nearest = all_pairs.nearest(part.rows, centroids, metric="sqeuclidean").indices[:, 0]
-    order = np.lexsort((part.ids, nearest))
-    ends = np.searchsorted(nearest[order], np.arange(len(centroids) + 1)).tolist()
-    rows, ids = part.rows[order], part.ids[order]
-    return [RowShard.of(rows[start:stop], ids[start:stop]) for start, stop in pairwise(ends)]
-
-
-def tuned(
-    lists: Sequence[RowShard], centroids: NDArray[np.uint8], every: RowShard
-) -> tuple[Lists, Recall]:
-    """Return how many lists are to be looked into, for `AIM`, and what is found then.
-
-    Parameters
+    Attributes
     ----------
-    lists : sequence of RowShard
-        From `lists_of`.
-    centroids : ndarray of uint8, (l, 144)
-        Theirs.
-    every : RowShard
-        All rows, for the exact answers.
+    faiss_index : faiss.Index
+        With the ids of the items.
+    index_type : IndexType
+        Its type.
+    recall : Recall
+        Measured when it was built.
+    n_built : int
+        Number of items when it was built.
+    n_removed : int
+        Number of its rows whose items have been removed since.
     """
-    generator = np.random.default_rng(_SEED)
-    # From the end: at the beginning are those that the centroids were trained on.
-    some = every.rows[_shuffled(every)[-_QUERIES:]]
-    copies = [_moved(some, 0.95 * at, generator) for at in COPIES_AT]
 
-    def recall_of(queries: NDArray[np.uint8], k: int, limit: int) -> Callable[[int], float]:
-        exact = exact_search.closest([every], queries, k, limit)
-        number = sum(len(found.ids) for found in exact)
+    def __init__(self, faiss_index: Any, name: str, recall: Recall, n_built: int) -> None:
+        self.faiss_index = faiss_index
+        self.index_type = index_types.parse(name)
+        self.recall, self.n_built = recall, n_built
+        self.n_removed = 0
 
-        def at(nprobe: int) -> float:
-            found = exact_search.closest(lists, queries, k, limit, Lists(centroids, nprobe))
-            both = zip(found, exact, strict=True)
-            # Equal distances may be found under other ids.
-            hits = sum(int(np.isin(a.distances, b.distances).sum()) for a, b in both)
-            return min(1.0, hits / number) if number else 1.0
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return int(self.faiss_index.ntotal) - self.n_removed
 
-        return at
+    @classmethod
+    def build(cls, name: str, items: RowShard) -> ApproximateIndex:
+        """Return an index of the items, trained on one thread from a fixed seed.
 
-    near = [
-        recall_of(moved, _NEAREST, at * at) for moved, at in zip(copies, COPIES_AT, strict=True)
-    ]
-    nprobe = 1
-    while nprobe < len(centroids) and near[-1](nprobe) < AIM:
-        nprobe *= 2
-    nprobe = min(nprobe, len(centroids))
-    found = [one(nprobe) for one in near]
-    # The first one of eleven is the row itself, in both answers.
-    nearest = recall_of(some, _NEAREST + 1, MAX_DISTANCE_SQUARED)(nprobe)
-    nearest = max(0.0, (nearest * (_NEAREST + 1) - 1) / _NEAREST)
-    recall = Recall(
-        len(centroids), nprobe, len(some), dict(zip(COPIES_AT, found, strict=True)), nearest
-    )
-    return Lists(centroids, nprobe), recall
+        Raises
+        ------
+        ArgumentError
+            There are too few items for the type.
+        """
+        import faiss
+
+        index_type = index_types.parse(name)
+        index_type.check_items(items.count)
+        order = np.random.default_rng(_SEED).permutation(items.count)
+        # The queries of the recall are held out, where most items remain.
+        training = order[:-QUERIES] if items.count >= 4 * QUERIES else order
+        most = max(_TRAINING_ITEMS_PER_LIST * index_type.lists, _TRAINING_ITEMS)
+        training = (training if len(training) >= index_type.least_items else order)[:most]
+        with faiss_threads(1):
+            index: Any = faiss.index_factory(
+                HASH_BYTES, "IDMap2," * (not index_type.lists) + name, faiss.METRIC_L2
+            )
+            if index_type.lists:
+                index.cp.seed, index.cp.niter = _SEED, _ITERATIONS
+                index.cp.max_points_per_centroid = _TRAINING_ITEMS_PER_LIST
+                index.cp.min_points_per_centroid = 1
+            # No items are left after removals: the first that are added train it anew.
+            rows = items.rows[np.sort(training)] if items.count else np.zeros((1, HASH_BYTES))
+            index.train(rows.astype("f4"))
+        built = cls(index, name, Recall(0, {}, 0.0, "", 0), items.count)
+        built.add(items)
+        built.recall = built._tuned(items, order[-QUERIES:])
+        return built
+
+    @classmethod
+    def read(cls, path: str, content: memoryview, header: dict[str, Any]) -> ApproximateIndex:
+        """Return the index in the content of a file, whose checksums held.
+
+        Raises
+        ------
+        IndexFileError
+            It is another index than the header says.
+        """
+        import faiss
+
+        try:
+            index = faiss.deserialize_index(np.frombuffer(content, np.uint8))
+            recall = Recall.from_json(header["recall"])
+            read = cls(index, header["index_type"], recall, header["n_built"])
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise IndexFileError(path, f"is damaged ({error})") from error
+        if (index.d, index.metric_type) != (HASH_BYTES, faiss.METRIC_L2) or not index.is_trained:
+            raise IndexFileError(path, "is damaged: it is no index over hashes")
+        return read
+
+    def content(self) -> Iterator[Any]:
+        """Yield the content of the file, without rows that were removed."""
+        import faiss
+
+        yield faiss.serialize_index(self.faiss_index).data
+
+    def ids(self) -> NDArray[np.int64]:
+        """Return the ids of all rows, also of those that were removed, ascending."""
+        import faiss
+
+        if not self.index_type.lists:
+            return np.sort(faiss.vector_to_array(self.faiss_index.id_map))
+        lists = self.faiss_index.invlists
+        ids = [
+            faiss.rev_swig_ptr(lists.get_ids(number), size).copy()
+            for number in range(lists.nlist)
+            if (size := lists.list_size(number))
+        ]
+        return np.sort(np.concatenate(ids)) if ids else np.empty(0, np.int64)
+
+    def add(self, items: RowShard) -> None:
+        """Add items; on one thread, so that the same items give the same index."""
+        with faiss_threads(1):
+            for start in range(0, items.count, _ROWS_AT_ONCE):
+                chunk = slice(start, start + _ROWS_AT_ONCE)
+                self.faiss_index.add_with_ids(items.rows[chunk].astype("f4"), items.ids[chunk])
+
+    def drop_removed(self, removed: NDArray[np.int64]) -> None:
+        """Remove the rows of those ids, where the type can."""
+        self.faiss_index.remove_ids(removed)
+        self.n_removed = 0
+
+    def search(
+        self,
+        queries: NDArray[np.uint8],
+        k: int,
+        limit: int,
+        lookup: Lookup,
+        *,
+        nprobe: int | None = None,
+        ef_search: int | None = None,
+    ) -> list[RowMatches]:
+        """Return the k nearest of the candidates of each query, within a squared distance.
+
+        lookup: returns which of ids, (m,), there are, and their hashes.
+        """
+        import faiss
+
+        params: Any = None
+        kinds: Any = faiss  # its stubs lack the keywords
+        if nprobe is not None:
+            params = kinds.SearchParametersIVF(nprobe=min(nprobe, self.index_type.lists))
+        elif ef_search is not None:
+            params = kinds.SearchParametersHNSW(efSearch=min(ef_search, 1 << 30))
+        source = CandidateSource(self.faiss_index, False, lookup)
+        return nearest_candidates(source, queries, k, limit, params)
+
+    def _tuned(self, items: RowShard, drawn: NDArray[np.intp]) -> Recall:
+        """Return the recall with the least effort that reaches the aim, which becomes the default.
+
+        The effort is the number of lists, or the number of candidates in the graph; it is
+        doubled until the aim is reached.
+        """
+        lists = self.index_type.lists
+        originals = items.rows[drawn]
+        generator = np.random.default_rng(_SEED)
+        perturbed = [_perturbed(originals, 0.95 * at, generator) for at in COPY_DISTANCES]
+        exact = [
+            exact_search.nearest_rows([items], rows, NEAREST, at * at)
+            for rows, at in zip(perturbed, COPY_DISTANCES, strict=True)
+        ]
+        effort, most = (1, lists) if lists else (16, MAX_EF_SEARCH)
+        while True:
+            self._set_effort(effort)
+            copies = [
+                self._recall(items, rows, NEAREST, at * at, answers)
+                for rows, at, answers in zip(perturbed, COPY_DISTANCES, exact, strict=True)
+            ]
+            if copies[-1] >= RECALL_AIM or effort >= most:
+                break
+            effort = min(most, 2 * effort)
+        # The nearest of eleven is the drawn item itself, in both answers.
+        exact_nearest = exact_search.nearest_rows(
+            [items], originals, NEAREST + 1, MAX_DISTANCE_SQUARED
+        )
+        share = self._recall(items, originals, NEAREST + 1, MAX_DISTANCE_SQUARED, exact_nearest)
+        nearest = max(0.0, (share * (NEAREST + 1) - 1) / NEAREST)
+        parameter = "nprobe" if lists else "ef_search"
+        return Recall(
+            len(drawn), dict(zip(COPY_DISTANCES, copies, strict=True)), nearest, parameter, effort
+        )
+
+    def _set_effort(self, effort: int) -> None:
+        import faiss
+
+        if self.index_type.lists:
+            self.faiss_index.nprobe = effort
+        else:
+            graph: Any = faiss.downcast_index(self.faiss_index.index)
+            graph.hnsw.efSearch = effort
+
+    def _recall(
+        self,
+        items: RowShard,
+        queries: NDArray[np.uint8],
+        k: int,
+        limit: int,
+        exact: list[RowMatches],
+    ) -> float:
+        """Return the share of the exact answers that is found, 1.0 if there are none."""
+
+        def lookup(ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+            return np.ones(len(ids), bool), items.rows[np.searchsorted(items.ids, ids)]
+
+        answers = self.search(queries, k, limit, lookup)
+        number = sum(len(one.ids) for one in exact)
+        # Equal distances may be found under other ids.
+        pairs = zip(answers, exact, strict=True)
+        hits = sum(int(np.isin(a.distances, b.distances).sum()) for a, b in pairs)
+        return min(1.0, hits / number) if number else 1.0
 
 
-def _shuffled(every: RowShard) -> NDArray[np.intp]:
-    """Return the places of all rows, in an order that depends on nothing but their ids."""
-    order = np.random.default_rng(_SEED).permutation(every.count)
-    return np.argsort(every.ids, kind="stable")[order]
-
-
-def _moved(
+def _perturbed(
     rows: NDArray[np.uint8], distance: float, generator: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Return rows moved in random directions, and not beyond a byte."""
+    """Return rows moved so far in random directions, rounded and clipped to a byte."""
     steps = generator.normal(size=rows.shape)
     steps *= distance / np.linalg.norm(steps, axis=1, keepdims=True)
-    return _rounded(rows + steps)
-
-
-def _rounded(values: Any) -> NDArray[np.uint8]:
-    return np.asarray(np.rint(values).clip(0, 255), np.uint8)
+    return np.rint(rows + steps).clip(0, 255).astype(np.uint8)

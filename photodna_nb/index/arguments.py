@@ -1,41 +1,35 @@
-"""The gates that arguments of an index pass, and errors that say what to type."""
+"""Checks of the arguments of an index, and errors that name the command to type."""
 
 from __future__ import annotations
 
 import json
-import operator
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from photodna_nb.checks import describe
+import numpy as np
+from numpy.typing import NDArray
+
+from photodna_nb import checks
+from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
-from photodna_nb.index import metadata, writer_lock
-from photodna_nb.index.faiss_file import INDEX_TYPES, IndexType
+from photodna_nb.index import stores, writer_lock
+from photodna_nb.index.index_types import ITEMS_PER_LIST
 from photodna_nb.printable import printable
 
 PathLike = str | bytes | os.PathLike[str]
 
 
-def integer(name: str, value: Any) -> int:
-    """Return the value as an integer of at least 1."""
-    try:
-        count = operator.index(value)
-    except TypeError as error:
-        raise ArgumentTypeError(f"{name}: got {value!r}, needs an integer of at least 1") from error
-    if count < 1:
-        raise ArgumentError(f"{name}: got {value}, needs an integer of at least 1")
-    return count
+def hash_rows(name: str, hashes: Any) -> NDArray[np.uint8]:
+    """Return hashes, (n, 144), from an array of that shape or (144,), or from a HashTable."""
+    from photodna_nb.tables.table import HashTable
 
-
-def checked_index_type(index_type: IndexType) -> IndexType:
-    """Return `index_type` if there is one of that name."""
-    if index_type not in INDEX_TYPES:
-        raise ArgumentError(
-            f"index_type: got {index_type!r}, needs one of {', '.join(INDEX_TYPES)}"
-        )
-    return index_type
+    if isinstance(hashes, HashTable):
+        hashes = hashes.hashes
+    elif isinstance(hashes, np.ndarray) and hashes.ndim == 1:
+        hashes = hashes[None]
+    return checks.array(name, hashes, np.uint8, ("n", HASH_BYTES))
 
 
 def text(name: str, path: Any) -> str:
@@ -107,21 +101,31 @@ def check_index_replaceable(index_name: str) -> None:
 
 
 def check_meta_replaceable(meta_name: str) -> None:
-    """Refuse to replace what is not metadata of the index_type that the name says."""
-    database = metadata.is_database(meta_name)
-    beginning = metadata.DATABASE_BEGINNING if database else rb"\{.*\"(dimension|items)\""
-    writer_lock.check_replaceable(meta_name, beginning)
+    """Refuse to replace what is not metadata, in the format that the name says."""
+    writer_lock.check_replaceable(meta_name, stores.beginning(meta_name))
 
 
 def with_remedy(error: IndexFileError, index_name: str, meta_name: str) -> IndexFileError:
-    """Return the error of an index file with the command that makes it anew."""
+    """Return the error of an index file with the command that writes it anew."""
     if error.path != index_name or "--faiss-rebuild" in error.reason:
         return error
-    remedy = "If the metadata is the right one, write the index anew from it: photodna-nb "
-    remedy += f"--faiss-rebuild {_typed(index_name)} {_typed(meta_name)}"
-    return IndexFileError(index_name, f"{error.reason}. {remedy}")
+    remedy = f"write the index anew from it: {_rebuild_command(index_name, meta_name)}"
+    reason = f"{error.reason}. If the metadata is the right one, {remedy}"
+    return IndexFileError(index_name, reason)
 
 
-def _typed(path: str) -> str:
-    """Return the path as one word of a shell command."""
-    return shlex.quote(printable(path))
+def former_type(index_name: str, meta_name: str, number: int) -> IndexFileError:
+    """Return the error for an index of the approximate type of an earlier version."""
+    lists = min(number // ITEMS_PER_LIST, round(number**0.5))
+    name = f"IVF{lists},SQ8" if lists else "uint8"
+    command = f"{_rebuild_command(index_name, meta_name)} --index-type {name}"
+    return IndexFileError(
+        index_name,
+        "has the index type ivf of an earlier version, which is no longer read; "
+        f"write the index anew from the metadata: {command}",
+    )
+
+
+def _rebuild_command(*names: str) -> str:
+    # Each path is one word of a shell command.
+    return "photodna-nb --faiss-rebuild " + " ".join(shlex.quote(printable(name)) for name in names)

@@ -1,9 +1,10 @@
-"""The end of an index file of this program: what it holds, and digests of all of it.
+"""The checksum footer of an index file: a header in JSON, and digests of all that is before it.
 
-FAISS reads what comes before and ignores the rest. The content is digested in pieces,
-so that a piece of a large file can be checked when it is first read.
+FAISS reads what comes before the footer and ignores the rest. The content is digested in
+pieces, so that a piece of a large file is checked when it is first read. The footer shows
+damage; it is no signature, and says nothing of who wrote the file.
 
-    content | SHA-256 of each piece | facts as JSON | SHA-256 of these two | their lengths | MAGIC
+    content | SHA-256 of each piece | header as JSON | SHA-256 of these two | their lengths | MAGIC
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,21 +23,23 @@ from photodna_nb.files import Content
 
 PIECE = 1 << 20
 _DIGEST = 32
-_MAGIC = b"PhotoDNA-nb footer"
-# Length of the content, of the digests, of the facts.
+_MAGIC = b"PhotoDNA-nb seal"
+# Length of the content, of the digests, of the header.
 _LENGTHS = struct.Struct("<QQQ")
 _END = _DIGEST + _LENGTHS.size + len(_MAGIC)
 
 
-def with_footer(chunks: Iterable[Content], facts: dict[str, Any]) -> Iterator[Content]:
-    """Yield the content of a file, and the footer at its end.
+def with_footer(
+    chunks: Iterable[Content], header: Callable[[], dict[str, Any]]
+) -> Iterator[Content]:
+    """Yield the content of a file, and its checksum footer.
 
     Parameters
     ----------
     chunks : iterable of bytes
         The content.
-    facts : dict
-        JSON values. What `chunks` puts in while it yields counts as well.
+    header : callable
+        Returns JSON values; it is called once the content has been yielded.
     """
     digests, digest, size = [], hashlib.sha256(), 0
     for chunk in chunks:
@@ -46,48 +49,53 @@ def with_footer(chunks: Iterable[Content], facts: dict[str, Any]) -> Iterator[Co
         view = view.cast("B")
         yield view
         while len(view):
-            part = view[: PIECE - size % PIECE]
-            digest.update(part)
-            size += len(part)
-            view = view[len(part) :]
+            piece = view[: PIECE - size % PIECE]
+            digest.update(piece)
+            size += len(piece)
+            view = view[len(piece) :]
             if size % PIECE == 0:
                 digests.append(digest.digest())
                 digest = hashlib.sha256()
     if size % PIECE:
         digests.append(digest.digest())
-    told = b"".join(digests) + json.dumps(facts).encode("ascii")
-    lengths = _LENGTHS.pack(size, _DIGEST * len(digests), len(told) - _DIGEST * len(digests))
-    yield told + hashlib.sha256(told + lengths).digest() + lengths + _MAGIC
+    text = json.dumps(header()).encode("ascii")
+    lengths = _LENGTHS.pack(size, _DIGEST * len(digests), len(text))
+    body = b"".join(digests) + text
+    yield body + hashlib.sha256(body + lengths).digest() + lengths + _MAGIC
 
 
 class ChecksumFooter:
-    """What is known of a file's content, and which of its pieces have been checked.
+    """The footer of a file, and which pieces of its content have been checked.
 
     Attributes
     ----------
-    facts : dict or None
-        None if the file has no footer: another program wrote it.
+    header : dict
+        JSON values; empty if the file has no footer, because another program wrote it.
     size : int
-        Bytes of the content.
+        Number of bytes of the content.
     """
 
     def __init__(self, path: str, content: memoryview) -> None:
-        self.facts: dict[str, Any] | None = None
+        self.header: dict[str, Any] = {}
         self.size = len(content)
         self._path, self._content, self._digests = path, content, b""
+        self._unchecked = np.zeros(0, bool)
         if len(content) < _END or content[-len(_MAGIC) :] != _MAGIC:
             return
         lengths = bytes(content[-_END:][_DIGEST : -len(_MAGIC)])
-        size, digests, facts = _LENGTHS.unpack(lengths)
-        told = bytes(content[size:-_END])
-        digest = hashlib.sha256(told + lengths).digest()
+        size, digests, text = _LENGTHS.unpack(lengths)
+        body = bytes(content[size:-_END])
+        digest = hashlib.sha256(body + lengths).digest()
         pieces = -(-size // PIECE)
-        fitting = size + digests + facts + _END == len(content) and digests == pieces * _DIGEST
-        if not fitting or digest != content[-_END:][:_DIGEST]:
-            raise IndexFileError(path, "is damaged: its footer does not fit its content")
-        self.facts = json.loads(told[digests:])
+        fits = size + digests + text + _END == len(content) and digests == pieces * _DIGEST
+        header = (
+            json.loads(body[digests:]) if fits and digest == content[-_END:][:_DIGEST] else None
+        )
+        if not isinstance(header, dict):
+            raise IndexFileError(path, "is damaged: its checksum footer does not fit its content")
+        self.header = header
         self.size = size
-        self._digests = told[:digests]
+        self._digests = body[:digests]
         self._unchecked = np.ones(pieces, bool)
 
     def check(self, start: int = 0, stop: int | None = None) -> None:
@@ -99,17 +107,17 @@ class ChecksumFooter:
             The content is not what was written.
         """
         stop = self.size if stop is None else stop
-        if self.facts is None or stop <= start:
+        if stop <= start:
             return
         first = start // PIECE
         todo = (first + np.flatnonzero(self._unchecked[first : -(-stop // PIECE)])).tolist()
         # Digests are computed without the interpreter's lock.
         if len(todo) > 8:
             with ThreadPoolExecutor() as pool:
-                fine = all(pool.map(self._intact, todo))
+                intact = all(pool.map(self._intact, todo))
         else:
-            fine = all(map(self._intact, todo))
-        if not fine:
+            intact = all(map(self._intact, todo))
+        if not intact:
             raise IndexFileError(self._path, "is damaged: its content is not what was written")
         self._unchecked[todo] = False
 

@@ -1,13 +1,13 @@
-"""The metadata of an index: what is the truth, in one of two stores.
+"""The metadata of an index, which is authoritative: the protocol of its stores, and their items.
 
-A store is a JSON file (`json_store.py`) or, by its suffix, an SQLite database
-(`sqlite_store.py`). Both hold every hash, so that the index can be written anew.
+A store is a JSON file (`json_store.py`), an SQLite database (`sqlite_store.py`) or, of an index
+without files, memory (`memory_store.py`). Each holds every hash, so that the index file can be
+written anew.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -17,25 +17,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb.checks import HASH_BYTES
-from photodna_nb.errors import IndexFileError
-from photodna_nb.index.faiss_file import INDEX_TYPES, IndexType
+from photodna_nb.errors import ArgumentError, IndexFileError
+from photodna_nb.index import index_types
 
-DATABASE_SUFFIXES = (".sqlite", ".db")
-# With the application's id, where SQLite has it, so that no other program's is replaced.
-DATABASE_BEGINNING = rb"SQLite format 3\0.{52}PDNA"
 HEADER: dict[str, Any] = {
     "dimension": HASH_BYTES,
     "metric": "squared_l2",
     "similarity_metric": "normalized_euclidean",
 }
+# The approximate type of an earlier version, which only `rebuild` accepts.
+FORMER_TYPE = "ivf"
 
 
 def detail_of(extra: Mapping[str, Any]) -> float | None:
-    """Return the detail in an item's extra, in grey levels, if it is there."""
+    """Return the detail in an item's extra, in grey levels, or None if there is none."""
     detail = extra.get("detail")
     if not isinstance(detail, int | float) or isinstance(detail, bool):
         return None
-    # A number of any size may be there, and what is none at all.
+    # JSON holds numbers of any size, and NaN.
     return float(detail) if -1e300 < detail < 1e300 else None
 
 
@@ -48,12 +47,13 @@ class Item:
     id : int
         Unique in its index, from 1, never used again.
     path : str
-        Real, absolute path, with undecodable bytes as `os.fsdecode` writes them.
+        Real, absolute path, with undecodable bytes as `os.fsdecode` returns them.
     hash : ndarray of uint8, (144,)
+        Hash of the image.
     extra : dict
-        Free for the user; JSON values.
+        JSON values, free for the user.
     other : dict
-        PackedNeighbours that another program wrote, kept as they were.
+        Keys of the item that another program wrote, kept as they were.
     """
 
     id: int
@@ -69,40 +69,55 @@ class Item:
 
 
 class StoreState(NamedTuple):
-    """By which an index file tells whether it holds the items of a store.
+    """The state of a store, by which an index file shows whether it holds the same items.
 
     store_id : str or None
-        Drawn when the store is made; None in JSON, where hashes are compared instead.
+        Drawn for each new generation of an SQLite store; None elsewhere, where hashes are
+        compared instead.
     next_id : int
         Above the ids of all items that ever were.
-    removals : int
-        Grows with everything that happens to items but adding.
+    version : int
+        Grows with each change to items other than adding.
     """
 
     store_id: str | None
     next_id: int
-    removals: int
+    version: int
+
+
+class StoreColumns(NamedTuple):
+    """All items of a store, by id.
+
+    paths : list of str, n
+    hashes : ndarray of uint8, (n, 144)
+    detail : ndarray of float64, (n,)
+        NaN where it is not known.
+    """
+
+    paths: list[str]
+    hashes: NDArray[np.uint8]
+    detail: NDArray[np.float64]
 
 
 class InUseError(IndexFileError):
-    """Another program has the metadata; nothing is lost, and it can be tried again."""
+    """Another program uses the metadata; nothing is lost, and the change can be tried again."""
 
 
 class MetadataStore(Protocol):
-    """Items on the disk, and changes to them, which are nothing before `commit`."""
+    """Items, and changes to them, which do not last before `commit`."""
 
     path: str
-    index_type: IndexType
+    index_type: str
     other: dict[str, Any]
 
     def state(self) -> StoreState:
-        """Return the state that is read or, between `begin` and `commit`, to be written."""
+        """Return the state that is read or, between `begin` and `commit`, that will be written."""
 
     def refresh(self) -> bool:
-        """Read what other programs have written since, and return whether there is something."""
+        """Read what other programs have written since, and return whether they have."""
 
     def reading(self) -> AbstractContextManager[None]:
-        """Return a context in which all that is read is of one moment."""
+        """Return a context in which everything that is read is of one moment."""
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -110,11 +125,17 @@ class MetadataStore(Protocol):
     def ids_and_hashes(self, start: int = 0) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Return ids (n,), ascending, and hashes (n, 144) of the items from id `start` on."""
 
+    def lookup(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+        """Return which of ids (m,) there are, (m,) bool, and their hashes (m, 144)."""
+
+    def columns(self) -> StoreColumns:
+        """Return paths, hashes and detail of all items, by id."""
+
     def get(self, ids: Sequence[int]) -> dict[int, Item]:
-        """Return those of the items that there are."""
+        """Return the items of those ids that there are."""
 
     def find(self, paths: Sequence[str]) -> dict[str, int]:
-        """Return the id of each path that is indexed."""
+        """Return the id of each path that is indexed; the lowest, if a path is there twice."""
 
     def items(self) -> Iterator[Item]:
         """Yield all items by id."""
@@ -134,77 +155,42 @@ class MetadataStore(Protocol):
         Raises
         ------
         InUseError
-            Another program reads for too long; the change is still there.
+            Another program reads for too long; the change is kept.
         IndexFileError
             It cannot be written.
         """
 
     def rollback(self) -> None:
-        """Forget the change."""
+        """Discard the change."""
 
     def new_generation(self) -> None:
-        """Draw a new store_id: no index file that was written before is taken on trust."""
+        """Draw a new store id: no index file that was written before is trusted any more."""
 
     def verify(self) -> None:
         """Read all of the store and raise an error if something is damaged."""
 
     def close(self) -> None:
-        """Give back what is open."""
+        """Close the store."""
 
 
-def is_database(path: str) -> bool:
-    """Return whether metadata of that name is an SQLite database."""
-    return path.lower().endswith(DATABASE_SUFFIXES)
-
-
-def open_store(path: str) -> MetadataStore:
-    """Return the store in a file.
-
-    Raises
-    ------
-    IndexFileError
-        It is missing, damaged, or not the metadata of such an index.
-    """
-    if is_database(path):
-        from photodna_nb.index.sqlite_store import SqliteStore
-
-        return SqliteStore(path)
-    from photodna_nb.index.json_store import JsonStore
-
-    return JsonStore(path)
-
-
-def new_store(path: str, index_type: IndexType) -> MetadataStore:
-    """Return an empty store that is written by its first `commit`."""
-    if is_database(path):
-        from photodna_nb.index.sqlite_store import SqliteStore
-
-        return SqliteStore(path, new=index_type)
-    from photodna_nb.index.json_store import JsonStore
-
-    return JsonStore(path, new=index_type)
-
-
-def new_store_id() -> str:
-    """Return a name for a store_id that no other one has."""
-    return secrets.token_hex(16)
-
-
-def checked_header(path: str, header: Mapping[str, Any]) -> IndexType:
-    """Return the kind of index that the head of the metadata asks for, once it fits."""
+def checked_header(path: str, header: Mapping[str, Any]) -> str:
+    """Return the index type that the header of the metadata names, once the header fits."""
     for key, needed in HEADER.items():
         if header.get(key, needed) != needed:
-            found = json.dumps(header[key])[:40]
+            value = json.dumps(header[key])[:40]
             raise IndexFileError(
                 path,
-                f'has "{key}" {found}, and hashes need {json.dumps(needed)}; '
-                "it is the metadata of an index of another kind",
+                f'has "{key}" {value}, and hashes need {json.dumps(needed)}; '
+                "it is the metadata of another index",
             )
-    index_type = header.get("index_kind", "flat")
-    if index_type not in INDEX_TYPES:
-        raise damaged(path, f'has an "index_kind" that is none of {", ".join(INDEX_TYPES)}')
-    known: IndexType = index_type
-    return known
+    # The key of an earlier version is read as well.
+    name = header.get("index_type", header.get("index_kind", "flat"))
+    if name == FORMER_TYPE:
+        return FORMER_TYPE
+    try:
+        return index_types.parse(name).name
+    except ArgumentError as error:
+        raise damaged(path, f"has another index type ({error})") from error
 
 
 def is_id(value: Any) -> TypeGuard[int]:
@@ -212,8 +198,9 @@ def is_id(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
-def damaged(path: str, what: str) -> IndexFileError:
+def damaged(path: str, problem: str) -> IndexFileError:
     """Return the error for metadata that cannot be used."""
     return IndexFileError(
-        path, f"{what}; check that it is the right file. If it is damaged, use a backup copy of it"
+        path,
+        f"{problem}; check that it is the right file. If it is damaged, use a backup copy of it",
     )

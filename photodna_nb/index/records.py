@@ -1,4 +1,4 @@
-"""What an index answers."""
+"""The records that an index returns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from photodna_nb.checks import LOW_DETAIL
 from photodna_nb.hashing.orientations import Orientation
@@ -16,30 +19,34 @@ if TYPE_CHECKING:
     from photodna_nb.tables.columns import FileFailure
 
 
-@dataclass(frozen=True)
-class Match:
-    """An indexed image and how far it is from the query.
+class RowMatches(NamedTuple):
+    """The answers to one query, by distance, then id.
 
-    Attributes
-    ----------
-    id : int
-        Of the item in its index.
-    path : str
-        Real, absolute path of the image when it was indexed.
-    distance_squared : int
-        Squared L2 distance, exact.
-    extra : dict
-        What was stored with the item.
-    orientation : str
-        How the query looks most like it: "identity" or, if all eight were asked for, one
-        of the transpositions in `PIL.Image.Transpose`, in lower case.
+    distances : ndarray of int64, (m,)
+        Squared distances.
+    ids : ndarray of int64, (m,)
+        Ids.
     """
 
-    id: int
-    path: str
+    distances: NDArray[np.int64]
+    ids: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls) -> RowMatches:
+        """Return no answers."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64))
+
+    @classmethod
+    def nearest(cls, distances: NDArray[np.int64], ids: NDArray[np.int64], k: int) -> RowMatches:
+        """Return the k nearest of some rows, ties to the lower id."""
+        order = np.lexsort((ids, distances))[:k]
+        return cls(distances[order], ids[order])
+
+
+class _WithDistance:
+    """Distance and similarity of a record that holds the squared distance."""
+
     distance_squared: int
-    extra: Mapping[str, Any] = field(hash=False)
-    orientation: Orientation = "identity"
 
     @property
     def distance(self) -> float:
@@ -50,6 +57,48 @@ class Match:
     def similarity(self) -> float:
         """1 - distance / 3060."""
         return metrics.similarity_at(self.distance_squared)
+
+
+@dataclass(frozen=True)
+class FaissMatch(_WithDistance):
+    """A vector of a FAISS index and its distance from the query.
+
+    Attributes
+    ----------
+    id : int
+        Id of the vector in the index.
+    distance_squared : int
+        Squared L2 distance, exact.
+    """
+
+    id: int
+    distance_squared: int
+
+
+@dataclass(frozen=True)
+class Match(_WithDistance):
+    """An indexed image and its distance from the query.
+
+    Attributes
+    ----------
+    id : int
+        Id of the item in its index.
+    path : str
+        Real, absolute path of the image when it was indexed.
+    distance_squared : int
+        Squared L2 distance, exact.
+    extra : dict
+        What was stored with the item.
+    orientation : str
+        Orientation of the query that is nearest to the item: "identity" or, if all eight were
+        searched, one of the transpositions in `PIL.Image.Transpose`, in lower case.
+    """
+
+    id: int
+    path: str
+    distance_squared: int
+    extra: Mapping[str, Any] = field(hash=False)
+    orientation: Orientation = "identity"
 
     @property
     def detail(self) -> float | None:
@@ -63,12 +112,12 @@ class Match:
 
 
 class Added(NamedTuple):
-    """What `HashIndex.add` did.
+    """The result of `HashIndex.add`.
 
     ids : list of int
-        Of the new items, in order.
+        Ids of the new items, in order.
     skipped : list of str
-        Paths that were there already.
+        Paths that were indexed already.
     failures : list of FileFailure
         Files that could not be hashed.
     """

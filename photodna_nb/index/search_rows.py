@@ -1,7 +1,8 @@
-"""The hashes of an index as they are searched: the rows of its file, and what came since."""
+"""The rows of an index as they are searched: those of its file, and those that came since."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,22 +13,24 @@ from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.hashing import orientations as hash_orientations
-from photodna_nb.index import faiss_file
-from photodna_nb.index.faiss_file import IndexFile, IndexType, Lists, RowShard
+from photodna_nb.index import faiss_file, index_types
+from photodna_nb.index.faiss_file import EMPTY_SHARD, IndexFile, RowShard
 from photodna_nb.index.metadata import MetadataStore
+from photodna_nb.index.records import RowMatches
 
 if TYPE_CHECKING:
-    from photodna_nb.index.approximate import Recall
-    from photodna_nb.index.exact_search import RowMatches
+    from photodna_nb.index.approximate import ApproximateIndex, Recall
 
-# SearchRows that were added one call at a time are put together when there are so many calls.
-_PARTS = 64
-# An approximate index that has grown by so much gets new centroids.
+# Rows that were added one call at a time are put together after so many calls.
+_SHARDS = 64
+# An approximate index that has grown so many times is trained anew.
 _GROWTH = 4
+# Of the header of an index file. Before it, the header had other keys.
+_FORMAT = 2
 
 
 class MismatchError(IndexFileError):
-    """The index is whole and does not fit the metadata: one of them may just be in change."""
+    """The index is intact and does not fit the metadata: one of them may just be in change."""
 
 
 class OrientedMatches(NamedTuple):
@@ -35,215 +38,302 @@ class OrientedMatches(NamedTuple):
 
     distances: NDArray[np.int64]
     ids: NDArray[np.int64]
-    ways: NDArray[np.intp]
+    orientations: NDArray[np.intp]
+
+
+class Effort(NamedTuple):
+    """The search parameters of the approximate types; None for the default."""
+
+    nprobe: int | None = None
+    ef_search: int | None = None
 
 
 class SearchRows:
-    """Hashes under their ids; for the approximate kind in lists, with later ones behind them.
+    """Hashes under their ids; of an approximate type an index of FAISS, and the pending rows.
 
     Attributes
     ----------
     rows_on_disk : int
-        How many of them the index file has.
-    recall : Recall or None
-        Of the approximate kind.
+        Number of rows that the index file has.
     """
 
-    def __init__(self, parts: Sequence[RowShard] = (), lists: Lists | None = None) -> None:
+    def __init__(self, shards: Sequence[RowShard] = ()) -> None:
         self.rows_on_disk = 0
-        self.recall: Recall | None = None
-        self._parts = list(parts)
-        self._lists = lists
-        self._trained_on = 0
+        self._shards = list(shards)
+        self._approximate: ApproximateIndex | None = None
+        self._items_digest = ""
 
     @classmethod
-    def of_store(cls, store: MetadataStore) -> SearchRows:
+    def from_store(cls, store: MetadataStore) -> SearchRows:
         """Return the rows that the metadata has."""
         ids, rows = store.ids_and_hashes()
         return cls([RowShard.of(rows, ids)])
 
     @classmethod
-    def of_file(cls, path: str, found: IndexFile, store: MetadataStore) -> SearchRows:
+    def from_file(cls, path: str, file: IndexFile, store: MetadataStore) -> SearchRows:
         """Return the rows of an index file, and those of the metadata that it lacks.
+
+        Where the file is of another type than the metadata, or of an approximate type and of
+        an earlier moment, as after a kill, the rows are those of the metadata, searched
+        exactly, and the next change writes the file anew.
 
         Raises
         ------
         IndexFileError
             The two do not belong together, or the file is damaged.
         """
-        state, facts = store.state(), found.footer.facts or {}
-        if facts.get("format", 1) != 1:
+        state, header = store.state(), file.footer.header
+        if header.get("format", 1) > _FORMAT:
             raise IndexFileError(path, "is of a later version of this program; use that one")
-        ours = state.store_id is not None and facts.get("store_id") == state.store_id
-        if ours and (facts["removals"], facts["next_id"]) > (state.removals, state.next_id):
+        ours = state.store_id is not None and header.get("store_id") == state.store_id
+        if ours and (header["version"], header["next_id"]) > (state.version, state.next_id):
             raise MismatchError(path, "is newer than its metadata")
-        if ours and facts["removals"] == state.removals:
-            ids, rows = store.ids_and_hashes(facts["next_id"])
-            parts = [*found.parts, RowShard.of(rows, ids)]
-        else:
-            parts = compared(path, found, store)
-        if found.lists is not None and store.index_type != "ivf":
-            # It was to become another kind, and its program was killed meanwhile.
-            return cls([_in_order(_joined(parts))])
-        one = cls(parts, found.lists)
-        # Not that of the metadata, after a kill: it is written anew with the next change.
-        one.rows_on_disk = found.number if ours or state.store_id is None else 0
-        one._trained_on = facts.get("trained_on", 0)
-        if facts.get("recall"):
-            from photodna_nb.index.approximate import Recall
+        same_version = ours and header["version"] == state.version
+        exact = index_types.parse(store.index_type).exact
+        if exact and index_types.parse(file.index_type).exact:
+            if same_version:
+                ids, rows = store.ids_and_hashes(header["next_id"])
+                result = cls([file.shard, RowShard.of(rows, ids)])
+            else:
+                result = cls([compared(path, file, store)])
+            # Of other metadata, after a kill: it is written anew with the next change.
+            result.rows_on_disk = file.shard.count if ours or state.store_id is None else 0
+            return result
+        if file.index_type != store.index_type:
+            return cls.from_store(store)
+        from photodna_nb.index.approximate import ApproximateIndex
 
-            one.recall = Recall.of_json(facts["recall"])
-        return one
+        approximate = ApproximateIndex.read(path, file.checked_content(), header)
+        if same_version:
+            ids, rows = store.ids_and_hashes(header["next_id"])
+            pending: RowShard | None = RowShard.of(rows, ids)
+        else:
+            pending = _pending(path, approximate.ids(), header, store)
+        if pending is None:
+            return cls.from_store(store)
+        result = cls([pending])
+        result._approximate, result.rows_on_disk = approximate, len(approximate)
+        return result
 
     def __len__(self) -> int:
-        """Return the number of rows."""
-        return sum(part.count for part in self._parts)
+        """Return the number of items."""
+        rows = 0 if self._approximate is None else len(self._approximate)
+        return rows + sum(shard.count for shard in self._shards)
+
+    @property
+    def recall(self) -> Recall | None:
+        """Recall of the approximate index; None if the search is exact."""
+        return None if self._approximate is None else self._approximate.recall
 
     def append(self, rows: NDArray[np.uint8], ids: NDArray[np.int64]) -> None:
         """Append rows (n, 144) under ids (n,), which are above all that there are."""
         if len(ids):
-            self._parts.append(RowShard.of(checks.read_only(rows), ids))
-        first = 1 if self._lists is None else len(self._lists.centroids)
-        if len(self._parts) - first > _PARTS:
-            self._parts[first:] = [_joined(self._parts[first:])]
+            self._shards.append(RowShard.of(checks.read_only(rows), ids))
+        if len(self._shards) > _SHARDS:
+            self._shards[1:] = [_concatenated(self._shards[1:])]
 
-    def remove(self, ids: Sequence[int]) -> None:
-        """Remove the rows of those ids."""
-        self._parts = _without(self._parts, np.array(ids, np.int64))
+    def remove(self, ids: NDArray[np.int64]) -> None:
+        """Remove the rows of those ids; each is there."""
+        before = sum(shard.count for shard in self._shards)
+        self._shards = [_without(shard, ids) for shard in self._shards]
+        if self._approximate is not None:
+            # Its candidates are looked up in the metadata, which has them no longer.
+            pending = sum(shard.count for shard in self._shards)
+            self._approximate.n_removed += len(ids) - (before - pending)
 
-    def closest(
+    def nearest(
         self,
         queries: NDArray[np.uint8],
         k: int,
         limit: int,
+        store: MetadataStore,
+        effort: Effort,
         *,
         orientations: bool,
-        nprobe: int | None,
     ) -> list[OrientedMatches]:
         """Return the k nearest rows of each query, (q, 144), within a squared distance."""
+        if not orientations:
+            answers = self._nearest(queries, k, limit, store, effort)
+            return [OrientedMatches(*one, np.zeros(len(one.ids), np.intp)) for one in answers]
+        oriented = hash_orientations.orientations(queries)
+        n_orientations = oriented.shape[1]
+        answers = self._nearest(oriented.reshape(-1, HASH_BYTES), k, limit, store, effort)
+        starts = range(0, len(answers), n_orientations)
+        return [_best_of(answers[start : start + n_orientations], k) for start in starts]
+
+    def _nearest(
+        self, queries: NDArray[np.uint8], k: int, limit: int, store: MetadataStore, effort: Effort
+    ) -> list[RowMatches]:
         from photodna_nb.index import exact_search  # Numba is slow to import
 
-        if not orientations:
-            found = exact_search.closest(self._parts, queries, k, limit, self._lists, nprobe)
-            return [OrientedMatches(*one, np.zeros(len(one.ids), np.intp)) for one in found]
-        turned = hash_orientations.orientations(queries)
-        ways = turned.shape[1]
-        turned = turned.reshape(-1, HASH_BYTES)
-        found = exact_search.closest(self._parts, turned, k, limit, self._lists, nprobe)
-        return [_best_of(found[i : i + ways], k) for i in range(0, len(found), ways)]
+        answers = exact_search.nearest_rows(self._shards, queries, k, limit)
+        if self._approximate is None:
+            return answers
+        candidates = self._approximate.search(
+            queries, k, limit, store.lookup, nprobe=effort.nprobe, ef_search=effort.ef_search
+        )
+        return [
+            RowMatches.nearest(
+                np.concatenate([one.distances, other.distances]),
+                np.concatenate([one.ids, other.ids]),
+                k,
+            )
+            for one, other in zip(answers, candidates, strict=True)
+        ]
 
-    def content(self, index_type: IndexType) -> Iterator[Any]:
-        """Return the content of the index file, in pieces; `facts` are right afterwards."""
-        if index_type == "ivf":
-            self._put_into_lists()
+    def content(self, index_type: str, store: MetadataStore) -> Iterator[Any]:
+        """Return the content of the index file, in chunks.
+
+        Raises
+        ------
+        ArgumentError
+            There are too few items for the index type.
+        """
+        if not index_types.parse(index_type).exact:
+            return self._built(index_type, store).content()
+        if self._approximate is not None:
+            self._approximate, self._shards = None, SearchRows.from_store(store)._shards
+        return faiss_file.content(index_type, self._shards)
+
+    def header(self, index_type: str, store: MetadataStore) -> dict[str, Any]:
+        """Return the header of the index file with that content, as JSON can hold it."""
+        header = {"format": _FORMAT, "index_type": index_type, **store.state()._asdict()}
+        if self._approximate is not None:
+            header["items_digest"] = self._items_digest
+            header["recall"] = self._approximate.recall.as_json()
+            header["n_built"] = self._approximate.n_built
+        return header
+
+    def _built(self, name: str, store: MetadataStore) -> ApproximateIndex:
+        """Return the approximate index of all items: the one there is, completed, or a new one."""
+        from photodna_nb.index.approximate import ApproximateIndex
+
+        ids, rows = store.ids_and_hashes()
+        index = self._approximate
+        if (
+            index is None
+            or index.index_type.name != name
+            or len(ids) >= _GROWTH * index.n_built
+            or (index.n_removed and not index.index_type.lists)
+        ):
+            index = ApproximateIndex.build(name, RowShard.of(rows, ids))
         else:
-            self._lists, self.recall = None, None
-        return faiss_file.content(index_type, self._parts, self._lists)
-
-    def facts(self) -> dict[str, Any]:
-        """Return what an index file says of these rows, as JSON can hold it."""
-        recall = None if self.recall is None else self.recall.as_json()
-        return {"trained_on": self._trained_on, "recall": recall}
-
-    def _put_into_lists(self) -> None:
-        """Have all rows in lists, as the approximate kind has them, and measure its recall."""
-        from photodna_nb.index import approximate
-
-        every = _joined(self._parts)
-        if self._lists is None or len(self) >= _GROWTH * self._trained_on:
-            # The other parts need not be held meanwhile.
-            self._parts, self._lists, self.recall = [every], None, None
-            centroids = approximate.trained(every)
-            parts = approximate.lists_of(every, centroids)
-            self._trained_on = len(self)
-        else:
-            centroids, parts = self._lists.centroids, self._parts
-            added = approximate.lists_of(_joined(parts[len(centroids) :]), centroids)
-            parts = [
-                _joined([one, other]) if other.count else one
-                for one, other in zip(parts, added, strict=False)
-            ]
-        lists, self.recall = approximate.tuned(parts, centroids, every)
-        self._parts, self._lists = parts, lists
+            if index.n_removed:
+                index.drop_removed(np.setdiff1d(index.ids(), ids))
+            for shard in self._shards:
+                index.add(shard)
+        self._approximate, self._shards = index, [EMPTY_SHARD]
+        self._items_digest = _digest(ids, rows)
+        return index
 
 
-def compared(path: str, found: IndexFile, store: MetadataStore) -> list[RowShard]:
-    """Return the rows of the metadata, once those of the index file are the same.
+def verify(path: str, file: IndexFile, store: MetadataStore) -> None:
+    """Compare all of an index file with the metadata.
 
-    The file may be of an earlier moment: lack the last items, and have some that
-    have been removed since.
+    Raises
+    ------
+    IndexFileError
+        The two do not belong together, or the file is damaged.
+    """
+    file.footer.check()
+    if index_types.parse(file.index_type).exact:
+        compared(path, file, store)
+        return
+    from photodna_nb.index.approximate import ApproximateIndex
+
+    approximate = ApproximateIndex.read(path, file.checked_content(), file.footer.header)
+    _pending(path, approximate.ids(), file.footer.header, store)
+
+
+def compared(path: str, file: IndexFile, store: MetadataStore) -> RowShard:
+    """Return the rows of the metadata, once those of an index file of an exact type are the same.
+
+    The file may be of an earlier moment: lack the last items, and have items that have been
+    removed since.
 
     Raises
     ------
     IndexFileError
         A row is another one than in the metadata, or the file is damaged.
     """
-
-    def other(what: str) -> MismatchError:
-        return MismatchError(path, f"does not belong to its metadata: {what}")
-
-    next_id = store.state().next_id
     ids, rows = store.ids_and_hashes()
-    rows_on_disk = np.concatenate([np.empty(0, np.int64), *(part.ids for part in found.parts)])
-    there = np.ones(len(rows_on_disk), bool)
-    if len(rows_on_disk) and (rows_on_disk.min() < 0 or rows_on_disk.max() >= next_id):
-        raise other(f"it holds id {rows_on_disk.max()}, and the metadata expects {next_id} next")
-    if not np.array_equal(
-        rows_on_disk, ids[: len(rows_on_disk)]
-    ):  # as it is, but for old files and lists
-        if len(np.unique(rows_on_disk)) < len(rows_on_disk):
-            raise MismatchError(path, "has two rows with the same id")
-        there = np.isin(rows_on_disk, ids)
-        if not np.array_equal(np.sort(rows_on_disk[there]), ids[: there.sum()]):
-            sizes = f"it holds {len(rows_on_disk)} items, the metadata {len(ids)}"
-            raise other(f"{sizes}, and their ids differ")
-    ends = np.cumsum([part.count for part in found.parts]).tolist()
-    for part, end in zip(found.parts, ends, strict=True):
-        here = there[end - part.count : end]
-        mine = part.rows if here.all() else part.rows[here]
-        places = np.searchsorted(ids, part.ids[here])
-        # SearchRows that lie side by side are looked at where they are.
-        beside = len(places) > 0 and bool((np.diff(places) == 1).all())
-        theirs = rows[places[0] : places[-1] + 1] if beside else rows[places]
-        if not np.array_equal(mine, theirs):
-            first = np.flatnonzero((mine != rows[places]).any(axis=1))[0]
-            raise other(f"their hashes differ, of id {part.ids[here][first]} first")
-    if found.lists is None:
-        return [RowShard.of(rows, ids)]
-    rest = int(there.sum())
-    return [*_without(found.parts, rows_on_disk[~there]), RowShard.of(rows[rest:], ids[rest:])]
+    file_ids = file.shard.ids
+    kept = _kept(path, file_ids, ids, store.state().next_id)
+    file_rows = file.shard.rows if kept.all() else file.shard.rows[kept]
+    places = np.searchsorted(ids, file_ids[kept])
+    # Rows in the order of the metadata need no copy.
+    in_order = len(places) > 0 and bool((np.diff(places) == 1).all())
+    store_rows = rows[places[0] : places[-1] + 1] if in_order else rows[places]
+    if not np.array_equal(file_rows, store_rows):
+        first = np.flatnonzero((file_rows != store_rows).any(axis=1))[0]
+        raise _mismatch(path, f"their hashes differ, of id {file_ids[kept][first]} first")
+    return RowShard.of(rows, ids)
 
 
-def _best_of(found: Sequence[RowMatches], k: int) -> OrientedMatches:
-    """Return each item once, in its closest orientation, the first one of equal ones."""
-    distances = np.concatenate([one.distances for one in found])
-    ids = np.concatenate([one.ids for one in found])
-    ways = np.repeat(np.arange(len(found)), [len(one.ids) for one in found])
-    order = np.lexsort((ways, ids, distances))
+def _pending(
+    path: str, file_ids: NDArray[np.int64], header: dict[str, Any], store: MetadataStore
+) -> RowShard | None:
+    """Return the items of the metadata that an index file of an approximate type lacks.
+
+    None: items have been removed since, and the hashes of the others cannot be compared.
+    """
+    ids, rows = store.ids_and_hashes()
+    n_rows = len(file_ids)
+    if not _kept(path, file_ids, ids, store.state().next_id).all():
+        return None
+    if _digest(ids[:n_rows], rows[:n_rows]) != header.get("items_digest"):
+        raise _mismatch(path, "their hashes differ")
+    return RowShard.of(rows[n_rows:], ids[n_rows:])
+
+
+def _kept(
+    path: str, file_ids: NDArray[np.int64], ids: NDArray[np.int64], next_id: int
+) -> NDArray[np.bool_]:
+    """Return which ids of an index file are in the metadata, once none between them is missing."""
+    if len(file_ids) and (file_ids.min() < 0 or file_ids.max() >= next_id):
+        raise _mismatch(
+            path, f"it holds id {file_ids.max()}, and the metadata expects {next_id} next"
+        )
+    if np.array_equal(file_ids, ids[: len(file_ids)]):
+        return np.ones(len(file_ids), bool)
+    if len(np.unique(file_ids)) < len(file_ids):
+        raise MismatchError(path, "has two rows with the same id")
+    kept = np.isin(file_ids, ids)
+    if not np.array_equal(np.sort(file_ids[kept]), ids[: kept.sum()]):
+        sizes = f"it holds {len(file_ids)} items, the metadata {len(ids)}"
+        raise _mismatch(path, f"{sizes}, and their ids differ")
+    return kept
+
+
+def _mismatch(path: str, problem: str) -> MismatchError:
+    return MismatchError(path, f"does not belong to its metadata: {problem}")
+
+
+def _digest(ids: NDArray[np.int64], rows: NDArray[np.uint8]) -> str:
+    digest = hashlib.sha256(ids.astype("<i8").tobytes())
+    digest.update(np.ascontiguousarray(rows).data)
+    return digest.hexdigest()
+
+
+def _best_of(answers: Sequence[RowMatches], k: int) -> OrientedMatches:
+    """Return each item once, in its nearest orientation, the first one of equal ones."""
+    distances = np.concatenate([one.distances for one in answers])
+    ids = np.concatenate([one.ids for one in answers])
+    orientations = np.repeat(np.arange(len(answers)), [len(one.ids) for one in answers])
+    order = np.lexsort((orientations, ids, distances))
     _, first = np.unique(ids[order], return_index=True)
     order = order[np.sort(first)[:k]]
-    return OrientedMatches(distances[order], ids[order], ways[order])
+    return OrientedMatches(distances[order], ids[order], orientations[order])
 
 
-def _joined(parts: Sequence[RowShard]) -> RowShard:
-    """Return the rows of all parts as one."""
-    if len(parts) == 1:
-        return parts[0]
-    rows = [np.empty((0, HASH_BYTES), np.uint8), *(part.rows for part in parts)]
-    ids = [np.empty(0, np.int64), *(part.ids for part in parts)]
-    return RowShard.of(np.concatenate(rows), np.concatenate(ids))
+def _concatenated(shards: Sequence[RowShard]) -> RowShard:
+    return RowShard.of(
+        np.concatenate([shard.rows for shard in shards]),
+        np.concatenate([shard.ids for shard in shards]),
+    )
 
 
-def _in_order(part: RowShard) -> RowShard:
-    """Return the rows in the order of their ids."""
-    order = np.argsort(part.ids, kind="stable")
-    return RowShard.of(part.rows[order], part.ids[order])
-
-
-def _without(parts: Sequence[RowShard], ids: NDArray[np.int64]) -> list[RowShard]:
-    """Return the parts without the rows of those ids."""
-    kept = []
-    for part in parts:
-        stay = ~np.isin(part.ids, ids)
-        kept.append(part if stay.all() else RowShard.of(part.rows[stay], part.ids[stay]))
-    return kept
+def _without(shard: RowShard, ids: NDArray[np.int64]) -> RowShard:
+    """Return the shard without the rows of those ids."""
+    kept = ~np.isin(shard.ids, ids)
+    return shard if kept.all() else RowShard.of(shard.rows[kept], shard.ids[kept])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sqlite3
 import urllib.parse
 import weakref
@@ -21,14 +22,15 @@ from photodna_nb import files
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index import metadata
-from photodna_nb.index.faiss_file import IndexType
-from photodna_nb.index.metadata import HEADER, InUseError, Item, StoreState
+from photodna_nb.index.metadata import HEADER, InUseError, Item, StoreColumns, StoreState
 
 # "PDNA"; and the version of the tables below.
 _APPLICATION = 0x50444E41
 _VERSION = 1
 # Seconds for which another program may hold the database.
 _PATIENCE = 60.0
+# The keys of the store id and of the version in the table of properties.
+_STORE_ID, _CHANGES = "collection", "removals"
 # What one statement may name, and how many rows are fetched at once.
 _NAMES_AT_ONCE = 500
 _ROWS_AT_ONCE = 1 << 16
@@ -61,22 +63,23 @@ END""",
     UPDATE properties SET value = value + 1 WHERE key = 'removals';
 END""",
 )
+# Where an id has no item.
+_NO_HASH = bytes(HASH_BYTES)
 _COLUMNS = "SELECT id, path, hash, extra, other FROM items"
 
 
 class SqliteStore:
     """A database with all items: see `metadata.MetadataStore`."""
 
-    def __init__(self, path: str, new: IndexType | None = None) -> None:
+    def __init__(self, path: str, new_type: str | None = None) -> None:
         self.path = path
-        self.index_type: IndexType = new or "flat"
+        self.index_type = new_type or "flat"
         self.other: dict[str, Any] = {}
-        self._store_id = metadata.new_store_id()
         self._inode: tuple[int, int] | None = None
         self._seen: StoreState | None = None
         self._temporary: str | None = None
         self._close: Callable[[], Any] = lambda: None
-        if new is None:
+        if new_type is None:
             self.refresh()
         else:
             self._connect(":memory:")
@@ -88,9 +91,9 @@ class SqliteStore:
             properties = self._properties()
             (highest,) = self._one("SELECT coalesce(max(id), 0) FROM items")  # of others, maybe
             return StoreState(
-                str(properties["store_id"]),
+                str(properties[_STORE_ID]),
                 max(int(properties["next_id"]), highest + 1),
-                int(properties["removals"]),
+                int(properties[_CHANGES]),
             )
 
     def refresh(self) -> bool:
@@ -136,18 +139,41 @@ class SqliteStore:
             return np.empty(0, np.int64), np.empty((0, HASH_BYTES), np.uint8)
         return np.concatenate(ids), np.concatenate(hashes)
 
+    def lookup(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+        statement = "SELECT id, hash FROM items WHERE id IN ({})"
+        hashes = dict(self._chosen(statement, ids.tolist()))
+        with self._explained():
+            rows = b"".join([hashes.get(identifier, _NO_HASH) for identifier in ids.tolist()])
+            present = np.array([identifier in hashes for identifier in ids.tolist()], bool)
+            return present, np.frombuffer(rows, np.uint8).reshape(len(ids), HASH_BYTES)
+
+    def columns(self) -> StoreColumns:
+        # Of JSON, `true` is no number, and would come as 1.
+        statement = """SELECT path, hash,
+            CASE WHEN json_type(extra, '$.detail') IN ('integer', 'real')
+            THEN json_extract(extra, '$.detail') END
+            FROM items ORDER BY id"""
+        with self._explained():
+            rows = self._connection.execute(statement).fetchall()
+            hashes = np.frombuffer(b"".join([row[1] for row in rows]), np.uint8)
+            detail = [metadata.detail_of({"detail": row[2]}) for row in rows]
+            return StoreColumns(
+                [os.fsdecode(row[0]) for row in rows],
+                hashes.reshape(len(rows), HASH_BYTES),
+                np.array(detail, np.float64),
+            )
+
     def get(self, ids: Sequence[int]) -> dict[int, Item]:
-        return {item.id: item for item in self._chosen(_COLUMNS + " WHERE id IN ({})", ids)}
+        rows = self._chosen(_COLUMNS + " WHERE id IN ({})", ids)
+        with self._explained():
+            return {item.id: item for item in map(_item, rows)}
 
     def find(self, paths: Sequence[str]) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for some in _pieces([_stored(path) for path in paths]):
-            marks = ",".join("?" * len(some))
-            statement = f"SELECT path, id FROM items WHERE path IN ({marks}) ORDER BY id"
-            with self._explained():
-                for path, identifier in self._connection.execute(statement, some):
-                    found.setdefault(os.fsdecode(path), identifier)
-        return found
+        ids: dict[str, int] = {}
+        statement = "SELECT path, id FROM items WHERE path IN ({}) ORDER BY id"
+        for path, identifier in self._chosen(statement, [_stored(path) for path in paths]):
+            ids.setdefault(os.fsdecode(path), identifier)
+        return ids
 
     def items(self) -> Iterator[Item]:
         statement = _COLUMNS + " WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
@@ -241,10 +267,9 @@ class SqliteStore:
                 pass
 
     def new_generation(self) -> None:
-        self._store_id = metadata.new_store_id()
         with self._explained():
             self._connection.execute(
-                "UPDATE properties SET value = ? WHERE key = 'store_id'", (self._store_id,)
+                "UPDATE properties SET value = ? WHERE key = ?", (secrets.token_hex(16), _STORE_ID)
             )
 
     def close(self) -> None:
@@ -260,7 +285,7 @@ class SqliteStore:
         return status.st_dev, status.st_ino
 
     def _open(self) -> None:
-        """Connect to the file, and read what is known of the store_id."""
+        """Connect to the file, and read its header."""
         self._close()
         folder = os.path.dirname(os.path.realpath(self.path))
         writable = os.access(self.path, os.W_OK) and os.access(folder, os.W_OK)
@@ -298,9 +323,9 @@ class SqliteStore:
         properties = {
             **HEADER,
             "index_kind": self.index_type,
-            "store_id": self._store_id,
+            _STORE_ID: secrets.token_hex(16),
             "next_id": 1,
-            "removals": 0,
+            _CHANGES: 0,
             "other": "{}",
         }
         self._connection.executemany("INSERT INTO properties VALUES (?, ?)", properties.items())
@@ -364,11 +389,15 @@ class SqliteStore:
         row: tuple[Any, ...] = self._connection.execute(statement).fetchone()
         return row
 
-    def _chosen(self, statement: str, values: Sequence[Any]) -> Iterator[Item]:
-        for some in _pieces(values):
-            marks = ",".join("?" * len(some))
+    def _chosen(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement that names the values, of which it takes some at once."""
+        rows = []
+        for start in range(0, len(values), _NAMES_AT_ONCE):
+            chunk = list(values[start : start + _NAMES_AT_ONCE])
+            marks = ",".join("?" * len(chunk))
             with self._explained():
-                yield from map(_item, self._connection.execute(statement.format(marks), some))
+                rows += self._connection.execute(statement.format(marks), chunk).fetchall()
+        return rows
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -423,8 +452,3 @@ def _stored(path: str) -> str | bytes:
         return os.fsencode(path)
     except UnicodeEncodeError:  # another program's, and the name of no file
         return path.encode("utf-8", "surrogatepass")
-
-
-def _pieces(values: Sequence[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(values), _NAMES_AT_ONCE):
-        yield list(values[start : start + _NAMES_AT_ONCE])

@@ -1,4 +1,4 @@
-"""Which files an index may replace, and who may write it."""
+"""The lock of the one writer of an index, and which files an index may replace."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def check_replaceable(path: str, beginning: bytes) -> None:
     Parameters
     ----------
     path : str
-        Of the file to be; missing, empty, or one that begins as its index_type does.
+        Path of the new file: missing, empty, or a file with that beginning.
     beginning : bytes
-        Of files of that kind, as a regular expression.
+        Beginning of the files that may be replaced, as a regular expression.
 
     Raises
     ------

@@ -1,0 +1,29 @@
+"""FAISS on a number of threads that is safe: after a fork, its thread pool never answers."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# OpenMP, on which FAISS runs, keeps its threads for the next parallel region. A forked child has
+# the record of them and not the threads, and waits for ever; with one thread there is no such
+# region. Who imports this module in a child, after FAISS, may have forked as well.
+_PROCESS = os.getpid() if "faiss" not in sys.modules or not multiprocessing.parent_process() else 0
+
+
+@contextmanager
+def faiss_threads(number: int | None = None) -> Iterator[None]:
+    """Run FAISS on so many threads, its own number by default, and on one after a fork."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    threads = 1 if os.getpid() != _PROCESS else number or before
+    faiss.omp_set_num_threads(threads)
+    try:
+        yield
+    finally:
+        if os.getpid() == _PROCESS:
+            faiss.omp_set_num_threads(before)

@@ -1,0 +1,381 @@
+"""An open index: its rows in step with its files, one writer at a time, changes kept or discarded.
+
+The metadata is written first, and read last: so an index file is never newer than its metadata,
+and one that is older is completed in memory.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photodna_nb import files
+from photodna_nb.checks import describe
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
+from photodna_nb.index import arguments, faiss_file, metadata, search_rows
+from photodna_nb.index.checksum import with_footer
+from photodna_nb.index.metadata import FORMER_TYPE, InUseError, Item, MetadataStore, StoreState
+from photodna_nb.index.search_rows import MismatchError, SearchRows
+from photodna_nb.index.writer_lock import WriterLock
+from photodna_nb.printable import printable
+
+# Items in a database that the index file may lack: reading them takes a part of what reading
+# the file takes, and writing it anew for each one of them would take for ever.
+_MAX_PENDING, _MAX_PENDING_SHARE = 1000, 1 / 32
+# How often a search begins anew because others have changed the index meanwhile.
+ATTEMPTS = 100
+# The state of rows that could not be read: of no store.
+_UNREAD = StoreState("", 0, 0)
+
+
+class Phase(Enum):
+    """What a session is doing."""
+
+    READING = 0
+    CHANGING = 1
+    CLOSED = 2
+
+
+class StaleRowsError(Exception):
+    """Others have changed the index since its rows were read."""
+
+
+class IndexSession:
+    """The store of an index, its rows, and the lock of its writer.
+
+    Parameters
+    ----------
+    index_path, meta_path : str
+        The two files; both empty for an index in memory.
+    store : MetadataStore
+        The metadata.
+    overwrite : bool
+        Whether `commit` may replace files that are there, before the index is on the disk.
+
+    Attributes
+    ----------
+    rows : SearchRows
+        The rows that are searched.
+    mutex : threading.RLock
+        Held by whoever uses the session.
+    """
+
+    def __init__(
+        self, index_path: str, meta_path: str, store: MetadataStore, *, overwrite: bool = False
+    ) -> None:
+        self.index_path, self.meta_path, self.store = index_path, meta_path, store
+        self.mutex = threading.RLock()
+        self._lock = WriterLock(meta_path)
+        self._overwrite = overwrite
+        self.rows = SearchRows()
+        self._loaded = store.state()
+        self._phase = Phase.READING
+        self._on_disk = False
+        self._write_index = False
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there are no files."""
+        return not self.meta_path
+
+    # Reading: the files as they are at this moment.
+
+    def load(self) -> None:
+        """Read both files; once more, with writers kept out, if they seem not to fit.
+
+        The index comes first: metadata is written first, so it is never the older one.
+        """
+        self._on_disk, self._loaded = True, _UNREAD
+        with self.with_remedy():
+            if self.store.index_type == FORMER_TYPE:
+                raise arguments.former_type(self.index_path, self.meta_path, len(self.store))
+            try:
+                self._read()
+            except IndexFileError as error:
+                if not isinstance(error, MismatchError) and os.path.exists(self.index_path):
+                    raise
+                with suppress(IndexFileError):  # the folder may be read-only
+                    self._lock.acquire()
+                try:
+                    self._read()
+                finally:
+                    self._lock.release()
+
+    def _read(self) -> None:
+        file = faiss_file.load(self.index_path)
+        self.store.refresh()
+        with self.store.reading():
+            self.rows = SearchRows.from_file(self.index_path, file, self.store)
+            self._loaded = self.store.state()
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Within this, the store is read as of one moment, and the rows are those of it."""
+        with self.mutex:
+            yield from self._kept_current()
+
+    def _kept_current(self) -> Iterator[None]:
+        self._check_open()
+        if self._phase is Phase.CHANGING or not self._on_disk:
+            yield
+            return
+        for _ in range(ATTEMPTS):
+            changed = self.store.refresh()
+            with self.store.reading():
+                state = self.store.state()
+                appended = (
+                    state.store_id is not None
+                    and state._replace(next_id=0) == self._loaded._replace(next_id=0)
+                    and state.next_id >= self._loaded.next_id
+                )
+                if state == self._loaded and not (changed and state.store_id is None):
+                    yield
+                    return
+                if appended:
+                    ids, rows = self.store.ids_and_hashes(self._loaded.next_id)
+                    self.rows.append(rows, ids)
+                    self._loaded = state
+                    yield
+                    return
+            self.load()
+        raise self.unstable()
+
+    def unstable(self) -> IndexFileError:
+        """Return the error for an index that others change all the time."""
+        return IndexFileError(self.meta_path, "changes all the time; try again later")
+
+    def check_loaded(self) -> None:
+        """Raise StaleRowsError if the store, within `reading`, is not that of the rows."""
+        reading = self._on_disk and self._phase is not Phase.CHANGING
+        if reading and self.store.state() != self._loaded:
+            raise StaleRowsError
+
+    def find_item(self, name: str, item: Any) -> Item | None:
+        """Return the item of an id or a path, or None; `name` is that of the argument."""
+        if isinstance(item, int | np.integer) and not isinstance(item, bool):
+            identifier: int | None = int(item)
+            if not 0 <= item < 2**63:
+                return None
+        elif isinstance(item, str | bytes | os.PathLike):
+            path = os.path.realpath(arguments.text(name, item))
+            identifier = self.store.find([path]).get(path)
+            if identifier is not None and not self.store.get([identifier]):
+                problem = f"is damaged: it has a path of id {identifier}, and no such item"
+                raise metadata.damaged(self.meta_path, problem)
+        else:
+            raise ArgumentTypeError(f"{name}: got {describe(item)}, needs an id or a path")
+        return None if identifier is None else self.store.get([identifier]).get(identifier)
+
+    @contextmanager
+    def with_remedy(self) -> Iterator[None]:
+        """Have errors of the index file name the command that writes it anew."""
+        try:
+            yield
+        except IndexFileError as error:
+            raise arguments.with_remedy(error, self.index_path, self.meta_path) from error
+
+    def verify(self) -> None:
+        """Read all of both files, and raise an error if anything in them is wrong."""
+        with self.current(), self.with_remedy():
+            if self._on_disk:
+                self.store.verify()
+                search_rows.verify(self.index_path, faiss_file.load(self.index_path), self.store)
+
+    # Writing: one program at a time, and the metadata first.
+
+    @contextmanager
+    def changing(self, *, keep: bool = False) -> Iterator[bool]:
+        """Keep other writers out, from now on until `commit` or `close`.
+
+        Yields whether the change had begun before.
+
+        keep: whether to stay so after an error; otherwise a change that began within this
+        context is discarded.
+        """
+        with self.mutex:
+            begun = self._phase is Phase.CHANGING
+            self._check_open()
+            if not begun and not self.in_memory:
+                self._begin()
+            try:
+                yield begun
+            except BaseException:
+                if not begun and not keep and not self.in_memory:
+                    self.give_up()
+                raise
+
+    def _begin(self) -> None:
+        self._lock.acquire()
+        try:
+            if self._on_disk:
+                with self.current():
+                    pass
+            else:
+                self.check_new(self.index_path, self.meta_path)
+            files.remove_leftovers(self.index_path)
+            files.remove_leftovers(self.meta_path)
+            self.store.begin()
+        except BaseException:
+            self._lock.release()
+            raise
+        self._phase = Phase.CHANGING
+
+    def begin_rebuild(self, index_type: str | None) -> None:
+        """Begin to write the index file anew, whatever it is, from the metadata."""
+        self._lock.acquire()
+        files.remove_leftovers(self.index_path)
+        self.store.refresh()
+        if index_type is None and self.store.index_type == FORMER_TYPE:
+            raise arguments.former_type(self.index_path, self.meta_path, len(self.store))
+        self.store.begin()
+        self.store.new_generation()
+        self.store.index_type = index_type or self.store.index_type
+        self.rows, self._loaded = SearchRows.from_store(self.store), self.store.state()
+        self._phase, self._on_disk, self._write_index = Phase.CHANGING, True, True
+
+    def insert(self, items: list[Item], hashes: NDArray[np.uint8]) -> None:
+        """Append items with the next ids, and their hashes, (n, 144); all or none."""
+        state = self.store.state()
+        try:
+            self.store.insert(items, state.next_id + len(items))
+        except BaseException:
+            if not self.in_memory:
+                self.give_up()
+            raise
+        self.rows.append(hashes, np.array([item.id for item in items], np.int64))
+
+    def delete(self, ids: list[int]) -> None:
+        """Remove the items of those ids; the next `commit` writes the index file."""
+        if ids:
+            self.store.delete(ids)
+            self.rows.remove(np.array(ids, np.int64))
+            self._write_index = True
+
+    def give_up(self) -> None:
+        """Discard all changes since the last `commit`."""
+        self._phase, self._write_index = Phase.READING, False
+        try:
+            self.store.rollback()
+            if self._on_disk:
+                self.load()
+            else:
+                self.rows = SearchRows()
+        finally:
+            self._lock.release()
+
+    def end_unchanged(self) -> None:
+        """End a change in which nothing was changed, so that nobody waits for it."""
+        if not self.in_memory:
+            self.store.rollback()
+            self._phase = Phase.READING
+            self._lock.release()
+
+    def commit(self) -> None:
+        """Write what was changed, and let others write; see `HashIndex.save`."""
+        if not self._on_disk:
+            self.check_new(self.index_path, self.meta_path)
+        with self.changing(keep=True):
+            if self._write_index or not self._on_disk or self._too_many_pending():
+                with self._staged_index() as staged:
+                    self._commit_store()
+                    try:
+                        staged.replace()
+                        self.rows.rows_on_disk = len(self.rows)
+                    except IndexFileError as error:
+                        reason = f"{error.reason}. The metadata has what was saved"
+                        raise IndexFileError(error.path, reason) from error
+                    finally:
+                        self._end_committed()
+            else:
+                if self.store.state() != self._loaded:
+                    self._commit_store()
+                else:
+                    self.store.rollback()
+                self._end_committed()
+
+    def _too_many_pending(self) -> bool:
+        # JSON goes with an index that has all items: other programs read both.
+        on_disk = self.rows.rows_on_disk
+        most = max(_MAX_PENDING, _MAX_PENDING_SHARE * on_disk) if self._loaded.store_id else 0
+        # No row on the disk: the index file is not of these items, as after a kill.
+        return len(self.rows) - on_disk > (most if on_disk else 0)
+
+    def _staged_index(self) -> files.StagedFile:
+        """Write the index file beside its place, of a generation that no copied pair has."""
+        self.store.new_generation()
+        index_type = self.store.index_type
+        chunks = with_footer(
+            self.rows.content(index_type, self.store),
+            lambda: self.rows.header(index_type, self.store),
+        )
+        return files.StagedFile(self.index_path, chunks, IndexFileError)
+
+    def _commit_store(self) -> None:
+        try:
+            self.store.commit()
+        except InUseError:
+            raise  # nothing is lost: it can be tried again
+        except BaseException as error:
+            self.give_up()
+            if isinstance(error, IndexFileError):
+                reason = f"{error.reason}. What was not saved is gone: add it again"
+                raise IndexFileError(error.path, reason) from error
+            raise
+
+    def _end_committed(self) -> None:
+        """Take the store for what is on the disk, and let others write."""
+        self._loaded, self._on_disk = self.store.state(), True
+        self._write_index, self._phase = False, Phase.READING
+        self._lock.release()
+
+    def content(self) -> bytes:
+        """Return the content of the index file with all rows, saved or not."""
+        with self.current(), self.with_remedy():
+            return b"".join(self.rows.content(self.store.index_type, self.store))
+
+    def close(self) -> None:
+        """Discard what was not committed, and let others write."""
+        with self.mutex:
+            phase, self._phase = self._phase, Phase.CLOSED
+            if phase is Phase.CHANGING:
+                self._loaded = _UNREAD
+                if not self._on_disk:
+                    self.rows = SearchRows()
+                with suppress(IndexFileError):
+                    self.store.rollback()
+            self.store.close()
+            self._lock.release()
+
+    def _check_open(self) -> None:
+        if self._phase is Phase.CLOSED:
+            name = printable(self.index_path) or "in memory"
+            raise ArgumentError(f"index {name}: is closed; open it again")
+
+    def check_new(self, *paths: str) -> None:
+        """Raise an error if one of the files exists, and must not be replaced."""
+        for path in paths:
+            if not self._overwrite and not self._on_disk and os.path.lexists(path):
+                use = "add to it with --faiss-add (HashIndex.open)"
+                if not os.path.lexists(self.index_path):
+                    error = IndexFileError(self.index_path, "is missing")
+                    error = arguments.with_remedy(error, self.index_path, self.meta_path)
+                    use = f"its index {error.reason}"
+                reason = f"exists already; {use}, or replace it with --overwrite (overwrite=True)"
+                raise IndexFileError(path, reason)
+
+    def __reduce__(self) -> Any:
+        return _session_in_memory, (self.store,)
+
+
+def _session_in_memory(store: MetadataStore) -> IndexSession:
+    """Return the session of an index in memory with the items of a store."""
+    session = IndexSession("", "", store)
+    session.rows = SearchRows.from_store(store)
+    return session
