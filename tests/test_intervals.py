@@ -6,6 +6,7 @@ import math
 import corpora
 import numpy as np
 import pytest
+from conftest import scaled
 from corpora import CELLS
 from scipy import stats
 
@@ -123,10 +124,11 @@ def test_recalls_of_all_and_of_nothing():
     assert np.all((one[0] <= 0.5) & (one[1] >= 0.5)), "one original says next to nothing"
 
 
+@pytest.mark.scaled
 def test_recalls_are_covered():
     """Originals that are easy or hard: 95 % intervals hold the true recall in 93 % or more."""
     draw = rng(11)
-    held, naive, total = np.zeros(3), np.zeros(3), 600
+    held, naive, total = np.zeros(3), np.zeros(3), scaled(600, 6000)
     truth = np.array([0.2, 0.5, 0.9])
     for _ in range(total):
         for place, mean in enumerate(truth):
@@ -158,6 +160,7 @@ def test_rates_are_counts_over_pairs():
     assert np.all((found.rate <= found.upper) & (found.upper <= 1))
 
 
+@pytest.mark.scaled
 @pytest.mark.parametrize(
     ("model", "variants"),
     [
@@ -169,7 +172,9 @@ def test_rates_are_counts_over_pairs():
 )
 def test_intervals_cover(model, variants):
     """The whole simulation is tests/benchmarks/interval_coverage.py."""
-    found = corpora.coverage(model, 50, 150, 4, (5, 15, 30, 100, 300), 450, CELLS, variants)
+    found = corpora.coverage(
+        model, 50, scaled(150, 1000), 4, (5, 15, 30, 100, 300), scaled(450, 3000), CELLS, variants
+    )
     assert found.counted.sum() > 400
     assert found.pooled >= 0.95
     assert found.few.sum() > 100
