@@ -1,10 +1,9 @@
 """Variance components of a rate over pairs that share images."""
 
-import itertools
-
 import corpora
 import numpy as np
 import pytest
+from corpora import naive_dependence
 
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.dependence import ImpostorPairs, dyadic_dependence, matrix_dependence
@@ -12,38 +11,6 @@ from photodna_nb.evaluation.dependence import ImpostorPairs, dyadic_dependence, 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
-
-
-def naive_dependence(i, j, distance, images, pairs, threshold):
-    """By definition, over all pairs of pairs of images."""
-    together = dict.fromkeys(itertools.combinations(range(images), 2), 0)
-    for a, b, d in zip(i, j, distance, strict=True):
-        if d <= threshold:
-            together[min(a, b), max(a, b)] += 1
-    each = pairs / len(together)
-    x = {pair: matches / each for pair, matches in together.items()}
-    same, sharing, apart = [], [], []
-    for p, q in itertools.product(x, repeat=2):
-        kind = {4: apart, 3: sharing, 2: same}[len({*p, *q})]
-        kind.append(x[p] * x[q])
-    square = sum(apart) / len(apart)
-    matches = [sum(together[p] for p in together if k in p) for k in range(images)]
-    mean = sum(matches) / images
-    central = [m - mean for m in matches]
-    most = (images - 1) * each
-    return {
-        "matches": sum(together.values()),
-        "rate": sum(together.values()) / pairs,
-        "zeta1": max(sum(sharing) / len(sharing) - square, 0),
-        "zeta2": max(sum(same) / len(same) - square, 0),
-        "largest_leverage_above": (max(matches) - mean) / most,
-        "largest_leverage_below": (mean - min(matches)) / most,
-        "degrees_of_freedom": min(
-            max(sum(c**2 for c in central) ** 2 / sum(c**4 for c in central), 1), images - 1
-        )
-        if any(central)
-        else images - 1,
-    }
 
 
 @pytest.mark.parametrize("variants", [1, 3])

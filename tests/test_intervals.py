@@ -7,7 +7,7 @@ import corpora
 import numpy as np
 import pytest
 from conftest import scaled
-from corpora import CELLS
+from corpora import CELLS, naive_dependence
 from scipy import stats
 
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
@@ -126,9 +126,9 @@ def test_recalls_of_all_and_of_nothing():
 
 @pytest.mark.scaled
 def test_recalls_are_covered():
-    """Originals that are easy or hard: 95 % intervals hold the true recall in 93 % or more."""
+    """Originals that are easy or hard: 95 % intervals hold the true recall in 92 % or more."""
     draw = rng(11)
-    held, naive, total = np.zeros(3), np.zeros(3), scaled(600, 6000)
+    held, naive, total = np.zeros(3), np.zeros(3), scaled(150, 2000)
     truth = np.array([0.2, 0.5, 0.9])
     for _ in range(total):
         for place, mean in enumerate(truth):
@@ -138,7 +138,7 @@ def test_recalls_are_covered():
             held[place] += lower <= mean <= upper
             ends = clopper_pearson(matched.sum(), matched.size)
             naive[place] += ends[0] <= mean <= ends[1]
-    assert np.all(held >= 0.93 * total), held
+    assert np.all(held >= 0.92 * total), held
     assert np.all(naive < 0.8 * total), "pairs of one original are no trials"
 
 
@@ -172,15 +172,16 @@ def test_rates_are_counts_over_pairs():
 )
 def test_intervals_cover(model, variants):
     """The whole simulation is tests/benchmarks/interval_coverage.py."""
-    found = corpora.coverage(
-        model, 50, scaled(150, 1000), 4, (5, 15, 30, 100, 300), scaled(450, 3000), CELLS, variants
-    )
-    assert found.counted.sum() > 400
-    assert found.pooled >= 0.95
-    assert found.few.sum() > 100
+    number = scaled(50, 1000)
+    expected = 5, 15, 30, 100, 300
+    found = corpora.coverage(model, 50, number, 4, expected, 3 * number, CELLS, variants)
+    assert found.counted.sum() > 2.6 * number
+    chance = 2 * math.sqrt(0.95 * 0.05 / number)  # thresholds of a corpus are not independent
+    assert found.pooled >= 0.95 - chance / 2
+    assert found.few.sum() > 0.6 * number
     assert found.bounded.sum() / found.few.sum() >= 0.95
     for kept in found.firsts.values():
-        assert np.mean(kept) >= 0.93
+        assert np.mean(kept) >= 0.94 - chance
 
 
 def test_coverage_notices_pairs_taken_for_independent_trials(monkeypatch):
@@ -191,7 +192,7 @@ def test_coverage_notices_pairs_taken_for_independent_trials(monkeypatch):
 
     rates_of = corpora.rates_of
     monkeypatch.setattr(corpora, "rates_of", naive)
-    found = corpora.coverage(corpora.five_hubs, 50, 100, 4, (15, 30, 100), 300, CELLS)
+    found = corpora.coverage(corpora.five_hubs, 50, 50, 4, (15, 30, 100), 150, CELLS)
     assert found.pooled < 0.8
 
 
@@ -371,6 +372,107 @@ def test_runs_that_were_added_up_were_not_compared():
         assert len(paired) == 2 * (run_length // 2) * 2
         assert (partner[partner[paired]] == paired).all()
         assert ((paired < run_length) == (partner[paired] < run_length)).all()
+
+
+def gamma_ends(p, variance, leverage, images, pairs, degrees, confidence):
+    """Return the ends of the interval of one rate by its formula, with plain numbers."""
+    probability = (1 + confidence) / 2
+    variance *= (stats.t.ppf(probability, degrees) / stats.norm.ppf(probability)) ** 2
+    weight = max(2 * leverage / images, 1 / pairs)  # what one more image would add to the rate
+    mean, spread = p + 2 * weight, variance + 2 * weight**2  # two of them may be missing
+    lower = stats.gamma.ppf(1 - probability, p**2 / variance, scale=variance / p)
+    upper = stats.gamma.ppf(probability, mean**2 / spread, scale=spread / mean)
+    return lower, min(upper, 1)
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.8])
+def test_ends_of_intervals_are_those_of_the_formula(confidence):
+    """With the variance components of the definition, for rare and for common matches."""
+    images, pairs = 12, 66
+    i, j = np.triu_indices(images, 1)
+    distance = rng(4).integers(0, 40, pairs)
+    distance[i == 0] //= 2
+    counts = np.bincount(distance, minlength=41)
+    impostors = ImpostorPairs(i, j, distance, 40)
+    found = false_match_rates(counts, images, impostors, confidence=confidence)
+    assert found.confidence == confidence
+    checked = 0
+    for t in np.flatnonzero(found.at_least_ten_matches & (pairs - found.matches >= 10)):
+        parts = naive_dependence(i, j, distance, images, pairs, t)
+        p, leverage = parts["rate"], parts["largest_leverage_above"]
+        variance = (4 * (images - 2) * parts["zeta1"] + 2 * parts["zeta2"]) / (images * 11)
+        variance = max(variance, p * (1 - p) / pairs)
+        degrees = parts["degrees_of_freedom"]
+        if p > 0.5:  # the interval of the pairs that do not match
+            p, leverage = 1 - p, parts["largest_leverage_below"]
+        ends = gamma_ends(p, variance, leverage, images, pairs, degrees, confidence)
+        if parts["rate"] > 0.5:
+            ends = 1 - ends[1], 1 - ends[0]
+        assert (found.lower[t], found.upper[t]) == pytest.approx(ends, rel=1e-9), t
+        checked += 1
+    assert checked > 15
+    assert found.rate[found.at_least_ten_matches][0] < 0.2
+
+
+def test_what_a_sample_shows_is_taken_relative_to_its_rate():
+    """The sample has another rate: variance and leverage of the corpus are in proportion."""
+    images, pairs, matches = 40, 780, 78
+    counts = np.array([0, matches, pairs - matches])
+    sample_images = 10
+    i, j = np.triu_indices(sample_images, 1)
+    distance = np.where((i < 2) | (rng(2).random(45) < 0.1), 1, 2)
+    sample = dyadic_dependence(ImpostorPairs(i, j, distance, 2), sample_images, 45)
+    none = ImpostorPairs(*np.zeros((3, 0), int), 0)
+    found = false_match_rates(counts, images, none, beyond_cutoff=sample)
+    p, q = matches / pairs, sample.rate[1]
+    assert sample.matches[1] >= 10
+    assert q > 2 * p
+    variance = (4 * 38 * sample.zeta1[1] + 2 * sample.zeta2[1]) / (40 * 39)
+    variance = max(variance * p * (1 - p) / (q * (1 - q)), p * (1 - p) / pairs)
+    leverage = sample.largest_leverage_above[1] * p / q
+    degrees = sample.degrees_of_freedom[1]
+    ends = gamma_ends(p, variance, leverage, images, pairs, degrees, 0.95)
+    assert (found.lower[1], found.upper[1]) == pytest.approx(ends, rel=1e-9)
+
+
+def test_nine_and_ten_matching_dyads():
+    """Of nine the bound, of ten the interval; the same for dyads that do not match."""
+    images, pairs = 30, 435
+    i, j = np.triu_indices(images, 1)
+    order = rng(6).permutation(pairs)
+    distance = np.full(pairs, 3)
+    distance[order[:9]], distance[order[9]], distance[order[10:20]] = 1, 2, 5
+    distance[order[20]] = 4
+    counts = np.bincount(distance, minlength=6)
+    found = false_match_rates(counts, images, ImpostorPairs(i, j, distance, 5))
+    assert found.matches.tolist() == [0, 9, 10, 424, 425, 435]
+    assert found.at_least_ten_matches.tolist() == [False, False, True, True, True, True]
+    assert found.lower[1] == 0 < found.lower[2]
+    assert found.upper[4] < 1  # ten do not match
+    # The interval of eleven that do not match, and not a bound of disjoint pairs.
+    assert found.upper[3] < found.upper[4]
+    all_but_nine = counts.copy()
+    all_but_nine[4:] = 2, 9
+    distance[order[10]] = 4
+    found = false_match_rates(all_but_nine, images, ImpostorPairs(i, j, distance, 5))
+    assert found.upper[4] == 1
+    assert found.upper[3] < 1
+
+
+def test_twenty_dyads_bound_all_that_have_fewer_than_ten():
+    """Nineteen are not enough: the bound of disjoint pairs stays."""
+    images = 30
+    i, j = np.triu_indices(images, 1)
+    order = rng(6).permutation(435)
+    for number in (19, 20):
+        distance = np.full(435, 3)
+        distance[order[:number]] = 2
+        counts = np.bincount(distance, minlength=4)
+        found = false_match_rates(counts, images, ImpostorPairs(i, j, distance, 3))
+        alone = clopper_pearson(0, 15, 0.9)[1]
+        first = found.upper[2] if number == 20 else found.upper[3]
+        assert found.upper[1] == min(alone, first)
+    assert found.upper[1] < alone
 
 
 def test_a_rate_at_one_threshold():
