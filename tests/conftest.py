@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELS = ROOT / "photodna_nb" / "kernels"
@@ -157,3 +158,33 @@ def run():
         return subprocess.run(command, capture_output=True, check=False, **options)
 
     return run
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Seven pictures in a folder: five good ones, one that cannot become WebP, one that is none."""
+    folder = tmp_path / "photos"
+    (folder / "sub").mkdir(parents=True)
+    rng = np.random.default_rng(5)
+    for name in ("a.png", "b.png", "c.png", "d.png", "sub/e.png"):
+        small = rng.integers(0, 256, (5, 7, 3), np.uint8)
+        Image.fromarray(small).resize((70, 50), Image.Resampling.BICUBIC).save(folder / name)
+    Image.effect_noise((17000, 2), 50).save(folder / "long.png")
+    (folder / "bad.jpg").write_bytes(b"no picture")
+    return folder
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """How often a picture was decoded: a list that grows."""
+    from photodna_nb.hashing import images
+
+    calls = []
+    before = images.read_pixels
+
+    def counted(file):
+        calls.append(file)
+        return before(file)
+
+    monkeypatch.setattr(images, "read_pixels", counted)
+    return calls

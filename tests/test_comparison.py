@@ -231,8 +231,8 @@ def other_decoder(monkeypatch):
         return pixels
 
     monkeypatch.setattr(images, "read_pixels", changed)
-    versions = {**run_folder.makers(), "Pillow": "99.0"}
-    monkeypatch.setattr(run_folder, "makers", lambda: versions)
+    versions = {**run_folder.hash_versions(), "Pillow": "99.0"}
+    monkeypatch.setattr(run_folder, "hash_versions", lambda: versions)
 
 
 def test_another_decoder(photos, tmp_path, monkeypatch):

@@ -1,9 +1,9 @@
-"""From images to a threshold that can be defended: a configuration in, a folder of results out.
+"""Evaluations: which match threshold fits a collection of images, with confidence intervals.
 
     results = pdna.evaluation.run("evaluation.toml", "run")
 
-`config` says what is done, `run` does it, `counts` holds every pair as an exact count,
-and `results` is what is written.
+`config` is the configuration, `run` the list of steps, `pair_counts` the counts of all pairs,
+`rates` the rates that are estimated from them, and `results` what is written to a folder.
 """
 
 from photodna_nb.evaluation.comparison import compare
@@ -12,8 +12,9 @@ from photodna_nb.evaluation.comparison_records import Comparison
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.pair_counts import NearestImpostors, PairCounts
 from photodna_nb.evaluation.rates import RateEstimates, estimate_rates
-from photodna_nb.evaluation.results import Results, VariantFailure
-from photodna_nb.evaluation.run_evaluation import run
+from photodna_nb.evaluation.results import Results
+from photodna_nb.evaluation.run import run
+from photodna_nb.evaluation.tables import VariantFailure
 
 __all__ = [
     "Comparison",

@@ -162,12 +162,13 @@ class _Run:
     ) -> _Run:
         """Return the pairs of some transforms alone, estimated as another run's are."""
         counts = _with_transforms(results.counts, transforms, with_variants)
-        estimates = estimate_run(
-            counts,
-            oriented=like.deployment.orientations,
-            confidence=like.confidence,
-            seed=results.config.seed,
-        )
+        options = like.deployment.orientations, like.confidence
+        own_options = results.config.deployment.orientations, results.config.confidence
+        if counts is results.counts and options == own_options:
+            return cls(results, counts, results.estimates)
+        oriented, confidence = options
+        seed = results.config.seed
+        estimates = estimate_run(counts, oriented=oriented, confidence=confidence, seed=seed)
         return cls(results, counts, estimates)
 
     def hashes(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

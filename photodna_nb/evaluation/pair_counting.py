@@ -1,4 +1,4 @@
-"""Hashes of originals and variants, counted pair by pair."""
+"""All pairs of hashes of originals and variants, counted by distance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks
-from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.pair_counts import (
     CELLS,
@@ -20,58 +19,20 @@ from photodna_nb.evaluation.pair_counts import (
     NearestImpostors,
     PairCounts,
     cells_of,
-    counts_of,
+    count_cells,
     sample_of,
 )
+from photodna_nb.evaluation.variant_hashes import ORIGINAL, VariantHashes
 from photodna_nb.hashing.orientations import orientations
-from photodna_nb.pairs import all_pairs
+from photodna_nb.pairs.all_pairs import pairs_within
 from photodna_nb.pairs.histogram import distance_histogram
 
-# Of close impostor pairs, the most that are listed.
+# Impostor pairs that are listed, at the most.
 _LISTED = 1_000_000
 # Originals whose variants are compared with them at once.
-_AT_ONCE = 64
-_NOTHING = -1
+_BATCH = 64
 
-
-@dataclass(frozen=True, eq=False)
-class VariantHashes:
-    """Hashes of originals and of their variants, to be counted.
-
-    Attributes
-    ----------
-    names, digests : tuple of str, n
-        Of the originals.
-    transforms : tuple of str, v
-        The edits.
-    hashes : ndarray of uint8, (n, 144)
-        Of the originals.
-    detail : ndarray of float64, (n,)
-        Of the originals, in grey levels.
-    variants : ndarray of uint8, (n, v, 144)
-        Of the variants.
-    available : ndarray of bool, (n, v)
-        Which variants there are; the hashes of the others mean nothing.
-    variants_detail : ndarray of float64, (n, v)
-        Of the variants; NaN where there is none.
-    """
-
-    names: tuple[str, ...]
-    digests: tuple[str, ...]
-    transforms: tuple[str, ...]
-    hashes: NDArray[np.uint8]
-    detail: NDArray[np.float64]
-    variants: NDArray[np.uint8]
-    available: NDArray[np.bool_]
-    variants_detail: NDArray[np.float64]
-
-    def __post_init__(self) -> None:
-        n, v = len(self.names), len(self.transforms)
-        checks.array("hashes", self.hashes, np.uint8, (n, HASH_BYTES))
-        checks.array("detail", self.detail, np.float64, (n,))
-        checks.array("variants", self.variants, np.uint8, (n, v, HASH_BYTES))
-        checks.array("available", self.available, np.bool_, (n, v))
-        checks.array("variants_detail", self.variants_detail, np.float64, (n, v))
+_SELECTION, _VALIDATION, _BETWEEN = range(len(PAIR_HALVES))
 
 
 def count_pairs(
@@ -91,62 +52,60 @@ def count_pairs(
     Parameters
     ----------
     hashed : VariantHashes
-        Originals and variants.
+        Hashes of originals and variants.
     in_validation_half : ndarray of bool, (n,)
-        Which originals are in half B.
+        Which originals are in the validation half.
     detail_bins : sequence of float
-        Increasing; where a detail bin ends and the next begins.
+        Inner edges of the detail bins, increasing.
     exclude : iterable of (int, int)
-        Rows of two originals that show the same: neither they nor their variants are an
+        Rows of two originals that show the same. Neither they nor their variants are an
         impostor pair.
     variants_against_others : bool
         Whether variants are compared with other originals.
     count_identical : bool
         Whether two originals with the same digest are compared.
     min_detail : float
-        Originals with less, in grey levels, are in no impostor pair, nor are their variants.
+        Grey levels. Originals with less detail are in no impostor pair, nor are their variants.
     max_listed : int
-        The most close impostor pairs that are listed.
+        Impostor pairs that are listed, at the most.
     max_workers : int, optional
         Threads, the number of processors if left out.
 
     Returns
     -------
     PairCounts
-        Exact.
+        Exact counts.
 
     Notes
     -----
-    A pair is left out for one reason: by name, else as identical, else as flat.
-
-    Memory grows with the hashes and with `max_listed`; time with the pairs, over 10^9 of which
-    two processors count in some seconds.
+    A pair is left out for one reason: by name, otherwise as identical, otherwise for its low
+    detail. Memory grows with the hashes and with `max_listed`. Time grows with the pairs:
+    two processors count 10^9 of them in some seconds.
     """
     n = len(hashed.names)
     checks.array("in_validation_half", in_validation_half, np.bool_, (n,))
-    excluded = _pairs_of(exclude, n)
-    alike = np.arange(n) if count_identical else _alike(hashed)
+    excluded = _unique_pairs(exclude, n)
+    duplicate_of = np.arange(n) if count_identical else _duplicates(hashed)
     compared = ~(hashed.detail < min_detail)
-    own = _Own(hashed)
-    counted = _Impostors(
-        hashed, in_validation_half, own.squared, excluded, alike, compared, max_workers
+    squared, oriented_squared = _genuine_squared(hashed)
+    impostors = _Impostors(
+        hashed, in_validation_half, squared, excluded, duplicate_of, compared, max_workers
     )
-    originals = counted.originals()
-    shape = (len(hashed.transforms), len(PAIR_HALVES), CELLS)
-    variants = np.zeros(shape, np.int64)
+    originals = impostors.count_originals()
+    variants = np.zeros((len(hashed.transforms), len(PAIR_HALVES), CELLS), np.int64)
     if variants_against_others:
-        for transform, of_one in enumerate(variants):
-            of_one += counted.variants(transform)
-    limit = _limit(originals.sum(axis=0) + variants.sum(axis=(0, 1)), max_listed)
-    close = counted.close(limit, variants_against_others)
-    # In how many pairs the variants of each original are with any one other.
-    made = hashed.available.sum(axis=1) * variants_against_others
-    same = np.bincount(alike)[alike] - 1
-    all_pairs = n * (n - 1) // 2 + int(made.sum()) * (n - 1)
-    by_name = _number_of(excluded, made)
-    identical = int(same.sum()) // 2 + int(made @ same)
-    identical -= _number_of(excluded[alike[excluded[:, 0]] == alike[excluded[:, 1]]], made)
-    flat = all_pairs - by_name - identical - int(originals.sum()) - int(variants.sum())
+        for transform in range(len(variants)):
+            variants[transform] = impostors.count_variants(transform)
+    limit = _largest_limit(originals.sum(axis=0) + variants.sum(axis=(0, 1)), max_listed)
+    # In how many pairs the variants of each original are with any one other original.
+    n_variants = hashed.available.sum(axis=1) * variants_against_others
+    n_duplicates = np.bincount(duplicate_of)[duplicate_of] - 1
+    n_pairs = n * (n - 1) // 2 + int(n_variants.sum()) * (n - 1)
+    n_excluded = _number_of_pairs(excluded, n_variants)
+    identical = duplicate_of[excluded[:, 0]] == duplicate_of[excluded[:, 1]]
+    n_identical = int(n_duplicates.sum()) // 2 + int(n_variants @ n_duplicates)
+    n_identical -= _number_of_pairs(excluded[identical], n_variants)
+    n_counted = int(originals.sum()) + int(variants.sum())
     return PairCounts(
         names=hashed.names,
         digests=hashed.digests,
@@ -154,16 +113,16 @@ def count_pairs(
         detail=hashed.detail,
         in_validation_half=in_validation_half,
         detail_bin_edges=tuple(map(float, detail_bins)),
-        genuine_distance_squared=own.squared,
-        genuine_oriented_distance_squared=own.oriented_squared,
+        genuine_distance_squared=squared,
+        genuine_oriented_distance_squared=oriented_squared,
         impostor_originals=originals,
         impostor_variants=variants,
-        impostor_by_detail_bin=counted.by_detail_bin(detail_bins),
+        impostor_by_detail_bin=impostors.count_by_detail_bin(detail_bins),
         compared=compared,
-        pairs_excluded=by_name,
-        pairs_identical=identical,
-        pairs_low_detail=flat,
-        nearest=close,
+        pairs_excluded=n_excluded,
+        pairs_identical=n_identical,
+        pairs_low_detail=n_pairs - n_excluded - n_identical - n_counted,
+        nearest=impostors.within(limit, variants_against_others),
         nearest_limit=limit,
         hash_sample=sample_of(hashed.hashes[compared]),
         run_number=np.zeros(n, np.int32),
@@ -175,13 +134,13 @@ def count_pairs(
     )
 
 
-def _number_of(excluded: NDArray[np.int64], made: NDArray[np.int64]) -> int:
-    """Return how many pairs of originals these are, and of their variants with the other one."""
-    return len(excluded) + int(made[excluded].sum())
+def _number_of_pairs(excluded: NDArray[np.int64], n_variants: NDArray[np.int64]) -> int:
+    """Return the number of these pairs of originals, and of their variants with the other one."""
+    return len(excluded) + int(n_variants[excluded].sum())
 
 
-def _alike(hashed: VariantHashes) -> NDArray[np.int64]:
-    """Return the same number for originals that are the same bytes, (n,)."""
+def _duplicates(hashed: VariantHashes) -> NDArray[np.int64]:
+    """Return the row of the first original with the same bytes as each original, (n,)."""
     first: dict[str, int] = {}
     rows = np.array(
         [first.setdefault(digest, row) for row, digest in enumerate(hashed.digests)], np.int64
@@ -192,165 +151,163 @@ def _alike(hashed: VariantHashes) -> NDArray[np.int64]:
     return np.where(same, rows, np.arange(len(rows)))
 
 
-class _Own:
-    """How far each variant is from its original, (n, v): as it is, and in its best orientation."""
+def _genuine_squared(hashed: VariantHashes) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the squared distance of each variant from its original, and the oriented one, (n, v).
 
-    def __init__(self, hashed: VariantHashes) -> None:
-        shape = hashed.available.shape
-        self.squared = np.empty(shape, np.int32)
-        self.oriented_squared = np.empty(shape, np.int32)
-        for start in range(0, shape[0], _AT_ONCE):
-            rows = slice(start, start + _AT_ONCE)
-            # Whole numbers below 2^24, in whatever order they are added: exact in float32.
-            variants = hashed.variants[rows].astype(np.float32)
-            ways = orientations(hashed.hashes[rows]).astype(np.float32)
-            products = variants @ ways.swapaxes(1, 2)
-            squares = np.square(variants).sum(axis=2)[:, :, None]
-            squares = squares.astype(np.int32) + np.square(ways).sum(axis=2)[:, None].astype(
-                np.int32
-            )
-            squared = squares - 2 * products.astype(np.int32)
-            self.squared[rows] = squared[:, :, 0]
-            self.oriented_squared[rows] = squared.min(axis=2)
-        self.squared[~hashed.available] = _NOTHING
-        self.oriented_squared[~hashed.available] = _NOTHING
+    The oriented distance is the smallest over the eight orientations of the original.
+    """
+    shape = hashed.available.shape
+    squared, oriented_squared = np.empty(shape, np.int32), np.empty(shape, np.int32)
+    for start in range(0, shape[0], _BATCH):
+        rows = slice(start, start + _BATCH)
+        # Whole numbers below 2^24, in whatever order they are added: exact in float32.
+        variants = hashed.variants[rows].astype(np.float32)
+        oriented = orientations(hashed.hashes[rows]).astype(np.float32)
+        products = (variants @ oriented.swapaxes(1, 2)).astype(np.int32)
+        norms = np.square(variants).sum(axis=2).astype(np.int32)
+        oriented_norms = np.square(oriented).sum(axis=2).astype(np.int32)
+        distances = norms[:, :, None] + oriented_norms[:, None] - 2 * products
+        squared[rows] = distances[:, :, 0]
+        oriented_squared[rows] = distances.min(axis=2)
+    squared[~hashed.available] = oriented_squared[~hashed.available] = -1
+    return squared, oriented_squared
 
 
 @dataclass(frozen=True)
 class _Impostors:
     """Pairs of different originals, and of variants and other originals, without the excluded.
 
-    Originals that are alike have the same hash: what is between them is at distance 0, and
-    what is between the variants of the one and the others is known from its own. So they are
-    subtracted by their numbers, and no list of them is made.
+    Duplicates have the same hash: what is between them is at distance 0, and what is between
+    the variants of the one and the others is known from its own. So these pairs are
+    subtracted by their number, and no list of them is made.
     """
 
     hashed: VariantHashes
     in_validation_half: NDArray[np.bool_]
-    own_squared: NDArray[np.int32]
+    genuine_squared: NDArray[np.int32]
     excluded: NDArray[np.int64]  # (e, 2), the lower row first
-    alike: NDArray[np.int64]  # (n,), the row of the first that is alike
-    compared: NDArray[np.bool_]  # (n,), the same for all that are alike
+    duplicate_of: NDArray[np.int64]  # (n,), the row of the first duplicate
+    compared: NDArray[np.bool_]  # (n,), the same for all duplicates
     max_workers: int | None
 
     @cached_property
     def halves(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which rows are compared in A, and in B."""
+        """Which rows are compared in the selection half, and in the validation half."""
         return self.compared & ~self.in_validation_half, self.compared & self.in_validation_half
 
     @cached_property
-    def number_alike(self) -> NDArray[np.int64]:
-        """How many in A, and in B, are alike each row, itself included, (2, n)."""
-        n = len(self.alike)
-        numbers = [np.bincount(self.alike[half], minlength=n) for half in self.halves]
-        found: NDArray[np.int64] = np.stack(numbers)[:, self.alike]
-        return found
+    def n_duplicates(self) -> NDArray[np.int64]:
+        """Number of duplicates of each row in either half, itself included, (2, n)."""
+        n = len(self.duplicate_of)
+        numbers = [np.bincount(self.duplicate_of[half], minlength=n) for half in self.halves]
+        in_halves: NDArray[np.int64] = np.stack(numbers)[:, self.duplicate_of]
+        return in_halves
 
     @cached_property
-    def named(self) -> NDArray[np.int64]:
+    def excluded_by_name(self) -> NDArray[np.int64]:
         """Excluded pairs that are not left out for another reason, (e, 2)."""
         i, j = self.excluded.T
-        kept = self.compared[i] & self.compared[j] & (self.alike[i] != self.alike[j])
-        found: NDArray[np.int64] = self.excluded[kept]
-        return found
+        different = self.duplicate_of[i] != self.duplicate_of[j]
+        pairs: NDArray[np.int64] = self.excluded[self.compared[i] & self.compared[j] & different]
+        return pairs
 
-    def originals(self) -> Cells:
-        """Return the counts (3, 3061) of pairs of originals: in A, in B, between."""
+    def count_originals(self) -> Cells:
+        """Return the counts (3, 3061) of pairs of originals, by half."""
         hashes = self.hashed.hashes
-        in_a, in_validation_half = self.halves
-        a, b = hashes[in_a], hashes[in_validation_half]
+        selection, validation = self.halves
+        a, b = hashes[selection], hashes[validation]
         counts = np.stack([self._histogram(a), self._histogram(b), self._histogram(a, b)])
-        alike_in_a, alike_in_b = self.number_alike
-        counts[0, 0] -= (alike_in_a[in_a] - 1).sum() // 2
-        counts[1, 0] -= (alike_in_b[in_validation_half] - 1).sum() // 2
-        counts[2, 0] -= alike_in_b[in_a].sum()
-        return self._less(counts, hashes, *self.named.T)
+        in_selection, in_validation = self.n_duplicates
+        counts[_SELECTION, 0] -= (in_selection[selection] - 1).sum() // 2
+        counts[_VALIDATION, 0] -= (in_validation[validation] - 1).sum() // 2
+        counts[_BETWEEN, 0] -= in_validation[selection].sum()
+        self._subtract(counts, hashes, *self.excluded_by_name.T)
+        return counts
 
-    def variants(self, transform: int) -> Cells:
-        """Return the counts (3, 3061) of an edit's variants and other originals."""
-        hashes, made = self.hashed.hashes, self.hashed.available[:, transform]
-        edited = self.hashed.variants[:, transform]
-        in_a, in_validation_half = self.halves
-        a, b = hashes[in_a], hashes[in_validation_half]
-        edited_a, edited_b = edited[made & in_a], edited[made & in_validation_half]
-        between = self._histogram(edited_a, b) + self._histogram(edited_b, a)
-        counts = np.stack([self._histogram(edited_a, a), self._histogram(edited_b, b), between])
-        own = self.own_squared[:, transform]
-        alike_in_a, alike_in_b = self.number_alike
-        for part, half, alike in (
-            (0, in_a, alike_in_a),
-            (1, in_validation_half, alike_in_b),
-            (2, in_a, alike_in_b),
-            (2, in_validation_half, alike_in_a),
+    def count_variants(self, transform: int) -> Cells:
+        """Return the counts (3, 3061) of a transform's variants and other originals, by half."""
+        hashes, available = self.hashed.hashes, self.hashed.available[:, transform]
+        variants = self.hashed.variants[:, transform]
+        selection, validation = self.halves
+        a, b = hashes[selection], hashes[validation]
+        of_a, of_b = variants[available & selection], variants[available & validation]
+        between = self._histogram(of_a, b) + self._histogram(of_b, a)
+        counts = np.stack([self._histogram(of_a, a), self._histogram(of_b, b), between])
+        genuine = self.genuine_squared[:, transform]
+        in_selection, in_validation = self.n_duplicates
+        for part, half, n_duplicates in (
+            (_SELECTION, selection, in_selection),
+            (_VALIDATION, validation, in_validation),
+            (_BETWEEN, selection, in_validation),
+            (_BETWEEN, validation, in_selection),
         ):
-            counts[part] -= counts_of(own[made & half], alike[made & half])
-        for first, second in (self.named.T, self.named.T[::-1]):
-            there = made[first]
-            counts = self._less(counts, edited, first[there], second[there])
+            rows = available & half
+            counts[part] -= count_cells(genuine[rows], n_duplicates[rows])
+        for i, j in (self.excluded_by_name.T, self.excluded_by_name.T[::-1]):
+            self._subtract(counts, variants, i[available[i]], j[available[i]])
         return counts
 
-    def by_detail_bin(self, detail_bins: Sequence[float]) -> Cells:
-        """Return the counts (k, 3061) of pairs of originals, by the band of the lower detail."""
+    def count_by_detail_bin(self, edges: Sequence[float]) -> Cells:
+        """Return the counts (k, 3061) of pairs of originals, by the bin of the lower detail."""
         hashes = self.hashed.hashes
-        band = np.searchsorted(np.array(detail_bins, np.float64), self.hashed.detail, side="right")
-        counts = np.zeros((len(detail_bins) + 1, CELLS), np.int64)
-        for number, of_one in enumerate(counts):
-            inside = hashes[self.compared & (band == number)]
-            above = hashes[self.compared & (band > number)]
-            of_one += self._histogram(inside) + self._histogram(inside, above)
-        others = self.number_alike.sum(axis=0)[self.compared] - 1
-        twice = np.bincount(band[self.compared], others, len(counts))
+        bins = np.searchsorted(np.array(edges, np.float64), self.hashed.detail, side="right")
+        counts = np.zeros((len(edges) + 1, CELLS), np.int64)
+        for number in range(len(counts)):
+            inside = hashes[self.compared & (bins == number)]
+            above = hashes[self.compared & (bins > number)]
+            counts[number] = self._histogram(inside) + self._histogram(inside, above)
+        others = self.n_duplicates.sum(axis=0)[self.compared] - 1
+        twice = np.bincount(bins[self.compared], others, len(counts))
         counts[:, 0] -= twice.astype(np.int64) // 2
-        i, j = self.named.T
-        np.subtract.at(
-            counts, (np.minimum(band[i], band[j]), cells_of(_squared(hashes[i], hashes[j]))), 1
-        )
+        i, j = self.excluded_by_name.T
+        cells = cells_of(_squared(hashes[i], hashes[j]))
+        np.subtract.at(counts, (np.minimum(bins[i], bins[j]), cells), 1)
         return counts
 
-    def close(self, limit: int, with_variants: bool) -> NearestImpostors:
-        """Return every pair up to a distance, the closest first."""
-        found = [*self._close(limit, _NOTHING)]
-        if with_variants:
-            for transform in range(len(self.hashed.transforms)):
-                found += self._close(limit, transform)
-        return NearestImpostors.joined(found)
+    def within(self, limit: int, with_variants: bool) -> NearestImpostors:
+        """Return every pair up to an L2 distance, in the order of the distance."""
+        transforms = range(len(self.hashed.transforms)) if with_variants else ()
+        parts = [part for number in (ORIGINAL, *transforms) for part in self._within(limit, number)]
+        return NearestImpostors.joined(parts)
 
-    def _close(self, limit: int, transform: int) -> Iterator[NearestImpostors]:
-        """Yield the pairs of one edit, or of two originals, if there are any."""
-        n = len(self.alike)
-        # The first of those that are alike stands for all: many copies of one are many pairs.
-        first = np.flatnonzero(self.compared & (self.alike == np.arange(n)))
+    def _within(self, limit: int, transform: int) -> Iterator[NearestImpostors]:
+        """Yield the pairs of one transform, or of two originals, if there are any."""
+        n = len(self.duplicate_of)
+        # The first duplicate stands for all: many copies of one original are many pairs.
+        first = np.flatnonzero(self.compared & (self.duplicate_of == np.arange(n)))
         if limit < 0 or not len(first):
             return
         hashes = self.hashed.hashes[first]
         options: Any = {"max_distance": limit * limit, "metric": "sqeuclidean"}
         options["max_workers"] = self.max_workers
-        if transform == _NOTHING:
-            row, column, squared = all_pairs.pairs_within(hashes, **options)
-            place, i = self._all_alike(first[row])
+        if transform == ORIGINAL:
+            row, column, squared = pairs_within(hashes, **options)
+            place, i = self._all_duplicates(first[row])
             column, squared = column[place], squared[place]
         else:
             rows = np.flatnonzero(self.hashed.available[:, transform] & self.compared)
-            edited = self.hashed.variants[rows, transform]
-            row, column, squared = all_pairs.pairs_within(edited, hashes, **options)
+            variants = self.hashed.variants[rows, transform]
+            row, column, squared = pairs_within(variants, hashes, **options)
             i = rows[row]
-        others = self.alike[i] != first[column]
+        others = self.duplicate_of[i] != first[column]
         i, column, squared = i[others], column[others], squared[others]
-        place, j = self._all_alike(first[column])
+        place, j = self._all_duplicates(first[column])
         i, squared = i[place], squared[place]
         low, high = np.minimum(i, j), np.maximum(i, j)
-        wanted = ~np.isin(low * n + high, self.excluded @ np.array([n, 1]))
-        if transform == _NOTHING:
+        counted = ~np.isin(low * n + high, self.excluded @ np.array([n, 1]))
+        if transform == ORIGINAL:
             i, j = low, high
-        if wanted.any():
-            edits = np.full(int(wanted.sum()), transform)
-            yield NearestImpostors.of(i[wanted], j[wanted], edits, squared[wanted])
+        if counted.any():
+            numbers = np.full(int(counted.sum()), transform)
+            yield NearestImpostors.of(i[counted], j[counted], numbers, squared[counted])
 
-    def _all_alike(self, first: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the place of each of these once for every row that is alike, and that row."""
-        order = np.argsort(self.alike, kind="stable")
-        begin = np.searchsorted(self.alike[order], first)
-        number = np.searchsorted(self.alike[order], first, side="right") - begin
+    def _all_duplicates(
+        self, first: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the place of each first duplicate once for every row of its kind, and that row."""
+        order = np.argsort(self.duplicate_of, kind="stable")
+        begin = np.searchsorted(self.duplicate_of[order], first)
+        number = np.searchsorted(self.duplicate_of[order], first, side="right") - begin
         place = np.repeat(np.arange(len(first)), number)
         nth = np.arange(len(place)) - np.repeat(np.cumsum(number) - number, number)
         return place, order[begin[place] + nth]
@@ -360,37 +317,35 @@ class _Impostors:
             return np.zeros(CELLS, np.int64)
         return distance_histogram(a, b, max_workers=self.max_workers).counts
 
-    def _less(
+    def _subtract(
         self,
         counts: Cells,
         queries: NDArray[np.uint8],
         i: NDArray[np.int64],
         j: NDArray[np.int64],
-    ) -> Cells:
-        """Return the counts without the pairs of those queries and originals."""
-        part = np.where(
-            self.in_validation_half[i] != self.in_validation_half[j],
-            2,
+    ) -> None:
+        """Subtract the pairs of those queries and originals from the counts by half."""
+        halves = np.where(
+            self.in_validation_half[i] == self.in_validation_half[j],
             self.in_validation_half[i].astype(np.int64),
+            _BETWEEN,
         )
         cells = cells_of(_squared(queries[i], self.hashed.hashes[j]))
-        left = counts.copy()
-        np.subtract.at(left, (part, cells), 1)
-        return left
+        np.subtract.at(counts, (halves, cells), 1)
 
 
-def _limit(total: Cells, max_listed: int) -> int:
+def _largest_limit(total: Cells, max_listed: int) -> int:
     """Return the largest distance up to which there are at most so many pairs, or -1."""
     return int(np.searchsorted(np.cumsum(total), max_listed, side="right")) - 1
 
 
-def _pairs_of(exclude: Iterable[tuple[int, int]], n: int) -> NDArray[np.int64]:
-    """Return excluded pairs, each once, the lower row first, (e, 2)."""
-    chosen = {(min(pair), max(pair)) for pair in exclude}
-    for i, j in chosen:
+def _unique_pairs(pairs: Iterable[tuple[int, int]], n: int) -> NDArray[np.int64]:
+    """Return pairs of rows, each once, the lower row first, (e, 2)."""
+    unique = {(min(pair), max(pair)) for pair in pairs}
+    for i, j in unique:
         if i == j or i < 0 or j >= n:
             raise ArgumentError(f"exclude: got {i}, {j}, needs two different rows of {n}")
-    return np.array(sorted(chosen), np.int64).reshape(-1, 2)
+    return np.array(sorted(unique), np.int64).reshape(-1, 2)
 
 
 def _squared(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int64]:

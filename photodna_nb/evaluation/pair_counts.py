@@ -1,19 +1,17 @@
-"""Genuine and impostor pairs, as exact counts: what every rate, curve and interval is made of."""
+"""Counts of genuine and impostor pairs by distance, from which every rate is computed."""
 
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks, files, npz
-from photodna_nb.checks import describe
-from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
+from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.files import PathLike
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 
@@ -30,14 +28,14 @@ _SAMPLE = 2000
 
 
 class NearestImpostors(NamedTuple):
-    """Impostor pairs, the closest first.
+    """Impostor pairs in the order of their distance.
 
     i : ndarray of int32, (p,)
-        One original, or the one that was edited.
+        Row of one original, or of the original of the variant.
     j : ndarray of int32, (p,)
-        The other original, as it is.
+        Row of the other original.
     transform : ndarray of int16, (p,)
-        Which edit `i` went through; -1 if none, and then i < j.
+        Number of the transform of `i`; -1 for a pair of two originals, in which i < j.
     distance_squared : ndarray of int32, (p,)
         Exact squared L2 distance.
     """
@@ -50,80 +48,74 @@ class NearestImpostors(NamedTuple):
     @classmethod
     def of(cls, *columns: NDArray[Any]) -> NearestImpostors:
         """Return columns of any integers, in the order of the fields, as pairs."""
-        i, j, transform, squared = columns
-        return cls(
-            i.astype(np.int32),
-            j.astype(np.int32),
-            transform.astype(np.int16),
-            squared.astype(np.int32),
-        )
+        dtypes = (np.int32, np.int32, np.int16, np.int32)
+        return cls(*(column.astype(dtype) for column, dtype in zip(columns, dtypes, strict=True)))
 
     @classmethod
     def joined(cls, parts: Iterable[NearestImpostors]) -> NearestImpostors:
-        """Return all pairs of all parts in one, the closest first."""
+        """Return the pairs of all parts, in the order of their distance."""
         none = np.empty(0, np.int64)
         columns = zip(cls.of(none, none, none, none), *parts, strict=True)
-        close = cls.of(*map(np.concatenate, columns))
-        order = np.lexsort((close.transform, close.j, close.i, close.distance_squared))
-        return close.taken(order)
+        nearest = cls.of(*map(np.concatenate, columns))
+        keys = (nearest.transform, nearest.j, nearest.i, nearest.distance_squared)
+        return nearest.taken(np.lexsort(keys))
 
     def taken(self, rows: NDArray[Any]) -> NearestImpostors:
-        """Return those rows: numbers or truth values."""
-        return NearestImpostors(
-            self.i[rows], self.j[rows], self.transform[rows], self.distance_squared[rows]
-        )
+        """Return the pairs of those rows: numbers or truth values."""
+        return NearestImpostors(*(column[rows] for column in self))
 
 
 @dataclass(frozen=True, eq=False)
 class PairCounts:
-    """How far originals lie from their variants (genuine) and from each other (impostor).
+    """Distances of originals from their variants (genuine) and from each other (impostor).
 
     Counts have 3061 cells: cell t holds the pairs whose L2 distance is at most t and more
-    than t - 1, so that the running sum is how many match at the threshold t. Originals
-    are split into halves, A and B, so that a threshold can be chosen on the one and
-    judged on the other; a pair is in A, in B, or between them.
+    than t - 1, so that the running sum is the number of pairs that match at the threshold t.
+    The originals are split into a selection half, on which thresholds are chosen, and a
+    validation half, on which their rates are reported. A pair is in one half, or between them.
 
     Attributes
     ----------
     names, digests : tuple of str, n
-        Of the originals that could be hashed.
+        Names and digests of the originals that could be hashed.
     transforms : tuple of str, v
-        The edits, as `transforms.parse` reads them.
+        The transforms, as `transforms.parse` reads them.
     detail : ndarray of float64, (n,)
-        Of the originals, in grey levels.
+        Detail of the originals, in grey levels.
     in_validation_half : ndarray of bool, (n,)
-        Which half an original is in.
-    detail_bin_edges : tuple of float
-        Where a detail bin ends and the next begins, k - 1 of them.
+        Which originals are in the validation half.
+    detail_bin_edges : tuple of float, k - 1
+        Inner edges of the detail bins, in grey levels.
     genuine_distance_squared : ndarray of int32, (n, v)
-        Squared L2 distance of each variant from its original; -1 where there is none.
+        Squared L2 distance of each variant from its original; -1 where there is no variant.
     genuine_oriented_distance_squared : ndarray of int32, (n, v)
-        The same of the closest of the original's eight orientations.
+        Squared L2 distance of each variant from the closest of the original's eight
+        orientations; -1 where there is no variant.
     impostor_originals : ndarray of int64, (3, 3061)
-        Pairs of two originals, in A, in B and between them.
+        Pairs of two originals, in the selection half, in the validation half and between them.
     impostor_variants : ndarray of int64, (v, 3, 3061)
-        Pairs of a variant and another original, likewise, by edit; zeros if they were
+        Pairs of a variant and another original, by transform and half; zeros if they were
         not to be counted.
     impostor_by_detail_bin : ndarray of int64, (k, 3061)
-        Pairs of two originals, by the band of the one with less detail.
+        Pairs of two originals, by the detail bin of the one with less detail.
     compared : ndarray of bool, (n,)
         Which originals are in impostor pairs: those with enough detail.
     pairs_excluded : int
-        Pairs, with those of variants, that were left out by name.
+        Pairs that were left out by name, of originals and of variants.
     pairs_identical : int
-        Others, likewise, that were left out since both originals are the same bytes.
+        Other pairs that were left out since both originals are the same bytes.
     pairs_low_detail : int
-        Others that were left out since one of the originals has too little detail.
+        Other pairs that were left out since one of the originals has too little detail.
     nearest : NearestImpostors
         Every impostor pair up to `nearest_limit`.
     nearest_limit : int
-        L2 distance up to which `nearest` is complete; -1 if not even those at 0 could be listed.
+        L2 distance up to which `nearest` is complete; -1 if even those at 0 are too many.
     hash_sample : ndarray of uint8, (m, 144)
-        Hashes of originals that are compared, at most 2000 of them, for what their distances
-        have in common beyond `nearest_limit`.
+        Hashes of at most 2000 originals that are compared, for the dependence of pairs
+        beyond `nearest_limit`.
     run_number : ndarray of int32, (n,)
-        Of counts that were added up: which of them an original is of. Originals of different
-        runs are not compared.
+        Number of the run that each original is of, where counts were added up. Originals
+        of different runs are not compared.
     counting_rules : tuple of str
         Which pairs were counted: ``"variants_against_others=true"`` and the like.
     """
@@ -154,18 +146,23 @@ class PairCounts:
         return len(self.names)
 
     def __repr__(self) -> str:
+        n_variants = int((self.genuine_distance_squared >= 0).sum())
+        n_pairs = int(self.impostor().sum())
         return (
-            f"<PairCounts of {len(self)} originals, "
-            f"{int((self.genuine_distance_squared >= 0).sum())} variants, "
-            f"{int(self.impostor().sum())} impostor pairs>"
+            f"<PairCounts of {len(self)} originals, {n_variants} variants, "
+            f"{n_pairs} impostor pairs>"
         )
 
     @property
     def detail_bin(self) -> NDArray[np.int64]:
         """Number of the detail bin of each original, (n,)."""
-        return np.searchsorted(np.array(self.detail_bin_edges), self.detail, side="right").astype(
-            np.int64
-        )
+        edges = np.array(self.detail_bin_edges)
+        return np.searchsorted(edges, self.detail, side="right").astype(np.int64)
+
+    @property
+    def n_detail_bins(self) -> int:
+        """Number of detail bins."""
+        return len(self.detail_bin_edges) + 1
 
     def genuine_distances(
         self,
@@ -180,18 +177,18 @@ class PairCounts:
         Parameters
         ----------
         transform : str or int, optional
-            Of one edit, by its spec or number; of all if left out.
+            One transform, by its spec or number; all if left out.
         half : {"selection", "validation"}, optional
-            Of one half of the originals.
+            One half of the originals; both if left out.
         detail_bin : int, optional
-            Of one detail bin.
+            One detail bin, from 0 on; all if left out.
         oriented : bool
-            Whether the closest of the original's eight orientations counts.
+            Whether the distance is that of the closest of the original's eight orientations.
 
         Returns
         -------
         ndarray of int32, (m,)
-            Exact.
+            Exact squared distances.
 
         Raises
         ------
@@ -203,14 +200,14 @@ class PairCounts:
         )
         rows = np.ones(len(self), bool)
         if half is not None:
-            rows &= self.in_validation_half == (_place("half", half, HALVES) == 1)
+            rows &= self.in_validation_half == (checks.choice("half", half, HALVES) == HALVES[1])
         if detail_bin is not None:
-            rows &= self.detail_bin == _place(
-                "detail_bin", detail_bin, range(len(self.detail_bin_edges) + 1)
+            rows &= self.detail_bin == checks.integer(
+                "detail_bin", detail_bin, 0, self.n_detail_bins - 1
             )
-        chosen = slice(None) if transform is None else self._number(transform)
-        found: NDArray[np.int32] = table[rows][:, chosen].reshape(-1)
-        return np.sort(found[found >= 0])
+        columns = slice(None) if transform is None else self._number(transform)
+        distances: NDArray[np.int32] = table[rows][:, columns].reshape(-1)
+        return np.sort(distances[distances >= 0])
 
     def genuine(
         self,
@@ -221,7 +218,7 @@ class PairCounts:
         oriented: bool = False,
     ) -> Cells:
         """Return the counts of `genuine_distances`, (3061,) int64."""
-        return counts_of(
+        return count_cells(
             self.genuine_distances(transform, half=half, detail_bin=detail_bin, oriented=oriented)
         )
 
@@ -238,33 +235,33 @@ class PairCounts:
         Parameters
         ----------
         half : {"selection", "validation", "between"}, optional
-            In one half, or between the halves; all if left out.
+            Pairs in one half, or between the halves; all if left out.
         transform : str or int, optional
-            Only variants by this edit, against other originals.
+            Only pairs of a variant by this transform and another original.
         originals, variants : bool
             Whether pairs of two originals count, and those of a variant and another original.
 
         Raises
         ------
         ArgumentTypeError, ArgumentError
-            There is no such edit or part.
+            There is no such transform or half.
         """
-        where = slice(None)
+        halves = slice(None)
         if half is not None:
-            place = _place("half", half, PAIR_HALVES)
-            where = slice(place, place + 1)
+            number = PAIR_HALVES.index(checks.choice("half", half, PAIR_HALVES))
+            halves = slice(number, number + 1)
         if transform is not None:
-            one: Cells = self.impostor_variants[self._number(transform), where].sum(axis=0)
-            return one
+            counts: Cells = self.impostor_variants[self._number(transform), halves].sum(axis=0)
+            return counts
         total = np.zeros(CELLS, np.int64)
         if originals:
-            total += self.impostor_originals[where].sum(axis=0)
+            total += self.impostor_originals[halves].sum(axis=0)
         if variants:
-            total += self.impostor_variants[:, where].sum(axis=(0, 1))
+            total += self.impostor_variants[:, halves].sum(axis=(0, 1))
         return total
 
     def nearest_pairs(self, k: int) -> NearestImpostors:
-        """Return the closest of the listed pairs, each two originals once, at most k.
+        """Return the k nearest of the listed pairs, at most one of the same two originals.
 
         Raises
         ------
@@ -272,12 +269,10 @@ class PairCounts:
             `k` is no integer of at least 0.
         """
         k = checks.integer("k", k, 0)
-        close = self.nearest
-        low, high = np.minimum(close.i, close.j), np.maximum(close.i, close.j)
-        both = low.astype(np.int64) * len(self) + high
-        _, first = np.unique(both, return_index=True)
-        first = np.sort(first)[:k]
-        return close.taken(first)
+        nearest = self.nearest
+        low, high = np.minimum(nearest.i, nearest.j), np.maximum(nearest.i, nearest.j)
+        _, first = np.unique(low.astype(np.int64) * len(self) + high, return_index=True)
+        return nearest.taken(np.sort(first)[:k])
 
     def __add__(self, other: PairCounts) -> PairCounts:
         """Return the counts of two runs together, over different originals.
@@ -287,8 +282,8 @@ class PairCounts:
         Raises
         ------
         ArgumentError
-            The edits, bands or rules differ, or an original is in both, which would count it
-            twice.
+            The transforms, detail bins or counting rules differ, or an original is in both
+            runs and would count twice.
         """
         if not isinstance(other, PairCounts):
             return NotImplemented
@@ -307,36 +302,25 @@ class PairCounts:
                 "would count twice; make one run over all of them"
             )
         limit = min(self.nearest_limit, other.nearest_limit)
-        moved = other.nearest._replace(i=other.nearest.i + len(self), j=other.nearest.j + len(self))
-        joined = NearestImpostors.joined([self.nearest, moved])
-        within = joined.distance_squared <= limit * abs(limit)
-        return PairCounts(
+        n = len(self)
+        moved = other.nearest._replace(i=other.nearest.i + n, j=other.nearest.j + n)
+        nearest = NearestImpostors.joined([self.nearest, moved])
+        first_number = self.run_number.max(initial=-1) + 1
+        other = replace(other, run_number=other.run_number + first_number)
+        joined: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)])
+            for name in (*_PER_ORIGINAL, "hash_sample")
+        }
+        summed = {name: getattr(self, name) + getattr(other, name) for name in (*_CELLS, *_PAIRS)}
+        joined["hash_sample"] = sample_of(joined["hash_sample"])
+        return replace(
+            self,
             names=self.names + other.names,
             digests=self.digests + other.digests,
-            transforms=self.transforms,
-            detail=np.concatenate([self.detail, other.detail]),
-            in_validation_half=np.concatenate([self.in_validation_half, other.in_validation_half]),
-            detail_bin_edges=self.detail_bin_edges,
-            genuine_distance_squared=np.concatenate(
-                [self.genuine_distance_squared, other.genuine_distance_squared]
-            ),
-            genuine_oriented_distance_squared=np.concatenate(
-                [self.genuine_oriented_distance_squared, other.genuine_oriented_distance_squared]
-            ),
-            impostor_originals=self.impostor_originals + other.impostor_originals,
-            impostor_variants=self.impostor_variants + other.impostor_variants,
-            impostor_by_detail_bin=self.impostor_by_detail_bin + other.impostor_by_detail_bin,
-            compared=np.concatenate([self.compared, other.compared]),
-            pairs_excluded=self.pairs_excluded + other.pairs_excluded,
-            pairs_identical=self.pairs_identical + other.pairs_identical,
-            pairs_low_detail=self.pairs_low_detail + other.pairs_low_detail,
-            nearest=joined.taken(within),
+            nearest=nearest.taken(nearest.distance_squared <= limit * abs(limit)),
             nearest_limit=limit,
-            hash_sample=sample_of(np.concatenate([self.hash_sample, other.hash_sample])),
-            run_number=np.concatenate(
-                [self.run_number, other.run_number + self.run_number.max(initial=-1) + 1]
-            ),
-            counting_rules=self.counting_rules,
+            **joined,
+            **summed,
         )
 
     def save(self, path: PathLike) -> None:
@@ -362,14 +346,12 @@ class PairCounts:
         return cls.unpacked(name, files.read(name, FileError))
 
     def packed(self, key: str = "") -> memoryview:
-        """Return the content of the file, which says by a key what the counts are of."""
+        """Return the content of the file; `key` identifies the pairs that were counted."""
         members: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS}
         members |= {f"nearest_{name}": array for name, array in self.nearest._asdict().items()}
         members["detail_bin_edges"] = np.array(self.detail_bin_edges, np.float64)
-        for name in _NUMBERS:
-            members[name] = np.array([getattr(self, name)], np.int64)
-        for name in _TEXTS:
-            members[name] = npz.pack_texts(getattr(self, name))
+        members |= {name: np.array([getattr(self, name)], np.int64) for name in _NUMBERS}
+        members |= {name: npz.pack_texts(getattr(self, name)) for name in _TEXTS}
         members["key"] = npz.pack_texts([key])
         return npz.pack(members)
 
@@ -382,56 +364,39 @@ class PairCounts:
         FileError
             It is damaged, of another kind, or has another key.
         """
-        close = [f"nearest_{name}" for name in NearestImpostors._fields]
-        needed = [*_ARRAYS, *close, "detail_bin_edges", *_NUMBERS, *_TEXTS, "key"]
-        found: dict[str, Any] = npz.unpack(path, content, needed)
-        if key and npz.unpack_texts(found["key"]) != (key,):
+        nearest = [f"nearest_{name}" for name in NearestImpostors._fields]
+        needed = [*_ARRAYS, *nearest, "detail_bin_edges", *_NUMBERS, *_TEXTS, "key"]
+        members: dict[str, Any] = npz.unpack(path, content, needed)
+        if key and npz.unpack_texts(members["key"]) != (key,):
             raise FileError(path, "holds counts of other pairs; run the evaluation again")
-        texts: dict[str, Any] = {name: npz.unpack_texts(found[name]) for name in _TEXTS}
-        numbers: dict[str, Any] = {name: found[name].item() for name in _NUMBERS}
+        fields = {name: members[name] for name in _ARRAYS}
+        fields |= {name: npz.unpack_texts(members[name]) for name in _TEXTS}
+        fields |= {name: members[name].item() for name in _NUMBERS}
         return cls(
-            **texts,
-            **{name: found[name] for name in _ARRAYS},
-            **numbers,
-            detail_bin_edges=tuple(found["detail_bin_edges"].tolist()),
-            nearest=NearestImpostors(*(found[name] for name in close)),
+            **fields,
+            detail_bin_edges=tuple(members["detail_bin_edges"].tolist()),
+            nearest=NearestImpostors(*(members[name] for name in nearest)),
         )
 
     def _number(self, transform: str | int) -> int:
         if isinstance(transform, str):
-            return _place("transform", transform, self.transforms)
-        return _place("transform", transform, range(len(self.transforms)))
+            return self.transforms.index(checks.choice("transform", transform, self.transforms))
+        return checks.integer("transform", transform, 0, len(self.transforms) - 1)
 
 
-_ARRAYS = (
+_PER_ORIGINAL = (
     "detail",
     "in_validation_half",
     "compared",
     "genuine_distance_squared",
     "genuine_oriented_distance_squared",
-    "impostor_originals",
-    "impostor_variants",
-    "impostor_by_detail_bin",
-    "hash_sample",
     "run_number",
 )
-_NUMBERS = ("pairs_excluded", "pairs_identical", "pairs_low_detail", "nearest_limit")
+_CELLS = ("impostor_originals", "impostor_variants", "impostor_by_detail_bin")
+_PAIRS = ("pairs_excluded", "pairs_identical", "pairs_low_detail")
+_ARRAYS = (*_PER_ORIGINAL, *_CELLS, "hash_sample")
+_NUMBERS = (*_PAIRS, "nearest_limit")
 _TEXTS = ("names", "digests", "transforms", "counting_rules")
-
-
-def _place(name: str, value: Any, choice: Sequence[str] | range) -> int:
-    """Return the number of a value among those there are: words, or whole numbers from 0 on."""
-    words = not isinstance(choice, range)
-    needed = f"one of {', '.join(map(str, choice))}" if words else f"0 to {len(choice) - 1}"
-    try:
-        if isinstance(value, bool) or isinstance(value, str) != words:
-            raise TypeError
-        value = value if words else operator.index(value)
-    except TypeError:
-        raise ArgumentTypeError(f"{name}: got {describe(value)}, needs {needed}") from None
-    if value not in choice:
-        raise ArgumentError(f"{name}: got {value!r}, needs {needed}")
-    return choice.index(value)
 
 
 def quantile_squared(ascending: NDArray[np.int32], share: float) -> int:
@@ -448,7 +413,7 @@ def quantile_squared(ascending: NDArray[np.int32], share: float) -> int:
 
 
 def sample_of(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return some of the rows, from the first to the last."""
+    """Return at most `_SAMPLE` of the rows, evenly spaced."""
     if len(hashes) <= _SAMPLE:
         return hashes
     return hashes[np.arange(_SAMPLE) * len(hashes) // _SAMPLE]
@@ -460,6 +425,6 @@ def cells_of(squared: NDArray[Any]) -> NDArray[np.int64]:
     return np.ceil(np.sqrt(squared.astype(np.float64))).astype(np.int64)
 
 
-def counts_of(squared: NDArray[Any], times: NDArray[np.int64] | None = None) -> Cells:
-    """Return the counts of distances, each so many times; exact up to 2^53."""
+def count_cells(squared: NDArray[Any], times: NDArray[np.int64] | None = None) -> Cells:
+    """Return the counts of distances by cell, each so many times; exact up to 2^53."""
     return np.bincount(cells_of(squared), times, CELLS).astype(np.int64)

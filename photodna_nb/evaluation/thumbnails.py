@@ -1,4 +1,4 @@
-"""Small pictures of impostor pairs and of suspected copies, for a person to look at."""
+"""Thumbnails of impostor pairs and of suspected duplicates, for visual inspection."""
 
 from __future__ import annotations
 
@@ -20,19 +20,22 @@ from photodna_nb.evaluation.run_folder import RunFolder
 from photodna_nb.evaluation.variant_hashes import ORIGINAL
 
 FOLDER = "thumbnails"
-PAIRS = 16  # are shown
-_GROUPS, _OF_A_GROUP = 100, 4  # are shown of suspected copies
-_SIDE, _SMALLER_SIDE = 240, 120  # pixels
+# Impostor pairs with thumbnails.
+PAIRS = 16
+# Groups of suspected duplicates with thumbnails, and thumbnails of a group.
+_GROUPS, _PER_GROUP = 100, 4
+# Pixels of the longer side, of a pair and of a duplicate.
+_PAIR_SIDE, _DUPLICATE_SIDE = 240, 120
 _QUALITY = 80
 
 
 class Thumbnail(NamedTuple):
-    """A picture that is shown.
+    """What a thumbnail shows.
 
     row : int
-        Of the original.
+        Row of the original.
     transform : int
-        Its edit, -1 for the original as it is.
+        Number of its transform; -1 for the original itself.
     side : int
         Pixels of the longer side, at the most.
     """
@@ -43,105 +46,109 @@ class Thumbnail(NamedTuple):
 
     @classmethod
     def of_pair(cls, row: int, transform: int) -> Thumbnail:
-        """Return what is shown of one side of an impostor pair."""
-        return cls(row, transform, _SIDE)
+        """Return the thumbnail of one side of an impostor pair."""
+        return cls(row, transform, _PAIR_SIDE)
 
     @classmethod
-    def of_copies(cls, row: int) -> Thumbnail:
-        """Return what is shown of an original that is suspected to be a copy."""
-        return cls(row, ORIGINAL, _SMALLER_SIDE)
+    def of_duplicate(cls, row: int) -> Thumbnail:
+        """Return the thumbnail of an original that is suspected to be a duplicate."""
+        return cls(row, ORIGINAL, _DUPLICATE_SIDE)
 
 
 class ThumbnailFiles(NamedTuple):
-    """What is shown of the closest impostor pairs, and of suspected copies.
+    """Thumbnails of the nearest impostor pairs, and of suspected duplicates.
 
     names : dict
-        The file of each picture, from the folder on; one that can no longer be made is missing.
-    made : dict of str to bytes
-        Content of those files that are not in the folder.
+        Name of the file of each thumbnail, from the folder of the run on. One that can no
+        longer be made is missing.
+    new : dict of str to bytes
+        Content of those files that are not in the folder yet.
     """
 
     names: dict[Thumbnail, str]
-    made: dict[str, bytes]
+    new: dict[str, bytes]
 
 
 def make_thumbnails(
     counts: PairCounts,
-    copies: Sequence[Sequence[int]],
+    duplicates: Sequence[Sequence[int]],
     dataset: Dataset | None,
     config: Config,
     folder: RunFolder,
-    workers: int | None,
+    max_workers: int | None = None,
 ) -> ThumbnailFiles:
-    """Return the pictures of a run, made unless they are in the folder.
+    """Return the thumbnails of a run, made unless they are in the folder.
 
     Parameters
     ----------
     counts : PairCounts
-        Says which are the closest impostor pairs.
-    copies : sequence of sequence of int
-        Groups of rows, of which the first ones are shown.
+        Has the nearest impostor pairs.
+    duplicates : sequence of sequence of int
+        Groups of rows, of which the first ones have thumbnails.
     dataset : Dataset or None
         The originals, by name; None if they are not there any more.
     config : Config
-        The edits, and their seed.
+        The transforms, and their seed.
     folder : RunFolder
-        Of the run.
-    workers : int, optional
+        Folder of the run.
+    max_workers : int, optional
         Threads.
     """
-    wanted = (*_of_closest(counts), *_of_copies(copies))
-    names = {shown: f"{FOLDER}/{_key(counts, config, shown)}.jpg" for shown in wanted}
+    thumbnails = (*_of_nearest(counts), *_of_duplicates(duplicates))
+    names = {thumbnail: _file_name(counts, config, thumbnail) for thumbnail in thumbnails}
     originals = {original.name: original for original in dataset or ()}
+    transforms = config.transforms
 
-    def task(shown: Thumbnail) -> bytes | None:
+    def task(thumbnail: Thumbnail) -> bytes | None:
         try:
-            original = originals[counts.names[shown.row]]
-            picture = original.open()
-            if shown.transform != ORIGINAL:
-                edit = config.variants[shown.transform]
-                picture = edit.apply(picture, seed_for(config.seed, original.name, edit.label))
+            original = originals[counts.names[thumbnail.row]]
+            image = original.open()
+            if thumbnail.transform != ORIGINAL:
+                transform = transforms[thumbnail.transform]
+                image = transform.apply(
+                    image, seed_for(config.seed, original.name, transform.label)
+                )
         except (KeyError, PhotodnaError, MemoryError):  # it could be read when it was hashed
             return None
-        return _small(picture, shown.side)
+        return jpeg_thumbnail(image, thumbnail.side)
 
-    missing = [shown for shown, name in names.items() if not folder.has(name)]
-    made = {}
-    for shown, content in zip(
-        missing, parallel.ordered_map(task, missing, max_workers=workers), strict=True
-    ):
+    missing = [thumbnail for thumbnail, name in names.items() if not folder.has(name)]
+    new = {}
+    contents = parallel.ordered_map(task, missing, max_workers=max_workers)
+    for thumbnail, content in zip(missing, contents, strict=True):
         if content is None:
-            del names[shown]
+            del names[thumbnail]
         else:
-            made[names[shown]] = content
-    return ThumbnailFiles(names, made)
+            new[names[thumbnail]] = content
+    return ThumbnailFiles(names, new)
 
 
-def _of_closest(counts: PairCounts) -> Iterator[Thumbnail]:
-    close = counts.nearest_pairs(PAIRS)
-    columns = close.i.tolist(), close.j.tolist(), close.transform.tolist()
+def jpeg_thumbnail(image: Image.Image, side: int) -> bytes:
+    """Return a JPEG of an image, made smaller to a longer side of at most so many pixels."""
+    image = image.copy()
+    image.thumbnail((side, side))
+    if min(image.size) < 2:  # as narrow as no figure can show it
+        image = image.resize((max(image.width, 2), max(image.height, 2)))
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=_QUALITY)
+    return content.getvalue()
+
+
+def _of_nearest(counts: PairCounts) -> Iterator[Thumbnail]:
+    columns = (column.tolist() for column in counts.nearest_pairs(PAIRS)[:3])
     for i, j, transform in zip(*columns, strict=True):
         yield Thumbnail.of_pair(i, transform)
         yield Thumbnail.of_pair(j, ORIGINAL)
 
 
-def _of_copies(copies: Sequence[Sequence[int]]) -> Iterator[Thumbnail]:
-    for rows in islice(copies, _GROUPS):
-        yield from map(Thumbnail.of_copies, rows[:_OF_A_GROUP])
+def _of_duplicates(duplicates: Sequence[Sequence[int]]) -> Iterator[Thumbnail]:
+    for rows in islice(duplicates, _GROUPS):
+        yield from map(Thumbnail.of_duplicate, rows[:_PER_GROUP])
 
 
-def _key(counts: PairCounts, config: Config, shown: Thumbnail) -> str:
-    """Return a name that no other picture has."""
-    edit = None if shown.transform == ORIGINAL else counts.transforms[shown.transform]
-    what = [counts.names[shown.row], counts.digests[shown.row], edit, config.seed, shown.side]
-    return sha256(canonical(what).encode("ascii")).hexdigest()[:16]
-
-
-def _small(picture: Image.Image, side: int) -> bytes:
-    picture = picture.copy()
-    picture.thumbnail((side, side))
-    if min(picture.size) < 2:  # as narrow as no figure can show it
-        picture = picture.resize((max(picture.width, 2), max(picture.height, 2)))
-    content = io.BytesIO()
-    picture.save(content, "JPEG", quality=_QUALITY)
-    return content.getvalue()
+def _file_name(counts: PairCounts, config: Config, thumbnail: Thumbnail) -> str:
+    """Return a name that no other thumbnail has."""
+    row, transform, side = thumbnail
+    spec = None if transform == ORIGINAL else counts.transforms[transform]
+    identity = [counts.names[row], counts.digests[row], spec, config.seed, side]
+    return f"{FOLDER}/{sha256(canonical(identity).encode('ascii')).hexdigest()[:16]}.jpg"

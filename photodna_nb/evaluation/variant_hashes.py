@@ -1,4 +1,4 @@
-"""One original, edited in all ways in memory, and hashed."""
+"""Hashes of an original and of its variants, which are made in memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.corpus.datasets import Original
 from photodna_nb.corpus.transforms import AnyTransform, seed_for
@@ -17,85 +18,137 @@ from photodna_nb.hashing import images
 from photodna_nb.hashing.stages import hash_and_detail
 from photodna_nb.printable import printable
 
-# Where an error is of the original, and not of one of its variants.
+# The number that stands for the original itself, where transforms are numbered from 0.
 ORIGINAL = -1
 
 
 @dataclass(frozen=True, eq=False)
 class OriginalHashes:
-    """What came of an original.
+    """Hashes of one original and of its variants.
 
     Attributes
     ----------
     digest : str
-        SHA-256 of what it was made from; empty if that could not be read.
+        SHA-256 of the content that the original was made from; empty if it cannot be read.
     hashes : ndarray of uint8, (1 + v, 144)
-        Of the original, and of its variants; zeros where there is none.
+        Hash of the original, then of each variant; zeros where there is none.
     detail : ndarray of float64, (1 + v,)
-        Of the same, in grey levels; NaN where there is none.
+        Detail of the same, in grey levels; NaN where there is no hash.
     errors : dict of int to str
-        What was wrong, by the number of the edit; -1 for the original itself.
-    lasting : bool
-        Whether it would be the same another time: no lack of memory, no unreadable disk.
+        Reasons of missing hashes, by the number of the transform; -1 for the original itself.
+    permanent : bool
+        Whether the same errors would occur again. A lack of memory or an unreadable disk
+        may pass.
     """
 
     digest: str
     hashes: NDArray[np.uint8]
     detail: NDArray[np.float64]
     errors: dict[int, str] = field(default_factory=dict)
-    lasting: bool = True
+    permanent: bool = True
+
+    @classmethod
+    def failed(
+        cls, n_variants: int, digest: str, reason: str, permanent: bool = True
+    ) -> OriginalHashes:
+        """Return the record of an original that could not be hashed."""
+        hashes = np.zeros((1 + n_variants, HASH_BYTES), np.uint8)
+        detail = np.full(1 + n_variants, np.nan)
+        return cls(digest, hashes, detail, {ORIGINAL: reason}, permanent)
 
 
-def hashed(
-    original: Original, edits: Sequence[AnyTransform], seed: int, digest: str
+@dataclass(frozen=True, eq=False)
+class VariantHashes:
+    """Hashes of all originals that could be hashed, and of their variants.
+
+    Attributes
+    ----------
+    names, digests : tuple of str, n
+        Names and digests of the originals.
+    transforms : tuple of str, v
+        Transforms, as `transforms.parse` reads them.
+    hashes : ndarray of uint8, (n, 144)
+        Hashes of the originals.
+    detail : ndarray of float64, (n,)
+        Detail of the originals, in grey levels.
+    variants : ndarray of uint8, (n, v, 144)
+        Hashes of the variants.
+    available : ndarray of bool, (n, v)
+        Which variants have a hash; the other hashes mean nothing.
+    variants_detail : ndarray of float64, (n, v)
+        Detail of the variants; NaN where there is no hash.
+    """
+
+    names: tuple[str, ...]
+    digests: tuple[str, ...]
+    transforms: tuple[str, ...]
+    hashes: NDArray[np.uint8]
+    detail: NDArray[np.float64]
+    variants: NDArray[np.uint8]
+    available: NDArray[np.bool_]
+    variants_detail: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        n, v = len(self.names), len(self.transforms)
+        checks.array("hashes", self.hashes, np.uint8, (n, HASH_BYTES))
+        checks.array("detail", self.detail, np.float64, (n,))
+        checks.array("variants", self.variants, np.uint8, (n, v, HASH_BYTES))
+        checks.array("available", self.available, np.bool_, (n, v))
+        checks.array("variants_detail", self.variants_detail, np.float64, (n, v))
+
+
+def hash_if_changed(
+    original: Original,
+    transforms: Sequence[AnyTransform],
+    seed: int,
+    known: OriginalHashes | None,
+) -> OriginalHashes:
+    """Return `known` if it has the digest of the original, and otherwise hash the original."""
+    try:
+        digest = original.digest()
+    except ImageError as error:
+        return OriginalHashes.failed(len(transforms), "", error.reason, permanent=False)
+    if known is not None and known.digest == digest:
+        return known
+    return hash_original(original, transforms, seed, digest)
+
+
+def hash_original(
+    original: Original, transforms: Sequence[AnyTransform], seed: int, digest: str
 ) -> OriginalHashes:
     """Return the hashes of an original, which is opened once, and of its variants."""
-    hashes = np.zeros((1 + len(edits), HASH_BYTES), np.uint8)
-    detail = np.full(1 + len(edits), np.nan)
+    v = len(transforms)
+    hashes = np.zeros((1 + v, HASH_BYTES), np.uint8)
+    detail = np.full(1 + v, np.nan)
     try:
         image = original.open()
         hashes[0], detail[0] = hash_and_detail(images.pixels(image))
     except FileError as error:
-        return OriginalHashes(digest, hashes, detail, {ORIGINAL: error.reason}, _lasts(error))
+        return OriginalHashes.failed(v, digest, error.reason, _is_permanent(error))
     except MemoryError:
-        text = "does not fit into memory; free some, or use a smaller version of the image"
-        return OriginalHashes(digest, hashes, detail, {ORIGINAL: text}, lasting=False)
+        reason = "does not fit into memory; free some, or use a smaller version of the image"
+        return OriginalHashes.failed(v, digest, reason, permanent=False)
     errors = {}
-    lasting = True
-    for number, edit in enumerate(edits):
+    permanent = True
+    for number, transform in enumerate(transforms):
         try:
-            edited = edit.apply(image, seed_for(seed, original.name, edit.label))
-            hashes[1 + number], detail[1 + number] = hash_and_detail(images.pixels(edited))
+            variant = transform.apply(image, seed_for(seed, original.name, transform.label))
+            hashes[1 + number], detail[1 + number] = hash_and_detail(images.pixels(variant))
         except PhotodnaError as error:
             errors[number] = error.reason if isinstance(error, FileError) else str(error)
-            lasting &= _lasts(error)
+            permanent &= _is_permanent(error)
         except Exception as error:  # of Pillow; the other variants are as good as before
             errors[number] = printable(f"cannot be made ({type(error).__name__}: {error})")
-            lasting = False
-    return OriginalHashes(digest, hashes, detail, errors, lasting)
+            permanent = False
+    return OriginalHashes(digest, hashes, detail, errors, permanent)
 
 
-def renewed(
-    original: Original, edits: Sequence[AnyTransform], seed: int, known: OriginalHashes | None
-) -> OriginalHashes:
-    """Return `known` if the original is what it was then, and otherwise hash it."""
-    try:
-        digest = original.digest()
-    except ImageError as error:
-        v = 1 + len(edits)
-        nothing = np.zeros((v, HASH_BYTES), np.uint8), np.full(v, np.nan)
-        return OriginalHashes("", *nothing, {ORIGINAL: error.reason}, lasting=False)
-    if known is not None and known.digest == digest:
-        return known
-    return hashed(original, edits, seed, digest)
-
-
-def limit() -> int | None:
-    """Return the largest image that is read, in pixels, on which failures depend."""
+def pixel_limit() -> int | None:
+    """Return the number of pixels of the largest image that is read; errors depend on it."""
     return Image.MAX_IMAGE_PIXELS
 
 
-def _lasts(error: PhotodnaError) -> bool:
-    """Return whether an error would come again."""
+def _is_permanent(error: PhotodnaError) -> bool:
+    """Return whether an error would occur again."""
     cause = error.__cause__
     return not isinstance(cause, MemoryError) and getattr(cause, "errno", None) is None

@@ -19,7 +19,7 @@ from photodna_nb.corpus.transforms import parse
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config import Config, canonical, toml_value
-from photodna_nb.evaluation.exclusions import SUSPECT
+from photodna_nb.evaluation.originals import SUSPECTED_DISTANCE
 from photodna_nb.evaluation.thumbnails import PAIRS
 from photodna_nb.printable import printable
 from photodna_nb.report import formatting
@@ -76,7 +76,7 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         duplicates=groups,
         exclude=escape(_exclude(groups)),
         sources=formatting.SOURCES,
-        suspect=SUSPECT,
+        suspect=SUSPECTED_DISTANCE,
         failures=results.failures[:_MOST_FAILURES],
         more_failures=max(0, len(results.failures) - _MOST_FAILURES),
         figures=[(one.title, one.caption, _data("png", one.content)) for one in figures.values()],

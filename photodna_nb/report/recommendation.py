@@ -15,7 +15,7 @@ from photodna_nb.evaluation.config import (
     InstalledOriginals,
     ListOriginals,
 )
-from photodna_nb.evaluation.exclusions import SUSPECT
+from photodna_nb.evaluation.originals import SUSPECTED_DISTANCE
 from photodna_nb.files import PathLike
 from photodna_nb.printable import printable
 from photodna_nb.report.formatting import (
@@ -231,9 +231,10 @@ def _warnings(results: Results) -> Iterator[str]:
             "photographs from photographs."
         )
     matches = [row["impostor_matches_of_originals"] for row in tables["curves"]]
-    if near := matches[min(SUSPECT, len(matches) - 1)]:
+    if near := matches[min(SUSPECTED_DISTANCE, len(matches) - 1)]:
         yield (
-            f"{count(near, 'pair')} of originals have an L2 distance of at most {SUSPECT}, "
+            f"{count(near, 'pair')} of originals have an L2 distance of at most "
+            f"{SUSPECTED_DISTANCE}, "
             f"{integer(matches[0])} of them the same hash. Duplicates count as false matches until "
             "they are excluded: see the nearest impostor pairs."
         )

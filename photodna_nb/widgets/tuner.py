@@ -20,7 +20,7 @@ from photodna_nb.evaluation.config import DeploymentConfig
 from photodna_nb.evaluation.deployment import threshold_under
 from photodna_nb.evaluation.examples import ExamplePair, ThresholdExamples
 from photodna_nb.evaluation.rates import recall_intervals, with_orientations
-from photodna_nb.evaluation.summary import Row, threshold_row
+from photodna_nb.evaluation.tables import Row, threshold_row
 from photodna_nb.evaluation.thresholds import (
     ThresholdChoice,
     choose_threshold,

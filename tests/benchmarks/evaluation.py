@@ -27,8 +27,9 @@ from photodna_nb.corpus import datasets
 from photodna_nb.corpus.datasets import Original
 from photodna_nb.corpus.transforms import KINDS, Transform, seed_for, standard
 from photodna_nb.evaluation import Config, run
-from photodna_nb.evaluation.pair_counting import VariantHashes, count_pairs
-from photodna_nb.evaluation.run_evaluation import validation_half
+from photodna_nb.evaluation.originals import validation_half
+from photodna_nb.evaluation.pair_counting import count_pairs
+from photodna_nb.evaluation.variant_hashes import VariantHashes
 from photodna_nb.hashing import images
 from photodna_nb.hashing.stages import hash_and_detail
 

@@ -12,7 +12,8 @@ import numpy as np
 
 import photodna_nb as pdna
 from photodna_nb.evaluation import Config, PairCounts, Results
-from photodna_nb.evaluation.pair_counting import VariantHashes, count_pairs
+from photodna_nb.evaluation.pair_counting import count_pairs
+from photodna_nb.evaluation.variant_hashes import VariantHashes
 
 ORIGINALS = 200, 700, 2100
 NO_PICTURES = pdna.datasets.Dataset({"kind": "none"}, ())
@@ -22,7 +23,7 @@ MOVES = 200
 def counted(originals: int) -> tuple[Config, PairCounts]:
     """Random hashes through the 46 standard edits, each of which moves them by so much."""
     config = Config.from_dict({"originals": {"kind": "dead_leaves", "number": originals}})
-    edits = tuple(edit.spec for edit in config.variants)
+    edits = tuple(transform.spec for transform in config.transforms)
     rng = np.random.default_rng(0)
     hashes = np.minimum(rng.exponential(60, (originals, 144)), 255).astype(np.uint8)
     reach = np.geomspace(1, 60, len(edits))[:, None]

@@ -1,0 +1,170 @@
+"""The originals of a run: where they are, their halves, and which of them show the same."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from photodna_nb import checks
+from photodna_nb.corpus.datasets import Dataset, FileOriginal, Original
+from photodna_nb.corpus.transforms import seed_for
+from photodna_nb.errors import ArgumentError, FileError
+from photodna_nb.evaluation.config import (
+    Config,
+    DirectoryOriginals,
+    ListOriginals,
+    PairsConfig,
+    named_digest,
+)
+from photodna_nb.evaluation.pair_counts import PairCounts
+from photodna_nb.evaluation.run_folder import is_finished, is_run
+from photodna_nb.printable import printable
+
+# L2 distance up to which two originals are suspected to be duplicates.
+SUSPECTED_DISTANCE = 100
+
+
+def find_originals(config: Config, run_dir: str, config_path: str | None = None) -> Dataset | None:
+    """Return the originals, or None if they are gone and an earlier run has hashed them all.
+
+    Parameters
+    ----------
+    config : Config
+        Says where they are.
+    run_dir : str
+        Folder of the run.
+    config_path : str, optional
+        File of the configuration.
+
+    Raises
+    ------
+    FileError
+        The originals cannot be found.
+
+    Notes
+    -----
+    In a folder of originals, what this run or others wrote is left out, and so is the file
+    of the configuration. Other thresholds or other pairs need nothing but the hashes,
+    wherever the folder of the run was taken.
+    """
+    try:
+        dataset = config.dataset()
+        if isinstance(config.originals, DirectoryOriginals):
+            top = os.path.realpath(os.path.join(config.base, config.originals.path))
+            dataset = _without_runs(dataset, top, run_dir, config_path)
+    except FileError:
+        if is_finished(run_dir):
+            return None
+        raise
+    if not isinstance(config.originals, ListOriginals) or not is_finished(run_dir):
+        return dataset
+    paths = (original.path for original in dataset if isinstance(original, FileOriginal))
+    return dataset if any(map(os.path.exists, paths)) else None
+
+
+def _without_runs(dataset: Dataset, top: str, run_dir: str, config_path: str | None) -> Dataset:
+    """Return the files in the folder `top` that neither a run nor the user wrote for a run."""
+    own = os.path.realpath(run_dir)
+    given = set()
+    if config_path is not None:  # it may be a link in the folder, or one into the folder
+        folder, name = os.path.split(config_path)
+        given = {os.path.realpath(config_path), os.path.join(os.path.realpath(folder), name)}
+
+    @cache
+    def belongs_to_run(folder: str) -> bool:
+        # The originals' own folder was chosen by name; those in it were not.
+        return folder != top and (folder == own or is_run(folder))
+
+    def is_original(original: Original) -> bool:
+        parents = itertools.accumulate(original.name.split("/")[:-1], os.path.join, initial=top)
+        in_run = any(map(belongs_to_run, parents))
+        return not in_run and os.path.join(top, original.name) not in given
+
+    originals = tuple(filter(is_original, dataset))
+    if not originals:
+        raise FileError(
+            top, "holds nothing but what runs wrote, and the configuration; check the path"
+        )
+    return Dataset(dataset.description, originals)
+
+
+def validation_half(names: Sequence[str], seed: int) -> NDArray[np.bool_]:
+    """Return which originals are in the validation half, by name and seed alone, (n,)."""
+    return np.array([seed_for(seed, name, "half") % 2 == 1 for name in names], bool)
+
+
+def check_excluded_names(pairs: PairsConfig, names: Iterable[str]) -> None:
+    """Raise an ArgumentError if an excluded name is none of an original."""
+    excluded = {name for name in itertools.chain(*pairs.exclude) if named_digest(name) is None}
+    if excluded:
+        known = set(names)
+        for name in sorted(excluded - known):
+            remedy = checks.nearest(name, known) or "names are as the results list them"
+            raise ArgumentError(
+                f"pairs.exclude: no original is called {printable(name)}; {printable(remedy)}"
+            )
+
+
+def check_excluded_digests(pairs: PairsConfig, digests: Iterable[str | None]) -> None:
+    """Raise an ArgumentError if an excluded digest is none of an original."""
+    excluded = {digest for digest in map(named_digest, itertools.chain(*pairs.exclude)) if digest}
+    unknown = excluded.difference(digests)
+    if unknown:
+        raise ArgumentError(
+            f"pairs.exclude: no original has the digest sha256:{min(unknown)}; take it from "
+            "sha256sum, or from inputs in the manifest.json of a run"
+        )
+
+
+def excluded_pairs(
+    groups: Iterable[Sequence[str]], names: Sequence[str], digests: Sequence[str]
+) -> list[tuple[int, int]]:
+    """Return the rows of all pairs within groups of names, or of ``sha256:`` and a digest.
+
+    A digest stands for every original that has it. A name or digest of no original is
+    left out.
+    """
+    groups = list(groups)
+    rows: dict[str, list[int]] = {key: [] for group in groups for key in group}
+    for row, (name, digest) in enumerate(zip(names, digests, strict=True)):
+        for key in (name if named_digest(name) is None else "", f"sha256:{digest}"):
+            if key in rows:
+                rows[key].append(row)
+    pairs: list[tuple[int, int]] = []
+    for group in groups:
+        members = dict.fromkeys(itertools.chain(*(rows[key] for key in group)))
+        pairs += itertools.combinations(members, 2)
+    return pairs
+
+
+def exclusion_name(name: str, digest: str) -> str:
+    """Return the text for an original in ``exclude`` that a TOML file can hold.
+
+    That is its name, or ``sha256:`` and its digest if the name is no UTF-8 text, or looks
+    like a digest itself.
+    """
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return f"sha256:{digest}"
+    return f"sha256:{digest}" if named_digest(name) else name
+
+
+def suspected_duplicates(counts: PairCounts) -> list[list[int]]:
+    """Return groups of originals, by row, linked by distances of at most `SUSPECTED_DISTANCE`."""
+    nearest = counts.nearest
+    linked = (nearest.transform < 0) & (nearest.distance_squared <= SUSPECTED_DISTANCE**2)
+    i, j = nearest.i[linked], nearest.j[linked]
+    links = coo_array((np.ones(len(i)), (i, j)), (len(counts), len(counts)))
+    _, group = connected_components(links, directed=False)
+    members: dict[int, list[int]] = {}
+    for row in np.unique(np.r_[i, j]).tolist():
+        members.setdefault(int(group[row]), []).append(row)
+    return list(members.values())

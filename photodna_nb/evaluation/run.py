@@ -1,0 +1,177 @@
+"""An evaluation from its configuration to the results in a folder: the list of its steps."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from hashlib import sha256
+
+from photodna_nb import checks, files, parallel
+from photodna_nb.errors import ArgumentTypeError, FileError
+from photodna_nb.evaluation.config import Config, canonical
+from photodna_nb.evaluation.hash_store import StoredHashes, hash_variants, stored_hashes
+from photodna_nb.evaluation.originals import (
+    check_excluded_digests,
+    check_excluded_names,
+    excluded_pairs,
+    find_originals,
+    suspected_duplicates,
+    validation_half,
+)
+from photodna_nb.evaluation.pair_counting import count_pairs
+from photodna_nb.evaluation.pair_counts import PairCounts
+from photodna_nb.evaluation.rates import estimate_run
+from photodna_nb.evaluation.results import COUNTS, Results, write_results
+from photodna_nb.evaluation.run_folder import RunFolder
+from photodna_nb.evaluation.run_thresholds import choose_thresholds
+from photodna_nb.evaluation.tables import VariantFailure, build_summary, build_tables
+from photodna_nb.evaluation.thumbnails import make_thumbnails
+from photodna_nb.evaluation.variant_hashes import ORIGINAL
+from photodna_nb.files import PathLike
+
+# Version of the counts: those of another version are counted anew.
+_COUNTING = 4
+
+
+def run(
+    config: Config | PathLike,
+    run_dir: PathLike,
+    *,
+    max_workers: int | None = None,
+    progress: bool = False,
+) -> Results:
+    """Run an evaluation, write its results to a folder, and return them.
+
+    Parameters
+    ----------
+    config : Config, str or os.PathLike
+        The configuration, or the TOML file that has it.
+    run_dir : str or os.PathLike
+        It is created if it is missing. In the folder of a run that was interrupted, the work
+        goes on where it stopped. In that of a finished run over the same originals, transforms
+        and seed, only originals that are new or have changed are hashed, pairs are counted
+        anew if other pairs are to be counted, and the results are written for the thresholds
+        that `config` has now.
+    max_workers : int, optional
+        Threads, the number of processors if left out; the results are the same.
+    progress : bool
+        Whether to show a progress bar, in a terminal or a notebook.
+
+    Returns
+    -------
+    Results
+        Also in the folder: see its documentation.
+
+    Raises
+    ------
+    FileError
+        The configuration or the originals cannot be read, fewer than two originals could be
+        hashed, or the folder belongs to another run or cannot be written.
+    ArgumentTypeError, ArgumentError
+        An argument has another type or value, or an excluded name or digest is none of an
+        original.
+
+    Notes
+    -----
+    Pictures that cannot be read or transformed are listed as failures, and the run goes on.
+    In a folder of originals, what runs wrote is left out, wherever in it their folders lie,
+    and so is the file that `config` is the path of.
+    If the originals are not there any more, and an earlier run in the folder has hashed them
+    all, its hashes are used: ``manifest["this_run"]["originals_available"]`` is false then.
+    Each original is opened once and transformed in memory. Memory grows with the hashes
+    (144 bytes a variant), not with the pairs.
+    """
+    config_path = None
+    if isinstance(config, str | os.PathLike):
+        config_path, config = os.fspath(config), Config.load(config)
+    if not isinstance(config, Config):
+        needed = "a Config, or the path of a TOML file"
+        raise ArgumentTypeError(checks.message("config", checks.describe(config), needed))
+    run_dir = checks.path("run_dir", run_dir)
+    workers = parallel.worker_count(max_workers, None)
+    started = time.time()
+
+    dataset = find_originals(config, run_dir, config_path)
+    with RunFolder(run_dir, config.hashing()) as folder:
+        if dataset is not None:
+            check_excluded_names(config.pairs, [original.name for original in dataset])
+            hashes, n_hashed = hash_variants(config, dataset, folder, workers, progress)
+        else:
+            hashes, n_hashed = stored_hashes(folder), 0
+            check_excluded_names(config.pairs, hashes.inputs)
+        check_excluded_digests(config.pairs, hashes.inputs.values())
+        failures = _failures(hashes)
+        counts = _count_pairs(config, hashes, folder, workers)
+        estimates = estimate_run(
+            counts,
+            oriented=config.deployment.orientations,
+            confidence=config.confidence,
+            seed=config.seed,
+        )
+        thresholds = choose_thresholds(config, estimates)
+        duplicates = suspected_duplicates(counts)
+        thumbnails = make_thumbnails(counts, duplicates, dataset, config, folder, workers)
+        summary = build_summary(config, counts, failures, estimates, thresholds)
+        tables = build_tables(
+            config, counts, failures, estimates, thresholds, duplicates, thumbnails.names
+        )
+        this_run = {
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "seconds": round(time.time() - started, 3),
+            "host": platform.node(),
+            "system": platform.platform(),
+            "processors": parallel.available_processors(),
+            "threads": workers,
+            "originals_hashed": n_hashed,
+            "originals_available": dataset is not None,
+            "base": os.path.abspath(config.base),
+        }
+        return write_results(
+            folder,
+            config,
+            counts,
+            failures,
+            hashes.inputs,
+            estimates,
+            summary,
+            tables,
+            thumbnails,
+            this_run,
+        )
+
+
+def _failures(hashes: StoredHashes) -> list[VariantFailure]:
+    """Return the originals and variants without a hash, in the order of the originals."""
+    transforms = hashes.hashed.transforms
+    return [
+        VariantFailure(name, None if number == ORIGINAL else transforms[number], reason)
+        for name in hashes.inputs
+        for number, reason in sorted(hashes.errors.get(name, {}).items())
+    ]
+
+
+def _count_pairs(
+    config: Config, hashes: StoredHashes, folder: RunFolder, max_workers: int
+) -> PairCounts:
+    """Return the counts in the folder, if they are of these hashes and pairs, or count."""
+    values = canonical([_COUNTING, hashes.digest, config.counting()])
+    key = sha256(values.encode("ascii")).hexdigest()
+    path, hashed = folder.path(COUNTS), hashes.hashed
+    if os.path.exists(path):
+        try:
+            return PairCounts.unpacked(path, files.read(path, FileError), key)
+        except FileError:  # damaged, or of other pairs: either way they are counted
+            pass
+    counts = count_pairs(
+        hashed,
+        validation_half(hashed.names, config.seed),
+        detail_bins=config.detail.bins,
+        exclude=excluded_pairs(config.pairs.exclude, hashed.names, hashed.digests),
+        variants_against_others=config.pairs.variants_against_others,
+        count_identical=config.pairs.count_identical,
+        min_detail=config.pairs.min_detail,
+        max_workers=max_workers,
+    )
+    files.write([(path, [counts.packed(key)])], FileError)
+    return counts
