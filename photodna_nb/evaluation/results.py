@@ -92,7 +92,7 @@ class Results:
             seed=self.config.seed,
         )
 
-    @property
+    @cached_property
     def rates(self) -> RateEstimates:
         """Rates of all originals with intervals; recall with the orientations of the deployment."""
         return self.estimates.all_originals
