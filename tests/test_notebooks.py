@@ -28,7 +28,7 @@ nbclient = pytest.importorskip("nbclient")
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NAMES = [
     "01_what_the_hash_sees",
-    "02_distances_and_edits",
+    "02_distances_and_transforms",
     "03_search_with_faiss",
     "04_threshold_tuning",
     "05_evaluation_run",
@@ -404,9 +404,9 @@ def test_a_large_file_is_noticed(tmp_path):
     assert wrong_size(path) == []
 
 
-def test_the_default_service_of_04_gets_a_recommendation_and_a_larger_one_none():
+def test_the_default_deployment_of_04_gets_a_recommendation_and_a_larger_one_none():
     text = said(nbformat.read(FOLDER / "04_threshold_tuning.ipynb", as_version=4))
-    small, large = re.findall(r"a day:\n(.*)", text)
+    small, large = re.findall(r"per day:\n(.*)", text)
     assert re.fullmatch(r"recommended: L2 \d+", small)
     assert re.fullmatch(r"no threshold is recommended; supported: L2 \d+", large)
     assert f"chosen: {small.removeprefix('recommended: ')}\n" in text
@@ -485,7 +485,7 @@ class TestOtherPictures:
             text = execute(NAMES[3], IMAGES=chosen)
         assert "60 originals" in text
 
-    def test_files_that_are_broken_flat_or_copies(self, tmp_path):
+    def test_files_that_are_broken_flat_or_duplicates(self, tmp_path):
         folder = pictures(tmp_path / "mixed", (*THREE, "harbour_recompressed.jpg"))
         shutil.copy(folder / "street.jpg", folder / "street again.jpg")
         (folder / "text.jpg").write_text("no picture")
@@ -496,31 +496,32 @@ class TestOtherPictures:
             Image.fromarray(100 + noise[k]).save(folder / f"flat {k}.png")
         Image.fromarray(100 + noise[0]).save(folder / "flat 0 again.bmp")
 
-        text = execute(NAMES[3], IMAGES=str(folder), EDITS=["jpeg:50", "crop:5", "mirror"])
+        text = execute(NAMES[3], IMAGES=str(folder), TRANSFORMS=["jpeg:50", "crop:5", "mirror"])
         assert "8 originals" in text
         assert "not used: text.jpg (the original): " in text
         assert "not used: cut.jpg (the original): " in text
         assert "not used: pixel.png (the original): " in text
         assert "VariantFailure(" not in text
-        # Two identical files, as they are and edited; the copies that are no files alike.
+        # Pairs of two identical files and their variants; duplicates that are not identical files.
         assert "7 pairs of identical files" in text
         assert "\nEXCLUDE = [\n    ['harbour.jpg', 'harbour_recompressed.jpg'],\n]" in text
         assert "3 originals have a detail of less than 100" in text
 
     @pytest.mark.parametrize("name", NAMES[3:])
-    def test_a_picture_that_an_edit_cannot_be_made_of(self, tmp_path, name):
+    def test_a_variant_that_cannot_be_made(self, tmp_path, name):
         folder = pictures(tmp_path / "long")
         Image.linear_gradient("L").resize((17_000, 200)).save(
             folder / "long.png"
         )  # too long for WebP
-        text = execute(name, IMAGES=str(folder), EDITS=["webp:50", "mirror"])
+        text = execute(name, IMAGES=str(folder), TRANSFORMS=["webp:50", "mirror"])
         assert "not used: long.png (webp:50): " in text
 
-    def test_edits_that_cannot_be_made_of_any(self, tmp_path):
+    def test_no_variant_can_be_made(self, tmp_path):
         (folder := tmp_path / "long").mkdir()
         for k in range(2):
             Image.linear_gradient("L").resize((17_000, 200 + k)).save(folder / f"{k}.png")
-        assert complaint(NAMES[3], IMAGES=str(folder), EDITS=["webp:50"]).startswith("EDITS: ")
+        message = complaint(NAMES[3], IMAGES=str(folder), TRANSFORMS=["webp:50"])
+        assert message.startswith("TRANSFORMS: ")
 
     @pytest.mark.parametrize("name", NAMES[:3])
     def test_numbers_and_folders_that_are_none(self, tmp_path, name):
@@ -531,7 +532,7 @@ class TestOtherPictures:
         assert "Write the path of a folder" in found
 
 
-FEW = {"NUMBER": 60, "EDITS": ["jpeg:30", "crop:5", "rotate:1", "mirror"]}
+FEW = {"NUMBER": 60, "TRANSFORMS": ["jpeg:30", "crop:5", "rotate:1", "mirror"]}
 
 
 @pytest.mark.notebook
@@ -545,9 +546,9 @@ class TestMovedSlider:
     def test_to_a_threshold(self, threshold, orientations):
         service = {"list_size": 100, "queries_per_day": 10, "orientations": orientations}
         moved = {CHOICE: f"tuner.threshold = {threshold}"}
-        text = execute(NAMES[3], before=moved, SERVICE=service, **FEW)
+        text = execute(NAMES[3], before=moved, DEPLOYMENT=service, **FEW)
         assert f"chosen: L2 {threshold}\n" in text
-        assert ("mirror is found in 0.0%" in text) != orientations
+        assert ("the recall of mirror is 0.0%" in text) != orientations
 
     def test_to_a_guess_which_is_not_saved(self):
         moved = {
@@ -556,7 +557,7 @@ class TestMovedSlider:
             "assert tuner.choice.beyond_validation\n"
             "print('guess:', tuner.threshold, supported, recommended)"
         }
-        text = execute(NAMES[3], before=moved, NUMBER=400, EDITS=["jpeg:30", "crop:5"])
+        text = execute(NAMES[3], before=moved, NUMBER=400, TRANSFORMS=["jpeg:30", "crop:5"])
         guess, supported, recommended = re.search(r"guess: (\d+) (\w+) (\w+)", text).groups()
         kept = supported if recommended == "None" else recommended
         assert guess != kept
@@ -575,5 +576,5 @@ def test_nothing_is_left_in_the_folder_for_temporary_files(tmp_path, monkeypatch
     if JIT_OFF or not find_spec("ipykernel"):
         pytest.skip("needs a kernel, and JIT")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    execute(name, NUMBER=20, EDITS=["jpeg:30", "noise:25"])
+    execute(name, NUMBER=20, TRANSFORMS=["jpeg:30", "noise:25"])
     assert [path.name for path in tmp_path.glob("tmp*")] == []

@@ -236,7 +236,7 @@ def test_lines_between_cells_are_behind_the_wedges(image):
         assert ax.xaxis.get_zorder() < front, "gridlines are drawn with their axis"
 
 
-def test_a_sheet_of_edits(image):
+def test_a_sheet_of_variants(image):
     edits = [*pdna.transforms.standard()[:6], pdna.transforms.parse("mirror+jpeg:30")]
     figure = pdna.plots.plot_transforms(image, edits, distances=np.arange(7.0) * 100, seed=3)
     first, *others = figure.axes
@@ -252,7 +252,7 @@ def test_a_sheet_of_edits(image):
 
 
 @pytest.mark.parametrize("size", [None, (6, 9), (13, 7.5)])
-def test_a_sheet_of_edits_at_any_size(image, size):
+def test_a_sheet_of_variants_at_any_size(image, size):
     """No label reaches into its neighbour's or out of the figure."""
     given = None if size is None else plt.figure(figsize=size, layout="constrained")
     edits = pdna.transforms.standard()
@@ -280,7 +280,7 @@ def assert_apart(figure):
     return len(boxes)
 
 
-def test_a_sheet_without_distances_or_edits(image):
+def test_a_sheet_without_distances_or_variants(image):
     figure = pdna.plots.plot_transforms(image, pdna.transforms.standard()[:3], columns=2)
     assert not any(ax.get_xlabel() for ax in figure.axes)
     assert len(pdna.plots.plot_transforms(image, []).axes) == 1
@@ -534,7 +534,7 @@ def test_common_mistakes_are_explained(name, given, more, message):
     assert not plt.get_fignums(), "nothing was begun"
 
 
-def test_edits_may_be_texts(image):
+def test_transforms_may_be_texts(image):
     figure = pdna.plots.plot_transforms(image, ["jpeg:30", pdna.transforms.parse("mirror")])
     assert [ax.get_title() for ax in figure.axes] == ["original", "jpeg 30", "mirror"]
 
@@ -611,7 +611,7 @@ def test_the_gallery_has_every_figure(gallery, tmp_path):
         assert path.stat().st_size > 5000
         assert f"src='{path.name}'" in page
     assert all(len(entry.caption) > 80 for entry in gallery.GALLERY.values())
-    with pytest.raises(SystemExit, match=r"Of 12 originals no tail is trusted: .+"):
+    with pytest.raises(SystemExit, match=r"Of 12 originals no tail is accepted: .+"):
         gallery.check_tail(material)
 
 
@@ -619,8 +619,8 @@ def test_captions_are_checked(gallery, monkeypatch):
     """Those that a small evaluation can check are true; and a false one is found."""
     material = gallery.Material(originals=60)
     gallery.check_captions(material)
-    monkeypatch.setitem(vars(material), "edited", dict.fromkeys(gallery.EDITS, 5.0))
-    with pytest.raises(SystemExit, match=r"what the captions claim is not so of plot_transforms$"):
+    monkeypatch.setitem(vars(material), "variant_distances", dict.fromkeys(gallery.TRANSFORMS, 5.0))
+    with pytest.raises(SystemExit, match=r"the captions are not true of plot_transforms$"):
         gallery.check_captions(material)
 
 
