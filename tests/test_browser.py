@@ -202,7 +202,7 @@ def test_threshold_tuning(tmp_path):
 
         first, line, at = settled(numbers, page), drawn(), threshold()
         assert f"L2 ≤ {at}" in first
-        assert "False matches a day" in first
+        assert "False matches per day" in first
 
         slider.focus()
         for _ in range(5):
@@ -212,13 +212,13 @@ def test_threshold_tuning(tmp_path):
         assert drawn() != line
         assert page.evaluate("image => image.naturalWidth", figure.element_handle()) > 500
 
-        # A target, and the threshold follows: that of the budget is where the notebook begins.
+        # A target, and the threshold follows: the notebook begins with the acceptable number.
         target, problem = tuner.get_by_role("combobox"), tuner.locator(".problem")
-        target.select_option(label="1 false match a day")
+        target.select_option(label="1 false match per day")
         third = changed(numbers, second, page)
         assert threshold() == at
         assert third == first
-        assert "is the largest threshold that keeps it" in tuner.inner_text()
+        assert "is the largest threshold that meets the target" in tuner.inner_text()
         assert problem.count() == 0
 
         # A long list needs a rate that these pictures cannot show, and a message says so.
@@ -229,7 +229,7 @@ def test_threshold_tuning(tmp_path):
         fourth = changed(numbers, third, page)
         assert "100,000,000 hashes" in fourth
         assert "cannot show" in settled(problem.inner_text, page)
-        assert "keeps it" not in tuner.inner_text()
+        assert "meets the target" not in tuner.inner_text()
         assert threshold() < at
 
         # A short list has few false matches, and another threshold.
@@ -238,7 +238,7 @@ def test_threshold_tuning(tmp_path):
         third = changed(numbers, fourth, page)
         assert f"L2 ≤ {threshold()}" in third
         assert threshold() > at
-        assert "is the largest threshold that keeps it" in tuner.inner_text()
+        assert "is the largest threshold that meets the target" in tuner.inner_text()
         assert problem.count() == 0
 
         # A target, and the threshold follows; the pictures come when it rests.
@@ -248,7 +248,7 @@ def test_threshold_tuning(tmp_path):
         fifth = changed(numbers, third, page)
         assert threshold() != before
         assert f"L2 ≤ {threshold()}" in fifth
-        assert "is the largest threshold that keeps it" in tuner.inner_text()
+        assert "is the largest threshold that meets the target" in tuner.inner_text()
         changed(pictures.inner_html, seen, page)
         assert pictures.locator("img").count() >= 8
         assert pictures.locator(".missing").count() == 0
