@@ -44,9 +44,7 @@ def random_counts(originals: int) -> tuple[Config, PairCounts]:
 
 def main() -> None:
     """Print a table."""
-    print(
-        "| impostor pairs | genuine pairs | construction | a change, median | a change, largest | sent |"
-    )
+    print("| impostor pairs | genuine pairs | start | change, median | change, largest | sent |")
     print("|---|---|---|---|---|---|")
     for originals in ORIGINALS:
         config, counts = random_counts(originals)
