@@ -117,7 +117,6 @@ class RecordLog(Generic[Record]):
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
-            file.flush()
 
     def append(self, record: Record) -> None:
         """Append a record. It survives this process from now on, a power cut from `close` on.

@@ -1,5 +1,6 @@
 """Many files: order, errors, executors, and the journal after an interruption."""
 
+import errno
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
 from PIL import Image
 
 import photodna_nb as pdna
+from photodna_nb import journal as record_log
 from photodna_nb.hashing import images
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same work with or without JIT, but slowly")
@@ -212,6 +214,17 @@ def test_an_altered_byte_of_the_journal_is_never_another_hash(files, tmp_path):
         table = pdna.hash_files(files[:1], into=into)
         np.testing.assert_array_equal(table.hashes, expected.hashes)
         assert table.detail.tolist() == expected.detail.tolist()
+
+
+def test_a_journal_that_cannot_be_written_is_an_error_before_the_work(files, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(record_log, "_open_to_append", full)
+    read = count_reads(monkeypatch)
+    with pytest.raises(pdna.TableFileError, match=r"\.journal: cannot be written \(Read-only"):
+        pdna.hash_files(files[:1], into=tmp_path / "t.json")
+    assert read == []
 
 
 def test_a_file_that_is_no_journal_is_not_written_to(files, tmp_path):
