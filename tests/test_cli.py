@@ -16,6 +16,7 @@ from PIL import Image
 
 import photodna_nb as pdna
 from photodna_nb import cli, versions
+from photodna_nb.cli import index_modes
 from photodna_nb.cli.images import files_in
 from photodna_nb.cli.options import MODES
 from photodna_nb.hashing.hash_journal import HashJournal, hash_if_changed
@@ -62,6 +63,7 @@ def wrong_usage(result) -> str:
 
 def test_no_argument_prints_the_help(call):
     assert text(call()) == text(call("--help")) == text(call("-h"))
+    assert f"TOP_K (default {index_modes.TOP_K})" in text(call())
     for mode in MODES:
         flag = f"--{mode.replace('_', '-')}\\s"
         assert len(re.findall(flag, text(call()))) >= 2, "named, and with an example"

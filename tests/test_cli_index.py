@@ -31,17 +31,17 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(params=["meta.json", "meta.sqlite"])
-def files(request, run, folder, tmp_path):
+def files(request, call, folder, tmp_path):
     """An index of a.png, turned.png and flat.png."""
     files = tmp_path / "index.faiss", tmp_path / request.param
     images = [folder / name for name in ("a.png", "turned.png", "flat.png")]
-    assert text(run("--faiss-build", *files, *images)) == f"Indexed 3 file(s) into {files[0]}\n"
+    assert text(call("--faiss-build", *files, *images)) == f"Indexed 3 file(s) into {files[0]}\n"
     return files
 
 
-def test_many_queries_in_one_call(run, folder, files):
+def test_many_queries_in_one_call(call, folder, files):
     queries = [folder / name for name in ("a.png", "c.png", "missing.png", "turned.png")]
-    result = run("--faiss-query", *files, *queries, "2", "--max-distance", "100")
+    result = call("--faiss-query", *files, *queries, "2", "--max-distance", "100")
     assert failed(result) == [f"{folder}/missing.png: no such file; check the path"]
     answers = result.stdout.decode().split("Query: ")[1:]
     assert [answer.splitlines()[0] for answer in answers] == [
@@ -51,24 +51,23 @@ def test_many_queries_in_one_call(run, folder, files):
         "Results: 1", "Results: 0", "Results: 1"
     ]  # fmt: skip
     listed = "\n".join(map(str, queries[:2])).encode()
-    again = run(
+    again = call(
         "--faiss-query",
         *files,
         "--files-from",
         "-",
         "--max-distance",
         "100",
-        input=listed,
-        stdin=None,
+        stdin=listed,
     )
     assert text(again).count("Query: ") == 2
 
 
-def test_orientations_and_json(run, folder, files):
+def test_orientations_and_json(call, folder, files):
     query = ("--faiss-query", *files, folder / "a.png", "--max-distance", "60")
-    assert "Results: 1" in text(run(*query))
-    assert "    orientation=rotate_90\n" in text(run(*query, "--orientations"))
-    (answer,) = json.loads(text(run(*query, "--orientations", "--json")))
+    assert "Results: 1" in text(call(*query))
+    assert "    orientation=rotate_90\n" in text(call(*query, "--orientations"))
+    (answer,) = json.loads(text(call(*query, "--orientations", "--json")))
     assert (answer["query"], answer["low_detail"]) == (str(folder / "a.png"), False)
     found = [(one["path"], one["orientation"]) for one in answer["results"]]
     assert found == [
@@ -80,55 +79,57 @@ def test_orientations_and_json(run, folder, files):
     assert first["extra"]["detail"] == pdna.detail(Image.open(folder / "a.png"))
 
 
-def test_low_detail_is_marked_and_left_out(run, folder, files):
+def test_low_detail_is_marked_and_left_out(call, folder, files):
     query = ("--faiss-query", *files, folder / "flat.png")
     detail = pdna.detail(Image.open(folder / "flat.png"))
     assert detail < 100
-    marked = text(run(*query))
+    marked = text(call(*query))
     assert f"Low detail: {detail:.1f} grey levels; its matches say nothing\n" in marked
     assert f"    low detail={detail:.1f}\n" in marked
     assert marked.count("low detail=") == 1, "the photographs have detail"
-    left_out = text(run(*query, "--min-detail", "50"))
+    left_out = text(call(*query, "--min-detail", "50"))
     assert left_out.endswith("grey levels, below --min-detail\nResults: 0\n")
-    others = text(run("--faiss-query", *files, folder / "a.png", "--min-detail", "100"))
+    others = text(call("--faiss-query", *files, folder / "a.png", "--min-detail", "100"))
     assert "Results: 2" in others
     assert "flat.png" not in others
 
 
-def test_list_and_remove(run, folder, files):
+def test_list_and_remove(call, folder, files):
     turned = folder / "turned.png"
-    lines = text(run("--faiss-list", *files)).splitlines()
+    lines = text(call("--faiss-list", *files)).splitlines()
     assert lines == [f"1\t{folder}/a.png", f"2\t{turned}", f"3\t{folder}/flat.png"]
-    entries = json.loads(text(run("--faiss-list", *files, "--json")))
+    entries = json.loads(text(call("--faiss-list", *files, "--json")))
     assert [(entry["id"], entry["path"]) for entry in entries][1] == (2, str(turned))
-    result = run("--faiss-remove", *files, "1", turned, "9", "1", folder / "gone.jpg")
+    result = call("--faiss-remove", *files, "1", turned, "9", "1", folder / "gone.jpg")
     assert failed(result) == [
         f"9: not in {files[0]}; for a file of that name, ./9",
         f"{folder}/gone.jpg: not in {files[0]}",
     ]
     assert result.stdout.decode() == f"Removed 2 file(s) from {files[0]}\n"
-    assert text(run("--faiss-list", *files)) == f"3\t{folder}/flat.png\n"
-    added = text(run("--faiss-add", *files, turned))
+    assert text(call("--faiss-list", *files)) == f"3\t{folder}/flat.png\n"
+    added = text(call("--faiss-add", *files, turned))
     assert added == f"Added 1 file(s) into {files[0]}\n"
-    assert text(run("--faiss-list", *files)).endswith(f"4\t{turned}\n"), "no id is used again"
+    assert text(call("--faiss-list", *files)).endswith(f"4\t{turned}\n"), "no id is used again"
 
 
-def test_verify_finds_what_opening_need_not(run, files):
-    assert text(run("--faiss-verify", *files)) == f"{files[0]}: sound, 3 file(s), index type flat\n"
+def test_verify_finds_what_opening_need_not(call, files):
+    assert (
+        text(call("--faiss-verify", *files)) == f"{files[0]}: sound, 3 file(s), index type flat\n"
+    )
     content = bytearray(files[0].read_bytes())
     content[len(content) // 2] ^= 1
     files[0].write_bytes(content)
-    (message,) = failed(run("--faiss-verify", *files))
+    (message,) = failed(call("--faiss-verify", *files))
     assert message.startswith(f"{files[0]}: is damaged")
     assert f"--faiss-rebuild {files[0]} {files[1]}" in message
-    text(run("--faiss-rebuild", *files))
-    text(run("--faiss-verify", *files))
+    text(call("--faiss-rebuild", *files))
+    text(call("--faiss-verify", *files))
 
 
-def test_convert_there_and_back(run, files, tmp_path):
+def test_convert_there_and_back(call, files, tmp_path):
     middle = tmp_path / "big.faiss", tmp_path / "big.db"
     back = tmp_path / "back.faiss", tmp_path / "back.json"
-    converted = text(run("--faiss-convert", *files, *middle, "--index-type", "uint8"))
+    converted = text(call("--faiss-convert", *files, *middle, "--index-type", "uint8"))
     assert converted == f"Converted 3 file(s) into {middle[0]} and {middle[1]}\n"
     assert isinstance(
         faiss.downcast_index(faiss.read_index(str(middle[0])).index), faiss.IndexScalarQuantizer
@@ -136,8 +137,8 @@ def test_convert_there_and_back(run, files, tmp_path):
     with sqlite3.connect(middle[1]) as database:
         assert database.execute("SELECT count(*) FROM items").fetchone() == (3,)
     database.close()
-    assert "exists already" in failed(run("--faiss-convert", *files, *middle))[0]
-    text(run("--faiss-convert", *middle, *back, "--index-type", "flat"))
+    assert "exists already" in failed(call("--faiss-convert", *files, *middle))[0]
+    text(call("--faiss-convert", *middle, *back, "--index-type", "flat"))
     with pdna.HashIndex.open(*files) as one, pdna.HashIndex.open(*back) as other:
         pairs = zip(one.items(), other.items(), strict=True)
         for a, b in pairs:
@@ -145,7 +146,7 @@ def test_convert_there_and_back(run, files, tmp_path):
             np.testing.assert_array_equal(a.hash, b.hash)
 
 
-def test_the_approximate_kind_says_so(run, files):
-    rebuilt = text(run("--faiss-rebuild", *files, "--index-type", "HNSW8"))
+def test_the_approximate_kind_says_so(call, files):
+    rebuilt = text(call("--faiss-rebuild", *files, "--index-type", "HNSW8"))
     assert "Approximate: recall against the exact answer, 3 queries, ef_search 16: " in rebuilt
-    assert "Approximate: recall" in text(run("--faiss-verify", *files))
+    assert "Approximate: recall" in text(call("--faiss-verify", *files))

@@ -1,6 +1,7 @@
 """Each name that users meet in results has an entry in the documentation."""
 
 import dataclasses
+import inspect
 import re
 
 import pytest
@@ -71,6 +72,6 @@ def test_each_field_of_a_public_record_is_in_the_list_of_public_names():
     for record in records:
         row = re.search(rf"^\| `{record.__name__}` \| (.*) \|$", API, re.MULTILINE)[1]
         fields = getattr(record, "_fields", None) or [f.name for f in dataclasses.fields(record)]
-        properties = [name for name, value in vars(record).items() if isinstance(value, property)]
+        properties = dict(inspect.getmembers(record, lambda value: isinstance(value, property)))
         for name in [*fields, *properties]:
             assert re.search(rf"`\.?{name}\b", row), f"{record.__name__}.{name}"

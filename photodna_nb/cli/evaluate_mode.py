@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from json import dumps
 from typing import TYPE_CHECKING
 
-from photodna_nb.cli.images import quiet_decoders
+from photodna_nb.cli.images import on_terminal, quiet_decoders
 from photodna_nb.cli.output import print_error, print_lines, print_message
 from photodna_nb.cli.startup import start_numba
 from photodna_nb.printable import printable
@@ -16,26 +15,25 @@ if TYPE_CHECKING:
 
 
 def evaluate(config_path: str, run_dir: str, *, jobs: int | None) -> int:
-    """Run an evaluation, name what failed, and say what it found and where the results are."""
+    """Run an evaluation; print what failed, the numbers of pairs, and the recommendation."""
     start_numba()
     from photodna_nb.evaluation import run
 
-    shown = sys.stderr is not None and sys.stderr.isatty()
     with quiet_decoders():
-        results = run(config_path, run_dir, max_workers=jobs, progress=shown)
+        results = run(config_path, run_dir, max_workers=jobs, progress=on_terminal())
     status = 0
     for original, transform, error in results.failures:
-        edited = "" if transform is None else f" after {transform}"
-        status = print_error(f"{printable(original)}{edited}: {error}")
-    found = results.summary
+        after = "" if transform is None else f" after {transform}"
+        status = print_error(f"{printable(original)}{after}: {error}")
+    summary = results.summary
     if not results.manifest["this_run"]["originals_available"]:
         print_message("the originals cannot be found; the hashes of the earlier run are used")
     print_lines(
-        f"Originals: {found['originals_hashed']} hashed, {found['originals_failed']} failed",
-        f"Variants: {found['variants']} hashed, {found['variants_failed']} failed",
-        f"Pairs: {found['genuine_pairs']} genuine, {found['impostor_pairs']} impostor",
+        f"Originals: {summary['originals_hashed']} hashed, {summary['originals_failed']} failed",
+        f"Variants: {summary['variants']} hashed, {summary['variants_failed']} failed",
+        f"Pairs: {summary['genuine_pairs']} genuine, {summary['impostor_pairs']} impostor",
         f"Results: {printable(run_dir)}",
-        *_reported(results),
+        *_report_lines(results),
     )
     return status
 
@@ -49,25 +47,27 @@ def example() -> int:
     return 0
 
 
-def _reported(results: Results) -> list[str]:
-    """Return what the report says first, once it is written."""
+def _report_lines(results: Results) -> list[str]:
+    """Write the report, and return its recommendation."""
     import photodna_nb
 
     try:
         report = photodna_nb.report
     except AttributeError as error:  # without Matplotlib there are tables all the same
         return [f"Report: not written; {error}"]
-    where = report.write(results)
-    found = report.recommend(results)
-    said = [f"Report: {printable(where)}", "", *found.sentences, *found.thresholds]
-    return [*said, "", "Limits of this result:", *found.warnings] if found.warnings else said
+    lines = [f"Report: {printable(report.write(results))}"]
+    recommendation = report.recommend(results)
+    lines += ["", *recommendation.sentences, *recommendation.thresholds]
+    if recommendation.warnings:
+        lines += ["", "Limits of this result:", *recommendation.warnings]
+    return lines
 
 
 def compare_runs(first: str, second: str, *, json: bool) -> int:
-    """Print what changed between two runs; that something did is no failure."""
+    """Print what changed between two runs; a change is not a failure."""
     start_numba()
     from photodna_nb.evaluation import compare, comparison_text
 
-    found = compare(first, second)
-    print_lines(dumps(found.as_json(), allow_nan=False) if json else comparison_text(found))
+    changes = compare(first, second)
+    print_lines(dumps(changes.as_json(), allow_nan=False) if json else comparison_text(changes))
     return 0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from photodna_nb.cli.images import files_in, hash_table, iterate_images
-from photodna_nb.cli.output import print_lines, print_message
+from photodna_nb.cli.output import print_json_list, print_lines, print_message
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
@@ -40,14 +39,10 @@ def hash_list(*paths: str, output: str | None, resume: bool, detail: bool, jobs:
     from photodna_nb.tables.json_format import json_entry
 
     errors: list[FileError] = []
-    separator = "["
-    for path, hashed in iterate_images(paths, jobs, errors):
-        entry = json_entry(path, hashed.hash)
-        if detail:
-            entry["detail"] = hashed.detail
-        print_lines(separator, json.dumps(entry), end="")
-        separator = ","
-    print_lines("\n]" if separator == "," else "[]")
+    print_json_list(
+        json_entry(path, hashed.hash) | ({"detail": hashed.detail} if detail else {})
+        for path, hashed in iterate_images(paths, jobs, errors)
+    )
     return int(bool(errors))
 
 

@@ -28,7 +28,11 @@ def hash_table(paths: Sequence[str], jobs: int | None, *, into: str | None = Non
 
     with quiet_decoders():
         table = hash_files(
-            paths, max_workers=jobs, progress=shows_progress(paths), errors="record", into=into
+            paths,
+            max_workers=jobs,
+            progress=len(paths) > 2 and on_terminal(),
+            errors="record",
+            into=into,
         )
     for path, reason in table.failures:
         print_error(f"{printable(path)}: {reason}")
@@ -49,7 +53,7 @@ def iterate_images(
     with (
         quiet_decoders(),
         closing(iterate_hashes(paths, max_workers=jobs)) as results,
-        parallel.progress_bar(shows_progress(paths), paths, "files") as bar,
+        parallel.progress_bar(len(paths) > 2 and on_terminal(), paths, "files") as bar,
     ):
         for path, result in results:
             if isinstance(result, FileError):
@@ -60,9 +64,9 @@ def iterate_images(
             bar.update()
 
 
-def shows_progress(paths: Sequence[str]) -> bool:
-    """Return whether a progress bar is useful: for several images, on a terminal."""
-    return len(paths) > 2 and sys.stderr is not None and sys.stderr.isatty()
+def on_terminal() -> bool:
+    """Return whether standard error is a terminal, on which progress can be displayed."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 @contextmanager

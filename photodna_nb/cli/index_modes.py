@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
-from json import dumps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from photodna_nb.cli.help import TOP_K
 from photodna_nb.cli.images import hash_table, iterate_images
 from photodna_nb.cli.options import is_number
-from photodna_nb.cli.output import print_error, print_lines
+from photodna_nb.cli.output import print_error, print_json_list, print_lines
 from photodna_nb.cli.startup import start_numba
 from photodna_nb.printable import printable
 
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from photodna_nb.hashing.stages import HashWithDetail
     from photodna_nb.index import HashIndex, Match
 
+TOP_K = 10
 _QUERIES_AT_ONCE = 256
 
 
@@ -48,7 +47,7 @@ def build(
 
 
 def add(index_path: str, meta_path: str, *paths: str, jobs: int | None) -> int:
-    """Append images to an index."""
+    """Add images to an index."""
     with _opened(index_path, meta_path) as index:
         before = index.recall
         status, added, skipped = _add(index, paths, jobs)
@@ -99,45 +98,27 @@ def query(
     meta_path: str,
     *paths: str,
     top_k: int | None,
-    min_similarity: str | None,
-    max_distance: str | None,
-    min_detail: float | None,
-    orientations: bool,
-    nprobe: int | None,
-    ef_search: int | None,
     json: bool,
     jobs: int | None,
+    **limits: Any,
 ) -> int:
-    """Search for many queries, in batches, and print the answers in order."""
-    import numpy as np
+    """Search for many queries, and print the answers in order.
 
-    index = _opened(index_path, meta_path)
+    The limits are further arguments of `HashIndex.search`.
+    """
     errors: list[FileError] = []
-    number = 0
-    with index, closing(iterate_images(paths, jobs, errors)) as images:
-        for queries in _in_batches(images, _QUERIES_AT_ONCE):
-            answers = index.search(
-                np.stack([hashed.hash for _, hashed in queries]),
-                top_k or TOP_K,
-                min_similarity,
-                max_distance,
-                orientations=orientations,
-                min_detail=min_detail,
-                nprobe=nprobe,
-                ef_search=ef_search,
-            )
-            for (path, hashed), matches in zip(queries, answers, strict=True):
-                excluded = min_detail is not None and hashed.detail < min_detail
-                answer = _Answer(path, hashed.detail, excluded, [] if excluded else matches)
-                if json:
-                    text = dumps(_as_json(answer, index.recall is not None))
-                    print_lines("," if number else "[", text, end="")
-                else:
-                    lines = _as_text(answer, index.recall is not None, orientations)
-                    print_lines(*([""] if number else []), *lines)
-                number += 1
-    if json:
-        print_lines("\n]" if number else "[]")
+    with (
+        _opened(index_path, meta_path) as index,
+        closing(iterate_images(paths, jobs, errors)) as images,
+    ):
+        approximate = index.recall is not None
+        answers = _answers(index, images, top_k or TOP_K, limits)
+        if json:
+            print_json_list(_as_json(answer, approximate) for answer in answers)
+        else:
+            for number, answer in enumerate(answers):
+                lines = _as_text(answer, approximate, limits["orientations"])
+                print_lines(*([""] if number else []), *lines)
     return int(bool(errors))
 
 
@@ -148,33 +129,36 @@ class _Answer(NamedTuple):
     matches: list[Match]
 
 
-def _in_batches(
-    images: Iterable[tuple[str, HashWithDetail]], size: int
-) -> Generator[list[tuple[str, HashWithDetail]], None, None]:
-    iterator = iter(images)
-    while batch := list(islice(iterator, size)):
-        yield batch
+def _answers(
+    index: HashIndex,
+    images: Iterator[tuple[str, HashWithDetail]],
+    top_k: int,
+    limits: dict[str, Any],
+) -> Iterator[_Answer]:
+    import numpy as np
+
+    least = limits["min_detail"] or 0
+    while batch := list(islice(images, _QUERIES_AT_ONCE)):
+        hashes = np.stack([hashed.hash for _, hashed in batch])
+        results = index.search(hashes, top_k, **limits)
+        for (path, hashed), matches in zip(batch, results, strict=True):
+            excluded = hashed.detail < least
+            yield _Answer(path, hashed.detail, excluded, [] if excluded else matches)
 
 
 def _as_json(answer: _Answer, approximate: bool) -> dict[str, Any]:
     from photodna_nb.index import LOW_DETAIL
 
-    fields = (
-        "id",
-        "path",
-        "distance",
-        "similarity",
-        "distance_squared",
-        "orientation",
-        "low_detail",
-        "extra",
-    )
+    fields = ("id", "path", "distance", "similarity", "distance_squared", "orientation")
     return {
         "query": answer.path,
         "detail": answer.detail,
         "low_detail": answer.detail < LOW_DETAIL,
         "approximate": approximate,
-        "results": [{field: getattr(match, field) for field in fields} for match in answer.matches],
+        "results": [
+            {field: getattr(match, field) for field in (*fields, "low_detail", "extra")}
+            for match in answer.matches
+        ],
     }
 
 
@@ -203,16 +187,13 @@ def _as_text(answer: _Answer, approximate: bool, orientations: bool) -> Iterator
 def list_items(index_path: str, meta_path: str, *, json: bool) -> int:
     """Print the items of an index."""
     with _opened(index_path, meta_path) as index:
-        separator = "["
-        for item in index.items():
-            if json:
-                entry = {"id": item.id, "path": item.path, "extra": item.extra}
-                print_lines(separator, dumps(entry), end="")
-                separator = ","
-            else:
+        if json:
+            print_json_list(
+                {"id": item.id, "path": item.path, "extra": item.extra} for item in index.items()
+            )
+        else:
+            for item in index.items():
                 print_lines(f"{item.id}\t{printable(item.path)}")
-    if json:
-        print_lines("\n]" if separator == "," else "[]")
     return 0
 
 
@@ -235,7 +216,7 @@ def remove(index_path: str, meta_path: str, *items: str) -> int:
 
 
 def verify(index_path: str, meta_path: str) -> int:
-    """Read all of an index."""
+    """Check all content of both files."""
     with _opened(index_path, meta_path) as index:
         index.verify()
         print_lines(
@@ -246,7 +227,7 @@ def verify(index_path: str, meta_path: str) -> int:
 
 
 def rebuild(index_path: str, meta_path: str, *, index_type: str | None) -> int:
-    """Write an index anew from its metadata."""
+    """Write an index again from its metadata."""
     from photodna_nb.index import HashIndex
     from photodna_nb.index.stores import is_database
 
@@ -259,24 +240,14 @@ def rebuild(index_path: str, meta_path: str, *, index_type: str | None) -> int:
 
 
 def convert(
-    index_path: str,
-    meta_path: str,
-    new_index_path: str,
-    new_meta_path: str,
-    *,
-    index_type: str | None,
-    overwrite: bool,
+    index_path: str, meta_path: str, new_index_path: str, new_meta_path: str, **options: Any
 ) -> int:
-    """Copy an index into two new files."""
+    """Copy an index into two new files, with the options of `HashIndex.copy_to`."""
     with (
         _opened(index_path, meta_path) as index,
-        index.copy_to(
-            new_index_path, new_meta_path, index_type=index_type, overwrite=overwrite
-        ) as new,
+        index.copy_to(new_index_path, new_meta_path, **options) as copy,
     ):
-        print_lines(
-            f"Converted {len(new)} file(s) into {printable(new_index_path)} "
-            f"and {printable(new_meta_path)}"
-        )
-        _print_recall(new)
+        names = f"{printable(new_index_path)} and {printable(new_meta_path)}"
+        print_lines(f"Converted {len(copy)} file(s) into {names}")
+        _print_recall(copy)
     return 0

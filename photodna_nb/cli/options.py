@@ -6,11 +6,11 @@ import argparse
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from photodna_nb import __version__
-from photodna_nb.cli.help import HELP, PROGRAM, USAGE
-from photodna_nb.cli.output import print_lines
+from photodna_nb.cli.output import PROGRAM, print_lines
 from photodna_nb.errors import ArgumentError
 from photodna_nb.printable import printable
 from photodna_nb.versions import installed_version
@@ -189,18 +189,16 @@ def _flag(name: str) -> str:
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with the help of `help.py`, and names made printable in its messages."""
+    """argparse with the help in ``help.txt``, and printable names in its messages."""
 
     def print_help(self, file: Any = None) -> None:
-        print_lines(HELP, end="")
-
-    def format_help(self) -> str:
-        return HELP
+        print_lines(Path(__file__).with_name("help.txt").read_text("utf-8"), end="")
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized"):
             message = f"{message[:200]}; files follow their mode directly, and -x.jpg is ./-x.jpg"
-        self.exit(2, f"{USAGE}\n{PROGRAM}: error: {printable(message)}; see {PROGRAM} --help\n")
+        usage = f"usage: {PROGRAM} MODE [options]"
+        self.exit(2, f"{usage}\n{PROGRAM}: error: {printable(message)}; see {PROGRAM} --help\n")
 
 
 class _Version(argparse.Action):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
-from photodna_nb.cli.help import PROGRAM
+PROGRAM = "photodna-nb"
 
 
 class OutputError(Exception):
@@ -20,6 +23,15 @@ def print_lines(*lines: str, end: str = "\n", flush: bool = False) -> None:
         print(*lines, sep="\n", end=end, flush=flush)
     except OSError as error:
         raise OutputError(error.strerror) from error
+
+
+def print_json_list(entries: Iterable[Any]) -> None:
+    """Print a JSON list on standard output, each entry as soon as it is known."""
+    separator = "["
+    for entry in entries:
+        print_lines(separator, json.dumps(entry), end="")
+        separator = ","
+    print_lines("\n]" if separator == "," else "[]")
 
 
 def flush() -> None:
