@@ -3,14 +3,16 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from corpora import fitted, power_law, with_duplicate
+from corpora import fitted, naive_dependence, power_law, with_duplicate
 from scipy import stats
 
-from photodna_nb.evaluation import tail_likelihood
-from photodna_nb.evaluation.dependence import ImpostorPairs
+from photodna_nb.evaluation import tail_fit, tail_likelihood
+from photodna_nb.evaluation.dependence import ImpostorPairs, sorted_dyads
+from photodna_nb.evaluation.intervals import false_match_rates
 from photodna_nb.evaluation.tail_fit import fit_tail
 
 
@@ -194,3 +196,212 @@ def test_tail_is_the_same_every_time():
     assert one.draws.tobytes() == other.draws.tobytes()
     assert one.as_json() == other.as_json()
     assert fitted(i, j, distance, 300, seed=1).draws.tobytes() != one.draws.tobytes()
+
+
+# Parts of the fit, each by its formula.
+
+
+@pytest.fixture(scope="module")
+def accepted():
+    tail = fitted(*power_law(300, 9, 250, 5), 300)
+    assert tail.accepted
+    return tail
+
+
+def listed(distance, images=400):
+    """Return pairs with these distances, all of different images as far as there are."""
+    i, j = np.triu_indices(images, 1)
+    order = rng(9).permutation(len(i))[: len(distance)]
+    return sorted_dyads(ImpostorPairs(i[order], j[order], np.asarray(distance), 900), images)
+
+
+def some_exceedances(number=40, images=30):
+    return tail_likelihood.nearest_pairs(
+        listed(300 + 100 * rng(1).random(number), images), images, 10**6
+    )
+
+
+def test_so_many_pairs_are_fitted():
+    distance = 300 + 100 * rng(0).random(6000)
+    dyads = listed(distance)
+    for pairs, number in ((1000, 3), (400_000, 1200), (1_666_667, 5000), (10**9, 5000)):
+        exceedances = tail_likelihood.nearest_pairs(dyads, 400, pairs)
+        assert len(exceedances) == number
+        assert exceedances.fit_threshold == np.sort(distance)[number - 1]
+        assert np.allclose(exceedances.distance, np.sort(distance)[:number], rtol=1e-14)
+        assert exceedances.smallest == pytest.approx(distance.min())
+    assert len(tail_likelihood.nearest_pairs(dyads, 400, 100)) == 0
+    short = tail_likelihood.nearest_pairs(listed(distance[:80]), 400, 10**6)
+    assert len(short) == 80, "no more than are listed"
+    ties = tail_likelihood.nearest_pairs(listed(np.repeat([310.0, 320.0, 330.0], 4)), 400, 2000)
+    assert len(ties) == 8, "all that are as near as the sixth"
+
+
+def test_the_test_of_fit_compares_from_ten_pairs_to_nearly_all():
+    exceedances = some_exceedances(310)
+    counts = exceedances.tested_counts
+    assert (len(counts), counts[0], counts[-1]) == (31, 10, 300)
+    ratios = np.diff(np.log(counts))
+    assert np.allclose(ratios, math.log(30) / 30, atol=0.1)
+    assert np.array_equal(exceedances.tested_shares, counts / 310)
+    distance = np.sort(exceedances.distance)
+    u = exceedances.fit_threshold
+    model = [((distance[count - 1] - 200) / (u - 200)) ** 3 for count in counts]
+    assert exceedances.model_shares(200.0, 3.0) == pytest.approx(model)
+
+
+def test_anderson_darling_distance():
+    gaps, shares = np.array([[0.1, -0.2], [0.0, 0.3]]), np.array([0.5, 0.2])
+    distance = tail_likelihood.anderson_darling(gaps, shares)
+    assert distance == pytest.approx([(0.01 / 0.25 + 0.04 / 0.16) / 2, 0.09 / 0.16 / 2])
+
+
+def test_variance_of_the_number_of_exceedances():
+    """By the variance components of the definition, of a rate over all dyads."""
+    exceedances = some_exceedances(60, 16)
+    variance = tail_likelihood.count_variance(exceedances)
+    dyads = 16 * 15 / 2
+    zeros = np.zeros(len(exceedances))
+    parts = naive_dependence(exceedances.i, exceedances.j, zeros, 16, int(dyads), 0)
+    # The variance of a rate, (4 (n - 2) zeta1 + 2 zeta2) / (n (n - 1)), times dyads squared.
+    assert variance.own == pytest.approx(max(parts["zeta2"] * dyads, 60 * (1 - 60 / dyads)))
+    assert variance.shared == pytest.approx(4 * 14 * parts["zeta1"] / (16 * 15) * dyads**2)
+    assert variance.degrees_of_freedom == pytest.approx(parts["degrees_of_freedom"])
+
+
+@pytest.mark.parametrize("variance", [(50.0, 0.0, 9.0), (50.0, 400.0, 9.0), (3.0, 1000.0, 9.0)])
+def test_weights_give_the_number_of_pairs_its_variance(variance):
+    own, shared, _ = variance
+    shape = tail_likelihood.weight_shape(tail_likelihood.CountVariance(*variance))
+    v = 1 / shape
+    # Of a product of two weights 2 v + v^2; of two products with a common factor v.
+    assert own * (2 * v + v**2) + shared * v == pytest.approx(own + shared)
+
+
+def test_weights_are_repetitions():
+    """A fit with weights of 1 to 3 is that of pairs that occur so often."""
+    exceedances = some_exceedances(200)
+    weights = rng(3).integers(1, 4, 200)
+    y, u = exceedances.excess, exceedances.fit_threshold
+    endpoint, exponent = tail_likelihood._fit_on_grid(
+        y, u, exceedances.smallest, np.stack([np.ones(200), weights])
+    )
+    for row, repeated in enumerate((y, np.repeat(y, weights))):
+        again = tail_likelihood.Exceedances(30, 435, u, *np.zeros((2, 1), int), repeated)
+        assert (endpoint[row], exponent[row]) == pytest.approx(tail_likelihood.fit(again), rel=0.02)
+
+
+def log_likelihood(exceedances, endpoint):
+    """Return the largest log-likelihood over exponents of at least 2, by SciPy."""
+    u, y = exceedances.fit_threshold, exceedances.excess
+    exponent = max(1 / -np.log1p(-y / (u - endpoint)).mean(), 2)
+    return stats.genpareto.logpdf(y, -1 / exponent, scale=(u - endpoint) / exponent).sum()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_fit_has_the_largest_likelihood(seed):
+    i, j, distance = power_law(60, 4 + seed, 100 * seed, seed)
+    dyads = sorted_dyads(ImpostorPairs(i, j, distance, 900), 60)
+    exceedances = tail_likelihood.nearest_pairs(dyads, 60, 60_000)
+    assert len(exceedances) == 180
+    endpoint, exponent = tail_likelihood.fit(exceedances)
+    u, y = exceedances.fit_threshold, exceedances.excess
+    assert 0 <= endpoint < exceedances.smallest
+    assert exponent == pytest.approx(1 / -np.log1p(-y / (u - endpoint)).mean())
+    grid = np.linspace(0, exceedances.smallest * (1 - 1e-6), 500)
+    best = max(log_likelihood(exceedances, e) for e in grid)
+    assert log_likelihood(exceedances, endpoint) >= best - 1e-3
+
+
+def test_rates_are_quantiles_of_the_draws(accepted):
+    t = np.array([400.0, 500.0, accepted.fit_threshold])
+    found = accepted.rate(t)
+    for k, threshold in enumerate(t):
+        lower, upper = (
+            [
+                share * (max(threshold - e, 0) / (accepted.fit_threshold - e)) ** exponent
+                for share, e, exponent in draws.tolist()
+            ]
+            for draws in accepted.draws
+        )
+        assert found.rate[k] == pytest.approx(np.median(lower))
+        assert found.lower[k] == pytest.approx(np.quantile(lower, 0.025))
+        assert found.upper[k] == pytest.approx(max(np.quantile(upper, 0.975), np.median(lower)))
+    assert not np.isnan(found.rate[-1]), "the fit threshold itself is fitted"
+    assert np.isnan(accepted.rate(accepted.fit_threshold + 1e-9).rate[0])
+
+
+def test_p_value_is_a_share_of_the_replicates(accepted):
+    as_far = accepted.p_value * 201 - 1
+    assert as_far == pytest.approx(round(as_far), abs=1e-9)
+    assert 0 <= as_far <= 200
+
+
+def test_two_more_images_for_the_upper_ends(accepted):
+    assert np.all(accepted.draws[1, :, 0] > accepted.draws[0, :, 0])
+    assert np.array_equal(accepted.draws[0, :, 1], accepted.draws[1, :, 1])
+
+
+def test_fifty_pairs_are_enough():
+    i, j, distance = power_law(300, 9, 250, 5)
+    nearest = np.argsort(distance)[:50]
+    for number, words in ((49, "49 pairs are close enough"), (50, "")):
+        rows = nearest[:number]
+        pairs = ImpostorPairs(i[rows], j[rows], distance[rows], 700)
+        tail = fit_tail(pairs, 300, len(distance), replicates=100)
+        assert ("close enough" in tail.rejection_reason) == bool(words)
+        assert words in tail.rejection_reason
+        assert math.isnan(tail.exponent) == (number == 49)
+
+
+def test_a_smallest_distance_of_a_probability_below_one_percent(accepted):
+    reasons = []
+    for smallest in np.arange(200.0, 460.0, 0.5):
+        tail = replace(accepted, smallest_distance=smallest)
+        chance = 1 - math.exp(-tail.pairs * float(tail.rate(smallest).upper[0]))
+        reasons.append(tail_fit._improbable_smallest_distance(tail))
+        assert bool(reasons[-1]) == (chance < 0.01)
+    assert 10 < sum(map(bool, reasons)) < 510
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.9, 2.5, 5.0, 0.55, 0.5, 0.2])
+def test_fit_and_counts_that_contradict_each_other(accepted, factor):
+    """Against the intervals of the counts at the first threshold with so many."""
+    i, j, distance = power_law(300, 9, 250, 5)
+    dyads = sorted_dyads(ImpostorPairs(i, j, distance, 700), 300)
+    matches = np.cumsum(np.bincount(np.ceil(distance).astype(int)))
+    rates = false_match_rates(
+        np.diff(matches, prepend=0),
+        300,
+        ImpostorPairs(i, j, distance, 900),
+    )
+    tail = replace(accepted, draws=accepted.draws * [factor, 1, 1])
+    found = tail_fit._contradiction_by_counts(tail, dyads, 0.025)
+    first = ""
+    for count in (10, 20, 50, 100, 200, 500, 1000):
+        t = int(np.argmax(matches >= count))
+        if t > tail.fit_threshold:
+            break
+        said = tail.rate(t)
+        if said.lower[0] > rates.upper[t] or said.upper[0] < rates.lower[t]:
+            first = f"at the threshold {t} "
+            break
+    assert found.startswith(first)
+    assert bool(found) == bool(first)
+    assert bool(found) or 0.5 < factor < 2.5
+
+
+def test_a_p_value_below_a_tenth_rejects(accepted):
+    assert not tail_fit._lack_of_fit(replace(accepted, p_value=0.1))
+    assert "p = 0.099" in tail_fit._lack_of_fit(replace(accepted, p_value=0.099))
+
+
+def test_ten_nearest_dyads_among_eleven_originals():
+    """A dyad that occurs twice is one; the eleventh nearest does not count."""
+    i = np.array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 12])
+    j = np.array([1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 3, 13])
+    for last, few in (((8, 9), True), ((9, 10), False)):
+        i[9], j[9] = last
+        pairs = tail_likelihood.Exceedances(20, 190, 12.0, i, j, np.arange(12.0)[::-1])
+        reason = tail_fit._few_originals(pairs)
+        assert bool(reason) == few, reason
