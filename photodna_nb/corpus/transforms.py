@@ -305,7 +305,3 @@ def _kind(name: Any) -> TransformKind:
         remedy = checks.nearest(name, KINDS) or f"there are {', '.join(KINDS)}"
         raise ArgumentError(f"name: there is no transform called {name!r}; {remedy}")
     return KINDS[name]
-
-
-STANDARD = standard()
-"""The newest list of `standard`."""
