@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import socket
+import struct
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -234,6 +235,20 @@ def test_what_fits_two_formats_does_not_depend_on_history(tmp_path):
         np.testing.assert_array_equal(pdna.hash_file(path), pdna.hash_image(noise))
     finally:
         Image.ID[:] = order
+
+
+def test_a_size_that_is_learned_while_loading_is_checked(tmp_path):
+    """An icon whose directory promises 16 x 16 pixels, and whose image has one row."""
+    content = io.BytesIO()
+    Image.new("RGBA", (16, 1)).save(content, "PNG")
+    image = content.getvalue()
+    header = struct.pack("<3H4B2H2L", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(image), 22)
+    path = tmp_path / "one_row.ico"
+    path.write_bytes(header + image)
+    with Image.open(path) as icon:
+        assert icon.size == (16, 16)
+    with pytest.raises(pdna.ImageError, match="16 x 1 pixels"):
+        pdna.hash_file(path)
 
 
 def test_errors_survive_the_way_back_from_a_worker():

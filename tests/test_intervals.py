@@ -196,6 +196,33 @@ def test_coverage_notices_pairs_taken_for_independent_trials(monkeypatch):
     assert found.pooled < 0.8
 
 
+def test_the_gamma_interval_is_that_of_its_formula():
+    images, half_alpha = 40, 0.05
+    one = corpora.corpus(corpora.five_hubs, images, rng(8))
+    pairs = len(one.i)
+    cells = np.flatnonzero(np.bincount(one.cell, minlength=CELLS)[:CELLS])
+    cells = cells[10:-10:20]
+    found = dyadic_dependence(ImpostorPairs(one.i, one.j, one.cell, CELLS - 1), images, pairs)
+    matches = np.searchsorted(np.sort(one.cell), np.arange(CELLS), "right")
+    lower, upper = intervals.gamma_interval(matches, pairs, images, found, half_alpha)
+    checked = 0
+    for cell in cells:
+        rate = matches[cell] / pairs
+        if not 0 < rate <= 0.5:
+            continue
+        variance = max(found.variance(images)[cell], rate * (1 - rate) / pairs)
+        t = stats.t.ppf(1 - half_alpha, np.broadcast_to(found.degrees_of_freedom, CELLS)[cell])
+        variance *= (t / stats.norm.ppf(1 - half_alpha)) ** 2
+        weight = max(found.largest_leverage_above[cell] * 2 / images, 1 / pairs)
+        ends = []
+        for unseen, share in ((0, half_alpha), (2, 1 - half_alpha)):
+            mean, spread = rate + unseen * weight, variance + unseen * weight**2
+            ends.append(stats.gamma.ppf(share, mean**2 / spread, scale=spread / mean))
+        assert (lower[cell], upper[cell]) == pytest.approx(ends, rel=1e-9)
+        checked += 1
+    assert checked >= 3
+
+
 def test_without_matches_the_bound_is_that_of_disjoint_pairs():
     counts = np.zeros(50, int)
     counts[40] = 100 * 99 // 2
