@@ -359,3 +359,18 @@ def test_to_rgb_keeps_the_pixels_and_nothing_else():
         images.to_rgb(Image.new("RGB", (1, 9)))
     with pytest.raises(pdna.ArgumentTypeError, match="image: got str"):
         images.to_rgb("a.png")
+
+
+def test_sides_are_checked_after_an_image_has_loaded():
+    """Some formats learn their size while they load."""
+
+    class LateImage(Image.Image):
+        def load(self):
+            if self.size != (1, 9):
+                self.im, self._size = Image.new("L", (1, 9)).im, (1, 9)
+            return super().load()
+
+    image = LateImage()
+    image.im, image._mode, image._size = Image.new("L", (9, 9)).im, "L", (9, 9)
+    with pytest.raises(pdna.ImageError, match="is 1 x 9 pixels"):
+        pdna.hash_image(image)

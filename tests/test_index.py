@@ -125,6 +125,21 @@ def test_limits_against_brute_force(k, i, step, j):
     assert answered(index, rows[i], k, max_distance=typed) == expected
 
 
+@pytest.mark.parametrize("n_queries", [1, 48])
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_a_match_on_the_limit_for_few_queries_and_for_many(n_queries, pieces):
+    """Few queries go over the rows, many over blocks: both include the limit."""
+    index = in_memory(HASHES, pieces=pieces)
+    queries = np.resize(HASHES[:5], (n_queries, 144))
+    squared = ((HASHES[:, None].astype(int) - queries) ** 2).sum(axis=2)
+    for limit in (int(squared[7, 0]), int(squared[0, 0])):
+        for step in (-1, 0, 1):
+            typed = np.nextafter(np.sqrt(max(0, limit + step)), np.inf)
+            answers = index.search(queries, 30, max_distance=typed)
+            expected = [brute_force(HASHES, one, 30, max(0, limit + step)) for one in queries]
+            assert list(map(pairs_of, answers)) == expected
+
+
 @given(
     seed=st.integers(0, 2**32 - 1),
     size=st.integers(0, 220),

@@ -329,6 +329,20 @@ def test_a_database_that_others_changed(tmp_path, statement):
     assert outcome_of_database(files) is None
 
 
+def test_a_path_that_is_there_twice(tmp_path):
+    """The lower id counts, in whatever order SQLite finds the rows."""
+    files = made(tmp_path, HASHES[:5], "meta.sqlite")
+    connection = sqlite3.connect(files[1], isolation_level=None)
+    connection.execute("UPDATE items SET path = '/photos/1.jpg' WHERE id IN (3, 5)")
+    connection.execute("DROP INDEX items_path")
+    connection.execute("CREATE INDEX items_path ON items (path, id DESC)")
+    connection.close()
+    with pdna.HashIndex.open(*files) as index:
+        assert index.get("/photos/1.jpg").id == 2
+        assert [item.id for item in index.remove(["/photos/1.jpg"])] == [2]
+        assert index.get("/photos/1.jpg").id == 3
+
+
 def test_an_item_that_others_removed(tmp_path):
     """The index file, which still has it, is read as an older one."""
     files = made(tmp_path, HASHES[:5], "meta.sqlite")
