@@ -124,8 +124,8 @@ def child(
     pair: tuple[Path, Path], index_type: str, seed: int, size: int, sabotage: str | None
 ) -> None:
     if sabotage == "writes in place":
-        files._write_beside = _written_in_place
-        files.move_into_place = lambda temporary, path, index_type: None
+        files._write_temporary = _written_in_place
+        files.move_into_place = lambda temporary, path, error_type: None
     with pdna.HashIndex.open(*pair) if pair[1].exists() else _empty() as index:
         names = {name_of(item.path) for item in index.items()}
         index.search(hashes_of([0]))  # compiled, and all imported
