@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,21 +22,12 @@ if TYPE_CHECKING:
     from photodna_nb.tables.table import HashTable
 
 
-class HashingOptions(NamedTuple):
-    """The options with which files are hashed, as `hash_files` takes them."""
-
-    errors: Literal["raise", "record"]
-    max_workers: int | None
-    executor: Executor | None
-    progress: bool
-
-
 def add(
     session: IndexSession,
     images: Sequence[PathLike] | HashTable,
     hashes: NDArray[np.uint8] | None,
     extra: Sequence[Mapping[str, Any]] | None,
-    options: HashingOptions,
+    **hash_options: Any,
 ) -> Added:
     """Append images, their hashes or a table: see `HashIndex.add`."""
     from photodna_nb.tables.table import HashTable
@@ -58,7 +48,7 @@ def add(
     with session.current():
         known = session.store.find(paths)
     new = [(path, one) for path, one in zip(paths, extras, strict=True) if path not in known]
-    table = hash_files([path for path, _ in new], **options._asdict())
+    table = hash_files([path for path, _ in new], **hash_options)
     failed = {path for path, _ in table.failures}
     extras = [one for path, one in new if path not in failed]
     extras = _with_detail(table, extras, pillow=PIL.__version__)

@@ -198,22 +198,21 @@ class ApproximateIndex:
         k: int,
         limit: int,
         lookup: Lookup,
-        *,
-        nprobe: int | None = None,
-        ef_search: int | None = None,
+        effort: int | None = None,
     ) -> list[RowMatches]:
         """Return the k nearest of the candidates of each query, within a squared distance.
 
-        lookup: returns which of ids, (m,), there are, and their hashes.
+        lookup: returns which of ids, (m,), there are, and their hashes; effort: the search
+        parameter of the type, if not its default.
         """
         import faiss
 
-        params: Any = None
         kinds: Any = faiss  # its stubs lack the keywords
-        if nprobe is not None:
-            params = kinds.SearchParametersIVF(nprobe=min(nprobe, self.index_type.lists))
-        elif ef_search is not None:
-            params = kinds.SearchParametersHNSW(efSearch=min(ef_search, 1 << 30))
+        params = None
+        if effort is not None and self.index_type.lists:
+            params = kinds.SearchParametersIVF(nprobe=min(effort, self.index_type.lists))
+        elif effort is not None:
+            params = kinds.SearchParametersHNSW(efSearch=min(effort, self.faiss_index.ntotal))
         source = CandidateSource(self.faiss_index, False, lookup)
         return nearest_candidates(source, queries, k, limit, params)
 

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from photodna_nb import checks
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.index import additions, arguments, index_types, stores
-from photodna_nb.index.additions import HashingOptions
 from photodna_nb.index.arguments import PathLike
 from photodna_nb.index.memory_store import ItemColumns, MemoryStore
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.records import Added, Match
-from photodna_nb.index.search_rows import Effort, SearchRows
+from photodna_nb.index.search_rows import SearchRows
 from photodna_nb.index.session import IndexSession
 from photodna_nb.pairs import metrics
 from photodna_nb.pairs.metrics import Limit
@@ -251,8 +250,16 @@ class HashIndex:
         IndexFileError
             Another program keeps changing the index, or a file cannot be used.
         """
-        options = HashingOptions(errors, max_workers, executor, progress)
-        return additions.add(self._session, images, hashes, extra, options)
+        return additions.add(
+            self._session,
+            images,
+            hashes,
+            extra,
+            errors=errors,
+            max_workers=max_workers,
+            executor=executor,
+            progress=progress,
+        )
 
     def remove(self, items: Sequence[int | PathLike]) -> list[Item]:
         """Remove items, and return them; nothing is written before `save`.
@@ -336,11 +343,7 @@ class HashIndex:
         limit = metrics.limit_squared(min_similarity, max_distance)
         if min_detail is not None:
             min_detail = checks.real("min_detail", min_detail, 0)
-        effort = Effort(
-            None if nprobe is None else checks.integer("nprobe", nprobe, 1),
-            None if ef_search is None else checks.integer("ef_search", ef_search, 1),
-        )
-        index_types.parse(self.index_type).check_parameters(*effort)
+        effort = index_types.parse(self.index_type).effort(nprobe, ef_search)
         return find_matches(
             self._session,
             queries,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError
 
@@ -54,18 +55,21 @@ class IndexType(NamedTuple):
         """Number of items that training needs."""
         return max(ITEMS_PER_LIST * self.lists, _PQ_ITEMS * self.quantizes)
 
-    def check_parameters(self, nprobe: int | None, ef_search: int | None) -> None:
-        """Raise an ArgumentError if a search parameter belongs to another family."""
-        for name, value, ours in (
-            ("nprobe", nprobe, self.lists),
-            ("ef_search", ef_search, self.links),
-        ):
-            if value is not None and not ours:
-                family = "IVF" if name == "nprobe" else "HNSW"
-                raise ArgumentError(
-                    f"{name}: goes with index types of the {family} family, and this index is "
-                    f"{self.name}; leave it out"
-                )
+    def effort(self, nprobe: int | None, ef_search: int | None) -> int | None:
+        """Return the search parameter of the type, if it was given; raise one of another family."""
+        parameters = {
+            "nprobe": (nprobe, self.lists, "IVF"),
+            "ef_search": (ef_search, self.links, "HNSW"),
+        }
+        for name, (value, ours, family) in parameters.items():
+            if value is not None:
+                checks.integer(name, value, 1)
+                if not ours:
+                    raise ArgumentError(
+                        f"{name}: goes with index types of the {family} family, and this index is "
+                        f"{self.name}; leave it out"
+                    )
+        return nprobe or ef_search
 
     def check_items(self, number: int) -> None:
         """Raise an ArgumentError if so many items are too few to train the type."""

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from json.encoder import encode_basestring_ascii
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -37,6 +37,18 @@ class JsonItem(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     path: str
     hash: msgspec.Raw
     extra: msgspec.Raw = msgspec.Raw(NO_KEYS)
+
+
+class CheckedItem(msgspec.Struct):
+    """An item with any further keys, whose values are checked one by one."""
+
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    path: str
+    hash: Annotated[
+        list[Annotated[int, msgspec.Meta(ge=0, le=255)]],
+        msgspec.Meta(min_length=HASH_BYTES, max_length=HASH_BYTES),
+    ]
+    extra: dict[str, Any] = {}
 
 
 class JsonDocument(msgspec.Struct, forbid_unknown_fields=True):
@@ -184,25 +196,9 @@ def _decode_any(path: str, content: bytes) -> tuple[dict[str, Any], ItemColumns]
 
 
 def _item(path: str, number: int, entry: Any) -> Item:
-    def wrong(what: str) -> IndexFileError:
-        return metadata.damaged(path, f"item {number} (counted from 0) {what}")
-
-    if not isinstance(entry, dict):
-        raise wrong("is not a JSON object")
-    identifier, name, values = entry.get("id"), entry.get("path"), entry.get("hash")
-    extra = entry.get("extra", {})
-    if not metadata.is_id(identifier):
-        raise wrong('has no "id" that is an integer of at least 0')
-    if not isinstance(name, str):
-        raise wrong('has no "path" that is a string')
-    if not isinstance(extra, dict):
-        raise wrong('has an "extra" that is not an object')
-    if not isinstance(values, list) or len(values) != HASH_BYTES:
-        raise wrong(f'has no "hash" that is a list of {HASH_BYTES} numbers')
     try:
-        hash_bytes = np.frombuffer(bytes(values), np.uint8)
-    except (TypeError, ValueError) as error:
-        raise wrong('has a "hash" with something else than integers from 0 to 255') from error
-    known = ("id", "path", "hash", "extra")
-    other = {key: value for key, value in entry.items() if key not in known}
-    return Item(identifier, name, hash_bytes, extra, other)
+        item = msgspec.convert(entry, CheckedItem)
+    except msgspec.ValidationError as error:
+        raise metadata.damaged(path, f"item {number} (counted from 0): {error}") from error
+    other = {key: entry[key] for key in entry.keys() - set(item.__struct_fields__)}
+    return Item(item.id, item.path, np.array(item.hash, np.uint8), item.extra, other)

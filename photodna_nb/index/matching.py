@@ -9,7 +9,6 @@ from photodna_nb.errors import IndexFileError
 from photodna_nb.hashing.orientations import ORIENTATIONS
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.records import Match
-from photodna_nb.index.search_rows import Effort
 from photodna_nb.index.session import ATTEMPTS, IndexSession, StaleRowsError
 
 
@@ -18,7 +17,7 @@ def find_matches(
     queries: NDArray[np.uint8],
     k: int,
     limit: int,
-    effort: Effort,
+    effort: int | None,
     *,
     orientations: bool,
     min_detail: float | None,
@@ -44,7 +43,7 @@ def _matches(
     queries: NDArray[np.uint8],
     k: int,
     limit: int,
-    effort: Effort,
+    effort: int | None,
     orientations: bool,
     min_detail: float | None,
 ) -> list[list[Match]]:

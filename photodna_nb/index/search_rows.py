@@ -41,13 +41,6 @@ class OrientedMatches(NamedTuple):
     orientations: NDArray[np.intp]
 
 
-class Effort(NamedTuple):
-    """The search parameters of the approximate types; None for the default."""
-
-    nprobe: int | None = None
-    ef_search: int | None = None
-
-
 class SearchRows:
     """Hashes under their ids; of an approximate type an index of FAISS, and the pending rows.
 
@@ -147,7 +140,7 @@ class SearchRows:
         k: int,
         limit: int,
         store: MetadataStore,
-        effort: Effort,
+        effort: int | None,
         *,
         orientations: bool,
     ) -> list[OrientedMatches]:
@@ -162,16 +155,19 @@ class SearchRows:
         return [_best_of(answers[start : start + n_orientations], k) for start in starts]
 
     def _nearest(
-        self, queries: NDArray[np.uint8], k: int, limit: int, store: MetadataStore, effort: Effort
+        self,
+        queries: NDArray[np.uint8],
+        k: int,
+        limit: int,
+        store: MetadataStore,
+        effort: int | None,
     ) -> list[RowMatches]:
         from photodna_nb.index import exact_search  # Numba is slow to import
 
         answers = exact_search.nearest_rows(self._shards, queries, k, limit)
         if self._approximate is None:
             return answers
-        candidates = self._approximate.search(
-            queries, k, limit, store.lookup, nprobe=effort.nprobe, ef_search=effort.ef_search
-        )
+        candidates = self._approximate.search(queries, k, limit, store.lookup, effort)
         return [
             RowMatches.nearest(
                 np.concatenate([one.distances, other.distances]),
