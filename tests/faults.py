@@ -31,12 +31,12 @@ import photodna_nb as pdna
 from photodna_nb import files
 
 METADATA = ("meta.json", "meta.sqlite")
-INDEX_TYPES = ("flat", "uint8", "IVF8,SQ8")
+INDEX_TYPES = ("flat", "uint8", "IVF4,SQ8")
 ROUTES = [(meta, index_type) for index_type in INDEX_TYPES for meta in METADATA]
 # Enough for a change to take so long that most kills meet one.
 SIZE = 3000
 # Seconds, in which some changes are made.
-LONGEST = {"flat": 0.6, "uint8": 0.6, "IVF8,SQ8": 1.5}
+LONGEST = {"flat": 0.6, "uint8": 0.6, "IVF4,SQ8": 1.5}
 
 Names = Iterable[int]
 
