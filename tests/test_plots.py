@@ -600,6 +600,7 @@ def gallery(monkeypatch):
     return importlib.import_module("draw_figures")
 
 
+@pytest.mark.long
 def test_the_gallery_has_every_figure(gallery, tmp_path):
     names = [name for name in pdna.plots.__all__ if name.startswith("plot_")]
     assert len(names) >= 12

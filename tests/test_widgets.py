@@ -6,6 +6,7 @@ import dataclasses
 import io
 import math
 import re
+import shutil
 import subprocess
 import sys
 from html import unescape
@@ -199,7 +200,7 @@ def test_the_line_moves(tuner):
     # The axis begins at 0.
     tuner.controls.slider.value = 0
     assert line_at(tuner.controls.figure.value) == pytest.approx(
-        tuner._histograms[False]._left, abs=1.5
+        tuner._histograms(False)._left, abs=1.5
     )
 
 
@@ -305,7 +306,9 @@ def test_a_target_beyond_validation(tuner, estimates):
 
 def test_the_acceptable_number_leads_to_the_threshold_of_the_report(tmp_path, results):
     service = {"list_size": 10**6, "queries_per_day": 10**5, "max_false_matches_per_day": 1}
+    shutil.copytree(results.run_dir, tmp_path / "run")  # so that nothing is hashed again
     found = evaluated(tmp_path / "run", deployment=service)
+    assert found.manifest["this_run"]["originals_hashed"] == 0
     assert found.tables["deployment"][1]["beyond_validation"]
     tuner = widgets.ThresholdTuner(found)
     tuner.controls.target.value = "acceptable"
@@ -547,7 +550,7 @@ def test_errors_are_shown_and_raised(tuner, monkeypatch):
     def fail(threshold):
         raise ValueError("<no> way")
 
-    monkeypatch.setattr(tuner._histograms[False], "png", fail)
+    monkeypatch.setattr(tuner._histograms(False), "png", fail)
     with pytest.raises(ValueError, match="way"):
         tuner.controls.slider.value = 300
     assert said(tuner.controls.message) == "ValueError: <no> way"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 import numpy as np
@@ -106,15 +106,12 @@ class ThresholdTuner:
             oriented: with_orientations(results.rates, counts, oriented=oriented)
             for oriented in (False, True)
         }
-        self._histograms = {
-            oriented: Histograms(estimates.genuine, estimates.impostor)
-            for oriented, estimates in self._estimates.items()
-        }
+        self._histograms = cache(self._draw_histograms)
         self._recall = _TransformRecall(counts, results.rates.confidence)
         self._examples = ThresholdExamples(counts)
         self._thumbnails = Thumbnails(results, dataset)
         self._acceptable = results.config.deployment.max_false_matches_per_day
-        self.controls = make_controls(results.config, self._histograms[False].end)
+        self.controls = make_controls(results.config, self._histograms(False).end)
         self.choice: ThresholdChoice | None = None
         self._row: Row = {}
         self._follows_target = False  # while the slider is moved to the threshold of the target
@@ -163,9 +160,13 @@ class ThresholdTuner:
         data = dict(self.controls.box._repr_mimebundle_(**options))
         oriented = self.controls.orientations.value
         lines = html.lines(self._row, self._estimates[oriented], self.deployment)
-        figure = self._histograms[oriented].with_text(self.threshold, lines)
+        figure = self._histograms(oriented).with_text(self.threshold, lines)
         data |= {"text/plain": repr(self), "image/png": base64.b64encode(figure).decode("ascii")}
         return data, {"image/png": {"width": round(INCHES[0] * 100)}}
+
+    def _draw_histograms(self, oriented: bool) -> Histograms:
+        estimates = self._estimates[oriented]
+        return Histograms(estimates.genuine, estimates.impostor)
 
     def _connect(self) -> None:
         controls = self.controls
@@ -264,7 +265,7 @@ class ThresholdTuner:
         threshold, deployment, controls = self.threshold, self.deployment, self.controls
         oriented = deployment.orientations
         self._row = self._row_at(threshold)
-        controls.figure.value = self._histograms[oriented].png(threshold)
+        controls.figure.value = self._histograms(oriented).png(threshold)
         controls.numbers.value = html.numbers(self._row, self._estimates[oriented], deployment)
         controls.transforms.value = html.transforms(self._recall.lowest(threshold, oriented))
         if self._task is not None:
