@@ -184,7 +184,7 @@ def test_whose_folder_it_is(photos, tmp_path):
         with pytest.raises(pdna.FileError, match=f"run: belongs to a run with {named} an empty"):
             run(photo_config(photos, **sections), folder)
     with (
-        run_folder.RunFolder(str(folder), photo_config(photos).hashing()),
+        run_folder.open_run(str(folder), photo_config(photos).hashing()),
         pytest.raises(pdna.FileError, match="another run is at work in it"),
     ):
         run(photo_config(photos), folder)
@@ -265,33 +265,39 @@ def test_a_journal_that_cannot_be_written(photos, tmp_path, monkeypatch):
 def test_the_journal(tmp_path, monkeypatch):
     """A line that was cut off spoils neither those before it nor those after it."""
 
-    def result(number, **errors):
-        numbers = np.full((2, 144), number, np.uint8), np.array([float(number), np.nan])
-        return variant_hashes.OriginalHashes(f"digest {number}", *numbers, **errors)
+    def result(name, number, **errors):
+        content, detail = bytes([number]) * 2 * 144, [float(number), np.nan]
+        return variant_hashes.OriginalHashes(name, f"digest {number}", content, detail, **errors)
 
-    with run_folder.RunFolder(str(tmp_path / "run"), {"seed": 0}) as folder:
+    hashing = {"seed": 0, "variants": {"transforms": ["mirror"]}}
+    with run_folder.open_run(str(tmp_path / "run"), hashing) as folder:
 
-        def append(**results):
+        def append(*results):
             with hash_store._journal(folder) as journal:
-                for name, found in results.items():
-                    journal.append(hash_store._record(name, found))
+                for one in results:
+                    journal.append(one)
 
-        append(a=result(1), b=result(2))
+        append(result("a", 1), result("b", 2))
         path = tmp_path / "run" / "journal.jsonl"
         path.write_bytes(path.read_bytes()[:-9])
-        assert set(hash_store._known_hashes(folder, 1)) == {"a"}
-        append(c=result(3, errors={0: "too large"}))
-        known = hash_store._known_hashes(folder, 1)
-        assert {name: found.digest for name, found in known.items()} == {
+        assert set(hash_store._known_hashes(folder)) == {"a"}
+        limit = Image.MAX_IMAGE_PIXELS
+        append(result("c", 3, errors={0: "too large"}, pixel_limit=limit))
+        append(result("d", 4, errors={0: "no memory"}, pixel_limit=limit, permanent=False))
+        known = hash_store._known_hashes(folder)
+        assert {name: one.digest for name, one in known.items()} == {
             "a": "digest 1", "c": "digest 3"
         }  # fmt: skip
-        assert (known["a"].hashes == 1).all()
+        assert known["a"].hashes == bytes([1]) * 2 * 144
         np.testing.assert_array_equal(known["a"].detail, [1, np.nan])
         assert known["c"].errors == {0: "too large"}
-        assert hash_store._known_hashes(folder, 2) == {}  # of other transforms
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10**8)
         # With another limit the third one may succeed.
-        assert set(hash_store._known_hashes(folder, 1)) == {"a"}
+        assert set(hash_store._known_hashes(folder)) == {"a"}
+    other = {"seed": 0, "variants": {"transforms": ["mirror", "flip"]}}
+    with run_folder.open_run(str(tmp_path / "other"), other) as folder:
+        shutil.copy(path, tmp_path / "other")
+        assert hash_store._known_hashes(folder) == {}, "of other transforms"
 
 
 KILLED = """

@@ -7,6 +7,7 @@ has all of them, and the journal is deleted.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from contextlib import closing
@@ -28,7 +29,6 @@ from photodna_nb.evaluation.variant_hashes import (
     OriginalHashes,
     VariantHashes,
     hash_if_changed,
-    pixel_limit,
 )
 from photodna_nb.journal import RecordLog
 from photodna_nb.printable import printable
@@ -57,32 +57,6 @@ class StoredHashes(NamedTuple):
     errors: dict[str, dict[int, str]]
 
 
-class _Record(msgspec.Struct, frozen=True):
-    """`OriginalHashes` in the journal; `limit` is that of pixels, if it has errors."""
-
-    name: str
-    digest: str
-    limit: int | None
-    hashes: bytes
-    detail: list[float]
-    errors: dict[int, str]
-
-
-class _ErrorRecord(NamedTuple):
-    """An original (transform -1) or a variant without a hash, in the file of hashes."""
-
-    name: str
-    transform: int
-    reason: str
-    digest: str
-    permanent: bool
-    limit: int | None
-
-    def would_recur(self) -> bool:
-        """Return whether another attempt would fail as well."""
-        return self.permanent and self.limit == pixel_limit()
-
-
 def hash_variants(
     config: Config,
     dataset: Dataset,
@@ -98,31 +72,28 @@ def hash_variants(
         Fewer than two originals could be hashed, or the folder cannot be written.
     """
     transforms = config.transforms
-    known = _known_hashes(folder, len(transforms))
+    known = _known_hashes(folder)
     journal = _journal(folder)
 
-    def task(original: Original) -> tuple[Original, OriginalHashes]:
-        earlier = known.get(original.name)
-        return original, hash_if_changed(original, transforms, config.seed, earlier)
+    def task(original: Original) -> OriginalHashes:
+        return hash_if_changed(original, transforms, config.seed, known.get(original.name))
 
-    hashes: list[OriginalHashes] = []
+    results: list[OriginalHashes] = []
     n_hashed = 0
     with (
         journal,
-        closing(parallel.ordered_map(task, dataset, max_workers=max_workers)) as results,
+        closing(parallel.ordered_map(task, dataset, max_workers=max_workers)) as stream,
         parallel.progress_bar(progress, dataset, "originals") as bar,
     ):
-        for original, result in results:
-            if result.digest and result is not known.get(original.name):
+        for result in stream:
+            if result.digest and result is not known.get(result.name):
                 folder.check_versions()
                 if result.permanent:
-                    journal.append(_record(original.name, result))
+                    journal.append(result)
                 n_hashed += 1
-            hashes.append(result)
+            results.append(result)
             bar.update()
-    names = [original.name for original in dataset]
-    _check_enough(folder, names, hashes)
-    stored = _write(folder, names, hashes)
+    stored = _write(folder, results)
     journal.delete()
     return stored, n_hashed
 
@@ -135,121 +106,97 @@ def stored_hashes(folder: RunFolder) -> StoredHashes:
     FileError
         The file is missing or damaged, or is that of another run.
     """
-    content, hashed, records = _read(folder)
+    content, hashed, failed = _read(folder)
     inputs: dict[str, str | None] = dict(zip(hashed.names, hashed.digests, strict=True))
-    errors: dict[str, dict[int, str]] = {}
-    for record in records:
-        inputs.setdefault(record.name, record.digest or None)
-        errors.setdefault(record.name, {})[record.transform] = record.reason
+    inputs |= {result.name: result.digest or None for result in failed}
     if inputs == folder.inputs:  # in the order of the originals
         inputs = folder.inputs
+    errors = {result.name: result.errors for result in failed}
     return StoredHashes(hashed, sha256(content).hexdigest(), inputs, errors)
 
 
-def _journal(folder: RunFolder) -> RecordLog[_Record]:
-    return RecordLog(folder.path(JOURNAL), "hashes of an evaluation", 1, _Record, FileError)
+def _journal(folder: RunFolder) -> RecordLog[OriginalHashes]:
+    path = folder.path(JOURNAL)
+    return RecordLog(path, "hashes of an evaluation", 2, OriginalHashes, FileError)
 
 
-def _record(name: str, hashes: OriginalHashes) -> _Record:
-    limit = pixel_limit() if hashes.errors else None
-    content, detail = hashes.hashes.tobytes(), hashes.detail.tolist()
-    return _Record(name, hashes.digest, limit, content, detail, hashes.errors)
-
-
-def _known_hashes(folder: RunFolder, n_transforms: int) -> dict[str, OriginalHashes]:
+def _known_hashes(folder: RunFolder) -> dict[str, OriginalHashes]:
     """Return the hashes in the folder that need not be made again, by the name of the original."""
     known: dict[str, OriginalHashes] = {}
     if os.path.exists(folder.path(HASHES)):
-        _, hashed, records = _read(folder)
+        _, hashed, failed = _read(folder)
         hashes = np.concatenate([hashed.hashes[:, None], hashed.variants], axis=1)
-        detail = np.concatenate([hashed.detail[:, None], hashed.variants_detail], axis=1)
+        detail = np.concatenate([hashed.detail[:, None], hashed.variants_detail], axis=1).tolist()
         for row, (name, digest) in enumerate(zip(hashed.names, hashed.digests, strict=True)):
-            known[name] = OriginalHashes(digest, hashes[row], detail[row])
-        for record in records:
-            if record.transform == ORIGINAL:
-                known[record.name] = OriginalHashes.failed(
-                    n_transforms, record.digest, record.reason
+            known[name] = OriginalHashes(name, digest, hashes[row].tobytes(), detail[row])
+        for result in failed:
+            if result.name in known:
+                result = msgspec.structs.replace(
+                    result, hashes=known[result.name].hashes, detail=known[result.name].detail
                 )
-            else:
-                known[record.name].errors[record.transform] = record.reason
-        for name in {record.name for record in records if not record.would_recur()}:
-            del known[name]
-    shape = 1 + n_transforms
-    for line in _journal(folder).records():
-        if len(line.detail) == shape and len(line.hashes) == shape * HASH_BYTES:
-            hashes = np.frombuffer(line.hashes, np.uint8).reshape(shape, HASH_BYTES)
-            if not line.errors or line.limit == pixel_limit():
-                known[line.name] = OriginalHashes(
-                    line.digest, hashes, np.array(line.detail), line.errors
-                )
-    return known
+            known[result.name] = result
+    n_hashes = 1 + len(folder.hashing["variants"]["transforms"])
+    known |= {
+        result.name: result
+        for result in _journal(folder).records()
+        if (len(result.detail), len(result.hashes)) == (n_hashes, n_hashes * HASH_BYTES)
+    }
+    return {name: result for name, result in known.items() if result.is_final}
 
 
-def _check_enough(
-    folder: RunFolder, names: Sequence[str], hashes: Sequence[OriginalHashes]
-) -> None:
-    reasons = [
-        f" ({printable(name)}: {result.errors[ORIGINAL]})"
-        for name, result in zip(names, hashes, strict=True)
-        if ORIGINAL in result.errors
-    ]
-    if len(names) - len(reasons) < 2:
+def _write(folder: RunFolder, results: Sequence[OriginalHashes]) -> StoredHashes:
+    """Write ``hashes.npz``, of which `HashTable.load` reads the originals, and return it."""
+    good = [result for result in results if ORIGINAL not in result.errors]
+    failed = [result for result in results if result.errors]
+    failures = [[bad.name, bad.errors[ORIGINAL]] for bad in failed if ORIGINAL in bad.errors]
+    if len(good) < 2:
+        reasons = [f" ({printable(name)}: {reason})" for name, reason in failures[:1]]
         raise FileError(
             folder.folder,
-            f"nothing is written: of {len(names)} originals fewer than two could be "
-            f"hashed{''.join(reasons[:1])}; check originals in the configuration",
+            f"nothing is written: of {len(results)} originals fewer than two could be "
+            f"hashed{''.join(reasons)}; check originals in the configuration",
         )
-
-
-def _write(
-    folder: RunFolder, names: Sequence[str], hashes: Sequence[OriginalHashes]
-) -> StoredHashes:
-    """Write ``hashes.npz``, of which `HashTable.load` reads the originals, and return it."""
-    good = [row for row, result in enumerate(hashes) if ORIGINAL not in result.errors]
-    all_hashes = np.stack([hashes[row].hashes for row in good])
-    detail = np.stack([hashes[row].detail for row in good])
+    content = np.frombuffer(b"".join(result.hashes for result in good), np.uint8)
+    hashes = content.reshape(len(good), -1, HASH_BYTES)
+    detail = np.array([result.detail for result in good])
     hashed = VariantHashes(
-        tuple(names[row] for row in good),
-        tuple(hashes[row].digest for row in good),
+        tuple(result.name for result in good),
+        tuple(result.digest for result in good),
         _transforms(folder),
-        np.ascontiguousarray(all_hashes[:, 0]),
+        np.ascontiguousarray(hashes[:, 0]),
         np.ascontiguousarray(detail[:, 0]),
-        all_hashes[:, 1:],
+        hashes[:, 1:],
         ~np.isnan(detail[:, 1:]),
         np.ascontiguousarray(detail[:, 1:]),
     )
-    limit = pixel_limit()
-    records = [
-        _ErrorRecord(name, number, reason, result.digest, result.permanent, limit)
-        for name, result in zip(names, hashes, strict=True)
-        for number, reason in sorted(result.errors.items())
-    ]
-    failures = [[one.name, one.reason] for one in records if one.transform == ORIGINAL]
+    errors = [[bad.name, bad.digest, bad.errors, bad.permanent, bad.pixel_limit] for bad in failed]
     members: dict[str, NDArray[Any]] = {
         "paths": npz.pack_texts(hashed.names),
         "failures": npz.pack_texts([json.dumps(failures)]),
         "digests": npz.pack_texts(hashed.digests),
         "transforms": npz.pack_texts(hashed.transforms),
         **{name: getattr(hashed, name) for name in _ARRAYS},
-        "errors": npz.pack_texts([json.dumps(records)]),
+        "errors": npz.pack_texts([json.dumps(errors)]),
         "hashing": npz.pack_texts([canonical(folder.hashing)]),
     }
-    content = npz.pack(members)
-    digest = sha256(content).hexdigest()
+    packed = npz.pack(members)
+    digest = sha256(packed).hexdigest()
     path = folder.path(HASHES)
     if not os.path.exists(path) or digest != folder.digest(HASHES):
-        files.write([(path, [content])], FileError)
-    inputs = {name: result.digest or None for name, result in zip(names, hashes, strict=True)}
-    errors = {name: result.errors for name, result in zip(names, hashes, strict=True)}
-    return StoredHashes(hashed, digest, inputs, errors)
+        files.write([(path, [packed])], FileError)
+    inputs = {result.name: result.digest or None for result in results}
+    return StoredHashes(hashed, digest, inputs, {bad.name: bad.errors for bad in failed})
 
 
 def _transforms(folder: RunFolder) -> tuple[str, ...]:
     return tuple(folder.hashing["variants"]["transforms"])
 
 
-def _read(folder: RunFolder) -> tuple[bytes, VariantHashes, list[_ErrorRecord]]:
-    """Return ``hashes.npz``, and what is in it, once it is known to be this run's."""
+def _read(folder: RunFolder) -> tuple[bytes, VariantHashes, list[OriginalHashes]]:
+    """Return ``hashes.npz``, what is in it, and the originals with errors, of this run alone.
+
+    Of the latter, hashes and detail are zeros and NaN.
+    """
     path = folder.path(HASHES)
     content = files.read(path, FileError)
     members = npz.unpack(path, content, (*_ARRAYS, *_TEXTS))
@@ -259,14 +206,17 @@ def _read(folder: RunFolder) -> tuple[bytes, VariantHashes, list[_ErrorRecord]]:
     if hashing != (canonical(folder.hashing),) or transforms != _transforms(folder):
         # It was copied from the folder of another run.
         try:
-            (text,) = hashing
-            differing = folder.differing(json.loads(text)) or ["variants"]
+            reason = differences(folder.hashing, json.loads("".join(hashing))) or "other variants"
         except (ValueError, AttributeError):
-            differing = ["configuration"]
+            reason = "another configuration"
         raise FileError(
             path,
-            f"is of a run with {differences(differing)}; delete it to hash anew, or put this "
-            "run's own file back",
+            f"is of a run with {reason}; delete it to hash anew, or put this run's own file back",
         )
     hashed = VariantHashes(names, digests, transforms, *(members[name] for name in _ARRAYS))
-    return content, hashed, [_ErrorRecord(*values) for values in json.loads(errors[0])]
+    empty = bytes((1 + len(transforms)) * HASH_BYTES), [math.nan] * (1 + len(transforms))
+    failed = [
+        OriginalHashes(name, digest, *empty, {int(key): one for key, one in reasons.items()}, *rest)
+        for name, digest, reasons, *rest in json.loads(errors[0])
+    ]
+    return content, hashed, failed

@@ -23,7 +23,7 @@ from photodna_nb.evaluation.pair_counting import count_pairs
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import estimate_run
 from photodna_nb.evaluation.results import COUNTS, Results, write_results
-from photodna_nb.evaluation.run_folder import RunFolder
+from photodna_nb.evaluation.run_folder import RunFolder, open_run
 from photodna_nb.evaluation.run_thresholds import choose_thresholds
 from photodna_nb.evaluation.tables import VariantFailure, build_summary, build_tables
 from photodna_nb.evaluation.thumbnails import make_thumbnails
@@ -93,7 +93,7 @@ def run(
     started = time.time()
 
     dataset = find_originals(config, run_dir, config_path)
-    with RunFolder(run_dir, config.hashing()) as folder:
+    with open_run(run_dir, config.hashing()) as folder:
         if dataset is not None:
             check_excluded_names(config.pairs, [original.name for original in dataset])
             hashes, n_hashed = hash_variants(config, dataset, folder, workers, progress)

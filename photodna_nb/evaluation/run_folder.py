@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
-from types import TracebackType
 from typing import Any
 
 import PIL
@@ -30,7 +30,6 @@ _DIFFERENCES = {
     "seed": "another seed",
     "originals": "other originals",
     "variants": "other variants",
-    "configuration": "another configuration",
 }
 
 
@@ -133,71 +132,36 @@ def damaged(path: str, error: Exception) -> FileError:
     return FileError(path, f"is damaged or of another program ({error}); run the evaluation again")
 
 
-def differences(parts: Iterable[str]) -> str:
-    """Return in words that parts of a configuration are other ones."""
-    return " and ".join(_DIFFERENCES[name] for name in parts)
+def differences(hashing: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Return in words which parts of the configuration another run has otherwise."""
+    return " and ".join(
+        _DIFFERENCES[name] for name in hashing if other.get(name) != hashing.get(name)
+    )
 
 
+@dataclass(frozen=True)
 class RunFolder:
-    """The folder of a run, open for one run.
-
-    Parameters
-    ----------
-    folder : str
-        It is created if it is missing. Otherwise it is empty, or belongs to a run over the
-        same hashes.
-    hashing : dict
-        The part of the configuration that hashes depend on.
+    """The folder of a run, locked for it by `open_run`.
 
     Attributes
     ----------
+    folder : str
+        Its path.
+    hashing : dict
+        The part of the configuration that hashes depend on.
     made_with : dict
         The versions by which the hashes in the folder were made.
     digests : dict of str to str
         Digests of the result and report files of an earlier run, by its manifest.
     inputs : dict of str to (str or None)
         Digests of the originals of an earlier run, by its manifest.
-
-    Raises
-    ------
-    FileError
-        The folder belongs to another run or to another program, is in use, or cannot be
-        written.
     """
 
-    def __init__(self, folder: str, hashing: dict[str, Any]) -> None:
-        self.folder, self.hashing = folder, hashing
-        self.made_with: dict[str, str | None] = {}
-        self.digests: dict[str, str] = {}
-        self.inputs: dict[str, str | None] = {}
-        if os.path.lexists(folder) and not os.path.isdir(folder):
-            raise FileError(folder, "is not a folder; give a new one for the results of the run")
-        try:
-            os.makedirs(folder, exist_ok=True)
-            self._check_own()
-        except OSError as error:
-            raise FileError(
-                folder, f"cannot be used ({error.strerror}); give a folder that can be written"
-            ) from error
-        self._lock = ExitStack()
-
-    def __enter__(self) -> RunFolder:
-        self._lock.enter_context(locked(self.folder))
-        try:
-            self._identify()
-            self._read_manifest()
-        except BaseException:
-            self._lock.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._lock.close()
+    folder: str
+    hashing: dict[str, Any]
+    made_with: dict[str, str | None]
+    digests: dict[str, str]
+    inputs: dict[str, str | None]
 
     def path(self, name: str) -> str:
         """Return the path of a file in the folder."""
@@ -213,10 +177,6 @@ class RunFolder:
             return self.digest(name) == self.digests[name]
         except (FileError, KeyError):
             return False
-
-    def differing(self, hashing: Mapping[str, Any]) -> list[str]:
-        """Return which parts of the configuration are others in another run."""
-        return [key for key in self.hashing if hashing.get(key) != self.hashing.get(key)]
 
     def check_versions(self) -> None:
         """Raise a FileError unless more hashes would be made as those in the folder were."""
@@ -234,47 +194,73 @@ class RunFolder:
                 "or give an empty folder",
             )
 
-    def _check_own(self) -> None:
-        """Refuse a folder with files of somebody else."""
-        names = sorted(name for name in os.listdir(self.folder) if not name.startswith("."))
-        if names and IDENTITY not in names:
-            raise FileError(
-                self.folder,
-                f"holds files ({printable(', '.join(names[:3]))}) and no {IDENTITY}, so it is no "
-                "folder of an evaluation; give a new or an empty one",
-            )
 
-    def _identify(self) -> None:
-        """Read which run the folder belongs to, or make it this run's."""
-        path = self.path(IDENTITY)
-        if not os.path.exists(path):
-            self.made_with = hash_versions()
-            identity = {"schema": SCHEMA, "hashing": self.hashing, "made_with": self.made_with}
-            content = json.dumps(identity, indent=1, sort_keys=True) + "\n"
-            files.write([(path, [content.encode("ascii")])], FileError)
-            return
-        try:
-            identity = json.loads(files.read(path, FileError))
-            check_schema(path, identity)
-            self.made_with, hashing = dict(identity["made_with"]), dict(identity["hashing"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, FileError):
-                raise
-            raise FileError(
-                path, "is damaged; restore it, or give another folder for the run"
-            ) from error
-        if canonical(hashing) != canonical(self.hashing):
-            raise FileError(
-                self.folder,
-                f"belongs to a run with {differences(self.differing(hashing))}; give an empty "
-                "folder, or the configuration that it was made with",
-            )
+@contextmanager
+def open_run(folder: str, hashing: dict[str, Any]) -> Iterator[RunFolder]:
+    """Open the folder of a run for one run, and keep other runs out of it.
 
-    def _read_manifest(self) -> None:
-        """Read the digests in a manifest; if it is missing or damaged, all is written anew."""
+    Parameters
+    ----------
+    folder : str
+        It is created if it is missing. Otherwise it is empty, or belongs to a run over the
+        same hashes.
+    hashing : dict
+        The part of the configuration that hashes depend on.
+
+    Raises
+    ------
+    FileError
+        The folder belongs to another run or to another program, is in use, or cannot be
+        written.
+    """
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise FileError(folder, "is not a folder; give a new one for the results of the run")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError as error:
+        raise FileError(
+            folder, f"cannot be used ({error.strerror}); give a folder that can be written"
+        ) from error
+    if names and IDENTITY not in names:
+        raise FileError(
+            folder,
+            f"holds files ({printable(', '.join(names[:3]))}) and no {IDENTITY}, so it is no "
+            "folder of an evaluation; give a new or an empty one",
+        )
+    with locked(folder):
+        made_with = _identify(folder, hashing)
         try:
-            manifest = read_manifest(self.path(MANIFEST))
-            self.digests = {**manifest["results"], **manifest.get("report", {})}
-            self.inputs = dict(manifest["inputs"])
-        except (FileError, ValueError, TypeError):
-            self.digests, self.inputs = {}, {}
+            manifest = read_manifest(os.path.join(folder, MANIFEST))
+            digests = {**manifest["results"], **manifest.get("report", {})}
+            inputs = dict(manifest["inputs"])
+        except (FileError, ValueError, TypeError):  # missing or damaged: all is written anew
+            digests, inputs = {}, {}
+        yield RunFolder(folder, hashing, made_with, digests, inputs)
+
+
+def _identify(folder: str, hashing: dict[str, Any]) -> dict[str, str | None]:
+    """Return the versions of the hashes in a folder, once it is known to be this run's."""
+    path = os.path.join(folder, IDENTITY)
+    if not os.path.exists(path):
+        identity = {"schema": SCHEMA, "hashing": hashing, "made_with": hash_versions()}
+        content = json.dumps(identity, indent=1, sort_keys=True) + "\n"
+        files.write([(path, [content.encode("ascii")])], FileError)
+        return hash_versions()
+    try:
+        identity = json.loads(files.read(path, FileError))
+        check_schema(path, identity)
+        made_with, other = dict(identity["made_with"]), dict(identity["hashing"])
+    except FileError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FileError(
+            path, "is damaged; restore it, or give another folder for the run"
+        ) from error
+    if canonical(other) != canonical(hashing):
+        raise FileError(
+            folder,
+            f"belongs to a run with {differences(hashing, other)}; give an empty folder, or the "
+            "configuration that it was made with",
+        )
+    return made_with

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -15,46 +17,49 @@ from photodna_nb.corpus.datasets import Original
 from photodna_nb.corpus.transforms import AnyTransform, seed_for
 from photodna_nb.errors import FileError, ImageError, PhotodnaError
 from photodna_nb.hashing import images
-from photodna_nb.hashing.stages import hash_and_detail
+from photodna_nb.hashing.stages import HashWithDetail, hash_and_detail
 from photodna_nb.printable import printable
 
 # The number that stands for the original itself, where transforms are numbered from 0.
 ORIGINAL = -1
+_NO_HASH = HashWithDetail(np.zeros(HASH_BYTES, np.uint8), math.nan)
 
 
-@dataclass(frozen=True, eq=False)
-class OriginalHashes:
-    """Hashes of one original and of its variants.
+class OriginalHashes(msgspec.Struct, frozen=True):
+    """Hashes of one original and of its variants, as the journal of a run holds them.
 
     Attributes
     ----------
+    name : str
+        Name of the original.
     digest : str
         SHA-256 of the content that the original was made from; empty if it cannot be read.
-    hashes : ndarray of uint8, (1 + v, 144)
-        Hash of the original, then of each variant; zeros where there is none.
-    detail : ndarray of float64, (1 + v,)
+    hashes : bytes
+        Hash of the original, then of each variant, 144 bytes each; zeros where there is none.
+    detail : list of float
         Detail of the same, in grey levels; NaN where there is no hash.
     errors : dict of int to str
         Reasons of missing hashes, by the number of the transform; -1 for the original itself.
     permanent : bool
         Whether the same errors would occur again. A lack of memory or an unreadable disk
         may pass.
+    pixel_limit : int or None
+        Number of pixels of the largest image that was read; errors depend on it.
     """
 
+    name: str
     digest: str
-    hashes: NDArray[np.uint8]
-    detail: NDArray[np.float64]
-    errors: dict[int, str] = field(default_factory=dict)
+    hashes: bytes
+    detail: list[float]
+    errors: dict[int, str] = {}
     permanent: bool = True
+    pixel_limit: int | None = None
 
-    @classmethod
-    def failed(
-        cls, n_variants: int, digest: str, reason: str, permanent: bool = True
-    ) -> OriginalHashes:
-        """Return the record of an original that could not be hashed."""
-        hashes = np.zeros((1 + n_variants, HASH_BYTES), np.uint8)
-        detail = np.full(1 + n_variants, np.nan)
-        return cls(digest, hashes, detail, {ORIGINAL: reason}, permanent)
+    @property
+    def is_final(self) -> bool:
+        """Whether another attempt would give the same."""
+        same_limit = self.pixel_limit == Image.MAX_IMAGE_PIXELS
+        return not self.errors or (self.permanent and same_limit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +112,7 @@ def hash_if_changed(
     try:
         digest = original.digest()
     except ImageError as error:
-        return OriginalHashes.failed(len(transforms), "", error.reason, permanent=False)
+        return _failed(original, "", len(transforms), error.reason, permanent=False)
     if known is not None and known.digest == digest:
         return known
     return hash_original(original, transforms, seed, digest)
@@ -118,34 +123,40 @@ def hash_original(
 ) -> OriginalHashes:
     """Return the hashes of an original, which is opened once, and of its variants."""
     v = len(transforms)
-    hashes = np.zeros((1 + v, HASH_BYTES), np.uint8)
-    detail = np.full(1 + v, np.nan)
     try:
         image = original.open()
-        hashes[0], detail[0] = hash_and_detail(images.pixels(image))
+        hashed = [hash_and_detail(images.pixels(image))]
     except FileError as error:
-        return OriginalHashes.failed(v, digest, error.reason, _is_permanent(error))
+        return _failed(original, digest, v, error.reason, _is_permanent(error))
     except MemoryError:
         reason = "does not fit into memory; free some, or use a smaller version of the image"
-        return OriginalHashes.failed(v, digest, reason, permanent=False)
+        return _failed(original, digest, v, reason, permanent=False)
     errors = {}
     permanent = True
     for number, transform in enumerate(transforms):
         try:
             variant = transform.apply(image, seed_for(seed, original.name, transform.label))
-            hashes[1 + number], detail[1 + number] = hash_and_detail(images.pixels(variant))
+            hashed.append(hash_and_detail(images.pixels(variant)))
+            continue
         except PhotodnaError as error:
             errors[number] = error.reason if isinstance(error, FileError) else str(error)
             permanent &= _is_permanent(error)
         except Exception as error:  # of Pillow; the other variants are as good as before
             errors[number] = printable(f"cannot be made ({type(error).__name__}: {error})")
             permanent = False
-    return OriginalHashes(digest, hashes, detail, errors, permanent)
+        hashed.append(_NO_HASH)
+    hashes = b"".join(one.hash.tobytes() for one in hashed)
+    detail = [one.detail for one in hashed]
+    limit = Image.MAX_IMAGE_PIXELS
+    return OriginalHashes(original.name, digest, hashes, detail, errors, permanent, limit)
 
 
-def pixel_limit() -> int | None:
-    """Return the number of pixels of the largest image that is read; errors depend on it."""
-    return Image.MAX_IMAGE_PIXELS
+def _failed(
+    original: Original, digest: str, n_variants: int, reason: str, permanent: bool
+) -> OriginalHashes:
+    hashes, detail = bytes((1 + n_variants) * HASH_BYTES), [math.nan] * (1 + n_variants)
+    errors, limit = {ORIGINAL: reason}, Image.MAX_IMAGE_PIXELS
+    return OriginalHashes(original.name, digest, hashes, detail, errors, permanent, limit)
 
 
 def _is_permanent(error: PhotodnaError) -> bool:
