@@ -1,16 +1,16 @@
-"""Which pairs lie nearest a threshold."""
+"""Examples of the pairs nearest to a threshold."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb.evaluation.pair_counts import PairCounts
+from photodna_nb.evaluation.pair_counts import NearestImpostors, PairCounts
+from photodna_nb.evaluation.variant_hashes import ORIGINAL
 
-_ORIGINAL = -1  # instead of the number of an edit
 _LOOK_BACK = 4096  # pairs, among which those of other originals are looked for
 
 
@@ -40,35 +40,32 @@ class ExamplePair(NamedTuple):
 
 
 class ThresholdExamples:
-    """Which pairs are nearest a threshold, whatever it is.
+    """The pairs nearest to any threshold.
 
     Parameters
     ----------
     counts : PairCounts
-        Of a run.
+        Counts of a run.
     """
 
     def __init__(self, counts: PairCounts) -> None:
         self._counts = counts
         self._genuine = {
-            oriented: _ascending(table)
-            for oriented, table in (
-                (False, counts.genuine_distance_squared),
-                (True, counts.genuine_oriented_distance_squared),
-            )
+            False: _by_distance(counts.genuine_distance_squared),
+            True: _by_distance(counts.genuine_oriented_distance_squared),
         }
 
     def pairs(self, threshold: int, number: int, oriented: bool) -> Iterator[ExamplePair]:
-        """Yield so many of each kind and side, the nearest first, each of other originals.
+        """Yield so many pairs of each kind and side, the nearest first, each of other originals.
 
         Parameters
         ----------
         threshold : int
-            L2.
+            L2 distance.
         number : int
             Pairs of each kind on each side, at the most.
         oriented : bool
-            Whether a variant counts as far away as the closest of the original's eight
+            Whether the distance of a variant is that of the closest of the original's eight
             orientations.
 
         Yields
@@ -77,47 +74,35 @@ class ThresholdExamples:
             No impostor pairs that match beyond ``counts.nearest_limit``: they are not listed.
         """
         counts = self._counts
-        close = counts.nearest
-
-        def genuine(k: int) -> tuple[int, int, int, int]:
-            row, transform = divmod(int(order[k]), len(counts.transforms))
-            return row, transform, row, int(squared[k])
-
-        def impostor(k: int) -> tuple[int, int, int, int]:
-            one, transform = int(close.i[k]), int(close.transform[k])
-            return one, transform, int(close.j[k]), int(close.distance_squared[k])
-
-        order, squared = self._genuine[oriented]
-        kinds: tuple[tuple[Literal["genuine", "impostor"], NDArray[Any], Any], ...] = (
-            ("genuine", squared, genuine),
-            ("impostor", close.distance_squared, impostor),
-        )
-        for kind, distances, pair in kinds:
-            split = int(np.searchsorted(distances, threshold**2, side="right"))
-            sides: tuple[tuple[Literal["below", "above"], range], ...] = (
-                ("below", range(split - 1, max(split - 1 - _LOOK_BACK, -1), -1)),
-                ("above", range(split, min(split + _LOOK_BACK, len(distances)))),
-            )
-            for side, places in sides:
-                if (kind, side) == ("impostor", "below") and threshold > counts.nearest_limit:
-                    continue  # those that are listed are not the nearest
+        kinds: dict[Literal["genuine", "impostor"], NearestImpostors] = {
+            "genuine": self._genuine[oriented],
+            "impostor": counts.nearest,
+        }
+        for kind, pairs in kinds.items():
+            split = int(np.searchsorted(pairs.distance_squared, threshold**2, side="right"))
+            sides: dict[Literal["below", "above"], NearestImpostors] = {
+                "below": pairs.taken(np.arange(split)[::-1][:_LOOK_BACK]),
+                "above": pairs.taken(np.arange(split, len(pairs.i))[:_LOOK_BACK]),
+            }
+            if kind == "impostor" and threshold > counts.nearest_limit:
+                del sides["below"]  # those that are listed are not the nearest
+            for side, nearest in sides.items():
                 seen: set[frozenset[int]] = set()
-                for place in places:
+                columns = (column.tolist() for column in nearest)
+                for i, j, transform, squared in zip(*columns, strict=True):
                     if len(seen) == number:
                         break
-                    row, transform, other, distance = pair(place)
-                    if {row, other} in seen:
-                        continue
-                    seen.add(frozenset((row, other)))
-                    edit = None if transform == _ORIGINAL else counts.transforms[transform]
-                    yield ExamplePair(
-                        kind, side, counts.names[row], edit, counts.names[other], distance
-                    )
+                    if frozenset((i, j)) not in seen:
+                        seen.add(frozenset((i, j)))
+                        spec = None if transform == ORIGINAL else counts.transforms[transform]
+                        names = counts.names[i], counts.names[j]
+                        yield ExamplePair(kind, side, names[0], spec, names[1], squared)
 
 
-def _ascending(table: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """Return where the distances of a table are, the smallest first, and what they are."""
+def _by_distance(table: NDArray[np.int32]) -> NearestImpostors:
+    """Return the genuine pairs of a table of squared distances, in the order of the distance."""
     flat = table.reshape(-1)
     order = np.argsort(flat, kind="stable")
-    order = order[int((flat < 0).sum()) :]  # those of variants that could not be made
-    return order, flat[order]
+    order = order[int((flat < 0).sum()) :]  # without the variants that could not be made
+    row, transform = np.divmod(order, max(table.shape[1], 1))
+    return NearestImpostors.of(row, row, transform, flat[order])

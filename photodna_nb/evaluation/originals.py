@@ -100,27 +100,25 @@ def validation_half(names: Sequence[str], seed: int) -> NDArray[np.bool_]:
     return np.array([seed_for(seed, name, "half") % 2 == 1 for name in names], bool)
 
 
-def check_excluded_names(pairs: PairsConfig, names: Iterable[str]) -> None:
-    """Raise an ArgumentError if an excluded name is none of an original."""
-    excluded = {name for name in itertools.chain(*pairs.exclude) if named_digest(name) is None}
-    if excluded:
-        known = set(names)
-        for name in sorted(excluded - known):
+def check_exclusions(
+    pairs: PairsConfig, names: Iterable[str], digests: Iterable[str | None] | None = None
+) -> None:
+    """Raise an ArgumentError if a name, or a digest if these are known, is none of an original."""
+    excluded = set(itertools.chain(*pairs.exclude))
+    known = set(names)
+    for name in sorted(excluded - known):
+        if named_digest(name) is None:
             remedy = checks.nearest(name, known) or "names are as the results list them"
             raise ArgumentError(
                 f"pairs.exclude: no original is called {printable(name)}; {printable(remedy)}"
             )
-
-
-def check_excluded_digests(pairs: PairsConfig, digests: Iterable[str | None]) -> None:
-    """Raise an ArgumentError if an excluded digest is none of an original."""
-    excluded = {digest for digest in map(named_digest, itertools.chain(*pairs.exclude)) if digest}
-    unknown = excluded.difference(digests)
-    if unknown:
-        raise ArgumentError(
-            f"pairs.exclude: no original has the digest sha256:{min(unknown)}; take it from "
-            "sha256sum, or from inputs in the manifest.json of a run"
-        )
+    if digests is not None:
+        excluded_digests = {digest for digest in map(named_digest, excluded) if digest}
+        for digest in sorted(excluded_digests.difference(digests)):
+            raise ArgumentError(
+                f"pairs.exclude: no original has the digest sha256:{digest}; take it from "
+                "sha256sum, or from inputs in the manifest.json of a run"
+            )
 
 
 def excluded_pairs(

@@ -209,18 +209,9 @@ class PairCounts:
         distances: NDArray[np.int32] = table[rows][:, columns].reshape(-1)
         return np.sort(distances[distances >= 0])
 
-    def genuine(
-        self,
-        transform: str | int | None = None,
-        *,
-        half: PairHalf | None = None,
-        detail_bin: int | None = None,
-        oriented: bool = False,
-    ) -> Cells:
-        """Return the counts of `genuine_distances`, (3061,) int64."""
-        return count_cells(
-            self.genuine_distances(transform, half=half, detail_bin=detail_bin, oriented=oriented)
-        )
+    def genuine(self, transform: str | int | None = None, **selection: Any) -> Cells:
+        """Return the counts of `genuine_distances` of the same arguments, (3061,) int64."""
+        return count_cells(self.genuine_distances(transform, **selection))
 
     def impostor(
         self,

@@ -12,8 +12,7 @@ from photodna_nb.errors import ArgumentTypeError, FileError
 from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.hash_store import StoredHashes, hash_variants, stored_hashes
 from photodna_nb.evaluation.originals import (
-    check_excluded_digests,
-    check_excluded_names,
+    check_exclusions,
     excluded_pairs,
     find_originals,
     suspected_duplicates,
@@ -95,12 +94,11 @@ def run(
     dataset = find_originals(config, run_dir, config_path)
     with open_run(run_dir, config.hashing()) as folder:
         if dataset is not None:
-            check_excluded_names(config.pairs, [original.name for original in dataset])
+            check_exclusions(config.pairs, (original.name for original in dataset))
             hashes, n_hashed = hash_variants(config, dataset, folder, workers, progress)
         else:
             hashes, n_hashed = stored_hashes(folder), 0
-            check_excluded_names(config.pairs, hashes.inputs)
-        check_excluded_digests(config.pairs, hashes.inputs.values())
+        check_exclusions(config.pairs, hashes.inputs, hashes.inputs.values())
         failures = _failures(hashes)
         counts = _count_pairs(config, hashes, folder, workers)
         estimates = estimate_run(

@@ -17,6 +17,7 @@ from photodna_nb.evaluation.originals import exclusion_name
 from photodna_nb.evaluation.pair_counts import (
     PAIR_HALVES,
     Cells,
+    Half,
     PairCounts,
     quantile_squared,
 )
@@ -244,20 +245,13 @@ def _transforms(counts: PairCounts, failures: Sequence[VariantFailure]) -> list[
     rows = []
     for spec in counts.transforms:
         transform = transforms.parse(spec)
+        names = {"transform": spec, "label": transform.label, "transform_name": transform.name}
+        strength = {"strength": transform.strength, "unit": transform.unit}
+        failed = sum(failure.transform == spec for failure in failures)
         impostor = counts.impostor(transform=spec)
-        rows.append(
-            {
-                "transform": spec,
-                "label": transform.label,
-                "transform_name": transform.name,
-                "strength": transform.strength,
-                "unit": transform.unit,
-                "failed": sum(failure.transform == spec for failure in failures),
-                **_distances(counts, spec),
-                "impostor_pairs": int(impostor.sum()),
-                "impostor_nearest": _smallest(impostor),
-            }
-        )
+        row = {**names, **strength, "failed": failed, **_distances(counts, spec)}
+        row |= {"impostor_pairs": int(impostor.sum()), "impostor_nearest": _smallest(impostor)}
+        rows.append(row)
     return rows
 
 
@@ -282,32 +276,40 @@ def _distances(counts: PairCounts, spec: str, detail_bin: int | None = None) -> 
 
 def _recall(config: Config, counts: PairCounts, named: Mapping[str, int]) -> list[Row]:
     """Return the recall of each transform at each named threshold, in all and by detail bin."""
+    columns = "transform", "detail_bin", "oriented", "threshold_name", "threshold"
     bins = (None, *range(counts.n_detail_bins))
-    rows: list[Row] = []
-    queries: list[RecallQuery] = []
-    for spec, detail_bin, oriented, (name, threshold) in itertools.product(
-        counts.transforms, bins, (False, True), named.items()
-    ):
-        queries.append(RecallQuery(spec, threshold, oriented, detail_bin=detail_bin))
-        row = {"transform": spec, "detail_bin": detail_bin, "oriented": oriented}
-        rows.append(row | {"threshold_name": name, "threshold": threshold})
-    estimates = estimate_recalls(counts, queries, config.confidence)
-    return [row | recall._asdict() for row, recall in zip(rows, estimates, strict=True)]
+    keys = itertools.product(counts.transforms, bins, (False, True), named.items())
+    rows = [dict(zip(columns, (*key, *name), strict=True)) for *key, name in keys]
+    return _with_recall(config, counts, rows)
 
 
 def _operating_recall(
     config: Config, counts: PairCounts, points: Sequence[OperatingPoint]
 ) -> list[Row]:
     """Return the recall of each transform on the validation half, at each operating point."""
-    rows: list[Row] = []
-    queries: list[RecallQuery] = []
-    for spec, point, oriented in itertools.product(counts.transforms, points, (False, True)):
-        choice = point.choice
-        if choice.threshold is None:
-            continue
-        queries.append(RecallQuery(spec, choice.threshold, oriented, half="validation"))
-        row = {"transform": spec, "target": choice.target, "conservative": choice.conservative}
-        rows.append(row | {"threshold": choice.threshold, "oriented": oriented})
+    choices = [point.choice for point in points if point.choice.threshold is not None]
+    columns = "target", "conservative", "threshold"
+    rows = [
+        {
+            "transform": spec,
+            **{name: getattr(choice, name) for name in columns},
+            "oriented": oriented,
+        }
+        for spec, choice, oriented in itertools.product(counts.transforms, choices, (False, True))
+    ]
+    return _with_recall(config, counts, rows, "validation")
+
+
+def _with_recall(
+    config: Config, counts: PairCounts, rows: Sequence[Row], half: Half | None = None
+) -> list[Row]:
+    """Return rows of a transform, threshold and orientation with the estimate of the recall."""
+    queries = (
+        RecallQuery(
+            row["transform"], row["threshold"], row["oriented"], half, row.get("detail_bin")
+        )
+        for row in rows
+    )
     estimates = estimate_recalls(counts, queries, config.confidence)
     return [row | recall._asdict() for row, recall in zip(rows, estimates, strict=True)]
 
@@ -394,9 +396,8 @@ def _curves(counts: PairCounts, estimates: RunEstimates) -> list[Row]:
         "precision": curves.precision,
     }
     unknown = np.full(len(curves.recall), None)
-    columns["false_match_rate_lower"] = unknown if rates is None else rates.lower
-    columns["false_match_rate_upper"] = unknown if rates is None else rates.upper
-    columns["at_least_ten_matches"] = unknown if rates is None else rates.at_least_ten_matches
+    for column, name in zip(_RATE[1:], ("lower", "upper", "at_least_ten_matches"), strict=True):
+        columns[column] = unknown if rates is None else getattr(rates, name)
     total = whole.genuine + whole.impostor
     last = int(np.flatnonzero(total)[-1]) if total.any() else 0
     rows = zip(*(column[: last + 1].tolist() for column in columns.values()), strict=True)
@@ -429,13 +430,9 @@ def _operating_point(point: OperatingPoint) -> Row:
     """Return an operating point as one row."""
     row = point.as_json()
     choice, rate = row.pop("choice"), row.pop("false_match_rate") or {}
-    counted = {
-        "impostor_matches": rate.get("matches"),
-        "impostor_pairs": rate.get("pairs"),
-        "false_match_rate": rate.get("rate"),
-        "false_match_rate_lower": rate.get("lower"),
-        "false_match_rate_upper": rate.get("upper"),
-    }
+    columns = "impostor_matches", "impostor_pairs", *_RATE[:3]
+    names = "matches", "pairs", "rate", "lower", "upper"
+    counted = dict(zip(columns, map(rate.get, names), strict=True))
     return {**choice, **row, **counted}
 
 
