@@ -37,14 +37,12 @@ TARGETS = {
     "hashing": Target(("kernels/hashing.py",), ("test_hashing.py", "test_golden.py"), jit=False),
     "metrics": Target(("pairs/metrics.py",), ("test_distances.py",)),
     "tables": Target(("tables/*.py",), ("test_table.py",)),
-    "intervals": Target(
-        ("evaluation/intervals.py", "evaluation/dependence.py"),
-        ("test_intervals.py", "test_dependence.py"),
+    "intervals": Target(("evaluation/intervals.py",), ("test_intervals.py",)),
+    "dependence": Target(
+        ("evaluation/dependence.py",), ("test_dependence.py", "test_intervals.py")
     ),
     "tail": Target(("evaluation/tail*.py",), ("test_tail.py",)),
-    "thresholds": Target(
-        ("evaluation/thresholds.py", "evaluation/deployment.py"), ("test_thresholds.py",)
-    ),
+    "thresholds": Target(("evaluation/thresholds.py",), ("test_thresholds.py",)),
 }
 
 
