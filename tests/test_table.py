@@ -4,6 +4,7 @@ import base64
 import builtins
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import photodna_nb as pdna
 from photodna_nb.tables.columns import FileFailure
+from photodna_nb.tables.formats import check_target
 
 SUFFIXES = (".json", ".csv", ".npz", ".parquet")
 HASHES = np.random.default_rng(1).integers(0, 256, (9, 144), np.uint8)
@@ -137,8 +139,12 @@ def test_what_is_wrong_is_said(tmp_path, suffix, content, words):
 
 
 def test_wrong_arguments(tmp_path):
-    with pytest.raises(pdna.ArgumentError, match=r"suffix '\.txt', needs one of \.json, \.csv"):
-        table([]).save("t.txt")
+    needs = r"^path: got the suffix '\.txt', needs one of \.json, \.csv, \.npz, \.parquet$"
+    for call in (table([]).save, pdna.HashTable.load, check_target):
+        with pytest.raises(pdna.ArgumentError, match=needs):
+            call("t.txt")
+        with pytest.raises(pdna.ArgumentTypeError, match=r"^path: got int"):
+            call(3)
     with pytest.raises(pdna.TableFileError, match="no such file"):
         pdna.HashTable.load(tmp_path / "gone.npz")
     with pytest.raises(pdna.ArgumentError, match=r"hashes: .*\(1, 144\), needs \(2, 144\)"):
@@ -152,12 +158,52 @@ def test_a_foreign_parquet_file(tmp_path):
     from pyarrow import parquet
 
     path = tmp_path / "t.parquet"
-    parquet.write_table(pa.table({"path": ["/a"]}), path)
-    with pytest.raises(pdna.TableFileError, match=r"has no column hash"):
-        pdna.HashTable.load(path)
-    parquet.write_table(pa.table({"path": ["/a"], "hash": [b"short"]}), path)
-    with pytest.raises(pdna.TableFileError, match=r"row 0 .*144 bytes"):
-        pdna.HashTable.load(path)
+    for columns, words in (
+        ({"size": [3]}, "has no column hash and path"),
+        ({"path": ["/a"]}, "has no column hash"),
+        ({"path": ["/a"], "hash": [b"short"]}, "row 0 (counted from 0) has no 144 bytes"),
+        ({"path": ["/a", None], "hash": [bytes(144)] * 2}, "row 1 (counted from 0) has no path"),
+    ):
+        parquet.write_table(pa.table(columns), path)
+        with pytest.raises(pdna.TableFileError, match=f"{re.escape(f't.parquet: {words}')}$"):
+            pdna.HashTable.load(path)
+    parquet.write_table(pa.table({"path": ["/a"], "hash": [HASHES[1].tobytes()]}), path)
+    found = pdna.HashTable.load(path)
+    assert (found.paths, found.failures) == (["/a"], [])
+    np.testing.assert_array_equal(found.hashes, HASHES[1:2])
+    assert np.isnan(found.detail).all()
+
+
+def test_the_columns_of_a_parquet_file(tmp_path):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    for paths, kind in ([], pa.string()), (["/a"], pa.string()), (["/\udcff"], pa.binary()):
+        table(paths).save(tmp_path / "t.parquet")
+        schema = parquet.read_schema(tmp_path / "t.parquet")
+        assert dict(zip(schema.names, schema.types, strict=True)) == {
+            "path": kind,
+            "hash": pa.binary(144),
+            "detail": pa.float64(),
+        }
+
+
+def test_a_target_is_checked_before_there_is_a_table(tmp_path):
+    (tmp_path / "folder.npz").mkdir()
+    (tmp_path / "link.npz").symlink_to(tmp_path / "gone" / "t.npz")
+    for name, words in (
+        ("folder.npz", "is a directory; give a file"),
+        (
+            "gone/t.npz",
+            "cannot be written: its folder is missing or write-protected; check the path",
+        ),
+        ("link.npz", "cannot be written: its folder is missing or write-protected; check the path"),
+    ):
+        with pytest.raises(pdna.TableFileError, match=f"{re.escape(f'{name}: {words}')}$"):
+            check_target(tmp_path / name)
+    for suffix in SUFFIXES:
+        check_target(tmp_path / f"t{suffix}")
+    assert len(list(tmp_path.iterdir())) == 2, "nothing is written"
 
 
 def test_without_the_optional_libraries(tmp_path, monkeypatch):
@@ -171,11 +217,15 @@ def test_without_the_optional_libraries(tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     needs = r"pip install \"photodna_nb\[tables\]\""
-    with pytest.raises(pdna.TableFileError, match=rf"needs pyarrow: {needs}"):
-        table(["/a"]).save(tmp_path / "other.parquet")
-    with pytest.raises(pdna.TableFileError, match=rf"needs pyarrow: {needs}"):
-        pdna.HashTable.load(tmp_path / "t.parquet")
-    with pytest.raises(pdna.PhotodnaError, match=rf"needs pandas: {needs}"):
+    pyarrow = rf": Parquet needs pyarrow: {needs}, or use \.npz$"
+    for call, name in (
+        (table(["/a"]).save, "other"),
+        (pdna.HashTable.load, "t"),
+        (check_target, "b"),
+    ):
+        with pytest.raises(pdna.TableFileError, match=rf"{name}\.parquet{pyarrow}"):
+            call(tmp_path / f"{name}.parquet")
+    with pytest.raises(pdna.PhotodnaError, match=rf"^to_pandas needs pandas: {needs}$"):
         table(["/a"]).to_pandas()
 
 
