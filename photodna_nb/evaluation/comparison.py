@@ -33,7 +33,7 @@ from photodna_nb.evaluation.comparison_records import (
     ValueChange,
 )
 from photodna_nb.evaluation.config import Config
-from photodna_nb.evaluation.deployment import expected_matches, threshold_under
+from photodna_nb.evaluation.deployment import expected_matches
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import (
@@ -45,6 +45,7 @@ from photodna_nb.evaluation.rates import (
 )
 from photodna_nb.evaluation.results import COUNTS, RESULTS, Results
 from photodna_nb.evaluation.run_folder import HASHES
+from photodna_nb.evaluation.run_thresholds import choose_thresholds
 from photodna_nb.evaluation.thresholds import operating_points
 from photodna_nb.files import PathLike
 
@@ -161,14 +162,18 @@ class _Run:
         cls, results: Results, transforms: Sequence[str], with_variants: bool, like: Config
     ) -> _Run:
         """Return the pairs of some transforms alone, estimated as another run's are."""
-        counts = _with_transforms(results.counts, transforms, with_variants)
-        options = like.deployment.orientations, like.confidence
-        own_options = results.config.deployment.orientations, results.config.confidence
-        if counts is results.counts and options == own_options:
+        counts, own = _with_transforms(results.counts, transforms, with_variants), results.config
+        if counts is results.counts and (own.confidence, own.deployment.orientations) == (
+            like.confidence,
+            like.deployment.orientations,
+        ):
             return cls(results, counts, results.estimates)
-        oriented, confidence = options
-        seed = results.config.seed
-        estimates = estimate_run(counts, oriented=oriented, confidence=confidence, seed=seed)
+        estimates = estimate_run(
+            counts,
+            oriented=like.deployment.orientations,
+            confidence=like.confidence,
+            seed=own.seed,
+        )
         return cls(results, counts, estimates)
 
     def hashes(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -321,18 +326,14 @@ def _target_conclusions(runs: _Pair) -> Iterator[Conclusion]:
 def _deployment_conclusions(runs: _Pair) -> Iterator[Conclusion]:
     """Yield false matches per day and recall at the first run's thresholds for its deployment."""
     estimates = [run.estimates.all_originals for run in runs]
-    rates, tail = estimates[0].rates, estimates[0].tail
-    deployment = runs[0].results.config.deployment
-    sizes = deployment.list_size, deployment.queries_per_day
-    acceptable, orientations = deployment.max_false_matches_per_day, deployment.n_orientations
-    for conservative in (False, True):
-        t = None
-        if rates is not None:
-            t = threshold_under(
-                acceptable, *sizes, rates, tail, orientations, conservative
-            ).threshold
-        about = f"at the first's {_threshold_text(conservative)} for {acceptable:g} per day"
-        matches = tuple(_false_matches(each, t, *sizes, orientations) for each in estimates)
+    config = runs[0].results.config
+    service, acceptable = config.deployment, config.deployment.max_false_matches_per_day
+    sizes = service.list_size, service.queries_per_day, service.n_orientations
+    choices = choose_thresholds(config, runs[0].estimates).deployment
+    for choice in (choices["estimate"], choices["conservative"]):
+        t = choice.threshold
+        about = f"at the first's {_threshold_text(choice.conservative)} for {acceptable:g} per day"
+        matches = tuple(_false_matches(each, t, *sizes) for each in estimates)
         yield _conclusion("false matches per day", about, (t, t), matches, target=acceptable)
         recalls = tuple(_overall_recall(each, t) for each in estimates)
         yield _conclusion("recall", f"{_ALL} {about}", (t, t), recalls)

@@ -31,8 +31,6 @@ class TailRates:
         and above the fit threshold.
     extrapolated : ndarray of bool, (t,)
         Whether fewer than ten dyads match.
-    below_smallest_distance : ndarray of bool, (t,)
-        Whether no pair matches.
     beyond_validation : ndarray of bool, (t,)
         Whether the rate is less than `Tail.validated_down_to`.
     """
@@ -42,7 +40,6 @@ class TailRates:
     lower: Floats
     upper: Floats
     extrapolated: NDArray[np.bool_]
-    below_smallest_distance: NDArray[np.bool_]
     beyond_validation: NDArray[np.bool_]
 
 
@@ -165,7 +162,6 @@ class Tail(JSONRecord):
             lower,
             upper,
             t < ten,
-            ~(t >= self.smallest_distance),
             known & (rate < self.validated_down_to),
         )
 
