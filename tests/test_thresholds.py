@@ -129,9 +129,9 @@ def test_no_threshold_without_evidence(halves):
     assert bare.source == "none"
     assert "no tail" in bare.reason
     i, j, distance = with_duplicate(*power_law(300, 9, 250, 5))
-    doubted = choose_threshold(1e-7, halves[0].rates, fitted(i, j, distance, 300))
-    assert doubted.threshold is None
-    assert "closest pair" in doubted.reason
+    rejected = choose_threshold(1e-7, halves[0].rates, fitted(i, j, distance, 300))
+    assert rejected.threshold is None
+    assert "closest pair" in rejected.reason
     point = operating_points(replace(halves[0], tail=None), halves[1], [1e-7])[0]
     assert point.recall is None
     assert json.loads(json.dumps(point.as_json()))["choice"]["threshold"] is None
@@ -151,7 +151,7 @@ def test_a_bound_of_disjoint_pairs_is_evidence_of_large_rates():
 
 
 def test_what_the_data_support(halves):
-    """By a tail that is trusted, else by what was counted, and never for want of pairs."""
+    """By a tail that is accepted, else by what was counted, and never for want of pairs."""
     rates, tail = halves[0].rates, halves[0].tail
     by_tail = supported_threshold(rates, tail)
     assert by_tail == choose_threshold(tail.validated_down_to, rates, tail, conservative=True)
@@ -162,6 +162,9 @@ def test_what_the_data_support(halves):
         assert counted.source == "counted"
         t = counted.threshold
         assert rates.upper[t] == counted.target < rates.upper[t + 1 :].min()
+    for lowest, supported in ((0.01, True), (0.0101, False)):
+        bounded = replace(rates, upper=np.full(len(rates.upper), lowest))
+        assert (supported_threshold(bounded).threshold is not None) == supported
     # Ten originals, and sixty of which many are the same.
     i, j = np.triu_indices(10, 1)
     few = false_match_rates(np.bincount([40] * 45), 10, ImpostorPairs(i, j, np.full(45, 40), 40))

@@ -169,10 +169,7 @@ class _Run:
         ):
             return cls(results, counts, results.estimates)
         estimates = estimate_run(
-            counts,
-            oriented=like.deployment.orientations,
-            confidence=like.confidence,
-            seed=own.seed,
+            counts, oriented=like.deployment.orientations, confidence=like.confidence, seed=own.seed
         )
         return cls(results, counts, estimates)
 

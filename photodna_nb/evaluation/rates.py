@@ -294,10 +294,7 @@ def estimate_recalls(
     matches, trials = [], []
     for query in queries:
         squared = distances(
-            query.transform,
-            half=query.half,
-            detail_bin=query.detail_bin,
-            oriented=query.oriented,
+            query.transform, half=query.half, detail_bin=query.detail_bin, oriented=query.oriented
         )
         matches.append(int(np.searchsorted(squared, query.threshold**2, side="right")))
         trials.append(len(squared))

@@ -156,14 +156,7 @@ class Tail(JSONRecord):
         known = self.accepted & (t <= self.fit_threshold)
         rate, lower, upper = (np.where(known, values, np.nan) for values in self.model_rates(t))
         ten = math.inf if self.threshold_at_ten_matches is None else self.threshold_at_ten_matches
-        return TailRates(
-            t,
-            rate,
-            lower,
-            upper,
-            t < ten,
-            known & (rate < self.validated_down_to),
-        )
+        return TailRates(t, rate, lower, upper, t < ten, known & (rate < self.validated_down_to))
 
     def reliable_rate(self, threshold: int) -> ReliableRate | None:
         """Return what the tail reliably says of the false match rate at a threshold.

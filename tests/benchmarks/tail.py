@@ -30,7 +30,7 @@ def hashes(number: int, seed: int) -> np.ndarray:
 
 
 class Distances:
-    """The close pairs of a corpus, and of parts of it."""
+    """The nearest pairs of a corpus, and of parts of it."""
 
     def __init__(self, hashes: np.ndarray) -> None:
         self.images = len(hashes)
@@ -50,23 +50,23 @@ class Distances:
 
 
 def splits(whole: Distances, number: int, seed: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return whether the interval held the count, predicted over counted, and doubts."""
+    """Return whether the interval covered the count, predicted over counted, and rejections."""
     size = whole.images // 10
     pairs = size * (size - 1) // 2
     ranks = [int(10 / further / pairs * whole.pairs) for further in FURTHER]
     thresholds = whole.sorted[np.array(ranks) - 1]
     counted = np.array(ranks) / whole.pairs
-    held, ratios, doubts = [], [], []
+    covered, ratios, rejections = [], [], []
     rng = np.random.default_rng(seed)
     for k in range(number):
         tail = whole.tail(rng.permutation(whole.images)[:size], seed=k)
         if not tail.accepted:
-            doubts.append(tail.rejection_reason)
+            rejections.append(tail.rejection_reason)
             continue
         found = tail.rate(thresholds)
-        held.append((found.lower <= counted) & (counted <= found.upper))
+        covered.append((found.lower <= counted) & (counted <= found.upper))
         ratios.append(np.stack([found.lower, found.rate, found.upper]) / counted)
-    return np.array(held), np.array(ratios), doubts
+    return np.array(covered), np.array(ratios), rejections
 
 
 def main() -> None:
@@ -75,24 +75,24 @@ def main() -> None:
     parser.add_argument("--corpora", type=int, default=2)
     parser.add_argument("--splits", type=int, default=50)
     options = parser.parse_args()
-    print("| corpus | pairs | further out | held | predicted / counted (median; interval) |")
+    print("| corpus | pairs | further out | covered | predicted / counted (median; interval) |")
     print("|---|---|---|---|---|")
-    every, doubted = [], 0
+    every, rejected = [], 0
     for seed in range(options.corpora):
         made = hashes(options.originals, 11 + seed)
         whole = Distances(made)
-        held, ratios, doubts = splits(whole, options.splits, seed)
-        every.append(held)
-        doubted += len(doubts)
+        covered, ratios, rejections = splits(whole, options.splits, seed)
+        every.append(covered)
+        rejected += len(rejections)
         for k, further in enumerate(FURTHER):
             lower, rate, upper = np.median(ratios[:, :, k], axis=0)
             print(
-                f"| {11 + seed} | {whole.pairs:,} | {further} | {held[:, k].mean():.3f} "
+                f"| {11 + seed} | {whole.pairs:,} | {further} | {covered[:, k].mean():.3f} "
                 f"| {rate:.2f} ({lower:.2f} to {upper:.2f}) |"
             )
-        for doubt in doubts:
-            print("doubted:", doubt)
-    print("held in all:", np.concatenate(every).mean(axis=0), "doubted:", doubted)
+        for reason in rejections:
+            print("rejected:", reason)
+    print("covered in all:", np.concatenate(every).mean(axis=0), "rejected:", rejected)
 
     print("\nCorpora that the model does not fit:")
     rng = np.random.default_rng(1)
@@ -115,7 +115,7 @@ def main() -> None:
         rate = tail.rate(200.0)
         print(
             f"- {name}: accepted {tail.accepted}; "
-            f"{tail.rejection_reason or 'no doubt'}; {rate.rate[0]:.2g}"
+            f"{tail.rejection_reason or 'no reason'}; {rate.rate[0]:.2g}"
         )
 
 
