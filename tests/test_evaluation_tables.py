@@ -8,12 +8,12 @@ from conftest import JIT_OFF
 from evaluations import config_of, contents, some_hashed
 
 from photodna_nb.evaluation import run, tables
+from photodna_nb.evaluation.deployment import choose_thresholds
 from photodna_nb.evaluation.intervals import clopper_pearson
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.originals import validation_half
 from photodna_nb.evaluation.pair_counting import count_pairs
 from photodna_nb.evaluation.rates import estimate_run
-from photodna_nb.evaluation.run_thresholds import choose_thresholds
 from photodna_nb.evaluation.thresholds import OperatingPoint, ThresholdChoice
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")

@@ -10,6 +10,7 @@ from hashlib import sha256
 from photodna_nb import checks, files, parallel
 from photodna_nb.errors import ArgumentTypeError, FileError
 from photodna_nb.evaluation.config import Config, canonical
+from photodna_nb.evaluation.deployment import choose_thresholds
 from photodna_nb.evaluation.hash_store import StoredHashes, hash_variants, stored_hashes
 from photodna_nb.evaluation.originals import (
     check_exclusions,
@@ -23,7 +24,6 @@ from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import estimate_run
 from photodna_nb.evaluation.results import COUNTS, Results, write_results
 from photodna_nb.evaluation.run_folder import RunFolder, open_run
-from photodna_nb.evaluation.run_thresholds import choose_thresholds
 from photodna_nb.evaluation.tables import VariantFailure, build_summary, build_tables
 from photodna_nb.evaluation.thumbnails import make_thumbnails
 from photodna_nb.evaluation.variant_hashes import ORIGINAL

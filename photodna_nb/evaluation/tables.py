@@ -11,7 +11,7 @@ import numpy as np
 
 from photodna_nb.corpus import transforms
 from photodna_nb.evaluation.config import Config, DeploymentConfig
-from photodna_nb.evaluation.deployment import expected_matches
+from photodna_nb.evaluation.deployment import RunThresholds, expected_matches
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.originals import exclusion_name
 from photodna_nb.evaluation.pair_counts import (
@@ -27,7 +27,6 @@ from photodna_nb.evaluation.rates import (
     RunEstimates,
     estimate_recalls,
 )
-from photodna_nb.evaluation.run_thresholds import RunThresholds
 from photodna_nb.evaluation.thresholds import OperatingPoint
 from photodna_nb.evaluation.thumbnails import PAIRS, Thumbnail
 from photodna_nb.evaluation.variant_hashes import ORIGINAL

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
 from functools import lru_cache
 from html import escape
@@ -14,6 +13,7 @@ from photodna_nb.corpus.transforms import parse, seed_for
 from photodna_nb.errors import ArgumentError, PhotodnaError
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.examples import ExamplePair
+from photodna_nb.evaluation.thumbnails import jpeg_thumbnail
 from photodna_nb.plots.layout import short_name
 from photodna_nb.printable import printable
 
@@ -88,8 +88,4 @@ class Thumbnails:
         if transform is not None:
             parsed = parse(transform)
             image = parsed.apply(image, seed_for(self._config.seed, name, parsed.label))
-        image = image.copy()
-        image.thumbnail((_SIDE, _SIDE))
-        content = io.BytesIO()
-        image.convert("RGB").save(content, "JPEG", quality=80)
-        return content.getvalue()
+        return jpeg_thumbnail(image.convert("RGB"), _SIDE)

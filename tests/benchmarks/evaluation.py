@@ -1,10 +1,10 @@
-"""A whole run beside making and hashing its variants alone; and how fast pairs are counted.
+"""Time of a whole run beside that of making and hashing its variants alone; speed of counting pairs.
 
     python tests/benchmarks/evaluation.py [FOLDER [ROUNDS]]
 
 FOLDER has photographs, of which the first 500 are taken (default: those of
-../shared/golden/neardup, and where these are missing, 500 drawn pictures). In turn, they
-go through 40 edits with nothing but threads around it, and through a whole run: with
+../shared/golden/neardup, and where these are missing, 500 generated images). In turn, they
+go through 40 transforms with nothing but threads around it, and through a whole run: with
 journal, digests, counts, tables. Then over 10^9 impostor pairs are counted.
 """
 
@@ -35,7 +35,7 @@ from photodna_nb.hashing.stages import hash_and_detail
 
 NEARDUP = Path(__file__).resolve().parents[3] / "shared" / "golden" / "neardup" / "images"
 ORIGINALS = 500
-EDITS = standard()[:40]
+TRANSFORMS = standard()[:40]
 COUNTED = 10_000, 10
 
 
@@ -52,9 +52,9 @@ def alone(originals: Sequence[Original]) -> None:
     def task(original: Original) -> None:
         image = original.open()
         hash_and_detail(images.pixels(image))
-        for edit in EDITS:
-            edited = edit.apply(image, seed_for(0, original.name, edit.label))
-            hash_and_detail(images.pixels(edited))
+        for transform in TRANSFORMS:
+            variant = transform.apply(image, seed_for(0, original.name, transform.label))
+            hash_and_detail(images.pixels(variant))
 
     for _ in parallel.ordered_map(task, originals):
         pass
@@ -99,7 +99,7 @@ def main() -> None:
         section = {"kind": "list", "paths": paths}
     else:
         section = {"kind": "dead_leaves", "number": ORIGINALS}
-    specs = [edit.spec for edit in EDITS]
+    specs = [transform.spec for transform in TRANSFORMS]
     config = Config.from_dict({"originals": section, "variants": {"transforms": specs}})
     originals = config.dataset()
     alone(originals[:10])
@@ -112,7 +112,7 @@ def main() -> None:
     bare, whole_run, again = np.median(times, axis=0)
     ratios = np.median([one[1] / one[0] for one in times], axis=0)
     print(
-        f"{len(originals)} originals of {section['kind']}, {len(EDITS)} variants each: made and "
+        f"{len(originals)} originals of {section['kind']}, {len(TRANSFORMS)} variants each: made and "
         f"hashed in {bare[0]:.1f} s, the whole run {whole_run[0]:.1f} s, {ratios[0]:.3f} times (of "
         f"processor time {bare[1]:.1f} s and {whole_run[1]:.1f} s, {ratios[1]:.3f} times); "
         f"again, with nothing to hash, {again[0]:.2f} s",
