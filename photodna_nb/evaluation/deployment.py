@@ -1,4 +1,4 @@
-"""Thresholds of a run and its deployment: a list of hashes, and queries that are looked up in it."""
+"""Thresholds of a run, and false matches per day of a deployment: a list and its queries."""
 
 from __future__ import annotations
 

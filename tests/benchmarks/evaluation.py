@@ -1,4 +1,4 @@
-"""Time of a whole run beside that of making and hashing its variants alone; speed of counting pairs.
+"""Time of a whole run beside that of its variants and hashes alone; speed of counting pairs.
 
     python tests/benchmarks/evaluation.py [FOLDER [ROUNDS]]
 
@@ -112,8 +112,8 @@ def main() -> None:
     bare, whole_run, again = np.median(times, axis=0)
     ratios = np.median([one[1] / one[0] for one in times], axis=0)
     print(
-        f"{len(originals)} originals of {section['kind']}, {len(TRANSFORMS)} variants each: made and "
-        f"hashed in {bare[0]:.1f} s, the whole run {whole_run[0]:.1f} s, {ratios[0]:.3f} times (of "
+        f"{len(originals)} originals of {section['kind']}, {len(TRANSFORMS)} variants each: made "
+        f"and hashed in {bare[0]:.1f} s, the whole run {whole_run[0]:.1f} s, {ratios[0]:.3f} times (of "
         f"processor time {bare[1]:.1f} s and {whole_run[1]:.1f} s, {ratios[1]:.3f} times); "
         f"again, with nothing to hash, {again[0]:.2f} s",
         flush=True,
