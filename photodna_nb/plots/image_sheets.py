@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -97,16 +97,10 @@ def plot_transforms(
         title += ": L2 distance from the hash of the original"
     columns = validation.columns(columns)
     original = images.to_rgb(image)
-    pictures = [original, *(transform.apply(original, seed) for transform in parsed)]
+    pictures = [[original], *([transform.apply(original, seed)] for transform in parsed)]
     labels = ["original", *(transform.label.replace(" + ", " +\n") for transform in parsed)]
     lines = 1 + max(label.count("\n") + 1 for label in labels)
-    shape = original.height / original.width
-    sheet = _sheet(len(pictures), shape, columns, figure, lines=lines)
-    for ax, picture, label, note in zip(sheet.axes, pictures, labels, notes, strict=True):
-        label = fit_text(label, sheet.line_width, sheet.font_size)
-        _draw_side_by_side(ax, [picture], label, note, sheet.font_size)
-    sheet.figure.suptitle(title, fontsize="medium", wrap=True)
-    return sheet.figure
+    return _draw_sheet(pictures, labels, notes, title, columns, figure, 1.5, lines)
 
 
 def plot_matches(
@@ -168,28 +162,26 @@ def plot_matches(
     columns = validation.columns(columns)
     squared = limit_squared(max_distance=max_distance)
     original = images.to_rgb(query)
-    pictures = [original, *(_open(match.path) for match in matches)]
-    within = [True, *(match.distance_squared <= squared for match in matches)]
+    pictures: list[list[Image.Image | str]] = [[original]]
+    pictures += [[_open(match.path)] for match in matches]
+    within = [match.distance_squared <= squared for match in matches]
+    names = [
+        f"{rank}. {printable(os.path.basename(match.path))}"
+        for rank, match in enumerate(matches, start=1)
+    ]
     notes = ["", *(_note(match, squared) for match in matches)]
-    lines = 2 + max(note.count("\n") for note in notes)
-    shape = original.height / original.width
-    sheet = _sheet(len(pictures), shape, columns, figure, inches=2.2, lines=lines)
-    labels = ["query"]
-    for rank, match in enumerate(matches, start=1):
-        label = f"{rank}. {printable(os.path.basename(match.path))}"
-        labels.append(fit_line(label, sheet.line_width, sheet.font_size))
-    for ax, picture, label, note, matching in zip(
-        sheet.axes, pictures, labels, notes, within, strict=True
-    ):
-        _draw_side_by_side(ax, [picture], label, note, sheet.font_size)
-        for drawn in ax.images:
-            drawn.set_alpha(1.0 if matching else 0.4)
     nearest = "item" if len(matches) == 1 else f"{len(matches)} nearest items"
     title = f"A query and the {nearest}" if matches else "A query without a match"
     if matches and max_distance is not None:
-        title += f": {sum(within) - 1} within L2 {max_distance}"
-    sheet.figure.suptitle(title, fontsize="medium", wrap=True)
-    return sheet.figure
+        title += f": {sum(within)} within L2 {max_distance}"
+    lines = 2 + max(note.count("\n") for note in notes)
+    sheet = _draw_sheet(
+        pictures, ["query", *names], notes, title, columns, figure, 2.2, lines, one_line=True
+    )
+    for ax, matching in zip(sheet.axes[-len(matches) :], within, strict=False):
+        for drawn in ax.images:
+            drawn.set_alpha(1.0 if matching else 0.4)
+    return sheet
 
 
 def plot_image_pairs(
@@ -254,30 +246,8 @@ def plot_image_pairs(
     columns = validation.columns(columns)
     font_size, line_width = _label_size(_PAIR_INCHES)
     lines = max(fit_text(text, line_width, font_size).count("\n") + 1 for text in texts)
-    sheet = _sheet(len(pictures), 0.4, columns, figure, inches=_PAIR_INCHES, lines=lines)
-    for ax, pair, text in zip(sheet.axes, pictures, texts, strict=True):
-        text = fit_text(text, sheet.line_width, sheet.font_size)
-        _draw_side_by_side(ax, pair, "", text, sheet.font_size)
-    if title:
-        sheet.figure.suptitle(title, fontsize="medium", wrap=True, parse_math=False)
-    return sheet.figure
-
-
-class Sheet(NamedTuple):
-    """A figure with many axes.
-
-    figure : matplotlib.figure.Figure or SubFigure
-        The figure.
-    axes : list of matplotlib.axes.Axes
-        Axes of the thumbnails, row by row.
-    font_size, line_width : float
-        Font size of the labels, and width of the longest line that fits, in points.
-    """
-
-    figure: AnyFigure
-    axes: list[Axes]
-    font_size: float
-    line_width: float
+    above = [""] * len(pictures)
+    return _draw_sheet(pictures, above, texts, title, columns, figure, _PAIR_INCHES, lines)
 
 
 def _label_size(width: float) -> tuple[float, float]:
@@ -286,20 +256,25 @@ def _label_size(width: float) -> tuple[float, float]:
     return min(9.0, 6.0 * width), 67 * width
 
 
-def _sheet(
-    n: int,
-    shape: float,
+def _draw_sheet(
+    pictures: Sequence[Sequence[Image.Image | str]],
+    above: Sequence[str],
+    below: Sequence[str],
+    title: str,
     columns: int | None,
     figure: AnyFigure | None,
-    *,
-    inches: float = 1.5,
-    lines: int = 2,
-) -> Sheet:
-    """Return a figure with n axes in rows.
+    inches: float,
+    lines: int,
+    one_line: bool = False,
+) -> AnyFigure:
+    """Return a figure with axes in rows, each with an image or a pair of images and two texts.
 
-    shape: height of a thumbnail divided by its width; columns: None for a number that suits the
-    figure; inches, lines: width of the axes and lines of text above and below, in a new figure.
+    columns: None for a number that suits the figure; inches, lines: width of the axes and lines
+    of both texts, in a new figure; one_line: whether texts above are cut and not broken.
     """
+    n, (first, *others) = len(pictures), pictures[0]
+    # The shape of the original or the query, or one that suits most pairs.
+    shape = 0.4 if others or isinstance(first, str) else first.height / first.width
     height_of_one = 0.2 + 0.15 * lines + inches * min(1.5, max(0.35, shape))
     width, height = (4.0, 3.0) if figure is None else inches_of(figure_for(figure, 0, 0))
     if columns is None:
@@ -307,8 +282,15 @@ def _sheet(
     columns = max(1, min(columns, n))
     rows = -(-n // columns)
     figure = figure_for(figure, max(3.0, inches * columns), 0.4 + height_of_one * rows)
-    axes = [figure.add_subplot(rows, columns, position + 1) for position in range(n)]
-    return Sheet(figure, axes, *_label_size(inches_of(figure)[0] / columns))
+    size, line_width = _label_size(inches_of(figure)[0] / columns)
+    fit_label = fit_line if one_line else fit_text
+    for i, (images_of_one, label, note) in enumerate(zip(pictures, above, below, strict=True)):
+        ax = figure.add_subplot(rows, columns, i + 1)
+        label = fit_label(label, line_width, size)
+        _draw_side_by_side(ax, images_of_one, label, fit_text(note, line_width, size), size)
+    if title:
+        figure.suptitle(title, fontsize="medium", wrap=True, parse_math=False)
+    return figure
 
 
 def _draw_side_by_side(

@@ -58,16 +58,13 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         recommendation=recommend(results),
         corpus=corpus(results),
         deployment=deployment(tables["deployment"][0]),
-        summary=results.summary,
-        config=results.config,
+        results=results,
         toml=escape(_configuration(results.config)),
         main=main_threshold(results),
-        thresholds=tables["thresholds"],
         operating_points=sorted(
             tables["operating_points"], key=lambda row: (-row["target"], row["conservative"])
         ),
         transforms=list(_transforms(results)),
-        detail=tables["detail"],
         detail_bins=list(_detail_bins(results)),
         nearest=[
             row | {"images": [_thumbnail(results, row[key]) for key in columns]}
@@ -77,11 +74,8 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         exclude=escape(_exclude(groups)),
         sources=formatting.SOURCES,
         suspect=SUSPECTED_DISTANCE,
-        failures=results.failures[:_MOST_FAILURES],
-        more_failures=max(0, len(results.failures) - _MOST_FAILURES),
+        most_failures=_MOST_FAILURES,
         figures=[(one.title, one.caption, _data("png", one.content)) for one in figures.values()],
-        versions=results.manifest["versions"],
-        digests=results.manifest["results"],
         inputs=inputs if len(inputs) <= _MOST_INPUTS else None,
         inputs_digest=sha256(canonical(inputs).encode("ascii")).hexdigest(),
     )

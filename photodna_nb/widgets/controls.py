@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as ipw
@@ -17,9 +16,15 @@ _LARGEST = 10**12  # hashes in the list, or queries per day
 _STYLE = {"description_width": "initial"}
 
 
-@dataclass(frozen=True)
 class TunerControls:
-    """The widgets of a tuner.
+    """The widgets of a tuner; they are created once.
+
+    Parameters
+    ----------
+    config : Config
+        Configuration of the run: thresholds, targets and deployment.
+    largest_distance : int
+        End of the slider, as an L2 distance.
 
     Attributes
     ----------
@@ -43,86 +48,59 @@ class TunerControls:
         All of them.
     """
 
-    slider: ipw.IntSlider
-    target: ipw.Dropdown
-    conservative: ipw.Checkbox
-    list_size: ipw.BoundedFloatText
-    queries_per_day: ipw.BoundedFloatText
-    orientations: ipw.Checkbox
-    figure: ipw.Image
-    numbers: ipw.HTML
-    transforms: ipw.HTML
-    images: ipw.HTML
-    message: ipw.HTML
-    box: ipw.VBox
-
-
-def make_controls(config: Config, largest_distance: int) -> TunerControls:
-    """Return the widgets for a configuration, with a slider up to the largest distance."""
-    named, deployment = config.thresholds.named, config.deployment
-    start = named.get("production", next(iter(named.values()), _PRODUCTION))
-    slider = ipw.IntSlider(
-        value=start,
-        max=max(largest_distance, start),
-        description="Threshold (L2)",
-        layout=ipw.Layout(width="98%", max_width="900px"),
-        style=_STYLE,
-    )
-    most = deployment.max_false_matches_per_day
-    acceptable = f"{formatting.amount(most)} false match{'es' * (most != 1)} per day"
-    rates = [
-        (f"a false match rate of {formatting.rate(rate).removeprefix('1.0 × ')}", rate)
-        for rate in config.thresholds.targets
-    ]
-    target = ipw.Dropdown(
-        options=[("none, set manually", MANUAL), *rates, (acceptable, ACCEPTABLE)],
-        value=MANUAL,
-        description="Target, at most",
-        layout=ipw.Layout(width="350px"),
-        style=_STYLE,
-    )
-    level = formatting.level(config.confidence)
-    conservative = _checkbox(f"by the upper end of the {level} interval", True)
-    list_size = _number("Hashes in the list", deployment.list_size)
-    queries_per_day = _number("Queries per day", deployment.queries_per_day)
-    orientations = _checkbox("queries in eight orientations", deployment.orientations)
-    figure = ipw.Image(format="png", layout=ipw.Layout(width="auto", max_width="100%"))
-    # Without a tooltip, with which ipywidgets 8.1 cannot show an image.
-    figure.add_class("photodna-tuner-figure")
-    numbers, transforms, images, message = (ipw.HTML() for _ in range(4))
-    results = ipw.HBox(
-        [
-            ipw.Box([figure], layout=ipw.Layout(flex="1 1 420px", max_width="520px")),
-            ipw.VBox([numbers, transforms], layout=ipw.Layout(flex="1 1 340px", max_width="520px")),
-        ],
-        layout=_row("flex-start"),
-    )
-    box = ipw.VBox(
-        [
-            ipw.HTML(html.STYLE, layout=ipw.Layout(display="none")),
-            slider,
-            ipw.HBox([target, conservative], layout=_row("center")),
-            ipw.HBox([list_size, queries_per_day, orientations], layout=_row("center")),
-            message,
-            results,
-            images,
+    def __init__(self, config: Config, largest_distance: int) -> None:
+        named, deployment = config.thresholds.named, config.deployment
+        start = named.get("production", next(iter(named.values()), _PRODUCTION))
+        self.slider = ipw.IntSlider(
+            value=start,
+            max=max(largest_distance, start),
+            description="Threshold (L2)",
+            layout=ipw.Layout(width="98%", max_width="900px"),
+            style=_STYLE,
+        )
+        most = deployment.max_false_matches_per_day
+        acceptable = f"{formatting.amount(most)} false match{'es' * (most != 1)} per day"
+        rates = [
+            (f"a false match rate of {formatting.rate(rate).removeprefix('1.0 × ')}", rate)
+            for rate in config.thresholds.targets
         ]
-    )
-    box.add_class("photodna-tuner")
-    return TunerControls(
-        slider,
-        target,
-        conservative,
-        list_size,
-        queries_per_day,
-        orientations,
-        figure,
-        numbers,
-        transforms,
-        images,
-        message,
-        box,
-    )
+        self.target = ipw.Dropdown(
+            options=[("none, set manually", MANUAL), *rates, (acceptable, ACCEPTABLE)],
+            value=MANUAL,
+            description="Target, at most",
+            layout=ipw.Layout(width="350px"),
+            style=_STYLE,
+        )
+        level = formatting.level(config.confidence)
+        self.conservative = _checkbox(f"by the upper end of the {level} interval", True)
+        self.list_size = _number("Hashes in the list", deployment.list_size)
+        self.queries_per_day = _number("Queries per day", deployment.queries_per_day)
+        self.orientations = _checkbox("queries in eight orientations", deployment.orientations)
+        # Without a tooltip, with which ipywidgets 8.1 cannot show an image.
+        self.figure = ipw.Image(format="png", layout=ipw.Layout(width="auto", max_width="100%"))
+        self.figure.add_class("photodna-tuner-figure")
+        self.numbers, self.transforms, self.images, self.message = (ipw.HTML() for _ in range(4))
+        self.box = self._arranged()
+
+    def _arranged(self) -> ipw.VBox:
+        """Return all widgets in rows that are broken where a screen is narrow."""
+        left = ipw.Box([self.figure], layout=ipw.Layout(flex="1 1 420px", max_width="520px"))
+        right = ipw.VBox(
+            [self.numbers, self.transforms],
+            layout=ipw.Layout(flex="1 1 340px", max_width="520px"),
+        )
+        rows = [
+            ipw.HTML(html.STYLE, layout=ipw.Layout(display="none")),
+            self.slider,
+            _row([self.target, self.conservative], "center"),
+            _row([self.list_size, self.queries_per_day, self.orientations], "center"),
+            self.message,
+            _row([left, right], "flex-start"),
+            self.images,
+        ]
+        box = ipw.VBox(rows)
+        box.add_class("photodna-tuner")
+        return box
 
 
 def _checkbox(text: str, value: bool) -> ipw.Checkbox:
@@ -138,5 +116,6 @@ def _number(text: str, value: int) -> ipw.BoundedFloatText:
     )
 
 
-def _row(align: str) -> ipw.Layout:
-    return ipw.Layout(flex_flow="row wrap", align_items=align, grid_gap="0 24px")
+def _row(widgets: list[Any], align: str) -> ipw.HBox:
+    layout = ipw.Layout(flex_flow="row wrap", align_items=align, grid_gap="0 24px")
+    return ipw.HBox(widgets, layout=layout)

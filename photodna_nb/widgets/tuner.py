@@ -29,7 +29,7 @@ from photodna_nb.evaluation.thresholds import (
 from photodna_nb.printable import printable
 from photodna_nb.report import formatting
 from photodna_nb.widgets import html
-from photodna_nb.widgets.controls import ACCEPTABLE, MANUAL, make_controls
+from photodna_nb.widgets.controls import ACCEPTABLE, MANUAL, TunerControls
 from photodna_nb.widgets.histograms import INCHES, Histograms
 from photodna_nb.widgets.thumbnails import Thumbnails
 
@@ -111,7 +111,7 @@ class ThresholdTuner:
         self._examples = ThresholdExamples(counts)
         self._thumbnails = Thumbnails(results, dataset)
         self._acceptable = results.config.deployment.max_false_matches_per_day
-        self.controls = make_controls(results.config, self._histograms(False).end)
+        self.controls = TunerControls(results.config, self._histograms(False).end)
         self.choice: ThresholdChoice | None = None
         self._row: Row = {}
         self._follows_target = False  # while the slider is moved to the threshold of the target
