@@ -33,7 +33,7 @@ from photodna_nb.evaluation.comparison_records import (
     ValueChange,
 )
 from photodna_nb.evaluation.config import Config
-from photodna_nb.evaluation.deployment import expected_matches
+from photodna_nb.evaluation.deployment import choose_thresholds, expected_matches
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import (
@@ -45,7 +45,6 @@ from photodna_nb.evaluation.rates import (
 )
 from photodna_nb.evaluation.results import COUNTS, RESULTS, Results
 from photodna_nb.evaluation.run_folder import HASHES
-from photodna_nb.evaluation.run_thresholds import choose_thresholds
 from photodna_nb.evaluation.thresholds import operating_points
 from photodna_nb.files import PathLike
 
