@@ -303,13 +303,13 @@ def test_a_reader_in_the_same_program_takes_no_lock_away(tmp_path):
 def test_a_reader_of_what_was_replaced_leaves_the_journal(tmp_path, monkeypatch):
     """SQLite finds a journal by its name, and takes it for one of the file that it has open."""
     monkeypatch.setattr("photodna_nb.index.sqlite_store._ROWS_A_PAGE", 2)
-    monkeypatch.setattr("photodna_nb.index.sqlite_store._PATIENCE", 0.1)
+    monkeypatch.setattr("photodna_nb.index.sqlite_file.PATIENCE", 0.1)
     pair = made(tmp_path, HASHES[:5], "meta.sqlite")
     with pdna.HashIndex.open(*pair) as reader, pdna.HashIndex.create(*pair, overwrite=True) as new:
         items = reader.items()
         next(items)
         new.save()
-        new._session.store._connection.execute(
+        new._session.store._file.connection.execute(
             "PRAGMA cache_size = 1"
         )  # so that pages are written at once
         new.add(names(1000), hashes_of(range(1000)))

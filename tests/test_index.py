@@ -603,9 +603,9 @@ def test_a_search_keeps_nobody_from_writing(files, monkeypatch):
 
 
 def test_a_busy_database_loses_nothing(tmp_path, monkeypatch):
-    from photodna_nb.index import sqlite_store
+    from photodna_nb.index import sqlite_file
 
-    monkeypatch.setattr(sqlite_store, "_PATIENCE", 0.2)
+    monkeypatch.setattr(sqlite_file, "PATIENCE", 0.2)
     files = made(tmp_path, HASHES[:5], "meta.sqlite")
     other = sqlite3.connect(files[1], isolation_level=None)
     with pdna.HashIndex.open(*files) as index:

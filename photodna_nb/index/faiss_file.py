@@ -237,10 +237,10 @@ class _Reader:
         floats = floats.reshape(count, HASH_BYTES)
         rows = np.empty((count, HASH_BYTES), np.uint8)
         for start in range(0, count, _ROWS_AT_ONCE):
-            some = slice(start, start + _ROWS_AT_ONCE)
+            chunk = slice(start, start + _ROWS_AT_ONCE)
             with np.errstate(invalid="ignore"):
-                rows[some] = floats[some]
-            if not np.array_equal(rows[some], floats[some]):
+                rows[chunk] = floats[chunk]
+            if not np.array_equal(rows[chunk], floats[chunk]):
                 self._damaged("its values are not all integers from 0 to 255")
         return rows
 

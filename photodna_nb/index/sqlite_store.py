@@ -1,34 +1,26 @@
-"""Metadata as an SQLite database: nothing is read that a call does not need.
-
-One file, in the rollback-journal mode, so that it can be copied like any other one.
-"""
+"""Metadata as an SQLite database: nothing is read that a call does not need."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
-import sqlite3
-import urllib.parse
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import files
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index import metadata
-from photodna_nb.index.metadata import HEADER, InUseError, Item, StoreColumns, StoreState
+from photodna_nb.index.metadata import HEADER, Item, StoreColumns, StoreState
+from photodna_nb.index.sqlite_file import Row, SqliteFile
 
 # "PDNA"; and the version of the tables below.
 _APPLICATION = 0x50444E41
 _VERSION = 1
-# Seconds for which another program may hold the database.
-_PATIENCE = 60.0
 # The keys of the store id and of the version in the table of properties.
 _STORE_ID, _CHANGES = "collection", "removals"
 # What one statement may name, and how many rows are fetched at once.
@@ -75,21 +67,19 @@ class SqliteStore:
         self.path = path
         self.index_type = new_type or "flat"
         self.other: dict[str, Any] = {}
-        self._inode: tuple[int, int] | None = None
-        self._seen: StoreState | None = None
-        self._temporary: str | None = None
-        self._close: Callable[[], Any] = lambda: None
+        self._file = SqliteFile(path)
+        self._last_state: StoreState | None = None
         if new_type is None:
             self.refresh()
         else:
-            self._connect(":memory:")
-            with self._explained():
-                self._make_tables()
+            self._file.open_memory()
+            self._make_tables()
 
     def state(self) -> StoreState:
-        with self._explained():
+        with self._file.errors():
             properties = self._properties()
-            (highest,) = self._one("SELECT coalesce(max(id), 0) FROM items")  # of others, maybe
+            # Another program may have inserted items.
+            ((highest,),) = self._file.execute("SELECT coalesce(max(id), 0) FROM items")
             return StoreState(
                 str(properties[_STORE_ID]),
                 max(int(properties["next_id"]), highest + 1),
@@ -97,55 +87,48 @@ class SqliteStore:
             )
 
     def refresh(self) -> bool:
-        if self._inode is None and self._seen is not None:
-            return False  # it is not on the disk yet
-        inode = self._current_inode()
-        if self._inode != inode:
-            self._open()
-            self._inode = inode
-        before, self._seen = self._seen, self.state()
-        if before not in (None, self._seen):
-            with self._explained():
-                self._read_head()
-        return before != self._seen
+        if not self._file.on_disk and self._last_state is not None:
+            return False
+        if self._file.reopen_if_replaced():
+            self._read_header()
+        before, self._last_state = self._last_state, self.state()
+        if before not in (None, self._last_state):
+            self._read_header()
+        return before != self._last_state
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        with self._explained():
-            begun = self._connection.in_transaction
-            if not begun:
-                self._connection.execute("BEGIN")
+        begun = self._file.in_transaction
+        if not begun:
+            self._file.execute("BEGIN")
         try:
             yield
         finally:
             if not begun:
-                with self._explained():
-                    self._connection.execute("ROLLBACK")
+                self._file.execute("ROLLBACK")
 
     def __len__(self) -> int:
-        with self._explained():
-            return int(self._one("SELECT count(*) FROM items")[0])
+        ((number,),) = self._file.execute("SELECT count(*) FROM items")
+        return int(number)
 
     def ids_and_hashes(self, start: int = 0) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        ids, hashes = [], []
+        ids = [np.empty(0, np.int64)]
+        hashes = [np.empty((0, HASH_BYTES), np.uint8)]
         statement = "SELECT id, hash FROM items WHERE id >= ? ORDER BY id"
-        with self._explained():
-            cursor = self._connection.execute(statement, (start,))
+        with self._file.errors():
+            cursor = self._file.connection.execute(statement, (start,))
             while rows := cursor.fetchmany(_ROWS_AT_ONCE):
                 ids.append(np.array([row[0] for row in rows], np.int64))
-                joined = np.frombuffer(b"".join([row[1] for row in rows]), np.uint8)
-                hashes.append(joined.reshape(len(rows), HASH_BYTES))
-        if not ids:
-            return np.empty(0, np.int64), np.empty((0, HASH_BYTES), np.uint8)
+                hashes.append(_joined([row[1] for row in rows]))
         return np.concatenate(ids), np.concatenate(hashes)
 
     def lookup(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+        wanted = ids.tolist()
         statement = "SELECT id, hash FROM items WHERE id IN ({})"
-        hashes = dict(self._chosen(statement, ids.tolist()))
-        with self._explained():
-            rows = b"".join([hashes.get(identifier, _NO_HASH) for identifier in ids.tolist()])
-            present = np.array([identifier in hashes for identifier in ids.tolist()], bool)
-            return present, np.frombuffer(rows, np.uint8).reshape(len(ids), HASH_BYTES)
+        hashes: dict[int, bytes] = dict(self._chosen(statement, wanted))
+        present = np.array([identifier in hashes for identifier in wanted], bool)
+        with self._file.errors():
+            return present, _joined([hashes.get(identifier, _NO_HASH) for identifier in wanted])
 
     def columns(self) -> StoreColumns:
         # Of JSON, `true` is no number, and would come as 1.
@@ -153,19 +136,18 @@ class SqliteStore:
             CASE WHEN json_type(extra, '$.detail') IN ('integer', 'real')
             THEN json_extract(extra, '$.detail') END
             FROM items ORDER BY id"""
-        with self._explained():
-            rows = self._connection.execute(statement).fetchall()
-            hashes = np.frombuffer(b"".join([row[1] for row in rows]), np.uint8)
+        with self._file.errors():
+            rows = self._file.execute(statement)
             detail = [metadata.detail_of({"detail": row[2]}) for row in rows]
             return StoreColumns(
                 [os.fsdecode(row[0]) for row in rows],
-                hashes.reshape(len(rows), HASH_BYTES),
+                _joined([row[1] for row in rows]),
                 np.array(detail, np.float64),
             )
 
     def get(self, ids: Sequence[int]) -> dict[int, Item]:
         rows = self._chosen(_COLUMNS + " WHERE id IN ({})", ids)
-        with self._explained():
+        with self._file.errors():
             return {item.id: item for item in map(_item, rows)}
 
     def find(self, paths: Sequence[str]) -> dict[str, int]:
@@ -179,17 +161,15 @@ class SqliteStore:
         statement = _COLUMNS + " WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
         after, first = -1, None
         while True:  # a page at a time, so that nobody is kept waiting between them
-            kept = self._connection.in_transaction
-            with self.reading(), self._explained():
+            changing = self._file.in_transaction
+            with self.reading(), self._file.errors():
                 # What others add lies beyond; without what they remove it would be a mix.
                 now = self.state()
                 first = first or now
-                if not kept and now._replace(next_id=0) != first._replace(next_id=0):
+                if not changing and now._replace(next_id=0) != first._replace(next_id=0):
                     reason = "was changed while its items were read; begin again"
                     raise IndexFileError(self.path, reason)
-                rows = self._connection.execute(
-                    statement, (after, first.next_id, _ROWS_A_PAGE)
-                ).fetchall()
+                rows = self._file.execute(statement, (after, first.next_id, _ROWS_A_PAGE))
                 page = [_item(row) for row in rows]
             yield from page
             if len(page) < _ROWS_A_PAGE:
@@ -200,126 +180,88 @@ class SqliteStore:
 
     def begin(self) -> None:
         try:
-            with self._explained():
-                if self._inode is not None:
-                    self._connection.execute("BEGIN IMMEDIATE")
-                elif not self._begun_within():
-                    self._begin_new()
+            if self._file.on_disk:
+                self._file.execute("BEGIN IMMEDIATE")
+            elif not self._begin_replacing():
+                self._file.open_temporary()
+                self._make_tables()
+                self._file.execute("BEGIN IMMEDIATE")
         except BaseException:
             self.rollback()
             raise
 
     def insert(self, items: Iterable[Item], next_id: int) -> None:
-        with self._explained():
-            self._connection.executemany(
-                "INSERT INTO items VALUES (?, ?, ?, ?, ?)",
-                (
-                    (
-                        item.id,
-                        _stored(item.path),
-                        item.hash.tobytes(),
-                        json.dumps(item.extra) if item.extra else "{}",
-                        json.dumps(item.other) if item.other else None,
-                    )
-                    for item in items
-                ),
+        rows = (
+            (
+                item.id,
+                _stored(item.path),
+                item.hash.tobytes(),
+                json.dumps(item.extra) if item.extra else "{}",
+                json.dumps(item.other) if item.other else None,
             )
-            self._connection.execute(
-                "UPDATE properties SET value = ? WHERE key = 'next_id'", (next_id,)
-            )
+            for item in items
+        )
+        self._file.execute_many("INSERT INTO items VALUES (?, ?, ?, ?, ?)", rows)
+        self._set_properties({"next_id": next_id})
 
     def delete(self, ids: Sequence[int]) -> None:
-        with self._explained():
-            rows = [(identifier,) for identifier in ids]
-            self._connection.executemany("DELETE FROM items WHERE id = ?", rows)
+        rows = [(identifier,) for identifier in ids]
+        self._file.execute_many("DELETE FROM items WHERE id = ?", rows)
 
     def commit(self) -> None:
-        with self._explained():
-            values = [(self.index_type, "index_kind"), (json.dumps(self.other), "other")]
-            self._connection.executemany("UPDATE properties SET value = ? WHERE key = ?", values)
-            self._connection.execute("COMMIT")
-        if self._temporary is not None:
-            self._put_in_place(self._temporary)
-        elif self._inode is None:
-            self._inode = self._current_inode()
-        self._seen = self.state()
+        self._set_properties({"index_kind": self.index_type, "other": json.dumps(self.other)})
+        self._file.execute("COMMIT")
+        self._file.put_in_place()
+        self._last_state = self.state()
 
     def rollback(self) -> None:
-        if self._inode is None:
-            self.close()
-            self._connect(":memory:")
-            with self._explained():
-                self._make_tables()
-            return
-        with self._explained():
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+        if not self._file.on_disk:
+            self._file.open_memory()
+            self._make_tables()
+        elif self._file.in_transaction:
+            self._file.execute("ROLLBACK")
 
     def verify(self) -> None:
-        with self._explained():
-            (found,) = self._one("PRAGMA integrity_check(1)")
-            if found != "ok":
-                raise metadata.damaged(self.path, f"is damaged ({found})")
-            (lowest,) = self._one("SELECT coalesce(min(id), 0) FROM items")
-            if lowest < 0:
-                raise metadata.damaged(self.path, f"has an item of id {lowest}")
-            for _ in self.items():
-                pass
+        ((report,),) = self._file.execute("PRAGMA integrity_check(1)")
+        if report != "ok":
+            raise metadata.damaged(self.path, f"is damaged ({report})")
+        ((lowest,),) = self._file.execute("SELECT coalesce(min(id), 0) FROM items")
+        if lowest < 0:
+            raise metadata.damaged(self.path, f"has an item of id {lowest}")
+        for _ in self.items():
+            pass
 
     def new_generation(self) -> None:
-        with self._explained():
-            self._connection.execute(
-                "UPDATE properties SET value = ? WHERE key = ?", (secrets.token_hex(16), _STORE_ID)
-            )
+        self._set_properties({_STORE_ID: secrets.token_hex(16)})
 
     def close(self) -> None:
-        self._close()
-        if self._temporary is not None:
-            with suppress(FileNotFoundError):
-                os.unlink(self._temporary)
-            self._temporary = None
+        self._file.close()
 
-    def _current_inode(self) -> tuple[int, int]:
-        with files.read_errors(self.path, IndexFileError):
-            status = files.regular_status(self.path, IndexFileError)
-        return status.st_dev, status.st_ino
+    def _read_header(self) -> None:
+        ((application,),) = self._file.execute("PRAGMA application_id")
+        if application != _APPLICATION:
+            raise IndexFileError(self.path, "is an SQLite database of another program")
+        ((version,),) = self._file.execute("PRAGMA user_version")
+        if version != _VERSION:
+            reason = f"has tables of version {version}; this program knows {_VERSION}"
+            raise IndexFileError(self.path, reason)
+        with self._file.errors():
+            properties = self._properties()
+            header = {key: properties[key] for key in HEADER if key in properties}
+            header["index_kind"] = properties["index_kind"]
+            self.index_type = metadata.checked_header(self.path, header)
+            self.other = _json_object(properties["other"])
 
-    def _open(self) -> None:
-        """Connect to the file, and read its header."""
-        self._close()
-        folder = os.path.dirname(os.path.realpath(self.path))
-        writable = os.access(self.path, os.W_OK) and os.access(folder, os.W_OK)
-        name = urllib.parse.quote(os.fsencode(os.path.abspath(self.path)))
-        self._connect(f"file:{name}?mode={'rw' if writable else 'ro'}")
-        with self._explained():
-            (application,) = self._one("PRAGMA application_id")
-            if application != _APPLICATION:
-                raise IndexFileError(self.path, "is an SQLite database of another program")
-            (version,) = self._one("PRAGMA user_version")
-            if version != _VERSION:
-                reason = f"has tables of version {version}; this program knows {_VERSION}"
-                raise IndexFileError(self.path, reason)
-            self._read_head()
+    def _properties(self) -> dict[str, Any]:
+        return dict(self._file.execute("SELECT key, value FROM properties"))
 
-    def _read_head(self) -> None:
-        properties = self._properties()
-        header = {key: properties[key] for key in HEADER if key in properties}
-        header["index_kind"] = properties["index_kind"]
-        self.index_type = metadata.checked_header(self.path, header)
-        self.other = _json_object(properties["other"])
-
-    def _connect(self, place: str) -> None:
-        with self._explained():
-            self._connection = sqlite3.connect(
-                place, _PATIENCE, isolation_level=None, check_same_thread=False, uri=True
-            )
-            self._close = weakref.finalize(self, self._connection.close)
-            self._connection.execute("PRAGMA synchronous = EXTRA")
-            self._connection.execute("PRAGMA cache_size = -131072")
+    def _set_properties(self, properties: dict[str, Any]) -> None:
+        rows = [(value, key) for key, value in properties.items()]
+        self._file.execute_many("UPDATE properties SET value = ? WHERE key = ?", rows)
 
     def _make_tables(self) -> None:
         for statement in _TABLES:
-            self._connection.execute(statement)
+            self._file.execute(statement)
         properties = {
             **HEADER,
             "index_kind": self.index_type,
@@ -328,10 +270,10 @@ class SqliteStore:
             _CHANGES: 0,
             "other": "{}",
         }
-        self._connection.executemany("INSERT INTO properties VALUES (?, ?)", properties.items())
-        self._seen = self.state()
+        self._file.execute_many("INSERT INTO properties VALUES (?, ?)", properties.items())
+        self._last_state = self.state()
 
-    def _begun_within(self) -> bool:
+    def _begin_replacing(self) -> bool:
         """Begin to empty the database that is to be replaced, and return whether there is one.
 
         Those who read it have it open: a new file in its place would get a journal that
@@ -339,93 +281,30 @@ class SqliteStore:
         """
         index_type, other = self.index_type, self.other
         try:
-            self._open()
+            self._file.open_file()
+            self._read_header()
         except IndexFileError:  # missing, empty or damaged
             return False
         finally:
             self.index_type, self.other = index_type, other
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._file.execute("BEGIN IMMEDIATE")
         self._make_tables()
         return True
 
-    def _begin_new(self) -> None:
-        """Make the database beside its place, where nothing of it lasts before it is whole."""
-        temporary = files.temporary_path(self.path)
-        try:
-            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o666))
-        except OSError as error:
-            raise IndexFileError(
-                self.path, f"cannot be written ({error.strerror}); check the folder"
-            ) from error
-        self._close()
-        self._temporary = temporary
-        self._connect("file:" + urllib.parse.quote(os.fsencode(self._temporary)))
-        self._connection.execute("PRAGMA journal_mode = OFF")
-        self._connection.execute("PRAGMA synchronous = OFF")
-        self._make_tables()
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def _put_in_place(self, temporary: str) -> None:
-        self._close()
-        self._settle()
-        files.move_into_place(temporary, self.path, IndexFileError)
-        self._temporary = self._inode = None
-        self._seen = None
-        self.refresh()
-
-    def _settle(self) -> None:
-        """End what a killed program left undone, before the database of that name is another."""
-        target = os.path.realpath(self.path)
-        with suppress(sqlite3.Error, OSError):
-            if os.path.exists(target + "-journal"):
-                with closing(sqlite3.connect(target)) as connection:
-                    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            os.unlink(target + "-journal")
-
-    def _properties(self) -> dict[str, Any]:
-        return dict(self._connection.execute("SELECT key, value FROM properties"))
-
-    def _one(self, statement: str) -> tuple[Any, ...]:
-        row: tuple[Any, ...] = self._connection.execute(statement).fetchone()
-        return row
-
-    def _chosen(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Return the rows of a statement that names the values, of which it takes some at once."""
+    def _chosen(self, statement: str, values: Sequence[Any]) -> list[Row]:
+        """Return the rows of a statement that names the values, of which it takes 500 at once."""
         rows = []
         for start in range(0, len(values), _NAMES_AT_ONCE):
-            chunk = list(values[start : start + _NAMES_AT_ONCE])
-            marks = ",".join("?" * len(chunk))
-            with self._explained():
-                rows += self._connection.execute(statement.format(marks), chunk).fetchall()
+            chunk = values[start : start + _NAMES_AT_ONCE]
+            rows += self._file.execute(statement.format(",".join("?" * len(chunk))), chunk)
         return rows
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what SQLite says into errors that say what to do."""
-        try:
-            yield
-        except IndexFileError:
-            raise
-        except sqlite3.OperationalError as error:
-            said = str(error)
-            if "locked" in said or "busy" in said:
-                reason = f"has been in use by another program for {_PATIENCE:.0f} s; try again"
-                raise InUseError(self.path, reason) from error
-            if "no such" in said or "decode" in said:
-                raise metadata.damaged(self.path, f"is damaged ({said})") from error
-            reason = f"cannot be used ({said}); check the permissions and the free space"
-            raise IndexFileError(self.path, reason) from error
-        except sqlite3.ProgrammingError as error:
-            raise IndexFileError(self.path, f"cannot be used any more ({error})") from error
-        except sqlite3.Error as error:
-            reason = f"is damaged, or no SQLite database ({error})"
-            raise metadata.damaged(self.path, reason) from error
-        except (TypeError, ValueError, KeyError, RecursionError) as error:
-            reason = f"is damaged: it holds what was never put in ({error})"
-            raise metadata.damaged(self.path, reason) from error
+
+def _joined(hashes: list[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), HASH_BYTES)
 
 
-def _item(row: tuple[Any, ...]) -> Item:
+def _item(row: Row) -> Item:
     identifier, path, content, extra, other = row
     if len(content) != HASH_BYTES:
         raise ValueError(f"a hash of {len(content)} bytes")

@@ -77,7 +77,7 @@ def check_replaceable(path: str, beginning: bytes) -> None:
     Raises
     ------
     IndexFileError
-        The file is of another kind, or its folder is missing or cannot be written.
+        The file is of no index, or its folder is missing or cannot be written.
     """
     folder = os.path.dirname(os.path.realpath(path))
     if not path or not os.path.isdir(folder):
@@ -89,8 +89,8 @@ def check_replaceable(path: str, beginning: bytes) -> None:
             files.read_errors(path, IndexFileError),
             files.open_regular(path, IndexFileError) as file,
         ):
-            found = file.read(_BEGINNING_BYTES).lstrip()
-        if found and not re.match(beginning, found, re.DOTALL):
+            content = file.read(_BEGINNING_BYTES).lstrip()
+        if content and not re.match(beginning, content, re.DOTALL):
             raise IndexFileError(
-                path, "is a file of another kind; if it is to be replaced, delete it first"
+                path, "is no file of an index; if it is to be replaced, delete it first"
             )

@@ -1,0 +1,161 @@
+"""The connection to an SQLite database: opened, made anew and replaced, with our errors.
+
+One file, in the rollback-journal mode, so that it can be copied like any other one.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import urllib.parse
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+from photodna_nb import files
+from photodna_nb.errors import IndexFileError
+from photodna_nb.index import metadata
+from photodna_nb.index.metadata import InUseError
+
+# Seconds for which another program may hold the database.
+PATIENCE = 60.0
+
+Row = tuple[Any, ...]
+
+
+class SqliteFile:
+    """A connection: to memory, to a new file beside its place, or to the file.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    connection : sqlite3.Connection
+        Without transactions of its own.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._inode: tuple[int, int] | None = None
+        self._temporary: str | None = None
+        self._disconnect: Callable[[], Any] = lambda: None
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the connection is to the file, and has been since the last commit."""
+        return self._inode is not None
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction has begun."""
+        with self.errors():
+            return self.connection.in_transaction
+
+    def open_memory(self) -> None:
+        """Connect to an empty database in memory."""
+        self.close()
+        self._connect(":memory:")
+
+    def open_file(self) -> None:
+        """Connect to the file."""
+        self._disconnect()
+        folder = os.path.dirname(os.path.realpath(self.path))
+        writable = os.access(self.path, os.W_OK) and os.access(folder, os.W_OK)
+        name = urllib.parse.quote(os.fsencode(os.path.abspath(self.path)))
+        self._connect(f"file:{name}?mode={'rw' if writable else 'ro'}")
+
+    def open_temporary(self) -> None:
+        """Connect to a new file beside the place, of which nothing lasts before `put_in_place`."""
+        temporary = files.temporary_path(self.path)
+        try:
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o666))
+        except OSError as error:
+            reason = f"cannot be written ({error.strerror}); check the folder"
+            raise IndexFileError(self.path, reason) from error
+        self._disconnect()
+        self._temporary = temporary
+        self._connect("file:" + urllib.parse.quote(os.fsencode(temporary)))
+        self.execute("PRAGMA journal_mode = OFF")
+        self.execute("PRAGMA synchronous = OFF")
+
+    def reopen_if_replaced(self) -> bool:
+        """Connect to the file if it is another one than before, and return whether it is."""
+        with files.read_errors(self.path, IndexFileError):
+            status = files.regular_status(self.path, IndexFileError)
+        if self._inode == (status.st_dev, status.st_ino):
+            return False
+        self.open_file()
+        self._inode = status.st_dev, status.st_ino
+        return True
+
+    def put_in_place(self) -> None:
+        """After a commit: have the connection be to the file, replaced by the temporary one."""
+        if self._temporary is not None:
+            self._disconnect()
+            self._finish_journal()
+            files.move_into_place(self._temporary, self.path, IndexFileError)
+            self._temporary = self._inode = None
+        if self._inode is None:
+            self.reopen_if_replaced()
+
+    def close(self) -> None:
+        """Close the connection, and delete a temporary file."""
+        self._disconnect()
+        if self._temporary is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(self._temporary)
+            self._temporary = None
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of a statement."""
+        with self.errors():
+            return self.connection.execute(statement, values).fetchall()
+
+    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute a statement for each row of values."""
+        with self.errors():
+            self.connection.executemany(statement, rows)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn errors of SQLite, and of values that were never put in, into ours."""
+        try:
+            yield
+        except IndexFileError:
+            raise
+        except sqlite3.OperationalError as error:
+            text = str(error)
+            if "locked" in text or "busy" in text:
+                reason = f"has been in use by another program for {PATIENCE:.0f} s; try again"
+                raise InUseError(self.path, reason) from error
+            if "no such" in text or "decode" in text:
+                raise metadata.damaged(self.path, f"is damaged ({text})") from error
+            reason = f"cannot be used ({text}); check the permissions and the free space"
+            raise IndexFileError(self.path, reason) from error
+        except sqlite3.ProgrammingError as error:
+            raise IndexFileError(self.path, f"cannot be used any more ({error})") from error
+        except sqlite3.Error as error:
+            reason = f"is damaged, or no SQLite database ({error})"
+            raise metadata.damaged(self.path, reason) from error
+        except (TypeError, ValueError, KeyError, RecursionError) as error:
+            reason = f"is damaged: it holds what was never put in ({error})"
+            raise metadata.damaged(self.path, reason) from error
+
+    def _connect(self, place: str) -> None:
+        with self.errors():
+            self.connection = sqlite3.connect(
+                place, PATIENCE, isolation_level=None, check_same_thread=False, uri=True
+            )
+        self._disconnect = weakref.finalize(self, self.connection.close)
+        self.execute("PRAGMA synchronous = EXTRA")
+        self.execute("PRAGMA cache_size = -131072")
+
+    def _finish_journal(self) -> None:
+        """End what a killed program left undone, before the database of that name is another."""
+        target = os.path.realpath(self.path)
+        with suppress(sqlite3.Error, OSError):
+            if os.path.exists(target + "-journal"):
+                with closing(sqlite3.connect(target)) as connection:
+                    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            os.unlink(target + "-journal")
