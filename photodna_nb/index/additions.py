@@ -27,9 +27,12 @@ def add(
     images: Sequence[PathLike] | HashTable,
     hashes: NDArray[np.uint8] | None,
     extra: Sequence[Mapping[str, Any]] | None,
-    **hash_options: Any,
+    hash_options: dict[str, Any],
 ) -> Added:
-    """Append images, their hashes or a table: see `HashIndex.add`."""
+    """Append images, their hashes or a table: see `HashIndex.add`.
+
+    hash_options: of `hash_files`, where files are hashed.
+    """
     from photodna_nb.tables.table import HashTable
 
     if isinstance(images, HashTable):

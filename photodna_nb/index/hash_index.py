@@ -37,8 +37,8 @@ class HashIndex:
     others have saved is seen by the next search or look-up. Use it in a ``with`` statement, or
     call `close`, where changes may be left unsaved.
 
-    The types `flat` and `uint8` are searched exactly by the kernels of this package, the
-    approximate types by FAISS, whose candidates are decided in integers from the metadata.
+    Kernels of this package search the types `flat` and `uint8` exactly; FAISS searches the
+    approximate types, and its candidates are decided in integers from the metadata.
     """
 
     def __init__(self, session: IndexSession) -> None:
@@ -195,7 +195,7 @@ class HashIndex:
         Raises
         ------
         ArgumentTypeError, ArgumentError
-            `item` is neither.
+            `item` is neither an id nor a path.
         """
         with self._session.current():
             return self._session.find_item("item", item)
@@ -250,16 +250,9 @@ class HashIndex:
         IndexFileError
             Another program keeps changing the index, or a file cannot be used.
         """
-        return additions.add(
-            self._session,
-            images,
-            hashes,
-            extra,
-            errors=errors,
-            max_workers=max_workers,
-            executor=executor,
-            progress=progress,
-        )
+        options: dict[str, Any] = {"errors": errors, "max_workers": max_workers}
+        options |= {"executor": executor, "progress": progress}
+        return additions.add(self._session, images, hashes, extra, options)
 
     def remove(self, items: Sequence[int | PathLike]) -> list[Item]:
         """Remove items, and return them; nothing is written before `save`.
@@ -331,8 +324,7 @@ class HashIndex:
         Raises
         ------
         ArgumentTypeError, ArgumentError
-            An argument has another type or shape, is out of range, or is a search parameter
-            of another index type.
+            An argument has another type or shape, is out of range, or is of another index type.
         IndexFileError
             A file is missing, damaged or no longer belongs to the other one.
         """
@@ -402,9 +394,8 @@ class HashIndex:
         IndexFileError, ArgumentError
             As `create` and `save`.
         """
-        other = HashIndex.create(
-            index_path, meta_path, index_type=index_type or self.index_type, overwrite=overwrite
-        )
+        index_type = index_type or self.index_type
+        other = HashIndex.create(index_path, meta_path, index_type=index_type, overwrite=overwrite)
         for name in ("index_path", "meta_path"):
             if os.path.realpath(getattr(other, name)) == os.path.realpath(getattr(self, name)):
                 raise ArgumentError(f"{name}: got that of this index, needs another file")
