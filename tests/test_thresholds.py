@@ -140,6 +140,61 @@ def test_no_threshold_without_evidence(halves):
             choose_threshold(wrong, halves[0].rates)
 
 
+def test_every_reason_is_said_in_full(halves):
+    rates, tail = halves[0].rates, halves[0].tail
+    none = ThresholdChoice(1e-7, False, None, "none", "")
+    reason = "fewer than ten impostor pairs match so rarely, and no tail was fitted to them"
+    assert choose_threshold(1e-7, rates) == replace(none, reason=reason)
+    rejected = replace(tail, accepted=False, rejection_reason="for a reason")
+    assert choose_threshold(1e-7, rates, rejected) == replace(none, reason="for a reason")
+
+    class Silent:
+        accepted = True
+
+        @staticmethod
+        def largest_threshold(target, conservative):
+            return None
+
+    silent = choose_threshold(1e-7, rates, Silent())
+    assert silent == replace(none, reason="the tail says nothing of this rate")
+    i, j = np.triu_indices(60, 1)
+    same = np.where((i < 10) & (j < 10), 0, 40)
+    equal = false_match_rates(np.bincount(same), 60, ImpostorPairs(i, j, same, 40))
+    reason = "45 impostor pairs have the same hash: look at them"
+    for conservative in (False, True):
+        choice = choose_threshold(1e-7, equal, tail, conservative)
+        assert choice == ThresholdChoice(1e-7, conservative, None, "none", reason)
+    bound = replace(equal, upper=np.full(len(equal.upper), 0.02))
+    assert supported_threshold(bound) == ThresholdChoice(0.02, True, None, "none", reason)
+    counted = choose_threshold(1e-2, rates)
+    assert (counted.conservative, counted.source, counted.reason) == (False, "counted", "")
+
+
+def test_a_point_is_judged_by_the_interval_of_the_other_half(halves):
+    selection, validation = halves
+    assert operating_points(selection, validation, [1e-4]) == operating_points(
+        selection, validation, [1e-4], conservative=False
+    )
+    t = choose_threshold(1e-2, selection.rates).threshold
+
+    def judged(lower, upper):
+        """Return the verdict if all intervals of the other half are these."""
+        ends = {
+            "lower": validation.rates.lower * 0 + lower,
+            "upper": validation.rates.upper * 0 + upper,
+        }
+        changed = replace(validation, rates=replace(validation.rates, **ends))
+        (point,) = operating_points(selection, changed, [1e-2])
+        assert point.choice.threshold == t
+        assert not point.extrapolated
+        return point.meets_target
+
+    assert judged(0.005, 0.01) == "yes"
+    assert judged(0.005, 0.0101) == "unclear"
+    assert judged(0.01, 0.02) == "unclear"
+    assert judged(0.0101, 0.02) == "no"
+
+
 def test_a_bound_of_disjoint_pairs_is_evidence_of_large_rates():
     counts = np.zeros(50, int)
     counts[40] = 45
