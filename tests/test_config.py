@@ -27,6 +27,11 @@ def test_the_example_says_what_the_defaults_are():
     assert example.thresholds.targets == left_out.thresholds.targets
     assert left_out.transforms == transforms.standard("standard-1")
     assert left_out.variants.transforms == "standard-1"
+    named = config_of(variants={"transforms": "standard"})
+    assert named.to_dict()["variants"] == {"transforms": "standard-1"}, "the list is recorded"
+    assert named.hashing() == config_of(variants={"transforms": "standard-1"}).hashing()
+    listed = [transform.spec for transform in transforms.standard("standard-1")]
+    assert config_of(variants={"transforms": listed}).hashing() == named.hashing()
     assert left_out.thresholds.named == {"production": 200}
 
 

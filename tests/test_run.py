@@ -93,6 +93,24 @@ def test_a_run(photos, tmp_path):
     (tmp_path / "run" / "manifest.json").write_bytes(b"{}")
     with pytest.raises(pdna.FileError, match=r"manifest.json: is damaged"):
         Results.load(tmp_path / "run")
+    (tmp_path / "run" / "manifest.json").write_bytes(b'{"format": 1}')
+    with pytest.raises(
+        pdna.FileError, match=r"has the schema 1, and this version reads 3; run the"
+    ):
+        Results.load(tmp_path / "run")
+
+
+def test_results_of_another_schema(photos, tmp_path):
+    run(photo_config(photos), tmp_path / "run")
+    results, manifest = tmp_path / "run" / "results.json", tmp_path / "run" / "manifest.json"
+    values = json.loads(results.read_bytes())
+    assert values["schema"] == json.loads(manifest.read_bytes())["schema"] == 3
+    results.write_text(json.dumps(values | {"schema": 4}))
+    named = json.loads(manifest.read_bytes())
+    named["results"]["results.json"] = sha256(results.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(named))
+    with pytest.raises(pdna.FileError, match=r"results.json: has the schema 4, and this version"):
+        Results.load(tmp_path / "run")
 
 
 def check_pictures(photos, results, pictures, found):
