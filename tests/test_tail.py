@@ -461,3 +461,35 @@ def test_ten_nearest_dyads_among_eleven_originals():
         pairs = tail_likelihood.Exceedances(20, 190, 12.0, i, j, np.arange(12.0)[::-1])
         reason = tail_fit._few_originals(pairs)
         assert bool(reason) == few, reason
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.5])
+def test_weights_vary_more_by_students_t(confidence, monkeypatch):
+    """Of twelve images that make up all pairs there are few degrees of freedom."""
+    arguments = {}
+
+    def resample(exceedances, *others):
+        arguments["exceedances"], arguments["others"] = exceedances, others
+        return original(exceedances, *others)
+
+    original = tail_likelihood.resample
+    monkeypatch.setattr(tail_likelihood, "resample", resample)
+    i, j, distance = power_law(120, 6, 200, 3)
+    distance[(i > 11) & (j > 11)] += 600
+    pairs = ImpostorPairs(i, j, distance, 800)
+    tail = fit_tail(pairs, 120, 40_000, confidence=confidence, seed=4, replicates=100)
+    exceedances = arguments["exceedances"]
+    variance = tail_likelihood.count_variance(exceedances)
+    assert variance.degrees_of_freedom < 40
+    probability = (1 + confidence) / 2
+    ratio = stats.t.ppf(probability, variance.degrees_of_freedom) / stats.norm.ppf(probability)
+    effect = tail_likelihood.score_design_effect(exceedances, tail.endpoint, tail.exponent)
+    assert arguments["others"] == (
+        pytest.approx(tail_likelihood.weight_shape(variance) / ratio**2),
+        pytest.approx(len(exceedances) / effect),
+        4,
+        100,
+    )
+    count = len(exceedances)
+    assert tail.effective_exceedances == pytest.approx(count**2 / (variance.own + variance.shared))
+    assert tail.share == count / 40_000

@@ -13,6 +13,7 @@ from photodna_nb.evaluation.curves import curves
 from photodna_nb.evaluation.dependence import ImpostorPairs, matrix_dependence
 from photodna_nb.evaluation.deployment import expected_matches, threshold_under
 from photodna_nb.evaluation.intervals import (
+    FalseMatchRates,
     clopper_pearson,
     clustered_recall_interval,
     false_match_rates,
@@ -302,3 +303,58 @@ def test_a_threshold_under_a_budget_keeps_it(halves):
         }
         with pytest.raises(ArgumentError, match=next(iter(change))):
             threshold_under(**{**good, **change})
+
+
+def counted(rate, lower, upper, at_least_ten):
+    """Return rates at a few thresholds, of a million pairs."""
+    columns = (np.array(column) for column in (rate, lower, upper, at_least_ten))
+    rate, lower, upper, at_least_ten = columns
+    matches = (rate * 10**6).astype(int)
+    return FalseMatchRates(2000, 10**6, 0.95, matches, rate, lower, upper, at_least_ten)
+
+
+def test_the_first_threshold_with_ten_matches_is_counted():
+    rates = counted([0, 5e-6, 1e-5, 1e-3], [0] * 4, [1e-4] * 3 + [1], [False, False, True, True])
+    assert choose_threshold(1e-5, rates).threshold == 2
+    assert choose_threshold(1e-5, rates).source == "counted"
+    assert choose_threshold(9e-6, rates).threshold is None
+    assert choose_threshold(1e-4, rates, conservative=True).source == "counted"
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "meets_target"),
+    [
+        (1e-5, 1e-3, "yes"),
+        (1e-5, 1.01e-3, "unclear"),
+        (1e-3, 2e-3, "unclear"),
+        (1.01e-3, 2e-3, "no"),
+    ],
+)
+def test_whether_the_validation_half_meets_a_target(halves, lower, upper, meets_target):
+    selection = replace(
+        halves[0], rates=counted([1e-4, 1e-3], [0, 0], [1e-3, 1], [True, True]), tail=None
+    )
+    validation = replace(
+        halves[1], rates=counted([0, 1e-3], [0, lower], [1e-4, upper], [False, True]), tail=None
+    )
+    point, conservative = (
+        operating_points(selection, validation, [1e-3], *more)[0] for more in ((), (True,))
+    )
+    assert (point.choice.threshold, point.choice.conservative) == (1, False)
+    assert (conservative.choice.threshold, conservative.choice.conservative) == (0, True)
+    assert point.meets_target == meets_target
+    assert (point.extrapolated, conservative.extrapolated) == (False, True)
+    assert conservative.meets_target == "yes"
+
+
+def test_pairs_of_equal_hashes_are_the_reason():
+    """If ten or more match at 0, no threshold meets a lower target, and no tail could."""
+    rates = counted([2e-5, 2e-5], [0, 0], [0.02, 0.02], [True, True])
+    for choice in (choose_threshold(1e-5, rates), supported_threshold(rates)):
+        assert choice.reason == "20 impostor pairs have the same hash: look at them"
+        assert choice.threshold is None
+    assert supported_threshold(rates).conservative
+    assert not choose_threshold(1e-5, rates).conservative
+    few = counted([0, 2e-5], [0, 0], [0.02, 0.02], [False, True])
+    for choice in (choose_threshold(1e-6, few), supported_threshold(few)):
+        assert "same hash" not in choice.reason
