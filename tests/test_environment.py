@@ -1,5 +1,6 @@
 """Files that say the same thing twice stay in step."""
 
+import ast
 import re
 import tomllib
 
@@ -68,3 +69,29 @@ def test_ci_runs_what_is_written_down():
     assert len(commands) >= 7
     for command in commands:
         assert re.search(f"^{re.escape(command)}$", ci, re.MULTILINE), command
+
+
+def without_marker(source: str) -> list[str]:
+    """Return the names of tests that repeat something by the scale, and have no marker for CI."""
+    return [
+        node.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        if re.search(r"\bscaled\(|\bTEST_SCALE\b", ast.unparse(node))
+        if "pytest.mark.scaled" not in map(ast.unparse, node.decorator_list)
+    ]
+
+
+def test_scaled_tests_have_their_marker():
+    missing = {
+        path.name: names
+        for path in (ROOT / "tests").glob("test_*.py")
+        if (names := without_marker(path.read_text(encoding="utf-8")))
+    }
+    assert missing == {}
+
+
+def test_a_missing_marker_is_noticed():
+    test = "def test_it():\n    for _ in range(scaled(1, 9)): ..."
+    assert without_marker(test) == ["test_it"]
+    assert without_marker(f"@pytest.mark.scaled\n{test}") == []
