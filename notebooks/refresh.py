@@ -1,6 +1,6 @@
-"""Execute the notebooks in place, and leave in them nothing of this machine or this hour.
+"""Execute the notebooks in place, without traces of the machine and the time.
 
-python notebooks/refresh.py                          # all of them
+python notebooks/refresh.py                          # all notebooks
 python notebooks/refresh.py 01_what_the_hash_sees    # some, by name or path
 
 A second run changes no byte. A notebook of more than 500 kB is refused, and stays as it was.
@@ -23,7 +23,7 @@ FOLDER = Path(__file__).resolve().parent
 LARGEST = 500_000  # bytes of a notebook
 LARGEST_DIFFERENCE = 24  # of a colour in a figure, of 255
 PNG = "image/png"
-# What programs leave in notebooks; the tags of cells stay.
+# The only metadata that is kept, beside the tags of cells.
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -50,13 +50,13 @@ def main(arguments):
         normalise(notebook)
         content = nbformat.writes(notebook) + "\n"
         size = len(content.encode("utf-8"))
-        said = f"{path.name}: {size / 1000:.0f} kB, {time.perf_counter() - begun:.0f} s"
+        summary = f"{path.name}: {size / 1000:.0f} kB, {time.perf_counter() - begun:.0f} s"
         if size > LARGEST:
-            print(f"{said}; refused, needs {LARGEST / 1000:.0f} kB at most", file=sys.stderr)
+            print(f"{summary}; refused, needs {LARGEST / 1000:.0f} kB at most", file=sys.stderr)
             refused += 1
         else:
             path.write_text(content, encoding="utf-8", newline="\n")
-            print(said)
+            print(summary)
     return 1 if refused else 0
 
 
@@ -88,23 +88,23 @@ def normalise(notebook):
 
 
 def smaller(encoded):
-    """Return a figure, base64, with 256 colours that suit it, if nobody sees the difference."""
+    """Return a figure, base64, with 256 colours of its own, if the difference is not visible."""
     content = base64.b64decode(encoded)
     with Image.open(io.BytesIO(content)) as figure:
         drawn = Image.new("RGBA", figure.size, "white")
         drawn.alpha_composite(figure.convert("RGBA"))
     drawn = drawn.convert("RGB")
-    # Of all ways to choose colours, this one gives no rare one to another, as of a thin line.
-    few = drawn.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=4, dither=Image.Dither.NONE)
-    channels = ImageChops.difference(drawn, few.convert("RGB")).split()
+    # This method keeps rare colours, such as that of a thin line.
+    reduced = drawn.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=4, dither=Image.Dither.NONE)
+    channels = ImageChops.difference(drawn, reduced.convert("RGB")).split()
     difference = functools.reduce(ImageChops.lighter, channels)
     if difference.getextrema()[1] > LARGEST_DIFFERENCE:
         return encoded
-    # What is smooth would get edges; what is one colour stays one.
-    dithered = drawn.quantize(palette=few, dither=Image.Dither.FLOYDSTEINBERG)
-    few.paste(dithered, mask=difference.point(lambda levels: 255 * (levels > 2), mode="1"))
+    # Smooth areas are dithered, so that they get no edges; areas of one colour are unchanged.
+    dithered = drawn.quantize(palette=reduced, dither=Image.Dither.FLOYDSTEINBERG)
+    reduced.paste(dithered, mask=difference.point(lambda levels: 255 * (levels > 2), mode="1"))
     written = io.BytesIO()
-    few.save(written, "PNG", optimize=True)
+    reduced.save(written, "PNG", optimize=True)
     return base64.b64encode(min(content, written.getvalue(), key=len)).decode("ascii") + "\n"
 
 
