@@ -387,6 +387,37 @@ def test_rates_are_quantiles_of_the_draws(accepted):
     assert np.isnan(accepted.rate(accepted.fit_threshold + 1e-9).rate[0])
 
 
+def test_what_the_tail_reliably_says(accepted):
+    assert accepted.validated_down_to == accepted.rate_at_ten_matches / 100
+    ten = accepted.threshold_at_ten_matches
+    _, _, distance = power_law(300, 9, 250, 5)
+    assert accepted.rate_at_ten_matches == np.mean(distance <= ten)
+    assert (distance <= ten - 1).sum() < 10 <= (distance <= ten).sum()
+    last = math.floor(accepted.fit_threshold)
+    for threshold in (ten, last):
+        rates = accepted.rate(threshold)
+        assert accepted.reliable_rate(threshold) == (
+            rates.rate[0], rates.lower[0], rates.upper[0], False
+        )  # fmt: skip
+    assert accepted.reliable_rate(last + 1) is None
+    assert replace(accepted, accepted=False).reliable_rate(ten) is None
+    beyond = accepted.reliable_rate(260)
+    assert beyond == (None, 0, max(accepted.validated_down_to, beyond.upper), True)
+    wider = replace(accepted, draws=accepted.draws * [[[1, 1, 1]], [[1e3, 1, 0.2]]])
+    assert wider.reliable_rate(300).upper == wider.rate(300).upper[0] > accepted.validated_down_to
+
+
+def test_a_list_without_ten_matches(accepted):
+    """The rate at ten is at least that of all that are listed."""
+    i, j, distance = power_law(300, 9, 250, 5)
+    rows = np.argsort(distance)[:9]
+    tail = fit_tail(
+        ImpostorPairs(i[rows], j[rows], distance[rows], 500), 300, len(distance), replicates=100
+    )
+    assert tail.threshold_at_ten_matches is None
+    assert tail.rate_at_ten_matches == 9 / len(distance)
+
+
 def test_p_value_is_a_share_of_the_replicates(accepted):
     as_far = accepted.p_value * 201 - 1
     assert as_far == pytest.approx(round(as_far), abs=1e-9)

@@ -356,5 +356,6 @@ def test_pairs_of_equal_hashes_are_the_reason():
     assert supported_threshold(rates).conservative
     assert not choose_threshold(1e-5, rates).conservative
     few = counted([0, 2e-5], [0, 0], [0.02, 0.02], [False, True])
-    for choice in (choose_threshold(1e-6, few), supported_threshold(few)):
+    safe = choose_threshold(1e-6, few, conservative=True)
+    for choice in (choose_threshold(1e-6, few), supported_threshold(few), safe):
         assert "same hash" not in choice.reason
