@@ -46,7 +46,9 @@ def test_kills_lose_nothing(tmp_path):
     assert "items checked" in faults.table(routes)
 
 
-@pytest.mark.parametrize("sabotage", ["reports too early", "writes in place"])
+@pytest.mark.parametrize(
+    "sabotage", ["reports too early", pytest.param("writes in place", marks=pytest.mark.long)]
+)
 def test_kills_notice_a_program_that(tmp_path, sabotage):
     route = Route(tmp_path, "meta.json", "flat")
 

@@ -76,9 +76,9 @@ def test_exact_indexes_give_the_true_answers(factory, n_queries):
     labels = ids if factory.startswith("IDMap") else np.arange(400)
     index = faiss_index(factory, rows, ids)
     queries = np.concatenate([rows[:24], with_ties(24, seed=2)])[:n_queries]
-    for k in (1, 7, 60, 400, 500) if n_queries == 1 else (1, 30):
+    for k in (1, 7, 60, 400, 500) if n_queries == 1 else (30,):
         assert answers(index, queries, k) == [expected(rows, q, k, ids=labels) for q in queries]
-        for limit in (0, 2, 81, 3060**2 - 1):
+        for limit in (0, 2, 81, 3060**2 - 1) if n_queries == 1 else (81,):
             found = answers(index, queries, k, max_distance=np.nextafter(limit**0.5, 9999))
             assert found == [expected(rows, q, k, limit, labels) for q in queries]
 

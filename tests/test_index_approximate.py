@@ -295,7 +295,10 @@ def test_a_file_of_another_type_than_the_metadata(tmp_path, meta):
 # Changes.
 
 
-@pytest.mark.parametrize("name", ["IVF10,Flat", "HNSW8,SQ8"])
+@pytest.mark.parametrize(
+    ("name", "meta"),
+    [("IVF10,Flat", "meta.json"), ("IVF10,Flat", "meta.sqlite"), ("HNSW8,SQ8", "meta.sqlite")],
+)
 def test_add_and_remove(tmp_path, meta, name):
     rows = clustered(1000)
     files = made(tmp_path, rows[:900], meta, name)
