@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,16 +67,6 @@ class Recall:
             f"recall against the exact answer, {self.queries} queries, {self.parameter} "
             f"{self.effort}: {copies}; {self.nearest:.4f} of the {NEAREST} nearest"
         )
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the values as JSON can hold them."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Recall:
-        """Return the recall of the values that `as_json` returned."""
-        copies = {int(at): share for at, share in values["copies"].items()}
-        return cls(**{**values, "copies": copies})
 
 
 class ApproximateIndex:
@@ -152,7 +143,7 @@ class ApproximateIndex:
 
         try:
             index = faiss.deserialize_index(np.frombuffer(content, np.uint8))
-            recall = Recall.from_json(header["recall"])
+            recall = msgspec.convert(header["recall"], Recall, strict=False)
             read = cls(index, header["index_type"], recall, header["n_built"])
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise IndexFileError(path, f"is damaged ({error})") from error

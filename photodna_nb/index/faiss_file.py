@@ -23,7 +23,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,100 +126,63 @@ def load(path: str) -> IndexFile:
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         else:
             content = memoryview(file.readall())
+    if bytes(content[:6]).startswith((b"{", b"SQLite")):
+        raise IndexFileError(path, "is metadata; give the index first, then the metadata")
     return _Reader(path, content).index()
 
 
 class _Reader:
-    """Goes through the content of an index file and checks every length."""
+    """Reads the frame of an index file, which its type and its number of rows determine."""
 
     def __init__(self, path: str, content: memoryview) -> None:
-        self._path, self._content, self._at = path, content, 0
-        if bytes(content[:6]).startswith((b"{", b"SQLite")):
-            raise IndexFileError(path, "is metadata; give the index first, then the metadata")
+        self._path = path
         self._footer = ChecksumFooter(path, content)
+        self._content = content[: self._footer.size]
 
     def index(self) -> IndexFile:
         self._footer.check(0, min(self._footer.size, 1))
-        magic = bytes(self._content[:4])
         name = self._footer.header.get("index_type", "flat")
         try:
             exact = index_types.parse(name).exact
         except ArgumentError as error:
-            self._damaged(f"its header names an unknown type ({error})")
+            raise self._damaged(f"its header names an unknown type ({error})") from error
         if not exact:
-            content = self._content[: self._footer.size]
-            return IndexFile(name, EMPTY_SHARD, self._footer, content)
-        if magic == b"IxM2":
-            return self._exact()
-        if magic == b"IwSq" and self._footer.header:
+            return IndexFile(name, EMPTY_SHARD, self._footer, self._content)
+        if self._footer.header and bytes(self._content[:4]) == b"IwSq":
             raise IndexFileError(self._path, "is of the type ivf, which this version does not read")
-        if len(self._content) < _HEADER.size:
+        if self._footer.size < 2 * _HEADER.size:
             raise IndexFileError(self._path, "is truncated: it ends within its header")
-        raise IndexFileError(
-            self._path,
-            "is not an IndexIDMap2 of FAISS over IndexFlatL2 or IndexScalarQuantizer, "
-            "nor another index of this program, or is damaged",
-        )
+        return self._exact()
 
     def _exact(self) -> IndexFile:
-        _, count = self._header()
-        magic, inner = self._header()
-        if magic not in (b"IxF2", b"IxSQ"):
+        outer, inner = (_HEADER.unpack_from(self._content, at) for at in (0, _HEADER.size))
+        magic, dimension, count, *_ = outer
+        flat = inner[0] == b"IxF2"
+        if magic != b"IxM2" or inner[0] not in (b"IxF2", b"IxSQ"):
             raise IndexFileError(
                 self._path,
                 "is not an IndexIDMap2 of FAISS over IndexFlatL2 or IndexScalarQuantizer, "
-                "or is damaged",
+                "nor another index of this program, or is damaged",
             )
-        flat = magic == b"IxF2"
-        if not flat:
-            self._expect(_DIRECT)
-        width = 4 * HASH_BYTES if flat else HASH_BYTES
-        values = self._count()
-        rows_at = self._skip(count * width)
-        numbered = self._count()
-        ids_at = self._skip(8 * count)
-        if inner != count or values != count * HASH_BYTES or numbered != count:
-            self._damaged("its numbers of rows, values and ids differ")
-        if self._at != self._footer.size:
-            self._damaged("something follows its end")
-        shard = RowShard(
-            count,
-            lambda: self._floats(rows_at, count) if flat else self._codes(rows_at, count),
-            lambda: self._ids(ids_at, count),
-        )
-        content = self._content[: self._footer.size]
-        return IndexFile("flat" if flat else "uint8", shard, self._footer, content)
-
-    def _header(self) -> tuple[bytes, int]:
-        at = self._skip(_HEADER.size)
-        magic, dimension, count, _, _, trained, metric = _HEADER.unpack_from(self._content, at)
         if dimension != HASH_BYTES:
-            raise IndexFileError(
-                self._path, f"has dimension {dimension}, and hashes have {HASH_BYTES}"
-            )
-        if metric != 1 or trained != 1 or not 0 <= count <= len(self._content):
-            raise IndexFileError(self._path, "is damaged, or not an index of L2 distances")
-        return magic, int(count)
+            reason = f"has dimension {dimension}, and hashes have {HASH_BYTES}"
+            raise IndexFileError(self._path, reason)
+        if not 0 <= count <= self._footer.size:
+            raise self._damaged(f"it cannot hold {count} rows")
+        frame = _frame(flat, count, outer[3:5], inner[3:5])
+        rows_at, ids_at = len(frame), len(frame) + (4 if flat else 1) * HASH_BYTES * count + 8
+        if self._content[:rows_at] != frame:
+            raise self._damaged(f"its header is not that of {count} rows with L2 distances")
+        if self._footer.size != ids_at + 8 * count:
+            raise self._damaged(f"it is truncated, or too long for {count} rows")
+        if self._content[ids_at - 8 : ids_at] != _COUNT.pack(count):
+            raise self._damaged("its numbers of rows and ids differ")
+        read = self._floats if flat else self._codes
+        shard = RowShard(count, lambda: read(rows_at, count), lambda: self._ids(ids_at, count))
+        return IndexFile("flat" if flat else "uint8", shard, self._footer, self._content)
 
-    def _count(self) -> int:
-        at = self._skip(_COUNT.size)
-        return int(_COUNT.unpack_from(self._content, at)[0])
-
-    def _expect(self, needed: bytes) -> None:
-        at = self._skip(len(needed))
-        if self._content[at : self._at] != needed:
-            self._damaged("or was made with other settings of FAISS")
-
-    def _skip(self, size: int) -> int:
-        """Return where the next `size` bytes begin, and go behind them."""
-        at = self._at
-        if at + size > self._footer.size:
-            raise IndexFileError(self._path, "is truncated or damaged: it ends too early")
-        self._at += size
-        return at
-
-    def _damaged(self, what: str) -> NoReturn:
-        raise IndexFileError(self._path, f"is damaged: {what}")
+    def _damaged(self, problem: str) -> IndexFileError:
+        return IndexFileError(self._path, f"is damaged: {problem}")
 
     def _codes(self, at: int, count: int) -> NDArray[np.uint8]:
         self._footer.check(at, at + HASH_BYTES * count)
@@ -241,7 +204,7 @@ class _Reader:
             with np.errstate(invalid="ignore"):
                 rows[chunk] = floats[chunk]
             if not np.array_equal(rows[chunk], floats[chunk]):
-                self._damaged("its values are not all integers from 0 to 255")
+                raise self._damaged("its values are not all integers from 0 to 255")
         return rows
 
 
@@ -256,9 +219,7 @@ def content(index_type: str, shards: Sequence[RowShard]) -> Iterator[Any]:
         Rows, ids ascending.
     """
     flat, count = index_type == "flat", sum(shard.count for shard in shards)
-    yield _head(b"IxM2", count)
-    yield _head(b"IxF2" if flat else b"IxSQ", count)
-    yield (b"" if flat else _DIRECT) + _COUNT.pack(count * HASH_BYTES)
+    yield _frame(flat, count)
     for shard in shards:
         for start in range(0, shard.count, _ROWS_AT_ONCE):
             rows = shard.rows[start : start + _ROWS_AT_ONCE]
@@ -268,5 +229,15 @@ def content(index_type: str, shards: Sequence[RowShard]) -> Iterator[Any]:
         yield shard.ids.astype("<i8").data
 
 
-def _head(magic: bytes, count: int) -> bytes:
-    return _HEADER.pack(magic, HASH_BYTES, count, 1 << 20, 1 << 20, 1, 1)
+def _frame(flat: bool, count: int, *unused: tuple[int, int]) -> bytes:
+    """Return what comes before the rows.
+
+    unused: two numbers in each header, which FAISS writes and ignores.
+    """
+    outer, inner = unused or ((1 << 20, 1 << 20),) * 2
+    return (
+        _HEADER.pack(b"IxM2", HASH_BYTES, count, *outer, 1, 1)
+        + _HEADER.pack(b"IxF2" if flat else b"IxSQ", HASH_BYTES, count, *inner, 1, 1)
+        + (b"" if flat else _DIRECT)
+        + _COUNT.pack(count * HASH_BYTES)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -196,7 +197,7 @@ class SearchRows:
         header = {"format": _FORMAT, "index_type": index_type, **store.state()._asdict()}
         if self._approximate is not None:
             header["items_digest"] = self._items_digest
-            header["recall"] = self._approximate.recall.as_json()
+            header["recall"] = asdict(self._approximate.recall)
             header["n_built"] = self._approximate.n_built
         return header
 
