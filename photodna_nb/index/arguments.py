@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,9 +34,7 @@ def hash_rows(name: str, hashes: Any) -> NDArray[np.uint8]:
 
 def text(name: str, path: Any) -> str:
     """Return the path as text, if it can be the name of a file."""
-    if not isinstance(path, str | bytes | os.PathLike):
-        raise ArgumentTypeError(f"{name}: got {describe(path)}, needs a path")
-    text = os.fsdecode(path)
+    text = checks.path(name, path)
     try:
         if text and b"\0" not in os.fsencode(text):
             return text
@@ -62,10 +60,8 @@ def _real(path: str, folders: dict[str, str]) -> str:
 
 
 def entries(name: str, values: Any) -> Iterator[tuple[int, Any]]:
-    """Return the values with their numbers, if there can be some for each image."""
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise ArgumentTypeError(f"{name}: got {describe(values)}, needs a sequence, one an image")
-    return enumerate(values)
+    """Return the values with their numbers, if there can be one for each image."""
+    return enumerate(checks.iterable(name, values, "a sequence, one an image"))
 
 
 def json_objects(name: str, values: Any) -> list[dict[str, Any]]:
@@ -95,14 +91,11 @@ def two_files(index_path: PathLike, meta_path: PathLike) -> tuple[str, str]:
     return index_name, meta_name
 
 
-def check_index_replaceable(index_name: str) -> None:
-    """Refuse to replace what is not an index of FAISS."""
+def check_replaceable(index_name: str, meta_name: str | None = None) -> None:
+    """Refuse to replace what is not an index of FAISS, or not metadata in the named format."""
     writer_lock.check_replaceable(index_name, rb"I[xw]..\x90\0\0\0")
-
-
-def check_meta_replaceable(meta_name: str) -> None:
-    """Refuse to replace what is not metadata, in the format that the name says."""
-    writer_lock.check_replaceable(meta_name, stores.beginning(meta_name))
+    if meta_name is not None:
+        writer_lock.check_replaceable(meta_name, stores.beginning(meta_name))
 
 
 def with_remedy(error: IndexFileError, index_name: str, meta_name: str) -> IndexFileError:

@@ -7,8 +7,6 @@ point, and over uint8 codes it takes longer than the kernels by two orders of ma
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +26,6 @@ _ROW = 2**32 - 1
 
 # distance * 2^32 + row, so that sorting puts the nearest first, ties to the lower row.
 PackedNeighbours = NDArray[np.int64]
-
-
-class _Task(NamedTuple):
-    """Rows to compare with the queries; `first` numbers the rows of all shards."""
-
-    shard: RowShard
-    start: int
-    stop: int
-    first: int
 
 
 def nearest_rows(
@@ -95,25 +84,25 @@ def _by_rows(
     limit: int,
 ) -> list[PackedNeighbours]:
     tasks = [
-        _Task(shard, start, min(shard.count, start + _ROWS_A_TASK), first + start)
-        for shard, first in zip(shards, firsts.tolist(), strict=False)
+        (shard, start, int(first) + start)
+        for shard, first in zip(shards, firsts, strict=False)
         for start in range(0, shard.count, _ROWS_A_TASK)
     ]
-    search = partial(_of_task, checks.read_only(queries.astype(np.int16)), k, limit)
+    wide = checks.read_only(queries.astype(np.int16))
+
+    def nearest_of(task: tuple[RowShard, int, int]) -> list[PackedNeighbours]:
+        shard, start, first = task
+        rows = checks.read_only(shard.rows[start : start + _ROWS_A_TASK])
+        limits = np.full(len(queries), limit, np.int32)
+        counts = np.zeros(len(queries), np.int64)
+        packed = np.empty((len(queries), min(2 * k, len(rows))), np.int64)
+        kernels.nearest_rows(rows, first, wide, k, limits, counts, packed)
+        return [row[:count] for row, count in zip(packed, counts.tolist(), strict=True)]
+
     # A thread is not worth its start for less.
     threads = int(firsts[-1]) > 2 * _ROWS_A_TASK
-    gathered = list(parallel.ordered_map(search, tasks) if threads else map(search, tasks))
+    gathered = parallel.ordered_map(nearest_of, tasks) if threads else map(nearest_of, tasks)
     return [np.sort(np.concatenate(packed))[:k] for packed in zip(*gathered, strict=True)]
-
-
-def _of_task(queries: NDArray[np.int16], k: int, limit: int, task: _Task) -> list[PackedNeighbours]:
-    """Return the nearest rows of a task to each query."""
-    rows = checks.read_only(task.shard.rows[task.start : task.stop])
-    bounds = np.full(len(queries), limit, np.int32)
-    counts = np.zeros(len(queries), np.int64)
-    packed = np.empty((len(queries), min(2 * k, len(rows))), np.int64)
-    kernels.nearest_rows(rows, task.first, queries, k, bounds, counts, packed)
-    return [row[:count] for row, count in zip(packed, counts.tolist(), strict=True)]
 
 
 def _unpacked(

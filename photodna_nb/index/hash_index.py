@@ -87,8 +87,7 @@ class HashIndex:
         """
         index_type = index_types.parse(index_type).name
         index_name, meta_name = arguments.two_files(index_path, meta_path)
-        arguments.check_index_replaceable(index_name)
-        arguments.check_meta_replaceable(meta_name)
+        arguments.check_replaceable(index_name, meta_name)
         index = cls(_session(index_name, meta_name, new_type=index_type, overwrite=overwrite))
         index._session.check_new(index_name, meta_name)
         return index
@@ -136,7 +135,7 @@ class HashIndex:
         """
         name = None if index_type is None else index_types.parse(index_type).name
         index_name, meta_name = arguments.two_files(index_path, meta_path)
-        arguments.check_index_replaceable(index_name)
+        arguments.check_replaceable(index_name)
         index = cls(_session(index_name, meta_name))
         try:
             index._session.begin_rebuild(name)
