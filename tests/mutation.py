@@ -41,7 +41,7 @@ TARGETS = {
     "dependence": Target(
         ("evaluation/dependence.py",), ("test_dependence.py", "test_intervals.py")
     ),
-    "tail": Target(("evaluation/tail*.py",), ("test_tail.py",)),
+    "tail": Target(("evaluation/tail*.py",), ("test_tail.py", "test_thresholds.py")),
     "thresholds": Target(("evaluation/thresholds.py",), ("test_thresholds.py",)),
 }
 
