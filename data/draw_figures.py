@@ -54,14 +54,14 @@ class Material:
     originals: int = 300
 
     @cached_property
-    def pictures(self) -> dict[str, Image.Image]:
-        """The sample pictures, by the names of their files."""
+    def images(self) -> dict[str, Image.Image]:
+        """The sample images, by the names of their files."""
         return {path.name: _opened(path) for path in sorted((DATA / "pictures").iterdir())}
 
     @cached_property
     def image(self) -> Image.Image:
         """The image that is transformed, and the query of the search."""
-        return self.pictures["harbour.jpg"]
+        return self.images["harbour.jpg"]
 
     @cached_property
     def scene(self) -> Image.Image:
@@ -82,8 +82,8 @@ class Material:
 
     @cached_property
     def hashes(self) -> dict[str, np.ndarray]:
-        """The hashes of the sample pictures."""
-        return {name: pdna.hash_image(image) for name, image in self.pictures.items()}
+        """The hashes of the sample images."""
+        return {name: pdna.hash_image(image) for name, image in self.images.items()}
 
     @cached_property
     def matches(self) -> list[pdna.Match]:
@@ -99,7 +99,7 @@ class Material:
 
     @cached_property
     def distances(self) -> Mapping[tuple[str, str], float]:
-        """The distances of the sample pictures, each pair once."""
+        """The distances of the sample images, each pair once."""
         pairs = itertools.combinations(self.hashes.items(), 2)
         return {(a, b): pdna.distance(one, other) for (a, one), (b, other) in pairs}
 
@@ -176,7 +176,7 @@ def draw_transforms(material: Material, figure: Figure) -> None:
 
 
 def draw_matrix(material: Material, figure: Figure) -> None:
-    """Draw the distances of some sample pictures."""
+    """Draw the distances of some sample images."""
     names = list(material.hashes)[:10]
     distances = pdna.distance_matrix(np.stack([material.hashes[name] for name in names]))
     ax = figure.subplots()
@@ -184,7 +184,7 @@ def draw_matrix(material: Material, figure: Figure) -> None:
 
 
 def nearest_pairs(material: Material) -> list[tuple[str, str]]:
-    """Return the six pairs of sample pictures whose distance is nearest to L2 480."""
+    """Return the six pairs of sample images whose distance is nearest to L2 480."""
     distances = material.distances
     return sorted(distances, key=lambda pair: abs(distances[pair] - 480))[:6]
 
@@ -192,10 +192,10 @@ def nearest_pairs(material: Material) -> list[tuple[str, str]]:
 def draw_pairs(material: Material, figure: Figure) -> None:
     """Draw these pairs."""
     pairs = nearest_pairs(material)
-    pictures = [(material.pictures[one], material.pictures[other]) for one, other in pairs]
+    images = [(material.images[one], material.images[other]) for one, other in pairs]
     labels = [f"{one}\n{other}\nL2 {material.distances[one, other]:.0f}" for one, other in pairs]
     title = "The pairs nearest to L2 480"
-    plots.plot_image_pairs(pictures, labels=labels, title=title, figure=figure)
+    plots.plot_image_pairs(images, labels=labels, title=title, figure=figure)
 
 
 def matrix_holds(material: Material) -> bool:
@@ -257,7 +257,7 @@ def detail_holds(material: Material) -> bool:
 
 
 def scene_of(name: str) -> str:
-    """Return the scene of a sample picture, of which there are variants."""
+    """Return the scene of a sample image, of which there are variants."""
     return Path(name).stem.partition("_")[0]
 
 
@@ -340,7 +340,7 @@ GALLERY: Mapping[str, GalleryFigure] = {
     ),
     "plot_image_pairs": GalleryFigure(
         draw_pairs,
-        "The pairs of sample pictures nearest to L2 480, with their names and distances. All are "
+        "The pairs of sample images nearest to L2 480, with their names and distances. All are "
         "variants, with a border or rotated, that just do not match at a threshold of 480. Such "
         "pairs show a person what a threshold separates.",
         ((5, 4), (9, 5)),
@@ -519,13 +519,13 @@ def _page(drawn: Iterable[Path]) -> str:
     ]
     paths = list(drawn)
     for name, entry in GALLERY.items():
-        pictures = "".join(
+        images = "".join(
             f"<img src='{path.name}' alt='{path.stem}'>"
             for path in paths
             if path.name.startswith(f"{name}-")
         )
         caption = html.escape(entry.caption)
-        parts.append(f"<section><h2>{name}</h2><p>{caption}</p>{pictures}</section>")
+        parts.append(f"<section><h2>{name}</h2><p>{caption}</p>{images}</section>")
     return "\n".join(parts) + "\n"
 
 

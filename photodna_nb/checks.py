@@ -20,7 +20,7 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
 # As kernels.hashing has it, for modules that need no kernel: that imports Numba.
 HASH_BYTES = 144
-# Grey levels. Pictures with less detail lie close to each other whatever they show.
+# Grey levels. Images with less detail lie close to each other whatever they show.
 LOW_DETAIL = 100.0
 
 # From here on a number is too long to stand in a message.
@@ -136,11 +136,13 @@ def path(name: str, value: Any) -> str:
 
 
 def choice(name: str, value: Any, choices: Collection[str]) -> str:
-    """Return `value`, if it is one of the texts in `choices`; the message names the nearest."""
+    """Return `value`, if it is one of the texts in `choices`; the error suggests a similar one."""
     if not isinstance(value, str):
         raise ArgumentTypeError(message(name, describe(value), _one_of(choices)))
     if value not in choices:
-        raise ArgumentError(message(name, repr(value), _one_of(choices), nearest(value, choices)))
+        raise ArgumentError(
+            message(name, repr(value), _one_of(choices), suggestion(value, choices))
+        )
     return value
 
 
@@ -226,7 +228,7 @@ def describe(value: Any) -> str:
     return type(value).__name__
 
 
-def nearest(word: str, choices: Iterable[str]) -> str:
+def suggestion(word: str, choices: Iterable[str]) -> str:
     """Return ``did you mean WORD?`` with the choice that is most similar, or an empty text."""
     similar = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
     return f"did you mean {similar[0]}?" if similar else ""

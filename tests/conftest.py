@@ -162,7 +162,7 @@ def run():
 
 @pytest.fixture
 def photos(tmp_path):
-    """Seven pictures in a folder: five good ones, one that cannot become WebP, one that is none."""
+    """Seven images in a folder: five good ones, one that cannot become WebP, one that is none."""
     folder = tmp_path / "photos"
     (folder / "sub").mkdir(parents=True)
     rng = np.random.default_rng(5)
@@ -170,13 +170,13 @@ def photos(tmp_path):
         small = rng.integers(0, 256, (5, 7, 3), np.uint8)
         Image.fromarray(small).resize((70, 50), Image.Resampling.BICUBIC).save(folder / name)
     Image.effect_noise((17000, 2), 50).save(folder / "long.png")
-    (folder / "bad.jpg").write_bytes(b"no picture")
+    (folder / "bad.jpg").write_bytes(b"no image")
     return folder
 
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """How often a picture was decoded: a list that grows."""
+    """How often an image was decoded: a list that grows."""
     from photodna_nb.hashing import images
 
     calls = []

@@ -189,7 +189,7 @@ def test_threshold_tuning(tmp_path):
         tuner.scroll_into_view_if_needed()
         slider = tuner.get_by_role("slider")
         figure = tuner.locator("img.photodna-tuner-figure")
-        pictures = tuner.locator(".groups")
+        images = tuner.locator(".groups")
 
         def numbers():
             return tuner.locator("table[aria-live]").inner_text()
@@ -221,7 +221,7 @@ def test_threshold_tuning(tmp_path):
         assert "is the largest threshold that meets the target" in tuner.inner_text()
         assert problem.count() == 0
 
-        # A long list needs a rate that these pictures cannot show, and a message says so.
+        # A long list needs a rate that these images cannot show, and a message says so.
         size = tuner.get_by_label("Hashes in the list")
         assert size.input_value() == "10000"
         size.fill("1e8")
@@ -241,17 +241,17 @@ def test_threshold_tuning(tmp_path):
         assert "is the largest threshold that meets the target" in tuner.inner_text()
         assert problem.count() == 0
 
-        # A target, and the threshold follows; the pictures come when it rests.
-        seen = settled(pictures.inner_html, page)
+        # A target, and the threshold follows; the images come when it rests.
+        seen = settled(images.inner_html, page)
         before = threshold()
         target.select_option(label="a false match rate of 10⁻⁴")
         fifth = changed(numbers, third, page)
         assert threshold() != before
         assert f"L2 ≤ {threshold()}" in fifth
         assert "is the largest threshold that meets the target" in tuner.inner_text()
-        changed(pictures.inner_html, seen, page)
-        assert pictures.locator("img").count() >= 8
-        assert pictures.locator(".missing").count() == 0
+        changed(images.inner_html, seen, page)
+        assert images.locator("img").count() >= 8
+        assert images.locator(".missing").count() == 0
 
         tuner.evaluate("element => element.scrollIntoView()")
         page.screenshot(path=artifacts() / "threshold_tuning.png")

@@ -197,7 +197,7 @@ def test_resume_hashes_what_is_missing_in_the_journal(call, folder, tmp_path):
     journal.write_bytes(b"".join(lines[:2]))
     with HashJournal(str(journal)) as records:
         second = json.loads(lines[2])[1]["path"]
-        known = hash_if_changed(second, None, digest=False)
+        known = hash_if_changed(second, None, compare_content=False)
         records.append(msgspec.structs.replace(known, detail=known.detail + 1_000_000))
     output.unlink()
     failed(call("--hash-dir", folder, "--output", output, "--resume"))
@@ -409,26 +409,26 @@ def test_hostile_names(call, folder, tmp_path, monkeypatch):
         "猫.png".encode(),
         b"sp ace.png",
     ]
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
+    images = tmp_path / "pictures"
+    images.mkdir()
     for name in names:
-        with open(os.path.join(os.fsencode(pictures), name), "wb") as file:
+        with open(os.path.join(os.fsencode(images), name), "wb") as file:
             file.write((folder / "a.png").read_bytes())
-    with open(os.path.join(os.fsencode(pictures), b"bad\n\x1b\xff.png"), "wb"):
+    with open(os.path.join(os.fsencode(images), b"bad\n\x1b\xff.png"), "wb"):
         pass
-    result = call("--hash-dir", pictures)
+    result = call("--hash-dir", images)
     entries = json.loads(result.stdout)
     assert {os.fsencode(entry["filename"]) for entry in entries} == set(names)
     (message,) = failed(result)
     assert r"bad\n\x1b\xff.png: " in message
     assert b"\x1b" not in result.stdout + result.stderr
-    paths = [os.path.join(os.fsencode(pictures), name) for name in names]
+    paths = [os.path.join(os.fsencode(images), name) for name in names]
     files = (os.fsencode(tmp_path / "i"), os.fsencode(tmp_path / "m"))
     text(call("--faiss-build", *files, *paths))
     meta = json.loads((tmp_path / "m").read_text())
     assert [os.fsencode(item["path"]) for item in meta["items"]] == paths
     answer = text(call("--faiss-query", *files, paths[0]))
-    assert f"Query: {pictures}/new\\nline.png\n" in answer
+    assert f"Query: {images}/new\\nline.png\n" in answer
     assert "\x1b" not in answer
     assert r"esc\x1b[31m.png" in answer
     assert r"\xff\xfe.png" in answer

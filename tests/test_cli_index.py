@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same text with or without J
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two pictures, the first of them turned as well, and a flat one of next to no detail."""
+    """Two images, the first of them turned as well, and a flat one of next to no detail."""
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(4)
     for name in ("a.png", "c.png"):

@@ -177,7 +177,7 @@ def test_originals_of_one_kind_move_little(runs):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Pictures of soft patches: smoother than drawn leaves, so that JPEG does more to them."""
+    """Images of soft patches: smoother than drawn leaves, so that JPEG does more to them."""
     folder = tmp_path / "photos"
     folder.mkdir()
     rng = np.random.default_rng(5)
@@ -222,7 +222,7 @@ NAMED = {"a": 84, "b": 147, "c": 180, "d": 910, "all": 3060}
 
 
 def other_decoder(monkeypatch):
-    """Another Pillow: a few pixels of every picture come out otherwise."""
+    """Another Pillow: a few pixels of every image come out otherwise."""
     before = images.read_pixels
 
     def changed(file):
@@ -352,7 +352,7 @@ def test_another_threshold_is_not_identical(runs, tmp_path):
 
 
 def test_what_became_of_the_originals(photos, tmp_path):
-    (photos / "bad.png").write_bytes(b"no picture")
+    (photos / "bad.png").write_bytes(b"no image")
     first = run(of_photos(photos), tmp_path / "first")
     for number in ("03", "04"):  # two with the same content, of which one is renamed
         (photos / f"{number}.png").write_bytes((photos / "00.png").read_bytes())

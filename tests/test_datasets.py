@@ -28,8 +28,8 @@ def clamped(value):
     return max(0, min(255, value))
 
 
-def naive_paint(leaves, square_min, square_max, brightness, contrast, colour, texture, picture):
-    """Plain Python: every leaf visits every pixel. `picture[y][x]` is None or (R, G, B)."""
+def naive_paint(leaves, square_min, square_max, brightness, contrast, colour, texture, image):
+    """Plain Python: every leaf visits every pixel. `image[y][x]` is None or (R, G, B)."""
     height, width = len(texture), len(texture[0])
     reach = isqrt(square_max)
     share = (square_max - square_min) * 2**31 // square_max
@@ -44,10 +44,10 @@ def naive_paint(leaves, square_min, square_max, brightness, contrast, colour, te
         for y in range(height):
             for x in range(width):
                 dx, dy = x - x0, y - y0
-                if picture[y][x] is None and dx * dx + dy * dy <= square:
+                if image[y][x] is None and dx * dx + dy * dy <= square:
                     shade = (slopes[0] * dx + slopes[1] * dy) // 2**16
                     shade += (texture[y][x] - 128) * (shades // 2**48 % 16) // 128
-                    picture[y][x] = tuple(clamped(value + shade) for value in base)
+                    image[y][x] = tuple(clamped(value + shade) for value in base)
 
 
 def naive_dead_leaves(seed, index, width, height):
@@ -63,11 +63,11 @@ def naive_dead_leaves(seed, index, width, height):
         int(stream.random_raw()).to_bytes(8, "little") for _ in range(-(-width * height // 8))
     )
     texture = [grain[y * width : (y + 1) * width] for y in range(height)]
-    picture = [[None] * width for _ in range(height)]
-    while any(None in row for row in picture):
+    image = [[None] * width for _ in range(height)]
+    while any(None in row for row in image):
         leaf = [int(stream.random_raw()) // 2 for _ in range(3)]
-        naive_paint([leaf], square_min, side * side, *shades, texture, picture)
-    return np.array(picture, np.uint8)
+        naive_paint([leaf], square_min, side * side, *shades, texture, image)
+    return np.array(image, np.uint8)
 
 
 sides = st.integers(2, 14)
@@ -89,10 +89,10 @@ def test_paint(width, height, squares, shades, leaves, grain):
     out = np.zeros((height, width, 3), np.uint8)
     numbers = np.array(leaves, np.int64).reshape(-1, 3)
     covered = kernels.paint(numbers, *squares, *shades, texture, following, out)
-    picture = [[None] * width for _ in range(height)]
-    naive_paint(leaves, *squares, *shades, texture.tolist(), picture)
-    assert covered == sum(pixel is not None for row in picture for pixel in row)
-    naive = [[pixel or (0, 0, 0) for pixel in row] for row in picture]
+    image = [[None] * width for _ in range(height)]
+    naive_paint(leaves, *squares, *shades, texture.tolist(), image)
+    assert covered == sum(pixel is not None for row in image for pixel in row)
+    naive = [[pixel or (0, 0, 0) for pixel in row] for row in image]
     np.testing.assert_array_equal(out, np.array(naive, np.uint8))
 
 
@@ -121,7 +121,7 @@ def test_the_same_bytes_on_every_machine(size, seed, index):
     assert hashlib.sha256(drawn.tobytes()).hexdigest() == PINNED[size, seed, index]
 
 
-def test_a_picture_depends_on_its_seed_and_index_alone():
+def test_a_image_depends_on_its_seed_and_index_alone():
     few, many = dead_leaves(3, (40, 30), 5), dead_leaves(10**9, (40, 30), 5)
     expected = [original.open().tobytes() for original in few]
     with ThreadPoolExecutor(3) as pool:
@@ -143,10 +143,10 @@ def test_any_size(size):
 
 @pytest.mark.skipif(JIT_OFF, reason="slow without compiled kernels")
 def test_statistics_of_photographs():
-    pictures = [original.open() for original in dead_leaves(150)]
-    detail = np.array([pdna.detail(picture) for picture in pictures])
+    images = [original.open() for original in dead_leaves(150)]
+    detail = np.array([pdna.detail(image) for image in images])
     assert np.mean((detail >= 600) & (detail <= 6000)) > 0.95
-    hashes = np.stack([pdna.hash_image(picture) for picture in pictures])
+    hashes = np.stack([pdna.hash_image(image) for image in images])
     distances = pdna.distance_matrix(hashes)[np.triu_indices(len(hashes), 1)]
     assert distances.min() > 400
     assert 850 < np.median(distances) < 950
@@ -172,7 +172,7 @@ def test_a_data_set_is_a_sequence_that_can_be_pickled():
         drawn[0].seed = 3
 
 
-def test_digests_of_drawn_pictures_stand_for_their_pixels():
+def test_digests_of_drawn_images_stand_for_their_pixels():
     every = [*dead_leaves(2), *dead_leaves(2, seed=1), *dead_leaves(2, (192, 256))]
     digests = [original.digest() for original in every]
     assert len(set(digests)) == 6
@@ -203,13 +203,13 @@ def test_wrong_dead_leaves(arguments, kind, words):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures, one of them broken, a text, a folder below, and what is hidden."""
+    """Images, one of them broken, a text, a folder below, and what is hidden."""
     top = tmp_path / "top"
     for below in ("b", "b/deep", ".thumbnails"):
         (top / below).mkdir(parents=True)
     for name in ("z.png", "a.png", "b/x.png", "b/deep/y.png", ".thumbnails/z.png", ".hidden.png"):
         Image.fromarray(PHOTO).save(top / name)
-    (top / "notes.txt").write_text("no picture")
+    (top / "notes.txt").write_text("no image")
     (top / "circle").symlink_to(top)
     return top
 

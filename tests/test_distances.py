@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import photodna_nb as pdna
-from photodna_nb.pairs.metrics import largest_integer, limit_squared, similarity_at
+from photodna_nb.pairs.metrics import max_distance_squared, max_integer_distance, similarity_at
 
 hashes = npst.arrays(np.uint8, 144)
 
@@ -38,7 +38,7 @@ def test_min_similarity_is_exact(steps, squared):
     """Similarities in thousandths, as a person types them: 0.9 is nine tenths."""
     exact = Fraction(steps, 1000)
     for typed in (steps / 1000, str(steps / 1000), Decimal(steps) / 1000, exact):
-        limit = limit_squared(min_similarity=typed)
+        limit = max_distance_squared(min_similarity=typed)
         root = 3060 * (1 - exact)
         assert limit <= root**2 < limit + 1
     assert (squared <= limit) == (squared <= root**2)
@@ -46,20 +46,20 @@ def test_min_similarity_is_exact(steps, squared):
 
 @given(st.integers(0, 30_600))
 def test_max_distance_is_exact(tenths):
-    limit = limit_squared(max_distance=tenths / 10)
+    limit = max_distance_squared(max_distance=tenths / 10)
     assert limit == tenths**2 // 100
 
 
 def test_limits():
-    assert limit_squared() == 9_363_600
-    assert limit_squared(min_similarity=0.9) == 93_636  # in binary, 93,635.99
-    assert limit_squared(min_similarity=1) == 0
-    assert limit_squared(min_similarity=0, max_distance=math.inf) == 9_363_600
-    assert limit_squared(min_similarity="0.98", max_distance="8") == 64
-    assert limit_squared(min_similarity="0.999", max_distance=8) == 9
-    assert limit_squared(max_distance=np.float32(0.1)) == 0
+    assert max_distance_squared() == 9_363_600
+    assert max_distance_squared(min_similarity=0.9) == 93_636  # in binary, 93,635.99
+    assert max_distance_squared(min_similarity=1) == 0
+    assert max_distance_squared(min_similarity=0, max_distance=math.inf) == 9_363_600
+    assert max_distance_squared(min_similarity="0.98", max_distance="8") == 64
+    assert max_distance_squared(min_similarity="0.999", max_distance=8) == 9
+    assert max_distance_squared(max_distance=np.float32(0.1)) == 0
     for text in ("inf", "Infinity", "+inf", 10**30):
-        assert limit_squared(max_distance=text) == 9_363_600
+        assert max_distance_squared(max_distance=text) == 9_363_600
     assert similarity_at(9_363_601) == 0
 
 
@@ -68,9 +68,9 @@ def test_limits():
     [("euclidean", 9_363_600, 79), ("sqeuclidean", 9_363_600, 8), ("manhattan", 36_720, 8)],
 )
 def test_the_largest_integer_of_each_metric(metric, largest, limit):
-    assert largest_integer("limit", 8.9, metric) == limit
+    assert max_integer_distance("limit", 8.9, metric) == limit
     for beyond in (10**9, math.inf):
-        assert largest_integer("limit", beyond, metric) == largest
+        assert max_integer_distance("limit", beyond, metric) == largest
 
 
 def test_errors_name_the_value():
@@ -80,30 +80,30 @@ def test_errors_name_the_value():
         (10**5000, "a number of thousands of digits"),
     ):
         with pytest.raises(pdna.ArgumentError) as error:
-            limit_squared(min_similarity=value)
+            max_distance_squared(min_similarity=value)
         assert str(error.value) == f"min_similarity: got {text}, needs a number from 0 to 1"
     with pytest.raises(pdna.ArgumentTypeError, match=r"^max_distance: got list, needs a number$"):
-        limit_squared(max_distance=[3])
+        max_distance_squared(max_distance=[3])
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, "nan", math.nan, "", "x", "1e-999999999", "9" * 500])
 def test_wrong_similarity(value):
     words = f"min_similarity: got {str(value)[:40]}, needs a number from 0 to 1"
     with pytest.raises(pdna.ArgumentError, match=f"^{re.escape(words)}$"):
-        limit_squared(min_similarity=value)
+        max_distance_squared(min_similarity=value)
 
 
 @pytest.mark.parametrize("value", [-1, "-inf", "nan", "ten", "1e999999999", Fraction(-1, 3)])
 def test_wrong_distance(value):
     words = f"max_distance: got {str(value)[:40]}, needs a number from 0 up"
     with pytest.raises(pdna.ArgumentError, match=f"^{re.escape(words)}$"):
-        limit_squared(max_distance=value)
+        max_distance_squared(max_distance=value)
 
 
 def test_wrong_types_of_limits():
     for value in (np.array([1, 2]), [3], object()):
         with pytest.raises(pdna.ArgumentTypeError, match=r"max_distance: got .*needs a number"):
-            limit_squared(max_distance=value)
+            max_distance_squared(max_distance=value)
 
 
 def test_wrong_hashes():

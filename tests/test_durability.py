@@ -211,32 +211,32 @@ def test_a_lock_of_a_dead_program_blocks_nobody(tmp_path, meta):
 def test_programs_add_at_once(tmp_path, meta):
     """Three of them or, in full, eight."""
     n_programs, each = scaled(3, 8), 20
-    n_pictures = n_programs * each
+    n_images = n_programs * each
     pair = tmp_path / "index.faiss", tmp_path / meta
     with pdna.HashIndex.create(*pair) as index:
         index.save()
-    pixels = np.random.default_rng(4).integers(0, 256, (n_pictures, 8, 8, 3), np.uint8)
-    pictures = [tmp_path / f"{i}.png" for i in range(n_pictures)]
-    for path, one in zip(pictures, pixels, strict=True):
+    pixels = np.random.default_rng(4).integers(0, 256, (n_images, 8, 8, 3), np.uint8)
+    images = [tmp_path / f"{i}.png" for i in range(n_images)]
+    for path, one in zip(images, pixels, strict=True):
         Image.fromarray(one).resize((32, 32)).save(path)
     command = [sys.executable, "-m", "photodna_nb", "--faiss-add", *map(str, pair)]
     programs = [
         subprocess.Popen(
-            [*command, *map(str, pictures[start : start + each])],
+            [*command, *map(str, images[start : start + each])],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        for start in range(0, n_pictures, each)
+        for start in range(0, n_images, each)
     ]
     for program in programs:
         output, errors = program.communicate(timeout=300)
         assert (program.returncode, errors) == (0, b"")
         assert output.startswith(b"Added %d file(s)" % each)
     with pdna.HashIndex.open(*pair) as index:
-        assert sorted(item.id for item in index.items()) == list(range(1, n_pictures + 1))
-        assert {item.path for item in index.items()} == set(map(str, pictures))
-        table = pdna.hash_files(pictures)
-        for path, matches in zip(pictures, index.search(table.hashes, 9), strict=True):
+        assert sorted(item.id for item in index.items()) == list(range(1, n_images + 1))
+        assert {item.path for item in index.items()} == set(map(str, images))
+        table = pdna.hash_files(images)
+        for path, matches in zip(images, index.search(table.hashes, 9), strict=True):
             assert str(path) in [match.path for match in matches if match.distance_squared == 0]
         index.verify()
 
@@ -305,7 +305,7 @@ def test_a_reader_in_the_same_program_takes_no_lock_away(tmp_path):
 def test_a_reader_of_what_was_replaced_leaves_the_journal(tmp_path, monkeypatch):
     """SQLite finds a journal by its name, and takes it for one of the file that it has open."""
     monkeypatch.setattr("photodna_nb.index.sqlite_store._ROWS_A_PAGE", 2)
-    monkeypatch.setattr("photodna_nb.index.sqlite_file.PATIENCE", 0.1)
+    monkeypatch.setattr("photodna_nb.index.sqlite_file.LOCK_TIMEOUT_SECONDS", 0.1)
     pair = made(tmp_path, HASHES[:5], "meta.sqlite")
     with pdna.HashIndex.open(*pair) as reader, pdna.HashIndex.create(*pair, overwrite=True) as new:
         items = reader.items()

@@ -111,7 +111,7 @@ def code_path(name, monkeypatch):
         monkeypatch.setattr(Image.Image, "copy", lambda image: copied.append(1) or honest(image))
         monkeypatch.setattr(images, "_decoded", images._loaded)
         before = Image.core.get_block_size()
-        Image.core.set_block_size(4096)  # so that no picture lies in one block
+        Image.core.set_block_size(4096)  # so that no image lies in one block
         try:
             yield None
         finally:
@@ -141,7 +141,7 @@ def test_other_code_paths(shared_golden, name, monkeypatch):
     np.testing.assert_array_equal(table.hashes, np.stack(list(expected.values())))
 
 
-@pytest.mark.skipif(JIT_OFF, reason="large pictures")
+@pytest.mark.skipif(JIT_OFF, reason="large images")
 def test_monochrome_pairs(shared_golden):
     """As the reference program prints them."""
     folder = shared_golden / "monochrome" / "images" / "tests" / "monochrome"

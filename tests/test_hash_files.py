@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same work with or without J
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Thirty small pictures, all different."""
+    """Thirty small images, all different."""
     folder = tmp_path_factory.mktemp("many")
     rng = np.random.default_rng(8)
     for number in range(30):
@@ -77,7 +77,7 @@ def test_a_cluster_that_loses_a_worker(files, expected):
 
 def test_errors(files, tmp_path):
     bad = tmp_path / "bad\n.jpg"
-    bad.write_bytes(b"no picture")
+    bad.write_bytes(b"no image")
     paths = [files[0], bad, files[1], tmp_path / "gone"]
     with pytest.raises(pdna.ImageError, match=r"bad\\n\.jpg: is not an image"):
         pdna.hash_files(paths)
@@ -98,14 +98,14 @@ def test_errors(files, tmp_path):
             pdna.hash_files(wrong, errors="record")
     for wrong in (tmp_path, tmp_path / "no folder" / "t.csv"):
         with pytest.raises(pdna.PhotodnaError, match=r"suffix|is a directory|cannot be written"):
-            pdna.hash_files(["not read"], into=wrong)
-    with pytest.raises(pdna.ArgumentError, match="digest: got True, needs into"):
-        pdna.hash_files(files, digest=True)
+            pdna.hash_files(["not read"], output=wrong)
+    with pytest.raises(pdna.ArgumentError, match="compare_content: got True, needs output"):
+        pdna.hash_files(files, compare_content=True)
     strange = [files[0], "a\0b", "a\ud800"]
-    for into in (None, tmp_path / "t.npz"):
-        table = pdna.hash_files(strange, errors="record", into=into)
+    for output in (None, tmp_path / "t.npz"):
+        table = pdna.hash_files(strange, errors="record", output=output)
         assert [failure.path for failure in table.failures] == strange[1:]
-    assert pdna.HashTable.load(into).failures == table.failures
+    assert pdna.HashTable.load(output).failures == table.failures
 
 
 def test_progress(files, capfd):
@@ -136,12 +136,12 @@ def test_resume(files, expected, tmp_path, monkeypatch, digest):
     for path in files[:8]:
         paths.append(tmp_path / path.name)
         paths[-1].write_bytes(path.read_bytes())
-    into = tmp_path / "t.csv"
+    output = tmp_path / "t.csv"
     read = count_reads(monkeypatch)
-    again = {"into": into, "digest": digest}
+    again = {"output": output, "compare_content": digest}
     first = pdna.hash_files(paths[:5], **again)
     assert len(read) == 5
-    np.testing.assert_array_equal(pdna.HashTable.load(into).hashes, expected[:5])
+    np.testing.assert_array_equal(pdna.HashTable.load(output).hashes, expected[:5])
     read.clear()
     second = pdna.hash_files(paths, **again)
     assert sorted(read) == list(map(str, paths[5:]))
@@ -161,16 +161,16 @@ def test_resume(files, expected, tmp_path, monkeypatch, digest):
 
 def test_a_digest_sees_what_size_and_time_hide(files, tmp_path):
     path = tmp_path / "a.bmp"
-    into = tmp_path / "t.npz"
-    pictures = [np.full((30, 30, 3), 9, np.uint8), np.zeros((30, 30, 3), np.uint8)]
-    pictures[0][5:20, 5:9] = 200
-    expected = [pdna.hash_image(picture) for picture in pictures]
+    output = tmp_path / "t.npz"
+    images = [np.full((30, 30, 3), 9, np.uint8), np.zeros((30, 30, 3), np.uint8)]
+    images[0][5:20, 5:9] = 200
+    expected = [pdna.hash_image(image) for image in images]
     hashes = {}
     for digest in (True, False):
-        for number, picture in enumerate(pictures):
-            Image.fromarray(picture).save(path)
+        for number, image in enumerate(images):
+            Image.fromarray(image).save(path)
             os.utime(path, (1, 1))
-            table = pdna.hash_files([path], into=into, digest=digest)
+            table = pdna.hash_files([path], output=output, compare_content=digest)
             hashes[digest, number] = table.hashes[0].tolist()
     assert hashes[True, 0] == expected[0].tolist()
     assert hashes[True, 1] == expected[1].tolist()
@@ -178,9 +178,9 @@ def test_a_digest_sees_what_size_and_time_hide(files, tmp_path):
 
 
 def test_a_damaged_journal_costs_its_lines_alone(files, tmp_path, monkeypatch):
-    into = tmp_path / "t.json"
-    pdna.hash_files(files[:6], into=into)
-    journal = Path(f"{into}.journal")
+    output = tmp_path / "t.json"
+    pdna.hash_files(files[:6], output=output)
+    journal = Path(f"{output}.journal")
     header, *lines = journal.read_bytes().splitlines(keepends=True)
     assert len(lines) == 6
     lines[1] = b"junk\n"
@@ -190,28 +190,28 @@ def test_a_damaged_journal_costs_its_lines_alone(files, tmp_path, monkeypatch):
     read = count_reads(monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(PIL, "__version__", "1.1.7")
-        pdna.hash_files(files[6:7], into=into)
-    pdna.hash_files(files[:7], into=into)
+        pdna.hash_files(files[6:7], output=output)
+    pdna.hash_files(files[:7], output=output)
     assert sorted(read) == [str(files[i]) for i in (1, 2, 5, 6, 6)], "6: of another Pillow"
     read.clear()
     monkeypatch.chdir(files[0].parent)
-    pdna.hash_files([path.name for path in files[:6]], into=into)
+    pdna.hash_files([path.name for path in files[:6]], output=output)
     assert read == [], "the same files by other names"
-    pdna.hash_files(files[:6], into=into)
+    pdna.hash_files(files[:6], output=output)
     assert read == []
     with pytest.raises(pdna.TableFileError, match="folder is missing"):
-        pdna.hash_files(files, into=tmp_path / "no" / "t.json")
+        pdna.hash_files(files, output=tmp_path / "no" / "t.json")
 
 
 def test_an_altered_byte_of_the_journal_is_never_another_hash(files, tmp_path):
-    into = tmp_path / "t.json"
-    expected = pdna.hash_files(files[:1], into=into)
-    journal = Path(f"{into}.journal")
+    output = tmp_path / "t.json"
+    expected = pdna.hash_files(files[:1], output=output)
+    journal = Path(f"{output}.journal")
     header, line = journal.read_bytes().splitlines(keepends=True)
     for place in range(len(line)):
         altered = bytes([line[place] ^ 1])
         journal.write_bytes(header + line[:place] + altered + line[place + 1 :])
-        table = pdna.hash_files(files[:1], into=into)
+        table = pdna.hash_files(files[:1], output=output)
         np.testing.assert_array_equal(table.hashes, expected.hashes)
         assert table.detail.tolist() == expected.detail.tolist()
 
@@ -223,16 +223,16 @@ def test_a_journal_that_cannot_be_written_is_an_error_before_the_work(files, tmp
     monkeypatch.setattr(record_log, "_open_to_append", full)
     read = count_reads(monkeypatch)
     with pytest.raises(pdna.TableFileError, match=r"\.journal: cannot be written \(Read-only"):
-        pdna.hash_files(files[:1], into=tmp_path / "t.json")
+        pdna.hash_files(files[:1], output=tmp_path / "t.json")
     assert read == []
 
 
 def test_a_file_that_is_no_journal_is_not_written_to(files, tmp_path):
-    into = tmp_path / "t.json"
-    Path(f"{into}.journal").write_text("notes of mine\n")
+    output = tmp_path / "t.json"
+    Path(f"{output}.journal").write_text("notes of mine\n")
     with pytest.raises(pdna.TableFileError, match=r"t\.json\.journal: is not a file that begins"):
-        pdna.hash_files(files[:1], into=into)
-    assert Path(f"{into}.journal").read_text() == "notes of mine\n"
+        pdna.hash_files(files[:1], output=output)
+    assert Path(f"{output}.journal").read_text() == "notes of mine\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -245,15 +245,15 @@ def test_stopped_and_started_again(files, tmp_path, monkeypatch, number):
     for name in range(1, 300):  # far more than are hashed before the signal comes
         os.link(many / "0.png", many / f"{name}.png")
     paths = sorted(many.iterdir())
-    into = tmp_path / "t.npz"
+    output = tmp_path / "t.npz"
     program = (
         "import signal, sys, photodna_nb as pdna;"
         # A shell has programs in the background ignore it.
         "signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "pdna.hash_files(sys.argv[2:], into=sys.argv[1])"
+        "pdna.hash_files(sys.argv[2:], output=sys.argv[1])"
     )
-    command = [sys.executable, "-c", program, str(into), *map(str, paths)]
-    journal = Path(f"{into}.journal")
+    command = [sys.executable, "-c", program, str(output), *map(str, paths)]
+    journal = Path(f"{output}.journal")
     with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT) as process:
         for _ in range(3000):
             if journal.exists() and journal.read_bytes().count(b"\n") >= 9:
@@ -264,13 +264,13 @@ def test_stopped_and_started_again(files, tmp_path, monkeypatch, number):
     assert process.returncode != 0
     if number == signal.SIGINT:
         assert b"KeyboardInterrupt" in error
-    assert not into.exists()
+    assert not output.exists()
     kept = {
         json.loads(line)[1]["path"] for line in journal.read_bytes().splitlines(keepends=True)[1:-1]
     }
     assert 7 <= len(kept) < 300
     read = count_reads(monkeypatch)
-    table = pdna.hash_files(paths, into=into)
+    table = pdna.hash_files(paths, output=output)
     assert not kept & set(read)
     assert len(table) == 300
     assert (table.hashes == pdna.hash_image(big)).all()

@@ -225,7 +225,7 @@ def test_flat_images():
     np.testing.assert_array_equal(*small)
 
 
-def test_detail_tells_noise_from_pictures():
+def test_detail_tells_noise_from_images():
     noise = np.random.default_rng(0).integers(127, 129, (300, 300), np.uint8)
     assert pdna.detail(noise) < 10
     assert pdna.detail(photograph(300, 300)) > 300

@@ -98,17 +98,17 @@ def test_hostile_names_survive(tmp_path, meta):
 
 
 def test_detail_of_files_and_tables(tmp_path):
-    picture = tmp_path / "picture.png"
-    Image.effect_noise((64, 64), 90).save(picture)
+    image = tmp_path / "image.png"
+    Image.effect_noise((64, 64), 90).save(image)
     index = pdna.HashIndex.create("i", "m")
     missing = tmp_path / "missing.png"
-    added = index.add([picture, missing], extra=[{"tag": "x"}, {}], errors="record")
+    added = index.add([image, missing], extra=[{"tag": "x"}, {}], errors="record")
     assert (added.ids, [path for path, _ in added.failures]) == ([1], [str(missing)])
-    item = index.get(picture)
+    item = index.get(image)
     assert set(item.extra) == {"tag", "detail", "pillow"}
-    assert item.detail == pdna.trace(Image.open(picture)).detail
-    assert index.add([picture]).skipped == [str(picture)]
-    table = pdna.hash_files([picture])
+    assert item.detail == pdna.trace(Image.open(image)).detail
+    assert index.add([image]).skipped == [str(image)]
+    table = pdna.hash_files([image])
     other = pdna.HashIndex.create("i2", "m2")
     other.add(table)
     assert other.get(1).extra == {"detail": item.detail}
@@ -320,7 +320,7 @@ def test_another_kind_is_seen(files, index_type):
 
 
 def test_one_writer_at_a_time(files, monkeypatch):
-    monkeypatch.setattr("photodna_nb.index.writer_lock.PATIENCE", 0.2)
+    monkeypatch.setattr("photodna_nb.index.writer_lock.LOCK_TIMEOUT_SECONDS", 0.2)
     first, second = pdna.HashIndex.open(*files), pdna.HashIndex.open(*files)
     first.add(["/a"], HASHES[:1])
     with pytest.raises(pdna.IndexFileError, match="in change by another program, or another"):
@@ -331,7 +331,7 @@ def test_one_writer_at_a_time(files, monkeypatch):
 
 
 def test_an_index_dropped_without_close_lets_others_write(files, monkeypatch):
-    monkeypatch.setattr("photodna_nb.index.writer_lock.PATIENCE", 0.2)
+    monkeypatch.setattr("photodna_nb.index.writer_lock.LOCK_TIMEOUT_SECONDS", 0.2)
     pdna.HashIndex.open(*files).add(["/a"], HASHES[:1])
     pdna.HashIndex.open(*files).add(["/b"], HASHES[:1])
 
@@ -445,7 +445,7 @@ def test_a_search_keeps_nobody_from_writing(files, monkeypatch):
 def test_a_busy_database_loses_nothing(tmp_path, monkeypatch):
     from photodna_nb.index import sqlite_file
 
-    monkeypatch.setattr(sqlite_file, "PATIENCE", 0.2)
+    monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT_SECONDS", 0.2)
     files = made(tmp_path, HASHES[:5], "meta.sqlite")
     other = sqlite3.connect(files[1], isolation_level=None)
     with pdna.HashIndex.open(*files) as index:

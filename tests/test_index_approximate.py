@@ -38,7 +38,7 @@ def meta(request):
 
 
 def clustered(number, seed=3):
-    """Rows as copies of pictures lie: some near to each other, most far."""
+    """Rows as copies of images lie: some near to each other, most far."""
     drawn = np.random.default_rng(seed)
     centres = drawn.integers(0, 256, (number // 5, 144))
     rows = np.repeat(centres, 5, axis=0) + drawn.integers(-5, 6, (number, 144))
@@ -184,7 +184,7 @@ def test_recall_is_measured_and_kept(saved):
         recall = index.recall
         assert recall.queries == approximate.QUERIES
         assert set(recall.copies) == {100, 200}
-        assert recall.copies[200] >= approximate.RECALL_AIM
+        assert recall.copies[200] >= approximate.RECALL_TARGET
         assert 0 < recall.nearest <= 1
         assert f"{recall.parameter} {recall.effort}" in str(recall)
         whole = index.to_faiss()
@@ -196,7 +196,7 @@ def test_recall_is_measured_and_kept(saved):
 
 def test_recall_of_an_index_that_finds_little(tmp_path, monkeypatch):
     """It is measured, and not what was hoped for."""
-    monkeypatch.setattr(approximate, "RECALL_AIM", 0)
+    monkeypatch.setattr(approximate, "RECALL_TARGET", 0)
     rows = np.random.default_rng(1).integers(0, 256, (2000, 144), np.uint8)
     with pdna.HashIndex.open(*made(tmp_path, rows, "m.sqlite", "IVF40,SQ8")) as index:
         assert index.recall.effort == 1

@@ -26,7 +26,7 @@ from indexes import (
 
 import photodna_nb as pdna
 from photodna_nb.index import faiss_file, json_store
-from photodna_nb.index.faiss_file import RowShard
+from photodna_nb.index.faiss_file import RowSegment
 from photodna_nb.kernels.json_text import parse_hashes
 
 
@@ -55,7 +55,7 @@ def test_content_is_what_faiss_writes(index_type, size):
     """A new FAISS that writes another format must be noticed."""
     ids = np.sort(np.random.default_rng(size).permutation(100)[:size])
     parts = [
-        RowShard.of(rows, some)
+        RowSegment.of(rows, some)
         for rows, some in zip(np.array_split(HASHES[:size], 3), np.array_split(ids, 3), strict=True)
     ]
     content = b"".join(faiss_file.content(index_type, parts))

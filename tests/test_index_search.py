@@ -102,7 +102,7 @@ def test_many_small_additions():
     rows = np.repeat(HASHES, 5, axis=0)
     for i, row in enumerate(rows):
         index.add([f"/{i}"], row[None])
-    assert len(index._session.rows._shards) < 100
+    assert len(index._session.rows._segments) < 100
     assert answered(index, rows[0], 200) == brute_force(rows, rows[0], 200)
 
 

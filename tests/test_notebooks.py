@@ -1,8 +1,8 @@
-"""The notebooks: what a reader finds in them as they are committed, and what other pictures do.
+"""The notebooks: what a reader finds in them as they are committed, and what other images do.
 
 With their own parameters CI executes them by ``pytest --nbmake notebooks``. Each check of what is
 committed returns complaints, and each has a notebook below that it complains about. At the end
-notebooks are executed with other parameters, on other pictures, and with the slider moved.
+notebooks are executed with other parameters, on other images, and with the slider moved.
 """
 
 import ast
@@ -412,7 +412,7 @@ def test_the_default_deployment_of_04_gets_a_recommendation_and_a_larger_one_non
     assert f"chosen: {small.removeprefix('recommended: ')}\n" in text
 
 
-# Other parameters, other pictures.
+# Other parameters, other images.
 
 runs = [
     pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly"),
@@ -455,7 +455,7 @@ def complaint(name, **parameters):
     return stopped.value.evalue
 
 
-def pictures(folder, names=THREE):
+def images(folder, names=THREE):
     folder.mkdir()
     for name in names:
         shutil.copy(ROOT / "data" / "pictures" / name, folder)
@@ -463,12 +463,12 @@ def pictures(folder, names=THREE):
 
 
 @pytest.mark.notebook
-class TestOtherPictures:
+class TestOtherImages:
     pytestmark = runs
 
     @pytest.mark.parametrize("name", NAMES[3:])
     def test_three(self, tmp_path, name):
-        text = execute(name, IMAGES=str(pictures(tmp_path / "three")))
+        text = execute(name, IMAGES=str(images(tmp_path / "three")))
         assert "There are only 3 originals" in text or name != NAMES[3]
         # Whatever has no threshold has a reason, and no table is empty.
         assert re.search(r"No (target has a threshold|threshold for .*): \w+", text) or (
@@ -486,9 +486,9 @@ class TestOtherPictures:
         assert "60 originals" in text
 
     def test_files_that_are_broken_flat_or_duplicates(self, tmp_path):
-        folder = pictures(tmp_path / "mixed", (*THREE, "harbour_recompressed.jpg"))
+        folder = images(tmp_path / "mixed", (*THREE, "harbour_recompressed.jpg"))
         shutil.copy(folder / "street.jpg", folder / "street again.jpg")
-        (folder / "text.jpg").write_text("no picture")
+        (folder / "text.jpg").write_text("no image")
         (folder / "cut.jpg").write_bytes((folder / "street.jpg").read_bytes()[:999])
         Image.new("L", (1, 1)).save(folder / "pixel.png")
         noise = np.random.default_rng(0).integers(0, 2, (2, 200, 200), np.uint8)
@@ -509,7 +509,7 @@ class TestOtherPictures:
 
     @pytest.mark.parametrize("name", NAMES[3:])
     def test_a_variant_that_cannot_be_made(self, tmp_path, name):
-        folder = pictures(tmp_path / "long")
+        folder = images(tmp_path / "long")
         Image.linear_gradient("L").resize((17_000, 200)).save(
             folder / "long.png"
         )  # too long for WebP
@@ -525,8 +525,8 @@ class TestOtherPictures:
 
     @pytest.mark.parametrize("name", NAMES[:3])
     def test_numbers_and_folders_that_are_none(self, tmp_path, name):
-        assert complaint(name, PICTURE=25).startswith("PICTURE: got 25, needs 0 to 18: ")
-        (tmp_path / "text.jpg").write_text("no picture")
+        assert complaint(name, IMAGE_NUMBER=25).startswith("IMAGE_NUMBER: got 25, needs 0 to 18: ")
+        (tmp_path / "text.jpg").write_text("no image")
         found = complaint(name, IMAGES=str(tmp_path))
         assert found.startswith("IMAGES: ")
         assert "Write the path of a folder" in found

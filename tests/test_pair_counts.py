@@ -143,14 +143,14 @@ def test_pairs_of_identical_and_of_flat_originals(with_variants, count_identical
 
 
 def test_a_file_that_changed_while_it_was_read():
-    """The digest of another picture than the hash: no pair is taken for one of identical ones."""
+    """The digest of another image than the hash: no pair is taken for one of identical ones."""
     hashed = some_hashed(6, 1, seed=3)
     hashed = replace(hashed, digests=("same", "same", *hashed.digests[2:]))
     assert (hashed.hashes[0] != hashed.hashes[1]).any()
     assert count_pairs(hashed, np.zeros(6, bool)).pairs_identical == 0
 
 
-def test_many_copies_of_one_picture_take_no_memory():
+def test_many_copies_of_one_image_take_no_memory():
     """Not a list of their pairs, of which there are 32 million."""
     hashed = some_hashed(8, 1, seed=5)
     rows = np.r_[np.zeros(8000, int), np.arange(8)]

@@ -42,7 +42,7 @@ def backend(request, monkeypatch):
 
 
 def some_hashes(count, seed):
-    """All 0, all 255, near neighbours, equal ones, and hashes of the golden pictures."""
+    """All 0, all 255, near neighbours, equal ones, and hashes of the golden images."""
     rng = np.random.default_rng(seed)
     found = rng.integers(0, 256, (count, 144), np.uint8)
     real = rng.random(count) < 0.3
@@ -395,16 +395,16 @@ def test_files_on_every_executor(in_files, where):
 def test_a_task_carries_no_hashes_of_files(in_files):
     """And reads the bytes of its own rows."""
     files, hashes = in_files
-    shards = split_source(hash_source("a", files), 64)
-    assert [shard.start for shard in shards] == list(range(0, 700, 64))
-    assert [len(shard.data) for shard in shards[:6]] == [1, 1, 1, 1, 2, 1], "across files"
-    assert all(len(pickle.dumps(shard)) < 1000 for shard in shards)
-    np.testing.assert_array_equal(np.concatenate([shard.load() for shard in shards]), hashes)
-    # Bytes that belong to other shards are not looked at.
+    chunks = split_source(hash_source("a", files), 64)
+    assert [chunk.start for chunk in chunks] == list(range(0, 700, 64))
+    assert [len(chunk.data) for chunk in chunks[:6]] == [1, 1, 1, 1, 2, 1], "across files"
+    assert all(len(pickle.dumps(chunk)) < 1000 for chunk in chunks)
+    np.testing.assert_array_equal(np.concatenate([chunk.load() for chunk in chunks]), hashes)
+    # Bytes that belong to other chunks are not looked at.
     content = bytearray(files[1].read_bytes())
     content[-200 * 144 :] = bytes(200 * 144)
     files[1].write_bytes(content)
-    np.testing.assert_array_equal(shards[5].load(), hashes[320:384])
+    np.testing.assert_array_equal(chunks[5].load(), hashes[320:384])
 
 
 @pytest.mark.skipif(JIT_OFF, reason="the same files with or without JIT, but slowly")

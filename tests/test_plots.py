@@ -73,13 +73,13 @@ def test_normalisation_shows_what_was_clipped():
 
 
 @pytest.mark.parametrize("style", ["default", "dark_background"])
-def test_the_picture_below_the_wedges_is_pale_in_any_style(style):
+def test_the_image_below_the_wedges_is_pale_in_any_style(style):
     with plt.style.context(style):
         ax = pdna.plots.plot_gradients(np.ones((6, 6, 4)), image=np.zeros((20, 30), np.uint8))
     assert mpl.colors.to_rgb(ax.get_facecolor()) == (1, 1, 1)
     assert ax.images[0].get_alpha() < 0.5
     border = ax.collections[0].get_edgecolor()[0]
-    assert tuple(border[:3]) == (1, 1, 1), "what keeps wedges off the picture"
+    assert tuple(border[:3]) == (1, 1, 1), "what keeps wedges off the image"
 
 
 def test_wedges_point_to_where_it_is_darker():
@@ -102,7 +102,7 @@ def test_footprints_hold_the_pixels_of_a_grid_point(height, width):
     y, x = np.arange(height), np.arange(width)
     for row, column in ((0, 0), (25, 25), (0, 25), (12, 7)):
         total = 0.0
-        boxes = pdna.stages.footprints(height, width, row, column)
+        boxes = pdna.stages.box_bounds(height, width, row, column)
         for ((top, bottom), (left, right)), (_, weight) in zip(boxes, oracle.RADII, strict=True):
             inside_y = (np.minimum(y + 1, bottom) - np.maximum(y, top)).clip(0)
             inside_x = (np.minimum(x + 1, right) - np.maximum(x, left)).clip(0)
@@ -121,7 +121,7 @@ def test_footprints_hold_the_pixels_of_a_grid_point(height, width):
 )
 def test_no_footprints(arguments, message):
     with pytest.raises((pdna.ArgumentError, pdna.ArgumentTypeError), match=message):
-        pdna.stages.footprints(*arguments)
+        pdna.stages.box_bounds(*arguments)
 
 
 @pytest.mark.parametrize("grid_point", [(3, 4), (20, 4), (3, 22), (20, 22)])
@@ -132,7 +132,7 @@ def test_boxes_are_drawn_where_their_pixels_are(image, grid_point):
         drawn = [box for box in boxes if box.get_label() and not box.get_label().startswith("_")]
         edges = [box.get_bbox().get_points().T[::-1] for box in reversed(drawn)]  # y, then x
         # An image's pixel k is drawn from k - 0.5 to k + 0.5.
-        expected = pdna.stages.footprints(90, 140, *grid_point) - 0.5
+        expected = pdna.stages.box_bounds(90, 140, *grid_point) - 0.5
         np.testing.assert_allclose(edges, expected)
     (top, bottom), (left, right) = expected[2]
     assert inset.get_xlim()[0] < left < right < inset.get_xlim()[1]
@@ -145,12 +145,12 @@ def test_boxes_are_drawn_where_their_pixels_are(image, grid_point):
 
 
 @pytest.mark.parametrize("cell", range(6))
-def test_glyphs_lie_on_the_edges_of_the_picture(cell):
+def test_glyphs_lie_on_the_edges_of_the_image(cell):
     """An edge through the middle of a cell column: its wedges are the longest, and lie on it."""
-    picture = np.full((140, 210), 40, np.uint8)
+    image = np.full((140, 210), 40, np.uint8)
     edge = (cell + 1) * 210 // 7
-    picture[:, :edge] = 200
-    ax = pdna.plots.plot_gradients(pdna.trace(picture).gradients, image=picture)
+    image[:, :edge] = 200
+    ax = pdna.plots.plot_gradients(pdna.trace(image).gradients, image=image)
     (drawn,) = ax.images
     left, right, bottom, top = drawn.get_extent()
     assert left + (right - left) * edge / 210 == pytest.approx(cell)
@@ -161,10 +161,10 @@ def test_glyphs_lie_on_the_edges_of_the_picture(cell):
 
 
 def test_nothing_is_cut_off_when_it_is_first_drawn():
-    picture = np.zeros((200, 300), np.uint8)
+    image = np.zeros((200, 300), np.uint8)
     for ax in (
-        pdna.plots.plot_pixels(picture, grid_point=(3, 3)),
-        pdna.plots.plot_gradients(np.ones((6, 6, 4)), image=picture),
+        pdna.plots.plot_pixels(image, grid_point=(3, 3)),
+        pdna.plots.plot_gradients(np.ones((6, 6, 4)), image=image),
         pdna.plots.plot_hash(np.zeros(144, np.uint8)),
     ):
         ax.figure.canvas.draw()
@@ -386,7 +386,7 @@ def test_a_large_matrix_is_not_written():
 
 def test_a_sheet_of_matches(image, tmp_path):
     plt.imsave(tmp_path / "a$1$\nb.png", image, cmap="gray")
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.png").write_bytes(b"no image")
     matches = [
         pdna.Match(0, str(tmp_path / "a$1$\nb.png"), 90_000, {}),
         pdna.Match(1, str(tmp_path / ("long" * 20 + ".png")), 0, {"detail": 5.0}, "rotate_90"),
@@ -447,8 +447,8 @@ def test_long_names_of_pairs_stay_apart(image, size):
     assert "…" in lines[0]
     assert lines[1].startswith("ANOTHER_VE"[: 3 if size else 9])
     assert lines[-1] == "L2 480"
-    pictures = sheet.axes[0].get_window_extent()
-    assert size or pictures.height > 0.8 * sheet.dpi, "the lines have room of their own"
+    images = sheet.axes[0].get_window_extent()
+    assert size or images.height > 0.8 * sheet.dpi, "the lines have room of their own"
 
 
 def test_a_sheet_of_pairs(image):
@@ -472,27 +472,27 @@ def test_a_sheet_of_pairs(image):
         pdna.plots.plot_image_pairs(pairs, labels=["a"])
 
 
-PICTURE = np.arange(1200, dtype=np.uint8).reshape(30, 40)
+IMAGE = np.arange(1200, dtype=np.uint8).reshape(30, 40)
 MATCH = pdna.Match(0, "a.png", 0, {})
 
 
 @pytest.mark.parametrize(
     ("name", "given", "more", "message"),
     [
-        ("matches", [PICTURE, [[MATCH]]], {}, r"matches: got a list of list, needs the matches of"),
-        ("matches", [PICTURE, None], {}, r"matches: got NoneType, .*index.search\(hashes\)\[0\]"),
-        ("matches", [PICTURE, [MATCH]], {"max_distance": -1}, "max_distance: got -1"),
-        ("matches", [PICTURE, [MATCH]], {"columns": 0}, "columns: got 0, needs an integer of at"),
-        ("matches", [PICTURE, [MATCH]], {"columns": "2"}, "columns: got str"),
-        ("matches", [PICTURE, [MATCH]], {"figure": 3}, "figure: got int, needs a Figure"),
+        ("matches", [IMAGE, [[MATCH]]], {}, r"matches: got a list of list, needs the matches of"),
+        ("matches", [IMAGE, None], {}, r"matches: got NoneType, .*index.search\(hashes\)\[0\]"),
+        ("matches", [IMAGE, [MATCH]], {"max_distance": -1}, "max_distance: got -1"),
+        ("matches", [IMAGE, [MATCH]], {"columns": 0}, "columns: got 0, needs an integer of at"),
+        ("matches", [IMAGE, [MATCH]], {"columns": "2"}, "columns: got str"),
+        ("matches", [IMAGE, [MATCH]], {"figure": 3}, "figure: got int, needs a Figure"),
         ("matches", ["a.png", [MATCH]], {}, "image: got str"),
-        ("trace", [PICTURE, None], {}, r"trace: got NoneType, needs HashTrace: pdna.trace\(image"),
-        ("trace", [PICTURE, pdna.trace(PICTURE[:20])], {}, "trace: got that of another image"),
-        ("trace", [PICTURE, pdna.trace(PICTURE // 2)], {}, "trace: got that of another image"),
-        ("trace", ["a.png", pdna.trace(PICTURE)], {}, "image: got str"),
+        ("trace", [IMAGE, None], {}, r"trace: got NoneType, needs HashTrace: pdna.trace\(image"),
+        ("trace", [IMAGE, pdna.trace(IMAGE[:20])], {}, "trace: got that of another image"),
+        ("trace", [IMAGE, pdna.trace(IMAGE // 2)], {}, "trace: got that of another image"),
+        ("trace", ["a.png", pdna.trace(IMAGE)], {}, "image: got str"),
         ("pixels", ["a.png"], {}, "image: got str"),
-        ("pixels", [PICTURE], {"grid_point": 3}, "grid_point: got int, needs row and column"),
-        ("pixels", [PICTURE], {"ax": plt.figure}, "ax: got function, needs one Axes"),
+        ("pixels", [IMAGE], {"grid_point": 3}, "grid_point: got int, needs row and column"),
+        ("pixels", [IMAGE], {"ax": plt.figure}, "ax: got function, needs one Axes"),
         ("pixel_sums", [np.zeros((0, 3), np.int64)], {}, "pixel_sums: got shape .*needs one cell"),
         ("gradients", [np.ones((6, 6, 4))], {"image": "a.png"}, "image: got str"),
         ("hash_pair", [HASH, HASH], {"labels": "ab"}, "labels: got str, needs a sequence of 2 str"),
@@ -507,25 +507,25 @@ MATCH = pdna.Match(0, "a.png", 0, {})
             r"distances: got shape \(0, 0\), needs \(n, n\)",
         ),
         ("distance_matrix", [[["a"]]], {}, "distances: got <U1, needs numbers"),
-        ("image_pairs", [[PICTURE]], {}, "pairs: got ndarray|pairs: got an array of uint8, needs"),
+        ("image_pairs", [[IMAGE]], {}, "pairs: got ndarray|pairs: got an array of uint8, needs"),
         (
             "image_pairs",
-            [[(PICTURE,)]],
+            [[(IMAGE,)]],
             {},
-            r"pairs: got 1 in one, needs a sequence of pairs of pict",
+            r"pairs: got 1 in one, needs a sequence of pairs of image",
         ),
         ("image_pairs", [[]], {}, "pairs: got none, needs one or more"),
-        ("image_pairs", [[("a.png", PICTURE)]], {}, "image: got str"),
-        ("transforms", [PICTURE, "jpeg:30"], {}, "transforms: got str, needs a sequence of tran"),
-        ("transforms", [PICTURE, [3]], {}, "transforms: got int among them, needs a sequence of"),
-        ("transforms", [PICTURE, ["jpg:30"]], {}, "jpg"),
+        ("image_pairs", [[("a.png", IMAGE)]], {}, "image: got str"),
+        ("transforms", [IMAGE, "jpeg:30"], {}, "transforms: got str, needs a sequence of tran"),
+        ("transforms", [IMAGE, [3]], {}, "transforms: got int among them, needs a sequence of"),
+        ("transforms", [IMAGE, ["jpg:30"]], {}, "jpg"),
         (
             "transforms",
-            [PICTURE, ["mirror"]],
+            [IMAGE, ["mirror"]],
             {"distances": ["x"]},
             "distances.0.: got str, needs a n",
         ),
-        ("transforms", [PICTURE, ["mirror"]], {"distances": 3}, "distances: got int, needs a sequ"),
+        ("transforms", [IMAGE, ["mirror"]], {"distances": 3}, "distances: got int, needs a sequ"),
     ],
 )
 def test_common_mistakes_are_explained(name, given, more, message):

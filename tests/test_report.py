@@ -55,7 +55,7 @@ def evaluated(folder, **sections):
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """A run over drawn pictures, with its report."""
+    """A run over drawn images, with its report."""
     results = evaluated(tmp_path_factory.mktemp("drawn") / "run")
     pdna.report.write(results)
     return results
@@ -94,17 +94,17 @@ def test_everything_is_in_the_page(drawn, tmp_path):
     page = page_of(drawn)
     assert "script" not in page.tags
     assert all(address.startswith("data:image/") for address in page.addresses)
-    pictures = [base64.b64decode(source.partition("base64,")[2]) for source in page.images]
-    for content in pictures:
+    images = [base64.b64decode(source.partition("base64,")[2]) for source in page.images]
+    for content in images:
         with Image.open(io.BytesIO(content)) as image:
             image.load()
     folder = tmp_path / drawn.run_dir  # absolute
     figures = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
     assert len(figures) == 7
-    assert set(figures.values()) <= set(pictures)
+    assert set(figures.values()) <= set(images)
     small = {path.read_bytes() for path in (folder / "thumbnails").iterdir()}
     assert len(small) >= 16
-    assert small <= set(pictures)
+    assert small <= set(images)
     assert '<meta name="viewport" content="width=device-width' in page.content
     for name, digest in drawn.manifest["results"].items():
         assert name in page.text
@@ -146,7 +146,7 @@ def test_the_configuration_in_the_page_repeats_the_run(drawn, tmp_path):
     assert again.manifest["results"] == drawn.manifest["results"]
 
 
-def test_hostile_names_and_bad_pictures(tmp_path, no_figures):
+def test_hostile_names_and_bad_images(tmp_path, no_figures):
     photos = tmp_path / "photos"
     photos.mkdir()
     rng = np.random.default_rng(1)
@@ -174,7 +174,7 @@ def test_hostile_names_and_bad_pictures(tmp_path, no_figures):
     assert Results.load(tmp_path / "run").failures == results.failures
 
 
-def test_a_picture_that_is_gone(tmp_path, no_figures):
+def test_a_image_that_is_gone(tmp_path, no_figures):
     photos = tmp_path / "photos"
     photos.mkdir()
     rng = np.random.default_rng(1)
@@ -182,8 +182,8 @@ def test_a_picture_that_is_gone(tmp_path, no_figures):
         Image.fromarray(rng.integers(0, 256, (50, 60, 3), np.uint8)).save(photos / f"{name}.png")
     config = {"originals": {"kind": "directory", "path": "photos"}}
     results = evaluated(tmp_path / "run", **config)
-    for picture in (tmp_path / "run" / "thumbnails").iterdir():
-        picture.unlink()
+    for image in (tmp_path / "run" / "thumbnails").iterdir():
+        image.unlink()
     with pytest.raises(pdna.FileError, match=r"thumbnails.*\.jpg"):
         pdna.report.write(tmp_path / "run")
     with pytest.raises(pdna.FileError, match=r"thumbnails.*\.jpg"):
@@ -315,11 +315,11 @@ def test_no_threshold_at_all(tmp_path, no_figures):
     photos = tmp_path / "photos"
     photos.mkdir()
     rng = np.random.default_rng(1)
-    picture = Image.fromarray(rng.integers(0, 256, (50, 60, 3), np.uint8))
+    image = Image.fromarray(rng.integers(0, 256, (50, 60, 3), np.uint8))
     for name in range(12):
         different = PngInfo()
         different.add_text("number", str(name))
-        picture.save(photos / f"{name}.png", pnginfo=different)
+        image.save(photos / f"{name}.png", pnginfo=different)
     results = evaluated(
         tmp_path / "run",
         originals={"kind": "directory", "path": "photos"},
@@ -422,7 +422,7 @@ def test_lists():
     assert formatting.count(2000, "pair") == "2,000 pairs"
 
 
-def test_copies_are_listed_though_their_pictures_are_gone(tmp_path, no_figures):
+def test_copies_are_listed_though_their_images_are_gone(tmp_path, no_figures):
     """And a name with a character that TOML refuses raw is written as it takes it."""
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -450,7 +450,7 @@ def test_copies_are_listed_though_their_pictures_are_gone(tmp_path, no_figures):
 
 
 @pytest.mark.parametrize(("min_detail", "advised"), [(0, True), (100, False)])
-def test_flat_pictures_are_advised_of_where_there_are_any(tmp_path, min_detail, advised):
+def test_flat_images_are_advised_of_where_there_are_any(tmp_path, min_detail, advised):
     photos = tmp_path / "photos"
     photos.mkdir()
     for number, original in enumerate(pdna.datasets.dead_leaves(6, size=(128, 96))):

@@ -29,7 +29,7 @@ def test_a_run(photos, tmp_path):
     config = photo_config(photos, thresholds={"named": {"low": 30, "high": 200}})
     results = run(config, tmp_path / "run", max_workers=1)
     found = contents(tmp_path / "run")
-    pictures = {name for name in found if name.startswith("thumbnails/")}
+    images = {name for name in found if name.startswith("thumbnails/")}
     assert set(found) == {
         "manifest.json",
         "run.json",
@@ -37,9 +37,9 @@ def test_a_run(photos, tmp_path):
         "hashes.npz",
         "counts.npz",
         *(f"tables/{name}.csv" for name in results.tables),
-        *pictures,
+        *images,
     }
-    check_pictures(photos, results, pictures, found)
+    check_images(photos, results, images, found)
     names = ["a.png", "b.png", "c.png", "d.png", "long.png", "sub/e.png"]
     assert results.counts.names == tuple(names)
     assert [failure[:2] for failure in results.failures] == [
@@ -113,11 +113,11 @@ def test_results_of_another_schema(photos, tmp_path):
         Results.load(tmp_path / "run")
 
 
-def check_pictures(photos, results, pictures, found):
+def check_images(photos, results, images, found):
     """The closest pairs as they looked when their distance was measured."""
     shown = set()
     for row in results.tables["nearest_impostors"]:
-        for original, transform, picture in (
+        for original, transform, image in (
             (row["original"], row["transform"], row["thumbnail"]),
             (row["other"], None, row["other_thumbnail"]),
         ):
@@ -127,12 +127,12 @@ def check_pictures(photos, results, pictures, found):
                 image = edit.apply(image, transforms.seed_for(0, original, edit.label))
             image.thumbnail((240, 240))
             image = image.resize((max(image.width, 2), max(image.height, 2)))  # one is a line
-            with Image.open(io.BytesIO(found[picture])) as small:
+            with Image.open(io.BytesIO(found[image])) as small:
                 assert small.size == image.size
                 difference = np.abs(np.subtract(small, image, dtype=float)).mean()
             assert difference < 12
-            shown.add(picture)
-    assert shown == pictures
+            shown.add(image)
+    assert shown == images
     assert len(results.tables["nearest_impostors"]) == 15
 
 
@@ -207,7 +207,7 @@ def test_other_pairs_are_counted_and_nothing_is_hashed(photos, tmp_path, decoded
     assert results.summary["impostor_pairs"] == all_pairs - results.counts.pairs_excluded
     banded = run(photo_config(photos, detail={"bins": [1]}), tmp_path / "run")
     assert banded.manifest["this_run"]["originals_hashed"] == 0
-    assert len(decoded) <= 3, "but for pictures of pairs that were not among the closest"
+    assert len(decoded) <= 3, "but for images of pairs that were not among the closest"
     assert len(banded.tables["detail"]) == 2
     others = {"pairs": {"variants_against_others": False}}
     assert run(photo_config(photos, **others), tmp_path / "run").summary["impostor_pairs"] == 15

@@ -86,7 +86,7 @@ def test_json_is_the_list_of_hash_dir(tmp_path):
 
 
 def test_csv_as_other_tools_write_and_read_it(tmp_path):
-    lines = [("C:\\pictures\\1.jpg", HASHES[0]), ("two, with comma.jpg", HASHES[1])]
+    lines = [("C:\\images\\1.jpg", HASHES[0]), ("two, with comma.jpg", HASHES[1])]
     path = tmp_path / "t.csv"
     for header in ([], [["path", "base64"]]):
         with path.open("w", newline="", encoding="utf-8-sig") as file:

@@ -105,7 +105,7 @@ def bursts(i, j, distance):
 
 
 def group(i, j, distance):
-    """Five pictures of one kind, all as near to each other as the closest of the others."""
+    """Five images of one kind, all as near to each other as the closest of the others."""
     distance = distance.copy()
     near = (i < 5) & (j < 5)
     distance[near] = np.linspace(430, 466, 10)

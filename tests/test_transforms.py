@@ -51,7 +51,7 @@ at_bounds = st.sampled_from(
 
 
 @given(at_bounds, st.integers(2, 12), st.integers(2, 12), st.integers(0, 2**64))
-def test_any_picture_of_two_by_two_pixels_or_more(transform, width, height, seed):
+def test_any_image_of_two_by_two_pixels_or_more(transform, width, height, seed):
     pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
     image = Image.fromarray(pixels)
     result = transform.apply(image, seed)
@@ -322,7 +322,7 @@ def test_values():
 
 
 def overlaid(spec, seed=0):
-    """Which pixels of a grey picture are no longer grey."""
+    """Which pixels of a grey image are no longer grey."""
     grey = Image.new("RGB", (300, 200), (128, 128, 128))
     return (np.asarray(parse(spec).apply(grey, seed)) != 128).any(axis=2)
 
@@ -341,13 +341,13 @@ def test_overlays_cover_a_part():
 
 @pytest.mark.skipif(JIT_OFF, reason="slow without compiled kernels")
 def test_what_the_hash_makes_of_them():
-    pictures = [original.open() for original in pdna.datasets.dead_leaves(12, seed=1)]
-    hashes = [pdna.hash_image(picture) for picture in pictures]
+    images = [original.open() for original in pdna.datasets.dead_leaves(12, seed=1)]
+    hashes = [pdna.hash_image(image) for image in images]
 
     def distances(spec, oriented=False):
         every = []
-        for picture, before in zip(pictures, hashes, strict=True):
-            after = pdna.hash_image(parse(spec).apply(picture, 5))
+        for image, before in zip(images, hashes, strict=True):
+            after = pdna.hash_image(parse(spec).apply(image, 5))
             of = pdna.orientations(before) if oriented else [before]
             every.append(min(pdna.distance(one, after) for one in of))
         return np.array(every)

@@ -223,15 +223,15 @@ def test_readers_without_a_kernel_see_the_figure(tuner):
     assert "application/vnd.jupyter.widget-view+json" in data
     assert "L2 ≤ 300" in data["text/plain"]
     content = base64.b64decode(data["image/png"])
-    picture = drawn(content)
-    assert picture[..., 3].min() == 255
-    assert picture[0, 0].tolist()[:3] == [255, 255, 255]
+    image = drawn(content)
+    assert image[..., 3].min() == 255
+    assert image[0, 0].tolist()[:3] == [255, 255, 255]
     assert line_at(content) == line_at(tuner.controls.figure.value)
     height = drawn(tuner.controls.figure.value).shape[0]
-    assert picture.shape[0] > height + 100, "what the threshold does stands below"
-    assert (picture[height:, :, :3].max(axis=2) < 100).mean() > 0.01
+    assert image.shape[0] > height + 100, "what the threshold does stands below"
+    assert (image[height:, :, :3].max(axis=2) < 100).mean() > 0.01
     assert len(content) < 120_000
-    assert metadata["image/png"]["width"] < picture.shape[1]
+    assert metadata["image/png"]["width"] < image.shape[1]
 
 
 # What it follows
@@ -418,8 +418,8 @@ def test_the_nearest_pairs(tuner, results):
             assert counts.genuine_distance_squared[row[one.original], edit] == one.distance_squared
 
 
-def test_pictures_are_those_that_were_measured(tuner, results):
-    """The distance of two pictures, made again, is the one that is written below them."""
+def test_images_are_those_that_were_measured(tuner, results):
+    """The distance of two images, made again, is the one that is written below them."""
     tuner.threshold = 600
     originals = {original.name: original for original in results.config.dataset()}
     for one in tuner.nearest_pairs():
@@ -524,7 +524,7 @@ def test_all_variants_match(tuner):
     assert said(tuner.controls.transforms) == "All variants of all transforms match."
 
 
-def test_pictures_wait_until_the_slider_rests(results, estimates, monkeypatch):
+def test_images_wait_until_the_slider_rests(results, estimates, monkeypatch):
     monkeypatch.setattr(widgets.tuner, "_PAUSE", 0.05)
 
     async def moves():
@@ -559,20 +559,20 @@ def test_errors_are_shown_and_raised(tuner, monkeypatch):
     assert tuner.controls.message.value == ""
 
 
-def test_errors_of_pictures_are_shown_and_raised(tuner, monkeypatch):
+def test_errors_of_images_are_shown_and_raised(tuner, monkeypatch):
     monkeypatch.setattr(widgets.tuner, "_PAUSE", 0)
 
     def fail(*_):
-        raise ValueError("no pictures")
+        raise ValueError("no images")
 
     async def move():
         monkeypatch.setattr(tuner._thumbnails, "html", fail)
         tuner.threshold = 300
-        with pytest.raises(ValueError, match="no pictures"):
+        with pytest.raises(ValueError, match="no images"):
             await tuner._task
 
     asyncio.run(move())
-    assert said(tuner.controls.message) == "ValueError: no pictures"
+    assert said(tuner.controls.message) == "ValueError: no images"
 
 
 def test_wrong_arguments(results, estimates):

@@ -50,7 +50,7 @@ def _write_table(output: str, paths: Sequence[str], jobs: int | None, resume: bo
     from photodna_nb.tables.formats import check_target
 
     check_target(output)
-    table = hash_table(paths, jobs, into=output if resume else None)
+    table = hash_table(paths, jobs, output=output if resume else None)
     if not resume:
         table.save(output)
     return int(bool(table.failures))

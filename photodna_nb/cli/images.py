@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from photodna_nb.tables.table import HashTable
 
 
-def hash_table(paths: Sequence[str], jobs: int | None, *, into: str | None = None) -> HashTable:
+def hash_table(paths: Sequence[str], jobs: int | None, *, output: str | None = None) -> HashTable:
     """Return the table of `hash_files`, and name each file that failed on standard error."""
     start_numba()
     from photodna_nb.hashing.files import hash_files
@@ -32,7 +32,7 @@ def hash_table(paths: Sequence[str], jobs: int | None, *, into: str | None = Non
             max_workers=jobs,
             progress=len(paths) > 2 and on_terminal(),
             errors="record",
-            into=into,
+            output=output,
         )
     for path, reason in table.failures:
         print_error(f"{printable(path)}: {reason}")

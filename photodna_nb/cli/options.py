@@ -176,10 +176,10 @@ def _check_values(options: dict[str, Any]) -> None:
         except ArgumentError as error:
             raise ArgumentError(f"argument --{str(error).replace('_', '-', 1)}") from error
     if "max_distance" in options:
-        from photodna_nb.pairs.metrics import limit_squared
+        from photodna_nb.pairs.metrics import max_distance_squared
 
         try:
-            limit_squared(options["min_similarity"], options["max_distance"])
+            max_distance_squared(options["min_similarity"], options["max_distance"])
         except ArgumentError as error:
             raise ArgumentError(f"argument --{str(error).replace('_', '-', 1)}") from error
 

@@ -302,6 +302,6 @@ def _parse_one(part: str) -> Transform:
 def _kind(name: Any) -> TransformKind:
     checks.text("name", name, "the name of a transform")
     if name not in KINDS:
-        remedy = checks.nearest(name, KINDS) or f"there are {', '.join(KINDS)}"
+        remedy = checks.suggestion(name, KINDS) or f"there are {', '.join(KINDS)}"
         raise ArgumentError(f"name: there is no transform called {name!r}; {remedy}")
     return KINDS[name]

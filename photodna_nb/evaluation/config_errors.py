@@ -90,5 +90,5 @@ def _keys(section: type[msgspec.Struct] | None) -> list[str]:
 
 
 def _unknown(name: str, word: str, known: Iterable[str]) -> ArgumentError:
-    remedy = checks.nearest(word, known) or f"there are {', '.join(known)}"
+    remedy = checks.suggestion(word, known) or f"there are {', '.join(known)}"
     return ArgumentError(f"{printable(name)}: is unknown; {remedy}")

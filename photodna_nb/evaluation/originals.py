@@ -108,7 +108,7 @@ def check_exclusions(
     known = set(names)
     for name in sorted(excluded - known):
         if named_digest(name) is None:
-            remedy = checks.nearest(name, known) or "names are as the results list them"
+            remedy = checks.suggestion(name, known) or "names are as the results list them"
             raise ArgumentError(
                 f"pairs.exclude: no original is called {printable(name)}; {printable(remedy)}"
             )

@@ -104,8 +104,8 @@ def hash_files(
     executor: Executor | None = None,
     progress: bool = False,
     errors: Literal["raise", "record"] = "raise",
-    into: PathLike | None = None,
-    digest: bool = False,
+    output: PathLike | None = None,
+    compare_content: bool = False,
 ) -> HashTable:
     """Return the hashes of many image files.
 
@@ -123,11 +123,11 @@ def hash_files(
     errors : {"raise", "record"}
         Whether a file that cannot be hashed ends the work with its error, or is
         listed in the table's ``failures``.
-    into : str or os.PathLike, optional
+    output : str or os.PathLike, optional
         A file that the table is saved to: see `HashTable.save`. Each hash is appended to the
-        journal ``INTO.journal`` as soon as it is computed. After an interruption the same
+        journal ``OUTPUT.journal`` as soon as it is computed. After an interruption the same
         call hashes only the files that are missing in the journal or have changed.
-    digest : bool
+    compare_content : bool
         Whether a file counts as changed if the SHA-256 of its content differs, instead of
         its size or its time of modification.
 
@@ -141,7 +141,7 @@ def hash_files(
     ImageError
         With ``errors="raise"``: the first file, in order, that cannot be hashed.
     TableFileError
-        `into` or its journal cannot be written, or the journal is a file of another kind.
+        `output` or its journal cannot be written, or the journal is a file of another kind.
     ArgumentTypeError, ArgumentError
         An argument has another type or value.
 
@@ -151,27 +151,33 @@ def hash_files(
     Memory grows with the hashes and paths only, not with the pixels.
     """
     checks.choice("errors", errors, ("raise", "record"))
-    if into is not None:
-        check_target(into)
-    elif digest:
+    if output is not None:
+        check_target(output)
+    elif compare_content:
         raise ArgumentError(
-            "digest: got True, needs into; give the file that the table is saved to"
+            "compare_content: got True, needs output; give the file that the table is saved to"
         )
     failures: list[FileFailure] = []
-    journal = nullcontext() if into is None else HashJournal(f"{checks.path('into', into)}.journal")
+    journal = (
+        nullcontext() if output is None else HashJournal(f"{checks.path('into', output)}.journal")
+    )
     with (
         journal as opened,
         closing(
             iterate_hashes(
-                paths, max_workers=max_workers, executor=executor, journal=opened, digest=digest
+                paths,
+                max_workers=max_workers,
+                executor=executor,
+                journal=opened,
+                compare_content=compare_content,
             )
         ) as results,
         parallel.progress_bar(progress, paths, "files") as bar,
     ):
         table = table_from_rows(_rows(results, errors, failures, bar))
     table.failures.extend(failures)
-    if into is not None:
-        table.save(into)
+    if output is not None:
+        table.save(output)
     return table
 
 
@@ -202,7 +208,7 @@ def iterate_hashes(
     max_workers: int | None = None,
     executor: Executor | None = None,
     journal: HashJournal | None = None,
-    digest: bool = False,
+    compare_content: bool = False,
 ) -> Generator[tuple[str, HashWithDetail | ImageError], None, None]:
     """Yield the hash and detail of each file, or its error, in order.
 
@@ -215,7 +221,7 @@ def iterate_hashes(
     journal : HashJournal, optional
         Journal of earlier hashes. Hashes of unchanged files are taken from it, all others
         are appended to it.
-    digest : bool
+    compare_content : bool
         As in `hash_files`, for files in the journal.
 
     Yields
@@ -234,7 +240,7 @@ def iterate_hashes(
     """
     checks.iterable("paths", paths, "several paths", "hash one file with hash_file")
     names = (checks.path("paths", path) for path in paths)
-    tasks = ((name, journal.get(name) if journal else None, digest) for name in names)
+    tasks = ((name, journal.get(name) if journal else None, compare_content) for name in names)
     function: Callable[[_Task], tuple[str, HashRecord | HashWithDetail | ImageError]]
     function = _hash_if_changed if journal else _hash
     results = parallel.ordered_map(function, tasks, max_workers=max_workers, executor=executor)

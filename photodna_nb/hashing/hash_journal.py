@@ -79,7 +79,9 @@ class HashJournal(RecordLog[HashRecord]):
         super().append(msgspec.structs.replace(record, path=os.path.abspath(record.path)))
 
 
-def hash_if_changed(path: str, known: HashRecord | None, digest: bool) -> HashRecord | ImageError:
+def hash_if_changed(
+    path: str, known: HashRecord | None, compare_content: bool
+) -> HashRecord | ImageError:
     """Return `known` if the file is as it was then, otherwise a new record or the error.
 
     Parameters
@@ -88,16 +90,16 @@ def hash_if_changed(path: str, known: HashRecord | None, digest: bool) -> HashRe
         Path of the image file.
     known : HashRecord or None
         An earlier record of the file.
-    digest : bool
+    compare_content : bool
         Whether the content decides whether the file has changed. Otherwise its size and
         time of modification do.
     """
     try:
         status = os.stat(path)
-        content_digest = _digest(path) if digest else None
+        content_digest = _digest(path) if compare_content else None
         if known is not None and (
             content_digest is not None and content_digest == known.digest
-            if digest
+            if compare_content
             else (known.size, known.modified) == (status.st_size, status.st_mtime_ns)
         ):
             return known

@@ -175,7 +175,7 @@ def feature_grid(sums: NDArray[np.int64]) -> Floats:
     return out
 
 
-def footprints(height: int, width: int, row: int, column: int) -> Floats:
+def box_bounds(height: int, width: int, row: int, column: int) -> Floats:
     """Return the bounds of the three boxes whose sums make one point of the feature grid.
 
     Parameters
@@ -204,7 +204,7 @@ def footprints(height: int, width: int, row: int, column: int) -> Floats:
 
     Examples
     --------
-    >>> footprints(280, 280, 0, 0)[0]  # 1.5 steps of 10 pixels, give or take 0.2 steps
+    >>> box_bounds(280, 280, 0, 0)[0]  # 1.5 steps of 10 pixels, give or take 0.2 steps
     array([[13., 18.],
            [13., 18.]])
     """

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index import exact_search, index_types
-from photodna_nb.index.faiss_file import RowShard
+from photodna_nb.index.faiss_file import RowSegment
 from photodna_nb.index.faiss_runtime import faiss_threads
 from photodna_nb.index.faiss_search import CandidateSource, nearest_candidates
 from photodna_nb.index.records import RowMatches
@@ -22,7 +22,7 @@ from photodna_nb.pairs.metrics import MAX_DISTANCE_SQUARED
 Lookup = Callable[[NDArray[np.int64]], tuple[NDArray[np.bool_], NDArray[np.uint8]]]
 
 # Recall of copies at the larger of the distances that the default effort reaches.
-RECALL_AIM = 0.99
+RECALL_TARGET = 0.99
 COPY_DISTANCES = (100, 200)
 NEAREST = 10
 QUERIES = 500
@@ -35,7 +35,7 @@ _ROWS_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True)
-class Recall:
+class IndexRecall:
     """Shares of the exact answers that an approximate index finds, measured when it is built.
 
     Attributes
@@ -45,9 +45,9 @@ class Recall:
         where there were enough others.
     copies : dict of int to float
         Recall of the items within L2 100 and within 200 of a drawn item that was perturbed
-        nearly so far in a random direction: as copies of a picture lie.
+        nearly so far in a random direction: as copies of an image lie.
     nearest : float
-        Recall of the 10 nearest other items of a drawn item. These are unrelated pictures
+        Recall of the 10 nearest other items of a drawn item. These are unrelated images
         mostly, and harder to find.
     parameter : {"nprobe", "ef_search"}
         The search parameter of the type.
@@ -78,7 +78,7 @@ class ApproximateIndex:
         With the ids of the items.
     index_type : IndexType
         Its type.
-    recall : Recall
+    recall : IndexRecall
         Measured when it was built.
     n_built : int
         Number of items when it was built.
@@ -86,7 +86,7 @@ class ApproximateIndex:
         Number of its rows whose items have been removed since.
     """
 
-    def __init__(self, faiss_index: Any, name: str, recall: Recall, n_built: int) -> None:
+    def __init__(self, faiss_index: Any, name: str, recall: IndexRecall, n_built: int) -> None:
         self.faiss_index = faiss_index
         self.index_type = index_types.parse(name)
         self.recall, self.n_built = recall, n_built
@@ -97,7 +97,7 @@ class ApproximateIndex:
         return int(self.faiss_index.ntotal) - self.n_removed
 
     @classmethod
-    def build(cls, name: str, items: RowShard) -> ApproximateIndex:
+    def build(cls, name: str, items: RowSegment) -> ApproximateIndex:
         """Return an index of the items, trained on one thread from a fixed seed.
 
         Raises
@@ -125,7 +125,7 @@ class ApproximateIndex:
             # No items are left after removals: the first that are added train it anew.
             rows = items.rows[np.sort(training)] if items.count else np.zeros((1, HASH_BYTES))
             index.train(rows.astype("f4"))
-        built = cls(index, name, Recall(0, {}, 0.0, "", 0), items.count)
+        built = cls(index, name, IndexRecall(0, {}, 0.0, "", 0), items.count)
         built.add(items)
         built.recall = built._tuned(items, order[-QUERIES:])
         return built
@@ -143,7 +143,7 @@ class ApproximateIndex:
 
         try:
             index = faiss.deserialize_index(np.frombuffer(content, np.uint8))
-            recall = msgspec.convert(header["recall"], Recall, strict=False)
+            recall = msgspec.convert(header["recall"], IndexRecall, strict=False)
             read = cls(index, header["index_type"], recall, header["n_built"])
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise IndexFileError(path, f"is damaged ({error})") from error
@@ -171,7 +171,7 @@ class ApproximateIndex:
         ]
         return np.sort(np.concatenate(ids)) if ids else np.empty(0, np.int64)
 
-    def add(self, items: RowShard) -> None:
+    def add(self, items: RowSegment) -> None:
         """Add items; on one thread, so that the same items give the same index."""
         with faiss_threads(1):
             for start in range(0, items.count, _ROWS_AT_ONCE):
@@ -207,7 +207,7 @@ class ApproximateIndex:
         source = CandidateSource(self.faiss_index, False, lookup)
         return nearest_candidates(source, queries, k, limit, params)
 
-    def _tuned(self, items: RowShard, drawn: NDArray[np.intp]) -> Recall:
+    def _tuned(self, items: RowSegment, drawn: NDArray[np.intp]) -> IndexRecall:
         """Return the recall with the least effort that reaches the aim, which becomes the default.
 
         The effort is the number of lists, or the number of candidates in the graph; it is
@@ -228,7 +228,7 @@ class ApproximateIndex:
                 self._recall(items, rows, NEAREST, at * at, answers)
                 for rows, at, answers in zip(perturbed, COPY_DISTANCES, exact, strict=True)
             ]
-            if copies[-1] >= RECALL_AIM or effort >= most:
+            if copies[-1] >= RECALL_TARGET or effort >= most:
                 break
             effort = min(most, 2 * effort)
         # The nearest of eleven is the drawn item itself, in both answers.
@@ -238,7 +238,7 @@ class ApproximateIndex:
         share = self._recall(items, originals, NEAREST + 1, MAX_DISTANCE_SQUARED, exact_nearest)
         nearest = max(0.0, (share * (NEAREST + 1) - 1) / NEAREST)
         parameter = "nprobe" if lists else "ef_search"
-        return Recall(
+        return IndexRecall(
             len(drawn), dict(zip(COPY_DISTANCES, copies, strict=True)), nearest, parameter, effort
         )
 
@@ -253,7 +253,7 @@ class ApproximateIndex:
 
     def _recall(
         self,
-        items: RowShard,
+        items: RowSegment,
         queries: NDArray[np.uint8],
         k: int,
         limit: int,

@@ -1,4 +1,4 @@
-"""The nearest rows to queries, exactly, over the shards of an index.
+"""The nearest rows to queries, exactly, over the segments of an index.
 
 The kernels of this package do it: FAISS's range search is strict, unsorted and in floating
 point, and over uint8 codes it takes longer than the kernels by two orders of magnitude.
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks, parallel
-from photodna_nb.index.faiss_file import RowShard
+from photodna_nb.index.faiss_file import RowSegment
 from photodna_nb.index.records import RowMatches
 from photodna_nb.kernels import scan as kernels
 from photodna_nb.pairs import all_pairs
@@ -29,14 +29,14 @@ PackedNeighbours = NDArray[np.int64]
 
 
 def nearest_rows(
-    shards: Sequence[RowShard], queries: NDArray[np.uint8], k: int, limit: int
+    segments: Sequence[RowSegment], queries: NDArray[np.uint8], k: int, limit: int
 ) -> list[RowMatches]:
     """Return, for each query, the `k` nearest rows within a limit, ties to the lower id.
 
     Parameters
     ----------
-    shards : sequence of RowShard
-        All rows. Ids ascend within a shard and from shard to shard.
+    segments : sequence of RowSegment
+        All rows. Ids ascend within a segment and from segment to segment.
     queries : ndarray of uint8, (q, 144)
         Hashes.
     k : int
@@ -44,55 +44,57 @@ def nearest_rows(
     limit : int
         The largest squared distance, inclusive.
     """
-    firsts = np.cumsum([0] + [shard.count for shard in shards])
+    firsts = np.cumsum([0] + [segment.count for segment in segments])
     n_rows = int(firsts[-1])
     k = min(k, n_rows)
     if not k or not len(queries):
         return [RowMatches.empty()] * len(queries)
     queries = checks.read_only(queries)
     if len(queries) >= _QUERIES_OF_A_BLOCK and k <= _K_OF_A_BLOCK:
-        packed = list(_by_blocks(shards, firsts, queries, k, limit))
+        packed = list(_by_blocks(segments, firsts, queries, k, limit))
     else:
         packed = []
         step = max(1, _NEIGHBOURS_AT_ONCE // min(2 * k, n_rows))
         for start in range(0, len(queries), step):
-            packed += _by_rows(shards, firsts, queries[start : start + step], k, limit)
-    return [_unpacked(shards, firsts, neighbours) for neighbours in packed]
+            packed += _by_rows(segments, firsts, queries[start : start + step], k, limit)
+    return [_unpacked(segments, firsts, neighbours) for neighbours in packed]
 
 
 def _by_blocks(
-    shards: Sequence[RowShard],
+    segments: Sequence[RowSegment],
     firsts: NDArray[np.int64],
     queries: NDArray[np.uint8],
     k: int,
     limit: int,
 ) -> Iterator[PackedNeighbours]:
     gathered = []
-    for shard, first in zip(shards, firsts.tolist(), strict=False):
-        if shard.count:
-            packed = all_pairs.packed_neighbours(queries, shard.rows, min(k, shard.count), limit)
+    for segment, first in zip(segments, firsts.tolist(), strict=False):
+        if segment.count:
+            packed = all_pairs.packed_neighbours(
+                queries, segment.rows, min(k, segment.count), limit
+            )
             gathered.append(packed + first)
     for row in np.sort(np.concatenate(gathered, axis=1), axis=1)[:, :k]:
         yield row[row >> 32 <= limit]
 
 
 def _by_rows(
-    shards: Sequence[RowShard],
+    segments: Sequence[RowSegment],
     firsts: NDArray[np.int64],
     queries: NDArray[np.uint8],
     k: int,
     limit: int,
 ) -> list[PackedNeighbours]:
     tasks = [
-        (shard, start, int(first) + start)
-        for shard, first in zip(shards, firsts, strict=False)
-        for start in range(0, shard.count, _ROWS_A_TASK)
+        (segment, start, int(first) + start)
+        for segment, first in zip(segments, firsts, strict=False)
+        for start in range(0, segment.count, _ROWS_A_TASK)
     ]
     wide = checks.read_only(queries.astype(np.int16))
 
-    def nearest_of(task: tuple[RowShard, int, int]) -> list[PackedNeighbours]:
-        shard, start, first = task
-        rows = checks.read_only(shard.rows[start : start + _ROWS_A_TASK])
+    def nearest_of(task: tuple[RowSegment, int, int]) -> list[PackedNeighbours]:
+        segment, start, first = task
+        rows = checks.read_only(segment.rows[start : start + _ROWS_A_TASK])
         limits = np.full(len(queries), limit, np.int32)
         counts = np.zeros(len(queries), np.int64)
         packed = np.empty((len(queries), min(2 * k, len(rows))), np.int64)
@@ -106,12 +108,12 @@ def _by_rows(
 
 
 def _unpacked(
-    shards: Sequence[RowShard], firsts: NDArray[np.int64], packed: PackedNeighbours
+    segments: Sequence[RowSegment], firsts: NDArray[np.int64], packed: PackedNeighbours
 ) -> RowMatches:
     rows = packed & _ROW
     ids = np.empty(len(packed), np.int64)
     places = np.searchsorted(firsts, rows, side="right") - 1
     for place in np.unique(places).tolist():
         here = places == place
-        ids[here] = shards[place].ids[rows[here] - firsts[place]]
+        ids[here] = segments[place].ids[rows[here] - firsts[place]]
     return RowMatches(packed >> 32, ids)

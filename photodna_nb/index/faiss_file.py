@@ -46,7 +46,7 @@ _READ_AT_ONCE = 64 << 20
 _ROWS_AT_ONCE = 1 << 14
 
 
-class RowShard:
+class RowSegment:
     """Some rows of an index under their ids, read when they are first used.
 
     Attributes
@@ -69,8 +69,8 @@ class RowShard:
         self._load_rows, self._load_ids = rows, ids
 
     @classmethod
-    def of(cls, rows: NDArray[np.uint8], ids: NDArray[np.int64]) -> RowShard:
-        """Return the shard of rows that are in memory."""
+    def of(cls, rows: NDArray[np.uint8], ids: NDArray[np.int64]) -> RowSegment:
+        """Return the segment of rows that are in memory."""
         return cls(len(ids), lambda: rows, lambda: ids)
 
     @cached_property
@@ -89,7 +89,7 @@ class IndexFile(NamedTuple):
 
     index_type : str
         Name of the type.
-    shard : RowShard
+    segment : RowSegment
         Rows of an exact type; none of an approximate one.
     footer : ChecksumFooter
         Header and checksums.
@@ -98,7 +98,7 @@ class IndexFile(NamedTuple):
     """
 
     index_type: str
-    shard: RowShard
+    segment: RowSegment
     footer: ChecksumFooter
     content: memoryview
 
@@ -108,7 +108,7 @@ class IndexFile(NamedTuple):
         return self.content
 
 
-EMPTY_SHARD = RowShard.of(np.empty((0, HASH_BYTES), np.uint8), np.empty(0, np.int64))
+EMPTY_SEGMENT = RowSegment.of(np.empty((0, HASH_BYTES), np.uint8), np.empty(0, np.int64))
 
 
 def load(path: str) -> IndexFile:
@@ -147,7 +147,7 @@ class _Reader:
         except ArgumentError as error:
             raise self._damaged(f"its header names an unknown type ({error})") from error
         if not exact:
-            return IndexFile(name, EMPTY_SHARD, self._footer, self._content)
+            return IndexFile(name, EMPTY_SEGMENT, self._footer, self._content)
         if self._footer.header and bytes(self._content[:4]) == b"IwSq":
             raise IndexFileError(self._path, "is of the type ivf, which this version does not read")
         if self._footer.size < 2 * _HEADER.size:
@@ -178,8 +178,8 @@ class _Reader:
         if self._content[ids_at - 8 : ids_at] != _COUNT.pack(count):
             raise self._damaged("its numbers of rows and ids differ")
         read = self._floats if flat else self._codes
-        shard = RowShard(count, lambda: read(rows_at, count), lambda: self._ids(ids_at, count))
-        return IndexFile("flat" if flat else "uint8", shard, self._footer, self._content)
+        segment = RowSegment(count, lambda: read(rows_at, count), lambda: self._ids(ids_at, count))
+        return IndexFile("flat" if flat else "uint8", segment, self._footer, self._content)
 
     def _damaged(self, problem: str) -> IndexFileError:
         return IndexFileError(self._path, f"is damaged: {problem}")
@@ -208,25 +208,25 @@ class _Reader:
         return rows
 
 
-def content(index_type: str, shards: Sequence[RowShard]) -> Iterator[Any]:
+def content(index_type: str, segments: Sequence[RowSegment]) -> Iterator[Any]:
     """Yield the content of a file of an exact type with those rows, in chunks.
 
     Parameters
     ----------
     index_type : {"flat", "uint8"}
         Which file.
-    shards : sequence of RowShard
+    segments : sequence of RowSegment
         Rows, ids ascending.
     """
-    flat, count = index_type == "flat", sum(shard.count for shard in shards)
+    flat, count = index_type == "flat", sum(segment.count for segment in segments)
     yield _frame(flat, count)
-    for shard in shards:
-        for start in range(0, shard.count, _ROWS_AT_ONCE):
-            rows = shard.rows[start : start + _ROWS_AT_ONCE]
+    for segment in segments:
+        for start in range(0, segment.count, _ROWS_AT_ONCE):
+            rows = segment.rows[start : start + _ROWS_AT_ONCE]
             yield np.ascontiguousarray(rows, "<f4" if flat else np.uint8).data
     yield _COUNT.pack(count)
-    for shard in shards:
-        yield shard.ids.astype("<i8").data
+    for segment in segments:
+        yield segment.ids.astype("<i8").data
 
 
 def _frame(flat: bool, count: int, *unused: tuple[int, int]) -> bytes:

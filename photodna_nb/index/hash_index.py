@@ -25,7 +25,7 @@ from photodna_nb.pairs.metrics import Limit
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
-    from photodna_nb.index.approximate import Recall
+    from photodna_nb.index.approximate import IndexRecall
     from photodna_nb.tables.table import HashTable
 
 
@@ -171,7 +171,7 @@ class HashIndex:
         return self._session.store.index_type
 
     @property
-    def recall(self) -> Recall | None:
+    def recall(self) -> IndexRecall | None:
         """Shares of the exact answers that an approximate type finds; None for exact types."""
         return self._session.rows.recall
 
@@ -300,7 +300,7 @@ class HashIndex:
         k : int
             Largest number of matches, at least 1.
         min_similarity : float or exact number, optional
-            0 to 1, inclusive and exact: see `metrics.limit_squared`.
+            0 to 1, inclusive and exact: see `metrics.max_distance_squared`.
         max_distance : float or exact number, optional
             L2, at least 0, inclusive and exact.
         orientations : bool
@@ -331,7 +331,7 @@ class HashIndex:
 
         queries = arguments.hash_rows("hashes", hashes)
         number = checks.integer("k", k, 1)
-        limit = metrics.limit_squared(min_similarity, max_distance)
+        limit = metrics.max_distance_squared(min_similarity, max_distance)
         if min_detail is not None:
             min_detail = checks.real("min_detail", min_detail, 0)
         effort = index_types.parse(self.index_type).effort(nprobe, ef_search)

@@ -15,12 +15,12 @@ from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.hashing import orientations as hash_orientations
 from photodna_nb.index import faiss_file, index_types
-from photodna_nb.index.faiss_file import EMPTY_SHARD, IndexFile, RowShard
+from photodna_nb.index.faiss_file import EMPTY_SEGMENT, IndexFile, RowSegment
 from photodna_nb.index.metadata import MetadataStore
 from photodna_nb.index.records import RowMatches
 
 if TYPE_CHECKING:
-    from photodna_nb.index.approximate import ApproximateIndex, Recall
+    from photodna_nb.index.approximate import ApproximateIndex, IndexRecall
 
 # Rows that were added one call at a time are put together after so many calls.
 _SHARDS = 64
@@ -51,9 +51,9 @@ class SearchRows:
         Number of rows that the index file has.
     """
 
-    def __init__(self, shards: Sequence[RowShard] = ()) -> None:
+    def __init__(self, segments: Sequence[RowSegment] = ()) -> None:
         self.rows_on_disk = 0
-        self._shards = list(shards)
+        self._segments = list(segments)
         self._approximate: ApproximateIndex | None = None
         self._items_digest = ""
 
@@ -61,7 +61,7 @@ class SearchRows:
     def from_store(cls, store: MetadataStore) -> SearchRows:
         """Return the rows that the metadata has."""
         ids, rows = store.ids_and_hashes()
-        return cls([RowShard.of(rows, ids)])
+        return cls([RowSegment.of(rows, ids)])
 
     @classmethod
     def from_file(cls, path: str, file: IndexFile, store: MetadataStore) -> SearchRows:
@@ -87,11 +87,11 @@ class SearchRows:
         if exact and index_types.parse(file.index_type).exact:
             if same_version:
                 ids, rows = store.ids_and_hashes(header["next_id"])
-                result = cls([file.shard, RowShard.of(rows, ids)])
+                result = cls([file.segment, RowSegment.of(rows, ids)])
             else:
                 result = cls([compared(path, file, store)])
             # Of other metadata, after a kill: it is written anew with the next change.
-            result.rows_on_disk = file.shard.count if ours or state.store_id is None else 0
+            result.rows_on_disk = file.segment.count if ours or state.store_id is None else 0
             return result
         if file.index_type != store.index_type:
             return cls.from_store(store)
@@ -100,7 +100,7 @@ class SearchRows:
         approximate = ApproximateIndex.read(path, file.checked_content(), header)
         if same_version:
             ids, rows = store.ids_and_hashes(header["next_id"])
-            pending: RowShard | None = RowShard.of(rows, ids)
+            pending: RowSegment | None = RowSegment.of(rows, ids)
         else:
             pending = _pending(path, approximate.ids(), header, store)
         if pending is None:
@@ -112,27 +112,27 @@ class SearchRows:
     def __len__(self) -> int:
         """Return the number of items."""
         rows = 0 if self._approximate is None else len(self._approximate)
-        return rows + sum(shard.count for shard in self._shards)
+        return rows + sum(segment.count for segment in self._segments)
 
     @property
-    def recall(self) -> Recall | None:
+    def recall(self) -> IndexRecall | None:
         """Recall of the approximate index; None if the search is exact."""
         return None if self._approximate is None else self._approximate.recall
 
     def append(self, rows: NDArray[np.uint8], ids: NDArray[np.int64]) -> None:
         """Append rows (n, 144) under ids (n,), which are above all that there are."""
         if len(ids):
-            self._shards.append(RowShard.of(checks.read_only(rows), ids))
-        if len(self._shards) > _SHARDS:
-            self._shards[1:] = [_concatenated(self._shards[1:])]
+            self._segments.append(RowSegment.of(checks.read_only(rows), ids))
+        if len(self._segments) > _SHARDS:
+            self._segments[1:] = [_concatenated(self._segments[1:])]
 
     def remove(self, ids: NDArray[np.int64]) -> None:
         """Remove the rows of those ids; each is there."""
-        before = sum(shard.count for shard in self._shards)
-        self._shards = [_without(shard, ids) for shard in self._shards]
+        before = sum(segment.count for segment in self._segments)
+        self._segments = [_without(segment, ids) for segment in self._segments]
         if self._approximate is not None:
             # Its candidates are looked up in the metadata, which has them no longer.
-            pending = sum(shard.count for shard in self._shards)
+            pending = sum(segment.count for segment in self._segments)
             self._approximate.n_removed += len(ids) - (before - pending)
 
     def nearest(
@@ -165,7 +165,7 @@ class SearchRows:
     ) -> list[RowMatches]:
         from photodna_nb.index import exact_search  # Numba is slow to import
 
-        answers = exact_search.nearest_rows(self._shards, queries, k, limit)
+        answers = exact_search.nearest_rows(self._segments, queries, k, limit)
         if self._approximate is None:
             return answers
         candidates = self._approximate.search(queries, k, limit, store.lookup, effort)
@@ -189,8 +189,8 @@ class SearchRows:
         if not index_types.parse(index_type).exact:
             return self._built(index_type, store).content()
         if self._approximate is not None:
-            self._approximate, self._shards = None, SearchRows.from_store(store)._shards
-        return faiss_file.content(index_type, self._shards)
+            self._approximate, self._segments = None, SearchRows.from_store(store)._segments
+        return faiss_file.content(index_type, self._segments)
 
     def header(self, index_type: str, store: MetadataStore) -> dict[str, Any]:
         """Return the header of the index file with that content, as JSON can hold it."""
@@ -213,13 +213,13 @@ class SearchRows:
             or len(ids) >= _GROWTH * index.n_built
             or (index.n_removed and not index.index_type.lists)
         ):
-            index = ApproximateIndex.build(name, RowShard.of(rows, ids))
+            index = ApproximateIndex.build(name, RowSegment.of(rows, ids))
         else:
             if index.n_removed:
                 index.drop_removed(np.setdiff1d(index.ids(), ids))
-            for shard in self._shards:
-                index.add(shard)
-        self._approximate, self._shards = index, [EMPTY_SHARD]
+            for segment in self._segments:
+                index.add(segment)
+        self._approximate, self._segments = index, [EMPTY_SEGMENT]
         self._items_digest = _digest(ids, rows)
         return index
 
@@ -242,7 +242,7 @@ def verify(path: str, file: IndexFile, store: MetadataStore) -> None:
     _pending(path, approximate.ids(), file.footer.header, store)
 
 
-def compared(path: str, file: IndexFile, store: MetadataStore) -> RowShard:
+def compared(path: str, file: IndexFile, store: MetadataStore) -> RowSegment:
     """Return the rows of the metadata, once those of an index file of an exact type are the same.
 
     The file may be of an earlier moment: lack the last items, and have items that have been
@@ -254,9 +254,9 @@ def compared(path: str, file: IndexFile, store: MetadataStore) -> RowShard:
         A row is another one than in the metadata, or the file is damaged.
     """
     ids, rows = store.ids_and_hashes()
-    file_ids = file.shard.ids
+    file_ids = file.segment.ids
     kept = _kept(path, file_ids, ids, store.state().next_id)
-    file_rows = file.shard.rows if kept.all() else file.shard.rows[kept]
+    file_rows = file.segment.rows if kept.all() else file.segment.rows[kept]
     places = np.searchsorted(ids, file_ids[kept])
     # Rows in the order of the metadata need no copy.
     in_order = len(places) > 0 and bool((np.diff(places) == 1).all())
@@ -264,12 +264,12 @@ def compared(path: str, file: IndexFile, store: MetadataStore) -> RowShard:
     if not np.array_equal(file_rows, store_rows):
         first = np.flatnonzero((file_rows != store_rows).any(axis=1))[0]
         raise _mismatch(path, f"their hashes differ, of id {file_ids[kept][first]} first")
-    return RowShard.of(rows, ids)
+    return RowSegment.of(rows, ids)
 
 
 def _pending(
     path: str, file_ids: NDArray[np.int64], header: dict[str, Any], store: MetadataStore
-) -> RowShard | None:
+) -> RowSegment | None:
     """Return the items of the metadata that an index file of an approximate type lacks.
 
     None: items have been removed since, and the hashes of the others cannot be compared.
@@ -280,7 +280,7 @@ def _pending(
         return None
     if _digest(ids[:n_rows], rows[:n_rows]) != header.get("items_digest"):
         raise _mismatch(path, "their hashes differ")
-    return RowShard.of(rows[n_rows:], ids[n_rows:])
+    return RowSegment.of(rows[n_rows:], ids[n_rows:])
 
 
 def _kept(
@@ -323,14 +323,14 @@ def _best_of(answers: Sequence[RowMatches], k: int) -> OrientedMatches:
     return OrientedMatches(distances[order], ids[order], orientations[order])
 
 
-def _concatenated(shards: Sequence[RowShard]) -> RowShard:
-    return RowShard.of(
-        np.concatenate([shard.rows for shard in shards]),
-        np.concatenate([shard.ids for shard in shards]),
+def _concatenated(segments: Sequence[RowSegment]) -> RowSegment:
+    return RowSegment.of(
+        np.concatenate([segment.rows for segment in segments]),
+        np.concatenate([segment.ids for segment in segments]),
     )
 
 
-def _without(shard: RowShard, ids: NDArray[np.int64]) -> RowShard:
-    """Return the shard without the rows of those ids."""
-    kept = ~np.isin(shard.ids, ids)
-    return shard if kept.all() else RowShard.of(shard.rows[kept], shard.ids[kept])
+def _without(segment: RowSegment, ids: NDArray[np.int64]) -> RowSegment:
+    """Return the segment without the rows of those ids."""
+    kept = ~np.isin(segment.ids, ids)
+    return segment if kept.all() else RowSegment.of(segment.rows[kept], segment.ids[kept])

@@ -19,7 +19,7 @@ from photodna_nb.index import metadata
 from photodna_nb.index.metadata import InUseError
 
 # Seconds for which another program may hold the database.
-PATIENCE = 60.0
+LOCK_TIMEOUT_SECONDS = 60.0
 
 Row = tuple[Any, ...]
 
@@ -127,7 +127,8 @@ class SqliteFile:
         except sqlite3.OperationalError as error:
             text = str(error)
             if "locked" in text or "busy" in text:
-                reason = f"has been in use by another program for {PATIENCE:.0f} s; try again"
+                seconds = f"{LOCK_TIMEOUT_SECONDS:.0f} s"
+                reason = f"has been in use by another program for {seconds}; try again"
                 raise InUseError(self.path, reason) from error
             if "no such" in text or "decode" in text:
                 raise metadata.damaged(self.path, f"is damaged ({text})") from error
@@ -145,7 +146,7 @@ class SqliteFile:
     def _connect(self, place: str) -> None:
         with self.errors():
             self.connection = sqlite3.connect(
-                place, PATIENCE, isolation_level=None, check_same_thread=False, uri=True
+                place, LOCK_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False, uri=True
             )
         self._disconnect = weakref.finalize(self, self.connection.close)
         self.execute("PRAGMA synchronous = EXTRA")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 # Seconds for which another program may hold the lock. Adding takes less, once images are hashed.
-PATIENCE = 60.0
+LOCK_TIMEOUT_SECONDS = 60.0
 _BEGINNING_BYTES = 4096
 
 
@@ -44,12 +44,12 @@ class WriterLock:
 
         try:
             self._lock = self._lock or FileLock(self._path, thread_local=False)
-            self._lock.acquire(timeout=PATIENCE)
+            self._lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         except Timeout as error:
             raise IndexFileError(
                 self._meta_path,
-                f"has been in change by another program, or another HashIndex, for {PATIENCE:.0f} "
-                "s; wait until it has saved, or end it",
+                "has been in change by another program, or another HashIndex, for "
+                f"{LOCK_TIMEOUT_SECONDS:.0f} s; wait until it has saved, or end it",
             ) from error
         except OSError as error:
             raise IndexFileError(

@@ -20,7 +20,7 @@ from photodna_nb.errors import ArgumentError
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.kernels.register_tile import TILE_QUERIES, compiled
 from photodna_nb.pairs.blocks import Hashes, PairBlock, PairBlocks
-from photodna_nb.pairs.metrics import Limit, Metric, largest_integer
+from photodna_nb.pairs.metrics import Limit, Metric, max_integer_distance
 from photodna_nb.pairs.packing import backend_number, kernel_metric, pack_database, pack_queries
 from photodna_nb.pairs.source import hash_source
 
@@ -165,7 +165,7 @@ def pairs_within(
         Hashes; without `b`, the pairs inside `a`, each once. Paths as in
         `distance_matrix`; each task reads only the rows that it needs.
     max_distance : float, int, str, Decimal or Fraction
-        Limit in the metric's units, at least 0, inclusive and exact: see `limit_squared`.
+        Limit in the metric's units, at least 0, inclusive and exact: see `max_distance_squared`.
     metric : {"euclidean", "sqeuclidean", "manhattan"}
         See `distance`.
     max_workers : int, optional
@@ -191,7 +191,7 @@ def pairs_within(
     -----
     Memory grows with the number of pairs in the answer, not with n x m.
     """
-    limit = largest_integer("max_distance", max_distance, metric)
+    limit = max_integer_distance("max_distance", max_distance, metric)
     search = partial(_block_pairs, kernel_metric(metric), limit)
     blocks = PairBlocks(a, b, max_workers, executor)
     answers = [answer for answer in blocks.map(search, progress) if len(answer[0])]

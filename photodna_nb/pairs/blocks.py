@@ -28,14 +28,14 @@ _MIN_ROWS, _MAX_ROWS = 1024, 8192
 
 
 class PairBlock(NamedTuple):
-    """Pairs that a task compares: of two shards, or inside one shard.
+    """Pairs that a task compares: of two chunks, or inside one chunk.
 
     Attributes
     ----------
     queries, database : HashSource
-        The two shards.
+        The two chunks.
     triangle : bool
-        Whether both are one shard, of which each pair is compared once.
+        Whether both are one chunk, of which each pair is compared once.
     symmetric : bool
         Whether the pairs also count as those of the database's rows with the queries.
     """
@@ -68,14 +68,14 @@ class PairBlocks:
         self.n_queries, self.n_rows = n, m = queries.count, database.count
         self.n_pairs = n * (n - 1) // 2 if b is None else n * m
 
-        def shards(source: HashSource) -> list[HashSource]:
+        def chunks(source: HashSource) -> list[HashSource]:
             # Enough blocks to keep each worker busy to the end, and no more.
             sides = math.sqrt((16 if b is None else 8) * workers)
             rows = math.ceil(source.count / sides / TILE_ROWS) * TILE_ROWS
             return split_source(source, max(min(_MIN_ROWS, _MAX_ROWS), min(_MAX_ROWS, rows)))
 
-        self._queries = shards(queries)
-        self._database = self._queries if b is None else shards(database)
+        self._queries = chunks(queries)
+        self._database = self._queries if b is None else chunks(database)
         self._symmetric = b is None
 
     def __iter__(self) -> Iterator[PairBlock]:
@@ -101,9 +101,9 @@ class PairBlocks:
 
         def tasks() -> Iterator[tuple[Any, ...]]:
             for block in self:
-                shards = (block.queries, block.database)
-                sides = zip(shards, (labels[0], labels[-1]), strict=True) if labels else ()
-                yield block, *(side[shard.start : shard.stop] for shard, side in sides)
+                chunks = (block.queries, block.database)
+                sides = zip(chunks, (labels[0], labels[-1]), strict=True) if labels else ()
+                yield block, *(side[chunk.start : chunk.stop] for chunk, side in sides)
 
         with (
             closing(

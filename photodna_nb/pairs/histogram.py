@@ -17,7 +17,7 @@ from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.pairs.blocks import Hashes, PairBlock, PairBlocks
-from photodna_nb.pairs.metrics import Limit, Metric, largest_integer
+from photodna_nb.pairs.metrics import Limit, Metric, max_integer_distance
 from photodna_nb.pairs.packing import backend_number, kernel_metric
 
 
@@ -187,7 +187,7 @@ def _thresholds(
     if isinstance(bins, str | bytes) or not isinstance(bins, Sequence | np.ndarray):
         raise ArgumentTypeError(f"bins: got {describe(bins)}, needs a sequence of upper limits")
     values = list(bins)
-    thresholds = [largest_integer("bins", value, metric) for value in values]
+    thresholds = [max_integer_distance("bins", value, metric) for value in values]
     # A large integer does not fit into a float; all limits beyond the largest distance are alike.
     limits = np.array([float(v) if not isinstance(v, int) else min(v, 1e300) for v in values])
     if not len(limits) or not (np.diff(limits) > 0).all():

@@ -100,7 +100,9 @@ def similarity_at(distance_squared: int) -> float:
     return max(0.0, 1.0 - math.sqrt(distance_squared) / SIMILARITY_SCALE)
 
 
-def limit_squared(min_similarity: Limit | None = None, max_distance: Limit | None = None) -> int:
+def max_distance_squared(
+    min_similarity: Limit | None = None, max_distance: Limit | None = None
+) -> int:
     """Return the largest squared L2 distance within both limits, as an exact integer.
 
     Parameters
@@ -124,9 +126,9 @@ def limit_squared(min_similarity: Limit | None = None, max_distance: Limit | Non
 
     Examples
     --------
-    >>> limit_squared(min_similarity=0.9)
+    >>> max_distance_squared(min_similarity=0.9)
     93636
-    >>> limit_squared(max_distance=8)
+    >>> max_distance_squared(max_distance=8)
     64
     """
     limit = MAX_DISTANCE_SQUARED
@@ -136,11 +138,11 @@ def limit_squared(min_similarity: Limit | None = None, max_distance: Limit | Non
             raise _out_of_range("min_similarity", min_similarity, "0 to 1")
         limit = math.floor((SIMILARITY_SCALE * (1 - least)) ** 2)
     if max_distance is not None:
-        limit = min(limit, largest_integer("max_distance", max_distance, "euclidean"))
+        limit = min(limit, max_integer_distance("max_distance", max_distance, "euclidean"))
     return limit
 
 
-def largest_integer(name: str, max_distance: Limit, metric: Metric) -> int:
+def max_integer_distance(name: str, max_distance: Limit, metric: Metric) -> int:
     """Return the largest squared L2 or L1 distance within a limit in the metric's units.
 
     Parameters
@@ -148,7 +150,7 @@ def largest_integer(name: str, max_distance: Limit, metric: Metric) -> int:
     name : str
         Name of the argument, for errors.
     max_distance : float, int, str, Decimal or Fraction
-        The limit, as in `limit_squared`.
+        The limit, as in `max_distance_squared`.
     metric : {"euclidean", "sqeuclidean", "manhattan"}
         Metric of the limit's units.
 

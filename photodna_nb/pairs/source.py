@@ -1,4 +1,4 @@
-"""Hashes in shards that a task can carry: arrays, or segments of files."""
+"""Hashes in chunks that a task can carry: arrays, or segments of files."""
 
 from __future__ import annotations
 
@@ -106,13 +106,13 @@ def hash_source(name: str, value: Any) -> HashSource:
 
 
 def split_source(source: HashSource, size: int) -> list[HashSource]:
-    """Return the same hashes in shards of `size`, the last one smaller."""
+    """Return the same hashes in chunks of `size`, the last one smaller."""
     starts = range(0, source.count, size)
     if not isinstance(source.data, tuple):
         arrays = [source.data[start : start + size] for start in starts]
         return [HashSource(start, len(a), a) for start, a in zip(starts, arrays, strict=True)]
     remaining = deque(source.data)
-    shards = []
+    chunks = []
     for start in starts:
         missing = count = min(size, source.count - start)
         segments = []
@@ -124,8 +124,8 @@ def split_source(source: HashSource, size: int) -> list[HashSource]:
                 rest = FileSegment(path, offset + taken * HASH_BYTES, available - taken)
                 remaining.appendleft(rest)
             missing -= taken
-        shards.append(HashSource(start, count, tuple(segments)))
-    return shards
+        chunks.append(HashSource(start, count, tuple(segments)))
+    return chunks
 
 
 def _segment(path: str) -> FileSegment:

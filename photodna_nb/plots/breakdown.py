@@ -11,7 +11,8 @@ import numpy as np
 from photodna_nb import checks
 from photodna_nb.corpus.transforms import parse
 from photodna_nb.errors import ArgumentError
-from photodna_nb.plots import validation
+from photodna_nb.plots import arguments
+from photodna_nb.plots.arguments import Rows, Thresholds
 from photodna_nb.plots.layout import axes_for, inches_of
 from photodna_nb.plots.rate_axes import (
     DISTANCE,
@@ -29,7 +30,6 @@ from photodna_nb.plots.rate_axes import (
     threshold_styles,
     write_reason,
 )
-from photodna_nb.plots.validation import Rows, Thresholds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None 
     >>> ax.get_xlabel()
     'recall (50 pairs per transform; bars: 95 % intervals)'
     """
-    rows = validation.rows(rows, "recall", _RECALL)
+    rows = arguments.rows(rows, "recall", _RECALL)
     if confidence is not None:
         confidence = checks.confidence("confidence", confidence)
     if len({(row["transform"], row["threshold_name"]) for row in rows}) < len(rows):
@@ -159,8 +159,8 @@ def plot_variant_distances(
     """
     prefix = "oriented_" * oriented
     distances = [prefix + name for name in _DISTANCES]
-    rows = validation.rows(rows, "transforms", ["transform_name", "label", "n", *distances])
-    styles = threshold_styles(validation.thresholds(thresholds))
+    rows = arguments.rows(rows, "transforms", ["transform_name", "label", "n", *distances])
+    styles = threshold_styles(arguments.thresholds(thresholds))
     rows = _group(rows, [row["transform_name"] for row in rows])
     title = "Distances of variants" + ", best of eight orientations" * oriented
     x = f"{DISTANCE}, {_pairs(rows)}"
@@ -210,8 +210,8 @@ def plot_impostor_distances(
     >>> print(ax.get_title(), ax.get_legend_handles_labels()[1])
     Impostor distances by detail ['nearest pair', 'median']
     """
-    rows = validation.rows(rows, "detail", _DETAIL)
-    styles = threshold_styles(validation.thresholds(thresholds))
+    rows = arguments.rows(rows, "detail", _DETAIL)
+    styles = threshold_styles(arguments.thresholds(thresholds))
     labels = [
         f"{row['detail_from']:g} "
         + ("and more" if row["detail_to"] is None else f"to {row['detail_to']:g}")

@@ -14,7 +14,8 @@ from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.intervals import FalseMatchRates
 from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.evaluation.tail import Tail
-from photodna_nb.plots import validation
+from photodna_nb.plots import arguments
+from photodna_nb.plots.arguments import Thresholds
 from photodna_nb.plots.layout import axes_for, inches_of
 from photodna_nb.plots.rate_axes import (
     DATA_HEIGHT,
@@ -35,7 +36,6 @@ from photodna_nb.plots.rate_axes import (
     threshold_styles,
     write_reason,
 )
-from photodna_nb.plots.validation import Thresholds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,13 +87,13 @@ def plot_distances(
     >>> ax.get_legend_handles_labels()[1]
     ['1,000 impostor pairs', '40 genuine pairs']
     """
-    genuine = validation.pair_counts("genuine", genuine)
-    impostor = validation.pair_counts("impostor", impostor)
+    genuine = arguments.pair_counts("genuine", genuine)
+    impostor = arguments.pair_counts("impostor", impostor)
     if len(genuine) != len(impostor):
         raise ArgumentError(
             f"genuine, impostor: got {len(genuine)} and {len(impostor)} cells, needs as many"
         )
-    styles = threshold_styles(validation.thresholds(thresholds))
+    styles = threshold_styles(arguments.thresholds(thresholds))
     ax = axes_for(ax)
     y = f"share of pairs per bin of {_BIN}"
     add_scaled_labels(ax, "Distances of genuine and impostor pairs", DISTANCE, y)
@@ -174,9 +174,9 @@ def plot_false_match_rates(
     >>> results = pdna.evaluation.Results.load("folder of a run")  # doctest: +SKIP
     >>> ax = plot_false_match_rates(results.rates, targets=[1e-3, 1e-6])  # doctest: +SKIP
     """
-    validation.estimates(estimates)
-    styles = threshold_styles(validation.thresholds(thresholds))
-    targets = validation.targets(targets)
+    arguments.estimates(estimates)
+    styles = threshold_styles(arguments.thresholds(thresholds))
+    targets = arguments.targets(targets)
     ax = axes_for(ax)
     title = "False match rate by threshold"
     add_scaled_labels(ax, title, f"threshold, {DISTANCE}", "false match rate")

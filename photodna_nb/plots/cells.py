@@ -39,7 +39,7 @@ def draw_wedges(ax: Axes, cells: NDArray[Any], longest: float) -> None:
 
     cells: (6, 6, 4), in the order of `DIRECTIONS`; a wedge of `longest` reaches the border of
     its cell. Wedges begin at the sides of a small square, so that none covers another. Their
-    border has the colour of the background, so that they are visible on a picture.
+    border has the colour of the background, so that they are visible on an image.
     """
     for direction, (label, colour) in enumerate(DIRECTIONS.items()):
         sign = 1 if direction in (0, 2) else -1

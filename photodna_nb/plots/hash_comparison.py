@@ -12,7 +12,7 @@ from photodna_nb import checks
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.kernels.hashing import CELLS
 from photodna_nb.pairs import metrics
-from photodna_nb.plots import validation
+from photodna_nb.plots import arguments
 from photodna_nb.plots.cells import DIRECTIONS, cell_axes, direction_legend, draw_wedges
 from photodna_nb.plots.layout import (
     AnyFigure,
@@ -45,7 +45,7 @@ def plot_hash_pair(
     Parameters
     ----------
     a, b : ndarray of uint8, (144,)
-        Hashes. Each is drawn as 6 x 6 cells of four wedges, which point to where the picture is
+        Hashes. Each is drawn as 6 x 6 cells of four wedges, which point to where the image is
         darker. The longest wedge of both hashes reaches the border of its cell.
     labels : tuple of str
         Names of the two hashes.
@@ -72,7 +72,7 @@ def plot_hash_pair(
     'Two hashes, L2 distance 60 (similarity 0.980)'
     """
     distance, similarity = metrics.distance(a, b), metrics.similarity(a, b)
-    names = validation.labels("labels", labels, 2, "hashes")
+    names = arguments.labels("labels", labels, 2, "hashes")
     figure = figure_for(figure, 9, 3.8)
     axes = figure.subplots(1, 3)
     both = np.stack([a, b]).reshape(2, CELLS, CELLS, len(DIRECTIONS))
@@ -147,7 +147,7 @@ def plot_distance_matrix(
         raise ArgumentError(f"distances: got shape {distances.shape}, needs (n, n), n from 1 on")
     n = len(distances)
     if labels is not None:
-        labels = validation.labels("labels", labels, n, "rows")
+        labels = arguments.labels("labels", labels, n, "rows")
     if threshold is not None:
         threshold = checks.real("threshold", threshold)
     ax = axes_for(ax)

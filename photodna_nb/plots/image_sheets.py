@@ -17,10 +17,9 @@ from photodna_nb import checks
 from photodna_nb.checks import describe
 from photodna_nb.corpus.transforms import AnyTransform, Chain, Transform, parse
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
-from photodna_nb.hashing import images
-from photodna_nb.hashing.images import ImageLike
-from photodna_nb.pairs.metrics import Limit, limit_squared
-from photodna_nb.plots import validation
+from photodna_nb.hashing.images import ImageLike, read_pixels, to_rgb
+from photodna_nb.pairs.metrics import Limit, max_distance_squared
+from photodna_nb.plots import arguments
 from photodna_nb.plots.layout import AnyFigure, figure_for, fit_line, fit_text, inches_of
 from photodna_nb.printable import printable
 
@@ -33,7 +32,7 @@ _THUMBNAIL = 400
 _GAP = 0.04
 # Inches of a pair of images in a new figure.
 _PAIR_INCHES = 3.0
-_PAIRS = "a sequence of pairs of pictures: [(one, other)]"
+_PAIRS = "a sequence of pairs of images: [(one, other)]"
 _TRANSFORMS = 'a sequence of transforms, such as ["jpeg:30"]'
 
 
@@ -89,18 +88,18 @@ def plot_transforms(
     >>> [ax.get_title() for ax in sheet.axes]
     ['original', 'mirror', 'resize 50 %']
     """
-    parsed = [_parse(item) for item in validation.sequence("transforms", transforms, _TRANSFORMS)]
+    parsed = [_parse(item) for item in arguments.sequence("transforms", transforms, _TRANSFORMS)]
     notes = [""] * (1 + len(parsed))
     title = "An original and its variants"
     if distances is not None:
         notes[1:] = [f"L2 {distance:.0f}" for distance in _distances(distances, len(parsed))]
         title += ": L2 distance from the hash of the original"
-    columns = validation.columns(columns)
-    original = images.to_rgb(image)
-    pictures = [[original], *([transform.apply(original, seed)] for transform in parsed)]
+    columns = arguments.columns(columns)
+    original = to_rgb(image)
+    images = [[original], *([transform.apply(original, seed)] for transform in parsed)]
     labels = ["original", *(transform.label.replace(" + ", " +\n") for transform in parsed)]
     lines = 1 + max(label.count("\n") + 1 for label in labels)
-    return _draw_sheet(pictures, labels, notes, title, columns, figure, 1.5, lines)
+    return _draw_sheet(images, labels, notes, title, columns, figure, 1.5, lines)
 
 
 def plot_matches(
@@ -158,12 +157,12 @@ def plot_matches(
     >>> sheet.axes[2].get_xlabel()
     'L2 800\nsimilarity 0.739\nno match'
     """
-    matches = validation.matches(matches)
-    columns = validation.columns(columns)
-    squared = limit_squared(max_distance=max_distance)
-    original = images.to_rgb(query)
-    pictures: list[list[Image.Image | str]] = [[original]]
-    pictures += [[_open(match.path)] for match in matches]
+    matches = arguments.matches(matches)
+    columns = arguments.columns(columns)
+    squared = max_distance_squared(max_distance=max_distance)
+    original = to_rgb(query)
+    images: list[list[Image.Image | str]] = [[original]]
+    images += [[_open(match.path)] for match in matches]
     within = [match.distance_squared <= squared for match in matches]
     names = [
         f"{rank}. {printable(os.path.basename(match.path))}"
@@ -176,7 +175,7 @@ def plot_matches(
         title += f": {sum(within)} within L2 {max_distance}"
     lines = 2 + max(note.count("\n") for note in notes)
     sheet = _draw_sheet(
-        pictures, ["query", *names], notes, title, columns, figure, 2.2, lines, one_line=True
+        images, ["query", *names], notes, title, columns, figure, 2.2, lines, one_line=True
     )
     for ax, matching in zip(sheet.axes[-len(matches) :], within, strict=False):
         for drawn in ax.images:
@@ -234,20 +233,20 @@ def plot_image_pairs(
     >>> figure.axes[0].get_xlabel()
     'a.png, b.png\nL2 199'
     """
-    pictures = [_pair(pair) for pair in validation.sequence("pairs", pairs, _PAIRS)]
-    if not pictures:
+    images = [_pair(pair) for pair in arguments.sequence("pairs", pairs, _PAIRS)]
+    if not images:
         raise ArgumentError("pairs: got none, needs one or more")
-    texts = [""] * len(pictures)
+    texts = [""] * len(images)
     if labels is not None:
-        texts = validation.labels("labels", labels, len(pictures), "pairs")
+        texts = arguments.labels("labels", labels, len(images), "pairs")
     texts = [
         "\n".join(printable(line) if line else "" for line in text.splitlines()) for text in texts
     ]
-    columns = validation.columns(columns)
+    columns = arguments.columns(columns)
     font_size, line_width = _label_size(_PAIR_INCHES)
     lines = max(fit_text(text, line_width, font_size).count("\n") + 1 for text in texts)
-    above = [""] * len(pictures)
-    return _draw_sheet(pictures, above, texts, title, columns, figure, _PAIR_INCHES, lines)
+    above = [""] * len(images)
+    return _draw_sheet(images, above, texts, title, columns, figure, _PAIR_INCHES, lines)
 
 
 def _label_size(width: float) -> tuple[float, float]:
@@ -257,7 +256,7 @@ def _label_size(width: float) -> tuple[float, float]:
 
 
 def _draw_sheet(
-    pictures: Sequence[Sequence[Image.Image | str]],
+    images: Sequence[Sequence[Image.Image | str]],
     above: Sequence[str],
     below: Sequence[str],
     title: str,
@@ -272,7 +271,7 @@ def _draw_sheet(
     columns: None for a number that suits the figure; inches, lines: width of the axes and lines
     of both texts, in a new figure; one_line: whether texts above are cut and not broken.
     """
-    n, (first, *others) = len(pictures), pictures[0]
+    n, (first, *others) = len(images), images[0]
     # The shape of the original or the query, or one that suits most pairs.
     shape = 0.4 if others or isinstance(first, str) else first.height / first.width
     height_of_one = 0.2 + 0.15 * lines + inches * min(1.5, max(0.35, shape))
@@ -284,7 +283,7 @@ def _draw_sheet(
     figure = figure_for(figure, max(3.0, inches * columns), 0.4 + height_of_one * rows)
     size, line_width = _label_size(inches_of(figure)[0] / columns)
     fit_label = fit_line if one_line else fit_text
-    for i, (images_of_one, label, note) in enumerate(zip(pictures, above, below, strict=True)):
+    for i, (images_of_one, label, note) in enumerate(zip(images, above, below, strict=True)):
         ax = figure.add_subplot(rows, columns, i + 1)
         label = fit_label(label, line_width, size)
         _draw_side_by_side(ax, images_of_one, label, fit_text(note, line_width, size), size)
@@ -294,22 +293,22 @@ def _draw_sheet(
 
 
 def _draw_side_by_side(
-    ax: Axes, pictures: Sequence[Image.Image | str], above: str, below: str, font_size: float
+    ax: Axes, images: Sequence[Image.Image | str], above: str, below: str, font_size: float
 ) -> None:
     """Draw images of equal height, or frames with a text in them, between two texts.
 
     The texts are written as they are: a dollar sign does not begin a formula.
     """
     right = -_GAP
-    for picture in pictures:
+    for image in images:
         left = right + _GAP
-        if isinstance(picture, str):
+        if isinstance(image, str):
             right = left + 4 / 3
-            text = ax.text((left + right) / 2, 0.5, textwrap.fill(picture, 14), parse_math=False)
+            text = ax.text((left + right) / 2, 0.5, textwrap.fill(image, 14), parse_math=False)
             text.set(fontsize=font_size, ha="center", va="center")
         else:
-            right = left + picture.width / picture.height
-            thumbnail = picture.copy()
+            right = left + image.width / image.height
+            thumbnail = image.copy()
             thumbnail.thumbnail((_THUMBNAIL, _THUMBNAIL))
             ax.imshow(np.asarray(thumbnail), extent=(left, right, 1.0, 0.0))
         # The frame shows where a black image ends on a black background.
@@ -331,7 +330,7 @@ def _parse(item: Any) -> AnyTransform:
 
 def _distances(values: Any, n: int) -> list[float]:
     needed = f"one for each of {n} transforms"
-    distances = validation.sequence("distances", values, f"a sequence of float, {needed}")
+    distances = arguments.sequence("distances", values, f"a sequence of float, {needed}")
     if len(distances) != n:
         raise ArgumentError(f"distances: got {len(distances)}, needs {needed}")
     return [checks.real(f"distances[{i}]", distance) for i, distance in enumerate(distances)]
@@ -342,13 +341,13 @@ def _pair(pair: Sequence[ImageLike | None]) -> list[Image.Image | str]:
     if not isinstance(pair, Sequence) or len(pair) != 2:
         got = f"{len(pair)} in one" if isinstance(pair, Sequence) else describe(pair)
         raise ArgumentTypeError(f"pairs: got {got}, needs {_PAIRS}")
-    return ["missing" if image is None else images.to_rgb(image) for image in pair]
+    return ["missing" if image is None else to_rgb(image) for image in pair]
 
 
 def _open(path: str) -> Image.Image | str:
     """Return the image in a file, or the reason why there is none."""
     try:
-        return images.to_rgb(images.read_pixels(path))
+        return to_rgb(read_pixels(path))
     except ImageError as error:
         return printable(error.reason.partition(";")[0])
 

@@ -105,7 +105,7 @@ def colour_bar(ax: Axes, drawn: Any, label: str) -> None:
 def outline(
     ax: Axes, corner: tuple[float, float], size: tuple[float, float], colour: str, label: str = ""
 ) -> None:
-    """Draw an empty rectangle with a black border, which is visible on bright pictures."""
+    """Draw an empty rectangle with a black border, which is visible on bright images."""
     drawn = Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=1.5, label=label)
     drawn.set_path_effects([withStroke(linewidth=3, foreground="black")])
     ax.add_patch(drawn)

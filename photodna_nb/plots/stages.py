@@ -12,7 +12,7 @@ from photodna_nb.errors import ArgumentError
 from photodna_nb.hashing import images, stages
 from photodna_nb.hashing.images import ImageLike
 from photodna_nb.kernels.hashing import CELLS, CLIP, GRID, HASH_BYTES, RADII, RADIUS_WEIGHTS
-from photodna_nb.plots import validation
+from photodna_nb.plots import arguments
 from photodna_nb.plots.cells import DIRECTIONS, cell_axes, draw_wedges
 from photodna_nb.plots.layout import (
     add_labels,
@@ -73,14 +73,14 @@ def plot_pixels(
     --------
     >>> import numpy as np
     >>> from matplotlib.figure import Figure
-    >>> picture = np.arange(1200, dtype=np.uint8).reshape(30, 40)
-    >>> ax = plot_pixels(picture, grid_point=(3, 20), ax=Figure().subplots())
+    >>> image = np.arange(1200, dtype=np.uint8).reshape(30, 40)
+    >>> ax = plot_pixels(image, grid_point=(3, 20), ax=Figure().subplots())
     >>> ax.get_title()
     '1. Pixels, and boxes of grid point 3, 20'
     """
     pixels = images.pixels(image)
     if grid_point is not None:
-        grid_point = validation.grid_point(grid_point)
+        grid_point = arguments.grid_point(grid_point)
     ax = axes_for(ax)
     grey = pixels if pixels.ndim == 2 else pixels[:, :, :3].mean(axis=2)
     ax.imshow(grey, cmap="gray", vmin=0, vmax=255)
@@ -88,7 +88,7 @@ def plot_pixels(
     if grid_point is not None:
         title = "1. Pixels, and boxes of grid point {}, {}".format(*grid_point)
         height, width = grey.shape
-        boxes = stages.footprints(height, width, *grid_point)
+        boxes = stages.box_bounds(height, width, *grid_point)
         _draw_boxes(ax, boxes)
         _draw_enlarged(ax, grey, boxes)
     add_labels(ax, title, *_PIXELS)
@@ -173,7 +173,7 @@ def plot_feature_grid(
     """
     feature_grid = checks.array("feature_grid", feature_grid, np.float64, (GRID, GRID))
     if grid_point is not None:
-        grid_point = validation.grid_point(grid_point)
+        grid_point = arguments.grid_point(grid_point)
     ax = axes_for(ax)
     drawn = ax.imshow(feature_grid / 1e3, cmap="gray")
     colour_bar(ax, drawn, "weighted box sum,\nthousands of grey levels")

@@ -58,8 +58,8 @@ def plot_trace(image: ImageLike, trace: HashTrace, *, figure: AnyFigure | None =
     >>> import numpy as np
     >>> from matplotlib.figure import Figure
     >>> import photodna_nb as pdna
-    >>> picture = np.arange(1200, dtype=np.uint8).reshape(30, 40)
-    >>> figure = plot_trace(picture, pdna.trace(picture), figure=Figure(figsize=(9, 6)))
+    >>> image = np.arange(1200, dtype=np.uint8).reshape(30, 40)
+    >>> figure = plot_trace(image, pdna.trace(image), figure=Figure(figsize=(9, 6)))
     >>> figure.axes[5].get_title()
     '6. The hash: 144 bytes'
     """

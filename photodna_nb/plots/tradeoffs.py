@@ -8,7 +8,8 @@ import numpy as np
 
 from photodna_nb.evaluation.dependence import Floats
 from photodna_nb.evaluation.rates import RateEstimates
-from photodna_nb.plots import validation
+from photodna_nb.plots import arguments
+from photodna_nb.plots.arguments import Thresholds
 from photodna_nb.plots.layout import axes_for
 from photodna_nb.plots.rate_axes import (
     FAINT,
@@ -27,7 +28,6 @@ from photodna_nb.plots.rate_axes import (
     threshold_styles,
     write_reason,
 )
-from photodna_nb.plots.validation import Thresholds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,8 +153,8 @@ def plot_precision_recall(
     >>> results = pdna.evaluation.Results.load("folder of a run")  # doctest: +SKIP
     >>> ax = plot_precision_recall(results.rates)  # doctest: +SKIP
     """
-    curves = validation.estimates(estimates).curves
-    styles = threshold_styles(validation.thresholds(thresholds))
+    curves = arguments.estimates(estimates).curves
+    styles = threshold_styles(arguments.thresholds(thresholds))
     ax = axes_for(ax)
     add_scaled_labels(ax, "Precision and recall", "recall", "precision")
     if _lacks_pairs(ax, estimates):
@@ -194,8 +194,8 @@ def _plot_tradeoff(
     ax: Axes | None, estimates: RateEstimates, thresholds: Thresholds | None, *, non_match: bool
 ) -> Axes:
     """Draw recall or the false non-match rate against the false match rate."""
-    curves, rates = validation.estimates(estimates).curves, estimates.rates
-    styles = threshold_styles(validation.thresholds(thresholds))
+    curves, rates = arguments.estimates(estimates).curves, estimates.rates
+    styles = threshold_styles(arguments.thresholds(thresholds))
     ax = axes_for(ax)
     title = "Detection error tradeoff" if non_match else "Receiver operating characteristic"
     y_label = "false non-match rate" if non_match else "recall"

@@ -8,7 +8,7 @@ import ipywidgets as ipw
 
 from photodna_nb.evaluation.config import Config
 from photodna_nb.report import formatting
-from photodna_nb.widgets import html
+from photodna_nb.widgets import tuner_html
 
 MANUAL, ACCEPTABLE = "manual", "acceptable"
 _PRODUCTION = 200  # the threshold of a system in use, if the configuration names none
@@ -90,7 +90,7 @@ class TunerControls:
             layout=ipw.Layout(flex="1 1 340px", max_width="520px"),
         )
         rows = [
-            ipw.HTML(html.STYLE, layout=ipw.Layout(display="none")),
+            ipw.HTML(tuner_html.STYLE, layout=ipw.Layout(display="none")),
             self.slider,
             _row([self.target, self.conservative], "center"),
             _row([self.list_size, self.queries_per_day, self.orientations], "center"),

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from photodna_nb import plots
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 from photodna_nb.plots.rendering import pillow_font
-from photodna_nb.widgets.html import Line
+from photodna_nb.widgets.tuner_html import Line
 
 INCHES, DPI = (5.2, 4.4), 170
 # The colour of the first threshold in the figures.

@@ -28,10 +28,10 @@ from photodna_nb.evaluation.thresholds import (
 )
 from photodna_nb.printable import printable
 from photodna_nb.report import formatting
-from photodna_nb.widgets import html
+from photodna_nb.widgets import tuner_html
 from photodna_nb.widgets.controls import ACCEPTABLE, MANUAL, TunerControls
 from photodna_nb.widgets.histograms import INCHES, Histograms
-from photodna_nb.widgets.thumbnails import Thumbnails
+from photodna_nb.widgets.pair_thumbnails import Thumbnails
 
 _PAUSE = 0.3  # seconds without a change, after which the images are made
 _LOWEST = 5  # number of transforms in the table
@@ -159,7 +159,7 @@ class ThresholdTuner:
         """Return the widget, and the figure with the rates for readers without a kernel."""
         data = dict(self.controls.box._repr_mimebundle_(**options))
         oriented = self.controls.orientations.value
-        lines = html.lines(self._row, self._estimates[oriented], self.deployment)
+        lines = tuner_html.lines(self._row, self._estimates[oriented], self.deployment)
         figure = self._histograms(oriented).with_text(self.threshold, lines)
         data |= {"text/plain": repr(self), "image/png": base64.b64encode(figure).decode("ascii")}
         return data, {"image/png": {"width": round(INCHES[0] * 100)}}
@@ -200,9 +200,9 @@ class ThresholdTuner:
         if choice is not None and (choice.threshold is None or choice.beyond_validation):
             if choice.conservative and rates is not None:
                 self.choice = supported_threshold(rates, self._estimates[False].tail)
-            message = html.problem(self._unsupported(choice, self.choice))
+            message = tuner_html.problem(self._unsupported(choice, self.choice))
         elif choice is not None and choice.threshold is not None:
-            message = html.meets_target(choice.threshold, choice, self.controls.slider.max)
+            message = tuner_html.meets_target(choice.threshold, choice, self.controls.slider.max)
         self.controls.message.value = message
         if self.choice is not None and self.choice.threshold is not None:
             self._follows_target = True
@@ -266,8 +266,10 @@ class ThresholdTuner:
         oriented = deployment.orientations
         self._row = self._row_at(threshold)
         controls.figure.value = self._histograms(oriented).png(threshold)
-        controls.numbers.value = html.numbers(self._row, self._estimates[oriented], deployment)
-        controls.transforms.value = html.transforms(self._recall.lowest(threshold, oriented))
+        controls.numbers.value = tuner_html.numbers(
+            self._row, self._estimates[oriented], deployment
+        )
+        controls.transforms.value = tuner_html.transforms(self._recall.lowest(threshold, oriented))
         if self._task is not None:
             self._task.cancel()
         try:
@@ -291,7 +293,7 @@ class ThresholdTuner:
 
     def _show_error(self, error: Exception) -> None:
         text = printable(f"{type(error).__name__}: {error}")
-        self.controls.message.value = html.problem(text)
+        self.controls.message.value = tuner_html.problem(text)
 
 
 class _TransformRecall:

@@ -4,7 +4,7 @@
     python tests/benchmarks/decoding.py
 
 Prints the table of files a second in docs/speed.md. JPEG files of three sizes are made
-from the sample pictures; every rival gets the same files, in turn, on the same
+from the sample images; every rival gets the same files, in turn, on the same
 number of threads. A rival that is not installed is left out.
 
 Where the pages of a process come to lie in the processor's cache moves the time
@@ -33,7 +33,7 @@ from PIL import Image
 
 import photodna_nb as pdna
 
-PICTURES = Path(__file__).parents[2] / "data" / "pictures"
+IMAGES = Path(__file__).parents[2] / "data" / "pictures"
 # Megapixels: width, height, files, rounds in a process.
 SIZES = {0.15: (481, 321, 800, 2), 1: (1224, 816, 120, 2), 10: (3872, 2592, 16, 2)}
 THREADS = (1, 2, 4)
@@ -44,7 +44,7 @@ REFERENCE_PER_SECOND_AND_CORE = 20  # at 0.15 megapixels, as its authors' users 
 
 
 def make_files(folder: Path, width: int, height: int, count: int) -> list[Path]:
-    """Write JPEG files at quality 90: crops of the sample pictures, all different.
+    """Write JPEG files at quality 90: crops of the sample images, all different.
 
     With a grain of 7 grey levels, as a camera's: an enlarged drawing without it is
     half the size of a photograph and takes half as long to decode.
@@ -52,7 +52,7 @@ def make_files(folder: Path, width: int, height: int, count: int) -> list[Path]:
     rng = np.random.default_rng(0)
     scenes = [
         Image.open(path).convert("RGB")
-        for path in sorted(PICTURES.glob("*.jpg"))
+        for path in sorted(IMAGES.glob("*.jpg"))
         if "_" not in path.name
     ]
     paths = []

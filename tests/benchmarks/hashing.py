@@ -24,7 +24,7 @@ import PIL
 
 import photodna_nb as pdna
 
-PICTURE = Path(__file__).parents[2] / "data" / "pictures" / "harbour_resized.jpg"
+IMAGE = Path(__file__).parents[2] / "data" / "pictures" / "harbour_resized.jpg"
 
 IMPORTS_ONLY = """
 import sys, numpy, numba
@@ -55,7 +55,7 @@ def in_turn(repeats: int, *calls: Callable[[], object]) -> list[float]:
     return [statistics.median(spent) for spent in times]
 
 
-def picture(height: int, width: int, channels: int = 3) -> np.ndarray:
+def image(height: int, width: int, channels: int = 3) -> np.ndarray:
     """Return random pixels, (height, width, channels) uint8."""
     return np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
 
@@ -78,22 +78,22 @@ def main() -> None:
     print("| work, on one thread | time | beside | ratio |\n|---|---|---|---|")
 
     for channels, name in ((3, "RGB"), (4, "RGBX")):
-        large = picture(3000, 4000, channels)
+        large = image(3000, 4000, channels)
         flat = large.reshape(-1)
         hashed, added = in_turn(
             41, lambda image=large: pdna.hash_image(image), lambda values=flat: add_bytes(values)
         )
         row(f"hash a 12-megapixel {name} array", hashed, "a kernel that adds its bytes", added)
-    small = picture(321, 481)
+    small = image(321, 481)
     hashed, added = in_turn(
         2001, lambda: pdna.hash_image(small), lambda: add_bytes(small.reshape(-1))
     )
     row("hash a 481 x 321 RGB array", hashed, "a kernel that adds its bytes", added)
 
-    command = ("-m", "photodna_nb", "--hash", str(PICTURE))
-    warm, bare = in_turn(15, process(*command), process("-c", IMPORTS_ONLY, str(PICTURE)))
+    command = ("-m", "photodna_nb", "--hash", str(IMAGE))
+    warm, bare = in_turn(15, process(*command), process("-c", IMPORTS_ONLY, str(IMAGE)))
     opens = "a process that imports NumPy, Numba and Pillow and opens it"
-    row("`photodna-nb --hash` of a small picture, kernels cached", warm, opens, bare)
+    row("`photodna-nb --hash` of a small image, kernels cached", warm, opens, bare)
     times = []
     for _ in range(3):
         with tempfile.TemporaryDirectory() as folder:

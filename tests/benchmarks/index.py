@@ -7,7 +7,7 @@
 Prints tables of docs/speed.md: programs from the shell on 100,000 items, then searches in
 one process in a million items (only these with --million). Medians, all run in turn;
 the machine should do nothing else. The reference's part is played by a script that is
-favoured: it is given the hash of the picture, and filters with NumPy. Of its time with
+favoured: it is given the hash of the image, and filters with NumPy. Of its time with
 indent=2, ours may take 0.65 for a query and 0.3 for adding, on SQLite 0.5 and 0.15; of
 FAISS's range_search, all of it.
 
@@ -101,7 +101,7 @@ def names(first: int, count: int) -> list[str]:
 
 
 def draw(path: Path, seed: int) -> Path:
-    """Write a small picture, and its hash beside it."""
+    """Write a small image, and its hash beside it."""
     patches = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
     Image.fromarray(patches).resize((320, 240)).save(path)
     np.save(path.with_suffix(".npy"), pdna.hash_file(path))
@@ -143,38 +143,38 @@ def make_files(folder: Path, hashes: np.ndarray) -> dict[str, list[str]]:
 
 
 def from_the_shell(folder: Path, items: int) -> None:
-    """Print the times of whole programs: a limited query, and adding one picture."""
-    picture = draw(folder / "query.jpg", 0)
+    """Print the times of whole programs: a limited query, and adding one image."""
+    image = draw(folder / "query.jpg", 0)
     hashes = hashes_of(items, 1)
-    original = np.load(picture.with_suffix(".npy"))
+    original = np.load(image.with_suffix(".npy"))
     hashes[:: items // 7][:7] = copies(np.tile(original, (7, 1)), 150, 2)
     files = make_files(folder, hashes)
     ours = ["-m", "photodna_nb", "--faiss-query"]
-    asked = [str(picture), str(K), "--max-distance", str(LIMIT)]
+    asked = [str(image), str(K), "--max-distance", str(LIMIT)]
     commands = {name: [*ours, *files[name], *asked] for name in ("JSON", "SQLite")}
     commands["JSON that the reference wrote"] = [*ours, *files[INDENTED], *asked]
     for name in RIVALS:
-        commands[name] = ["-c", RIVAL_QUERY, *files[name], str(picture.with_suffix(".npy"))]
+        commands[name] = ["-c", RIVAL_QUERY, *files[name], str(image.with_suffix(".npy"))]
     printed = [subprocess.check_output([sys.executable, *one]) for one in commands.values()]
     answers = {tuple(re.findall(rb"\bid=(\d+)", text)) for text in printed}
     assert [len(ids) for ids in answers] == [7], answers
     calls = {name: process(*command) for name, command in commands.items()}
     compare(f"query {items:,} items from the shell", calls, RIVALS, SHELL_RUNS)
 
-    pictures = [draw(folder / f"{n}.jpg", n) for n in range(1, SHELL_RUNS + 2)]
+    images = [draw(folder / f"{n}.jpg", n) for n in range(1, SHELL_RUNS + 2)]
 
     def adds(name: str) -> Call:
-        each = iter(pictures)
+        each = iter(images)
         if name not in RIVALS:
             return lambda: process("-m", "photodna_nb", "--faiss-add", *files[name], next(each))()
         rival = ["-c", RIVAL_ADD, *files[name]]
         return lambda: process(*rival, (path := next(each)).with_suffix(".npy"), path, name)()
 
     calls = {name: adds(name) for name in files}
-    compare(f"add a picture to {items:,} items from the shell", calls, RIVALS, SHELL_RUNS)
+    compare(f"add an image to {items:,} items from the shell", calls, RIVALS, SHELL_RUNS)
     for name in ("JSON", "SQLite"):
         with pdna.HashIndex.open(*files[name]) as index:
-            assert len(index) == items + len(pictures)
+            assert len(index) == items + len(images)
 
 
 # In one process.

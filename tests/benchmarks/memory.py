@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-PICTURE = Path(__file__).parents[2] / "data" / "pictures" / "harbour_resized.jpg"
+IMAGE = Path(__file__).parents[2] / "data" / "pictures" / "harbour_resized.jpg"
 
 PEAK = """
 import resource, sys, photodna_nb as pdna
@@ -39,13 +39,13 @@ def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
         for number in range(20_000):
-            os.symlink(PICTURE, f"{folder}/{number}.jpg")
+            os.symlink(IMAGE, f"{folder}/{number}.jpg")
         few, many = peak(MANY, folder, 200), peak(MANY, folder, 20_000)
         print(f"200 files {few:.0f} MiB, 20,000 files {many:.0f} MiB: {many - few:.0f} MiB more")
         large = Path(folder) / "large.jpg"
-        with Image.open(PICTURE) as image:
+        with Image.open(IMAGE) as image:
             image.resize((12_000, 8_400)).save(large, quality=85)
-        decoded, hashed = peak(DECODE, large, PICTURE), peak(ONE, large)
+        decoded, hashed = peak(DECODE, large, IMAGE), peak(ONE, large)
         pixels = 12_000 * 8_400 * 4 / 2**20
         print(
             f"a JPEG of 100 megapixels, {pixels:.0f} MiB of pixels: decoding alone {decoded:.0f} "

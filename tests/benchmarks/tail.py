@@ -6,7 +6,7 @@ Draws corpora of dead leaves, hashes them, fits the tail on random tenths of the
 a hundredth of the pairs, and compares the rates that it predicts with those that the whole
 corpus counts: at the thresholds where a tenth counts ten pairs, one, and a tenth of one, at
 which the whole counts a thousand, a hundred and ten. Then what the model says of corpora
-that it does not fit, with pictures that are in them twice.
+that it does not fit, with images that are in them twice.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def main() -> None:
     amount = np.linspace(0.05, 0.5, number)[:, None]
     burst[:number] = (1 - amount) * some[number : 2 * number] + amount * some[:number]
     for name, corpus in (
-        ("three pictures twice", again),
+        ("three images twice", again),
         ("one hash twice", same),
         ("one in fifty half of another one", burst),
         ("as it was", some),
