@@ -131,7 +131,7 @@ def test_recall_of_another_confidence():
         lower, upper = clustered_recall_interval(distances, 1, confidence)
         ends = clopper_pearson(120, 300, confidence)
         assert (lower[0], upper[0]) == pytest.approx([float(end) for end in ends], abs=2e-3)
-    with pytest.raises(ArgumentError, match="^confidence: "):
+    with pytest.raises(ArgumentError, match=r"^confidence: "):
         clustered_recall_interval(distances, 1, 1.5)
 
 
