@@ -5,7 +5,6 @@ import io
 import os
 import pickle
 import socket
-import struct
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -235,25 +234,6 @@ def test_what_fits_two_formats_does_not_depend_on_history(tmp_path):
         np.testing.assert_array_equal(pdna.hash_file(path), pdna.hash_image(noise))
     finally:
         Image.ID[:] = order
-
-
-def test_a_size_that_is_learned_while_loading_is_checked(tmp_path):
-    """An icon whose directory promises 16 x 16 pixels, where the image has one row."""
-    images, entries = b"", b""
-    for size, promised in (((32, 32), (32, 32)), ((16, 1), (16, 16))):
-        content = io.BytesIO()
-        Image.new("RGBA", size).save(content, "PNG")
-        place = 6 + 2 * 16 + len(images)
-        image = content.getvalue()
-        entries += struct.pack("<4B2H2L", *promised, 0, 0, 1, 32, len(image), place)
-        images += image
-    path = tmp_path / "one_row.ico"
-    path.write_bytes(struct.pack("<3H", 0, 1, 2) + entries + images)
-    with Image.open(path) as icon:
-        icon.size = 16, 16
-        with pytest.raises(pdna.ImageError, match="16 x 1 pixels"):
-            pdna.hash_image(icon)
-        assert icon.size == (16, 1)
 
 
 def test_errors_survive_the_way_back_from_a_worker():
