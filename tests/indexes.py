@@ -14,7 +14,7 @@ EXACT = ("flat", "uint8")
 INDEX_TYPES = (*EXACT, "HNSW8")
 
 
-def made(folder, hashes, meta="meta.json", index_type="flat", **options):
+def save_index(folder, hashes, meta="meta.json", index_type="flat", **options):
     """The paths of an index of those hashes, saved here."""
     paths = folder / "index.faiss", folder / meta
     with pdna.HashIndex.create(*paths, index_type=index_type, **options) as index:
@@ -48,7 +48,7 @@ def by_faiss(hashes, ids=None, index_type="flat"):
     return index
 
 
-def made_elsewhere(folder, hashes, index_type="flat"):
+def write_foreign_index(folder, hashes, index_type="flat"):
     """Both files as ``oaphotodna.py`` writes them: the index without a footer."""
     faiss.write_index(by_faiss(hashes, index_type=index_type), str(folder / "index.faiss"))
     meta = {

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import JIT_OFF, TEST_SCALE, scaled
 from faults import Change, LostError, Route, hashes_of, name_of
-from indexes import HASHES, INDEX_TYPES, METADATA, answered, made, names
+from indexes import HASHES, INDEX_TYPES, METADATA, answered, names, save_index
 from PIL import Image
 
 import photodna_nb as pdna
@@ -91,7 +91,7 @@ def test_killed_between_any_two_steps(tmp_path, meta, index_type):
     for step in range(1, 40):
         folder = tmp_path / str(step)
         folder.mkdir()
-        pair = made(folder, HASHES[:5], meta, index_type)
+        pair = save_index(folder, HASHES[:5], meta, index_type)
         exited = os.waitstatus_to_exitcode(in_a_child(partial(killed_at, step, pair)))
         with pdna.HashIndex.open(*pair) as index:
             ids = [item.id for item in index.items()]
@@ -169,7 +169,7 @@ def test_everything_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypat
 
 def test_metadata_comes_first(tmp_path, monkeypatch, meta):
     """An index that is older than its metadata is completed; a newer one is of no use."""
-    pair = made(tmp_path, HASHES[:5], meta)
+    pair = save_index(tmp_path, HASHES[:5], meta)
     order = []
     replace = files.StagedFile.replace
 
@@ -190,7 +190,7 @@ def test_metadata_comes_first(tmp_path, monkeypatch, meta):
 
 
 def test_a_lock_of_a_dead_program_blocks_nobody(tmp_path, meta):
-    pair = made(tmp_path, HASHES[:5], meta)
+    pair = save_index(tmp_path, HASHES[:5], meta)
 
     def die():
         pdna.HashIndex.open(*pair).add(["/new"], HASHES[5:6])
@@ -289,7 +289,7 @@ def check_distances(matches):
 
 def test_a_reader_in_the_same_program_takes_no_lock_away(tmp_path):
     """To close a file gives back all locks that a process has on it, SQLite's too."""
-    pair = made(tmp_path, HASHES[:5], "meta.sqlite")
+    pair = save_index(tmp_path, HASHES[:5], "meta.sqlite")
     writer = pdna.HashIndex.open(*pair)
     writer.add(["/new"], HASHES[5:6])
     before = locks(pair[1])
@@ -306,7 +306,7 @@ def test_a_reader_of_what_was_replaced_leaves_the_journal(tmp_path, monkeypatch)
     """SQLite finds a journal by its name, and takes it for one of the file that it has open."""
     monkeypatch.setattr("photodna_nb.index.sqlite_store._ROWS_A_PAGE", 2)
     monkeypatch.setattr("photodna_nb.index.sqlite_file.LOCK_TIMEOUT_SECONDS", 0.1)
-    pair = made(tmp_path, HASHES[:5], "meta.sqlite")
+    pair = save_index(tmp_path, HASHES[:5], "meta.sqlite")
     with pdna.HashIndex.open(*pair) as reader, pdna.HashIndex.create(*pair, overwrite=True) as new:
         items = reader.items()
         next(items)
@@ -370,7 +370,7 @@ def fill(folder, spared=0):
 @pytest.mark.parametrize("spared", [0, 400] if TEST_SCALE == 1 else [0, 8, 400, 900])
 def test_a_full_disk(disk, meta, index_type, spared):
     """Wherever it gets full: an error, the files as they were, and then all works again."""
-    pair = made(disk, hashes_of(range(300)), meta, index_type)
+    pair = save_index(disk, hashes_of(range(300)), meta, index_type)
     before = pair[1].read_bytes()
     index = pdna.HashIndex.open(*pair)
     fill(disk, spared)
@@ -424,7 +424,7 @@ def test_a_new_index_on_a_full_disk(disk, meta, index_type):
 
 @pytest.mark.parametrize("spared", [0, 8, 100])
 def test_an_index_is_not_replaced_on_a_full_disk(disk, meta, spared):
-    pair = made(disk, hashes_of(range(300)), meta)
+    pair = save_index(disk, hashes_of(range(300)), meta)
     fill(disk, spared)
 
     def replace():
@@ -446,7 +446,7 @@ def test_an_index_is_not_replaced_on_a_full_disk(disk, meta, spared):
 
 def test_what_could_not_be_written_can_be_saved_later(disk):
     """As long as it was the index file that did not fit, the changes are still there."""
-    pair = made(disk, hashes_of(range(300)))
+    pair = save_index(disk, hashes_of(range(300)))
     index = pdna.HashIndex.open(*pair)
     index.add(names(400, 300), hashes_of(range(300, 700)))
     fill(disk)

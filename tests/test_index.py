@@ -15,9 +15,9 @@ from indexes import (
     INDEX_TYPES,
     METADATA,
     answered,
-    made,
-    made_elsewhere,
     names,
+    save_index,
+    write_foreign_index,
 )
 from PIL import Image
 
@@ -40,12 +40,12 @@ def meta(request):
 @pytest.fixture
 def files(tmp_path, meta):
     """An index of five items, saved."""
-    return made(tmp_path, HASHES[:5], meta)
+    return save_index(tmp_path, HASHES[:5], meta)
 
 
 @pytest.mark.parametrize("index_type", INDEX_TYPES)
 def test_round_trip(tmp_path, meta, index_type):
-    with pdna.HashIndex.open(*made(tmp_path, HASHES[:5], meta, index_type)) as index:
+    with pdna.HashIndex.open(*save_index(tmp_path, HASHES[:5], meta, index_type)) as index:
         assert (len(index), index.index_type) == (5, index_type)
         ((match,),) = index.search(HASHES[3:4], 1)
         assert (match.id, match.path, match.distance_squared) == (4, "/photos/3.jpg", 0)
@@ -59,7 +59,7 @@ def test_round_trip(tmp_path, meta, index_type):
 
 @pytest.mark.parametrize("index_type", EXACT)
 def test_files_of_others_open_here(tmp_path, index_type):
-    files = made_elsewhere(tmp_path, HASHES, index_type)
+    files = write_foreign_index(tmp_path, HASHES, index_type)
     index = pdna.HashIndex.open(*files)
     added = index.add(["/photos/new.jpg"], HASHES[:1])
     assert added == ([31], [], [])
@@ -214,7 +214,7 @@ def test_items_are_those_of_one_moment(files, monkeypatch):
 
 def test_copy_to(tmp_path, meta):
     """Ids, extras, and which id comes next."""
-    index = pdna.HashIndex.open(*made(tmp_path, HASHES[:5], meta))
+    index = pdna.HashIndex.open(*save_index(tmp_path, HASHES[:5], meta))
     index.remove([2, 5])
     for index_type in (*INDEX_TYPES, None):
         for other in METADATA:
@@ -339,7 +339,7 @@ def test_an_index_dropped_without_close_lets_others_write(files, monkeypatch):
 @pytest.mark.parametrize("before", [*INDEX_TYPES, None])
 def test_rebuild(tmp_path, meta, before):
     """Whatever the index file is, and whichever index_type is wanted."""
-    files = made(tmp_path, HASHES[:5], meta, before or "flat")
+    files = save_index(tmp_path, HASHES[:5], meta, before or "flat")
     files[0].write_bytes(files[0].read_bytes()[:100]) if before else files[0].unlink()
     for index_type in (None, *INDEX_TYPES, None):
         with pdna.HashIndex.rebuild(*files, index_type=index_type) as index:
@@ -394,7 +394,7 @@ def test_verify_leaves_changes_alone(files):
 
 
 def test_copies_of_a_pair_that_went_on_separately(tmp_path):
-    one = made(tmp_path, HASHES[:5], "meta.sqlite")
+    one = save_index(tmp_path, HASHES[:5], "meta.sqlite")
     other = tmp_path / "other.faiss", tmp_path / "other.sqlite"
     for source, target in zip(one, other, strict=True):
         target.write_bytes(source.read_bytes())
@@ -446,7 +446,7 @@ def test_a_busy_database_loses_nothing(tmp_path, monkeypatch):
     from photodna_nb.index import sqlite_file
 
     monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT_SECONDS", 0.2)
-    files = made(tmp_path, HASHES[:5], "meta.sqlite")
+    files = save_index(tmp_path, HASHES[:5], "meta.sqlite")
     other = sqlite3.connect(files[1], isolation_level=None)
     with pdna.HashIndex.open(*files) as index:
         index.add(["/new"], HASHES[9:10])

@@ -15,9 +15,9 @@ from indexes import (
     answered,
     brute_force,
     corrupt,
-    made,
     names,
     pairs_of,
+    save_index,
 )
 
 import photodna_nb as pdna
@@ -49,7 +49,7 @@ def clustered(number, seed=3):
 def saved(tmp_path_factory, request):
     """A saved index of 1,000 items, and its rows."""
     rows = clustered(1000)
-    return made(tmp_path_factory.mktemp("saved"), rows, "meta.sqlite", request.param), rows
+    return save_index(tmp_path_factory.mktemp("saved"), rows, "meta.sqlite", request.param), rows
 
 
 # The names of types.
@@ -112,7 +112,7 @@ def test_too_few_items(tmp_path, meta, name, items, words):
     assert len(index) == len(rows), "the items are kept, and more can be added"
     assert answered(index, rows[7], 1) == [(8, 0)]
     index.close()
-    files = made(tmp_path, rows, meta)
+    files = save_index(tmp_path, rows, meta)
     before = files[0].read_bytes()
     with pytest.raises(pdna.ArgumentError, match=words):
         pdna.HashIndex.rebuild(*files, index_type=name)
@@ -123,7 +123,7 @@ def test_too_few_items(tmp_path, meta, name, items, words):
 @pytest.mark.long
 def test_product_quantizer(tmp_path):
     rows = np.random.default_rng(1).integers(0, 256, (10000, 144), np.uint8)
-    with pdna.HashIndex.open(*made(tmp_path, rows, "m.sqlite", "IVF2,PQ4")) as index:
+    with pdna.HashIndex.open(*save_index(tmp_path, rows, "m.sqlite", "IVF2,PQ4")) as index:
         assert answered(index, rows[5], 3, max_distance=1) == [(6, 0)]
         assert index.recall.copies[100] > 0.5
 
@@ -198,7 +198,7 @@ def test_recall_of_an_index_that_finds_little(tmp_path, monkeypatch):
     """It is measured, and not what was hoped for."""
     monkeypatch.setattr(approximate, "RECALL_TARGET", 0)
     rows = np.random.default_rng(1).integers(0, 256, (2000, 144), np.uint8)
-    with pdna.HashIndex.open(*made(tmp_path, rows, "m.sqlite", "IVF40,SQ8")) as index:
+    with pdna.HashIndex.open(*save_index(tmp_path, rows, "m.sqlite", "IVF40,SQ8")) as index:
         assert index.recall.effort == 1
         assert 0.01 < index.recall.nearest < 0.5
         answers = map(pairs_of, index.search(rows[:300], 11))
@@ -242,7 +242,7 @@ def test_faiss_search_takes_it(saved):
 
 
 def test_it_is_given_to_faiss_only_when_its_checksums_hold(tmp_path, monkeypatch):
-    files = made(tmp_path, clustered(400), index_type="IVF4,SQ8")
+    files = save_index(tmp_path, clustered(400), index_type="IVF4,SQ8")
     given = []
     read = faiss.deserialize_index
     monkeypatch.setattr(faiss, "deserialize_index", lambda *a: given.append(a) or read(*a))
@@ -258,13 +258,13 @@ def test_it_is_given_to_faiss_only_when_its_checksums_hold(tmp_path, monkeypatch
 
 
 def test_two_of_them_mixed_up(tmp_path, meta):
-    files = made(tmp_path, clustered(400), meta, "IVF4,SQ8")
+    files = save_index(tmp_path, clustered(400), meta, "IVF4,SQ8")
     (tmp_path / "other").mkdir()
     for hashes, words in (
         (clustered(400, seed=4), "hashes differ"),
         (clustered(500), "expects 401"),
     ):
-        other = made(tmp_path / "other", hashes, meta, "IVF4,SQ8")
+        other = save_index(tmp_path / "other", hashes, meta, "IVF4,SQ8")
         with pytest.raises(pdna.IndexFileError, match=f"not belong.*{words}.*--faiss-rebuild"):
             pdna.HashIndex.open(other[0], files[1])
         shutil.rmtree(tmp_path / "other")
@@ -274,7 +274,7 @@ def test_two_of_them_mixed_up(tmp_path, meta):
 def test_a_file_of_another_type_than_the_metadata(tmp_path, meta):
     """As a rebuild leaves it that is killed before it replaces the index."""
     rows = clustered(800)
-    files = made(tmp_path, rows, meta, "IVF10,Flat")
+    files = save_index(tmp_path, rows, meta, "IVF10,Flat")
     for before, after in (("IVF10,Flat", "flat"), ("flat", "HNSW8"), ("HNSW8", "IVF10,Flat")):
         pdna.HashIndex.rebuild(*files, index_type=before).close()
         old = files[0].read_bytes()
@@ -301,7 +301,7 @@ def test_a_file_of_another_type_than_the_metadata(tmp_path, meta):
 )
 def test_add_and_remove(tmp_path, meta, name):
     rows = clustered(1000)
-    files = made(tmp_path, rows[:900], meta, name)
+    files = save_index(tmp_path, rows[:900], meta, name)
     index = pdna.HashIndex.open(*files)
     index.add(names(50, 900), rows[900:950])
     index.add(names(50, 950), rows[950:])
@@ -331,7 +331,7 @@ def test_add_and_remove(tmp_path, meta, name):
 
 def test_an_index_that_has_grown_is_trained_anew(tmp_path):
     rows = clustered(1000)
-    files = made(tmp_path, rows[:200], index_type="IVF4,Flat")
+    files = save_index(tmp_path, rows[:200], index_type="IVF4,Flat")
     with pdna.HashIndex.open(*files) as index:
         first = centroids(index)
         for start, stop, trained in ((200, 700, False), (700, 1000, True)):

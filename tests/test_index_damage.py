@@ -15,9 +15,9 @@ from indexes import (
     answered,
     corrupt,
     edit,
-    made,
-    made_elsewhere,
     names,
+    save_index,
+    write_foreign_index,
 )
 
 import photodna_nb as pdna
@@ -113,7 +113,7 @@ def meta(request):
 )
 def test_damage_is_named(tmp_path, damage, words):
     """Of files without a footer, as other programs write them."""
-    files = made_elsewhere(tmp_path, HASHES[:5])
+    files = write_foreign_index(tmp_path, HASHES[:5])
     damage(*files)
     with pytest.raises(pdna.IndexFileError, match=words) as caught:
         pdna.HashIndex.open(*files)
@@ -121,7 +121,7 @@ def test_damage_is_named(tmp_path, damage, words):
 
 
 def test_items_in_any_order_and_without_next_id(tmp_path):
-    files = made_elsewhere(tmp_path, HASHES[:5])
+    files = write_foreign_index(tmp_path, HASHES[:5])
     edit(files[1], lambda d: (d["items"].reverse(), d.pop("next_id"), d["items"][0].pop("extra")))
     with pdna.HashIndex.open(*files) as index:
         assert [item.id for item in index.items()] == [1, 2, 3, 4, 5]
@@ -145,9 +145,9 @@ def small(tmp_path, request):
     """Two items, in files with and without a footer, and what is found in them."""
     index_type, with_footer, meta = request.param
     if with_footer:
-        files = made(tmp_path, HASHES[:2], meta, index_type)
+        files = save_index(tmp_path, HASHES[:2], meta, index_type)
     else:
-        files = made_elsewhere(tmp_path, HASHES[:2], index_type)
+        files = write_foreign_index(tmp_path, HASHES[:2], index_type)
     expected = outcome(files)
     assert expected is not None
     return files, expected
@@ -207,7 +207,7 @@ def test_damage_in_a_large_file_is_met_when_it_is_read(tmp_path, index_type, met
     """Rows that a query does not look at may lie in pieces that nobody has checked."""
     monkeypatch.setattr(checksum, "PIECE", 1000)
     monkeypatch.setattr(faiss_file, "_READ_AT_ONCE", 2000)  # so it is mapped
-    files = made(tmp_path, HASHES, meta, index_type)
+    files = save_index(tmp_path, HASHES, meta, index_type)
     whole = files[0].read_bytes()
     for offset in range(0, len(whole), 97):
         corrupt(files[0], offset, bytes([whole[offset] ^ 0x10]))
@@ -225,7 +225,7 @@ def search_all(files):
 
 def test_an_error_is_not_forgotten(tmp_path):
     """A second call must not answer from the rows that were there before."""
-    files = made(tmp_path, HASHES[:5])
+    files = save_index(tmp_path, HASHES[:5])
     index = pdna.HashIndex.open(*files)
     edit(files[1], lambda d: d["items"][0]["hash"].reverse())
     for _ in range(3):
@@ -236,11 +236,11 @@ def test_an_error_is_not_forgotten(tmp_path):
 
 
 def test_two_indexes_mixed_up(tmp_path, meta):
-    files = made(tmp_path, HASHES[:5], meta)
+    files = save_index(tmp_path, HASHES[:5], meta)
     (tmp_path / "other").mkdir()
     for other in (
-        made(tmp_path / "other", HASHES[5:10], meta),
-        made_elsewhere(tmp_path / "other", HASHES[5:9]),
+        save_index(tmp_path / "other", HASHES[5:10], meta),
+        write_foreign_index(tmp_path / "other", HASHES[5:9]),
     ):
         with pytest.raises(pdna.IndexFileError, match=r"does not belong to its metadata"):
             pdna.HashIndex.open(files[0], other[1])
@@ -250,7 +250,7 @@ def test_two_indexes_mixed_up(tmp_path, meta):
 
 def test_verify_compares_every_hash(tmp_path):
     """An index with a footer of an SQLite database is opened without that."""
-    files = made(tmp_path, HASHES[:5], "meta.sqlite")
+    files = save_index(tmp_path, HASHES[:5], "meta.sqlite")
     with sqlite3.connect(files[1]) as connection:
         connection.execute("DROP TRIGGER items_changed")
         connection.execute("UPDATE items SET hash = ? WHERE id = 2", (HASHES[9].tobytes(),))
@@ -357,7 +357,7 @@ def test_truncations_of_a_database(small):
     ],
 )
 def test_a_database_that_others_changed(tmp_path, statement):
-    files = made(tmp_path, HASHES[:3], "meta.sqlite")
+    files = save_index(tmp_path, HASHES[:3], "meta.sqlite")
     connection = sqlite3.connect(files[1], isolation_level=None)
     connection.execute(statement)
     connection.close()
@@ -366,7 +366,7 @@ def test_a_database_that_others_changed(tmp_path, statement):
 
 def test_a_path_that_is_there_twice(tmp_path):
     """The lower id counts, in whatever order SQLite finds the rows."""
-    files = made(tmp_path, HASHES[:5], "meta.sqlite")
+    files = save_index(tmp_path, HASHES[:5], "meta.sqlite")
     connection = sqlite3.connect(files[1], isolation_level=None)
     connection.execute("UPDATE items SET path = '/photos/1.jpg' WHERE id IN (3, 5)")
     connection.execute("DROP INDEX items_path")
@@ -380,7 +380,7 @@ def test_a_path_that_is_there_twice(tmp_path):
 
 def test_an_item_that_others_removed(tmp_path):
     """The index file, which still has it, is read as an older one."""
-    files = made(tmp_path, HASHES[:5], "meta.sqlite")
+    files = save_index(tmp_path, HASHES[:5], "meta.sqlite")
     reader = pdna.HashIndex.open(*files)
     with sqlite3.connect(files[1]) as connection:
         connection.execute("DELETE FROM items WHERE id = 2")
@@ -401,7 +401,7 @@ def test_an_item_that_others_removed(tmp_path):
 )
 def test_what_others_put_in_by_hand(tmp_path, statement, identifier, refused):
     """Seen by a reader that is open and by one that comes, or refused; and adding goes on."""
-    files = made(tmp_path, HASHES[:5], "meta.sqlite")
+    files = save_index(tmp_path, HASHES[:5], "meta.sqlite")
     with pdna.HashIndex.open(*files) as index:
         index.remove([2])
         index.save()

@@ -19,9 +19,9 @@ from indexes import (
     by_faiss,
     edit,
     in_memory,
-    made,
-    made_elsewhere,
     names,
+    save_index,
+    write_foreign_index,
 )
 
 import photodna_nb as pdna
@@ -43,7 +43,7 @@ def meta(request):
 @pytest.fixture
 def files(tmp_path, meta):
     """An index of five items, saved."""
-    return made(tmp_path, HASHES[:5], meta)
+    return save_index(tmp_path, HASHES[:5], meta)
 
 
 # What FAISS writes and reads.
@@ -64,7 +64,7 @@ def test_content_is_what_faiss_writes(index_type, size):
 
 @pytest.mark.parametrize("index_type", INDEX_TYPES)
 def test_faiss_reads_what_is_written(tmp_path, index_type, meta):
-    files = made(tmp_path, HASHES, meta, index_type)
+    files = save_index(tmp_path, HASHES, meta, index_type)
     with pdna.HashIndex.open(*files) as opened:
         assert opened.index_type == index_type
         for index in (faiss.read_index(str(files[0])), opened.to_faiss()):
@@ -83,7 +83,7 @@ def test_to_faiss_has_what_was_not_saved():
 
 def test_files_of_this_package_open_elsewhere(tmp_path):
     """What a reader that trusts FAISS and the JSON module finds."""
-    files = made(tmp_path, HASHES[:5])
+    files = save_index(tmp_path, HASHES[:5])
     index = faiss.read_index(str(files[0]))
     assert isinstance(index, faiss.IndexIDMap2)
     assert isinstance(faiss.downcast_index(index.index), faiss.IndexFlatL2)
@@ -102,7 +102,7 @@ def test_files_of_this_package_open_elsewhere(tmp_path):
 
 def test_foreign_keys_survive(tmp_path, meta):
     """Of the document and of an item, through both kinds of metadata."""
-    files = made_elsewhere(tmp_path, HASHES[:2])
+    files = write_foreign_index(tmp_path, HASHES[:2])
 
     def change(document):
         document["note"] = "mine"
@@ -126,7 +126,7 @@ def test_foreign_keys_survive(tmp_path, meta):
 
 def test_a_path_that_no_file_can_have(tmp_path):
     """Another program's JSON may hold half of a surrogate pair."""
-    files = made_elsewhere(tmp_path, HASHES[:2])
+    files = write_foreign_index(tmp_path, HASHES[:2])
     edit(files[1], lambda document: document["items"][1].update(path="\ud800"))
     with pdna.HashIndex.open(*files) as index:
         index.copy_to(tmp_path / "i2", tmp_path / "m.sqlite").close()
@@ -242,7 +242,7 @@ def test_what_no_extra_may_be(tmp_path, extra):
 @pytest.mark.parametrize("index_type", INDEX_TYPES)
 def test_an_index_that_lags_is_completed(tmp_path, meta, index_type):
     """As a program leaves it that is killed between the two files."""
-    files = made(tmp_path, HASHES[:5], meta, index_type)
+    files = save_index(tmp_path, HASHES[:5], meta, index_type)
     older = files[0].read_bytes()
     with pdna.HashIndex.open(*files) as index:
         index.remove([2])
@@ -264,7 +264,7 @@ def test_an_index_that_lags_is_completed(tmp_path, meta, index_type):
 @pytest.mark.parametrize("index_type", INDEX_TYPES)
 def test_a_database_spares_the_index_file(tmp_path, index_type):
     """Few additions are in the database alone; other changes are in both files."""
-    files = made(tmp_path, HASHES[:5], "meta.sqlite", index_type)
+    files = save_index(tmp_path, HASHES[:5], "meta.sqlite", index_type)
     before = files[0].read_bytes()
     for i in (5, 6):
         with pdna.HashIndex.open(*files) as index:
@@ -281,7 +281,7 @@ def test_a_database_spares_the_index_file(tmp_path, index_type):
 
 
 def test_many_additions_are_written_to_the_index_file(tmp_path):
-    files = made(tmp_path, HASHES[:5], "meta.sqlite")
+    files = save_index(tmp_path, HASHES[:5], "meta.sqlite")
     rows = np.random.default_rng(1).integers(0, 256, (1100, 144), np.uint8)
     with pdna.HashIndex.open(*files) as index:
         for start in (0, 550):
@@ -292,7 +292,7 @@ def test_many_additions_are_written_to_the_index_file(tmp_path):
 
 def test_json_goes_with_an_index_that_has_all_items(tmp_path):
     """The reference reads both."""
-    files = made(tmp_path, HASHES[:5])
+    files = save_index(tmp_path, HASHES[:5])
     with pdna.HashIndex.open(*files) as index:
         index.add(["/a"], HASHES[5:6])
         index.save()
@@ -302,7 +302,7 @@ def test_json_goes_with_an_index_that_has_all_items(tmp_path):
 def test_an_index_in_another_order(tmp_path):
     """FAISS takes ids in any order, and other programs give them so."""
     order = [0, 2, 1, 3]
-    files = made_elsewhere(tmp_path, HASHES[:4])
+    files = write_foreign_index(tmp_path, HASHES[:4])
     ids = np.array(order) + 1
     faiss.write_index(by_faiss(HASHES[order], ids), str(files[0]))
     with pdna.HashIndex.open(*files) as index:
@@ -315,7 +315,7 @@ def test_an_index_in_another_order(tmp_path):
 
 @pytest.mark.parametrize("index_type", INDEX_TYPES)
 def test_metadata_from_an_older_backup_is_refused(tmp_path, meta, index_type):
-    files = made(tmp_path, HASHES[:5], meta, index_type)
+    files = save_index(tmp_path, HASHES[:5], meta, index_type)
     shutil.copy(files[1], tmp_path / "backup")
     reader = pdna.HashIndex.open(*files)
     with pdna.HashIndex.open(*files) as index:
@@ -335,7 +335,7 @@ def test_metadata_from_an_older_backup_is_refused(tmp_path, meta, index_type):
 
 def test_an_index_of_another_history(tmp_path):
     """Same numbers of changes, from the same backup, and other items."""
-    files = made(tmp_path, HASHES[:5], "meta.sqlite")
+    files = save_index(tmp_path, HASHES[:5], "meta.sqlite")
     shutil.copy(files[1], tmp_path / "backup")
 
     def change(row):
@@ -403,7 +403,7 @@ def test_a_database_of_another_program_is_not_replaced(tmp_path):
 
 
 def test_no_file_is_waited_for(tmp_path, meta):
-    files = made(tmp_path, HASHES[:5], meta)
+    files = save_index(tmp_path, HASHES[:5], meta)
     os.mkfifo(tmp_path / "fifo")
     os.mkfifo(tmp_path / f"fifo-{meta}")
     for pair in ((tmp_path / "fifo", files[1]), (files[0], tmp_path / f"fifo-{meta}")):

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from indexes import HASHES, METADATA, answered, brute_force, made, names
+from indexes import HASHES, METADATA, answered, brute_force, names, save_index
 
 import photodna_nb as pdna
 
@@ -92,7 +92,7 @@ def test_table(tmp_path, meta):
 
 def test_an_empty_table_of_files(tmp_path):
     for meta in METADATA:
-        with pdna.HashIndex.open(*made(tmp_path, HASHES[:0], meta, overwrite=True)) as index:
+        with pdna.HashIndex.open(*save_index(tmp_path, HASHES[:0], meta, overwrite=True)) as index:
             assert len(index.table()) == 0
 
 

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 # OpenMP, on which FAISS runs, keeps its threads for the next parallel region. A forked child has
 # the record of them and not the threads, and waits for ever; with one thread there is no such
-# region. Who imports this module in a child, after FAISS, may have forked as well.
-_PROCESS = os.getpid() if "faiss" not in sys.modules or not multiprocessing.parent_process() else 0
+# region. A child may import this module first, and FAISS may have been there before the fork.
+_FORKED = type(multiprocessing.current_process()).__name__ == "ForkProcess"
+_PROCESS = 0 if _FORKED and "faiss" in sys.modules else os.getpid()
 
 
 @contextmanager

@@ -123,12 +123,12 @@ class SqliteStore:
         return np.concatenate(ids), np.concatenate(hashes)
 
     def lookup(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
-        wanted = ids.tolist()
+        id_list = ids.tolist()
         statement = "SELECT id, hash FROM items WHERE id IN ({})"
-        hashes: dict[int, bytes] = dict(self._chosen(statement, wanted))
-        present = np.array([identifier in hashes for identifier in wanted], bool)
+        hashes: dict[int, bytes] = dict(self._chosen(statement, id_list))
+        present = np.array([identifier in hashes for identifier in id_list], bool)
         with self._file.errors():
-            return present, _joined([hashes.get(identifier, _NO_HASH) for identifier in wanted])
+            return present, _joined([hashes.get(identifier, _NO_HASH) for identifier in id_list])
 
     def columns(self) -> StoreColumns:
         # Of JSON, `true` is no number, and would come as 1.
