@@ -66,7 +66,7 @@ def unpack(
         with np.load(io.BytesIO(content), allow_pickle=False) as members:
             return {name: members[name] for name in names}
     except Exception as error:  # NumPy and zipfile raise nearly anything
-        # NumPy advises to unpickle what is no array: nothing to do with a stranger's file.
+        # NumPy advises to unpickle what is no array: never do that with an untrusted file.
         detail = "" if "pickle" in str(error) else f": {error}"
         raise error_type(
             path,

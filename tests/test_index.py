@@ -522,7 +522,7 @@ def test_wrong_arguments(files):
     for call in (pdna.HashIndex.create, pdna.HashIndex.rebuild, index.copy_to):
         with pytest.raises(
             pdna.ArgumentError,
-            match="index_type: got 'hnsw', needs flat, uint8, IVF<lists>,<codec>",
+            match="index_type: got 'hnsw', needs flat, uint8, IVF<nlist>,<codec>",
         ):
             call("a", "b", index_type="hnsw")
 

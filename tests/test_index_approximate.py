@@ -125,7 +125,7 @@ def test_product_quantizer(tmp_path):
     rows = np.random.default_rng(1).integers(0, 256, (10000, 144), np.uint8)
     with pdna.HashIndex.open(*save_index(tmp_path, rows, "m.sqlite", "IVF2,PQ4")) as index:
         assert answered(index, rows[5], 3, max_distance=1) == [(6, 0)]
-        assert index.recall.copies[100] > 0.5
+        assert index.recall.perturbed[100] > 0.5
 
 
 # Search.
@@ -183,15 +183,15 @@ def test_recall_is_measured_and_kept(saved):
     with pdna.HashIndex.open(*files) as index:
         recall = index.recall
         assert recall.queries == approximate.QUERIES
-        assert set(recall.copies) == {100, 200}
-        assert recall.copies[200] >= approximate.RECALL_TARGET
+        assert set(recall.perturbed) == {100, 200}
+        assert recall.perturbed[200] >= approximate.RECALL_TARGET
         assert 0 < recall.nearest <= 1
-        assert f"{recall.parameter} {recall.effort}" in str(recall)
+        assert f"{recall.parameter} {recall.value}" in str(recall)
         whole = index.to_faiss()
         if recall.parameter == "nprobe":
-            assert whole.nprobe == recall.effort
+            assert whole.nprobe == recall.value
         else:
-            assert faiss.downcast_index(whole.index).hnsw.efSearch == recall.effort
+            assert faiss.downcast_index(whole.index).hnsw.efSearch == recall.value
 
 
 def test_recall_of_an_index_that_finds_little(tmp_path, monkeypatch):
@@ -199,7 +199,7 @@ def test_recall_of_an_index_that_finds_little(tmp_path, monkeypatch):
     monkeypatch.setattr(approximate, "RECALL_TARGET", 0)
     rows = np.random.default_rng(1).integers(0, 256, (2000, 144), np.uint8)
     with pdna.HashIndex.open(*save_index(tmp_path, rows, "m.sqlite", "IVF40,SQ8")) as index:
-        assert index.recall.effort == 1
+        assert index.recall.value == 1
         assert 0.01 < index.recall.nearest < 0.5
         answers = map(pairs_of, index.search(rows[:300], 11))
         found = [
@@ -383,6 +383,13 @@ def test_exact_files_of_an_earlier_version_open(tmp_path, name, meta):
             index.verify()
             assert index.add(["/new"], HASHES[9:10]).ids == ([6] if expected == 4 else [])
             index.save()
+    with pdna.HashIndex.open(*files) as index:
+        index.remove([6])
+        index.save()
+    other = {"flat": "uint8", "uint8": "flat"}[name]
+    pdna.HashIndex.rebuild(*files, index_type=other).close()
+    with pdna.HashIndex.open(*files) as index:
+        assert (len(index), index.index_type) == (4, other)
 
 
 def test_an_approximate_file_of_an_earlier_version_names_the_remedy(tmp_path):

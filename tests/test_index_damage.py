@@ -347,13 +347,13 @@ def test_truncations_of_a_database(small):
         "UPDATE items SET path = CAST(x'ff' AS TEXT) WHERE id = 2",
         "DELETE FROM properties",
         "UPDATE properties SET value = 'many' WHERE key = 'next_id'",
-        "UPDATE properties SET value = 'hnsw' WHERE key = 'index_kind'",
+        "UPDATE properties SET value = 'hnsw' WHERE key = 'index_type'",
         "UPDATE properties SET value = 64 WHERE key = 'dimension'",
         "UPDATE properties SET value = '[]' WHERE key = 'other'",
         "DROP TABLE items",
         "DROP TABLE properties",
         "PRAGMA application_id = 7",
-        "PRAGMA user_version = 2",
+        "PRAGMA user_version = 3",
     ],
 )
 def test_a_database_that_others_changed(tmp_path, statement):

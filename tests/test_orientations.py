@@ -12,7 +12,7 @@ def test_orientations(shared_golden):
     """Photographs that are mirrored and rotated, in the order of PIL.Image.Transpose."""
     paths = sorted((shared_golden / "perception").rglob("*.jpg"))
     assert len(paths) >= 10
-    residues = []
+    differences = []
     for path in paths:
         with Image.open(path) as image:
             oriented = [image, *(image.transpose(method) for method in Image.Transpose)]
@@ -21,11 +21,11 @@ def test_orientations(shared_golden):
             distances = [pdna.distance(pdna.hash_image(image), row) for row in permuted]
             assert np.argmin(distances) == k
             assert sorted(distances)[1] > 150, "no other permutation is near"
-            residues.append(distances[k])
-    residues = np.reshape(residues, (-1, 8))
-    assert not residues[:, [0, 1 + Image.Transpose.TRANSPOSE]].any(), "exact"
-    assert np.median(residues, axis=0).max() < 45
-    assert residues.max() < 80
+            differences.append(distances[k])
+    differences = np.reshape(differences, (-1, 8))
+    assert not differences[:, [0, 1 + Image.Transpose.TRANSPOSE]].any(), "exact"
+    assert np.median(differences, axis=0).max() < 45
+    assert differences.max() < 80
 
 
 def test_orientations_are_a_group():

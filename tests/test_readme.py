@@ -1,6 +1,7 @@
 """What the README and the pages in docs show is what the programs print, and where it says so."""
 
 import doctest
+import importlib
 import inspect
 import os
 import re
@@ -193,6 +194,17 @@ def test_names_are_listed():
                 assert word in its_own, f"{name}: {word}"
                 checked += 1
     assert checked >= 40
+
+
+MODULES = "index corpus.datasets corpus.transforms evaluation plots report widgets"
+
+
+@pytest.mark.parametrize("module", MODULES.split())
+def test_names_of_modules_are_documented(module):
+    names = importlib.import_module(f"photodna_nb.{module}").__all__
+    public = importlib.import_module("photodna_nb").__all__
+    described = re.findall(rf"`{module.split('.')[-1]}\.(\w+)`", TEXTS["docs/api.md"])
+    assert set(names) - set(public) <= set(described)
 
 
 def test_without_matplotlib(monkeypatch):

@@ -42,7 +42,7 @@ def bounds(kind):
     if kind.choices or not kind.has_strength:
         return kind.choices or (None,)
     usual = (transform.strength for transform in standard() if transform.kind is kind)
-    return (kind.least, kind.most, *usual)
+    return (kind.min_strength, kind.max_strength, *usual)
 
 
 at_bounds = st.sampled_from(

@@ -28,14 +28,14 @@ class TransformKind:
         What it does to an image, in a few words.
     unit : str
         Unit of the strength, for an axis; empty where there is no strength.
-    suffix : str
-        Unit after a number in a label, such as `` %``.
-    least, most : float or None
-        Range of the strength, both inclusive; None where there is no strength.
+    unit_suffix : str
+        Unit after the strength in a label, such as `` %``.
+    min_strength, max_strength : float or None
+        Smallest and largest strength, inclusive; None where there is no strength.
     integer : bool
         Whether the strength must be an integer.
-    identity : float or None
-        Strength within the range that would change nothing, and is refused.
+    no_op : float or None
+        Strength within the range that would change nothing; it is an error.
     choices : tuple of float
         All strengths, where there are only a few.
     """
@@ -44,18 +44,18 @@ class TransformKind:
     description: str
     operation: Operation = field(repr=False)
     unit: str = ""
-    suffix: str = ""
-    least: float | None = None
-    most: float | None = None
+    unit_suffix: str = ""
+    min_strength: float | None = None
+    max_strength: float | None = None
     _: KW_ONLY
     integer: bool = False
-    identity: float | None = None
+    no_op: float | None = None
     choices: tuple[float, ...] = ()
 
     @property
     def has_strength(self) -> bool:
         """Whether it has a strength."""
-        return self.least is not None
+        return self.min_strength is not None
 
     @property
     def needed(self) -> str:
@@ -65,16 +65,16 @@ class TransformKind:
         if self.choices:
             return f"one of {', '.join(map(str, self.choices))} ({self.unit})"
         number = "an integer" if self.integer else "a number"
-        but = "" if self.identity is None else f", but not {self.identity}"
-        return f"{number} from {self.least} to {self.most}{but} ({self.unit})"
+        but = "" if self.no_op is None else f", but not {self.no_op}"
+        return f"{number} from {self.min_strength} to {self.max_strength}{but} ({self.unit})"
 
     def takes(self, strength: float | None) -> bool:
         """Return whether that is one of its strengths."""
-        if strength is None or self.least is None or self.most is None:
+        if strength is None or self.min_strength is None or self.max_strength is None:
             return strength is None and not self.has_strength
         return (
-            self.least <= strength <= self.most
-            and strength != self.identity
+            self.min_strength <= strength <= self.max_strength
+            and strength != self.no_op
             and (not self.integer or strength == int(strength))
             and (not self.choices or strength in self.choices)
         )
@@ -119,8 +119,8 @@ def _kinds() -> dict[str, TransformKind]:
     kinds = (
         kind("jpeg", "JPEG encoding", jpeg, "quality", "", 1, 100, integer=True),
         kind("webp", "lossy WebP encoding", webp, "quality", "", 1, 100, integer=True),
-        kind("resize", "both sides scaled", g.resize, sides, " %", 1, 1000, identity=100),
-        kind("aspect", "width scaled", g.aspect, width, " %", 10, 1000, identity=100),
+        kind("resize", "both sides scaled", g.resize, sides, " %", 1, 1000, no_op=100),
+        kind("aspect", "width scaled", g.aspect, width, " %", 10, 1000, no_op=100),
         kind("crop_left", "cut off at the left", crop_at("left"), width, " %", 0.1, 90),
         kind("crop_top", "cut off at the top", crop_at("top"), height, " %", 0.1, 90),
         kind("crop_right", "cut off at the right", crop_at("right"), width, " %", 0.1, 90),
@@ -128,17 +128,17 @@ def _kinds() -> dict[str, TransformKind]:
         kind("crop", "cut off on all edges", crop_at(*EDGES), sides, " %", 0.1, 45),
         kind("border", "black on all edges", g.border, shorter, " %", 0.1, 50),
         kind("letterbox", "black at top and bottom", g.letterbox, height, " %", 0.1, 50),
-        kind("rotate", "counter-clockwise", g.rotate, "degrees", "°", -180, 180, identity=0),
+        kind("rotate", "counter-clockwise", g.rotate, "degrees", "°", -180, 180, no_op=0),
         kind("turn", "by quarter turns", g.turn, "degrees", "°", 90, 270, choices=turns),
         kind("mirror", "left and right exchanged", g.mirror),
         kind("flip", "top and bottom exchanged", g.flip),
         kind("blur", "Gaussian blur", p.blur, "pixels of radius", " px", 0.1, 100),
         kind("sharpen", "unsharp mask, 2 pixels", p.sharpen, "%", " %", 1, 1000, integer=True),
         kind("noise", "added to each channel", p.noise, deviation, "", 0.1, 128),
-        kind("brightness", "times a factor", p.brightness, original, " %", 1, 1000, identity=100),
-        kind("contrast", "about the mean grey", p.contrast, original, " %", 1, 1000, identity=100),
-        kind("gamma", "each value to a power", p.gamma, "exponent", "", 0.1, 10, identity=1),
-        kind("saturation", "paler or deeper", p.saturation, original, " %", 0, 1000, identity=100),
+        kind("brightness", "times a factor", p.brightness, original, " %", 1, 1000, no_op=100),
+        kind("contrast", "about the mean grey", p.contrast, original, " %", 1, 1000, no_op=100),
+        kind("gamma", "each value to a power", p.gamma, "exponent", "", 0.1, 10, no_op=1),
+        kind("saturation", "paler or deeper", p.saturation, original, " %", 0, 1000, no_op=100),
         kind("greyscale", "without colour", p.greyscale),
         kind("palette", "few colours", p.palette, "colours", " colours", 2, 256, integer=True),
         kind("text", "caption at the bottom", overlay.text, height, " %", 2, 50),

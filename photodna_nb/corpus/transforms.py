@@ -85,7 +85,7 @@ class Transform:
         """Name and strength for a person, such as ``crop_left 5 %``."""
         if self.strength is None:
             return self.name
-        return f"{self.name} {number_text(self.strength)}{self.kind.suffix}"
+        return f"{self.name} {number_text(self.strength)}{self.kind.unit_suffix}"
 
     @property
     def spec(self) -> str:

@@ -43,7 +43,7 @@ class HashTrace:
     hash : ndarray of uint8, (144,)
         Hash, as from `hash_image`.
     detail : float
-        L2 norm of the scaled gradients, in grey levels: see `detail`.
+        L2 norm of the 144 gradients before normalisation, in grey levels: see `detail`.
     """
 
     pixel_sums: NDArray[np.int64]
@@ -98,7 +98,7 @@ def trace(image: ImageLike) -> HashTrace:
 
 
 def detail(image: ImageLike) -> float:
-    """Return the detail of `image`: the L2 norm of its scaled gradients, in grey levels.
+    """Return the detail: the L2 norm of the 144 gradients before normalisation, in grey levels.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def scaled_gradients(raw: Floats, height: int, width: int) -> Floats:
     Returns
     -------
     ndarray of float64, (144,)
-        Scaled gradients; their L2 norm is the `detail`.
+        Scaled gradients; their L2 norm, in grey levels, is the `detail`.
 
     Raises
     ------
@@ -353,7 +353,7 @@ def quantise(vector: Floats) -> NDArray[np.uint8]:
 
 
 def _corners(length: int) -> tuple[NDArray[np.int64], Floats]:
-    """Return the box corners along an axis, (3, 2, 26) each: pixel indices and residues."""
+    """Return the box corners along an axis, (3, 2, 26) each: pixel indices and fractional parts."""
     index = np.empty((3, 2, kernels.GRID), np.int64)
     residue = np.empty((3, 2, kernels.GRID), np.float64)
     kernels.corners(length, index, residue)

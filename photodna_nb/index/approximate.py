@@ -21,9 +21,10 @@ from photodna_nb.pairs.metrics import MAX_DISTANCE_SQUARED
 
 Lookup = Callable[[NDArray[np.int64]], tuple[NDArray[np.bool_], NDArray[np.uint8]]]
 
-# Recall of copies at the larger of the distances that the default effort reaches.
+# Recall of perturbed queries, at the larger of the distances, that the default of the search
+# parameter reaches.
 RECALL_TARGET = 0.99
-COPY_DISTANCES = (100, 200)
+PERTURBATIONS = (100, 200)
 NEAREST = 10
 QUERIES = 500
 MAX_EF_SEARCH = 1024
@@ -32,6 +33,8 @@ _SEED = 20261122
 _TRAINING_ITEMS_PER_LIST, _TRAINING_ITEMS = 64, 1 << 16
 _ITERATIONS = 10
 _ROWS_AT_ONCE = 1 << 14
+# Keys of the recall in files of an earlier version.
+_FORMER_KEYS = {"copies": "perturbed", "effort": "value"}
 
 
 @dataclass(frozen=True)
@@ -43,34 +46,35 @@ class IndexRecall:
     queries : int
         Number of items that were drawn as queries. They were held out from the training,
         where there were enough others.
-    copies : dict of int to float
-        Recall of the items within L2 100 and within 200 of a drawn item that was perturbed
-        nearly so far in a random direction: as copies of an image lie.
+    perturbed : dict of int to float
+        Recall, by L2 distance d, of the items within d of a query that is an item perturbed
+        in a random direction by nearly d. The distances are 100 and 200; such queries lie as
+        variants of an image do.
     nearest : float
-        Recall of the 10 nearest other items of a drawn item. These are unrelated images
-        mostly, and harder to find.
+        Recall of the 10 nearest other items of a query that is an item. Most of these are
+        unrelated images, which are harder to find.
     parameter : {"nprobe", "ef_search"}
-        The search parameter of the type.
-    effort : int
-        Its default value, with which the recall was measured.
+        Name of the search parameter of the index type.
+    value : int
+        Value of the search parameter with which the recall was measured; the default of a search.
     """
 
     queries: int
-    copies: dict[int, float]
+    perturbed: dict[int, float]
     nearest: float
     parameter: str
-    effort: int
+    value: int
 
     def __str__(self) -> str:
-        copies = ", ".join(f"{share:.4f} within L2 {at}" for at, share in self.copies.items())
+        perturbed = ", ".join(f"{share:.4f} within L2 {d}" for d, share in self.perturbed.items())
         return (
             f"recall against the exact answer, {self.queries} queries, {self.parameter} "
-            f"{self.effort}: {copies}; {self.nearest:.4f} of the {NEAREST} nearest"
+            f"{self.value}: {perturbed}; {self.nearest:.4f} of the {NEAREST} nearest"
         )
 
 
 class ApproximateIndex:
-    """An index of FAISS, whose candidates are decided in integers.
+    """An index of FAISS, whose candidates are re-ranked with exact integer distances.
 
     Attributes
     ----------
@@ -112,13 +116,13 @@ class ApproximateIndex:
         order = np.random.default_rng(_SEED).permutation(items.count)
         # The queries of the recall are held out, where most items remain.
         training = order[:-QUERIES] if items.count >= 4 * QUERIES else order
-        most = max(_TRAINING_ITEMS_PER_LIST * index_type.lists, _TRAINING_ITEMS)
+        most = max(_TRAINING_ITEMS_PER_LIST * index_type.nlist, _TRAINING_ITEMS)
         training = (training if len(training) >= index_type.least_items else order)[:most]
         with faiss_threads(1):
             index: Any = faiss.index_factory(
-                HASH_BYTES, "IDMap2," * (not index_type.lists) + name, faiss.METRIC_L2
+                HASH_BYTES, "IDMap2," * (not index_type.nlist) + name, faiss.METRIC_L2
             )
-            if index_type.lists:
+            if index_type.nlist:
                 index.cp.seed, index.cp.niter = _SEED, _ITERATIONS
                 index.cp.max_points_per_centroid = _TRAINING_ITEMS_PER_LIST
                 index.cp.min_points_per_centroid = 1
@@ -127,12 +131,12 @@ class ApproximateIndex:
             index.train(rows.astype("f4"))
         built = cls(index, name, IndexRecall(0, {}, 0.0, "", 0), items.count)
         built.add(items)
-        built.recall = built._tuned(items, order[-QUERIES:])
+        built.recall = built._measure_recall(items, order[-QUERIES:])
         return built
 
     @classmethod
     def read(cls, path: str, content: memoryview, header: dict[str, Any]) -> ApproximateIndex:
-        """Return the index in the content of a file, whose checksums held.
+        """Return the index in the content of a file whose checksums match.
 
         Raises
         ------
@@ -143,7 +147,8 @@ class ApproximateIndex:
 
         try:
             index = faiss.deserialize_index(np.frombuffer(content, np.uint8))
-            recall = msgspec.convert(header["recall"], IndexRecall, strict=False)
+            recall_values = {_FORMER_KEYS.get(k, k): v for k, v in header["recall"].items()}
+            recall = msgspec.convert(recall_values, IndexRecall, strict=False)
             read = cls(index, header["index_type"], recall, header["n_built"])
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise IndexFileError(path, f"is damaged ({error})") from error
@@ -161,7 +166,7 @@ class ApproximateIndex:
         """Return the ids of all rows, also of those that were removed, ascending."""
         import faiss
 
-        if not self.index_type.lists:
+        if not self.index_type.nlist:
             return np.sort(faiss.vector_to_array(self.faiss_index.id_map))
         lists = self.faiss_index.invlists
         ids = [
@@ -189,69 +194,74 @@ class ApproximateIndex:
         k: int,
         limit: int,
         lookup: Lookup,
-        effort: int | None = None,
+        search_parameter: int | None = None,
     ) -> list[RowMatches]:
         """Return the k nearest of the candidates of each query, within a squared distance.
 
-        lookup: returns which of ids, (m,), there are, and their hashes; effort: the search
-        parameter of the type, if not its default.
+        lookup: returns which of ids, (m,), there are, and their hashes; search_parameter: nprobe
+        or efSearch, if not the default.
         """
         import faiss
 
         kinds: Any = faiss  # its stubs lack the keywords
         params = None
-        if effort is not None and self.index_type.lists:
-            params = kinds.SearchParametersIVF(nprobe=min(effort, self.index_type.lists))
-        elif effort is not None:
-            params = kinds.SearchParametersHNSW(efSearch=min(effort, self.faiss_index.ntotal))
+        if search_parameter is not None and self.index_type.nlist:
+            params = kinds.SearchParametersIVF(nprobe=min(search_parameter, self.index_type.nlist))
+        elif search_parameter is not None:
+            params = kinds.SearchParametersHNSW(
+                efSearch=min(search_parameter, self.faiss_index.ntotal)
+            )
         source = CandidateSource(self.faiss_index, False, lookup)
         return nearest_candidates(source, queries, k, limit, params)
 
-    def _tuned(self, items: RowSegment, drawn: NDArray[np.intp]) -> IndexRecall:
-        """Return the recall with the least effort that reaches the aim, which becomes the default.
+    def _measure_recall(self, items: RowSegment, drawn: NDArray[np.intp]) -> IndexRecall:
+        """Return the recall with the least search parameter that reaches the target, and keep it.
 
-        The effort is the number of lists, or the number of candidates in the graph; it is
-        doubled until the aim is reached.
+        The parameter, nprobe or efSearch, is doubled until the target is reached. It becomes the
+        default.
         """
-        lists = self.index_type.lists
+        nlist = self.index_type.nlist
         originals = items.rows[drawn]
         generator = np.random.default_rng(_SEED)
-        perturbed = [_perturbed(originals, 0.95 * at, generator) for at in COPY_DISTANCES]
+        perturbed = [_perturbed(originals, 0.95 * at, generator) for at in PERTURBATIONS]
         exact = [
             exact_search.nearest_rows([items], rows, NEAREST, at * at)
-            for rows, at in zip(perturbed, COPY_DISTANCES, strict=True)
+            for rows, at in zip(perturbed, PERTURBATIONS, strict=True)
         ]
-        effort, most = (1, lists) if lists else (16, MAX_EF_SEARCH)
+        parameter, value, most = ("nprobe", 1, nlist) if nlist else ("ef_search", 16, MAX_EF_SEARCH)
         while True:
-            self._set_effort(effort)
-            copies = [
-                self._recall(items, rows, NEAREST, at * at, answers)
-                for rows, at, answers in zip(perturbed, COPY_DISTANCES, exact, strict=True)
+            self._set_search_parameter(value)
+            recalls = [
+                self._recall_of(items, rows, NEAREST, at * at, answers)
+                for rows, at, answers in zip(perturbed, PERTURBATIONS, exact, strict=True)
             ]
-            if copies[-1] >= RECALL_TARGET or effort >= most:
+            if recalls[-1] >= RECALL_TARGET or value >= most:
                 break
-            effort = min(most, 2 * effort)
+            value = min(most, 2 * value)
         # The nearest of eleven is the drawn item itself, in both answers.
         exact_nearest = exact_search.nearest_rows(
             [items], originals, NEAREST + 1, MAX_DISTANCE_SQUARED
         )
-        share = self._recall(items, originals, NEAREST + 1, MAX_DISTANCE_SQUARED, exact_nearest)
+        share = self._recall_of(items, originals, NEAREST + 1, MAX_DISTANCE_SQUARED, exact_nearest)
         nearest = max(0.0, (share * (NEAREST + 1) - 1) / NEAREST)
-        parameter = "nprobe" if lists else "ef_search"
         return IndexRecall(
-            len(drawn), dict(zip(COPY_DISTANCES, copies, strict=True)), nearest, parameter, effort
+            len(drawn),
+            dict(zip(PERTURBATIONS, recalls, strict=True)),
+            nearest,
+            parameter,
+            value,
         )
 
-    def _set_effort(self, effort: int) -> None:
+    def _set_search_parameter(self, value: int) -> None:
         import faiss
 
-        if self.index_type.lists:
-            self.faiss_index.nprobe = effort
+        if self.index_type.nlist:
+            self.faiss_index.nprobe = value
         else:
             graph: Any = faiss.downcast_index(self.faiss_index.index)
-            graph.hnsw.efSearch = effort
+            graph.hnsw.efSearch = value
 
-    def _recall(
+    def _recall_of(
         self,
         items: RowSegment,
         queries: NDArray[np.uint8],

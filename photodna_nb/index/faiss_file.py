@@ -4,7 +4,7 @@ FAISS trusts what it reads: a damaged file can crash it. So the files of the exa
 read here, every length checked against the size, and written here, a chunk at a time, where
 FAISS would hold the whole file in memory once more. What is written is what FAISS writes,
 byte for byte, with a checksum footer behind it (`checksum.py`). A file of an approximate
-type is written by FAISS, and is given to FAISS once its checksums held.
+type is written by FAISS, and is given to FAISS once its checksums match.
 
 ===============  ================================================================
 index type       in FAISS
@@ -103,7 +103,7 @@ class IndexFile(NamedTuple):
     content: memoryview
 
     def checked_content(self) -> memoryview:
-        """Return the content for FAISS, once all of its checksums held."""
+        """Return the content for FAISS, once all of its checksums match."""
         self.footer.check()
         return self.content
 

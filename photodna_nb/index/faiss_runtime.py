@@ -1,4 +1,4 @@
-"""FAISS on a number of threads that is safe: after a fork, its thread pool never answers."""
+"""The number of threads of FAISS: one in a forked process, where more would wait for ever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search in any FAISS index over hashes: FAISS finds candidates, integers decide.
+"""Search in any FAISS index over hashes: candidates of FAISS, exact integer distances.
 
 FAISS computes distances in float32 and from codes, its ties come in any order, and its range
 search is strict. Here its answers are candidates only: their squared distances are computed
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # at the most; the difference is exact. Without BLAS, it sums squares of differences: all partial
 # sums are integers below 2^24, and exact.
 _FLOAT_ERROR = 2
-# Candidates that are decided at a time, and how often an approximate index is asked for twice
+# Candidates that are re-ranked at a time, and how often an approximate index is asked for twice
 # as many, where the codes of the candidates leave open which of them are the nearest.
 _CANDIDATES_AT_ONCE = 1 << 16
 _DOUBLINGS = 4
@@ -138,8 +138,8 @@ def nearest_candidates(
         chunks = [unfinished[start : start + step] for start in range(0, len(unfinished), step)]
         unfinished = []
         for chunk in chunks:
-            decided = _decide(source, queries[chunk], fetch, k, limit, params)
-            for query, (matches, complete) in zip(chunk, decided, strict=True):
+            reranked = _rerank(source, queries[chunk], fetch, k, limit, params)
+            for query, (matches, complete) in zip(chunk, reranked, strict=True):
                 answers[query] = matches
                 unfinished += [] if complete else [query]
         fetch = min(total, 2 * fetch)
@@ -149,7 +149,7 @@ def nearest_candidates(
     return answers
 
 
-def _decide(
+def _rerank(
     source: CandidateSource,
     queries: NDArray[np.uint8],
     fetch: int,

@@ -38,7 +38,8 @@ class HashIndex:
     call `close`, where changes may be left unsaved.
 
     Kernels of this package search the types `flat` and `uint8` exactly; FAISS searches the
-    approximate types, and its candidates are decided in integers from the metadata.
+    approximate types, and its candidates are re-ranked with exact integer distances from
+    the hashes of the metadata.
     """
 
     def __init__(self, session: IndexSession) -> None:
@@ -70,12 +71,12 @@ class HashIndex:
             ``.db``, an SQLite database.
         index_type : str
             ``"flat"``: float32, as ``oaphotodna.py`` writes it. ``"uint8"``: bytes, a quarter
-            of the size, as exact. Or an approximate type of FAISS: ``"IVF<lists>,<codec>"``,
-            ``"IVF<lists>_HNSW<links>,<codec>"``, ``"HNSW<links>"`` or
-            ``"HNSW<links>,<codec>"``, with the codec ``Flat``, ``SQ8`` or ``PQ<m>``, m a
-            divisor of 144; they pay from a million items on.
+            of the size, as exact. Or an approximate type of FAISS: ``"IVF<nlist>,<codec>"``,
+            ``"IVF<nlist>_HNSW<M>,<codec>"``, ``"HNSW<M>"`` or
+            ``"HNSW<M>,<codec>"``, with the codec ``Flat``, ``SQ8`` or ``PQ<m>``, m a
+            divisor of 144; they are worthwhile from about a million items on.
         overwrite : bool
-            Whether `save` may replace files that are there: of an index, never others.
+            Whether `save` may replace existing files of an index; other files are never replaced.
 
         Raises
         ------
@@ -94,10 +95,10 @@ class HashIndex:
 
     @classmethod
     def open(cls, index_path: PathLike, meta_path: PathLike) -> HashIndex:
-        """Return the index in the two files, once they are seen to belong together.
+        """Return the index in two files, after a check that they belong together.
 
-        An index that lacks the last changes of its metadata, as a program leaves it that
-        is killed, is completed in memory. The files may be of ``oaphotodna.py``.
+        If a program was killed between the two writes, the index file lacks the last changes
+        of the metadata; they are then added in memory. Files of ``oaphotodna.py`` open as well.
 
         Raises
         ------
@@ -298,17 +299,17 @@ class HashIndex:
         hashes : ndarray of uint8, (n, 144) or (144,), or HashTable
             The queries; a single hash is one query.
         k : int
-            Largest number of matches, at least 1.
+            Largest number of matches of a query, at least 1.
         min_similarity : float or exact number, optional
             0 to 1, inclusive and exact: see `metrics.max_distance_squared`.
         max_distance : float or exact number, optional
             L2, at least 0, inclusive and exact.
         orientations : bool
-            Whether each query is also mirrored and rotated, in all eight orientations; an item
-            is one match, in the orientation that is nearest.
+            Whether each query is searched in all eight orientations, mirrored and rotated. An item
+            is returned once, in its nearest orientation.
         min_detail : float, optional
-            Items known to have less detail, in grey levels, are left out: flat images
-            lie close to each other whatever they show. 100 is a fair choice.
+            Items with a stored detail below this, in grey levels, are left out: hashes of flat
+            images are near each other whatever the images show. 100 suits photographs.
         nprobe : int, optional
             Number of lists that are searched, of the IVF types; the number with which the
             recall was measured if left out.
@@ -327,23 +328,17 @@ class HashIndex:
         IndexFileError
             A file is missing, damaged or no longer belongs to the other one.
         """
-        from photodna_nb.index.matching import find_matches
+        from photodna_nb.index.matching import SearchOptions, find_matches
 
         queries = arguments.hash_rows("hashes", hashes)
-        number = checks.integer("k", k, 1)
-        limit = metrics.max_distance_squared(min_similarity, max_distance)
-        if min_detail is not None:
-            min_detail = checks.real("min_detail", min_detail, 0)
-        effort = index_types.parse(self.index_type).effort(nprobe, ef_search)
-        return find_matches(
-            self._session,
-            queries,
-            number,
-            limit,
-            effort,
-            orientations=orientations,
-            min_detail=min_detail,
+        options = SearchOptions(
+            checks.integer("k", k, 1),
+            metrics.max_distance_squared(min_similarity, max_distance),
+            index_types.parse(self.index_type).search_parameter(nprobe, ef_search),
+            orientations,
+            None if min_detail is None else checks.real("min_detail", min_detail, 0),
         )
+        return find_matches(self._session, queries, options)
 
     def save(self) -> None:
         """Write what was changed, and let others write.

@@ -2,7 +2,7 @@
 
 Grammar of the approximate types::
 
-    type  = "IVF" lists ["_HNSW" links] "," codec  |  "HNSW" links ["," codec]
+    type  = "IVF" nlist ["_HNSW" M] "," codec  |  "HNSW" M ["," codec]
     codec = "Flat" | "SQ8" | "PQ" m                (m divides 144)
 """
 
@@ -16,14 +16,14 @@ from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError
 
 EXACT_TYPES = ("flat", "uint8")
-GRAMMAR = "flat, uint8, IVF<lists>,<codec> or HNSW<links>[,<codec>] with codec Flat, SQ8 or PQ<m>"
+GRAMMAR = "flat, uint8, IVF<nlist>,<codec> or HNSW<M>[,<codec>] with codec Flat, SQ8 or PQ<m>"
 # Below 39 points a centroid, FAISS warns that there are too few to train it; a PQ trains 256.
 ITEMS_PER_LIST = 39
 _PQ_ITEMS = 256 * ITEMS_PER_LIST
 _NUMBER = r"[1-9]\d{0,7}"
 _APPROXIMATE = re.compile(
-    rf"(?:IVF(?P<lists>{_NUMBER})(?:_HNSW(?P<coarse_links>{_NUMBER}))?(?=,)|HNSW(?P<links>{_NUMBER}))"
-    rf"(?:,(?:Flat|SQ8|PQ(?P<m>{_NUMBER})))?"
+    rf"(?:IVF(?P<nlist>{_NUMBER})(?:_HNSW(?P<coarse_m>{_NUMBER}))?(?=,)|HNSW(?P<hnsw_m>{_NUMBER}))"
+    rf"(?:,(?:Flat|SQ8|PQ(?P<pq_m>{_NUMBER})))?"
 )
 
 
@@ -32,17 +32,17 @@ class IndexType(NamedTuple):
 
     name : str
         The name as it was given.
-    lists : int
-        Number of inverted lists; 0 for other types than IVF.
-    links : int
-        Number of links of each item in the HNSW graph; 0 for other types than HNSW.
+    nlist : int
+        Number of inverted lists of an IVF type; 0 for other types.
+    hnsw_m : int
+        Number of links of each item in the graph of an HNSW type, M in FAISS; 0 for other types.
     quantizes : bool
         Whether a product quantizer is trained.
     """
 
     name: str
-    lists: int = 0
-    links: int = 0
+    nlist: int = 0
+    hnsw_m: int = 0
     quantizes: bool = False
 
     @property
@@ -53,13 +53,13 @@ class IndexType(NamedTuple):
     @property
     def least_items(self) -> int:
         """Number of items that training needs."""
-        return max(ITEMS_PER_LIST * self.lists, _PQ_ITEMS * self.quantizes)
+        return max(ITEMS_PER_LIST * self.nlist, _PQ_ITEMS * self.quantizes)
 
-    def effort(self, nprobe: int | None, ef_search: int | None) -> int | None:
+    def search_parameter(self, nprobe: int | None, ef_search: int | None) -> int | None:
         """Return the search parameter of the type, if it was given; raise one of another family."""
         parameters = {
-            "nprobe": (nprobe, self.lists, "IVF"),
-            "ef_search": (ef_search, self.links, "HNSW"),
+            "nprobe": (nprobe, self.nlist, "IVF"),
+            "ef_search": (ef_search, self.hnsw_m, "HNSW"),
         }
         for name, (value, ours, family) in parameters.items():
             if value is not None:
@@ -75,11 +75,11 @@ class IndexType(NamedTuple):
         """Raise an ArgumentError if so many items are too few to train the type."""
         if self.exact or number >= self.least_items:
             return
-        lists = number // ITEMS_PER_LIST
+        nlist = number // ITEMS_PER_LIST
         problem = f"index_type: {self.name} needs at least {self.least_items:,} items"
-        if self.lists and lists and not (self.quantizes and number < _PQ_ITEMS):
-            other = re.sub(r"\d+", str(lists), self.name, count=1)
-            remedy = f"the largest number of lists for them is {lists}: use {other}"
+        if self.nlist and nlist and not (self.quantizes and number < _PQ_ITEMS):
+            other = re.sub(r"\d+", str(nlist), self.name, count=1)
+            remedy = f"the largest number of lists for them is {nlist}: use {other}"
         else:
             remedy = "use flat, uint8 or HNSW32, or add more items first"
         raise ArgumentError(f"{problem}, and there are {number:,}; {remedy}")
@@ -97,7 +97,7 @@ def parse(name: str) -> IndexType:
         return IndexType(name)
     read = _APPROXIMATE.fullmatch(name) if isinstance(name, str) else None
     if read is not None:
-        lists, coarse, links, m = (int(read[key] or 0) for key in read.re.groupindex)
-        if 2 <= (links or coarse or 2) <= 512 and HASH_BYTES % (m or 1) == 0:
-            return IndexType(name, lists, links, quantizes=m > 0)
+        nlist, coarse_m, hnsw_m, pq_m = (int(read[key] or 0) for key in read.re.groupindex)
+        if 2 <= (hnsw_m or coarse_m or 2) <= 512 and HASH_BYTES % (pq_m or 1) == 0:
+            return IndexType(name, nlist, hnsw_m, quantizes=pq_m > 0)
     raise ArgumentError(f"index_type: got {name!r}, needs {GRAMMAR}; m divides {HASH_BYTES}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,17 +14,20 @@ from photodna_nb.index.records import Match
 from photodna_nb.index.session import ATTEMPTS, IndexSession, StaleRowsError
 
 
+class SearchOptions(NamedTuple):
+    """The checked arguments of `HashIndex.search`."""
+
+    k: int
+    max_distance_squared: int
+    search_parameter: int | None
+    orientations: bool
+    min_detail: float | None
+
+
 def find_matches(
-    session: IndexSession,
-    queries: NDArray[np.uint8],
-    k: int,
-    limit: int,
-    effort: int | None,
-    *,
-    orientations: bool,
-    min_detail: float | None,
+    session: IndexSession, queries: NDArray[np.uint8], options: SearchOptions
 ) -> list[list[Match]]:
-    """Return the k nearest items of each query, (q, 144), within a squared distance.
+    """Return the k nearest items of each query, (q, 144), within the limits.
 
     All matches are of one state of the index. While its rows are searched, nobody is kept
     from writing; if others have written meanwhile, the search begins anew.
@@ -32,26 +37,26 @@ def find_matches(
             with session.current():
                 pass
             try:
-                return _matches(session, queries, k, limit, effort, orientations, min_detail)
+                return _matches(session, queries, options)
             except StaleRowsError:
                 pass
     raise session.unstable()
 
 
 def _matches(
-    session: IndexSession,
-    queries: NDArray[np.uint8],
-    k: int,
-    limit: int,
-    effort: int | None,
-    orientations: bool,
-    min_detail: float | None,
+    session: IndexSession, queries: NDArray[np.uint8], options: SearchOptions
 ) -> list[list[Match]]:
+    k, limit, search_parameter, orientations, min_detail = options
     fetch, unfinished = k, np.arange(len(queries))
     answers: list[list[Match]] = [[] for _ in queries]
     while len(unfinished):
         nearest = session.rows.nearest(
-            queries[unfinished], fetch, limit, session.store, effort, orientations=orientations
+            queries[unfinished],
+            fetch,
+            limit,
+            session.store,
+            search_parameter,
+            orientations=orientations,
         )
         items = _items(session, sorted({i for one in nearest for i in one.ids.tolist()}))
         still_unfinished = []

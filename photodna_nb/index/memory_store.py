@@ -22,9 +22,9 @@ NO_KEYS = b"{}"
 class ItemColumns:
     """The items, ids ascending: hashes in one array, extras and other keys as JSON."""
 
-    def __init__(self, next_id: int = 1, version: int = 0) -> None:
+    def __init__(self, next_id: int = 1, change_count: int = 0) -> None:
         self.next_id = next_id
-        self.version = version
+        self.change_count = change_count
         self._ids = [np.empty(0, np.int64)]
         self._hashes = [np.empty((0, HASH_BYTES), np.uint8)]
         self.paths: list[str] = []
@@ -83,7 +83,7 @@ class ItemColumns:
 
     def copy(self) -> ItemColumns:
         """Return columns that can be changed without changing these."""
-        other = ItemColumns(self.next_id, self.version)
+        other = ItemColumns(self.next_id, self.change_count)
         other.put(self.ids, self.hashes)
         other.paths, other.extras = self.paths.copy(), self.extras.copy()
         other.others = self.others.copy()
@@ -101,7 +101,7 @@ class MemoryStore:
         self._before: ItemColumns | None = None
 
     def state(self) -> StoreState:
-        return StoreState(None, self._columns.next_id, self._columns.version)
+        return StoreState(None, self._columns.next_id, self._columns.change_count)
 
     def refresh(self) -> bool:
         return False
@@ -164,7 +164,7 @@ class MemoryStore:
         columns.keep(np.flatnonzero(~np.isin(columns.ids, list(ids))))
         for identifier in ids:
             columns.others.pop(identifier, None)
-        columns.version += 1
+        columns.change_count += 1
 
     def commit(self) -> None:
         self._before = None

@@ -76,13 +76,13 @@ class StoreState(NamedTuple):
         compared instead.
     next_id : int
         Above the ids of all items that ever were.
-    version : int
+    change_count : int
         Grows with each change to items other than adding.
     """
 
     store_id: str | None
     next_id: int
-    version: int
+    change_count: int
 
 
 class StoreColumns(NamedTuple):

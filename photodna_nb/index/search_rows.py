@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from photodna_nb.index.approximate import ApproximateIndex, IndexRecall
 
 # Rows that were added one call at a time are put together after so many calls.
-_SHARDS = 64
+_MAX_SEGMENTS = 64
 # An approximate index that has grown so many times is trained anew.
 _GROWTH = 4
 # Of the header of an index file. Before it, the header had other keys.
-_FORMAT = 2
+_FORMAT = 3
 
 
 class MismatchError(IndexFileError):
@@ -80,12 +80,16 @@ class SearchRows:
         if header.get("format", 1) > _FORMAT:
             raise IndexFileError(path, "is of a later version of this program; use that one")
         ours = state.store_id is not None and header.get("store_id") == state.store_id
-        if ours and (header["version"], header["next_id"]) > (state.version, state.next_id):
+        ours = ours and header.get("format") == _FORMAT
+        if ours and (header["change_count"], header["next_id"]) > (
+            state.change_count,
+            state.next_id,
+        ):
             raise MismatchError(path, "is newer than its metadata")
-        same_version = ours and header["version"] == state.version
+        unchanged = ours and header["change_count"] == state.change_count
         exact = index_types.parse(store.index_type).exact
         if exact and index_types.parse(file.index_type).exact:
-            if same_version:
+            if unchanged:
                 ids, rows = store.ids_and_hashes(header["next_id"])
                 result = cls([file.segment, RowSegment.of(rows, ids)])
             else:
@@ -98,7 +102,7 @@ class SearchRows:
         from photodna_nb.index.approximate import ApproximateIndex
 
         approximate = ApproximateIndex.read(path, file.checked_content(), header)
-        if same_version:
+        if unchanged:
             ids, rows = store.ids_and_hashes(header["next_id"])
             pending: RowSegment | None = RowSegment.of(rows, ids)
         else:
@@ -123,7 +127,7 @@ class SearchRows:
         """Append rows (n, 144) under ids (n,), which are above all that there are."""
         if len(ids):
             self._segments.append(RowSegment.of(checks.read_only(rows), ids))
-        if len(self._segments) > _SHARDS:
+        if len(self._segments) > _MAX_SEGMENTS:
             self._segments[1:] = [_concatenated(self._segments[1:])]
 
     def remove(self, ids: NDArray[np.int64]) -> None:
@@ -141,17 +145,17 @@ class SearchRows:
         k: int,
         limit: int,
         store: MetadataStore,
-        effort: int | None,
+        search_parameter: int | None,
         *,
         orientations: bool,
     ) -> list[OrientedMatches]:
         """Return the k nearest rows of each query, (q, 144), within a squared distance."""
         if not orientations:
-            answers = self._nearest(queries, k, limit, store, effort)
+            answers = self._nearest(queries, k, limit, store, search_parameter)
             return [OrientedMatches(*one, np.zeros(len(one.ids), np.intp)) for one in answers]
         oriented = hash_orientations.orientations(queries)
         n_orientations = oriented.shape[1]
-        answers = self._nearest(oriented.reshape(-1, HASH_BYTES), k, limit, store, effort)
+        answers = self._nearest(oriented.reshape(-1, HASH_BYTES), k, limit, store, search_parameter)
         starts = range(0, len(answers), n_orientations)
         return [_best_of(answers[start : start + n_orientations], k) for start in starts]
 
@@ -161,14 +165,14 @@ class SearchRows:
         k: int,
         limit: int,
         store: MetadataStore,
-        effort: int | None,
+        search_parameter: int | None,
     ) -> list[RowMatches]:
         from photodna_nb.index import exact_search  # Numba is slow to import
 
         answers = exact_search.nearest_rows(self._segments, queries, k, limit)
         if self._approximate is None:
             return answers
-        candidates = self._approximate.search(queries, k, limit, store.lookup, effort)
+        candidates = self._approximate.search(queries, k, limit, store.lookup, search_parameter)
         return [
             RowMatches.nearest(
                 np.concatenate([one.distances, other.distances]),
@@ -211,7 +215,7 @@ class SearchRows:
             index is None
             or index.index_type.name != name
             or len(ids) >= _GROWTH * index.n_built
-            or (index.n_removed and not index.index_type.lists)
+            or (index.n_removed and not index.index_type.nlist)
         ):
             index = ApproximateIndex.build(name, RowSegment.of(rows, ids))
         else:

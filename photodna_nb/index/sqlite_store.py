@@ -20,9 +20,10 @@ from photodna_nb.index.sqlite_file import Row, SqliteFile
 
 # "PDNA"; and the version of the tables below.
 _APPLICATION = 0x50444E41
-_VERSION = 1
-# The keys of the store id and of the version in the table of properties.
-_STORE_ID, _CHANGES = "collection", "removals"
+_VERSION = 2
+# Keys of the table of properties in version 1, which is read and written as well.
+_FORMER_KEYS = {"store_id": "collection", "change_count": "removals", "index_type": "index_kind"}
+_NEW_KEYS = {former: key for key, former in _FORMER_KEYS.items()}
 # What one statement may name, and how many rows are fetched at once.
 _NAMES_AT_ONCE = 500
 _ROWS_AT_ONCE = 1 << 16
@@ -44,15 +45,15 @@ _TABLES = (
 )""",
     "CREATE INDEX items_path ON items (path)",
     """CREATE TRIGGER items_deleted AFTER DELETE ON items BEGIN
-    UPDATE properties SET value = value + 1 WHERE key = 'removals';
+    UPDATE properties SET value = value + 1 WHERE key = 'change_count';
 END""",
     # Of others, who may also replace an item so; ours have ids from next_id on.
     """CREATE TRIGGER items_inserted AFTER INSERT ON items
 WHEN NEW.id < (SELECT value FROM properties WHERE key = 'next_id') BEGIN
-    UPDATE properties SET value = value + 1 WHERE key = 'removals';
+    UPDATE properties SET value = value + 1 WHERE key = 'change_count';
 END""",
     """CREATE TRIGGER items_changed AFTER UPDATE OF id, hash ON items BEGIN
-    UPDATE properties SET value = value + 1 WHERE key = 'removals';
+    UPDATE properties SET value = value + 1 WHERE key = 'change_count';
 END""",
 )
 # Where an id has no item.
@@ -81,9 +82,9 @@ class SqliteStore:
             # Another program may have inserted items.
             ((highest,),) = self._file.execute("SELECT coalesce(max(id), 0) FROM items")
             return StoreState(
-                str(properties[_STORE_ID]),
+                str(properties["store_id"]),
                 max(int(properties["next_id"]), highest + 1),
-                int(properties[_CHANGES]),
+                int(properties["change_count"]),
             )
 
     def refresh(self) -> bool:
@@ -123,12 +124,12 @@ class SqliteStore:
         return np.concatenate(ids), np.concatenate(hashes)
 
     def lookup(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
-        id_list = ids.tolist()
+        requested = ids.tolist()
         statement = "SELECT id, hash FROM items WHERE id IN ({})"
-        hashes: dict[int, bytes] = dict(self._chosen(statement, id_list))
-        present = np.array([identifier in hashes for identifier in id_list], bool)
+        hashes: dict[int, bytes] = dict(self._select_in_chunks(statement, requested))
+        present = np.array([identifier in hashes for identifier in requested], bool)
         with self._file.errors():
-            return present, _joined([hashes.get(identifier, _NO_HASH) for identifier in id_list])
+            return present, _joined([hashes.get(identifier, _NO_HASH) for identifier in requested])
 
     def columns(self) -> StoreColumns:
         # Of JSON, `true` is no number, and would come as 1.
@@ -146,14 +147,16 @@ class SqliteStore:
             )
 
     def get(self, ids: Sequence[int]) -> dict[int, Item]:
-        rows = self._chosen(_COLUMNS + " WHERE id IN ({})", ids)
+        rows = self._select_in_chunks(_COLUMNS + " WHERE id IN ({})", ids)
         with self._file.errors():
             return {item.id: item for item in map(_item, rows)}
 
     def find(self, paths: Sequence[str]) -> dict[str, int]:
         ids: dict[str, int] = {}
         statement = "SELECT path, id FROM items WHERE path IN ({}) ORDER BY id"
-        for path, identifier in self._chosen(statement, [_stored(path) for path in paths]):
+        for path, identifier in self._select_in_chunks(
+            statement, [_stored(path) for path in paths]
+        ):
             ids.setdefault(os.fsdecode(path), identifier)
         return ids
 
@@ -209,7 +212,7 @@ class SqliteStore:
         self._file.execute_many("DELETE FROM items WHERE id = ?", rows)
 
     def commit(self) -> None:
-        self._set_properties({"index_kind": self.index_type, "other": json.dumps(self.other)})
+        self._set_properties({"index_type": self.index_type, "other": json.dumps(self.other)})
         self._file.execute("COMMIT")
         self._file.put_in_place()
         self._last_state = self.state()
@@ -232,7 +235,7 @@ class SqliteStore:
             pass
 
     def new_generation(self) -> None:
-        self._set_properties({_STORE_ID: secrets.token_hex(16)})
+        self._set_properties({"store_id": secrets.token_hex(16)})
 
     def close(self) -> None:
         self._file.close()
@@ -242,32 +245,33 @@ class SqliteStore:
         if application != _APPLICATION:
             raise IndexFileError(self.path, "is an SQLite database of another program")
         ((version,),) = self._file.execute("PRAGMA user_version")
-        if version != _VERSION:
-            reason = f"has tables of version {version}; this program knows {_VERSION}"
+        if not 1 <= version <= _VERSION:
+            reason = f"has tables of version {version}; this program knows 1 to {_VERSION}"
             raise IndexFileError(self.path, reason)
         with self._file.errors():
             properties = self._properties()
             header = {key: properties[key] for key in HEADER if key in properties}
-            header["index_kind"] = properties["index_kind"]
+            header["index_type"] = properties["index_type"]
             self.index_type = metadata.checked_header(self.path, header)
             self.other = _json_object(properties["other"])
 
     def _properties(self) -> dict[str, Any]:
-        return dict(self._file.execute("SELECT key, value FROM properties"))
+        rows = self._file.execute("SELECT key, value FROM properties")
+        return {_NEW_KEYS.get(str(key), str(key)): value for key, value in rows}
 
     def _set_properties(self, properties: dict[str, Any]) -> None:
-        rows = [(value, key) for key, value in properties.items()]
-        self._file.execute_many("UPDATE properties SET value = ? WHERE key = ?", rows)
+        rows = [(value, key, _FORMER_KEYS.get(key, key)) for key, value in properties.items()]
+        self._file.execute_many("UPDATE properties SET value = ? WHERE key IN (?, ?)", rows)
 
     def _make_tables(self) -> None:
         for statement in _TABLES:
             self._file.execute(statement)
         properties = {
             **HEADER,
-            "index_kind": self.index_type,
-            _STORE_ID: secrets.token_hex(16),
+            "index_type": self.index_type,
+            "store_id": secrets.token_hex(16),
             "next_id": 1,
-            _CHANGES: 0,
+            "change_count": 0,
             "other": "{}",
         }
         self._file.execute_many("INSERT INTO properties VALUES (?, ?)", properties.items())
@@ -291,7 +295,7 @@ class SqliteStore:
         self._make_tables()
         return True
 
-    def _chosen(self, statement: str, values: Sequence[Any]) -> list[Row]:
+    def _select_in_chunks(self, statement: str, values: Sequence[Any]) -> list[Row]:
         """Return the rows of a statement that names the values, of which it takes 500 at once."""
         rows = []
         for start in range(0, len(values), _NAMES_AT_ONCE):

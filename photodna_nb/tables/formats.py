@@ -1,4 +1,4 @@
-"""The file formats of tables, by suffix. A new format is a module and one entry here."""
+"""The file formats of tables, by suffix. A new format is a module and an entry in `FORMATS`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from photodna_nb.tables.columns import TableColumns
 
 
 class TableFormat(NamedTuple):
-    """How a table becomes the content of a file, and the reverse; the text is the file's name."""
+    """The functions of a file format.
+
+    write : callable
+        Takes the name of the file, for errors, and the columns; returns the content in chunks.
+    read : callable
+        Takes the name of the file, for errors, and its content; returns the columns.
+    """
 
     write: Callable[[str, TableColumns], Iterable[files.Content]]
     read: Callable[[str, bytes], TableColumns]
