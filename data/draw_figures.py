@@ -134,7 +134,7 @@ class Material:
     @cached_property
     def estimates(self) -> pdna.evaluation.RateEstimates:
         """The rates of a small evaluation of drawn images."""
-        return self.results.rates
+        return self.results.estimates.all_originals
 
     @cached_property
     def results(self) -> pdna.evaluation.Results:
@@ -252,8 +252,12 @@ def detail_holds(material: Material) -> bool:
         material.detail[0],
         [row for row in material.detail if row["detail_from"] >= 1200],
     )
-    nearest = [row["impostor_nearest"] for row in much]
-    return little["detail_to"] <= 600 and little["impostor_nearest"] < 200 and min(nearest) > 500
+    nearest = [row["smallest_impostor_distance"] for row in much]
+    return (
+        little["detail_to"] <= 600
+        and little["smallest_impostor_distance"] < 200
+        and min(nearest) > 500
+    )
 
 
 def scene_of(name: str) -> str:
@@ -355,7 +359,10 @@ GALLERY: Mapping[str, GalleryFigure] = {
     ),
     "plot_distances": GalleryFigure(
         lambda m, f: plots.plot_distances(
-            m.estimates.genuine, m.estimates.impostor, thresholds=THRESHOLDS, ax=f.subplots()
+            m.estimates.genuine_histogram,
+            m.estimates.impostor_histogram,
+            thresholds=THRESHOLDS,
+            ax=f.subplots(),
         ),
         "Share of the genuine pairs (an original and its variant) and of the impostor pairs (two "
         "different images) in each bin of the L2 distance. A threshold between the two separates "
@@ -448,7 +455,7 @@ def draw_thresholds() -> None:
         results = pdna.evaluation.run(config, folder)
     figure = plt.figure(figsize=(9, 5.5), layout="constrained")
     plots.plot_false_match_rates(
-        results.rates,
+        results.estimates.all_originals,
         thresholds=config.thresholds.named,
         targets=config.thresholds.targets,
         ax=figure.subplots(),

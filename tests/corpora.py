@@ -20,7 +20,7 @@ from photodna_nb.evaluation.tail_fit import fit_tail
 Points = np.ndarray
 DIMENSIONS = 12
 CELLS_PER_UNIT = 60
-CELLS = 600
+N_BINS = 600
 
 
 def independent(n: int, rng: np.random.Generator) -> Points:

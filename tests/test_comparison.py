@@ -19,8 +19,8 @@ from photodna_nb.evaluation import (
     Results,
     compare,
     comparison,
-    comparison_changes,
     comparison_format,
+    comparison_records,
     intervals,
     pair_counts,
     run,
@@ -81,8 +81,8 @@ def test_the_same_run_twice(runs, tmp_path):
     assert found.identical
     assert found.same_originals
     assert comparison_text(found) == "Identical results."
-    assert {one.verdict for one in found.conclusions} == {"same", "unknown"}
-    assert len(found.with_verdict("same")) >= 20
+    assert {one.verdict for one in found.conclusions} == {"identical", "unknown"}
+    assert len(found.with_verdict("identical")) >= 20
     assert found.configuration == found.versions == found.notes == ()
     assert (found.originals.same, *vars(found.originals).values()) == (100, 100, (), (), (), ())
     assert [(one.images, one.differing, one.distances_differing) for one in found.hash_changes] == [
@@ -120,13 +120,14 @@ def test_numbers_are_those_of_the_runs(runs):
             one = conclusion(found, kind="recall", about=f"all transforms {about}")
             assert getattr(one, side).value == pytest.approx(row["recall"], rel=1e-9)
     for row in runs[0].tables["operating_points"]:
-        threshold = f"{'conservative ' * row['conservative']}threshold for {row['target']:g}"
-        one = conclusion(found, about=f"at the first's {threshold}")
+        kind = "conservative threshold" if row["conservative"] else "threshold"
+        threshold = f"{kind} for a false match rate of {row['target']:g}"
+        one = conclusion(found, about=f"at the first run's {threshold}")
         assert (one.target, one.thresholds) == (row["target"], (row["threshold"],) * 2)
         if row["threshold"] is not None and row["source"] == "counted":
             assert one.first.value == row["false_match_rate"]
             assert one.second.value == judged(runs[1], row["threshold"])
-        own = conclusion(found, about=f"all transforms at each one's {threshold}")
+        own = conclusion(found, about=f"all transforms at each run's own {threshold}")
         for side, results, t in zip(("first", "second"), runs, own.thresholds, strict=False):
             (same,) = [
                 other
@@ -137,7 +138,9 @@ def test_numbers_are_those_of_the_runs(runs):
             recall = getattr(own, side)
             assert (recall and recall.value) == same["recall"]
     for row in runs[0].tables["deployment"][:2]:
-        about = f"at the first's {'conservative ' * row['conservative']}threshold for 300 per day"
+        about = (
+            f"at the first run's {'conservative ' * row['conservative']}threshold for 300 per day"
+        )
         one = conclusion(found, kind="false matches per day", about=about)
         assert one.thresholds == (row["threshold"],) * 2
         assert one.target == 300
@@ -145,7 +148,7 @@ def test_numbers_are_those_of_the_runs(runs):
             assert one.first.value == row["expected_matches_per_day"]
     assert runs[0].tables["deployment"][0]["threshold"] is not None
     numbers = {one.name: one[1:] for one in found.numbers}
-    medians = tuple(results.summary["impostor_median"] for results in runs[:2])
+    medians = tuple(results.summary["median_impostor_distance"] for results in runs[:2])
     assert numbers["median of the impostor distances"] == medians
     for name in ("auc", "average_precision", "equal_error_rate"):
         values = tuple(results.summary["curves"][name] for results in runs[:2])
@@ -154,7 +157,7 @@ def test_numbers_are_those_of_the_runs(runs):
 
 def judged(results, threshold):
     """The false match rate on half B."""
-    impostor = results.counts.impostor(half="validation")
+    impostor = results.counts.impostor_histogram(split="validation")
     return float(f"{impostor[: threshold + 1].sum() / impostor.sum():.12g}")
 
 
@@ -168,7 +171,7 @@ def test_originals_of_one_kind_move_little(runs):
         assert {one.discordant for one in found.conclusions} == {None}
         assert len(found.originals.changed) == 100
         assert [tuple(one) for one in found.configuration] == [("originals.seed", first, second)]
-        assert len(found.with_verdict("within")) >= 10
+        assert len(found.with_verdict("overlapping")) >= 10
         moved += len(found.with_verdict("significant"))
         compared += len(found.conclusions) - len(found.with_verdict("unknown"))
     assert compared >= 60
@@ -200,7 +203,7 @@ def test_originals_of_another_kind_move(runs, photos, tmp_path):
     assert one.verdict == "significant"
     ends = []
     for results, estimate in zip((runs[0], other), (one.first, one.second), strict=True):
-        squared = results.counts.genuine_distances("jpeg:10").tolist()
+        squared = results.counts.genuine_distances_squared("jpeg:10").tolist()
         matched = sum(s <= 100**2 for s in squared)
         assert estimate.value == matched / len(squared)
         lower, upper = map(float, intervals.clopper_pearson(matched, len(squared)))
@@ -215,7 +218,7 @@ def test_originals_of_another_kind_move(runs, photos, tmp_path):
     assert "\n  recall jpeg:10 at 100 (new)" in text
     assert "\n  originals.kind: dead_leaves -> directory\n" in text
     assert "\n  originals.seed: 0 -> none\n" in text
-    assert "apart in 0.56 % of the cases" in text
+    assert "do not overlap in 0.56 % of the cases" in text
 
 
 NAMED = {"a": 84, "b": 147, "c": 180, "d": 910, "all": 3060}
@@ -267,7 +270,9 @@ def check_drifts(found, first, second):
         assert change.transform == [None, *EDITS][place]
         pairs = [(a[place], b[place]) for a, b in zip(*hashes, strict=True)]
         assert (change.images, change.differing) == (40, sum(a != b for a, b in pairs))
-        assert change.largest == pytest.approx(max(math.dist(a, b) for a, b in pairs), rel=1e-9)
+        assert change.largest_distance == pytest.approx(
+            max(math.dist(a, b) for a, b in pairs), rel=1e-9
+        )
         if place:
             genuine = [
                 [math.dist(row[0], row[place]) for row in of_one] for of_one in hashes
@@ -314,10 +319,10 @@ def test_which_originals_are_the_same():
     """The content decides; of copies, the name."""
     first = SimpleNamespace(names=("a", "b", "c", "d", "e"), digests=tuple("xxxyz"))
     second = SimpleNamespace(names=("b", "n", "a", "d", "m"), digests=tuple("xxwyz"))
-    one, other = comparison_changes.common_rows(first, second)
+    one, other = comparison_records.common_rows(first, second)
     assert list(zip(one.tolist(), other.tolist(), strict=True)) == [(0, 1), (1, 0), (3, 3), (4, 4)]
     none = SimpleNamespace(names=("a",), digests=("v",))
-    assert [len(rows) for rows in comparison_changes.common_rows(first, none)] == [0, 0]
+    assert [len(rows) for rows in comparison_records.common_rows(first, none)] == [0, 0]
 
 
 def test_of_many_edits_the_originals_are_the_trials():
@@ -327,8 +332,7 @@ def test_of_many_edits_the_originals_are_the_trials():
     runs = [
         SimpleNamespace(
             counts=SimpleNamespace(
-                genuine_distance_squared=squared,
-                genuine_oriented_distance_squared=squared,
+                genuine_table=lambda oriented, squared=squared: squared,
                 transforms=tuple("abc"),
             )
         )
@@ -347,8 +351,8 @@ def test_another_threshold_is_not_identical(runs, tmp_path):
     shutil.copytree(runs[0].run_dir, tmp_path / "copy")
     found = compare(runs[0], run(drawn(thresholds={"named": {"x": 70}}), tmp_path / "copy"))
     assert not found.identical
-    assert {one.verdict for one in found.conclusions} == {"same", "unknown"}
-    assert conclusion(found, transform="noise:25", thresholds=(70, 70)).verdict == "same"
+    assert {one.verdict for one in found.conclusions} == {"identical", "unknown"}
+    assert conclusion(found, transform="noise:25", thresholds=(70, 70)).verdict == "identical"
 
 
 def test_what_became_of_the_originals(photos, tmp_path):
@@ -445,7 +449,7 @@ def test_little_in_common(runs, tmp_path):
     assert any("no pairs of variants and other originals" in note for note in found.notes)
     for one in found.conclusions:
         if one.kind == "false match rate":
-            assert one.verdict in ("same", "unknown")
+            assert one.verdict in ("identical", "unknown")
     found = compare(runs[0], run(drawn(corpus=3, number=2), tmp_path / "two"))
     assert any("has no false match rates: there are no impostor" in note for note in found.notes)
     assert comparison_text(found)
@@ -454,13 +458,13 @@ def test_little_in_common(runs, tmp_path):
 @pytest.mark.parametrize(
     ("first", "second", "verdict"),
     [
-        ((0.5, 0.4, 0.6), (0.5, 0.4, 0.6), "same"),
-        ((0.5, 0.4, 0.6), (0.5, 0.3, 0.7), "within"),
-        ((0.5, 0.4, 0.6), (0.7, 0.6, 0.8), "within"),
+        ((0.5, 0.4, 0.6), (0.5, 0.4, 0.6), "identical"),
+        ((0.5, 0.4, 0.6), (0.5, 0.3, 0.7), "overlapping"),
+        ((0.5, 0.4, 0.6), (0.7, 0.6, 0.8), "overlapping"),
         ((0.5, 0.4, 0.6), (0.7, 0.61, 0.8), "significant"),
         ((0.7, 0.61, 0.8), (0.5, 0.4, 0.6), "significant"),
         ((None, 0.0, 0.1), (0.2, 0.15, 0.3), "significant"),
-        ((None, 0.0, 0.1), (0.0, 0.0, 0.05), "within"),
+        ((None, 0.0, 0.1), (0.0, 0.0, 0.05), "overlapping"),
         (None, (0.5, 0.4, 0.6), "unknown"),
         ((0.5, 0.4, 0.6), None, "unknown"),
         (None, None, "unknown"),

@@ -29,9 +29,9 @@ def test_the_example_says_what_the_defaults_are():
     assert left_out.variants.transforms == "standard-1"
     named = config_of(variants={"transforms": "standard"})
     assert named.to_dict()["variants"] == {"transforms": "standard-1"}, "the list is recorded"
-    assert named.hashing() == config_of(variants={"transforms": "standard-1"}).hashing()
+    assert named.hash_settings() == config_of(variants={"transforms": "standard-1"}).hash_settings()
     listed = [transform.spec for transform in transforms.standard("standard-1")]
-    assert config_of(variants={"transforms": listed}).hashing() == named.hashing()
+    assert config_of(variants={"transforms": listed}).hash_settings() == named.hash_settings()
     assert left_out.thresholds.named == {"production": 200}
 
 
@@ -53,12 +53,12 @@ def test_a_configuration_survives_being_written(originals):
         variants={"transforms": ["jpeg:30", "resize:50+mirror"]},
         pairs={
             "variants_against_others": False,
-            "exclude": [["a", "b"], ['é"\n', "\x7f\\", "e", "sha256:" + 64 * "0"]],
+            "duplicates": [["a", "b"], ['é"\n', "\x7f\\", "e", "sha256:" + 64 * "0"]],
             "count_identical": True,
-            "min_detail": 99.5,
+            "exclude_below_detail": 99.5,
         },
         thresholds={"named": {"x": 0, "y z": 3060}, "targets": [1e-6, 0.5, 1e-6]},
-        detail={"minimum": 0, "bins": [1, 2.5]},
+        detail={"warn_below": 0, "bins": [1, 2.5]},
         deployment={
             "list_size": 5,
             "queries_per_day": 7,
@@ -125,9 +125,9 @@ WRONG = [
     ({"variants": {"transforms": ["jpeg:0"]}}, "'jpeg:0': jpeg: got the strength 0, needs"),
     ({"variants": {"transforms": [3]}}, "transforms\\[0\\]: got int, needs text"),
     ({"variants": {"transforms": ["mirror", " mirror"]}}, "' mirror' is listed twice"),
-    ({"pairs": {"exclude": ["a", "b"]}}, "exclude\\[0\\]: got str, needs a list"),
-    ({"pairs": {"exclude": [["a"]]}}, "needs two or more different names"),
-    ({"pairs": {"exclude": [["a", "a"]]}}, "needs two or more different names"),
+    ({"pairs": {"duplicates": ["a", "b"]}}, "duplicates\\[0\\]: got str, needs a list"),
+    ({"pairs": {"duplicates": [["a"]]}}, "needs two or more different names"),
+    ({"pairs": {"duplicates": [["a", "a"]]}}, "needs two or more different names"),
     (
         {"thresholds": {"named": {"x": 200.5}}},
         "named.x: got float, needs an integer from 0 to 3060",
@@ -141,11 +141,14 @@ WRONG = [
         {"thresholds": {"targets": [float("nan")]}},
         "targets\\[0\\]: got nan, needs a number above 0",
     ),
-    ({"detail": {"minimum": -1}}, "minimum: got -1, needs a number of at least 0"),
-    ({"detail": {"minimum": float("inf")}}, "minimum: got inf, needs a number of at most"),
+    ({"detail": {"warn_below": -1}}, "warn_below: got -1, needs a number of at least 0"),
+    ({"detail": {"warn_below": float("inf")}}, "warn_below: got inf, needs a number of at most"),
     ({"detail": {"bins": [5, 5]}}, r"bins: got \[5.0, 5.0\], needs increasing numbers"),
     ({"pairs": {"count_identical": 0}}, "count_identical: got int, needs true or false"),
-    ({"pairs": {"min_detail": -1}}, "min_detail: got -1, needs a number of at least 0"),
+    (
+        {"pairs": {"exclude_below_detail": -1}},
+        "exclude_below_detail: got -1, needs a number of at least 0",
+    ),
     (
         {"deployment": {"max_false_matches_per_day": 0}},
         "max_false_matches_per_day: got 0, needs a number above 0",
@@ -206,14 +209,16 @@ def test_what_toml_cannot_hold():
     odd = "\udcff.jpg"
     for config in (
         config_of(originals={"kind": "list", "paths": ["a.jpg", odd]}),
-        config_of(pairs={"exclude": [["a.jpg", odd]]}),
+        config_of(pairs={"duplicates": [["a.jpg", odd]]}),
         config_of(originals={"kind": "directory", "path": odd}),
     ):
         with pytest.raises(pdna.ArgumentError, match=r"config: \\xff.jpg is no UTF-8 text, which"):
             config.to_toml()
         assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    config = msgspec.structs.replace(config_of(), detail=DetailConfig(minimum=-1.0))
-    with pytest.raises(pdna.ArgumentError, match=r"detail.minimum: got -1.0, needs a number of at"):
+    config = msgspec.structs.replace(config_of(), detail=DetailConfig(warn_below=-1.0))
+    with pytest.raises(
+        pdna.ArgumentError, match=r"detail.warn_below: got -1.0, needs a number of at"
+    ):
         config.to_toml()
     with pytest.raises(pdna.ArgumentError, match=r"originals.path: got ''"):
         Config(DirectoryOriginals("")).to_toml()

@@ -1,4 +1,4 @@
-"""Originals: drawn ones against a naive twin and pinned bytes, files as they are."""
+"""Originals: generated ones against a naive twin and pinned bytes, files as they are."""
 
 import hashlib
 import json
@@ -172,7 +172,7 @@ def test_a_data_set_is_a_sequence_that_can_be_pickled():
         drawn[0].seed = 3
 
 
-def test_digests_of_drawn_images_stand_for_their_pixels():
+def test_digests_of_generated_images_stand_for_their_pixels():
     every = [*dead_leaves(2), *dead_leaves(2, seed=1), *dead_leaves(2, (192, 256))]
     digests = [original.digest() for original in every]
     assert len(set(digests)) == 6

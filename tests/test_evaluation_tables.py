@@ -8,12 +8,12 @@ from conftest import JIT_OFF
 from evaluations import config_of, contents, some_hashed
 
 from photodna_nb.evaluation import run, tables
+from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
 from photodna_nb.evaluation.intervals import clopper_pearson
 from photodna_nb.evaluation.json_record import json_number
-from photodna_nb.evaluation.originals import validation_half
-from photodna_nb.evaluation.pair_counting import count_pairs
 from photodna_nb.evaluation.rates import estimate_run
+from photodna_nb.evaluation.run_originals import validation_half
 from photodna_nb.evaluation.thresholds import OperatingPoint, ThresholdChoice
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
@@ -37,9 +37,9 @@ def test_rates_and_thresholds(tmp_path):
     found = results.counts
     assert results.summary["no_rates_reason"] == ""
     assert 0.9 < results.summary["curves"]["auc"] <= 1
-    impostor, genuine = np.cumsum(found.impostor()), np.cumsum(found.genuine())
-    # Queries are looked up in eight orientations, so that recall is of the closest of them.
-    turned = np.cumsum(found.genuine(oriented=True))
+    impostor, genuine = np.cumsum(found.impostor_histogram()), np.cumsum(found.genuine_histogram())
+    # Queries are looked up in eight orientations, so that recall is of the nearest of them.
+    turned = np.cumsum(found.genuine_histogram(oriented=True))
     for row in results.tables["curves"]:
         t = row["threshold"]
         rate = impostor[t] / impostor[-1]
@@ -49,8 +49,11 @@ def test_rates_and_thresholds(tmp_path):
         assert row["genuine_matches"] == genuine[t]
         assert row["recall"] == pytest.approx(turned[t] / turned[-1], rel=1e-11)
         for name, part in (("_selection", "selection"), ("_validation", "validation")):
-            assert row[f"impostor_matches{name}"] == found.impostor(half=part)[: t + 1].sum()
-            of_part = found.genuine(half=part, oriented=True)[: t + 1].sum()
+            assert (
+                row[f"impostor_matches{name}"]
+                == found.impostor_histogram(split=part)[: t + 1].sum()
+            )
+            of_part = found.genuine_histogram(half=part, oriented=True)[: t + 1].sum()
             assert row[f"genuine_matches{name}"] == of_part
     named = dict(config.thresholds.named)
     for own in ("recommended", "supported"):
@@ -72,7 +75,7 @@ def test_rates_and_thresholds(tmp_path):
     assert [(row["target"], row["conservative"]) for row in points] == [
         (target, conservative) for conservative in (False, True) for target in (0.2, 0.01, 1e-9)
     ]
-    chosen = np.cumsum(found.impostor(half="selection"))
+    chosen = np.cumsum(found.impostor_histogram(split="selection"))
     for row in points:
         t = row["threshold"]
         if t is None:
@@ -84,8 +87,8 @@ def test_rates_and_thresholds(tmp_path):
             rates = chosen / chosen[-1]
             assert rates[t] <= row["target"] < rates[t + 1]
         reported = (
-            found.impostor(half="validation"),
-            found.genuine(half="validation", oriented=True),
+            found.impostor_histogram(split="validation"),
+            found.genuine_histogram(half="validation", oriented=True),
         )
         assert row["impostor_matches"] == reported[0][: t + 1].sum()
         assert row["impostor_pairs"] == reported[0].sum()
@@ -100,20 +103,20 @@ def test_rates_and_thresholds(tmp_path):
     by_edit = results.tables["operating_recall"]
     assert len(by_edit) == 3 * 2 * sum(row["threshold"] is not None for row in points)
     for row in by_edit:
-        squared = found.genuine_distances(
+        squared = found.genuine_distances_squared(
             row["transform"], half="validation", oriented=row["oriented"]
         )
-        assert row["n"] == found.in_validation_half.sum() == len(squared)
+        assert row["genuine_pairs"] == found.in_validation_half.sum() == len(squared)
         assert row["matches"] == (squared <= row["threshold"] ** 2).sum()
     for row in results.tables["recall"]:
-        lower, upper = clopper_pearson(row["matches"], row["n"])
-        assert row["recall_lower"] == (json_number(float(lower)) if row["n"] else None)
-        assert row["recall_upper"] == (json_number(float(upper)) if row["n"] else None)
+        lower, upper = clopper_pearson(row["matches"], row["genuine_pairs"])
+        assert row["recall_lower"] == (json_number(float(lower)) if row["genuine_pairs"] else None)
+        assert row["recall_upper"] == (json_number(float(upper)) if row["genuine_pairs"] else None)
 
 
 def described(counts, config):
     """The summary and the tables of counts."""
-    estimates = estimate_run(counts, oriented=False, confidence=config.confidence, seed=config.seed)
+    estimates = estimate_run(counts, config)
     thresholds = choose_thresholds(config, estimates)
     summary = tables.build_summary(config, counts, [], estimates, thresholds)
     return summary, tables.build_tables(config, counts, [], estimates, thresholds)

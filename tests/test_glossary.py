@@ -60,6 +60,8 @@ def test_each_column_of_an_evaluation_has_an_entry(results):
 
 def test_each_key_of_a_summary_has_an_entry(results):
     assert set(results.summary) == entries("key of the summary")
+    for name in ("curves", "tail"):
+        assert set(results.summary[name]) == entries(f"key of `{name}`"), name
 
 
 def test_each_field_of_a_public_record_is_in_the_list_of_public_names():

@@ -7,7 +7,7 @@ import corpora
 import numpy as np
 import pytest
 from conftest import scaled
-from corpora import CELLS, naive_dependence
+from corpora import N_BINS, naive_dependence
 from scipy import stats
 
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
@@ -155,14 +155,14 @@ def test_recalls_are_covered():
 
 def simulated(model=corpora.flatness, images=60, seed=3):
     one = corpora.corpus(model, images, rng(seed))
-    return one, corpora.rates_of(one, images, CELLS)
+    return one, corpora.rates_of(one, images, N_BINS)
 
 
 def test_rates_are_counts_over_pairs():
     one, found = simulated(images=25)
-    for threshold in range(0, CELLS, 7):
+    for threshold in range(0, N_BINS, 7):
         matches = sum(1 for cell in one.cell.tolist() if cell <= threshold)
-        if threshold < CELLS - 1:
+        if threshold < N_BINS - 1:
             assert found.matches[threshold] == matches
             assert found.rate[threshold] == matches / 300
     assert found.pairs == 300
@@ -185,7 +185,7 @@ def test_intervals_cover(model, variants):
     """The whole simulation is tests/benchmarks/interval_coverage.py."""
     number = scaled(50, 1000)
     expected = 5, 15, 30, 100, 300
-    found = corpora.coverage(model, 50, number, 4, expected, 3 * number, CELLS, variants)
+    found = corpora.coverage(model, 50, number, 4, expected, 3 * number, N_BINS, variants)
     assert found.counted.sum() > 2.6 * number
     chance = 2 * math.sqrt(0.95 * 0.05 / number)  # thresholds of a corpus are not independent
     assert found.pooled >= 0.95 - chance / 2
@@ -203,7 +203,7 @@ def test_coverage_notices_pairs_taken_for_independent_trials(monkeypatch):
 
     rates_of = corpora.rates_of
     monkeypatch.setattr(corpora, "rates_of", naive)
-    found = corpora.coverage(corpora.five_hubs, 50, 50, 4, (15, 30, 100), 150, CELLS)
+    found = corpora.coverage(corpora.five_hubs, 50, 50, 4, (15, 30, 100), 150, N_BINS)
     assert found.pooled < 0.8
 
 
@@ -211,10 +211,10 @@ def test_the_gamma_interval_is_that_of_its_formula():
     images, half_alpha = 40, 0.05
     one = corpora.corpus(corpora.five_hubs, images, rng(8))
     pairs = len(one.i)
-    cells = np.flatnonzero(np.bincount(one.cell, minlength=CELLS)[:CELLS])
+    cells = np.flatnonzero(np.bincount(one.cell, minlength=N_BINS)[:N_BINS])
     cells = cells[10:-10:20]
-    found = dyadic_dependence(ImpostorPairs(one.i, one.j, one.cell, CELLS - 1), images, pairs)
-    matches = np.searchsorted(np.sort(one.cell), np.arange(CELLS), "right")
+    found = dyadic_dependence(ImpostorPairs(one.i, one.j, one.cell, N_BINS - 1), images, pairs)
+    matches = np.searchsorted(np.sort(one.cell), np.arange(N_BINS), "right")
     lower, upper = intervals.gamma_interval(matches, pairs, images, found, half_alpha)
     checked = 0
     for cell in cells:
@@ -222,7 +222,7 @@ def test_the_gamma_interval_is_that_of_its_formula():
         if not 0 < rate <= 0.5:
             continue
         variance = max(found.variance(images)[cell], rate * (1 - rate) / pairs)
-        t = stats.t.ppf(1 - half_alpha, np.broadcast_to(found.degrees_of_freedom, CELLS)[cell])
+        t = stats.t.ppf(1 - half_alpha, np.broadcast_to(found.degrees_of_freedom, N_BINS)[cell])
         variance *= (t / stats.norm.ppf(1 - half_alpha)) ** 2
         weight = max(found.largest_leverage_above[cell] * 2 / images, 1 / pairs)
         ends = []
@@ -250,7 +250,7 @@ def test_without_matches_the_bound_is_that_of_disjoint_pairs():
 
 
 def test_disjoint_pairs_are_counted_where_they_match():
-    """Every image matches one other: with 9 of them among 18, chance decides who is drawn."""
+    """Every image matches one other: with 9 of them among 18, chance decides who is sampled."""
     images, pairs = 18, 18 * 17 // 2
     i, j = np.arange(0, 18, 2), np.arange(1, 18, 2)
     counts = np.zeros(10, int)
@@ -319,11 +319,11 @@ def test_a_bound_is_never_more_than_the_upper_end_where_twenty_were_counted():
 
 def test_where_the_sample_has_too_few_matches_the_known_ends_hold():
     one, whole = simulated(images=80)
-    counts = corpora.counts_of(one, CELLS)
+    counts = corpora.counts_of(one, N_BINS)
     cutoff = int(np.searchsorted(whole.rate, 0.01))
     sample = (one.i < 15) & (one.j < 15)
     above = dyadic_dependence(
-        ImpostorPairs(*(part[sample] for part in one[:2]), one.cell[sample], CELLS - 1), 15, 105
+        ImpostorPairs(*(part[sample] for part in one[:2]), one.cell[sample], N_BINS - 1), 15, 105
     )
     first = int(np.argmax(above.matches >= 10))
     assert first > cutoff + 3
@@ -339,17 +339,17 @@ def test_order_of_the_pairs_and_of_the_images_of_a_pair_do_not_matter():
     order = rng(1).permutation(len(one.i))
     i, j, cell = (part[order] for part in one)
     turned = corpora.Corpus(np.where(i % 2, i, j), np.where(i % 2, j, i), cell)
-    again = corpora.rates_of(turned, 60, CELLS)
+    again = corpora.rates_of(turned, 60, N_BINS)
     assert json.dumps(found.as_json()) == json.dumps(again.as_json())
 
 
 def test_beyond_the_cutoff_the_sample_is_used():
     one, whole = simulated(images=80)
-    counts = corpora.counts_of(one, CELLS)
+    counts = corpora.counts_of(one, N_BINS)
     cutoff = int(np.searchsorted(whole.rate, 0.02))
     sample = (one.i < 40) & (one.j < 40)
     above = dyadic_dependence(
-        ImpostorPairs(*(part[sample] for part in one[:2]), one.cell[sample], CELLS - 1), 40, 780
+        ImpostorPairs(*(part[sample] for part in one[:2]), one.cell[sample], N_BINS - 1), 40, 780
     )
     found = false_match_rates(counts, 80, ImpostorPairs(*one, cutoff), beyond_cutoff=above)
     assert np.array_equal(found.lower[: cutoff + 1], whole.lower[: cutoff + 1])
@@ -363,8 +363,8 @@ def test_beyond_the_cutoff_the_sample_is_used():
 
 def test_without_a_list_the_sample_is_used_throughout():
     one, whole = simulated(images=80)
-    counts = corpora.counts_of(one, CELLS)
-    above = dyadic_dependence(ImpostorPairs(*one, CELLS - 1), 80, 3160)
+    counts = corpora.counts_of(one, N_BINS)
+    above = dyadic_dependence(ImpostorPairs(*one, N_BINS - 1), 80, 3160)
     nothing = ImpostorPairs(*np.zeros((3, 0), int), -1)
     found = false_match_rates(counts, 80, nothing, beyond_cutoff=above)
     known = whole.at_least_ten_matches
@@ -390,7 +390,7 @@ def test_few_images_give_honest_intervals(images):
 
 
 def test_runs_that_were_added_up_were_not_compared():
-    """Half of the pairs drawn from all would be of two runs, and count as pairs that differ."""
+    """Half of the pairs sampled from all would be of two runs, and count as pairs that differ."""
     runs = np.repeat([0, 1], 20)
     i, j = np.triu_indices(40, 1)
     inside = runs[i] == runs[j]
@@ -520,7 +520,7 @@ def test_a_rate_at_one_threshold():
     one = found.at(150)
     assert one.rate == one.matches / one.pairs == found.rate[150]
     assert json.loads(json.dumps(one.as_json()))["upper"] == pytest.approx(found.upper[150])
-    for wrong in (-1, CELLS):
+    for wrong in (-1, N_BINS):
         with pytest.raises(ArgumentError, match="threshold"):
             found.at(wrong)
 

@@ -13,16 +13,26 @@ from evaluations import cell, some_hashed, with_copies
 
 import photodna_nb as pdna
 from photodna_nb.evaluation import PairCounts, pair_counts
-from photodna_nb.evaluation.originals import excluded_pairs, exclusion_name, validation_half
-from photodna_nb.evaluation.pair_counting import count_pairs
-from photodna_nb.evaluation.pair_counts import CELLS, PAIR_HALVES
+from photodna_nb.evaluation.counting import count_pairs
+from photodna_nb.evaluation.pair_counts import N_BINS, PAIR_SPLITS
+from photodna_nb.evaluation.run_originals import (
+    configuration_name,
+    duplicate_pairs,
+    validation_half,
+)
 from photodna_nb.evaluation.variant_hashes import VariantHashes
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
 
 def naive_count(
-    hashed, in_validation_half, bands, exclude, with_variants, count_identical=False, min_detail=0
+    hashed,
+    in_validation_half,
+    bands,
+    exclude,
+    with_variants,
+    count_identical=False,
+    exclude_below_detail=0,
 ):
     """Plain Python: every pair is looked at."""
     n, v = hashed.available.shape
@@ -32,9 +42,9 @@ def naive_count(
     found = {
         "genuine": [[-1] * v for _ in range(n)],
         "oriented": [[-1] * v for _ in range(n)],
-        "originals": np.zeros((3, CELLS), int),
-        "variants": np.zeros((v, 3, CELLS), int),
-        "bands": np.zeros((len(bands) + 1, CELLS), int),
+        "originals": np.zeros((3, N_BINS), int),
+        "variants": np.zeros((v, 3, N_BINS), int),
+        "bands": np.zeros((len(bands) + 1, N_BINS), int),
         "excluded": 0,
         "identical": 0,
         "low_detail": 0,
@@ -49,7 +59,9 @@ def naive_count(
             return "excluded"
         if hashed.digests[i] == hashed.digests[j] and not count_identical:
             return "identical"
-        return "low_detail" if min(hashed.detail[i], hashed.detail[j]) < min_detail else None
+        return (
+            "low_detail" if min(hashed.detail[i], hashed.detail[j]) < exclude_below_detail else None
+        )
 
     for i, j in combinations(range(n), 2):
         if reason := left_out(i, j):
@@ -113,13 +125,15 @@ def test_counts(n, v, halves, exclude, with_variants, listed):
 
 @pytest.mark.parametrize("with_variants", [True, False])
 @pytest.mark.parametrize("count_identical", [True, False])
-@pytest.mark.parametrize("min_detail", [0, 100, 101, 6000])
-def test_pairs_of_identical_and_of_flat_originals(with_variants, count_identical, min_detail):
+@pytest.mark.parametrize("exclude_below_detail", [0, 100, 101, 6000])
+def test_pairs_of_identical_and_of_flat_originals(
+    with_variants, count_identical, exclude_below_detail
+):
     copies = [(14, 0), (3, 0), (9, 0), (5, 4), (12, 11)]
     hashed = with_copies(some_hashed(16, 3, seed=6), copies)
     in_validation_half = np.random.default_rng(1).random(16) < 0.5
     bands = (100.0, 600.0, 9000.0)
-    options = {"count_identical": count_identical, "min_detail": min_detail}
+    options = {"count_identical": count_identical, "exclude_below_detail": exclude_below_detail}
     found = {}
     for exclude in ([], [(0, 14), (2, 3), (1, 7), (3, 6), (4, 5)]):
         naive = naive_count(
@@ -136,9 +150,9 @@ def test_pairs_of_identical_and_of_flat_originals(with_variants, count_identical
                 **options,
             )
             check_counts(found, naive, listed)
-    assert found.compared.tolist() == [detail >= min_detail for detail in hashed.detail]
+    assert found.compared.tolist() == [detail >= exclude_below_detail for detail in hashed.detail]
     assert (found.pairs_identical > 0) == (not count_identical)
-    assert (found.pairs_low_detail > 0) == (min_detail > 0)
+    assert (found.pairs_low_detail > 0) == (exclude_below_detail > 0)
     np.testing.assert_array_equal(found.hash_sample, hashed.hashes[found.compared])
 
 
@@ -180,7 +194,7 @@ def check_counts(found, naive, listed):
     for reason in ("excluded", "identical", "low_detail"):
         assert getattr(found, f"pairs_{reason}") == naive[reason]
     squared = [one[0] for one in naive["close"]]
-    limit = max(t for t in range(-1, CELLS) if sum(s <= t * abs(t) for s in squared) <= listed)
+    limit = max(t for t in range(-1, N_BINS) if sum(s <= t * abs(t) for s in squared) <= listed)
     assert found.nearest_limit == limit
     close = found.nearest
     columns = (close.distance_squared, close.i, close.j, close.transform)
@@ -206,7 +220,7 @@ def test_what_is_read_off_counts():
         sum(d >= edge for edge in (100, 600)) for d in hashed.detail
     ]
     made = hashed.available.sum()
-    assert found.genuine().sum() == made
+    assert found.genuine_histogram().sum() == made
     for pick in (
         {"half": "selection"},
         {"half": "validation"},
@@ -222,26 +236,32 @@ def test_what_is_read_off_counts():
         for number, spec in enumerate(hashed.transforms):
             squared = found.genuine_distance_squared[rows, number]
             expected = np.sort(squared[squared >= 0])
-            np.testing.assert_array_equal(found.genuine_distances(spec, **pick), expected)
-            cells = np.bincount([cell(s) for s in expected], minlength=CELLS)
-            np.testing.assert_array_equal(found.genuine(number, **pick), cells)
-    turned = found.genuine_distances("turn:90", oriented=True)
+            np.testing.assert_array_equal(found.genuine_distances_squared(spec, **pick), expected)
+            cells = np.bincount([cell(s) for s in expected], minlength=N_BINS)
+            np.testing.assert_array_equal(found.genuine_histogram(number, **pick), cells)
+    turned = found.genuine_distances_squared("turn:90", oriented=True)
     assert turned.max() == 0
-    assert found.genuine_distances("turn:90").min() > 0
+    assert found.genuine_distances_squared("turn:90").min() > 0
     n = len(found)
-    assert found.impostor(variants=False).sum() == n * (n - 1) // 2
-    assert found.impostor(originals=False).sum() == made * (n - 1)
-    assert found.impostor(transform="blur:1").sum() == hashed.available[:, 2].sum() * (n - 1)
-    parts = [found.impostor(half=half) for half in PAIR_HALVES]
-    np.testing.assert_array_equal(sum(parts), found.impostor())
+    assert found.impostor_histogram(variants=False).sum() == n * (n - 1) // 2
+    assert found.impostor_histogram(originals=False).sum() == made * (n - 1)
+    assert found.impostor_histogram(transform="blur:1").sum() == hashed.available[:, 2].sum() * (
+        n - 1
+    )
+    parts = [found.impostor_histogram(split=half) for half in PAIR_SPLITS]
+    np.testing.assert_array_equal(sum(parts), found.impostor_histogram())
     a = (~in_validation_half).sum()
     assert parts[0].sum() == a * (a - 1) // 2 + hashed.available[~in_validation_half].sum() * (
         a - 1
     )
-    np.testing.assert_array_equal(found.genuine(np.int64(2)), found.genuine("blur:1"))
-    np.testing.assert_array_equal(found.genuine(detail_bin=np.int8(1)), found.genuine(detail_bin=1))
     np.testing.assert_array_equal(
-        found.impostor(transform=np.uint8(2)), found.impostor(transform=2)
+        found.genuine_histogram(np.int64(2)), found.genuine_histogram("blur:1")
+    )
+    np.testing.assert_array_equal(
+        found.genuine_histogram(detail_bin=np.int8(1)), found.genuine_histogram(detail_bin=1)
+    )
+    np.testing.assert_array_equal(
+        found.impostor_histogram(transform=np.uint8(2)), found.impostor_histogram(transform=2)
     )
 
 
@@ -264,10 +284,15 @@ def test_what_counts_do_not_have(pick, message):
     found = count_pairs(some_hashed(9, 3, seed=1), np.arange(9) % 2 == 1, detail_bins=(100, 600))
     errors = pdna.ArgumentError, pdna.ArgumentTypeError
     with pytest.raises(errors, match=message):
-        found.genuine(**pick)
-    if "detail_bin" not in pick and pick != {"half": "between"}:
+        found.genuine_histogram(**pick)
+    if "transform" in pick:
         with pytest.raises(errors, match=message):
-            found.impostor(**pick)
+            found.impostor_histogram(**pick)
+    for wrong in ("C", 0):
+        with pytest.raises(
+            errors, match=r"split: got .*, needs one of selection, validation, betw"
+        ):
+            found.impostor_histogram(split=wrong)
     if pick.get("half") in ("C", "between"):
         with pytest.raises(errors, match=message):
             pdna.evaluation.estimate_rates(found, **pick)
@@ -293,8 +318,8 @@ def test_counts_of_two_runs_add_up(monkeypatch):
     one, other = some_hashed(14, 2, 1), some_hashed(9, 2, 2, prefix="p")
     halves = [validation_half(hashed.names, 0) for hashed in (one, other)]
     one, other = with_copies(one, [(3, 1)]), with_copies(other, [(2, 5), (7, 5)])
-    a = count_pairs(one, halves[0], detail_bins=(600,), max_listed=60, min_detail=60)
-    b = count_pairs(other, halves[1], detail_bins=(600,), exclude=[(0, 8)], min_detail=60)
+    a = count_pairs(one, halves[0], detail_bins=(600,), max_listed=60, exclude_below_detail=60)
+    b = count_pairs(other, halves[1], detail_bins=(600,), exclude=[(0, 8)], exclude_below_detail=60)
     both = a + b
     joined = VariantHashes(
         one.names + other.names,
@@ -312,7 +337,7 @@ def test_counts_of_two_runs_add_up(monkeypatch):
         detail_bins=(600,),
         exclude=[*across, (14, 22)],
         max_listed=10**6,
-        min_detail=60,
+        exclude_below_detail=60,
     )
     assert (both.pairs_identical, both.pairs_low_detail) != (a.pairs_identical, a.pairs_low_detail)
     assert both.pairs_identical == expected.pairs_identical == a.pairs_identical + b.pairs_identical
@@ -321,7 +346,7 @@ def test_counts_of_two_runs_add_up(monkeypatch):
         np.testing.assert_array_equal(getattr(both, name), getattr(expected, name), name)
     assert both.run_number.tolist() == [0] * 14 + [1] * 9
     third = count_pairs(
-        some_hashed(3, 2, 9, "r"), np.zeros(3, bool), detail_bins=(600,), min_detail=60
+        some_hashed(3, 2, 9, "r"), np.zeros(3, bool), detail_bins=(600,), exclude_below_detail=60
     )
     assert (both + third).run_number.tolist() == [0] * 14 + [1] * 9 + [2] * 3
     assert (both.names, both.digests) == (expected.names, expected.digests)
@@ -338,8 +363,10 @@ def test_counts_of_two_runs_add_up(monkeypatch):
         a + count_pairs(other, halves[1], detail_bins=(1, 2))
     with pytest.raises(pdna.ArgumentError, match="its transforms differ"):
         a + count_pairs(some_hashed(3, 1, 0, "q"), np.zeros(3, bool), detail_bins=(600,))
-    with pytest.raises(pdna.ArgumentError, match=r"its counting_rules differ.*min_detail=61"):
-        a + count_pairs(other, halves[1], detail_bins=(600,), min_detail=61)
+    with pytest.raises(
+        pdna.ArgumentError, match=r"its counting_rules differ.*exclude_below_detail=61"
+    ):
+        a + count_pairs(other, halves[1], detail_bins=(600,), exclude_below_detail=61)
     with pytest.raises(TypeError):
         a + 1
 
@@ -347,7 +374,12 @@ def test_counts_of_two_runs_add_up(monkeypatch):
 def test_counts_in_a_file(tmp_path):
     hashed = some_hashed(11, 3, 4)
     hashed = with_copies(hashed, [(1, 2)])
-    options = {"detail_bins": (100.5,), "max_listed": 50, "exclude": [(3, 4)], "min_detail": 99}
+    options = {
+        "detail_bins": (100.5,),
+        "max_listed": 50,
+        "exclude": [(3, 4)],
+        "exclude_below_detail": 99,
+    }
     found = count_pairs(hashed, validation_half(hashed.names, 1), **options)
     assert min(getattr(found, name) for name in pair_counts._NUMBERS) > 0
     found.save(tmp_path / "a.npz")
@@ -385,15 +417,15 @@ def test_counts_in_a_file(tmp_path):
 def test_groups_of_excluded_names():
     digests = [64 * digit for digit in "abab"]
     names = ["a", "b", "c", f"sha256:{digests[0]}"]
-    assert excluded_pairs([("a", "c"), ("c", "b", "a"), ("a", "x")], names, digests) == [
+    assert duplicate_pairs([("a", "c"), ("c", "b", "a"), ("a", "x")], names, digests) == [
         (0, 2), (2, 1), (2, 0), (1, 0)
     ]  # fmt: skip
     of_a, of_b = (f"sha256:{digest}" for digest in digests[:2])
-    assert excluded_pairs([(of_a, "c"), (of_b, "a")], names, digests) == [
+    assert duplicate_pairs([(of_a, "c"), (of_b, "a")], names, digests) == [
         (0, 2), (1, 3), (1, 0), (3, 0)
     ]  # fmt: skip
     strange = ("é\n", names[3], "\udcff", "sha256:a", of_a.upper().replace("SHA", "sha"))
-    assert [exclusion_name(name, digests[1]) for name in strange] == [
+    assert [configuration_name(name, digests[1]) for name in strange] == [
         "é\n", of_b, of_b, "sha256:a", of_b
     ]  # fmt: skip
     with pytest.raises(pdna.ArgumentError, match="exclude: got 1, 1, needs two different rows"):

@@ -23,7 +23,8 @@ from photodna_nb.evaluation.intervals import clopper_pearson, false_match_rates
 from photodna_nb.evaluation.tail_fit import fit_tail
 from photodna_nb.plots.rate_axes import threshold_styles
 
-CELLS = 3061
+N_BINS = 3061
+DISTANCES = "median_distance", "p95_distance", "largest_distance"
 IMAGES = 400
 THRESHOLDS = {"strict": 20, "production": 40, "loose": 200}
 CLOSE = {"one": 100, "another": 101, "a third": 102}
@@ -48,15 +49,15 @@ def estimates():
     """Four hundred images and their pairs; some thresholds match none, some fewer than ten."""
     rng = np.random.default_rng(3)
     pairs = corpus(independent, IMAGES, rng)
-    near = ImpostorPairs(pairs.i, pairs.j, pairs.cell + rng.random(len(pairs.cell)) - 1, CELLS - 1)
-    impostor = counts_of(pairs, CELLS)
-    genuine = np.bincount((rng.gamma(2, 0.5, 900) * CELLS_PER_UNIT).astype(int), minlength=CELLS)
+    near = ImpostorPairs(pairs.i, pairs.j, pairs.cell + rng.random(len(pairs.cell)) - 1, N_BINS - 1)
+    impostor = counts_of(pairs, N_BINS)
+    genuine = np.bincount((rng.gamma(2, 0.5, 900) * CELLS_PER_UNIT).astype(int), minlength=N_BINS)
     rates = false_match_rates(impostor, IMAGES, near)
     tail = fit_tail(near, IMAGES, int(impostor.sum()))
     assert tail.accepted
     assert rates.rate[40] == 0
     assert not rates.at_least_ten_matches[rates.matches > 0].all()
-    return estimates_of(genuine, impostor, rates=rates, tail=tail)
+    return estimates_of(genuine, impostor, false_match_rates=rates, tail=tail)
 
 
 def recall_rows(specs, thresholds=THRESHOLDS, n=50):
@@ -65,7 +66,7 @@ def recall_rows(specs, thresholds=THRESHOLDS, n=50):
         for name, threshold in thresholds.items():
             recall = (1 + number % 4) / 5 if n else None
             ends = (recall - 0.1, recall + 0.15) if n else (None, None)
-            row = {"transform": spec, "detail_bin": None, "oriented": False, "n": n}
+            row = {"transform": spec, "detail_bin": None, "oriented": False, "genuine_pairs": n}
             row |= {"threshold_name": name, "threshold": threshold, "matched": 0}
             rows.append(row | {"recall": recall, "recall_lower": ends[0], "recall_upper": ends[1]})
     return rows
@@ -75,17 +76,28 @@ def edit_rows(specs):
     rows = []
     for number, spec in enumerate(specs):
         edit = pdna.transforms.parse(spec)
-        row = {"transform": spec, "label": edit.label, "transform_name": edit.name, "n": 50}
+        row = {
+            "transform": spec,
+            "label": edit.label,
+            "transform_name": edit.name,
+            "genuine_pairs": 50,
+        }
         for prefix, factor in (("", 10), ("oriented_", 1)):
-            row |= {f"{prefix}median": factor * (number + 1), f"{prefix}p95": factor * (number + 2)}
-            row[f"{prefix}largest"] = factor * (number + 5)
+            values = (factor * (number + n) for n in (1, 2, 5))
+            row |= zip((prefix + name for name in DISTANCES), values, strict=True)
         rows.append(row)
     return rows
 
 
 def detail_rows():
     rows = [(0, 100, 0, None, None), (100, 600, 0.25, 300, 700), (600, None, 0.75, 40, 800)]
-    names = "detail_from", "detail_to", "share", "impostor_nearest", "impostor_median"
+    names = (
+        "detail_from",
+        "detail_to",
+        "proportion",
+        "smallest_impostor_distance",
+        "median_impostor_distance",
+    )
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
@@ -97,7 +109,7 @@ def figures(estimates, thresholds=THRESHOLDS, specs=STANDARD[:7]):
     few = estimates, {"thresholds": thresholds}
     return {
         "distances": lambda ax=None: plots.plot_distances(
-            estimates.genuine, estimates.impostor, thresholds=thresholds, ax=ax
+            estimates.genuine_histogram, estimates.impostor_histogram, thresholds=thresholds, ax=ax
         ),
         "roc": lambda ax=None: plots.plot_roc(few[0], **few[1], ax=ax),
         "det": lambda ax=None: plots.plot_det(few[0], **few[1], ax=ax),
@@ -146,27 +158,27 @@ def zero_of(axis):
 
 
 def test_distances_are_shares_in_bins_that_end_where_a_threshold_does(estimates):
-    ax = plots.plot_distances(estimates.genuine, estimates.impostor)
+    ax = plots.plot_distances(estimates.genuine_histogram, estimates.impostor_histogram)
     values, edges, floor = one(ax, "impostor").get_data()
     np.testing.assert_array_equal(edges[:3], [0, 10, 20])
     assert edges[-1] == 3060
-    below = np.cumsum(estimates.impostor)[edges[1:].astype(int)]
-    share = np.diff(below, prepend=0) / estimates.impostor.sum()
+    below = np.cumsum(estimates.impostor_histogram)[edges[1:].astype(int)]
+    share = np.diff(below, prepend=0) / estimates.impostor_histogram.sum()
     np.testing.assert_allclose(values, np.maximum(share, floor))
     assert floor == ax.get_ylim()[0]
-    assert 0 < floor < 1 / estimates.impostor.sum()
+    assert 0 < floor < 1 / estimates.impostor_histogram.sum()
     assert (values == floor).any(), "an empty bin reaches the bottom, named none"
     assert ax.get_yticklabels()[0].get_text() == "none"
     assert ax.get_yscale() == "log"
     labels = legend_labels(ax)
     assert labels == ["79,800 impostor pairs", "900 genuine pairs"]
-    end = np.flatnonzero(estimates.impostor + estimates.genuine)[-1]
+    end = np.flatnonzero(estimates.impostor_histogram + estimates.genuine_histogram)[-1]
     assert end < ax.get_xlim()[1] < 1.1 * end
 
 
 @pytest.mark.parametrize("kinds", [("genuine",), ("impostor",), ("genuine", "impostor")])
 def test_distances_of_no_pairs(estimates, kinds):
-    counts = {"genuine": estimates.genuine, "impostor": estimates.impostor}
+    counts = {"genuine": estimates.genuine_histogram, "impostor": estimates.impostor_histogram}
     counts |= {kind: 0 * counts[kind] for kind in kinds}
     ax = plots.plot_distances(**counts, thresholds=THRESHOLDS)
     ax.figure.canvas.draw()
@@ -178,7 +190,7 @@ def test_distances_of_no_pairs(estimates, kinds):
 
 def test_distances_of_unlike_arrays(estimates):
     with pytest.raises(pdna.ArgumentError, match="got 3061 and 3060 cells, needs as many"):
-        plots.plot_distances(estimates.genuine, estimates.impostor[1:])
+        plots.plot_distances(estimates.genuine_histogram, estimates.impostor_histogram[1:])
 
 
 @pytest.mark.parametrize(
@@ -196,7 +208,7 @@ def test_distances_that_are_no_counts(estimates, cells, error, message):
         plots.plot_distances(cells, cells)
     if len(cells):
         with pytest.raises(error, match=f"^impostor: .*{message}"):
-            plots.plot_distances(estimates.genuine, cells)
+            plots.plot_distances(estimates.genuine_histogram, cells)
     assert not plt.get_fignums()
 
 
@@ -243,18 +255,18 @@ def sampled(request, estimates):
         return estimates
     rng = np.random.default_rng(8)
     pairs = corpus(independent, 12, rng)
-    near = ImpostorPairs(pairs.i, pairs.j, pairs.cell + rng.random(len(pairs.cell)) - 1, CELLS - 1)
-    impostor = counts_of(pairs, CELLS)
+    near = ImpostorPairs(pairs.i, pairs.j, pairs.cell + rng.random(len(pairs.cell)) - 1, N_BINS - 1)
+    impostor = counts_of(pairs, N_BINS)
     rates = false_match_rates(impostor, 12, near)
     assert (np.diff(rates.upper) < 0).any()
-    genuine = np.bincount((rng.gamma(2, 0.5, 30) * CELLS_PER_UNIT).astype(int), minlength=CELLS)
-    return estimates_of(genuine, impostor, rates=rates)
+    genuine = np.bincount((rng.gamma(2, 0.5, 30) * CELLS_PER_UNIT).astype(int), minlength=N_BINS)
+    return estimates_of(genuine, impostor, false_match_rates=rates)
 
 
 @pytest.mark.parametrize("missed", [False, True])
 def test_the_areas_of_a_tradeoff_hold_both_intervals(sampled, missed):
     ax = (plots.plot_det if missed else plots.plot_roc)(sampled)
-    found, rates = sampled.curves, sampled.rates
+    found, rates = sampled.curves, sampled.false_match_rates
     zero_x, zero_y = zero_of(ax.xaxis), zero_of(ax.yaxis) if missed else 0.0
     recall = sampled.recall_lower, found.recall, sampled.recall_upper
     few = ~rates.at_least_ten_matches
@@ -277,13 +289,13 @@ def test_the_areas_of_a_tradeoff_hold_both_intervals(sampled, missed):
         curve = one(ax, "curve").get_xydata()[1:]
     assert held([one(ax, "band"), one(ax, "bound")], *curve.T).all()
     assert "95 % intervals of both" in legend_labels(ax)
-    assert "the same, fewer than ten matches" in legend_labels(ax)
+    assert "the same, fewer than ten matching dyads" in legend_labels(ax)
 
 
 def test_thresholds_of_a_tradeoff_have_their_intervals(estimates):
     for plot in (plots.plot_roc, plots.plot_det):
         ax = plot(estimates, thresholds=THRESHOLDS)
-        zero, rates = zero_of(ax.xaxis), estimates.rates
+        zero, rates = zero_of(ax.xaxis), estimates.false_match_rates
         for name, threshold in THRESHOLDS.items():
             (x, y), (across, up) = marker(ax, name)
             assert x == max(rates.rate[threshold], zero)
@@ -308,7 +320,7 @@ def test_the_equal_error_rate_is_marked(estimates):
     np.testing.assert_array_equal(one(ax, "equal error").get_xydata(), [[rate, rate]])
     threshold = estimates.curves.equal_error_threshold
     assert f"equal error {100 * rate:.3g}\u00a0%, L2 {threshold:.0f}" in legend_labels(ax)
-    near = np.where(np.arange(CELLS) == 3, 500, 0)
+    near = np.where(np.arange(N_BINS) == 3, 500, 0)
     ax = plots.plot_det(estimates_of(near, np.roll(near, 4)))
     zeros = [[zero_of(ax.xaxis), zero_of(ax.yaxis)]]
     np.testing.assert_array_equal(one(ax, "equal error").get_xydata(), zeros)
@@ -316,7 +328,9 @@ def test_the_equal_error_rate_is_marked(estimates):
 
 def test_a_tradeoff_without_intervals_says_why(estimates):
     ax = plots.plot_roc(
-        replace(estimates, rates=None, tail=None, no_rates_reason="the list is too long")
+        replace(
+            estimates, false_match_rates=None, tail=None, no_rates_reason="the list is too long"
+        )
     )
     assert "No intervals: the list is too long." in note(ax)
     assert not ax.findobj(lambda artist: artist.get_gid() == "band")
@@ -356,7 +370,8 @@ def test_thresholds_of_other_types(estimates, name, thresholds, message):
 @pytest.mark.parametrize("wrong", [None, {}, "run"])
 def test_what_was_not_measured(name, wrong):
     with pytest.raises(
-        pdna.ArgumentTypeError, match=r"estimates: got .*, needs RateEstimates: results.rates"
+        pdna.ArgumentTypeError,
+        match=r"estimates: got .*, needs RateEstimates: results.estimates.all_originals",
     ):
         figures(wrong)[name]()
     assert not plt.get_fignums(), "nothing was begun"
@@ -454,15 +469,17 @@ def test_precision_and_recall_enclose_the_average_precision(estimates):
 
 
 def test_precision_that_no_threshold_reaches(estimates):
-    ax = plots.plot_precision_recall(estimates_of(estimates.impostor, estimates.impostor))
+    ax = plots.plot_precision_recall(
+        estimates_of(estimates.impostor_histogram, estimates.impostor_histogram)
+    )
     assert "90 % precision: at no threshold" in legend_labels(ax)
     assert not len(one(ax, "90 % precision").get_xydata())
 
 
 def test_figures_of_no_pairs_say_so(estimates):
-    nothing = 0 * estimates.impostor
+    nothing = 0 * estimates.impostor_histogram
     for plot in (plots.plot_roc, plots.plot_det, plots.plot_precision_recall):
-        ax = plot(estimates_of(estimates.genuine, nothing), thresholds=THRESHOLDS)
+        ax = plot(estimates_of(estimates.genuine_histogram, nothing), thresholds=THRESHOLDS)
         assert one(ax, "reason").get_text() == "There are no impostor pairs."
         ax = plot(estimates_of(nothing, nothing))
         assert "no genuine and no impostor" in one(ax, "reason").get_text().replace("\n", " ")
@@ -476,11 +493,11 @@ def test_figures_of_no_pairs_say_so(estimates):
 
 def test_false_match_rates_counted_and_bounded(estimates):
     ax = plots.plot_false_match_rates(estimates)
-    rates = estimates.rates
+    rates = estimates.false_match_rates
     few, first = int(np.argmax(rates.at_least_ten_matches)), int(np.argmax(rates.matches > 0))
     np.testing.assert_array_equal(
         one(ax, "counted").get_xydata(),
-        np.column_stack([np.arange(few, CELLS), rates.rate[few:]]),
+        np.column_stack([np.arange(few, N_BINS), rates.rate[few:]]),
     )
     assert 0 < first < few
     np.testing.assert_array_equal(
@@ -498,12 +515,12 @@ def test_false_match_rates_counted_and_bounded(estimates):
 
 
 def test_a_first_match_that_is_ten_at_once(estimates):
-    rates = estimates.rates
+    rates = estimates.false_match_rates
     matches = np.where(rates.at_least_ten_matches, rates.matches, 0)
     jumping = replace(rates, matches=matches, rate=matches / rates.pairs)
-    ax = plots.plot_false_match_rates(replace(estimates, rates=jumping))
+    ax = plots.plot_false_match_rates(replace(estimates, false_match_rates=jumping))
     assert not ax.findobj(lambda artist: artist.get_gid() == "few")
-    assert "counted, fewer than ten matches" not in legend_labels(ax)
+    assert "counted, fewer than ten matching dyads" not in legend_labels(ax)
     assert one(ax, "bound")
 
 
@@ -511,7 +528,7 @@ def test_none_is_named_only_where_the_axis_ends(estimates):
     """In its middle it would be read as the rate of what is drawn there."""
     untrusted = replace(estimates, tail=None)
     ax = plots.plot_false_match_rates(untrusted)
-    assert zero_of(ax.yaxis) < 1 / estimates.rates.pairs < 10 * ax.get_ylim()[0]
+    assert zero_of(ax.yaxis) < 1 / estimates.false_match_rates.pairs < 10 * ax.get_ylim()[0]
     for ax in (
         plots.plot_false_match_rates(estimates),
         plots.plot_false_match_rates(untrusted, targets=[1e-9]),
@@ -562,7 +579,7 @@ def test_the_tail_is_told_from_what_was_counted(estimates):
 
 
 def test_a_tail_that_is_not_trusted_says_why(estimates):
-    reason = "the closest pair is closer than the others let expect: look at it"
+    reason = "the smallest distance is improbable by the fit: look at it"
     tail = replace(estimates.tail, accepted=False, rejection_reason=reason)
     ax = plots.plot_false_match_rates(replace(estimates, tail=tail))
     assert f"No extrapolation: {reason}." in note(ax)
@@ -612,10 +629,10 @@ def test_recall_grows_with_its_edits():
 @pytest.mark.parametrize("oriented", [False, True])
 def test_edit_distances(oriented):
     rows = edit_rows(["jpeg:90", "jpeg:30", "mirror"])
-    rows[1] |= {f"{o}{k}": None for o in ("", "oriented_") for k in ("median", "p95", "largest")}
+    rows[1] |= {f"{o}{k}": None for o in ("", "oriented_") for k in DISTANCES}
     ax = plots.plot_variant_distances(rows, oriented=oriented, thresholds=THRESHOLDS)
     prefix, factor = ("oriented_", 1) if oriented else ("", 10)
-    for name, values in (("median", [1, 3]), ("p95", [2, 4]), ("largest", [5, 7])):
+    for name, values in zip(DISTANCES, ([1, 3], [2, 4], [5, 7]), strict=True):
         x, y = one(ax, prefix + name).get_data()
         np.testing.assert_array_equal(x, factor * np.array(values))
         np.testing.assert_array_equal(y, [0, 2])
@@ -631,8 +648,12 @@ def test_impostor_detail():
     labels = [text.get_text() for text in ax.get_yticklabels()]
     labels = [label.replace("\u00a0", " ") for label in labels]
     assert labels == ["0 to 100 (0 %)", "100 to 600 (25 %)", "600 and more (75 %)"]
-    np.testing.assert_array_equal(one(ax, "impostor_nearest").get_data(), [[300, 40], [1, 2]])
-    np.testing.assert_array_equal(one(ax, "impostor_median").get_data(), [[700, 800], [1, 2]])
+    np.testing.assert_array_equal(
+        one(ax, "smallest_impostor_distance").get_data(), [[300, 40], [1, 2]]
+    )
+    np.testing.assert_array_equal(
+        one(ax, "median_impostor_distance").get_data(), [[700, 800], [1, 2]]
+    )
 
 
 @pytest.mark.parametrize("name", ["distances", "rates", "edits", "detail"])

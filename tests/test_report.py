@@ -55,7 +55,7 @@ def evaluated(folder, **sections):
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """A run over drawn images, with its report."""
+    """A run over generated images, with its report."""
     results = evaluated(tmp_path_factory.mktemp("drawn") / "run")
     pdna.report.write(results)
     return results
@@ -205,7 +205,7 @@ def test_a_report_does_not_outlive_its_results(tmp_path, no_figures):
     other = evaluated(tmp_path / "run", originals=FEW, thresholds={"named": {"x": 150}})
     assert not (tmp_path / "run" / "report.html").exists()
     assert list((tmp_path / "run" / "figures").iterdir()) == []
-    with pytest.raises(pdna.FileError, match="holds the results of another run by now"):
+    with pytest.raises(pdna.FileError, match="now holds the results of another run"):
         pdna.report.write(results)
     pdna.report.write(other)
     assert (tmp_path / "run" / "report.html").read_bytes() != first
@@ -266,7 +266,7 @@ def test_a_threshold_that_was_counted(tmp_path):
     rate = safe["false_match_rate"]
     assert f"Its false match rate is {formatting.rate(rate)} (" in first
     assert formatting.amount(rate * 10_000) in first
-    assert any("drawn" in warning for warning in found.warnings)
+    assert any("generated" in warning for warning in found.warnings)
     assert not any("extrapolation" in warning for warning in found.warnings)
     assert results.tables["thresholds"][-1]["name"] == "recommended"
     assert [row["threshold"] for row in results.tables["thresholds"]] == [600, found.threshold]
@@ -298,7 +298,8 @@ def test_a_threshold_beyond_validation(drawn):
     assert drawn.tables["thresholds"][-1]["name"] == "supported"
     assert int(re.search(r"some ([\d,]+) originals", third)[1].replace(",", "")) > 300
     assert any(
-        f"on drawn images, down to {formatting.rate(validated)}" in one for one in found.warnings
+        f"on generated images, down to {formatting.rate(validated)}" in one
+        for one in found.warnings
     )
     pages = page_of(drawn).text
     assert f"L2 ≤ {found.threshold} supported by the data, but not shown to be acceptable" in pages
@@ -337,7 +338,7 @@ def test_no_threshold_at_all(tmp_path, no_figures):
     assert "L2 ≤ " not in page.text.partition("Rates at each threshold")[0]
     assert page.content.count('class="pair"') == 16
     (lines,) = re.findall(r"<pre>(\[pairs\].*?)</pre>", page.content, re.S)
-    (group,) = tomllib.loads(html.unescape(lines))["pairs"]["exclude"]
+    (group,) = tomllib.loads(html.unescape(lines))["pairs"]["duplicates"]
     assert sorted(group) == sorted(f"{name}.png" for name in range(12))
 
 
@@ -361,7 +362,7 @@ def test_a_configuration_that_toml_cannot_hold(tmp_path, no_figures):
         ({"kind": "list", "path": "l.txt"}, "2 images of the list l.txt"),
         (
             {"kind": "dead_leaves", "number": 2, "size": [20, 30], "seed": 4},
-            "2 drawn images (dead leaves, 20 × 30, seed 4)",
+            "2 generated images (dead leaves, 20 × 30, seed 4)",
         ),
     ],
 )
@@ -387,7 +388,7 @@ def test_two_originals(tmp_path, no_figures, originals, said):
     ],
 )  # fmt: skip
 def test_shares(value, said):
-    assert formatting.share(value) == said
+    assert formatting.proportion(value) == said
 
 
 @pytest.mark.parametrize(
@@ -445,12 +446,12 @@ def test_copies_are_listed_though_their_images_are_gone(tmp_path, no_figures):
     assert "Look at the suspected duplicates first" in page.text
     assert "L2 ≤ " not in page.text.partition("Rates at each threshold")[0]
     (lines,) = re.findall(r"<pre>(\[pairs\].*?)</pre>", page.content, re.S)
-    exclude = tomllib.loads(html.unescape(lines))["pairs"]["exclude"]
+    exclude = tomllib.loads(html.unescape(lines))["pairs"]["duplicates"]
     assert sorted(map(sorted, exclude)) == [[f"{n} again.png", f"{n}\x7f.png"] for n in range(8)]
 
 
-@pytest.mark.parametrize(("min_detail", "advised"), [(0, True), (100, False)])
-def test_flat_images_are_advised_of_where_there_are_any(tmp_path, min_detail, advised):
+@pytest.mark.parametrize(("exclude_below_detail", "advised"), [(0, True), (100, False)])
+def test_flat_images_are_advised_of_where_there_are_any(tmp_path, exclude_below_detail, advised):
     photos = tmp_path / "photos"
     photos.mkdir()
     for number, original in enumerate(pdna.datasets.dead_leaves(6, size=(128, 96))):
@@ -462,9 +463,9 @@ def test_flat_images_are_advised_of_where_there_are_any(tmp_path, min_detail, ad
     results = evaluated(
         tmp_path / "run",
         originals={"kind": "directory", "path": "photos"},
-        pairs={"min_detail": min_detail},
+        pairs={"exclude_below_detail": exclude_below_detail},
     )
     warnings = " ".join(pdna.report.recommend(results).warnings)
     assert "33.3 % of the originals (3) have less than 100 grey levels" in warnings
-    assert ("leave them out by min_detail = 100" in warnings) == advised
-    assert f"There are only {6 if min_detail else 9} originals" in warnings
+    assert ("leave them out by exclude_below_detail = 100" in warnings) == advised
+    assert f"There are only {6 if exclude_below_detail else 9} originals" in warnings

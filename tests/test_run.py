@@ -19,8 +19,8 @@ from PIL import Image
 import photodna_nb as pdna
 from photodna_nb.corpus import transforms
 from photodna_nb.evaluation import Config, Results, run
-from photodna_nb.evaluation.originals import exclusion_name
-from photodna_nb.evaluation.pair_counting import count_pairs
+from photodna_nb.evaluation.counting import count_pairs
+from photodna_nb.evaluation.run_originals import configuration_name
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
@@ -114,10 +114,10 @@ def test_results_of_another_schema(photos, tmp_path):
 
 
 def check_images(photos, results, images, found):
-    """The closest pairs as they looked when their distance was measured."""
+    """The nearest pairs as they looked when their distance was measured."""
     shown = set()
     for row in results.tables["nearest_impostors"]:
-        for original, transform, image in (
+        for original, transform, thumbnail in (
             (row["original"], row["transform"], row["thumbnail"]),
             (row["other"], None, row["other_thumbnail"]),
         ):
@@ -127,11 +127,11 @@ def check_images(photos, results, images, found):
                 image = edit.apply(image, transforms.seed_for(0, original, edit.label))
             image.thumbnail((240, 240))
             image = image.resize((max(image.width, 2), max(image.height, 2)))  # one is a line
-            with Image.open(io.BytesIO(found[image])) as small:
+            with Image.open(io.BytesIO(found[thumbnail])) as small:
                 assert small.size == image.size
                 difference = np.abs(np.subtract(small, image, dtype=float)).mean()
             assert difference < 12
-            shown.add(image)
+            shown.add(thumbnail)
     assert shown == images
     assert len(results.tables["nearest_impostors"]) == 15
 
@@ -139,25 +139,27 @@ def check_images(photos, results, images, found):
 def check_tables(results, found):
     """Numbers beside the counts, and CSV beside JSON."""
     for row in results.tables["recall"]:
-        squared = results.counts.genuine_distances(
+        squared = results.counts.genuine_distances_squared(
             row["transform"], detail_bin=row["detail_bin"], oriented=row["oriented"]
         )
-        assert row["n"] == len(squared)
+        assert row["genuine_pairs"] == len(squared)
         assert row["matches"] == sum(s <= row["threshold"] ** 2 for s in squared.tolist())
-        assert row["recall"] == (row["matches"] / row["n"] if row["n"] else None)
+        assert row["recall"] == (
+            row["matches"] / row["genuine_pairs"] if row["genuine_pairs"] else None
+        )
     for row, spec in zip(results.tables["transforms"], EDITS, strict=True):
-        distances = np.sqrt(results.counts.genuine_distances(spec))
-        assert (row["transform"], row["largest"]) == (spec, distances[-1])
+        distances = np.sqrt(results.counts.genuine_distances_squared(spec))
+        assert (row["transform"], row["largest_distance"]) == (spec, distances[-1])
         assert row["failed"] == sum(failure.transform == spec for failure in results.failures)
     curve = results.tables["curves"]
     assert curve[-1]["genuine_matches"] == results.summary["genuine_pairs"]
     assert curve[-1]["impostor_matches"] == results.summary["impostor_pairs"]
-    assert curve[100]["impostor_matches"] == results.counts.impostor()[:101].sum()
-    closest = results.tables["nearest_impostors"]
+    assert curve[100]["impostor_matches"] == results.counts.impostor_histogram()[:101].sum()
+    nearest = results.tables["nearest_impostors"]
     assert (
-        len({frozenset((row["original"], row["other"])) for row in closest}) == len(closest) == 15
+        len({frozenset((row["original"], row["other"])) for row in nearest}) == len(nearest) == 15
     )
-    assert closest == sorted(closest, key=lambda row: row["distance_squared"])
+    assert nearest == sorted(nearest, key=lambda row: row["distance_squared"])
     assert sum(row["originals"] for row in results.tables["detail"]) == 6
     for name, rows in results.tables.items():
         text = found[f"tables/{name}.csv"].decode()
@@ -199,7 +201,7 @@ def test_another_threshold_hashes_nothing(photos, tmp_path, decoded, monkeypatch
 def test_other_pairs_are_counted_and_nothing_is_hashed(photos, tmp_path, decoded):
     first = run(photo_config(photos), tmp_path / "run")
     decoded.clear()
-    others = {"pairs": {"exclude": [["a.png", "sub/e.png", "b.png"], ["bad.jpg", "a.png"]]}}
+    others = {"pairs": {"duplicates": [["a.png", "sub/e.png", "b.png"], ["bad.jpg", "a.png"]]}}
     results = run(photo_config(photos, **others), tmp_path / "run")
     assert decoded == []
     assert results.counts.pairs_excluded == 3 + 2 * 15
@@ -207,12 +209,12 @@ def test_other_pairs_are_counted_and_nothing_is_hashed(photos, tmp_path, decoded
     assert results.summary["impostor_pairs"] == all_pairs - results.counts.pairs_excluded
     banded = run(photo_config(photos, detail={"bins": [1]}), tmp_path / "run")
     assert banded.manifest["this_run"]["originals_hashed"] == 0
-    assert len(decoded) <= 3, "but for images of pairs that were not among the closest"
+    assert len(decoded) <= 3, "but for images of pairs that were not among the nearest"
     assert len(banded.tables["detail"]) == 2
     others = {"pairs": {"variants_against_others": False}}
     assert run(photo_config(photos, **others), tmp_path / "run").summary["impostor_pairs"] == 15
     with pytest.raises(pdna.ArgumentError, match=r"original is called a.pg; did you mean a.png"):
-        run(photo_config(photos, pairs={"exclude": [["a.pg", "b.png"]]}), tmp_path / "run")
+        run(photo_config(photos, pairs={"duplicates": [["a.pg", "b.png"]]}), tmp_path / "run")
 
 
 def test_identical_and_flat_originals(photos, tmp_path):
@@ -227,25 +229,25 @@ def test_identical_and_flat_originals(photos, tmp_path):
     results = run(photo_config(photos), tmp_path / "run")
     assert results.counts.pairs_identical == 1 + 2 * len(EDITS)
     assert results.counts.nearest_pairs(1).distance_squared[0] == 0, "of the flat ones"
-    few = {"pairs": {"min_detail": 100}}
+    few = {"pairs": {"exclude_below_detail": 100}}
     results = run(photo_config(photos, **few), tmp_path / "run")
     assert results.manifest["this_run"]["originals_hashed"] == 0
     assert results.counts.pairs_low_detail == 13 + 5 * (2 * 7 + 6 * 2)
-    again = {"pairs": {"min_detail": 100, "count_identical": True}}
+    again = {"pairs": {"exclude_below_detail": 100, "count_identical": True}}
     results = run(photo_config(photos, **again), tmp_path / "run")
     assert results.counts.pairs_identical == 0
     assert results.counts.nearest_pairs(1).distance_squared[0] == 0, "of the copies"
     digest = sha256((photos / "a.png").read_bytes()).hexdigest()
-    again["pairs"]["exclude"] = [[f"sha256:{digest.upper()}", "b.png"]]
+    again["pairs"]["duplicates"] = [[f"sha256:{digest.upper()}", "b.png"]]
     config = photo_config(photos, **again)
-    assert config.pairs.exclude == ((f"sha256:{digest}", "b.png"),)
+    assert config.pairs.duplicates == ((f"sha256:{digest}", "b.png"),)
     assert Config.from_dict(tomllib.loads(config.to_toml())) == config
-    assert exclusion_name(odd, digest) == config.pairs.exclude[0][0]
+    assert configuration_name(odd, digest) == config.pairs.duplicates[0][0]
     results = run(config, tmp_path / "run")
     assert results.counts.pairs_excluded == 3 * (1 + 2 * len(EDITS))
     assert results.counts.nearest_pairs(1).distance_squared[0] > 0
     assert first.counts.nearest_pairs(1).distance_squared[0] > 0
-    again["pairs"]["exclude"] = [[f"sha256:{64 * '0'}", "b.png"]]
+    again["pairs"]["duplicates"] = [[f"sha256:{64 * '0'}", "b.png"]]
     with pytest.raises(pdna.ArgumentError, match="no original has the digest sha256:0000"):
         run(photo_config(photos, **again), tmp_path / "run")
 
@@ -295,7 +297,7 @@ def test_a_run_inside_its_originals(photos, tmp_path):
 def test_names_that_are_not_text(photos, tmp_path):
     odd = os.fsdecode(b"\xff\n\xc3\xa9,.png")
     (photos / odd).write_bytes((photos / "a.png").read_bytes())
-    config = photo_config(photos, pairs={"exclude": [["a.png", odd]]})
+    config = photo_config(photos, pairs={"duplicates": [["a.png", odd]]})
     results = run(config, tmp_path / "run")
     assert odd in results.counts.names
     assert results.counts.pairs_excluded == 1 + 2 * len(EDITS)
@@ -395,6 +397,6 @@ def test_sense_on_photographs(shared_golden, tmp_path):
     assert rows["crop:5", False]["recall"] < 0.2
     assert rows["mirror", False]["recall"] == 0
     assert rows["mirror", True]["recall"] == 1
-    originals = np.cumsum(results.counts.impostor(variants=False))
+    originals = np.cumsum(results.counts.impostor_histogram(variants=False))
     assert 800 < np.searchsorted(originals, originals[-1] // 2) < 1000
-    assert 800 < results.summary["impostor_median"] < 1000
+    assert 800 < results.summary["median_impostor_distance"] < 1000

@@ -18,7 +18,7 @@ from PIL import Image
 
 import photodna_nb as pdna
 from photodna_nb import files, journal, npz
-from photodna_nb.evaluation import hash_store, run, run_folder, variant_hashes
+from photodna_nb.evaluation import run, run_folder, variant_hashes
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
@@ -35,11 +35,11 @@ def test_originals_that_are_gone(photos, tmp_path, decoded):
     assert again.manifest["this_run"]["originals_available"] is False
     other = run(photo_config(photos, thresholds={"named": {"x": 77}}), tmp_path / "run")
     assert other.tables["thresholds"][0]["threshold"] == 77
-    excluded = photo_config(photos, pairs={"exclude": [["a.png", "b.png"]]})
+    excluded = photo_config(photos, pairs={"duplicates": [["a.png", "b.png"]]})
     assert run(excluded, tmp_path / "run").summary["pairs_excluded"] > 0
     assert decoded == []
     with pytest.raises(pdna.ArgumentError, match=r"no original is called a.pn; did you mean a.png"):
-        run(photo_config(photos, pairs={"exclude": [["a.pn", "b.png"]]}), tmp_path / "run")
+        run(photo_config(photos, pairs={"duplicates": [["a.pn", "b.png"]]}), tmp_path / "run")
     with pytest.raises(pdna.FileError, match="cannot be listed"):
         run(config, tmp_path / "new")
     (tmp_path / "run" / "journal.jsonl").write_text("")
@@ -184,7 +184,7 @@ def test_whose_folder_it_is(photos, tmp_path):
         with pytest.raises(pdna.FileError, match=f"run: belongs to a run with {named} an empty"):
             run(photo_config(photos, **sections), folder)
     with (
-        run_folder.open_run(str(folder), photo_config(photos).hashing()),
+        run_folder.open_run(str(folder), photo_config(photos).hash_settings()),
         pytest.raises(pdna.FileError, match="another run is at work in it"),
     ):
         run(photo_config(photos), folder)
@@ -273,18 +273,18 @@ def test_the_journal(tmp_path, monkeypatch):
     with run_folder.open_run(str(tmp_path / "run"), hashing) as folder:
 
         def append(*results):
-            with hash_store._journal(folder) as journal:
+            with variant_hashes._journal(folder) as journal:
                 for one in results:
                     journal.append(one)
 
         append(result("a", 1), result("b", 2))
         path = tmp_path / "run" / "journal.jsonl"
         path.write_bytes(path.read_bytes()[:-9])
-        assert set(hash_store._known_hashes(folder)) == {"a"}
+        assert set(variant_hashes._known_hashes(folder)) == {"a"}
         limit = Image.MAX_IMAGE_PIXELS
         append(result("c", 3, errors={0: "too large"}, pixel_limit=limit))
         append(result("d", 4, errors={0: "no memory"}, pixel_limit=limit, permanent=False))
-        known = hash_store._known_hashes(folder)
+        known = variant_hashes._known_hashes(folder)
         assert {name: one.digest for name, one in known.items()} == {
             "a": "digest 1", "c": "digest 3"
         }  # fmt: skip
@@ -293,11 +293,11 @@ def test_the_journal(tmp_path, monkeypatch):
         assert known["c"].errors == {0: "too large"}
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10**8)
         # With another limit the third one may succeed.
-        assert set(hash_store._known_hashes(folder)) == {"a"}
+        assert set(variant_hashes._known_hashes(folder)) == {"a"}
     other = {"seed": 0, "variants": {"transforms": ["mirror", "flip"]}}
     with run_folder.open_run(str(tmp_path / "other"), other) as folder:
         shutil.copy(path, tmp_path / "other")
-        assert hash_store._known_hashes(folder) == {}, "of other transforms"
+        assert variant_hashes._known_hashes(folder) == {}, "of other transforms"
 
 
 KILLED = """

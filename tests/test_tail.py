@@ -11,7 +11,7 @@ from corpora import fitted, naive_dependence, power_law, with_duplicate
 from scipy import stats
 
 from photodna_nb.evaluation import tail_fit, tail_likelihood
-from photodna_nb.evaluation.dependence import ImpostorPairs, sorted_dyads
+from photodna_nb.evaluation.dependence import ImpostorPairs, sort_impostor_pairs
 from photodna_nb.evaluation.intervals import false_match_rates
 from photodna_nb.evaluation.tail_fit import fit_tail
 
@@ -29,13 +29,15 @@ def test_tail_is_scipys_fit():
     assert tail.shape == pytest.approx(shape, abs=5e-3)
     assert tail.scale == pytest.approx(scale, rel=5e-3)
     for t in (tail.fit_threshold - 10, tail.fit_threshold - 60):
-        rate = tail.share * stats.genpareto.sf(tail.fit_threshold - t, tail.shape, scale=tail.scale)
+        rate = tail.exceedance_probability * stats.genpareto.sf(
+            tail.fit_threshold - t, tail.shape, scale=tail.scale
+        )
         at = (
-            tail.share
+            tail.exceedance_probability
             * ((t - tail.endpoint) / (tail.fit_threshold - tail.endpoint)) ** tail.exponent
         )
         assert at == pytest.approx(rate, rel=1e-9)
-        assert tail.rate(t).rate[0] == pytest.approx(rate, rel=0.2)  # the median of draws
+        assert tail.rate(t).rate[0] == pytest.approx(rate, rel=0.2)  # the median of replicates
 
 
 def test_tail_holds_the_truth_far_below_what_was_counted():
@@ -64,7 +66,7 @@ def test_tail_is_wider_where_images_are_shared():
     distance[hub] = 250 + (distance[hub] - 250) * 0.7
     hubs = fitted(i, j, distance, 400)
     assert hubs.effective_exceedances < alone.effective_exceedances / 3
-    spread = [np.std(np.log(tail.draws[0, :, 0])) for tail in (alone, hubs)]
+    spread = [np.std(np.log(tail.replicates[0, :, 0])) for tail in (alone, hubs)]
     assert spread[1] > 1.5 * spread[0]
     # As many independent ones would vary so much.
     assert spread[0] == pytest.approx(alone.effective_exceedances**-0.5, rel=0.25)
@@ -105,7 +107,7 @@ def bursts(i, j, distance):
 
 
 def group(i, j, distance):
-    """Five images of one kind, all as near to each other as the closest of the others."""
+    """Five images of one kind, all as near to each other as the nearest of the others."""
     distance = distance.copy()
     near = (i < 5) & (j < 5)
     distance[near] = np.linspace(430, 466, 10)
@@ -123,10 +125,10 @@ def two_kinds(i, j, distance):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (with_duplicate, "closest pair"),
+        (with_duplicate, "smallest distance"),
         (one_hash, "same hash"),
         (bursts, "look at|look whether"),
-        (group, "10 closest pairs are among 6 originals"),
+        (group, "10 nearest pairs are among 6 originals"),
         (two_kinds, "do not follow"),
     ],
 )
@@ -153,9 +155,9 @@ def test_tail_needs_enough_and_shared_images_are_less():
     distance[i > 0] += 500
     hub = fitted(i, j, distance, 200, cutoff=900)
     assert not hub.accepted
-    assert "share so few images" in hub.rejection_reason
+    assert "involve so few distinct images" in hub.rejection_reason
     same = fitted(i, j, np.full(len(i), 500.0), 200, cutoff=900)
-    assert "equally far" in same.rejection_reason
+    assert "all have the same distance" in same.rejection_reason
     nothing = fit_tail(ImpostorPairs(*np.zeros((3, 0), int), 5), 10, 45)
     assert not nothing.accepted
     assert math.isnan(nothing.rate(3).rate[0])
@@ -192,9 +194,9 @@ def test_tail_is_the_same_every_time():
     one = fitted(i, j, distance, 300)
     order = rng(1).permutation(len(i))
     other = fitted(j[order], i[order], distance[order], 300)
-    assert one.draws.tobytes() == other.draws.tobytes()
+    assert one.replicates.tobytes() == other.replicates.tobytes()
     assert one.as_json() == other.as_json()
-    assert fitted(i, j, distance, 300, seed=1).draws.tobytes() != one.draws.tobytes()
+    assert fitted(i, j, distance, 300, seed=1).replicates.tobytes() != one.replicates.tobytes()
 
 
 # Parts of the fit, each by its formula.
@@ -211,7 +213,7 @@ def listed(distance, images=400):
     """Return pairs with these distances, all of different images as far as there are."""
     i, j = np.triu_indices(images, 1)
     order = rng(9).permutation(len(i))[: len(distance)]
-    return sorted_dyads(ImpostorPairs(i[order], j[order], np.asarray(distance), 900), images)
+    return sort_impostor_pairs(ImpostorPairs(i[order], j[order], np.asarray(distance), 900), images)
 
 
 def some_exceedances(number=40, images=30):
@@ -242,16 +244,16 @@ def test_the_test_of_fit_compares_from_ten_pairs_to_nearly_all():
     assert (len(counts), counts[0], counts[-1]) == (31, 10, 300)
     ratios = np.diff(np.log(counts))
     assert np.allclose(ratios, math.log(30) / 30, atol=0.1)
-    assert np.array_equal(exceedances.tested_shares, counts / 310)
+    assert np.array_equal(exceedances.tested_probabilities, counts / 310)
     distance = np.sort(exceedances.distance)
     u = exceedances.fit_threshold
     model = [((distance[count - 1] - 200) / (u - 200)) ** 3 for count in counts]
-    assert exceedances.model_shares(200.0, 3.0) == pytest.approx(model)
+    assert exceedances.fitted_probabilities(200.0, 3.0) == pytest.approx(model)
 
 
 def test_anderson_darling_distance():
-    gaps, shares = np.array([[0.1, -0.2], [0.0, 0.3]]), np.array([0.5, 0.2])
-    distance = tail_likelihood.anderson_darling(gaps, shares)
+    gaps, probabilities = np.array([[0.1, -0.2], [0.0, 0.3]]), np.array([0.5, 0.2])
+    distance = tail_likelihood.anderson_darling(gaps, probabilities)
     assert distance == pytest.approx([(0.01 / 0.25 + 0.04 / 0.16) / 2, 0.09 / 0.16 / 2])
 
 
@@ -300,7 +302,7 @@ def log_likelihood(exceedances, endpoint):
 @pytest.mark.parametrize(("seed", "power"), [(0, 2.4), (1, 5), (2, 6), (3, 7), (4, 2.4)])
 def test_the_fit_has_the_largest_likelihood(seed, power):
     i, j, distance = power_law(60, power, 100 * (seed % 4), seed)
-    dyads = sorted_dyads(ImpostorPairs(i, j, distance, 900), 60)
+    dyads = sort_impostor_pairs(ImpostorPairs(i, j, distance, 900), 60)
     exceedances = tail_likelihood.nearest_pairs(dyads, 60, 60_000)
     assert len(exceedances) == 180
     endpoint, exponent = tail_likelihood.fit(exceedances)
@@ -320,10 +322,10 @@ def test_replicates_of_constant_weights_are_the_pairs_themselves(seed):
     order = rng(seed).permutation(len(i))[:64]
     i, j = np.r_[i[order], i[order[:6]]], np.r_[j[order], j[order[:6]]]
     distance = 300 + 100 * rng(seed).random(number)
-    dyads = sorted_dyads(ImpostorPairs(i, j, distance, 900), images)
+    dyads = sort_impostor_pairs(ImpostorPairs(i, j, distance, 900), images)
     exceedances = tail_likelihood.nearest_pairs(dyads, images, 30_000)
     assert len(exceedances) == number
-    draws, gaps = tail_likelihood.resample(exceedances, 1e12, 5.0, seed, 50)
+    parameters, gaps = tail_likelihood.resample(exceedances, 1e12, 14.0, seed, 50)
     i, j, y = exceedances.i, exceedances.j, exceedances.excess
     u = exceedances.fit_threshold
     pairs_of = [np.sum((i == k) | (j == k)) for k in range(12)]
@@ -332,21 +334,22 @@ def test_replicates_of_constant_weights_are_the_pairs_themselves(seed):
     more[np.argmax(pairs_of)] += 1
     more[np.argmax(nearness_of)] += 1
     for kind, weights in enumerate((np.ones(number), more[i] * more[j])):
-        assert draws[kind, :, 0] == pytest.approx(weights.sum() / 30_000, rel=1e-4)
-        for endpoint, exponent in draws[kind, :, 1:]:
+        assert parameters[kind, :, 0] == pytest.approx(weights.sum() / 30_000, rel=1e-4)
+        for endpoint, exponent in parameters[kind, :, 1:]:
             closed = weights.sum() / -(weights * np.log1p(-y / (u - endpoint))).sum()
             assert exponent == pytest.approx(closed, rel=1e-4)
-    assert np.all((draws[:, :, 1] >= 0) & (draws[:, :, 1] < exceedances.smallest))
+    endpoints = parameters[:, :, 1]
+    assert np.all((endpoints >= 0) & (endpoints < exceedances.smallest))
     fit = tail_likelihood._fit_on_grid(y, u, exceedances.smallest, np.ones((1, number)))
-    model = exceedances.model_shares(*(values[0] for values in fit))
-    assert np.allclose(gaps, exceedances.tested_shares - model, atol=1e-4)
+    model = exceedances.fitted_probabilities(*(values[0] for values in fit))
+    assert np.allclose(gaps, exceedances.tested_probabilities - model, atol=1e-4)
 
 
-def test_endpoints_are_drawn_by_their_likelihood():
-    """The share of the draws below a point is that of the integral, of so many pairs."""
+def test_endpoints_are_sampled_from_their_adjusted_likelihood():
+    """Their distribution function is the integral of the likelihood of so many pairs."""
     exceedances = some_exceedances(150)
     for effective in (3.0, 40.0):
-        drawn = tail_likelihood._draw_endpoints(exceedances, effective, 4000, rng(1))
+        endpoints = tail_likelihood._sample_endpoints(exceedances, 150 / effective, 4000, rng(1))
         grid = np.linspace(0, exceedances.smallest, 4001)[:-1] + exceedances.smallest / 8000
         per_pair = np.array([log_likelihood(exceedances, e) for e in grid]) / 150
         density = np.exp(effective * (per_pair - per_pair.max()))
@@ -354,10 +357,10 @@ def test_endpoints_are_drawn_by_their_likelihood():
         u, y = exceedances.fit_threshold, exceedances.excess
         exponent = np.array([1 / -np.log1p(-y / (u - e)).mean() for e in grid])
         density[exponent < 2] = 0
-        for share in (0.1, 0.5, 0.9):
-            point = grid[np.searchsorted(np.cumsum(density) / density.sum(), share)]
-            assert np.mean(drawn <= point) == pytest.approx(share, abs=0.015)
-        assert len(np.unique(drawn)) == 4000
+        for probability in (0.1, 0.5, 0.9):
+            point = grid[np.searchsorted(np.cumsum(density) / density.sum(), probability)]
+            assert np.mean(endpoints <= point) == pytest.approx(probability, abs=0.015)
+        assert len(np.unique(endpoints)) == 4000
 
 
 @pytest.mark.parametrize(("power", "thins_out"), [(1.8, False), (2.3, True)])
@@ -369,16 +372,16 @@ def test_distances_that_do_not_thin_out(power, thins_out):
         assert 2 < tail.exponent < 3
 
 
-def test_rates_are_quantiles_of_the_draws(accepted):
+def test_rates_are_quantiles_of_the_replicates(accepted):
     t = np.array([400.0, 500.0, accepted.fit_threshold])
     found = accepted.rate(t)
     for k, threshold in enumerate(t):
         lower, upper = (
             [
-                share * (max(threshold - e, 0) / (accepted.fit_threshold - e)) ** exponent
-                for share, e, exponent in draws.tolist()
+                probability * (max(threshold - e, 0) / (accepted.fit_threshold - e)) ** exponent
+                for probability, e, exponent in parameters.tolist()
             ]
-            for draws in accepted.draws
+            for parameters in accepted.replicates
         )
         assert found.rate[k] == pytest.approx(np.median(lower))
         assert found.lower[k] == pytest.approx(np.quantile(lower, 0.025))
@@ -403,7 +406,7 @@ def test_what_the_tail_reliably_says(accepted):
     assert replace(accepted, accepted=False).reliable_rate(ten) is None
     beyond = accepted.reliable_rate(260)
     assert beyond == (None, 0, max(accepted.validated_down_to, beyond.upper), True)
-    wider = replace(accepted, draws=accepted.draws * [[[1, 1, 1]], [[1e3, 1, 0.2]]])
+    wider = replace(accepted, replicates=accepted.replicates * [[[1, 1, 1]], [[1e3, 1, 0.2]]])
     assert wider.reliable_rate(300).upper == wider.rate(300).upper[0] > accepted.validated_down_to
 
 
@@ -425,18 +428,18 @@ def test_p_value_is_a_share_of_the_replicates(accepted):
 
 
 def test_two_more_images_for_the_upper_ends(accepted):
-    assert np.all(accepted.draws[1, :, 0] > accepted.draws[0, :, 0])
-    assert np.array_equal(accepted.draws[0, :, 1], accepted.draws[1, :, 1])
+    assert np.all(accepted.replicates[1, :, 0] > accepted.replicates[0, :, 0])
+    assert np.array_equal(accepted.replicates[0, :, 1], accepted.replicates[1, :, 1])
 
 
 def test_fifty_pairs_are_enough():
     i, j, distance = power_law(300, 9, 250, 5)
     nearest = np.argsort(distance)[:50]
-    for number, words in ((49, "49 pairs are close enough"), (50, "")):
+    for number, words in ((49, "49 pairs are near enough"), (50, "")):
         rows = nearest[:number]
         pairs = ImpostorPairs(i[rows], j[rows], distance[rows], 700)
         tail = fit_tail(pairs, 300, len(distance), replicates=100)
-        assert ("close enough" in tail.rejection_reason) == bool(words)
+        assert ("near enough" in tail.rejection_reason) == bool(words)
         assert words in tail.rejection_reason
         assert math.isnan(tail.exponent) == (number == 49)
 
@@ -455,14 +458,14 @@ def test_a_smallest_distance_of_a_probability_below_one_percent(accepted):
 def test_fit_and_counts_that_contradict_each_other(accepted, factor):
     """Against the intervals of the counts at the first threshold with so many."""
     i, j, distance = power_law(300, 9, 250, 5)
-    dyads = sorted_dyads(ImpostorPairs(i, j, distance, 700), 300)
+    dyads = sort_impostor_pairs(ImpostorPairs(i, j, distance, 700), 300)
     matches = np.cumsum(np.bincount(np.ceil(distance).astype(int)))
     rates = false_match_rates(
         np.diff(matches, prepend=0),
         300,
         ImpostorPairs(i, j, distance, 900),
     )
-    tail = replace(accepted, draws=accepted.draws * [factor, 1, 1])
+    tail = replace(accepted, replicates=accepted.replicates * [factor, 1, 1])
     found = tail_fit._contradiction_by_counts(tail, dyads, 0.025)
     first = ""
     for count in (10, 20, 50, 100, 200, 500, 1000):
@@ -517,10 +520,10 @@ def test_weights_vary_more_by_students_t(confidence, monkeypatch):
     effect = tail_likelihood.score_design_effect(exceedances, tail.endpoint, tail.exponent)
     assert arguments["others"] == (
         pytest.approx(tail_likelihood.weight_shape(variance) / ratio**2),
-        pytest.approx(len(exceedances) / effect),
+        pytest.approx(effect),
         4,
         100,
     )
     count = len(exceedances)
     assert tail.effective_exceedances == pytest.approx(count**2 / (variance.own + variance.shared))
-    assert tail.share == count / 40_000
+    assert tail.exceedance_probability == count / 40_000

@@ -11,7 +11,7 @@ from corpora import fitted, power_law, with_duplicate
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.curves import curves
 from photodna_nb.evaluation.dependence import ImpostorPairs, matrix_dependence
-from photodna_nb.evaluation.deployment import expected_matches, threshold_under
+from photodna_nb.evaluation.deployment import expected_matches, threshold_for_false_matches
 from photodna_nb.evaluation.intervals import (
     FalseMatchRates,
     clopper_pearson,
@@ -76,7 +76,11 @@ def test_operating_points_keep_their_targets_where_they_were_chosen(halves, cons
     for point in points:
         t = point.choice.threshold
         if point.choice.source == "counted":
-            bound = chosen_on.rates.upper if conservative else chosen_on.rates.rate
+            bound = (
+                chosen_on.false_match_rates.upper
+                if conservative
+                else chosen_on.false_match_rates.rate
+            )
             assert bound[t] <= point.choice.target < bound[t + 1 :].min()
         else:
             assert point.extrapolated
@@ -84,7 +88,7 @@ def test_operating_points_keep_their_targets_where_they_were_chosen(halves, cons
             bound = said.upper if conservative else said.rate
             assert bound[0] <= point.choice.target < bound[1]
         # What is reported is of the other half, by plain counting.
-        matches = int(reported_on.genuine[: t + 1].sum())
+        matches = int(reported_on.genuine_histogram[: t + 1].sum())
         assert (point.genuine_matches, point.genuine_pairs) == (matches, 300)
         assert point.recall == matches / 300
         lower, upper = clopper_pearson(matches, 300)
@@ -101,7 +105,7 @@ def test_operating_points_keep_their_targets_where_they_were_chosen(halves, cons
         ends = (told or rate) if point.extrapolated else rate
         kept = {"yes": ends.upper <= point.choice.target, "no": ends.lower > point.choice.target}
         assert kept.get(point.meets_target, not any(kept.values()))
-        assert point.false_match_rate.matches == int(reported_on.rates.matches[t])
+        assert point.false_match_rate.matches == int(reported_on.false_match_rates.matches[t])
         json.dumps(point.as_json(), allow_nan=False)
     # At 1e-3, power law: both halves have the same truth.
     rate = points[1].false_match_rate
@@ -110,7 +114,7 @@ def test_operating_points_keep_their_targets_where_they_were_chosen(halves, cons
 
 
 def test_a_threshold_may_have_just_the_rate_that_was_wished_for(halves):
-    rates = halves[0].rates
+    rates = halves[0].false_match_rates
     t = int(np.searchsorted(rates.rate, 1e-3))
     assert rates.rate[t] < rates.rate[t + 1]
     assert choose_threshold(float(rates.rate[t]), rates).threshold == t
@@ -119,32 +123,34 @@ def test_a_threshold_may_have_just_the_rate_that_was_wished_for(halves):
 
 def test_conservative_thresholds_are_lower(halves):
     for target in (1e-2, 1e-3, 1e-5, 1e-7):
-        plain = choose_threshold(target, halves[0].rates, halves[0].tail)
-        safe = choose_threshold(target, halves[0].rates, halves[0].tail, conservative=True)
+        plain = choose_threshold(target, halves[0].false_match_rates, halves[0].tail)
+        safe = choose_threshold(
+            target, halves[0].false_match_rates, halves[0].tail, conservative=True
+        )
         assert safe.threshold < plain.threshold
 
 
 def test_no_threshold_without_evidence(halves):
-    bare = choose_threshold(1e-7, halves[0].rates)
+    bare = choose_threshold(1e-7, halves[0].false_match_rates)
     assert bare.threshold is None
     assert bare.source == "none"
     assert "no tail" in bare.reason
     i, j, distance = with_duplicate(*power_law(300, 9, 250, 5))
-    rejected = choose_threshold(1e-7, halves[0].rates, fitted(i, j, distance, 300))
+    rejected = choose_threshold(1e-7, halves[0].false_match_rates, fitted(i, j, distance, 300))
     assert rejected.threshold is None
-    assert "closest pair" in rejected.reason
+    assert "smallest distance" in rejected.reason
     point = operating_points(replace(halves[0], tail=None), halves[1], [1e-7])[0]
     assert point.recall is None
     assert json.loads(json.dumps(point.as_json()))["choice"]["threshold"] is None
     for wrong in (0, -1, 1.5, math.nan):
         with pytest.raises(ArgumentError, match="target"):
-            choose_threshold(wrong, halves[0].rates)
+            choose_threshold(wrong, halves[0].false_match_rates)
 
 
 def test_every_reason_is_said_in_full(halves):
-    rates, tail = halves[0].rates, halves[0].tail
+    rates, tail = halves[0].false_match_rates, halves[0].tail
     none = ThresholdChoice(1e-7, False, None, "none", "")
-    reason = "fewer than ten impostor pairs match so rarely, and no tail was fitted to them"
+    reason = "fewer than ten dyads match at such a low rate, and no tail was fitted"
     assert choose_threshold(1e-7, rates) == replace(none, reason=reason)
     rejected = replace(tail, accepted=False, rejection_reason="for a reason")
     assert choose_threshold(1e-7, rates, rejected) == replace(none, reason="for a reason")
@@ -157,7 +163,7 @@ def test_every_reason_is_said_in_full(halves):
             return None
 
     silent = choose_threshold(1e-7, rates, Silent())
-    assert silent == replace(none, reason="the tail says nothing of this rate")
+    assert silent == replace(none, reason="the target is outside the range of the fitted tail")
     i, j = np.triu_indices(60, 1)
     same = np.where((i < 10) & (j < 10), 0, 40)
     equal = false_match_rates(np.bincount(same), 60, ImpostorPairs(i, j, same, 40))
@@ -176,15 +182,17 @@ def test_a_point_is_judged_by_the_interval_of_the_other_half(halves):
     assert operating_points(selection, validation, [1e-4]) == operating_points(
         selection, validation, [1e-4], conservative=False
     )
-    t = choose_threshold(1e-2, selection.rates).threshold
+    t = choose_threshold(1e-2, selection.false_match_rates).threshold
 
     def judged(lower, upper):
         """Return the verdict if all intervals of the other half are these."""
         ends = {
-            "lower": validation.rates.lower * 0 + lower,
-            "upper": validation.rates.upper * 0 + upper,
+            "lower": validation.false_match_rates.lower * 0 + lower,
+            "upper": validation.false_match_rates.upper * 0 + upper,
         }
-        changed = replace(validation, rates=replace(validation.rates, **ends))
+        changed = replace(
+            validation, false_match_rates=replace(validation.false_match_rates, **ends)
+        )
         (point,) = operating_points(selection, changed, [1e-2])
         assert point.choice.threshold == t
         assert not point.extrapolated
@@ -208,7 +216,7 @@ def test_a_bound_of_disjoint_pairs_is_evidence_of_large_rates():
 
 def test_what_the_data_support(halves):
     """By a tail that is accepted, else by what was counted, and never for want of pairs."""
-    rates, tail = halves[0].rates, halves[0].tail
+    rates, tail = halves[0].false_match_rates, halves[0].tail
     by_tail = supported_threshold(rates, tail)
     assert by_tail == choose_threshold(tail.validated_down_to, rates, tail, conservative=True)
     assert (by_tail.source, by_tail.beyond_validation) == ("tail", False)
@@ -226,7 +234,7 @@ def test_what_the_data_support(halves):
     few = false_match_rates(np.bincount([40] * 45), 10, ImpostorPairs(i, j, np.full(45, 40), 40))
     nothing = supported_threshold(few)
     assert nothing.threshold is None
-    assert "no false match rate below 0.45 can be shown: take more" in nothing.reason
+    assert "no false match rate below 0.45 is supported by the data: take more" in nothing.reason
     i, j = np.triu_indices(60, 1)
     same = np.where((i < 10) & (j < 10), 0, 40)
     alike = false_match_rates(np.bincount(same), 60, ImpostorPairs(i, j, same, 40))
@@ -234,14 +242,14 @@ def test_what_the_data_support(halves):
 
 
 def test_several_genuine_pairs_of_an_original_are_no_more_trials(halves):
-    none = of(np.zeros((300, 0), int), halves[1].rates)
+    none = of(np.zeros((300, 0), int), halves[1].false_match_rates)
     found = operating_points(halves[0], none, [1e-3])[0]
     assert found.genuine_pairs == 0
     assert found.recall is None
 
 
 def test_a_half_without_rates_gives_the_reason(halves):
-    empty = replace(halves[1], rates=None, tail=None, no_rates_reason="it is empty")
+    empty = replace(halves[1], false_match_rates=None, tail=None, no_rates_reason="it is empty")
     for order in ((halves[0], empty), (empty, halves[0])):
         (point,) = operating_points(*order, [1e-3], conservative=True)
         assert point.choice == ThresholdChoice(1e-3, True, None, "none", "it is empty")
@@ -251,7 +259,7 @@ def test_a_half_without_rates_gives_the_reason(halves):
 
 
 def test_expected_matches_are_comparisons_times_the_rate(halves):
-    rates, tail = halves[0].rates, halves[0].tail
+    rates, tail = halves[0].false_match_rates, halves[0].tail
     t = int(np.searchsorted(rates.rate, 1e-3))
     one = expected_matches(t, 10**6, 10**4, rates, tail)
     eight = expected_matches(t, 10**6, 10**4, rates, tail, orientations=8)
@@ -275,17 +283,17 @@ def test_expected_matches_are_comparisons_times_the_rate(halves):
 
 
 def test_a_threshold_under_a_budget_keeps_it(halves):
-    rates, tail = halves[0].rates, halves[0].tail
+    rates, tail = halves[0].false_match_rates, halves[0].tail
     last = 900
     for budget in (1e6, 1e3, 10):
-        choice = threshold_under(budget, 10**6, 10**3, rates, tail)
+        choice = threshold_for_false_matches(budget, 10**6, 10**3, rates, tail)
         kept = expected_matches(choice.threshold, 10**6, 10**3, rates, tail)
         assert choice.beyond_validation == (budget / 1e9 < tail.validated_down_to)
         if not choice.beyond_validation:
             assert kept.upper <= budget * (1 + 1e-12)
         assert choice.threshold < last
         last = choice.threshold
-        eight = threshold_under(budget, 10**6, 10**3, rates, tail, orientations=8)
+        eight = threshold_for_false_matches(budget, 10**6, 10**3, rates, tail, orientations=8)
         assert eight.target == pytest.approx(choice.target / 8)
         assert eight.threshold < choice.threshold
     for change in (
@@ -302,7 +310,7 @@ def test_a_threshold_under_a_budget_keeps_it(halves):
             "rates": rates,
         }
         with pytest.raises(ArgumentError, match=next(iter(change))):
-            threshold_under(**{**good, **change})
+            threshold_for_false_matches(**{**good, **change})
 
 
 def counted(rate, lower, upper, at_least_ten):
@@ -332,10 +340,14 @@ def test_the_first_threshold_with_ten_matches_is_counted():
 )
 def test_whether_the_validation_half_meets_a_target(halves, lower, upper, meets_target):
     selection = replace(
-        halves[0], rates=counted([1e-4, 1e-3], [0, 0], [1e-3, 1], [True, True]), tail=None
+        halves[0],
+        false_match_rates=counted([1e-4, 1e-3], [0, 0], [1e-3, 1], [True, True]),
+        tail=None,
     )
     validation = replace(
-        halves[1], rates=counted([0, 1e-3], [0, lower], [1e-4, upper], [False, True]), tail=None
+        halves[1],
+        false_match_rates=counted([0, 1e-3], [0, lower], [1e-4, upper], [False, True]),
+        tail=None,
     )
     point, conservative = (
         operating_points(selection, validation, [1e-3], *more)[0] for more in ((), (True,))

@@ -24,8 +24,8 @@ import photodna_nb as pdna
 from photodna_nb import widgets
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation import Config, Results, estimate_rates, run
-from photodna_nb.evaluation.deployment import expected_matches, threshold_under
-from photodna_nb.evaluation.rates import recall_intervals
+from photodna_nb.evaluation.deployment import expected_matches, threshold_for_false_matches
+from photodna_nb.evaluation.rates import recall_estimates
 from photodna_nb.evaluation.thresholds import choose_threshold, supported_threshold
 from photodna_nb.report import formatting
 from photodna_nb.widgets.histograms import LINE
@@ -57,7 +57,7 @@ def results(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def estimates(results):
-    return results.rates
+    return results.estimates.all_originals
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +76,10 @@ def tuner(shared_tuner):
     return shared_tuner
 
 
-def with_rates(results, rates):
-    """Return the same results with other rates."""
-    changed = dataclasses.replace(results)
-    vars(changed)["rates"] = rates
-    return changed
+def with_rates(results, estimates):
+    """Return the same results with other estimates of all originals."""
+    run_estimates = results.estimates._replace(all_originals=estimates)
+    return dataclasses.replace(results, _estimates=run_estimates)
 
 
 def said(html):
@@ -109,8 +108,8 @@ def test_numbers_are_those_of_the_statistics(tuner, results, estimates, threshol
     assert row["recall_lower"] == estimates.recall_lower[threshold]
     assert row["recall_upper"] == estimates.recall_upper[threshold]
     assert row["impostor_matches"] == curves.impostor_matches[threshold]
-    assert row["false_match_rate"] == estimates.rates.rate[threshold]
-    day = expected_matches(threshold, 5000, 100, estimates.rates, estimates.tail)
+    assert row["false_match_rate"] == estimates.false_match_rates.rate[threshold]
+    day = expected_matches(threshold, 5000, 100, estimates.false_match_rates, estimates.tail)
     assert (row["expected_matches_per_day"], row["expected_matches_per_day_upper"]) == (
         day.expected,
         day.upper,
@@ -139,7 +138,7 @@ def test_every_source_of_a_rate_is_named(tuner):
     assert "extrapolated" in found["untested"][0]
     assert "extrapolated" in found["tail"][0]
     assert "extrapolation by a fitted tail" in found["tail"][1]
-    assert "ten or more pairs of originals match" in found["counted"][1]
+    assert "ten or more dyads (pairs of two originals) match" in found["counted"][1]
 
 
 def test_the_report_says_the_same(tuner, results):
@@ -152,12 +151,12 @@ def test_the_report_says_the_same(tuner, results):
 
 def test_transforms_with_the_lowest_recall(tuner, results):
     tuner.threshold = 100
-    distances = {spec: results.counts.genuine_distances(spec) for spec in EDITS}
+    distances = {spec: results.counts.genuine_distances_squared(spec) for spec in EDITS}
     text = said(tuner.controls.transforms)
     places = []
     for spec in sorted(EDITS, key=lambda spec: (distances[spec] <= 100**2).mean()):
         matched = int((distances[spec] <= 100**2).sum())
-        (recall,) = recall_intervals([matched], [len(distances[spec])], 0.95)
+        (recall,) = recall_estimates([matched], [len(distances[spec])], 0.95)
         label = pdna.transforms.parse(spec).label
         places.append(text.index(f"{label} {formatting.recall(recall._asdict())}"))
     assert len(set(places)) == len(EDITS)
@@ -168,7 +167,7 @@ def test_orientations(tuner, results):
     tuner.controls.orientations.value = True
     row = tuner.row
     assert row["comparisons_per_day"] == 8 * before["comparisons_per_day"]
-    assert row["genuine_matches"] == results.counts.genuine(oriented=True)[:201].sum()
+    assert row["genuine_matches"] == results.counts.genuine_histogram(oriented=True)[:201].sum()
     upright = estimate_rates(results.counts, oriented=True)
     assert row["recall_lower"] == upright.recall_lower[200]
     assert (drawn(tuner.controls.figure.value) != drawn(figure)).any()
@@ -242,7 +241,7 @@ def test_readers_without_a_kernel_see_the_figure(tuner):
 def test_a_target_and_the_threshold_follows(tuner, estimates, target, conservative):
     tuner.controls.conservative.value = conservative
     tuner.controls.target.value = target
-    choice = choose_threshold(target, estimates.rates, estimates.tail, conservative)
+    choice = choose_threshold(target, estimates.false_match_rates, estimates.tail, conservative)
     assert choice.beyond_validation == (target == 1e-9)
     assert tuner.controls.target.value == target
     if not choice.beyond_validation:
@@ -273,14 +272,14 @@ def test_only_a_threshold_that_meets_a_target_is_said_to(tuner, conservative, or
 def test_a_target_beyond_validation(tuner, estimates):
     """The tuner says and does what the report does."""
     tail = estimates.tail
-    fit = choose_threshold(1e-9, estimates.rates, tail, True)
-    best = choose_threshold(tail.validated_down_to, estimates.rates, tail, True)
+    fit = choose_threshold(1e-9, estimates.false_match_rates, tail, True)
+    best = choose_threshold(tail.validated_down_to, estimates.false_match_rates, tail, True)
     tuner.controls.target.value = 1e-9
     assert tuner.choice == best
     assert not tuner.choice.beyond_validation
     assert fit.threshold < tuner.threshold == best.threshold
     at_most = [
-        formatting.amount(expected_matches(at, 5000, 100, estimates.rates, tail).upper)
+        formatting.amount(expected_matches(at, 5000, 100, estimates.false_match_rates, tail).upper)
         for at in (fit.threshold, best.threshold)
     ]
     assert f"beyond its validation, suggests L2 {fit.threshold};" in said(tuner.controls.message)
@@ -294,7 +293,7 @@ def test_a_target_beyond_validation(tuner, estimates):
     assert 'class="problem"' in tuner.controls.message.value
     # The estimate alone may be looked at; what is said of it is the same.
     tuner.controls.conservative.value = False
-    estimate = choose_threshold(1e-9, estimates.rates, tail)
+    estimate = choose_threshold(1e-9, estimates.false_match_rates, tail)
     assert tuner.choice == estimate
     assert tuner.threshold == estimate.threshold
     assert f"suggests L2 {estimate.threshold};" in said(tuner.controls.message)
@@ -332,13 +331,17 @@ def test_the_acceptable_number_follows_the_deployment(tuner, results, estimates)
     assert tuner.threshold == results.tables["deployment"][1]["threshold"]
     first = tuner.threshold
     tuner.controls.list_size.value = 500
-    choice = threshold_under(20, 500, 100, estimates.rates, estimates.tail)
+    choice = threshold_for_false_matches(20, 500, 100, estimates.false_match_rates, estimates.tail)
     assert tuner.choice == choice
     assert tuner.threshold == choice.threshold > first
     # A longer list is beyond what can be told, and the threshold stays at the best that can.
     tuner.controls.list_size.value = 5_000_000
-    assert threshold_under(20, 5_000_000, 100, estimates.rates, estimates.tail).beyond_validation
-    best = choose_threshold(estimates.tail.validated_down_to, estimates.rates, estimates.tail, True)
+    assert threshold_for_false_matches(
+        20, 5_000_000, 100, estimates.false_match_rates, estimates.tail
+    ).beyond_validation
+    best = choose_threshold(
+        estimates.tail.validated_down_to, estimates.false_match_rates, estimates.tail, True
+    )
     assert tuner.threshold == best.threshold
 
 
@@ -369,7 +372,7 @@ def test_what_the_data_support_without_a_tail(results, estimates):
     counted = dataclasses.replace(estimates, tail=untrusted)
     tuner = widgets.ThresholdTuner(with_rates(results, counted))
     tuner.controls.target.value = 1e-9
-    best = supported_threshold(counted.rates, untrusted)
+    best = supported_threshold(counted.false_match_rates, untrusted)
     assert tuner.choice == best
     assert tuner.threshold == best.threshold
     assert "meets this target: it does not fit." in said(tuner.controls.message)
@@ -401,8 +404,8 @@ def test_the_nearest_pairs(tuner, results):
     near = tuner.nearest_pairs()
     assert len(near) == 8
     assert [one.distance_squared for one in near if one.kind == "genuine"][::2] == [
-        counts.genuine_distances()[counts.genuine_distances() <= 600**2].max(),
-        counts.genuine_distances()[counts.genuine_distances() > 600**2].min(),
+        counts.genuine_distances_squared()[counts.genuine_distances_squared() <= 600**2].max(),
+        counts.genuine_distances_squared()[counts.genuine_distances_squared() > 600**2].min(),
     ]
     impostor = counts.nearest.distance_squared
     assert [one.distance_squared for one in near if one.kind == "impostor"][::2] == [

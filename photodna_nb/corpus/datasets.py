@@ -1,4 +1,4 @@
-"""Originals for an evaluation: files, drawn images, or photographs of installed packages.
+"""Originals for an evaluation: files, generated images, or photographs of installed packages.
 
 Each function returns a `Dataset`: a sequence of `Original` records. Each record opens one
 image and can be sent to other processes.
@@ -127,7 +127,7 @@ def from_list(paths: PathLike | Iterable[PathLike]) -> Dataset:
 
 
 def dead_leaves(number: int, size: tuple[int, int] = (256, 192), seed: int = 0) -> Dataset:
-    """Return drawn images whose statistics resemble those of photographs.
+    """Return generated images whose statistics resemble those of photographs.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def dead_leaves(number: int, size: tuple[int, int] = (256, 192), seed: int = 0) 
     Returns
     -------
     Dataset
-        Originals with the names ``dead_leaves/000000`` and so on. Each is drawn when it is
+        Originals with the names ``dead_leaves/000000`` and so on. Each is generated when it is
         opened, so that a million of them take no memory.
 
     Raises

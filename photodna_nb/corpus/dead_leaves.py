@@ -1,4 +1,4 @@
-"""Drawn images of opaque discs: see `photodna_nb.datasets.dead_leaves`."""
+"""Generated images of opaque discs: see `photodna_nb.datasets.dead_leaves`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LEAVES_AT_ONCE = 2048
 
 @dataclass(frozen=True)
 class DeadLeavesOriginal(Original):
-    """A drawn image: see `photodna_nb.datasets.dead_leaves`.
+    """A generated image: see `photodna_nb.datasets.dead_leaves`.
 
     Attributes
     ----------

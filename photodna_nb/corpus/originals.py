@@ -39,7 +39,7 @@ class Original(ABC):
 
     @abstractmethod
     def digest(self) -> str:
-        """Return the SHA-256 of the file's content, or of the parameters of a drawn image.
+        """Return the SHA-256 of the file's content, or of the parameters of a generated image.
 
         It has 64 hexadecimal digits.
 

@@ -10,22 +10,40 @@ from photodna_nb.evaluation.comparison import compare
 from photodna_nb.evaluation.comparison_format import comparison_text
 from photodna_nb.evaluation.comparison_records import Comparison
 from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.curves import RateCurves
+from photodna_nb.evaluation.deployment import expected_matches, threshold_for_false_matches
+from photodna_nb.evaluation.intervals import FalseMatchRates
 from photodna_nb.evaluation.pair_counts import NearestImpostors, PairCounts
-from photodna_nb.evaluation.rates import RateEstimates, estimate_rates
+from photodna_nb.evaluation.rates import RateEstimates, RunEstimates, estimate_rates
 from photodna_nb.evaluation.results import Results
 from photodna_nb.evaluation.run import run
-from photodna_nb.evaluation.tables import VariantFailure
+from photodna_nb.evaluation.tail import Tail
+from photodna_nb.evaluation.thresholds import (
+    ThresholdChoice,
+    choose_threshold,
+    supported_threshold,
+)
+from photodna_nb.evaluation.variant_hashes import VariantFailure
 
 __all__ = [
     "Comparison",
     "Config",
+    "FalseMatchRates",
     "NearestImpostors",
     "PairCounts",
+    "RateCurves",
     "RateEstimates",
     "Results",
+    "RunEstimates",
+    "Tail",
+    "ThresholdChoice",
     "VariantFailure",
+    "choose_threshold",
     "compare",
     "comparison_text",
     "estimate_rates",
+    "expected_matches",
     "run",
+    "supported_threshold",
+    "threshold_for_false_matches",
 ]

@@ -11,18 +11,12 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 from scipy import stats
 
 from photodna_nb import checks, files, npz
 from photodna_nb.errors import ArgumentTypeError, FileError
-from photodna_nb.evaluation.comparison_changes import (
-    common_rows,
-    hash_change,
-    items_alone,
-    original_changes,
-    value_changes,
-)
 from photodna_nb.evaluation.comparison_format import item_list
 from photodna_nb.evaluation.comparison_records import (
     Comparison,
@@ -31,6 +25,11 @@ from photodna_nb.evaluation.comparison_records import (
     HashChange,
     IntervalEstimate,
     ValueChange,
+    common_rows,
+    hash_change,
+    items_alone,
+    original_changes,
+    value_changes,
 )
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.deployment import choose_thresholds, expected_matches
@@ -38,7 +37,7 @@ from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import (
     RateEstimates,
-    RecallQuery,
+    RecallSelection,
     RunEstimates,
     estimate_recalls,
     estimate_run,
@@ -81,17 +80,18 @@ def compare(first: Results | PathLike, second: Results | PathLike) -> Comparison
     -----
     The verdict on a conclusion is
 
-    - *same*: the estimates and the ends of their confidence intervals are identical;
-    - *within*: they differ, and the intervals overlap;
-    - *significant*: the intervals do not overlap;
+    - *identical*: the estimates and their confidence limits are equal;
+    - *overlapping*: they differ, and the confidence intervals overlap;
+    - *significant*: the confidence intervals do not overlap;
     - *unknown*: one run has no estimate.
 
-    Two intervals of 95 % that do not overlap are a stricter test than one at a level of 5 %: if
-    both runs draw their originals from the same source, equally wide intervals are apart in 0.6 %
-    of the cases. Of hundreds of conclusions some differ by chance, and those that share pairs
-    differ together. Intervals describe the draw of originals. Where both runs have the same
-    originals a difference is real however small it is, and *within* says only that other
-    originals could differ as much; `DiscordantPairs`, of the same pairs in both, say more.
+    Non-overlap of two 95 % intervals is a stricter criterion than a test at a level of 5 %: if both
+    runs sample their originals from one population, equally wide intervals do not overlap in 0.6 %
+    of the cases. There is no correction for multiple comparisons: of hundreds of conclusions some
+    differ by chance, and those of common pairs differ together. Intervals describe the sampling of
+    originals. If both runs have the same originals, any difference comes from what changed, and
+    *overlapping* says only that other originals could differ as much; `DiscordantPairs`, of the
+    same pairs in both runs, has a paired test.
 
     A target is met if the whole interval of the second run at the first run's threshold is at most
     the target (*yes*), not met if all of it is more (*no*), and else *unclear*. As in the report,
@@ -150,7 +150,7 @@ def _loaded(name: str, run: Results | PathLike) -> Results:
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """A run, as far as the other one can be compared with it."""
+    """A run, restricted to what the other run has too."""
 
     results: Results
     counts: PairCounts
@@ -167,10 +167,8 @@ class _Run:
             like.deployment.orientations,
         ):
             return cls(results, counts, results.estimates)
-        estimates = estimate_run(
-            counts, oriented=like.deployment.orientations, confidence=like.confidence, seed=own.seed
-        )
-        return cls(results, counts, estimates)
+        config = structs.replace(like, seed=own.seed)
+        return cls(results, counts, estimate_run(counts, config))
 
     def hashes(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return the hashes of the originals, (n, 144), and of their variants, (n, v, 144)."""
@@ -220,8 +218,8 @@ class _CommonOriginals:
         self.runs, self.rows, self.transforms = runs, rows, runs[0].counts.transforms
         counts = [(run.counts, chosen) for run, chosen in zip(runs, rows, strict=True)]
         self.distance_squared = {
-            False: [each.genuine_distance_squared[chosen] for each, chosen in counts],
-            True: [each.genuine_oriented_distance_squared[chosen] for each, chosen in counts],
+            oriented: [each.genuine_table(oriented)[chosen] for each, chosen in counts]
+            for oriented in (False, True)
         }
         first, second = self.distance_squared[False]
         self.available = (first >= 0) & (second >= 0)
@@ -269,25 +267,25 @@ def _recall_conclusions(
 ) -> Iterator[Conclusion]:
     """Yield the recall of each transform, oriented if that differs, and of all transforms."""
     keys = itertools.product(common.transforms, thresholds, (False, True))
-    queries = list(itertools.starmap(RecallQuery, keys))
+    selections = list(itertools.starmap(RecallSelection, keys))
     recalls = (
-        estimate_recalls(run.counts, queries, run.estimates.all_originals.confidence)
+        estimate_recalls(run.counts, selections, run.estimates.all_originals.confidence)
         for run in runs
     )
     estimates: _Estimates = ()
-    for query, *pair in zip(queries, *recalls, strict=True):
+    for selection, *pair in zip(selections, *recalls, strict=True):
         upright, estimates = estimates, tuple(_interval_estimate(*recall[2:]) for recall in pair)
-        t = query.threshold
-        if query.oriented and estimates == upright:
+        t = selection.threshold
+        if selection.oriented and estimates == upright:
             continue
         yield _conclusion(
             "recall",
-            f"{query.transform}{' oriented' if query.oriented else ''} at {thresholds[t]}",
+            f"{selection.transform}{' oriented' if selection.oriented else ''} at {thresholds[t]}",
             (t, t),
             estimates,
-            transform=query.transform,
-            oriented=query.oriented,
-            discordant=common.discordant(t, query.transform, query.oriented),
+            transform=selection.transform,
+            oriented=selection.oriented,
+            discordant=common.discordant(t, selection.transform, selection.oriented),
         )
     oriented = runs[0].results.config.deployment.orientations
     for t, name in thresholds.items():
@@ -310,13 +308,13 @@ def _target_conclusions(runs: _Pair) -> Iterator[Conclusion]:
         points = (operating_points(*pair, targets, conservative) for pair in halves)
         for target, *pair in zip(targets, *points, strict=True):
             t, own = (point.choice.threshold for point in pair)
-            about = f"{_threshold_text(conservative)} for {target:g}"
+            about = f"{_threshold_text(conservative)} for a false match rate of {target:g}"
             rates = tuple(_false_matches(validation, t) for _, validation in halves)
             yield _conclusion(
-                "false match rate", f"at the first's {about}", (t, t), rates, target=target
+                "false match rate", f"at the first run's {about}", (t, t), rates, target=target
             )
             recalls = _overall_recall(halves[0][1], t), _overall_recall(halves[1][1], own)
-            yield _conclusion("recall", f"{_ALL} at each one's {about}", (t, own), recalls)
+            yield _conclusion("recall", f"{_ALL} at each run's own {about}", (t, own), recalls)
 
 
 def _deployment_conclusions(runs: _Pair) -> Iterator[Conclusion]:
@@ -328,7 +326,9 @@ def _deployment_conclusions(runs: _Pair) -> Iterator[Conclusion]:
     choices = choose_thresholds(config, runs[0].estimates).deployment
     for choice in (choices["estimate"], choices["conservative"]):
         t = choice.threshold
-        about = f"at the first's {_threshold_text(choice.conservative)} for {acceptable:g} per day"
+        about = (
+            f"at the first run's {_threshold_text(choice.conservative)} for {acceptable:g} per day"
+        )
         matches = tuple(_false_matches(each, t, *sizes) for each in estimates)
         yield _conclusion("false matches per day", about, (t, t), matches, target=acceptable)
         recalls = tuple(_overall_recall(each, t) for each in estimates)
@@ -366,10 +366,15 @@ def _false_matches(
     orientations: int = 1,
 ) -> IntervalEstimate | None:
     """Return the false matches per day; with one comparison per day, the false match rate."""
-    if estimates.rates is None or threshold is None:
+    if estimates.false_match_rates is None or threshold is None:
         return None
     expected = expected_matches(
-        threshold, list_size, queries_per_day, estimates.rates, estimates.tail, orientations
+        threshold,
+        list_size,
+        queries_per_day,
+        estimates.false_match_rates,
+        estimates.tail,
+        orientations,
     )
     source = "tail beyond validation" if expected.beyond_validation else expected.source
     return _interval_estimate(expected.expected, expected.lower, expected.upper, source)

@@ -69,8 +69,8 @@ def _interpretation(comparison: Comparison) -> Iterator[str]:
     verdicts = Counter(conclusion.verdict for conclusion in comparison.conclusions)
     targets = Counter(conclusion.meets_target for conclusion in comparison.conclusions)
     yield (
-        f"Of the others, {verdicts['same']} are the same, {verdicts['within']} differ within their "
-        f"intervals, and {verdicts['unknown']} are unknown in one run."
+        f"Of the others, {verdicts['identical']} are identical, {verdicts['overlapping']} have "
+        f"overlapping intervals, and {verdicts['unknown']} are unknown in one run."
     )
     yield (
         "Of the first run's thresholds for a target, the second run meets the target at "
@@ -87,7 +87,7 @@ def _interpretation(comparison: Comparison) -> Iterator[str]:
     chance = 2 * stats.norm.sf(math.sqrt(2) * stats.norm.isf(half_alpha))
     yield (
         f"Significant: intervals of {100 * comparison.confidence:g} % do not overlap. If nothing "
-        f"has changed, equally wide ones are apart in {100 * chance:.2g} % of the cases."
+        f"has changed, equally wide ones do not overlap in {100 * chance:.2g} % of the cases."
     )
 
 

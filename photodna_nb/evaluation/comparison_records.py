@@ -1,15 +1,24 @@
-"""What a comparison of two runs consists of; `compare` makes it."""
+"""Records of a comparison of two runs, and the differences in settings, originals and hashes."""
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from photodna_nb.evaluation.json_record import JSONRecord
+import numpy as np
+from numpy.typing import NDArray
 
-Verdict = Literal["same", "within", "significant", "unknown"]
+from photodna_nb.evaluation.json_record import JSONRecord, json_number
+from photodna_nb.evaluation.pair_counts import PairCounts
+
+Verdict = Literal["identical", "overlapping", "significant", "unknown"]
 MeetsTarget = Literal["yes", "no", "unclear", "unknown"]
+
+# Lists in a configuration that are compared item by item.
+_LISTS = "variants.transforms", "thresholds.targets", "originals.paths", "pairs.duplicates"
 
 
 class ValueChange(NamedTuple):
@@ -62,7 +71,7 @@ class HashChange:
         Transform of the variants; None for the originals.
     images, differing : int
         Number of images that both runs hashed, and of those with another hash.
-    largest : float
+    largest_distance : float
         Largest L2 distance between the two hashes of an image.
     distances_differing : int
         Number of genuine pairs with another distance.
@@ -73,7 +82,7 @@ class HashChange:
     transform: str | None
     images: int
     differing: int
-    largest: float
+    largest_distance: float
     distances_differing: int
     largest_change: float
 
@@ -109,7 +118,7 @@ class IntervalEstimate(NamedTuple):
     value : float or None
         The estimate; None where only a bound is known.
     lower, upper : float
-        Ends of the confidence interval.
+        Confidence limits.
     source : str
         Where a false match rate comes from, as in `ExpectedMatches`; "tail beyond validation"
         below `Tail.validated_down_to`.
@@ -123,14 +132,14 @@ class IntervalEstimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Conclusion(JSONRecord):
-    """A result of both runs, with its confidence intervals.
+    """A quantity that both runs estimate, with its confidence intervals, and the verdict on it.
 
     Attributes
     ----------
     kind : {"recall", "false match rate", "false matches per day"}
         The quantity.
     about : str
-        Transforms and threshold that it is for, in words.
+        Transforms and threshold of the quantity, in words.
     thresholds : (int or None, int or None)
         L2 threshold in the first run and in the second; None where there is none.
     first, second : IntervalEstimate or None
@@ -140,7 +149,7 @@ class Conclusion(JSONRecord):
     transform : str or None
         Transform of the genuine pairs; None for all that are in both runs.
     oriented : bool
-        Whether the distance is that to the nearest of the original's eight orientations.
+        Whether distances are oriented: the smallest over the eight orientations of the original.
     discordant : DiscordantPairs or None
         The same genuine pairs in both runs; None if there are none.
     """
@@ -157,13 +166,13 @@ class Conclusion(JSONRecord):
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the two runs differ: see `compare`."""
+        """Whether the intervals of the runs are identical, overlap or not: see `compare`."""
         if self.first is None or self.second is None:
             return "unknown"
         if self.first == self.second:
-            return "same"
-        apart = self.first.upper < self.second.lower or self.second.upper < self.first.lower
-        return "significant" if apart else "within"
+            return "identical"
+        disjoint = self.first.upper < self.second.lower or self.second.upper < self.first.lower
+        return "significant" if disjoint else "overlapping"
 
     @property
     def meets_target(self) -> MeetsTarget | None:
@@ -183,7 +192,7 @@ class Conclusion(JSONRecord):
 
 @dataclass(frozen=True)
 class Comparison(JSONRecord):
-    """Two runs beside each other.
+    """Differences between two runs.
 
     Attributes
     ----------
@@ -241,3 +250,89 @@ class Comparison(JSONRecord):
         numbers = ", ".join(f"{kind} {number}" for kind, number in kinds.items())
         headline = f"{len(significant)} of {len(self.conclusions)} conclusions differ significantly"
         return f"{headline}: {numbers}" if numbers else headline
+
+
+def value_changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[ValueChange]:
+    """Yield the values of nested mappings that differ."""
+    one, other = dict(_flattened(first)), dict(_flattened(second))
+    for name in dict.fromkeys((*one, *other)):
+        values = one.get(name), other.get(name)
+        if values[0] == values[1]:
+            continue
+        by_item = name in _LISTS and None not in values
+        yield items_alone(name, *values) if by_item else ValueChange(name, *values)
+
+
+def items_alone(name: str, first: Any, second: Any) -> ValueChange:
+    """Return the items that are in one of two lists alone."""
+    one, other = ({repr(item) for item in items} for items in (first, second))
+    return ValueChange(
+        name,
+        [item for item in first if repr(item) not in other],
+        [item for item in second if repr(item) not in one],
+    )
+
+
+def original_changes(
+    first: Mapping[str, str | None], second: Mapping[str, str | None]
+) -> OriginalChanges:
+    """Return what happened to the originals, from their digests by name."""
+    both = [name for name in first if name in second]
+    changed = tuple(name for name in both if first[name] != second[name])
+    added = {name: digest for name, digest in second.items() if name not in first}
+    by_digest = defaultdict(list)
+    for name, digest in added.items():
+        by_digest[digest].append(name)
+    renamed, removed = [], []
+    for name in (name for name in first if name not in second):
+        if first[name] is not None and by_digest[first[name]]:
+            renamed.append((name, by_digest[first[name]].pop(0)))
+        else:
+            removed.append(name)
+    for _, name in renamed:
+        del added[name]
+    return OriginalChanges(
+        len(both) - len(changed), changed, tuple(renamed), tuple(removed), tuple(added)
+    )
+
+
+def hash_change(
+    transform: str | None,
+    first: NDArray[np.uint8],
+    second: NDArray[np.uint8],
+    first_squared: NDArray[Any],
+    second_squared: NDArray[Any],
+) -> HashChange:
+    """Return how hashes of the same images, (m, 144), and their genuine distances differ."""
+    distance_squared = np.square(first.astype(np.int32) - second).sum(axis=1)
+    change = np.abs(np.sqrt(first_squared) - np.sqrt(second_squared))
+    return HashChange(
+        transform,
+        len(distance_squared),
+        int((distance_squared > 0).sum()),
+        json_number(math.sqrt(distance_squared.max(initial=0))),
+        int((first_squared != second_squared).sum()),
+        json_number(float(change.max(initial=0.0))),
+    )
+
+
+def _flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flattened(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def common_rows(first: PairCounts, second: PairCounts) -> tuple[NDArray[np.intp], ...]:
+    """Return the rows of originals with the same content, of the same name where possible."""
+    left = {key: row for row, key in enumerate(zip(second.digests, second.names, strict=True))}
+    rows = [left.pop(key, None) for key in zip(first.digests, first.names, strict=True)]
+    renamed = defaultdict(list)
+    for (digest, _), row in left.items():
+        renamed[digest].append(row)
+    for row, digest in enumerate(first.digests):
+        if rows[row] is None and renamed[digest]:
+            rows[row] = renamed[digest].pop(0)
+    pairs = [(row, other) for row, other in enumerate(rows) if other is not None]
+    return tuple(np.array(pairs, np.intp).reshape(-1, 2).T)

@@ -46,7 +46,7 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeadLeavesOriginals(_Section, frozen=True, tag_field="kind", tag="dead_leaves"):
-    """Drawn pictures: see `datasets.dead_leaves`."""
+    """Generated images: see `datasets.dead_leaves`."""
 
     number: Annotated[int, Meta(ge=2, le=10**8)]
     size: tuple[_Side, _Side] = (256, 192)
@@ -157,34 +157,34 @@ class PairsConfig(_Section, frozen=True):
     variants_against_others : bool
         Whether every variant is compared with every other original, in addition to the
         originals with each other.
-    exclude : tuple of tuple of str
-        Groups of names of originals that show the same. No pair within a group is an
-        impostor pair. ``sha256:`` and a digest stands for every original that has it, also
-        for one whose name is no UTF-8 text and cannot be written into a TOML file.
+    duplicates : tuple of tuple of str
+        Groups of names of originals that show the same. Pairs within a group are not counted.
+        ``sha256:`` and a digest stands for every original that has it, also for one whose name
+        is no UTF-8 text and cannot be written into a TOML file.
     count_identical : bool
-        Whether originals with the same bytes are pairs of different things. If not, neither
-        they nor their variants are impostor pairs.
-    min_detail : float
-        Grey levels. Originals with less detail match each other whatever they show. Neither
-        they nor their variants are in any impostor pair. 0 keeps all of them.
+        Whether pairs of originals with the same bytes, and of their variants, are counted as
+        impostor pairs.
+    exclude_below_detail : float
+        Grey levels. Originals with less detail match each other whatever they show; no impostor
+        pair of them or of their variants is counted. 0 excludes none.
     """
 
     variants_against_others: bool = True
-    exclude: tuple[tuple[_Text, ...], ...] = ()
+    duplicates: tuple[tuple[_Text, ...], ...] = ()
     count_identical: bool = False
-    min_detail: _Detail = 0.0
+    exclude_below_detail: _Detail = 0.0
 
     def __post_init__(self) -> None:
         groups = tuple(
             tuple(f"sha256:{digest}" if (digest := named_digest(text)) else text for text in group)
-            for group in self.exclude
+            for group in self.duplicates
         )
         for group in groups:
             if len(set(group)) < 2 or len(set(group)) < len(group):
                 raise ArgumentError(
-                    f"pairs.exclude: got {list(group)}, needs two or more different names"
+                    f"pairs.duplicates: got {list(group)}, needs two or more different names"
                 )
-        force_setattr(self, "exclude", groups)
+        force_setattr(self, "duplicates", groups)
 
 
 class ThresholdsConfig(_Section, frozen=True):
@@ -219,13 +219,13 @@ class DetailConfig(_Section, frozen=True):
 
     Attributes
     ----------
-    minimum : float
-        A match of a picture with less detail says little, and the report warns of it.
+    warn_below : float
+        The report warns of originals with less detail: their matches are no evidence.
     bins : tuple of float
         Inner edges of the detail bins, increasing.
     """
 
-    minimum: _Detail = LOW_DETAIL
+    warn_below: _Detail = LOW_DETAIL
     bins: tuple[Annotated[float, Meta(gt=0, le=sys.float_info.max)], ...] = (
         100.0, 600.0, 1200.0, 2400.0, 6000.0,
     )  # fmt: skip
@@ -241,13 +241,13 @@ class DeploymentConfig(_Section, frozen=True):
     Attributes
     ----------
     list_size : int
-        Hashes in its list.
+        Number of hashes in the list.
     queries_per_day : int
-        Pictures that are looked up in a day.
+        Number of images that are searched in the list per day.
     max_false_matches_per_day : float
-        Acceptable number of false matches in a day.
+        Acceptable number of false matches per day.
     orientations : bool
-        Whether every query is looked up in all eight orientations.
+        Whether every query is searched in all eight orientations.
     """
 
     list_size: _Amount = 10_000
@@ -257,7 +257,7 @@ class DeploymentConfig(_Section, frozen=True):
 
     @property
     def n_orientations(self) -> int:
-        """In how many orientations every query is looked up: 8 or 1."""
+        """Number of orientations in which every query is searched: 8 or 1."""
         return 8 if self.orientations else 1
 
 
@@ -267,13 +267,13 @@ class Config(_Section, frozen=True, eq=False):
     Attributes
     ----------
     originals : DeadLeavesOriginals, DirectoryOriginals, ListOriginals or InstalledOriginals
-        The pictures that are transformed.
+        The images that are transformed.
     variants : VariantsConfig
         The transforms.
     seed : int
         Seed of the transforms, and of the split of the originals into halves.
     confidence : float
-        Confidence of the intervals, 0.5 to 0.9999.
+        Confidence level of the intervals, 0.5 to 0.9999.
     pairs, thresholds, detail, deployment
         The other sections.
     base : str
@@ -372,7 +372,7 @@ class Config(_Section, frozen=True, eq=False):
         """The transforms that every original goes through."""
         return self.variants.parsed
 
-    def hashing(self) -> dict[str, Any]:
+    def hash_settings(self) -> dict[str, Any]:
         """Return the values on which the hashes depend. Others belong to another run."""
         return {
             "seed": self.seed,
@@ -380,8 +380,8 @@ class Config(_Section, frozen=True, eq=False):
             "variants": {"transforms": [transform.spec for transform in self.transforms]},
         }
 
-    def counting(self) -> dict[str, Any]:
-        """Return the values on which the counts of pairs depend, besides those of `hashing`."""
+    def pair_settings(self) -> dict[str, Any]:
+        """Return the values that counts depend on, besides those of `hash_settings`."""
         return {"pairs": _builtins(self.pairs), "detail_bins": list(self.detail.bins)}
 
     def to_dict(self) -> dict[str, Any]:
@@ -412,8 +412,8 @@ class Config(_Section, frozen=True, eq=False):
             start, end = text.rfind('"', 0, error.start), text.find('"', error.start)
             raise ArgumentError(
                 f"config: {printable(text[start + 1 : end])} is no UTF-8 text, which TOML cannot "
-                "hold; in pairs.exclude write sha256: and the digest of the file, list paths in a "
-                "file of their own, or keep to_dict() as JSON"
+                "hold; in pairs.duplicates write sha256: and the digest of the file, list paths in "
+                "a file of their own, or keep to_dict() as JSON"
             ) from error
         Config.from_dict(tomllib.loads(text))  # raises if values were never checked
         return text

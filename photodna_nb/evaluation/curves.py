@@ -28,13 +28,13 @@ class RateCurves(JSONRecord):
     genuine_matches, impostor_matches : ndarray of int64, (t,)
         Number of genuine and of impostor pairs that match at each threshold.
     recall : ndarray of float64, (t,)
-        Share of the genuine pairs that match: 1 - false non-match rate.
+        Proportion of the genuine pairs that match: 1 - false non-match rate.
     false_non_match_rate : ndarray of float64, (t,)
-        Share of the genuine pairs that do not match.
+        Proportion of the genuine pairs that do not match.
     false_match_rate : ndarray of float64, (t,)
-        Share of the impostor pairs that match.
+        Proportion of the impostor pairs that match.
     precision : ndarray of float64, (t,)
-        Share of the matches that are genuine; 1 where nothing matches. It depends on how many
+        Proportion of the matches that are genuine; 1 where nothing matches. It depends on how many
         genuine and impostor pairs there are.
     equal_error_rate, equal_error_threshold : float
         Rate and threshold at which false non-match and false match rate are equal.
@@ -116,8 +116,8 @@ def curves(genuine: NDArray[Any], impostor: NDArray[Any]) -> RateCurves:
 
     Notes
     -----
-    All pairs of one cell match at once: a tie is one step of a curve, whatever the order of its
-    pairs. With g of G genuine and f of F impostor pairs matching at a threshold,
+    All pairs of one distance bin match at once: ties are one step of a curve. With g of G genuine
+    and f of F impostor pairs matching at a threshold,
 
     - average precision is the sum of ``(g - g') / G * g / (g + f)`` over the thresholds,
       where g' belongs to the threshold before: a step function, as in DISC21 and scikit-learn;
@@ -146,8 +146,9 @@ def curves(genuine: NDArray[Any], impostor: NDArray[Any]) -> RateCurves:
             f"genuine, impostor: got {len(genuine)} and {len(impostor)} counts, needs as many"
         )
     g, f = np.cumsum(genuine), np.cumsum(impostor)
-    recall, false_match_rate = _share(g, int(g[-1])), _share(f, int(f[-1]))
-    false_non_match_rate = _share(g[-1] - g, int(g[-1]))
+    recall = _proportion(g, int(g[-1]))
+    false_match_rate = _proportion(f, int(f[-1]))
+    false_non_match_rate = _proportion(g[-1] - g, int(g[-1]))
     precision = np.divide(g, g + f, out=np.ones(len(g)), where=g + f > 0)
     error, threshold = _equal_error(false_non_match_rate, false_match_rate)
     recall_before = np.r_[0.0, recall[:-1]]
@@ -175,7 +176,7 @@ def curves(genuine: NDArray[Any], impostor: NDArray[Any]) -> RateCurves:
     )
 
 
-def _share(counts: Integers, total: int) -> Floats:
+def _proportion(counts: Integers, total: int) -> Floats:
     return counts / total if total else np.full(len(counts), np.nan)
 
 

@@ -1,8 +1,8 @@
 """Dependence of impostor pairs that share images: variance components of a rate over pairs.
 
 A *dyad* is a set of two images. Several impostor pairs belong to one dyad where variants of an
-image are compared with the other image. Images are independent draws; dyads with an image in
-common are not.
+image are compared with the other image. Images are taken to be independent; dyads with
+an image in common are not.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class ImpostorPairs(NamedTuple):
     distance : ndarray, (p,)
         L2 distance.
     cutoff : int
-        Integer L2 distance up to which the list is complete; farther pairs are ignored. -1 if
-        it is complete at no distance.
+        Integer L2 distance up to which the list is complete; pairs at larger distances are
+        ignored. -1 if it is complete at no distance.
     """
 
     i: NDArray[Any]
@@ -41,33 +41,33 @@ class ImpostorPairs(NamedTuple):
     cutoff: int
 
 
-class SortedDyads(NamedTuple):
-    """Impostor pairs in ascending order of their cell; `sorted_dyads` makes it.
+class SortedImpostorPairs(NamedTuple):
+    """Impostor pairs in ascending order of their distance bin, from `sort_impostor_pairs`.
 
     Attributes
     ----------
-    cell : ndarray of uint16, (p,)
+    distance_bin : ndarray of uint16, (p,)
         Smallest integer threshold at which the pair matches: its distance, rounded up.
     i, j : ndarray of int64, (p,)
         Numbers of the two images, i < j.
     distance : ndarray of float64, (p,)
         L2 distance.
-    earlier : ndarray of int64, (p,)
+    n_earlier_in_dyad : ndarray of int64, (p,)
         Number of pairs of the same dyad that come before.
     cutoff : int
         As in `ImpostorPairs`.
     """
 
-    cell: NDArray[np.uint16]
+    distance_bin: NDArray[np.uint16]
     i: Integers
     j: Integers
     distance: Floats
-    earlier: Integers
+    n_earlier_in_dyad: Integers
     cutoff: int
 
     def matches(self) -> Integers:
         """Return the number of pairs that match at each threshold, (cutoff + 1,)."""
-        return self._matches_of(self.cell)
+        return self._cumulative(self.distance_bin)
 
     def matching_dyads(self, rows: NDArray[np.bool_] | None = None) -> Integers:
         """Return the number of dyads that match at each threshold, (cutoff + 1,).
@@ -77,18 +77,18 @@ class SortedDyads(NamedTuple):
         rows : ndarray of bool, (p,), optional
             The pairs whose dyads are counted; all if left out.
         """
-        first = self.earlier == 0
-        return self._matches_of(self.cell[first if rows is None else first & rows])
+        first = self.n_earlier_in_dyad == 0
+        return self._cumulative(self.distance_bin[first if rows is None else first & rows])
 
-    def _matches_of(self, cells: NDArray[np.uint16]) -> Integers:
-        return np.cumsum(np.bincount(cells, minlength=self.cutoff + 1))
+    def _cumulative(self, bins: NDArray[np.uint16]) -> Integers:
+        return np.cumsum(np.bincount(bins, minlength=self.cutoff + 1))
 
 
 @dataclass(frozen=True, eq=False)
 class DyadicDependence:
     """Variance components of the rate at which pairs match, at each integer threshold.
 
-    The kernel h(i, j) of the U-statistic is the share of the pairs of a dyad that match. All
+    The kernel h(i, j) of the U-statistic is the proportion of the pairs of a dyad that match. All
     arrays have the shape (t,), for the thresholds 0 … t - 1.
 
     Attributes
@@ -96,16 +96,17 @@ class DyadicDependence:
     matches : ndarray of int64
         Number of pairs that match.
     rate : ndarray of float64
-        Share of the pairs that match: the mean of h.
+        Proportion of the pairs that match: the mean of h.
     zeta1 : ndarray of float64
         Covariance of h over two dyads with one image in common, at least 0.
     zeta2 : ndarray of float64
         Variance of h, at least 0.
     largest_leverage_above, largest_leverage_below : ndarray of float64
-        Largest deviation of the mean of h over the dyads of one image from `rate`: upwards, of
-        the image that matches most, and downwards, of the image that matches least.
+        Leverage of the image that matches most, and of the image that matches least: the
+        largest deviation, upwards and downwards, of one image's mean match rate from `rate`. The
+        mean match rate of an image is the mean of h over its n - 1 dyads.
     degrees_of_freedom : ndarray of float64
-        Effective number of images that the variance is estimated from, 1 to n - 1.
+        Effective number of images from which the variance is estimated, 1 to n - 1.
     """
 
     matches: Integers
@@ -126,18 +127,18 @@ class DyadicDependence:
         return (4 * (n - 2) * self.zeta1 + 2 * self.zeta2) / (n * (n - 1))
 
     def at_thresholds(self, first: int, stop: int) -> DyadicDependence:
-        """Return the same at the thresholds first … stop - 1 alone."""
+        """Return the components at the thresholds first … stop - 1 alone."""
         return DyadicDependence(*(values[first:stop] for values in vars(self).values()))
 
 
 def dyadic_dependence(
-    impostors: ImpostorPairs | SortedDyads, images: int, pairs: int
+    impostors: ImpostorPairs | SortedImpostorPairs, images: int, pairs: int
 ) -> DyadicDependence:
     """Return the variance components of the rate at which pairs match, at each threshold.
 
     Parameters
     ----------
-    impostors : ImpostorPairs or SortedDyads
+    impostors : ImpostorPairs or SortedImpostorPairs
         Impostor pairs, complete up to their cut-off.
     images : int
         Number n of images, with those that are in no listed pair; at least 4.
@@ -157,9 +158,9 @@ def dyadic_dependence(
 
     Notes
     -----
-    The estimates are unbiased before they are cut at 0. At one threshold, let x_ij be the number
-    of matching pairs of a dyad, c_i = sum_j x_ij, M = sum x_ij, D = n (n - 1) / 2 dyads and
-    e = pairs / D. Over ordered pairs of dyads, products x x' sum to
+    The estimates are unbiased before negative ones are set to 0. At one threshold, let x_ij be
+    the number of matching pairs of a dyad, c_i = sum_j x_ij, M = sum x_ij, D = n (n - 1) / 2
+    dyads and e = pairs / D. Over ordered pairs of dyads, products x x' sum to
 
     - B = sum x_ij² for a dyad with itself, D of them;
     - S = sum c_i² - 2 B for dyads with one image in common, n (n - 1) (n - 2) of them;
@@ -184,13 +185,12 @@ def dyadic_dependence(
     """
     if images < 4:
         raise ArgumentError(f"images: got {images}, needs at least 4")
-    if isinstance(impostors, ImpostorPairs):
-        impostors = sorted_dyads(impostors, images)
+    impostors = sort_impostor_pairs(impostors, images)
     n, thresholds = images, impostors.cutoff + 1
     ends = np.empty(2 * len(impostors.i), np.int64)
     ends[0::2], ends[1::2] = impostors.i, impostors.j
-    # Cells do not decrease, so the sum over a threshold's pairs is one over all pairs before.
-    stop = np.searchsorted(impostors.cell, np.arange(thresholds), side="right")
+    # Distance bins do not decrease: a sum over the matches is one over the first pairs.
+    stop = np.searchsorted(impostors.distance_bin, np.arange(thresholds), side="right")
     before = _occurrences(ends)
     after = before + 1
 
@@ -203,7 +203,7 @@ def dyadic_dependence(
     power2 = running_sum(before + after, 2 * stop)
     power3 = running_sum(3 * count * (count - 1) + 1, 2 * stop)
     power4 = running_sum(((4 * count - 6) * count + 4) * count - 1, 2 * stop)
-    same = running_sum(2 * impostors.earlier + 1, stop)
+    same = running_sum(2 * impostors.n_earlier_in_dyad + 1, stop)
     most = np.r_[0, np.maximum.accumulate(after)][2 * stop]
     # The matches of an image that is in a later pair are at most those before that pair.
     least = np.full(thresholds, np.bincount(ends, minlength=n).min())
@@ -264,8 +264,12 @@ def matrix_dependence(distances: NDArray[Any], cutoff: int = 3060) -> DyadicDepe
     return dyadic_dependence(ImpostorPairs(i, j, distances[i, j], cutoff), len(distances), len(i))
 
 
-def sorted_dyads(impostors: ImpostorPairs, images: int) -> SortedDyads:
-    """Return the pairs up to the cut-off, sorted by cell; raises as `dyadic_dependence` does."""
+def sort_impostor_pairs(
+    impostors: ImpostorPairs | SortedImpostorPairs, images: int
+) -> SortedImpostorPairs:
+    """Return the pairs up to the cut-off, sorted by distance bin; raises as `dyadic_dependence`."""
+    if isinstance(impostors, SortedImpostorPairs):
+        return impostors
     i, j, distance = (np.asarray(column) for column in impostors[:3])
     if not (i.ndim == 1 and i.shape == j.shape == distance.shape):
         raise ArgumentError(
@@ -288,11 +292,12 @@ def sorted_dyads(impostors: ImpostorPairs, images: int) -> SortedDyads:
         raise ArgumentError(f"impostors: names an image outside of 0 to {images - 1}")
     if (i == j).any():
         raise ArgumentError("impostors: pairs an image with itself; a pair needs two originals")
-    cell = np.ceil(distance).astype(np.uint16)
-    order = np.argsort(cell, kind="stable")  # a radix sort, for 16 bits
-    cell, i, j = cell[order], np.minimum(i, j)[order], np.maximum(i, j)[order]
-    distance = distance[order].astype(np.float64)
-    return SortedDyads(cell, i, j, distance, _occurrences(i * images + j), impostors.cutoff)
+    distance_bin = np.ceil(distance).astype(np.uint16)
+    order = np.argsort(distance_bin, kind="stable")  # a radix sort, for 16 bits
+    i, j = np.minimum(i, j)[order], np.maximum(i, j)[order]
+    distance_bin, distance = distance_bin[order], distance[order].astype(np.float64)
+    earlier = _occurrences(i * images + j)
+    return SortedImpostorPairs(distance_bin, i, j, distance, earlier, impostors.cutoff)
 
 
 def _occurrences(labels: Integers) -> Integers:

@@ -32,11 +32,11 @@ class ExpectedMatches(JSONRecord):
     comparisons : float
         Number of comparisons per day: list size x queries per day x orientations.
     expected, lower, upper : float
-        Expected number of false matches per day, and the ends of its confidence interval;
+        Expected number of false matches per day, and its confidence limits;
         `expected` is None where only `upper` is known.
     source : {"counted", "tail", "disjoint pairs"}
         Where the rate comes from: ten or more matching dyads, the fitted tail (an extrapolation),
-        or the bound of fewer.
+        or the bound for fewer.
     beyond_validation : bool
         Whether the tail is beyond validation, so that only `upper` is known.
     """
@@ -88,8 +88,8 @@ def expected_matches(
     ``list_size * queries_per_day * orientations * rate``, for queries that are not in the list,
     and for queries and a list like the originals of the rate. If several orientations of a query
     match the same item, they count as several matches. A list is itself a sample of images: with
-    hashes in it that match easily, its own number may lie outside of the interval, which is one
-    of the mean over lists.
+    hashes in it that match easily, its own number may lie outside of the interval, which is
+    that of the mean over lists.
 
     A rate of 1e-9, a list of a million hashes and ten thousand queries per day give ten false
     matches per day; in all eight orientations, 80.
@@ -116,7 +116,7 @@ def expected_matches(
     )
 
 
-def threshold_under(
+def threshold_for_false_matches(
     max_false_matches_per_day: float,
     list_size: int,
     queries_per_day: int,
@@ -125,7 +125,7 @@ def threshold_under(
     orientations: int = 1,
     conservative: bool = True,
 ) -> ThresholdChoice:
-    """Return the largest threshold with at most so many expected false matches per day.
+    """Return the largest threshold with an acceptable expected number of false matches per day.
 
     Parameters
     ----------
@@ -134,8 +134,7 @@ def threshold_under(
     list_size, queries_per_day, rates, tail, orientations
         As in `expected_matches`.
     conservative : bool
-        Whether the upper end of the confidence interval is to be at most that number, and not
-        only the estimate.
+        Whether the upper confidence limit must be at most that number, and not only the estimate.
 
     Returns
     -------
@@ -162,14 +161,16 @@ def _comparisons_per_day(list_size: int, queries_per_day: int, orientations: int
 class RunThresholds(NamedTuple):
     """The thresholds that the results of a run describe.
 
+    Attributes
+    ----------
     named : dict of str to int
         L2 distances by name: those of the configuration, then the recommended or the
         supported threshold, if there is one.
     deployment : dict of str to ThresholdChoice
         The largest thresholds with an acceptable number of false matches per day, by the
-        ``"estimate"`` of the rate and by the upper end of its interval (``"conservative"``).
-        If the data cannot show that the latter is acceptable, ``"supported"`` is the largest
-        threshold at the lowest rate that they can show.
+        ``"estimate"`` of the rate and by its upper confidence limit (``"conservative"``). If
+        none is acceptable by the latter, ``"supported"`` is the largest threshold at the lowest
+        false match rate that the data support.
     operating_points : list of OperatingPoint
         For each target rate, by the estimate and then conservatively, a threshold that is
         chosen on the selection half, and its rates on the validation half. Empty if a half
@@ -188,7 +189,7 @@ class RunThresholds(NamedTuple):
 
     @property
     def recommended(self) -> int | None:
-        """The conservative threshold; None if the data cannot show that it is acceptable."""
+        """The conservative threshold; None if no threshold is shown to be acceptable."""
         if "supported" in self.deployment:
             return None
         return self.deployment["conservative"].threshold
@@ -196,18 +197,18 @@ class RunThresholds(NamedTuple):
 
 def choose_thresholds(config: Config, estimates: RunEstimates) -> RunThresholds:
     """Return the thresholds for the deployment and the targets of a configuration."""
-    whole, selection, validation = estimates
-    rates, tail, service = whole.rates, whole.tail, config.deployment
+    overall, selection, validation = estimates
+    rates, tail, service = overall.false_match_rates, overall.tail, config.deployment
     if rates is None:
-        conservative = ThresholdChoice(0.0, True, None, "none", whole.no_rates_reason)
+        conservative = ThresholdChoice(0.0, True, None, "none", overall.no_rates_reason)
         deployment = {
-            "estimate": ThresholdChoice(0.0, False, None, "none", whole.no_rates_reason),
+            "estimate": ThresholdChoice(0.0, False, None, "none", overall.no_rates_reason),
             "conservative": conservative,
             "supported": conservative,
         }
     else:
         deployment = {
-            criterion: threshold_under(
+            criterion: threshold_for_false_matches(
                 service.max_false_matches_per_day,
                 service.list_size,
                 service.queries_per_day,
@@ -222,7 +223,7 @@ def choose_thresholds(config: Config, estimates: RunEstimates) -> RunThresholds:
         if conservative.threshold is None or conservative.beyond_validation:
             deployment["supported"] = supported_threshold(rates, tail)
     points: list[OperatingPoint] = []
-    if selection.rates is not None and validation.rates is not None:
+    if selection.false_match_rates is not None and validation.false_match_rates is not None:
         for by_interval in (False, True):
             targets = config.thresholds.targets
             points += operating_points(selection, validation, targets, by_interval)

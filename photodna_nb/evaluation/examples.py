@@ -11,24 +11,27 @@ from numpy.typing import NDArray
 from photodna_nb.evaluation.pair_counts import NearestImpostors, PairCounts
 from photodna_nb.evaluation.variant_hashes import ORIGINAL
 
-_LOOK_BACK = 4096  # pairs, among which those of other originals are looked for
+# Number of nearest pairs among which pairs of different originals are searched.
+_MAX_SEARCHED = 4096
 
 
 class ExamplePair(NamedTuple):
     """A pair whose distance is near a threshold.
 
+    Attributes
+    ----------
     kind : {"genuine", "impostor"}
-        Whether both show the same.
+        Kind of the pair.
     side : {"below", "above"}
-        Whether it matches, or does not.
+        Whether the pair matches, or does not.
     original : str
-        Name of the one that was edited, or of the first.
+        Name of the original of the variant, or of the first original.
     transform : str or None
-        Its edit; None if it is as it was.
+        Transform of the variant; None for a pair of two originals.
     other : str
-        Name of the other original, as it is; of a genuine pair, the same one.
+        Name of the other original; of a genuine pair, the same one.
     distance_squared : int
-        L2, squared.
+        Squared L2 distance.
     """
 
     kind: Literal["genuine", "impostor"]
@@ -51,22 +54,20 @@ class ThresholdExamples:
     def __init__(self, counts: PairCounts) -> None:
         self._counts = counts
         self._genuine = {
-            False: _by_distance(counts.genuine_distance_squared),
-            True: _by_distance(counts.genuine_oriented_distance_squared),
+            oriented: _by_distance(counts.genuine_table(oriented)) for oriented in (False, True)
         }
 
     def pairs(self, threshold: int, number: int, oriented: bool) -> Iterator[ExamplePair]:
-        """Yield so many pairs of each kind and side, the nearest first, each of other originals.
+        """Yield the nearest pairs of each kind and side, each of different originals.
 
         Parameters
         ----------
         threshold : int
             L2 distance.
         number : int
-            Pairs of each kind on each side, at the most.
+            Largest number of pairs of each kind on each side.
         oriented : bool
-            Whether the distance of a variant is that of the closest of the original's eight
-            orientations.
+            Whether distances are oriented: the smallest over the original's eight orientations.
 
         Yields
         ------
@@ -81,8 +82,8 @@ class ThresholdExamples:
         for kind, pairs in kinds.items():
             split = int(np.searchsorted(pairs.distance_squared, threshold**2, side="right"))
             sides: dict[Literal["below", "above"], NearestImpostors] = {
-                "below": pairs.taken(np.arange(split)[::-1][:_LOOK_BACK]),
-                "above": pairs.taken(np.arange(split, len(pairs.i))[:_LOOK_BACK]),
+                "below": pairs.taken(np.arange(split)[::-1][:_MAX_SEARCHED]),
+                "above": pairs.taken(np.arange(split, len(pairs.i))[:_MAX_SEARCHED]),
             }
             if kind == "impostor" and threshold > counts.nearest_limit:
                 del sides["below"]  # those that are listed are not the nearest

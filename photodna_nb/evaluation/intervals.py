@@ -1,7 +1,7 @@
 """Confidence intervals of recall and of false match rates.
 
-Genuine pairs are clustered by original, and impostor pairs share images: neither are independent
-trials. Images are.
+Genuine pairs are clustered by original, and impostor pairs have images in common: neither are
+independent trials. Images are.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from photodna_nb.evaluation.dependence import (
     Floats,
     ImpostorPairs,
     Integers,
-    SortedDyads,
+    SortedImpostorPairs,
     dyadic_dependence,
-    sorted_dyads,
+    sort_impostor_pairs,
 )
 from photodna_nb.evaluation.json_record import JSONRecord
 
-# With fewer matching dyads, how they share images cannot be estimated.
+# With fewer matching dyads, their dependence cannot be estimated.
 MIN_MATCHES = 10
-# So many images with the largest leverage seen may be missing from the corpus by chance.
+# Number of images with the largest leverage that a corpus may lack by chance.
 UNSEEN_IMAGES = 2
 
 
@@ -44,7 +44,7 @@ class FalseMatchRate(JSONRecord):
     matches, pairs : int
         Number of impostor pairs that match, and of all impostor pairs.
     rate, lower, upper : float
-        False match rate, and the ends of its confidence interval.
+        False match rate, and its confidence limits.
     at_least_ten_matches : bool
         Whether ten or more dyads match. If not, `lower` is 0 and `upper` a one-sided bound.
     """
@@ -71,7 +71,7 @@ class FalseMatchRates(JSONRecord):
     matches : ndarray of int64, (t,)
         Number of impostor pairs that match at each threshold.
     rate, lower, upper : ndarray of float64, (t,)
-        False match rate at each threshold, and the ends of its confidence interval.
+        False match rate at each threshold, and its confidence limits.
     at_least_ten_matches : ndarray of bool, (t,)
         Whether ten or more dyads match. Where not, `lower` is 0 and `upper` a one-sided bound.
     """
@@ -116,15 +116,15 @@ def clopper_pearson(
     Parameters
     ----------
     successes, trials : array_like, broadcast against each other
-        Numbers x of successes and n of trials, 0 <= x <= n. They need not be integers: an
-        effective number of trials is one, too.
+        Numbers x of successes and n of trials, 0 <= x <= n. They need not be integers, so that an
+        effective number of trials can be given.
     confidence : float
         Confidence level 1 - alpha, between 0 and 1.
 
     Returns
     -------
     lower, upper : ndarray of float64
-        Ends of the interval, both inclusive; 0 and 1 where there are no trials.
+        Confidence limits, both inclusive; 0 and 1 where there are no trials.
 
     Raises
     ------
@@ -133,9 +133,9 @@ def clopper_pearson(
 
     Notes
     -----
-    The ends are the quantile alpha / 2 of Beta(x, n - x + 1) and the quantile 1 - alpha / 2 of
-    Beta(x + 1, n - x). The coverage is at least 1 - alpha. Each end is missed with a probability
-    of at most alpha / 2, so the ends at a confidence of 0.9 are one-sided bounds of 95 %.
+    The limits are the quantile alpha / 2 of Beta(x, n - x + 1) and the quantile 1 - alpha / 2 of
+    Beta(x + 1, n - x). The coverage is at least 1 - alpha. Each limit is missed with a probability
+    of at most alpha / 2, so the limits at a confidence of 0.9 are one-sided bounds of 95 %.
 
     References
     ----------
@@ -175,7 +175,7 @@ def clustered_recall_interval(
     Returns
     -------
     lower, upper : ndarray of float64, (t,)
-        Ends of the interval; NaN if there are no variants.
+        Confidence limits; NaN if there are no variants.
 
     Notes
     -----
@@ -184,7 +184,7 @@ def clustered_recall_interval(
     ``v = n / (n - 1) sum (x_i - r k_i)² / (sum k_i)²``. The effective number of trials is
     ``m = r (1 - r) / v``, times the square of the ratio of Student's t with m - 1 and with n - 1
     degrees of freedom, and at most the number of variants. The interval is that of Clopper and
-    Pearson for m r successes in m trials. Where all clusters have the same share of matches, v
+    Pearson for m r successes in m trials. Where all clusters have the same proportion of matches, v
     is 0: m is then interpolated from the thresholds around, or n if no or every variant matches.
 
     References
@@ -192,19 +192,19 @@ def clustered_recall_interval(
     Korn, Graubard, "Confidence intervals for proportions with small expected number of
     positive counts estimated from survey data", Survey Methodology 24, 1998, section 2.
     """
-    # Of an original's k variants the farthest matches last, as its k-th.
+    # Of an original's k variants, the one with the largest distance is its k-th match.
     squared = np.sort(np.asarray(distances_squared), axis=1)[:, ::-1]
     available = squared >= 0
     sizes = available.sum(axis=1)
     pairs, n = int(sizes.sum()), int((sizes > 0).sum())
     if not pairs:
         return np.full(thresholds, np.nan), np.full(thresholds, np.nan)
-    cell = np.ceil(np.sqrt(np.maximum(squared, 0))).astype(np.int64)
+    distance_bin = np.ceil(np.sqrt(np.maximum(squared, 0))).astype(np.int64)
     rank = sizes[:, None] - np.arange(squared.shape[1])
 
     def running_sum(weights: NDArray[Any]) -> Floats:
         weights = np.broadcast_to(weights, available.shape)[available]
-        return np.cumsum(np.bincount(cell[available], weights, thresholds)[:thresholds])
+        return np.cumsum(np.bincount(distance_bin[available], weights, thresholds)[:thresholds])
 
     # Sums of x, x^2 and k x over the originals: the k-th match adds 2 k - 1 to x^2.
     matches, squares, products = (
@@ -234,7 +234,7 @@ def clustered_recall_interval(
 def false_match_rates(
     counts: NDArray[Any],
     images: int,
-    impostors: ImpostorPairs | SortedDyads,
+    impostors: ImpostorPairs | SortedImpostorPairs,
     *,
     beyond_cutoff: DyadicDependence | None = None,
     confidence: float = 0.95,
@@ -249,7 +249,7 @@ def false_match_rates(
         All impostor pairs: ``counts[d]`` of them have ``d - 1 < L2 <= d``.
     images : int
         Number n of originals, at least 2.
-    impostors : ImpostorPairs or SortedDyads
+    impostors : ImpostorPairs or SortedImpostorPairs
         The impostor pairs up to a cut-off, with their images.
     beyond_cutoff : DyadicDependence, optional
         Dependence in a sample of the images, for the thresholds beyond the cut-off. Needed
@@ -278,30 +278,30 @@ def false_match_rates(
     *Ten or more matching dyads.* The variance is that of a U-statistic of the images (see
     `dyadic_dependence`), and the interval a gamma interval (see `gamma_interval`).
 
-    *Fewer.* How so few dyads share images cannot be estimated. `lower` is 0, and `upper` the
+    *Fewer.* The dependence of so few dyads cannot be estimated. `lower` is 0, and `upper` the
     one-sided Clopper-Pearson bound (alpha / 2) of n // 2 disjoint dyads, chosen at random, which
-    are independent trials; a dyad matches if any of its pairs does. It is at most the upper end at
-    the first threshold with twenty matching dyads, since a lower threshold has no more matches.
+    are independent trials; a dyad matches if any of its pairs does. It is at most the upper limit
+    at the first threshold with twenty matching dyads, since a lower threshold has no more matches.
     Beyond the cut-off, where it is unknown which pairs match, all are taken to be disjoint. Where
     fewer than ten pairs do *not* match, the same bound is used from above.
 
     Over 1,000 simulated corpora of 60 and of 300 images, for each of eight models of dependence,
     intervals of 95 % covered the true rate in 95 to 99 % of the corpora, at every threshold where
-    half of them or more had ten matches; the bounds below ten always did. Clopper-Pearson
-    intervals of all pairs covered it in 46 to 75 %, percentiles of images drawn with replacement
-    in 92 to 98 %. ``tests/benchmarks/interval_coverage.py`` computes these numbers.
+    half of them or more had ten matching dyads; the bounds below ten always did. Clopper-Pearson
+    intervals of all pairs covered it in 46 to 75 %, percentiles of images resampled with
+    replacement in 92 to 98 %. ``tests/benchmarks/interval_coverage.py`` computes these numbers.
     """
     counts = checks.counts("counts", counts)
     half_alpha = (1 - checks.confidence("confidence", confidence)) / 2
     if images < 2:
         raise ArgumentError(f"images: got {images}, needs at least 2: there are no pairs in fewer")
-    dyads = impostors if isinstance(impostors, SortedDyads) else sorted_dyads(impostors, images)
+    nearest_first = sort_impostor_pairs(impostors, images)
     matches = np.cumsum(counts)
     pairs, last = int(matches[-1]), len(counts) - 1
     if pairs == 0:
         raise ArgumentError("counts: got no pairs at all, needs impostor pairs")
-    listed = min(dyads.cutoff, last) + 1  # thresholds up to the cut-off
-    if not np.array_equal(dyads.matches()[:listed], matches[:listed]):
+    listed = min(nearest_first.cutoff, last) + 1  # thresholds up to the cut-off
+    if not np.array_equal(nearest_first.matches()[:listed], matches[:listed]):
         raise ArgumentError(
             "impostors: lists other pairs than counts has; make both from one corpus"
         )
@@ -314,23 +314,23 @@ def false_match_rates(
     # A dyad that matches has at most this many matching pairs.
     pairs_per_dyad = math.ceil(pairs / (images * (images - 1) / 2))
     matching_dyads = -(-matches // pairs_per_dyad)
-    matching_dyads[:listed] = dyads.matching_dyads()[:listed]
+    matching_dyads[:listed] = nearest_first.matching_dyads()[:listed]
     matching_dyads = np.maximum.accumulate(matching_dyads)
     enough = matching_dyads >= MIN_MATCHES
 
     rate = matches / pairs
     lower, upper = np.zeros(len(counts)), np.ones(len(counts))
     if images >= 4:
-        measured = dyadic_dependence(dyads, images, pairs).at_thresholds(0, listed)
+        listed_dependence = dyadic_dependence(nearest_first, images, pairs).at_thresholds(0, listed)
         lower[:listed], upper[:listed] = gamma_interval(
-            matches[:listed], pairs, images, measured, half_alpha
+            matches[:listed], pairs, images, listed_dependence, half_alpha
         )
     if listed <= last and beyond_cutoff is not None:
         beyond = beyond_cutoff.at_thresholds(listed, last + 1)
         lower[listed:], upper[listed:] = gamma_interval(
             matches[listed:], pairs, images, beyond, half_alpha
         )
-        # Where the sample has too few matches, the nearest known ends on both sides hold.
+        # Where the sample has too few matches, the nearest known limits on both sides hold.
         unknown = np.flatnonzero(beyond.matches < MIN_MATCHES) + listed
         if len(unknown):
             lower[unknown] = lower[listed - 1] if listed and enough[listed - 1] else 0.0
@@ -339,8 +339,8 @@ def false_match_rates(
     partner = _disjoint_partners(np.zeros(images) if run_number is None else run_number, seed)
     disjoint = int((partner >= 0).sum()) // 2
     disjoint_matches = np.minimum(matches, disjoint)
-    chosen = partner[dyads.i] == dyads.j
-    disjoint_matches[:listed] = dyads.matching_dyads(chosen)[:listed]
+    chosen = partner[nearest_first.i] == nearest_first.j
+    disjoint_matches[:listed] = nearest_first.matching_dyads(chosen)[:listed]
     few = ~enough | (images < 4)
     lower[few] = 0.0
     upper[few] = clopper_pearson(disjoint_matches[few], disjoint, 1 - 4 * half_alpha)[1]
@@ -352,8 +352,8 @@ def false_match_rates(
         upper[nearly_all] = 1.0
     lower, upper = np.minimum(lower, rate), np.maximum(upper, rate)
 
-    # At the first threshold with ten, a corpus with too few by chance would bound itself too
-    # tightly: twenty are needed.
+    # At the first threshold with ten matching dyads, a corpus with too few by chance would get too
+    # low a bound: twenty are needed.
     plenty = np.flatnonzero(matching_dyads >= 2 * MIN_MATCHES)
     if len(plenty):
         upper[few] = np.minimum(upper[few], upper[plenty[0]])
@@ -363,7 +363,7 @@ def false_match_rates(
 def gamma_interval(
     matches: Integers, pairs: int, images: int, dependence: DyadicDependence, half_alpha: float
 ) -> tuple[Floats, Floats]:
-    """Return the gamma interval of a rate over pairs that share images, at each threshold.
+    """Return the gamma interval of a rate over dependent pairs, at each threshold.
 
     Parameters
     ----------
@@ -374,16 +374,16 @@ def gamma_interval(
     dependence : DyadicDependence
         Dependence of the same pairs, or of a sample of them, at the same thresholds.
     half_alpha : float
-        Probability with which each end is missed.
+        Probability with which each limit is missed.
 
     Notes
     -----
     Let p be the rate and v its variance, at least that of independent pairs, p (1 - p) / pairs,
     and multiplied by the square of the ratio of Student's t, with the degrees of freedom of
     `dependence`, to the normal quantile. The rate is treated as a weighted sum of Poisson counts.
-    The lower end is the quantile alpha / 2 of a gamma distribution with mean p and variance v; the
-    upper end is the quantile 1 - alpha / 2 for the mean p + 2 w and the variance v + 2 w², where w
-    is what one more image with the largest leverage seen would add, at least one pair. (Fay and
+    The lower limit is the quantile alpha / 2 of a gamma distribution with mean p and variance v;
+    the upper limit is the quantile 1 - alpha / 2 for the mean p + 2 w and the variance v + 2 w²,
+    where w is what one more image with the largest leverage would add, at least one pair. (Fay and
     Feuer add one event of the largest weight; with equal weights that is Garwood's exact
     interval.) Above a rate of a half, the interval is that of the pairs that do not match.
 
@@ -427,11 +427,11 @@ def gamma_interval(
 def _disjoint_partners(run_number: NDArray[Any], seed: int) -> Integers:
     """Return the other image of each image's disjoint dyad, -1 for one that is left over."""
     # NumPy guarantees that the raw stream stays the same; it does not for permutations.
-    drawn = np.random.PCG64(seed).random_raw(len(run_number))
+    random = np.random.PCG64(seed).random_raw(len(run_number))
     partner = np.full(len(run_number), -1)
     for number in np.unique(run_number):
         members = np.flatnonzero(run_number == number)
-        order = members[np.argsort(drawn[members], kind="stable")]
+        order = members[np.argsort(random[members], kind="stable")]
         half = len(order) // 2
         first, second = order[:half], order[half : 2 * half]
         partner[first], partner[second] = second, first

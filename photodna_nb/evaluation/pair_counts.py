@@ -15,21 +15,24 @@ from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.files import PathLike
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 
-Cells = NDArray[np.int64]
+# Number of pairs in each distance bin, (3061,), or several such rows.
+Histogram = NDArray[np.int64]
 Half = Literal["selection", "validation"]
-PairHalf = Literal["selection", "validation", "between"]
+PairSplit = Literal["selection", "validation", "between"]
 
 HALVES: tuple[Half, ...] = get_args(Half)
-PAIR_HALVES: tuple[PairHalf, ...] = get_args(PairHalf)
-CELLS = SIMILARITY_SCALE + 1
+PAIR_SPLITS: tuple[PairSplit, ...] = get_args(PairSplit)
+N_BINS = SIMILARITY_SCALE + 1
 
-# Originals whose hashes are kept.
+# Largest number of originals whose hashes are kept.
 _SAMPLE = 2000
 
 
 class NearestImpostors(NamedTuple):
     """Impostor pairs in the order of their distance.
 
+    Attributes
+    ----------
     i : ndarray of int32, (p,)
         Row of one original, or of the original of the variant.
     j : ndarray of int32, (p,)
@@ -69,10 +72,10 @@ class NearestImpostors(NamedTuple):
 class PairCounts:
     """Distances of originals from their variants (genuine) and from each other (impostor).
 
-    Counts have 3061 cells: cell t holds the pairs whose L2 distance is at most t and more
-    than t - 1, so that the running sum is the number of pairs that match at the threshold t.
+    A histogram has 3061 distance bins: bin t holds the pairs with ``t - 1 < L2 <= t``, so that the
+    cumulative sum is the number of pairs that match at the threshold t.
     The originals are split into a selection half, on which thresholds are chosen, and a
-    validation half, on which their rates are reported. A pair is in one half, or between them.
+    validation half, on which their rates are estimated. A pair is in one half, or between them.
 
     Attributes
     ----------
@@ -89,8 +92,8 @@ class PairCounts:
     genuine_distance_squared : ndarray of int32, (n, v)
         Squared L2 distance of each variant from its original; -1 where there is no variant.
     genuine_oriented_distance_squared : ndarray of int32, (n, v)
-        Squared L2 distance of each variant from the closest of the original's eight
-        orientations; -1 where there is no variant.
+        Squared oriented L2 distance of each variant from its original, the smallest over the
+        original's eight orientations; -1 where there is no variant.
     impostor_originals : ndarray of int64, (3, 3061)
         Pairs of two originals, in the selection half, in the validation half and between them.
     impostor_variants : ndarray of int64, (v, 3, 3061)
@@ -101,7 +104,7 @@ class PairCounts:
     compared : ndarray of bool, (n,)
         Which originals are in impostor pairs: those with enough detail.
     pairs_excluded : int
-        Pairs that were left out by name, of originals and of variants.
+        Pairs that were left out as named duplicates, of originals and of variants.
     pairs_identical : int
         Other pairs that were left out since both originals are the same bytes.
     pairs_low_detail : int
@@ -109,10 +112,11 @@ class PairCounts:
     nearest : NearestImpostors
         Every impostor pair up to `nearest_limit`.
     nearest_limit : int
-        L2 distance up to which `nearest` is complete; -1 if even those at 0 are too many.
+        Listing cut-off: the largest integer L2 distance up to which `nearest` is complete; -1 if
+        even the pairs at distance 0 are too many.
     hash_sample : ndarray of uint8, (m, 144)
-        Hashes of at most 2000 originals that are compared, for the dependence of pairs
-        beyond `nearest_limit`.
+        Hashes of a systematic sample of the compared originals (every k-th, at most 2000), for
+        the dependence of pairs beyond `nearest_limit`.
     run_number : ndarray of int32, (n,)
         Number of the run that each original is of, where counts were added up. Originals
         of different runs are not compared.
@@ -128,9 +132,9 @@ class PairCounts:
     detail_bin_edges: tuple[float, ...]
     genuine_distance_squared: NDArray[np.int32]
     genuine_oriented_distance_squared: NDArray[np.int32]
-    impostor_originals: Cells
-    impostor_variants: Cells
-    impostor_by_detail_bin: Cells
+    impostor_originals: Histogram
+    impostor_variants: Histogram
+    impostor_by_detail_bin: Histogram
     compared: NDArray[np.bool_]
     pairs_excluded: int
     pairs_identical: int
@@ -147,7 +151,7 @@ class PairCounts:
 
     def __repr__(self) -> str:
         n_variants = int((self.genuine_distance_squared >= 0).sum())
-        n_pairs = int(self.impostor().sum())
+        n_pairs = int(self.impostor_histogram().sum())
         return (
             f"<PairCounts of {len(self)} originals, {n_variants} variants, "
             f"{n_pairs} impostor pairs>"
@@ -164,11 +168,17 @@ class PairCounts:
         """Number of detail bins."""
         return len(self.detail_bin_edges) + 1
 
-    def genuine_distances(
+    def genuine_table(self, oriented: bool) -> NDArray[np.int32]:
+        """Return the squared L2 distance of each genuine pair, plain or oriented, (n, v)."""
+        if oriented:
+            return self.genuine_oriented_distance_squared
+        return self.genuine_distance_squared
+
+    def genuine_distances_squared(
         self,
         transform: str | int | None = None,
         *,
-        half: PairHalf | None = None,
+        half: Half | None = None,
         detail_bin: int | None = None,
         oriented: bool = False,
     ) -> NDArray[np.int32]:
@@ -183,7 +193,7 @@ class PairCounts:
         detail_bin : int, optional
             One detail bin, from 0 on; all if left out.
         oriented : bool
-            Whether the distance is that of the closest of the original's eight orientations.
+            Whether distances are oriented: the smallest over the original's eight orientations.
 
         Returns
         -------
@@ -195,9 +205,7 @@ class PairCounts:
         ArgumentTypeError, ArgumentError
             There is no such transform, half or detail bin.
         """
-        table = (
-            self.genuine_oriented_distance_squared if oriented else self.genuine_distance_squared
-        )
+        table = self.genuine_table(oriented)
         rows = np.ones(len(self), bool)
         if half is not None:
             rows &= self.in_validation_half == (checks.choice("half", half, HALVES) == HALVES[1])
@@ -209,23 +217,26 @@ class PairCounts:
         distances: NDArray[np.int32] = table[rows][:, columns].reshape(-1)
         return np.sort(distances[distances >= 0])
 
-    def genuine(self, transform: str | int | None = None, **selection: Any) -> Cells:
-        """Return the counts of `genuine_distances` of the same arguments, (3061,) int64."""
-        return count_cells(self.genuine_distances(transform, **selection))
+    def genuine_histogram(self, transform: str | int | None = None, **selection: Any) -> Histogram:
+        """Return the number of genuine pairs in each distance bin, (3061,) int64.
 
-    def impostor(
+        Parameters are those of `genuine_distances_squared`.
+        """
+        return distance_counts(self.genuine_distances_squared(transform, **selection))
+
+    def impostor_histogram(
         self,
         *,
-        half: PairHalf | None = None,
+        split: PairSplit | None = None,
         transform: str | int | None = None,
         originals: bool = True,
         variants: bool = True,
-    ) -> Cells:
-        """Return the counts of pairs that show different things, (3061,) int64.
+    ) -> Histogram:
+        """Return the number of impostor pairs in each distance bin, (3061,) int64.
 
         Parameters
         ----------
-        half : {"selection", "validation", "between"}, optional
+        split : {"selection", "validation", "between"}, optional
             Pairs in one half, or between the halves; all if left out.
         transform : str or int, optional
             Only pairs of a variant by this transform and another original.
@@ -235,20 +246,20 @@ class PairCounts:
         Raises
         ------
         ArgumentTypeError, ArgumentError
-            There is no such transform or half.
+            There is no such transform or split.
         """
-        halves = slice(None)
-        if half is not None:
-            number = PAIR_HALVES.index(checks.choice("half", half, PAIR_HALVES))
-            halves = slice(number, number + 1)
+        splits = slice(None)
+        if split is not None:
+            number = PAIR_SPLITS.index(checks.choice("split", split, PAIR_SPLITS))
+            splits = slice(number, number + 1)
         if transform is not None:
-            counts: Cells = self.impostor_variants[self._number(transform), halves].sum(axis=0)
+            counts: Histogram = self.impostor_variants[self._number(transform), splits].sum(axis=0)
             return counts
-        total = np.zeros(CELLS, np.int64)
+        total = np.zeros(N_BINS, np.int64)
         if originals:
-            total += self.impostor_originals[halves].sum(axis=0)
+            total += self.impostor_originals[splits].sum(axis=0)
         if variants:
-            total += self.impostor_variants[:, halves].sum(axis=(0, 1))
+            total += self.impostor_variants[:, splits].sum(axis=(0, 1))
         return total
 
     def nearest_pairs(self, k: int) -> NearestImpostors:
@@ -302,8 +313,10 @@ class PairCounts:
             name: np.concatenate([getattr(self, name), getattr(other, name)])
             for name in (*_PER_ORIGINAL, "hash_sample")
         }
-        summed = {name: getattr(self, name) + getattr(other, name) for name in (*_CELLS, *_PAIRS)}
-        joined["hash_sample"] = sample_of(joined["hash_sample"])
+        summed = {
+            name: getattr(self, name) + getattr(other, name) for name in (*_HISTOGRAMS, *_PAIRS)
+        }
+        joined["hash_sample"] = systematic_sample(joined["hash_sample"])
         return replace(
             self,
             names=self.names + other.names,
@@ -383,39 +396,39 @@ _PER_ORIGINAL = (
     "genuine_oriented_distance_squared",
     "run_number",
 )
-_CELLS = ("impostor_originals", "impostor_variants", "impostor_by_detail_bin")
+_HISTOGRAMS = ("impostor_originals", "impostor_variants", "impostor_by_detail_bin")
 _PAIRS = ("pairs_excluded", "pairs_identical", "pairs_low_detail")
-_ARRAYS = (*_PER_ORIGINAL, *_CELLS, "hash_sample")
+_ARRAYS = (*_PER_ORIGINAL, *_HISTOGRAMS, "hash_sample")
 _NUMBERS = (*_PAIRS, "nearest_limit")
 _TEXTS = ("names", "digests", "transforms", "counting_rules")
 
 
-def quantile_squared(ascending: NDArray[np.int32], share: float) -> int:
-    """Return the smallest of the squared distances that so large a share does not exceed.
+def quantile_squared(ascending: NDArray[np.int32], probability: float) -> int:
+    """Return an empirical quantile of squared distances, without interpolation.
 
     Parameters
     ----------
     ascending : ndarray of int32, (m,)
-        From `PairCounts.genuine_distances`; at least one.
-    share : float
+        From `PairCounts.genuine_distances_squared`; at least one.
+    probability : float
         Above 0 and up to 1; 0.5 for the (lower) median.
     """
-    return int(ascending[max(0, math.ceil(share * len(ascending)) - 1)])
+    return int(ascending[max(0, math.ceil(probability * len(ascending)) - 1)])
 
 
-def sample_of(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return at most `_SAMPLE` of the rows, evenly spaced."""
+def systematic_sample(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return at most `_SAMPLE` of the rows, at equal steps."""
     if len(hashes) <= _SAMPLE:
         return hashes
     return hashes[np.arange(_SAMPLE) * len(hashes) // _SAMPLE]
 
 
-def cells_of(squared: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the smallest whole numbers that are no less than the roots."""
+def distance_bins(squared: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the distance bins of squared distances: their square roots, rounded up."""
     # A root of float64 is correctly rounded: only that of a square is a whole number.
     return np.ceil(np.sqrt(squared.astype(np.float64))).astype(np.int64)
 
 
-def count_cells(squared: NDArray[Any], times: NDArray[np.int64] | None = None) -> Cells:
-    """Return the counts of distances by cell, each so many times; exact up to 2^53."""
-    return np.bincount(cells_of(squared), times, CELLS).astype(np.int64)
+def distance_counts(squared: NDArray[Any], times: NDArray[np.int64] | None = None) -> Histogram:
+    """Return the number of distances in each bin, weighted by `times`; exact up to 2^53."""
+    return np.bincount(distance_bins(squared), times, N_BINS).astype(np.int64)

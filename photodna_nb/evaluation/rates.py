@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from photodna_nb import checks
 from photodna_nb.errors import ArgumentTypeError
+from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.curves import RateCurves, curves
 from photodna_nb.evaluation.dependence import (
     DyadicDependence,
     Floats,
     ImpostorPairs,
     matrix_dependence,
-    sorted_dyads,
+    sort_impostor_pairs,
 )
 from photodna_nb.evaluation.intervals import (
     FalseMatchRates,
@@ -27,12 +27,10 @@ from photodna_nb.evaluation.intervals import (
     false_match_rates,
 )
 from photodna_nb.evaluation.json_record import json_number
-from photodna_nb.evaluation.pair_counts import CELLS, Cells, PairCounts
+from photodna_nb.evaluation.pair_counts import HALVES, N_BINS, Half, Histogram, PairCounts
 from photodna_nb.evaluation.tail import Tail
 from photodna_nb.evaluation.tail_fit import fit_tail
 from photodna_nb.pairs import all_pairs
-
-OriginalsHalf: TypeAlias = Literal["selection", "validation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,29 +43,29 @@ class RateEstimates:
         Number of originals that take part in impostor pairs.
     confidence : float
         Confidence level of the intervals.
-    genuine, impostor : ndarray of int64, (3061,)
+    genuine_histogram, impostor_histogram : ndarray of int64, (3061,)
         Number of genuine and of impostor pairs with ``t - 1 < L2 <= t``, for t from 0.
     curves : RateCurves
         Rates at every integer threshold, and summary numbers of the curves.
     recall_lower, recall_upper : ndarray of float64, (3061,)
-        Ends of the confidence interval of ``curves.recall``, by `clustered_recall_interval`.
-    rates : FalseMatchRates or None
+        Confidence limits of ``curves.recall``, by `clustered_recall_interval`.
+    false_match_rates : FalseMatchRates or None
         False match rates with their confidence intervals; None if there are no impostor pairs, or
         the nearest could not be listed.
     tail : Tail or None
-        Fitted tail of the impostor distances; None if `rates` is.
+        Fitted tail of the impostor distances; None if `false_match_rates` is.
     no_rates_reason : str
-        Why `rates` is None; empty if it is not.
+        Why `false_match_rates` is None; empty if it is not.
     """
 
     images: int
     confidence: float
-    genuine: Cells
-    impostor: Cells
+    genuine_histogram: Histogram
+    impostor_histogram: Histogram
     curves: RateCurves
     recall_lower: Floats
     recall_upper: Floats
-    rates: FalseMatchRates | None = None
+    false_match_rates: FalseMatchRates | None = None
     tail: Tail | None = None
     no_rates_reason: str = ""
 
@@ -80,8 +78,8 @@ class RunEstimates(NamedTuple):
     validation: RateEstimates
 
 
-class RecallQuery(NamedTuple):
-    """Genuine pairs and a threshold.
+class RecallSelection(NamedTuple):
+    """The genuine pairs and the threshold of one recall.
 
     Attributes
     ----------
@@ -90,7 +88,7 @@ class RecallQuery(NamedTuple):
     threshold : int
         Largest L2 distance of a match.
     oriented : bool
-        Whether the distance is that to the nearest of the original's eight orientations.
+        Whether distances are oriented: the smallest over the eight orientations of the original.
     half : {"selection", "validation"} or None
         Half of the originals; None for all.
     detail_bin : int or None
@@ -100,7 +98,7 @@ class RecallQuery(NamedTuple):
     transform: str
     threshold: int
     oriented: bool
-    half: OriginalsHalf | None = None
+    half: Half | None = None
     detail_bin: int | None = None
 
 
@@ -109,14 +107,14 @@ class RecallEstimate(NamedTuple):
 
     Attributes
     ----------
-    n, matches : int
+    genuine_pairs, matches : int
         Number of genuine pairs, and of those that match.
     recall, recall_lower, recall_upper : float or None
-        Share of the pairs that match, and the ends of its Clopper-Pearson interval; None if there
-        are no pairs.
+        Proportion of the pairs that match, and its Clopper-Pearson confidence limits; None if
+        there are no pairs.
     """
 
-    n: int
+    genuine_pairs: int
     matches: int
     recall: float | None
     recall_lower: float | None
@@ -125,7 +123,7 @@ class RecallEstimate(NamedTuple):
 
 def estimate_rates(
     counts: PairCounts,
-    half: OriginalsHalf | None = None,
+    half: Half | None = None,
     *,
     oriented: bool = False,
     confidence: float = 0.95,
@@ -141,8 +139,7 @@ def estimate_rates(
     half : {"selection", "validation"}, optional
         Half of the originals; all if left out.
     oriented : bool
-        Whether the distance of a variant is that to the nearest of the original's eight
-        orientations.
+        Whether distances are oriented: the smallest over the eight orientations of the original.
     confidence : float
         Confidence level of the intervals, between 0 and 1.
     seed : int
@@ -171,18 +168,18 @@ def estimate_rates(
             checks.message("counts", checks.describe(counts), "PairCounts, such as results.counts")
         )
     seed = checks.integer("seed", seed, least=0)
-    genuine = counts.genuine(half=half, oriented=oriented)
-    impostor = counts.impostor(half=half)
+    genuine = counts.genuine_histogram(half=half, oriented=oriented)
+    impostor = counts.impostor_histogram(split=half)
     rows = np.ones(len(counts), bool)
     if half is not None:
         rows = counts.in_validation_half == (half == "validation")
-    recall_ends = clustered_recall_interval(
-        _distances_squared(counts, oriented)[rows], len(genuine), confidence
+    recall_limits = clustered_recall_interval(
+        counts.genuine_table(oriented)[rows], len(genuine), confidence
     )
     rows &= counts.compared  # the others are in no impostor pair
     images, pairs = int(rows.sum()), int(impostor.sum())
     estimates = RateEstimates(
-        images, confidence, genuine, impostor, curves(genuine, impostor), *recall_ends
+        images, confidence, genuine, impostor, curves(genuine, impostor), *recall_limits
     )
     if images < 2 or not pairs:
         reason = "there are no impostor pairs" + (f" in the {half} half" if half else "")
@@ -190,7 +187,9 @@ def estimate_rates(
             estimates, no_rates_reason=reason + (_exclusions(counts) if images >= 2 else "")
         )
     if counts.nearest_limit < 0:
-        reason = "too many impostor pairs have the same hash to be listed: exclude them by name"
+        reason = (
+            "too many impostor pairs have the same hash to be listed: name them in pairs.duplicates"
+        )
         return replace(estimates, no_rates_reason=reason)
     nearest = counts.nearest
     inside = rows[nearest.i] & rows[nearest.j]
@@ -201,45 +200,35 @@ def estimate_rates(
         np.sqrt(nearest.distance_squared[inside]),
         counts.nearest_limit,
     )
-    dyads = sorted_dyads(impostors, images)
+    nearest_first = sort_impostor_pairs(impostors, images)
     rates = false_match_rates(
         impostor,
         images,
-        dyads,
+        nearest_first,
         beyond_cutoff=beyond_cutoff or dependence_beyond_cutoff(counts),
         confidence=confidence,
         seed=seed,
         run_number=counts.run_number[rows],
     )
-    tail = fit_tail(dyads, images, pairs, confidence=confidence, seed=seed)
-    return replace(estimates, rates=rates, tail=tail)
+    tail = fit_tail(nearest_first, images, pairs, confidence=confidence, seed=seed)
+    return replace(estimates, false_match_rates=rates, tail=tail)
 
 
-def estimate_run(
-    counts: PairCounts, *, oriented: bool, confidence: float, seed: int
-) -> RunEstimates:
-    """Return the rates of all originals and of the two halves; parameters of `estimate_rates`."""
-    beyond_cutoff = dependence_beyond_cutoff(counts)
-    halves: tuple[OriginalsHalf | None, ...] = (None, "selection", "validation")
-    return RunEstimates(
-        *(
-            estimate_rates(
-                counts,
-                half,
-                oriented=oriented,
-                confidence=confidence,
-                seed=seed,
-                beyond_cutoff=beyond_cutoff,
-            )
-            for half in halves
-        )
-    )
+def estimate_run(counts: PairCounts, config: Config) -> RunEstimates:
+    """Return the rates of all originals and of the two halves, as a configuration asks for."""
+    options: Any = {
+        "oriented": config.deployment.orientations,
+        "confidence": config.confidence,
+        "seed": config.seed,
+        "beyond_cutoff": dependence_beyond_cutoff(counts),
+    }
+    return RunEstimates(*(estimate_rates(counts, half, **options) for half in (None, *HALVES)))
 
 
-def with_orientations(
+def with_genuine_distances(
     estimates: RateEstimates, counts: PairCounts, *, oriented: bool
 ) -> RateEstimates:
-    """Return the estimates with another distance of genuine pairs; impostor pairs stay.
+    """Return the estimates with plain or with oriented distances of the genuine pairs.
 
     Parameters
     ----------
@@ -248,17 +237,16 @@ def with_orientations(
     counts : PairCounts
         Pairs of the run.
     oriented : bool
-        Whether the distance of a variant is that to the nearest of the original's eight
-        orientations.
+        Whether distances are oriented: the smallest over the eight orientations of the original.
     """
-    genuine = counts.genuine(oriented=oriented)
+    genuine = counts.genuine_histogram(oriented=oriented)
     lower, upper = clustered_recall_interval(
-        _distances_squared(counts, oriented), len(genuine), estimates.confidence
+        counts.genuine_table(oriented), len(genuine), estimates.confidence
     )
     return replace(
         estimates,
-        genuine=genuine,
-        curves=curves(genuine, estimates.impostor),
+        genuine_histogram=genuine,
+        curves=curves(genuine, estimates.impostor_histogram),
         recall_lower=lower,
         recall_upper=upper,
     )
@@ -269,13 +257,13 @@ def dependence_beyond_cutoff(counts: PairCounts) -> DyadicDependence | None:
 
     None if all distances are listed, or the sample is too small.
     """
-    if len(counts.hash_sample) < 4 or counts.nearest_limit >= CELLS - 1:
+    if len(counts.hash_sample) < 4 or counts.nearest_limit >= N_BINS - 1:
         return None
     return matrix_dependence(all_pairs.distance_matrix(counts.hash_sample))
 
 
 def estimate_recalls(
-    counts: PairCounts, queries: Iterable[RecallQuery], confidence: float
+    counts: PairCounts, selections: Iterable[RecallSelection], confidence: float
 ) -> list[RecallEstimate]:
     """Return the recall of single transforms at thresholds, with Clopper-Pearson intervals.
 
@@ -285,41 +273,34 @@ def estimate_recalls(
     ----------
     counts : PairCounts
         Pairs of a run.
-    queries : iterable of RecallQuery
+    selections : iterable of RecallSelection
         Which genuine pairs, and at which threshold.
     confidence : float
         Confidence level of the intervals, between 0 and 1.
     """
-    distances = cache(counts.genuine_distances)
-    matches, trials = [], []
-    for query in queries:
-        squared = distances(
-            query.transform, half=query.half, detail_bin=query.detail_bin, oriented=query.oriented
-        )
-        matches.append(int(np.searchsorted(squared, query.threshold**2, side="right")))
-        trials.append(len(squared))
-    return recall_intervals(matches, trials, confidence)
+    distances = cache(counts.genuine_distances_squared)
+    matches, genuine_pairs = [], []
+    for transform, threshold, oriented, half, detail_bin in selections:
+        squared = distances(transform, half=half, detail_bin=detail_bin, oriented=oriented)
+        matches.append(int(np.searchsorted(squared, threshold**2, side="right")))
+        genuine_pairs.append(len(squared))
+    return recall_estimates(matches, genuine_pairs, confidence)
 
 
-def recall_intervals(
-    matches: list[int], trials: list[int], confidence: float
+def recall_estimates(
+    matches: list[int], genuine_pairs: list[int], confidence: float
 ) -> list[RecallEstimate]:
     """Return the recall of each number of matches among independent genuine pairs."""
-    if not trials:
+    if not genuine_pairs:
         return []
-    lower, upper = (ends.tolist() for ends in clopper_pearson(matches, trials, confidence))
+    limits = clopper_pearson(matches, genuine_pairs, confidence)
+    lower, upper = (limit.tolist() for limit in limits)
     return [
         RecallEstimate(n, m, m / n, json_number(low), json_number(high))
         if n
         else RecallEstimate(n, m, None, None, None)
-        for m, n, low, high in zip(matches, trials, lower, upper, strict=True)
+        for m, n, low, high in zip(matches, genuine_pairs, lower, upper, strict=True)
     ]
-
-
-def _distances_squared(counts: PairCounts, oriented: bool) -> NDArray[Any]:
-    if oriented:
-        return counts.genuine_oriented_distance_squared
-    return counts.genuine_distance_squared
 
 
 def _exclusions(counts: PairCounts) -> str:

@@ -1,4 +1,4 @@
-"""The results of a run: written into its folder, with the manifest that names every file."""
+"""The results of a run, their files and their manifest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from photodna_nb import checks, files
 from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.pair_counts import PairCounts
-from photodna_nb.evaluation.rates import RateEstimates, RunEstimates, estimate_run
+from photodna_nb.evaluation.rates import RunEstimates, estimate_run
 from photodna_nb.evaluation.run_folder import (
     HASHES,
     IDENTITY,
@@ -30,13 +30,14 @@ from photodna_nb.evaluation.run_folder import (
     read_manifest,
     result_versions,
 )
-from photodna_nb.evaluation.tables import Row, Tables, VariantFailure
+from photodna_nb.evaluation.tables import Row, Tables
 from photodna_nb.evaluation.thumbnails import FOLDER as THUMBNAILS
 from photodna_nb.evaluation.thumbnails import ThumbnailFiles
+from photodna_nb.evaluation.variant_hashes import VariantFailure
 from photodna_nb.files import PathLike
 
 COUNTS, RESULTS, TABLES = "counts.npz", "results.json", "tables"
-# Made of results by others, of which only the manifest knows here.
+# Written by `photodna_nb.report`; listed in the manifest.
 REPORT, FIGURES = "report.html", "figures"
 
 
@@ -57,12 +58,12 @@ class Results:
     failures : list of VariantFailure
         Originals and variants without a hash, in the order of the originals.
     summary : dict
-        The numbers of which a run has one.
+        Numbers that describe the run as a whole: counts, curves, tail, thresholds.
     tables : dict of str to list of dict
         Rows of the tables, by name.
     manifest : dict
-        Configuration, versions, digests of inputs, results and report; under ``this_run``
-        what differs from run to run: times and host.
+        Configuration, versions, and digests of the originals, results and report; under
+        ``this_run`` the values that differ from run to run, such as times and host.
     """
 
     run_dir: str
@@ -79,33 +80,23 @@ class Results:
 
     @cached_property
     def estimates(self) -> RunEstimates:
-        """Rates with their intervals, of all originals and of the halves.
+        """Rates with confidence intervals: of all originals, and of each half.
 
-        They are estimated from the counts when they are first used, if the results were loaded.
+        If the results were loaded, they are estimated from the counts at the first use.
         """
         if self._estimates is not None:
             return self._estimates
-        return estimate_run(
-            self.counts,
-            oriented=self.config.deployment.orientations,
-            confidence=self.config.confidence,
-            seed=self.config.seed,
-        )
-
-    @cached_property
-    def rates(self) -> RateEstimates:
-        """Rates of all originals with intervals; recall with the orientations of the deployment."""
-        return self.estimates.all_originals
+        return estimate_run(self.counts, self.config)
 
     @classmethod
     def load(cls, run_dir: PathLike) -> Results:
-        """Return the results in a folder, once the files are known to be those of its manifest.
+        """Return the results in a folder, after all files are checked against its manifest.
 
         Raises
         ------
         FileError
-            A file of the results is missing, or a file is damaged, of another version, or not
-            the one that the manifest names. A report may be missing.
+            A file of the results is missing, damaged, of another version, or not the one in the
+            manifest. A report may be missing.
         """
         folder = checks.path("run_dir", run_dir)
         path = os.path.join(folder, MANIFEST)
@@ -166,7 +157,7 @@ def write_results(
         "results": dict(sorted(digests.items())),
         "this_run": dict(this_run),
     }
-    # A report of other results does not outlive them.
+    # Delete the report of earlier results.
     _remove(folder.folder, folder.digests.keys() - digests.keys())
     _write(folder.folder, content, manifest)
     return Results(
@@ -180,15 +171,14 @@ def add_report(results: Results, content: Mapping[str, bytes]) -> None:
     Parameters
     ----------
     results : Results
-        What the report describes; its manifest is brought up to date.
+        Results that the report describes; their manifest is updated.
     content : dict of str to bytes
-        Content of files, by their names from the folder on.
+        Content of files, by their paths relative to the folder.
 
     Raises
     ------
     FileError
-        Other results are in the folder by now, another run is at work in it, or it cannot
-        be written.
+        The folder now has other results, another run uses it, or it cannot be written.
     """
     path = os.path.join(results.run_dir, MANIFEST)
     manifest = {name: value for name, value in results.manifest.items() if name != "report"}
@@ -196,9 +186,7 @@ def add_report(results: Results, content: Mapping[str, bytes]) -> None:
     with locked(results.run_dir):
         current = read_manifest(path)
         if current["results"] != manifest["results"]:
-            raise FileError(
-                results.run_dir, "holds the results of another run by now; load it again"
-            )
+            raise FileError(results.run_dir, "now holds the results of another run; load it again")
         _remove(results.run_dir, current.get("report", {}).keys() - digests.keys())
         manifest["report"] = digests
         _write(results.run_dir, content, manifest)
@@ -234,7 +222,7 @@ def _json(values: Any) -> bytes:
 
 
 def _csv(rows: Sequence[Row], columns: Iterable[str] = ()) -> bytes:
-    """Return rows as CSV: names of columns first, empty where there is nothing."""
+    """Return rows as CSV with a header; None is an empty field."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # CRLF, so that names with either are quoted
     writer.writerow(columns or (rows[0] if rows else ()))

@@ -10,23 +10,22 @@ from hashlib import sha256
 from photodna_nb import checks, files, parallel
 from photodna_nb.errors import ArgumentTypeError, FileError
 from photodna_nb.evaluation.config import Config, canonical
+from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
-from photodna_nb.evaluation.hash_store import StoredHashes, hash_variants, stored_hashes
-from photodna_nb.evaluation.originals import (
-    check_exclusions,
-    excluded_pairs,
-    find_originals,
-    suspected_duplicates,
-    validation_half,
-)
-from photodna_nb.evaluation.pair_counting import count_pairs
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import estimate_run
 from photodna_nb.evaluation.results import COUNTS, Results, write_results
 from photodna_nb.evaluation.run_folder import RunFolder, open_run
-from photodna_nb.evaluation.tables import VariantFailure, build_summary, build_tables
+from photodna_nb.evaluation.run_originals import (
+    check_duplicates,
+    duplicate_pairs,
+    find_originals,
+    suspected_duplicates,
+    validation_half,
+)
+from photodna_nb.evaluation.tables import build_summary, build_tables
 from photodna_nb.evaluation.thumbnails import make_thumbnails
-from photodna_nb.evaluation.variant_hashes import ORIGINAL
+from photodna_nb.evaluation.variant_hashes import StoredHashes, hash_variants, stored_hashes
 from photodna_nb.files import PathLike
 
 # Version of the counts: those of another version are counted anew.
@@ -47,11 +46,10 @@ def run(
     config : Config, str or os.PathLike
         The configuration, or the TOML file that has it.
     run_dir : str or os.PathLike
-        It is created if it is missing. In the folder of a run that was interrupted, the work
-        goes on where it stopped. In that of a finished run over the same originals, transforms
-        and seed, only originals that are new or have changed are hashed, pairs are counted
-        anew if other pairs are to be counted, and the results are written for the thresholds
-        that `config` has now.
+        It is created if it is missing. In the folder of an interrupted run, the run continues.
+        In the folder of a finished run with the same originals, transforms and seed, only new
+        and changed originals are hashed, and pairs are counted again only if `config` selects
+        other pairs.
     max_workers : int, optional
         Threads, the number of processors if left out; the results are the same.
     progress : bool
@@ -68,16 +66,15 @@ def run(
         The configuration or the originals cannot be read, fewer than two originals could be
         hashed, or the folder belongs to another run or cannot be written.
     ArgumentTypeError, ArgumentError
-        An argument has another type or value, or an excluded name or digest is none of an
-        original.
+        An argument has another type or value, or a name or digest in ``pairs.duplicates`` is none
+        of an original.
 
     Notes
     -----
-    Pictures that cannot be read or transformed are listed as failures, and the run goes on.
-    In a folder of originals, what runs wrote is left out, wherever in it their folders lie,
-    and so is the file that `config` is the path of.
-    If the originals are not there any more, and an earlier run in the folder has hashed them
-    all, its hashes are used: ``manifest["this_run"]["originals_available"]`` is false then.
+    Images that cannot be read or transformed are listed as failures, and the run goes on.
+    In a folder of originals, folders of runs are left out, and so is the file of `config`.
+    If the originals are missing, and an earlier run in the folder has hashed all of them, its
+    hashes are used: ``manifest["this_run"]["originals_available"]`` is false then.
     Each original is opened once and transformed in memory. Memory grows with the hashes
     (144 bytes a variant), not with the pairs.
     """
@@ -92,21 +89,16 @@ def run(
     started = time.time()
 
     dataset = find_originals(config, run_dir, config_path)
-    with open_run(run_dir, config.hashing()) as folder:
+    with open_run(run_dir, config.hash_settings()) as folder:
         if dataset is not None:
-            check_exclusions(config.pairs, (original.name for original in dataset))
+            check_duplicates(config.pairs, (original.name for original in dataset))
             hashes, n_hashed = hash_variants(config, dataset, folder, workers, progress)
         else:
             hashes, n_hashed = stored_hashes(folder), 0
-        check_exclusions(config.pairs, hashes.inputs, hashes.inputs.values())
-        failures = _failures(hashes)
+        check_duplicates(config.pairs, hashes.inputs, hashes.inputs.values())
+        failures = hashes.failures()
         counts = _count_pairs(config, hashes, folder, workers)
-        estimates = estimate_run(
-            counts,
-            oriented=config.deployment.orientations,
-            confidence=config.confidence,
-            seed=config.seed,
-        )
+        estimates = estimate_run(counts, config)
         thresholds = choose_thresholds(config, estimates)
         duplicates = suspected_duplicates(counts)
         thumbnails = make_thumbnails(counts, duplicates, dataset, config, folder, workers)
@@ -139,21 +131,11 @@ def run(
         )
 
 
-def _failures(hashes: StoredHashes) -> list[VariantFailure]:
-    """Return the originals and variants without a hash, in the order of the originals."""
-    transforms = hashes.hashed.transforms
-    return [
-        VariantFailure(name, None if number == ORIGINAL else transforms[number], reason)
-        for name in hashes.inputs
-        for number, reason in sorted(hashes.errors.get(name, {}).items())
-    ]
-
-
 def _count_pairs(
     config: Config, hashes: StoredHashes, folder: RunFolder, max_workers: int
 ) -> PairCounts:
     """Return the counts in the folder, if they are of these hashes and pairs, or count."""
-    values = canonical([_COUNTING, hashes.digest, config.counting()])
+    values = canonical([_COUNTING, hashes.digest, config.pair_settings()])
     key = sha256(values.encode("ascii")).hexdigest()
     path, hashed = folder.path(COUNTS), hashes.hashed
     if os.path.exists(path):
@@ -165,10 +147,10 @@ def _count_pairs(
         hashed,
         validation_half(hashed.names, config.seed),
         detail_bins=config.detail.bins,
-        exclude=excluded_pairs(config.pairs.exclude, hashed.names, hashed.digests),
+        exclude=duplicate_pairs(config.pairs.duplicates, hashed.names, hashed.digests),
         variants_against_others=config.pairs.variants_against_others,
         count_identical=config.pairs.count_identical,
-        min_detail=config.pairs.min_detail,
+        exclude_below_detail=config.pairs.exclude_below_detail,
         max_workers=max_workers,
     )
     files.write([(path, [counts.packed(key)])], FileError)

@@ -132,10 +132,10 @@ def damaged(path: str, error: Exception) -> FileError:
     return FileError(path, f"is damaged or of another program ({error}); run the evaluation again")
 
 
-def differences(hashing: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+def differences(hash_settings: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Return in words which parts of the configuration another run has otherwise."""
     return " and ".join(
-        _DIFFERENCES[name] for name in hashing if other.get(name) != hashing.get(name)
+        _DIFFERENCES[name] for name in hash_settings if other.get(name) != hash_settings.get(name)
     )
 
 
@@ -147,7 +147,7 @@ class RunFolder:
     ----------
     folder : str
         Its path.
-    hashing : dict
+    hash_settings : dict
         The part of the configuration that hashes depend on.
     made_with : dict
         The versions by which the hashes in the folder were made.
@@ -158,7 +158,7 @@ class RunFolder:
     """
 
     folder: str
-    hashing: dict[str, Any]
+    hash_settings: dict[str, Any]
     made_with: dict[str, str | None]
     digests: dict[str, str]
     inputs: dict[str, str | None]
@@ -196,7 +196,7 @@ class RunFolder:
 
 
 @contextmanager
-def open_run(folder: str, hashing: dict[str, Any]) -> Iterator[RunFolder]:
+def open_run(folder: str, hash_settings: dict[str, Any]) -> Iterator[RunFolder]:
     """Open the folder of a run for one run, and keep other runs out of it.
 
     Parameters
@@ -204,7 +204,7 @@ def open_run(folder: str, hashing: dict[str, Any]) -> Iterator[RunFolder]:
     folder : str
         It is created if it is missing. Otherwise it is empty, or belongs to a run over the
         same hashes.
-    hashing : dict
+    hash_settings : dict
         The part of the configuration that hashes depend on.
 
     Raises
@@ -229,21 +229,21 @@ def open_run(folder: str, hashing: dict[str, Any]) -> Iterator[RunFolder]:
             "folder of an evaluation; give a new or an empty one",
         )
     with locked(folder):
-        made_with = _identify(folder, hashing)
+        made_with = _identify(folder, hash_settings)
         try:
             manifest = read_manifest(os.path.join(folder, MANIFEST))
             digests = {**manifest["results"], **manifest.get("report", {})}
             inputs = dict(manifest["inputs"])
         except (FileError, ValueError, TypeError):  # missing or damaged: all is written anew
             digests, inputs = {}, {}
-        yield RunFolder(folder, hashing, made_with, digests, inputs)
+        yield RunFolder(folder, hash_settings, made_with, digests, inputs)
 
 
-def _identify(folder: str, hashing: dict[str, Any]) -> dict[str, str | None]:
+def _identify(folder: str, hash_settings: dict[str, Any]) -> dict[str, str | None]:
     """Return the versions of the hashes in a folder, once it is known to be this run's."""
     path = os.path.join(folder, IDENTITY)
     if not os.path.exists(path):
-        identity = {"schema": SCHEMA, "hashing": hashing, "made_with": hash_versions()}
+        identity = {"schema": SCHEMA, "hashing": hash_settings, "made_with": hash_versions()}
         content = json.dumps(identity, indent=1, sort_keys=True) + "\n"
         files.write([(path, [content.encode("ascii")])], FileError)
         return hash_versions()
@@ -257,10 +257,10 @@ def _identify(folder: str, hashing: dict[str, Any]) -> dict[str, str | None]:
         raise FileError(
             path, "is damaged; restore it, or give another folder for the run"
         ) from error
-    if canonical(other) != canonical(hashing):
+    if canonical(other) != canonical(hash_settings):
         raise FileError(
             folder,
-            f"belongs to a run with {differences(hashing, other)}; give an empty folder, or the "
-            "configuration that it was made with",
+            f"belongs to a run with {differences(hash_settings, other)}; give an empty folder, or "
+            "the configuration that it was made with",
         )
     return made_with

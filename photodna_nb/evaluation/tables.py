@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,23 +13,23 @@ from photodna_nb.corpus import transforms
 from photodna_nb.evaluation.config import Config, DeploymentConfig
 from photodna_nb.evaluation.deployment import RunThresholds, expected_matches
 from photodna_nb.evaluation.json_record import json_number
-from photodna_nb.evaluation.originals import exclusion_name
 from photodna_nb.evaluation.pair_counts import (
-    PAIR_HALVES,
-    Cells,
+    PAIR_SPLITS,
     Half,
+    Histogram,
     PairCounts,
     quantile_squared,
 )
 from photodna_nb.evaluation.rates import (
     RateEstimates,
-    RecallQuery,
+    RecallSelection,
     RunEstimates,
     estimate_recalls,
 )
+from photodna_nb.evaluation.run_originals import configuration_name
 from photodna_nb.evaluation.thresholds import OperatingPoint
 from photodna_nb.evaluation.thumbnails import PAIRS, Thumbnail
-from photodna_nb.evaluation.variant_hashes import ORIGINAL
+from photodna_nb.evaluation.variant_hashes import ORIGINAL, VariantFailure
 
 # A name or number in each column, None where there is none.
 Row: TypeAlias = dict[str, Any]
@@ -54,22 +54,6 @@ _PER_DAY = {
 }
 
 
-class VariantFailure(NamedTuple):
-    """An original, or a variant of it, without a hash.
-
-    original : str
-        Name of the original.
-    transform : str or None
-        The transform; None if the original itself failed.
-    error : str
-        What was wrong, and what to do.
-    """
-
-    original: str
-    transform: str | None
-    error: str
-
-
 def build_summary(
     config: Config,
     counts: PairCounts,
@@ -77,22 +61,22 @@ def build_summary(
     estimates: RunEstimates,
     thresholds: RunThresholds,
 ) -> dict[str, Any]:
-    """Return the numbers of which a run has one.
+    """Return the numbers that describe a run as a whole.
 
     Returns
     -------
     dict
-        Numbers of originals, variants and pairs. ``recommended``: the largest threshold with
-        an acceptable number of false matches per day by the upper end of the interval; None
-        if the data cannot show that there is one. Then ``supported`` is the largest threshold
-        at the lowest false match rate that they can show. ``curves``: equal error rate, area
+        Numbers of originals, variants and pairs. ``recommended``: the largest threshold whose
+        upper confidence limit is within the acceptable number of false matches per day, or
+        None. Then ``supported`` is the largest threshold at the lowest false match rate that
+        the data support. ``curves``: equal error rate, area
         under the curve, average precision. ``tail``: the fit, and whether it is accepted.
         ``tail_rejection_reasons_by_half``: why it is rejected on one half alone.
         ``no_rates_reason``: empty, or why there are no rates.
     """
-    whole = estimates.all_originals
-    impostor = counts.impostor()
-    n_low = int((counts.detail < config.detail.minimum).sum())
+    overall = estimates.all_originals
+    impostor = counts.impostor_histogram()
+    n_low_detail = int((counts.detail < config.detail.warn_below).sum())
     n_variants = int((counts.genuine_distance_squared >= 0).sum())
     n_failed = sum(failure.transform is None for failure in failures)
     return {
@@ -102,31 +86,34 @@ def build_summary(
         "originals_compared": int(counts.compared.sum()),
         "originals_in_selection_half": int((~counts.in_validation_half).sum()),
         "originals_in_validation_half": int(counts.in_validation_half.sum()),
-        "originals_below_minimum_detail": n_low,
-        "share_below_minimum_detail": n_low / len(counts),
+        "originals_low_detail": n_low_detail,
+        "proportion_low_detail": n_low_detail / len(counts),
         "variants": n_variants,
         "variants_failed": len(failures) - n_failed,
         "genuine_pairs": n_variants,
         "impostor_pairs": int(impostor.sum()),
         "impostor_pairs_of_originals": int(counts.impostor_originals.sum()),
-        **{f"impostor_pairs_{half}": int(counts.impostor(half=half).sum()) for half in PAIR_HALVES},
+        **{
+            f"impostor_pairs_{split}": int(counts.impostor_histogram(split=split).sum())
+            for split in PAIR_SPLITS
+        },
         "pairs_excluded": counts.pairs_excluded,
         "pairs_identical": counts.pairs_identical,
         "pairs_low_detail": counts.pairs_low_detail,
-        "impostor_median": _median(impostor),
+        "median_impostor_distance": _median(impostor),
         "nearest_limit": counts.nearest_limit,
         "nearest_pairs_listed": len(counts.nearest.i),
         "recommended": thresholds.recommended,
         "supported": thresholds.supported,
-        "recall_oriented": config.deployment.orientations,
-        "curves": whole.curves.as_json(),
-        "tail": None if whole.tail is None else whole.tail.as_json(),
+        "recall_uses_orientations": config.deployment.orientations,
+        "curves": overall.curves.as_json(),
+        "tail": None if overall.tail is None else overall.tail.as_json(),
         "tail_rejection_reasons_by_half": {
             name: half.tail.rejection_reason
             for name, half in (("selection", estimates[1]), ("validation", estimates[2]))
             if half.tail is not None and not half.tail.accepted
         },
-        "no_rates_reason": whole.no_rates_reason,
+        "no_rates_reason": overall.no_rates_reason,
     }
 
 
@@ -151,11 +138,11 @@ def build_tables(
         ``thresholds``: the rates at the named ones; ``operating_points``: a threshold for each
         target, chosen on the selection half, and its rates on the validation half;
         ``operating_recall``: the recall of each transform there; ``deployment``: thresholds
-        with an acceptable number of false matches per day. Where no transform is named, recall
-        is that of the closest of eight orientations if the deployment has them.
+        with an acceptable number of false matches per day. The recall of all transforms together
+        uses oriented distances if the deployment has eight orientations.
     """
     files = thumbnails or {}
-    whole = estimates.all_originals
+    overall = estimates.all_originals
     named = thresholds.named
     return {
         "transforms": _transforms(counts, failures),
@@ -167,12 +154,12 @@ def build_tables(
         "failures": [failure._asdict() for failure in failures],
         "curves": _curves(counts, estimates),
         "thresholds": [
-            {"name": name} | _threshold_row(counts, whole, threshold, config.deployment)
+            {"name": name} | _threshold_row(counts, overall, threshold, config.deployment)
             for name, threshold in named.items()
         ],
         "operating_points": [_operating_point(point) for point in thresholds.operating_points],
         "operating_recall": _operating_recall(config, counts, thresholds.operating_points),
-        "deployment": _deployment(config, counts, whole, thresholds),
+        "deployment": _deployment(config, counts, overall, thresholds),
     }
 
 
@@ -193,15 +180,15 @@ def threshold_row(
     Returns
     -------
     dict of str to int, float, bool, str or None
-        A row of ``Results.tables["thresholds"]``, except for its name. What is not known, for
-        want of pairs or of an accepted tail, is None.
+        A row of ``Results.tables["thresholds"]``, except for its name. A value that needs pairs
+        or an accepted tail which are missing is None.
 
     Raises
     ------
     ArgumentError
         The threshold was not counted, or a number of `service` is out of range.
     """
-    curves, rates, tail = estimates.curves, estimates.rates, estimates.tail
+    curves, rates, tail = estimates.curves, estimates.false_match_rates, estimates.tail
     row: Row = {"threshold": threshold, "genuine_pairs": curves.genuine_pairs}
     row |= dict.fromkeys(("genuine_matches", *_RECALL))
     row |= {"impostor_pairs": curves.impostor_pairs, "impostor_matches": None}
@@ -228,13 +215,13 @@ def threshold_row(
 def _threshold_row(
     counts: PairCounts, estimates: RateEstimates, threshold: int | None, service: DeploymentConfig
 ) -> Row:
-    """Return `threshold_row`, with the genuine matches in one and in the best orientation."""
+    """Return `threshold_row`, with the genuine matches by plain and by oriented distances."""
     row = threshold_row(estimates, threshold, service)
     first = {name: row.pop(name) for name in ("threshold", "genuine_pairs", "genuine_matches")}
     for name, oriented in (("genuine_matches", False), ("genuine_matches_oriented", True)):
         matches = None
         if threshold is not None:
-            matches = int(counts.genuine(oriented=oriented)[: threshold + 1].sum())
+            matches = int(counts.genuine_histogram(oriented=oriented)[: threshold + 1].sum())
         first[name] = matches
     return {name: json_number(value) for name, value in (first | row).items()}
 
@@ -247,9 +234,12 @@ def _transforms(counts: PairCounts, failures: Sequence[VariantFailure]) -> list[
         names = {"transform": spec, "label": transform.label, "transform_name": transform.name}
         strength = {"strength": transform.strength, "unit": transform.unit}
         failed = sum(failure.transform == spec for failure in failures)
-        impostor = counts.impostor(transform=spec)
+        impostor = counts.impostor_histogram(transform=spec)
         row = {**names, **strength, "failed": failed, **_distances(counts, spec)}
-        row |= {"impostor_pairs": int(impostor.sum()), "impostor_nearest": _smallest(impostor)}
+        row |= {
+            "impostor_pairs": int(impostor.sum()),
+            "smallest_impostor_distance": _smallest(impostor),
+        }
         rows.append(row)
     return rows
 
@@ -263,13 +253,13 @@ def _transforms_by_detail_bin(counts: PairCounts) -> list[Row]:
 
 def _distances(counts: PairCounts, spec: str, detail_bin: int | None = None) -> Row:
     """Return the number of variants of a transform, and quantiles of their distances."""
-    row: Row = {"n": 0}
+    row: Row = {"genuine_pairs": 0}
     for prefix, oriented in (("", False), ("oriented_", True)):
-        squared = counts.genuine_distances(spec, detail_bin=detail_bin, oriented=oriented)
-        row["n"] = len(squared)
-        for name, share in (("median", 0.5), ("p95", 0.95), ("largest", 1.0)):
-            distance = math.sqrt(quantile_squared(squared, share)) if len(squared) else None
-            row[prefix + name] = distance
+        squared = counts.genuine_distances_squared(spec, detail_bin=detail_bin, oriented=oriented)
+        row["genuine_pairs"] = len(squared)
+        for name, probability in (("median", 0.5), ("p95", 0.95), ("largest", 1.0)):
+            distance = math.sqrt(quantile_squared(squared, probability)) if len(squared) else None
+            row[f"{prefix}{name}_distance"] = distance
     return row
 
 
@@ -302,14 +292,14 @@ def _operating_recall(
 def _with_recall(
     config: Config, counts: PairCounts, rows: Sequence[Row], half: Half | None = None
 ) -> list[Row]:
-    """Return rows of a transform, threshold and orientation with the estimate of the recall."""
-    queries = (
-        RecallQuery(
+    """Return rows of a transform and a threshold with the estimate of the recall."""
+    selections = (
+        RecallSelection(
             row["transform"], row["threshold"], row["oriented"], half, row.get("detail_bin")
         )
         for row in rows
     )
-    estimates = estimate_recalls(counts, queries, config.confidence)
+    estimates = estimate_recalls(counts, selections, config.confidence)
     return [row | recall._asdict() for row, recall in zip(rows, estimates, strict=True)]
 
 
@@ -325,10 +315,10 @@ def _detail(counts: PairCounts, named: Mapping[str, int]) -> list[Row]:
                 "detail_from": edges[number],
                 "detail_to": edges[number + 1],
                 "originals": sizes[number],
-                "share": sizes[number] / len(counts),
+                "proportion": sizes[number] / len(counts),
                 "impostor_pairs": int(impostor.sum()),
-                "impostor_nearest": _smallest(impostor),
-                "impostor_median": _median(impostor),
+                "smallest_impostor_distance": _smallest(impostor),
+                "median_impostor_distance": _median(impostor),
                 **{
                     f"impostor_matches_{name}": int(impostor[: threshold + 1].sum())
                     for name, threshold in named.items()
@@ -361,12 +351,12 @@ def _nearest_impostors(counts: PairCounts, thumbnails: Mapping[Thumbnail, str]) 
 def _suspected_duplicates(
     counts: PairCounts, duplicates: Sequence[Sequence[int]], thumbnails: Mapping[Thumbnail, str]
 ) -> list[Row]:
-    """Return the originals that may be duplicates, by group, with their names in ``exclude``."""
+    """Return the originals that may be duplicates, by group, as ``pairs.duplicates`` names them."""
     return [
         {
             "group": number,
             "original": counts.names[row],
-            "exclude_as": exclusion_name(counts.names[row], counts.digests[row]),
+            "configuration_name": configuration_name(counts.names[row], counts.digests[row]),
             "thumbnail": thumbnails.get(Thumbnail.of_duplicate(row)),
         }
         for number, rows in enumerate(duplicates, start=1)
@@ -376,20 +366,20 @@ def _suspected_duplicates(
 
 def _curves(counts: PairCounts, estimates: RunEstimates) -> list[Row]:
     """Return matches and rates at every integer threshold, up to where all pairs match."""
-    whole, selection, validation = estimates
-    curves, rates = whole.curves, whole.rates
+    overall, selection, validation = estimates
+    curves, rates = overall.curves, overall.false_match_rates
     columns: dict[str, Any] = {
-        "genuine_matches": np.cumsum(counts.genuine()),
+        "genuine_matches": np.cumsum(counts.genuine_histogram()),
         "impostor_matches": curves.impostor_matches,
-        "impostor_matches_of_originals": np.cumsum(counts.impostor(variants=False)),
-        "genuine_matches_oriented": np.cumsum(counts.genuine(oriented=True)),
-        "genuine_matches_selection": np.cumsum(selection.genuine),
-        "impostor_matches_selection": np.cumsum(selection.impostor),
-        "genuine_matches_validation": np.cumsum(validation.genuine),
-        "impostor_matches_validation": np.cumsum(validation.impostor),
+        "impostor_matches_of_originals": np.cumsum(counts.impostor_histogram(variants=False)),
+        "genuine_matches_oriented": np.cumsum(counts.genuine_histogram(oriented=True)),
+        "genuine_matches_selection": np.cumsum(selection.genuine_histogram),
+        "impostor_matches_selection": np.cumsum(selection.impostor_histogram),
+        "genuine_matches_validation": np.cumsum(validation.genuine_histogram),
+        "impostor_matches_validation": np.cumsum(validation.impostor_histogram),
         "recall": curves.recall,
-        "recall_lower": whole.recall_lower,
-        "recall_upper": whole.recall_upper,
+        "recall_lower": overall.recall_lower,
+        "recall_upper": overall.recall_upper,
         "false_non_match_rate": curves.false_non_match_rate,
         "false_match_rate": curves.false_match_rate,
         "precision": curves.precision,
@@ -397,7 +387,7 @@ def _curves(counts: PairCounts, estimates: RunEstimates) -> list[Row]:
     unknown = np.full(len(curves.recall), None)
     for column, name in zip(_RATE[1:], ("lower", "upper", "at_least_ten_matches"), strict=True):
         columns[column] = unknown if rates is None else getattr(rates, name)
-    total = whole.genuine + whole.impostor
+    total = overall.genuine_histogram + overall.impostor_histogram
     last = int(np.flatnonzero(total)[-1]) if total.any() else 0
     rows = zip(*(column[: last + 1].tolist() for column in columns.values()), strict=True)
     return [
@@ -435,12 +425,12 @@ def _operating_point(point: OperatingPoint) -> Row:
     return {**choice, **row, **counted}
 
 
-def _smallest(cells: Cells) -> int | None:
-    """Return the first cell that holds a pair: the smallest distance, rounded up."""
-    return int(np.flatnonzero(cells)[0]) if cells.any() else None
+def _smallest(histogram: Histogram) -> int | None:
+    """Return the smallest distance, rounded up."""
+    return int(np.flatnonzero(histogram)[0]) if histogram.any() else None
 
 
-def _median(cells: Cells) -> int | None:
+def _median(histogram: Histogram) -> int | None:
     """Return the (lower) median of the distances, rounded up."""
-    total = int(cells.sum())
-    return int(np.searchsorted(np.cumsum(cells), (total + 1) // 2)) if total else None
+    total = int(histogram.sum())
+    return int(np.searchsorted(np.cumsum(histogram), (total + 1) // 2)) if total else None

@@ -13,7 +13,7 @@ from photodna_nb.evaluation.dependence import Floats
 from photodna_nb.evaluation.json_record import JSONRecord, json_number
 from photodna_nb.evaluation.tail_likelihood import tail_rate
 
-# Such tails were compared with counts at rates so many times below the rate at ten matches:
+# Fits were compared with counts at rates so many times below the rate at ten matching dyads:
 # tests/benchmarks/tail.py.
 _VALIDATION_DEPTH = 100
 
@@ -27,10 +27,11 @@ class TailRates:
     threshold : ndarray of float64, (t,)
         L2 distances.
     rate, lower, upper : ndarray of float64, (t,)
-        False match rate and the ends of its confidence interval; NaN if the fit is not accepted,
+        False match rate and its confidence limits; NaN if the fit is not accepted,
         and above the fit threshold.
     extrapolated : ndarray of bool, (t,)
-        Whether fewer than ten dyads match.
+        Whether fewer than ten dyads (pairs of two originals) match: the threshold is below
+        `Tail.threshold_at_ten_matches`.
     beyond_validation : ndarray of bool, (t,)
         Whether the rate is less than `Tail.validated_down_to`.
     """
@@ -44,15 +45,15 @@ class TailRates:
 
 
 class ReliableRate(NamedTuple):
-    """What the fitted tail reliably says of the false match rate at one threshold.
+    """False match rate by the fitted tail at one threshold, as far as the fit is validated.
 
     Attributes
     ----------
     rate : float or None
         False match rate; None beyond validation.
     lower, upper : float
-        Ends of the confidence interval. Beyond validation, `lower` is 0 and `upper` the larger
-        one of the upper end and `Tail.validated_down_to`.
+        Confidence limits. Beyond validation, `lower` is 0 and `upper` the larger one of the upper
+        limit of the fit and `Tail.validated_down_to`.
     beyond_validation : bool
         Whether the rate is less than `Tail.validated_down_to`.
     """
@@ -67,8 +68,8 @@ class ReliableRate(NamedTuple):
 class Tail(JSONRecord):
     """A generalised Pareto distribution of the impostor distances below a fit threshold.
 
-    ``P(L2 <= t) = share ((t - endpoint) / (fit_threshold - endpoint))^exponent`` for t from
-    `endpoint` to `fit_threshold`.
+    ``P(L2 <= t) = exceedance_probability ((t - endpoint) / (fit_threshold - endpoint))^exponent``
+    for t from `endpoint` to `fit_threshold`.
 
     Attributes
     ----------
@@ -77,29 +78,33 @@ class Tail(JSONRecord):
     fit_threshold : float
         Largest distance that was fitted (u).
     exceedances : int
-        Number of pairs within the fit threshold.
+        Number of pairs with a distance of at most the fit threshold.
     effective_exceedances : float
-        Number of independent pairs whose count has the same relative variance.
-    share : float
+        Number of independent pairs whose count has the same relative variance:
+        ``exceedances² / v``, where v is the variance of the number of exceedances.
+    exceedance_probability : float
         ``exceedances / pairs``.
     endpoint, exponent : float
-        Parameters of the largest likelihood; NaN if there was too little to fit.
+        Lower endpoint of the distances, and exponent, of the largest likelihood; NaN if there was
+        too little to fit.
     smallest_distance : float
         Smallest of all distances; NaN if there are none.
     threshold_at_ten_matches : int or None
-        Smallest integer threshold at which ten dyads match; None if there is none.
+        Smallest integer threshold at which ten dyads (pairs of two originals) match; None if there
+        is none.
     rate_at_ten_matches : float
-        Share of the pairs that match there, or at the cut-off of the list if there is none.
+        False match rate there, or at the cut-off of the list if there is none.
     statistic, p_value : float
-        Anderson-Darling distance of the fit from the counts, and its bootstrap p-value.
+        Anderson-Darling statistic of the fit, and its bootstrap p-value: see `fit_tail`.
     accepted : bool
         Whether no test rejects the fit.
     rejection_reason : str
         Why the fit is rejected; empty if it is accepted.
     confidence : float
         Confidence level of the intervals.
-    draws : ndarray of float64, (2, r, 3)
-        Share, endpoint and exponent of resampled images, for lower and for upper ends.
+    replicates : ndarray of float64, (2, r, 3)
+        Exceedance probability, lower endpoint and exponent of each of r replicates, for the lower
+        and for the upper confidence limits.
     """
 
     images: int
@@ -107,7 +112,7 @@ class Tail(JSONRecord):
     fit_threshold: float
     exceedances: int
     effective_exceedances: float
-    share: float
+    exceedance_probability: float
     endpoint: float
     exponent: float
     smallest_distance: float
@@ -118,7 +123,7 @@ class Tail(JSONRecord):
     accepted: bool
     rejection_reason: str
     confidence: float
-    draws: Floats
+    replicates: Floats
 
     @property
     def shape(self) -> float:
@@ -132,9 +137,9 @@ class Tail(JSONRecord):
 
     @property
     def validated_down_to(self) -> float:
-        """Lowest rate at which such tails were compared with counts.
+        """Lowest rate at which such fits were compared with counts.
 
-        It is a hundredth of `rate_at_ten_matches`. Whether lower rates are right is not known.
+        It is a hundredth of `rate_at_ten_matches`. The error of lower rates is not known.
         """
         return self.rate_at_ten_matches / _VALIDATION_DEPTH
 
@@ -159,7 +164,7 @@ class Tail(JSONRecord):
         return TailRates(t, rate, lower, upper, t < ten, known & (rate < self.validated_down_to))
 
     def reliable_rate(self, threshold: int) -> ReliableRate | None:
-        """Return what the tail reliably says of the false match rate at a threshold.
+        """Return the false match rate at a threshold as far as the fit is validated.
 
         None if the fit is not accepted, or the threshold lies above the fit threshold.
         """
@@ -179,8 +184,7 @@ class Tail(JSONRecord):
         target : float
             A false match rate.
         conservative : bool
-            Whether the upper end of the confidence interval is to be at most `target`, and not
-            only the rate itself.
+            Whether the upper confidence limit must be at most `target`, and not only the rate.
 
         Returns
         -------
@@ -196,9 +200,9 @@ class Tail(JSONRecord):
         return int(within[-1])
 
     def as_json(self) -> dict[str, Any]:
-        """Return all but the draws as a dictionary that JSON takes."""
+        """Return all but the replicates as a dictionary that JSON takes."""
         values = super().as_json()
-        del values["draws"]
+        del values["replicates"]
         fitted = math.isfinite(self.exponent)
         derived = {"shape": self.shape, "scale": self.scale} if fitted else {}
         return {
@@ -209,10 +213,11 @@ class Tail(JSONRecord):
         }
 
     def model_rates(self, t: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return rate, lower and upper end at thresholds, whether the fit is accepted or not."""
+        """Return rate and confidence limits at thresholds, whether the fit is accepted or not."""
         half_alpha = (1 - self.confidence) / 2
         for_lower, for_upper = (
-            tail_rate(t, self.fit_threshold, *draws.T[:, :, None]) for draws in self.draws
+            tail_rate(t, self.fit_threshold, *parameters.T[:, :, None])
+            for parameters in self.replicates
         )
         lower, rate = np.quantile(for_lower, [half_alpha, 0.5], axis=0)
         return rate, lower, np.maximum(np.quantile(for_upper, 1 - half_alpha, axis=0), rate)

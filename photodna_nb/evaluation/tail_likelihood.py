@@ -1,8 +1,8 @@
 """Likelihood and resampling of a generalised Pareto tail of the smallest impostor distances.
 
-With the fit threshold u, the endpoint e and the exponent k, a distance of at most u is at most t
-with the probability ``((t - e) / (u - e))^k``: the excess ``y = u - distance`` has a generalised
-Pareto distribution with the shape ``-1 / k`` and the scale ``(u - e) / k``.
+With the fit threshold u, the lower endpoint e and the exponent k, a distance of at most u is at
+most t with the probability ``((t - e) / (u - e))^k``: the excess ``y = u - distance`` has a
+generalised Pareto distribution with the shape ``-1 / k`` and the scale ``(u - e) / k``.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from photodna_nb.evaluation.dependence import (
     Floats,
     ImpostorPairs,
     Integers,
-    SortedDyads,
+    SortedImpostorPairs,
     dyadic_dependence,
 )
 from photodna_nb.evaluation.intervals import MIN_MATCHES
 
 # From an exponent of 2 (a shape of -1/2) on, the likelihood is regular.
 MIN_EXPONENT = 2
-# The model holds in the limit: a larger share of the pairs is biased, a smaller one noisy.
-_SHARE = 0.003
+# The model holds in the limit: a larger proportion of the pairs is biased, a smaller one noisy.
+_PROPORTION = 0.003
 _MAX_EXCEEDANCES = 5000
-# Endpoints among which the one with the largest likelihood is sought.
+# Number of lower endpoints among which the one with the largest likelihood is sought.
 _ENDPOINTS = 64
 # Points of the distribution at which the test of fit compares.
 _TEST_POINTS = 31
@@ -80,12 +80,12 @@ class Exceedances:
         return np.geomspace(MIN_MATCHES, most, _TEST_POINTS).astype(np.int64)
 
     @property
-    def tested_shares(self) -> Floats:
-        """Shares of the exceedances at which the test of fit compares."""
+    def tested_probabilities(self) -> Floats:
+        """Empirical distribution function of the exceedances where the test of fit compares."""
         return self.tested_counts / len(self)
 
-    def model_shares(self, endpoint: Any, exponent: Any) -> Floats:
-        """Return the shares that a fit gives where the test compares."""
+    def fitted_probabilities(self, endpoint: Any, exponent: Any) -> Floats:
+        """Return the distribution function of a fit where the test of fit compares."""
         distance = self.fit_threshold - self.excess[self.tested_counts - 1]
         return tail_rate(distance, self.fit_threshold, 1.0, endpoint, exponent)
 
@@ -113,34 +113,39 @@ class Replicates(NamedTuple):
 
     Attributes
     ----------
-    draws : ndarray of float64, (2, r, 3)
-        Share, endpoint and exponent of each replicate: for the lower ends of intervals, and with
-        two more images for the upper ends.
+    parameters : ndarray of float64, (2, r, 3)
+        Exceedance probability, lower endpoint and exponent of each replicate: for the lower
+        confidence limits, and with two more images for the upper ones.
     gaps : ndarray of float64, (r, p)
-        Weighted shares of the exceedances minus those of the replicate's own fit, where the test
-        of fit compares.
+        Weighted empirical distribution function minus that of the replicate's own fit, where the
+        test of fit compares.
     """
 
-    draws: Floats
+    parameters: Floats
     gaps: Floats
 
 
-def nearest_pairs(dyads: SortedDyads, images: int, pairs: int) -> Exceedances:
+def nearest_pairs(impostors: SortedImpostorPairs, images: int, pairs: int) -> Exceedances:
     """Return the nearest 0.3 % of all impostor pairs, at most 5,000 and as far as listed."""
-    distance = dyads.distance
-    number = int(min(_SHARE * pairs, _MAX_EXCEEDANCES, len(distance)))
+    distance = impostors.distance
+    number = int(min(_PROPORTION * pairs, _MAX_EXCEEDANCES, len(distance)))
     fit_threshold = float(np.partition(distance, number - 1)[number - 1]) if number else 0.0
     rows = np.flatnonzero(distance <= fit_threshold)
     # In one order, whatever order they came in: sums of floats depend on it.
-    rows = rows[np.lexsort((dyads.j[rows], dyads.i[rows], distance[rows]))]
+    rows = rows[np.lexsort((impostors.j[rows], impostors.i[rows], distance[rows]))]
     excess = fit_threshold - distance[rows]
-    return Exceedances(images, pairs, fit_threshold, dyads.i[rows], dyads.j[rows], excess)
+    return Exceedances(images, pairs, fit_threshold, impostors.i[rows], impostors.j[rows], excess)
 
 
-def tail_rate(t: Any, fit_threshold: float, share: Any, endpoint: Any, exponent: Any) -> Floats:
-    """Return ``share * ((t - endpoint) / (fit_threshold - endpoint))^exponent``, 0 at the end."""
+def tail_rate(
+    t: Any, fit_threshold: float, exceedance_probability: Any, endpoint: Any, exponent: Any
+) -> Floats:
+    """Return ``p ((t - endpoint) / (fit_threshold - endpoint))^exponent``, 0 below the endpoint.
+
+    p is the probability of a distance of at most the fit threshold.
+    """
     relative = np.clip((t - endpoint) / (fit_threshold - endpoint), 0, None)
-    return np.asarray(share * relative**exponent)
+    return np.asarray(exceedance_probability * relative**exponent)
 
 
 def count_variance(exceedances: Exceedances) -> CountVariance:
@@ -173,11 +178,11 @@ def fit(exceedances: Exceedances) -> tuple[float, float]:
 
 
 def score_design_effect(exceedances: Exceedances, endpoint: float, exponent: float) -> float:
-    """Return how much shared images enlarge the variance of the endpoint's score, 1 or more.
+    """Return the design effect of the endpoint's score, at least 1.
 
     The score is the derivative of the log-likelihood by the endpoint, orthogonal to that by the
-    exponent. The effect is the variance of its sum with clusters that are dyads with a common
-    image, over that of independent pairs.
+    exponent. The design effect is the variance of its sum, with the covariances of pairs with a
+    common image, over that of independent pairs.
     """
     u, distance = exceedances.fit_threshold, exceedances.distance
     by_exponent = 1 / exponent + np.log((distance - endpoint) / (u - endpoint))
@@ -206,7 +211,7 @@ def weight_shape(variance: CountVariance) -> float:
 
 
 def resample(
-    exceedances: Exceedances, shape: float, effective: float, seed: int, replicates: int
+    exceedances: Exceedances, shape: float, design_effect: float, seed: int, replicates: int
 ) -> Replicates:
     """Return tails of images with random weights.
 
@@ -216,10 +221,11 @@ def resample(
         Pairs that the tail is fitted to.
     shape : float
         Shape of the gamma distribution of the weights, of mean 1.
-    effective : float
-        Number of independent pairs that say as much about the endpoint.
+    design_effect : float
+        Result of `score_design_effect`: the likelihood of the endpoint is raised to the power
+        ``1 / design_effect``.
     seed : int
-        Seed of the draws.
+        Seed of the random numbers.
     replicates : int
         Number r of replicates.
     """
@@ -233,8 +239,8 @@ def resample(
     nearest = (np.bincount(i, y, n_involved) + np.bincount(j, y, n_involved)).argmax()
     dyads = images * (images - 1)
     counts = exceedances.tested_counts
-    draws = np.empty((2, replicates, 3))
-    draws[:, :, 1] = _draw_endpoints(exceedances, effective, replicates, rng)
+    parameters = np.empty((2, replicates, 3))
+    parameters[:, :, 1] = _sample_endpoints(exceedances, design_effect, replicates, rng)
     gaps = np.empty((replicates, _TEST_POINTS))
     step = max(_BLOCK // len(y), 1)
     for first in range(0, replicates, step):
@@ -245,28 +251,28 @@ def resample(
         squares = (weight**2).sum(axis=1) + n_others * (1 + 1 / shape)
         mean_product = ((weight.sum(axis=1) + others) ** 2 - squares) / dyads
         mean_product = np.maximum(mean_product, 1 / dyads)
-        logs = -np.log1p(-y / (u - draws[0, block, 1, None]))
+        logs = -np.log1p(-y / (u - parameters[0, block, 1, None]))
         for upper in (False, True):
             if upper:  # one more image like each of the two with the largest leverage
                 weight[:, most_pairs] += 1
                 weight[:, nearest] += 1
             product = weight[:, i] * weight[:, j]
             total = product.sum(axis=1)
-            share = np.minimum(total / (mean_product * exceedances.pairs), 1)
-            draws[int(upper), block, 0] = share
-            draws[int(upper), block, 2] = total / (product * logs).sum(axis=1)
+            probability = np.minimum(total / (mean_product * exceedances.pairs), 1)
+            parameters[int(upper), block, 0] = probability
+            parameters[int(upper), block, 2] = total / (product * logs).sum(axis=1)
             if not upper:
                 endpoint, exponent = _fit_on_grid(y, u, exceedances.smallest, product)
-                shares = np.cumsum(product, axis=1)[:, counts - 1] / total[:, None]
-                gaps[block] = shares - exceedances.model_shares(
+                empirical = np.cumsum(product, axis=1)[:, counts - 1] / total[:, None]
+                gaps[block] = empirical - exceedances.fitted_probabilities(
                     endpoint[:, None], exponent[:, None]
                 )
-    return Replicates(draws, gaps)
+    return Replicates(parameters, gaps)
 
 
-def anderson_darling(gaps: Floats, shares: Floats) -> Floats:
-    """Return the mean of ``gap² / (F (1 - F))`` over the last axis, for the shares F, (…,)."""
-    return np.asarray((gaps**2 / (shares * (1 - shares))).mean(axis=-1))
+def anderson_darling(gaps: Floats, probabilities: Floats) -> Floats:
+    """Return the mean of ``gap² / (F (1 - F))`` over the last axis, for the probabilities F."""
+    return np.asarray((gaps**2 / (probabilities * (1 - probabilities))).mean(axis=-1))
 
 
 def _profile_likelihood(
@@ -326,17 +332,20 @@ def _fit_on_grid(
     return refined[0], 1 / np.maximum(refined[1], 1e-12)
 
 
-def _draw_endpoints(
-    exceedances: Exceedances, effective: float, number: int, rng: np.random.Generator
+def _sample_endpoints(
+    exceedances: Exceedances, design_effect: float, number: int, rng: np.random.Generator
 ) -> Floats:
-    """Return endpoints drawn by their likelihood, stratified and in random order, (r,)."""
+    """Return endpoints sampled from their adjusted likelihood times the penalty, (r,).
+
+    The sample is stratified, and in random order.
+    """
     smallest = exceedances.smallest
     middles = (np.arange(_ENDPOINTS) + 0.5) / _ENDPOINTS
     _, likelihood = _profile_likelihood(
         exceedances.excess, exceedances.fit_threshold, smallest * middles
     )
-    # The likelihood of so many independent pairs, and a penalty for endpoints just below the
-    # smallest distance.
+    # The power-adjusted likelihood, and a penalty for endpoints just below the smallest distance.
+    effective = len(exceedances) / design_effect
     density = np.exp(effective * (likelihood[0] - likelihood[0].max())) * np.sqrt(1 - middles)
     cumulative = np.r_[0.0, np.cumsum(density) / density.sum()]
     strata = (np.argsort(rng.random(number), kind="stable") + rng.random(number)) / number

@@ -28,15 +28,15 @@ class ThresholdChoice(JSONRecord):
     Attributes
     ----------
     target : float
-        Largest false match rate that is acceptable.
+        Largest acceptable false match rate.
     conservative : bool
-        Whether the upper end of the confidence interval is at most the target; if not, only the
+        Whether the upper confidence limit is at most the target; if not, only the
         point estimate is.
     threshold : int or None
         Largest integer L2 distance that meets the target; None if there is none.
     source : {"counted", "disjoint pairs", "tail", "none"}
-        Where the rate comes from: ten or more matching dyads, the bound of fewer, the fitted tail
-        (an extrapolation), or nowhere.
+        Where the rate comes from: ten or more matching dyads, the bound for fewer, the fitted
+        tail (an extrapolation), or nowhere.
     reason : str
         Why there is no threshold; empty if there is one.
     beyond_validation : bool
@@ -62,7 +62,7 @@ class OperatingPoint(JSONRecord):
     genuine_matches, genuine_pairs : int
         Number of genuine pairs of the validation half that match, and of all of them.
     recall, recall_lower, recall_upper : float
-        Recall on the validation half, and the ends of its confidence interval.
+        Recall on the validation half, and its confidence limits.
     false_match_rate : FalseMatchRate
         False match rate that was counted on the validation half.
     tail_rate, tail_lower, tail_upper : float
@@ -70,7 +70,7 @@ class OperatingPoint(JSONRecord):
     tail_beyond_validation : bool
         Whether only `tail_upper` is known, since the rate is beyond validation.
     extrapolated : bool
-        Whether fewer than ten dyads of the validation half match.
+        Whether fewer than ten dyads (pairs of two originals) of the validation half match.
     meets_target : {"yes", "no", "unclear"}
         Whether the interval of the false match rate on the validation half (counted; or by an
         accepted tail if it is extrapolated) is at most the target: all of it, none, or a part.
@@ -105,13 +105,15 @@ def choose_threshold(
     tail : Tail, optional
         Fitted tail, for rates at which fewer than ten dyads match.
     conservative : bool
-        Whether the upper end of the confidence interval is to be at most `target`: with intervals
-        of 95 %, the true rate is larger in 2.5 % of the cases. If not, the point estimate is.
+        Whether the upper confidence limit must be at most `target`, and not only the estimate.
+        The limits have pointwise coverage: at one fixed threshold, the true rate is above the
+        upper limit of a 95 % interval in 2.5 % of corpora. At a threshold that was selected by
+        these limits on the same data, it can be more.
 
     Returns
     -------
     ThresholdChoice
-        By counting where ten or more dyads match; then by the bound of fewer, if
+        By counting where ten or more dyads match; then by the bound for fewer, if
         `conservative`; then by the tail, if it is accepted.
 
     Raises
@@ -130,19 +132,19 @@ def choose_threshold(
     if rates.at_least_ten_matches[0] and not len(within):
         reason = _equal_hashes(rates)
     elif tail is None:
-        reason = "fewer than ten impostor pairs match so rarely, and no tail was fitted to them"
+        reason = "fewer than ten dyads match at such a low rate, and no tail was fitted"
     elif not tail.accepted:
         reason = tail.rejection_reason
     elif (by_tail := tail.largest_threshold(target, conservative)) is not None:
         beyond_validation = target < tail.validated_down_to
         return ThresholdChoice(target, conservative, by_tail, "tail", "", beyond_validation)
     else:
-        reason = "the tail says nothing of this rate"
+        reason = "the target is outside the range of the fitted tail"
     return ThresholdChoice(target, conservative, None, "none", reason)
 
 
 def supported_threshold(rates: FalseMatchRates, tail: Tail | None = None) -> ThresholdChoice:
-    """Return the largest threshold at the lowest false match rate that the data support.
+    """Return the supported threshold: the largest at the lowest rate that the data support.
 
     Parameters
     ----------
@@ -154,17 +156,17 @@ def supported_threshold(rates: FalseMatchRates, tail: Tail | None = None) -> Thr
     Returns
     -------
     ThresholdChoice
-        Its target is that rate, which the upper end of the confidence interval meets:
-        `Tail.validated_down_to` if the tail is accepted, else the lowest upper end of all that was
-        counted. Lower thresholds have lower rates, but how much lower is not known. There is no
-        threshold if that rate is above 0.01.
+        Its target is the lowest rate that an upper confidence limit supports:
+        `Tail.validated_down_to` if the tail is accepted, else the lowest upper limit by counting.
+        Lower thresholds have lower rates, but how much lower is not known. There is no threshold
+        if that rate is above 0.01.
     """
     if tail is not None and tail.accepted:
         return choose_threshold(tail.validated_down_to, rates, tail, conservative=True)
     lowest = float(rates.upper.min())
     if lowest <= _MAX_SUPPORTED_RATE:
         return choose_threshold(lowest, rates, None, conservative=True)
-    reason = f"no false match rate below {lowest:.2g} can be shown: take more originals"
+    reason = f"no false match rate below {lowest:.2g} is supported by the data: take more originals"
     if rates.at_least_ten_matches[0]:
         reason = _equal_hashes(rates)
     return ThresholdChoice(lowest, True, None, "none", reason)
@@ -176,7 +178,7 @@ def operating_points(
     targets: Sequence[float],
     conservative: bool = False,
 ) -> list[OperatingPoint]:
-    """Return a threshold for each target, chosen on one half and judged on the other.
+    """Return a threshold for each target, chosen on one half, with its rates on the other.
 
     Parameters
     ----------
@@ -197,20 +199,20 @@ def operating_points(
     ArgumentTypeError, ArgumentError
         A target is no rate.
     """
-    if selection.rates is None or validation.rates is None:
+    if selection.false_match_rates is None or validation.false_match_rates is None:
         reason = selection.no_rates_reason or validation.no_rates_reason
         return [
             OperatingPoint(ThresholdChoice(target, conservative, None, "none", reason))
             for target in targets
         ]
     choices = (
-        choose_threshold(target, selection.rates, selection.tail, conservative)
+        choose_threshold(target, selection.false_match_rates, selection.tail, conservative)
         for target in targets
     )
-    return [_judged(choice, validation, validation.rates) for choice in choices]
+    return [_validated(choice, validation, validation.false_match_rates) for choice in choices]
 
 
-def _judged(
+def _validated(
     choice: ThresholdChoice, validation: RateEstimates, rates: FalseMatchRates
 ) -> OperatingPoint:
     """Return a threshold with its rates on the validation half."""

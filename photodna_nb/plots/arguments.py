@@ -68,7 +68,7 @@ def pair_counts(name: str, value: Any) -> NDArray[np.int64]:
 def estimates(value: Any) -> RateEstimates:
     """Return the rate estimates of a run."""
     if not isinstance(value, RateEstimates):
-        needed = "RateEstimates: results.rates"
+        needed = "RateEstimates: results.estimates.all_originals"
         raise ArgumentTypeError(checks.message("estimates", describe(value), needed))
     return value
 

@@ -34,10 +34,16 @@ from photodna_nb.plots.rate_axes import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_DISTANCES = ("median", "p95", "largest")
+_DISTANCES = ("median_distance", "p95_distance", "largest_distance")
 _RATES = ("recall", "recall_lower", "recall_upper")
-_RECALL = ("transform", "oriented", "threshold_name", "threshold", "n", *_RATES)
-_DETAIL = ("detail_from", "detail_to", "share", "impostor_nearest", "impostor_median")
+_RECALL = ("transform", "oriented", "threshold_name", "threshold", "genuine_pairs", *_RATES)
+_DETAIL = (
+    "detail_from",
+    "detail_to",
+    "proportion",
+    "smallest_impostor_distance",
+    "median_impostor_distance",
+)
 
 
 def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None = None) -> Axes:
@@ -70,8 +76,9 @@ def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None 
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> row = {"transform": "jpeg:30", "threshold_name": "mine", "threshold": 200, "n": 50}
-    >>> row |= {"oriented": False, "recall": 0.9, "recall_lower": 0.78, "recall_upper": 0.97}
+    >>> row = {"transform": "jpeg:30", "threshold_name": "mine", "threshold": 200}
+    >>> row |= {"genuine_pairs": 50, "oriented": False}
+    >>> row |= {"recall": 0.9, "recall_lower": 0.78, "recall_upper": 0.97}
     >>> ax = plot_recall([row], confidence=0.95, ax=Figure().subplots())
     >>> ax.get_xlabel()
     'recall (50 pairs per transform; bars: 95 % intervals)'
@@ -102,12 +109,14 @@ def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None 
     size = _line_height(ax, specs) / 3
     thin = {"markersize": size, "elinewidth": size / 4, "capsize": size / 3}
     for (name, threshold, style), shift in zip(threshold_styles(thresholds), shifts, strict=True):
-        at_threshold = [row for row in rows if row["threshold_name"] == name and row["n"]]
+        at_threshold = [
+            row for row in rows if row["threshold_name"] == name and row["genuine_pairs"]
+        ]
         recall, lower, upper = (np.array([row[key] for row in at_threshold]) for key in _RATES)
         lines = np.array([specs.index(row["transform"]) for row in at_threshold])
         marker = threshold_marker(name, threshold, style) | thin
         ax.errorbar(recall, lines + shift, xerr=error_bars(recall, lower, upper), **marker)
-    with_pairs = {row["transform"] for row in rows if row["n"]}
+    with_pairs = {row["transform"] for row in rows if row["genuine_pairs"]}
     _write_no_pairs(ax, [spec in with_pairs for spec in specs])
     fitted_legend(ax, marker_scale=4 / size)
     return ax
@@ -137,8 +146,9 @@ def plot_variant_distances(
     -------
     matplotlib.axes.Axes
         One line for each transform, from the median to the largest distance; transforms of a
-        kind have one background. Gids of the artists: "ranges" are the lines; "median", "p95"
-        and "largest" the markers, with the prefix "oriented_" if `oriented`; each threshold has
+        kind have one background. Gids of the artists: "ranges" are the lines;
+        "median_distance", "p95_distance" and "largest_distance" the markers, with the prefix
+        "oriented_" if `oriented`; each threshold has
         a line "threshold NAME" and a text "name NAME".
 
     Raises
@@ -151,15 +161,17 @@ def plot_variant_distances(
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> row = {"transform_name": "jpeg", "label": "jpeg 30", "n": 50}
-    >>> row |= {"median": 7, "p95": 20, "largest": 31}
+    >>> row = {"transform_name": "jpeg", "label": "jpeg 30", "genuine_pairs": 50}
+    >>> row |= {"median_distance": 7, "p95_distance": 20, "largest_distance": 31}
     >>> ax = plot_variant_distances([row], thresholds={"mine": 200}, ax=Figure().subplots())
     >>> ax.get_xlabel(), ax.get_yticklabels()[0].get_text()
     ('L2 distance, 50 pairs per transform', 'jpeg 30')
     """
     prefix = "oriented_" * oriented
     distances = [prefix + name for name in _DISTANCES]
-    rows = arguments.rows(rows, "transforms", ["transform_name", "label", "n", *distances])
+    rows = arguments.rows(
+        rows, "transforms", ["transform_name", "label", "genuine_pairs", *distances]
+    )
     styles = threshold_styles(arguments.thresholds(thresholds))
     rows = _group(rows, [row["transform_name"] for row in rows])
     title = "Distances of variants" + ", best of eight orientations" * oriented
@@ -189,9 +201,10 @@ def plot_impostor_distances(
     -------
     matplotlib.axes.Axes
         One line for each bin, from the nearest impostor pair of two originals to their median
-        distance, with the share of the originals in the bin. A pair is in the bin of the
+        distance, with the proportion of the originals in the bin. A pair is in the bin of the
         original with less detail. Gids of the artists: "ranges" are the lines,
-        "impostor_nearest" and "impostor_median" the markers; each threshold has a line
+        "smallest_impostor_distance" and "median_impostor_distance" the markers; each threshold
+        has a line
         "threshold NAME" and a text "name NAME".
 
     Raises
@@ -204,8 +217,8 @@ def plot_impostor_distances(
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> row = {"detail_from": 0, "detail_to": 100, "share": 0.25}
-    >>> row |= {"impostor_nearest": 40, "impostor_median": 300}
+    >>> row = {"detail_from": 0, "detail_to": 100, "proportion": 0.25}
+    >>> row |= {"smallest_impostor_distance": 40, "median_impostor_distance": 300}
     >>> ax = plot_impostor_distances([row], ax=Figure().subplots())
     >>> print(ax.get_title(), ax.get_legend_handles_labels()[1])
     Impostor distances by detail ['nearest pair', 'median']
@@ -215,12 +228,15 @@ def plot_impostor_distances(
     labels = [
         f"{row['detail_from']:g} "
         + ("and more" if row["detail_to"] is None else f"to {row['detail_to']:g}")
-        + f" ({percent(row['share'])})"
+        + f" ({percent(row['proportion'])})"
         for row in rows
     ]
-    y = "detail, grey levels\n(share of the originals)"
+    y = "detail, grey levels\n(proportion of the originals)"
     ax = _line_axes(ax, labels, labels, "Impostor distances by detail", DISTANCE, y)
-    markers = {"impostor_nearest": ("nearest pair", "D"), "impostor_median": ("median", "o")}
+    markers = {
+        "smallest_impostor_distance": ("nearest pair", "D"),
+        "median_impostor_distance": ("median", "o"),
+    }
     _draw_ranges(ax, rows, markers, IMPOSTOR, styles)
     return ax
 
@@ -293,6 +309,6 @@ def _group(rows: Rows, kinds: Sequence[str]) -> Rows:
 
 def _pairs(rows: Rows) -> str:
     """Return the number of pairs of the transforms, or the smallest and the largest number."""
-    counts = [row["n"] for row in rows]
+    counts = [row["genuine_pairs"] for row in rows]
     least, most = min(counts, default=0), max(counts, default=0)
     return (f"{most:,}" if least == most else f"{least:,} to {most:,}") + " pairs per transform"

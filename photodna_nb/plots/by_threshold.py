@@ -56,7 +56,7 @@ def plot_distances(
     ----------
     genuine, impostor : ndarray of int64, (t,)
         Number of pairs with ``d - 1 < L2 <= d``, for d from 0 to t - 1:
-        ``RateEstimates.genuine`` and ``RateEstimates.impostor``. A bin is 10 wide.
+        ``RateEstimates.genuine_histogram`` and ``.impostor_histogram``. A bin is 10 wide.
     thresholds : dict of str to int, optional
         L2 distances to mark, 0 to 3060, by name.
     ax : matplotlib.axes.Axes, optional
@@ -65,7 +65,7 @@ def plot_distances(
     Returns
     -------
     matplotlib.axes.Axes
-        Share of the pairs in each bin, on a logarithmic axis with the empty bins at the bottom.
+        Proportion of the pairs in each bin, on a logarithmic axis; empty bins are at the bottom.
         Gids of the artists: "genuine" and "impostor" are the histograms; each threshold has a
         line "threshold NAME" and a text "name NAME".
 
@@ -95,7 +95,7 @@ def plot_distances(
         )
     styles = threshold_styles(arguments.thresholds(thresholds))
     ax = axes_for(ax)
-    y = f"share of pairs per bin of {_BIN}"
+    y = f"proportion of pairs per bin of {_BIN}"
     add_scaled_labels(ax, "Distances of genuine and impostor pairs", DISTANCE, y)
     most = max(int(genuine.sum()), int(impostor.sum()), 1)
     zero = log_rate_axis(ax.yaxis, most, zero_label="none")
@@ -107,9 +107,9 @@ def plot_distances(
         ("genuine", genuine, GENUINE, GENUINE_AREA, None),
     ):
         pairs = int(counts.sum())
-        share = np.add.reduceat(counts, first) / max(pairs, 1)
+        proportion = np.add.reduceat(counts, first) / max(pairs, 1)
         ax.stairs(
-            np.maximum(share, zero),
+            np.maximum(proportion, zero),
             _BIN * np.arange(len(first) + 1),
             baseline=zero,
             fill=True,
@@ -138,7 +138,7 @@ def plot_false_match_rates(
     Parameters
     ----------
     estimates : RateEstimates
-        Rates of a run: ``results.rates``.
+        Rates of a run: ``results.estimates.all_originals``.
     thresholds : dict of str to int, optional
         L2 distances to mark, 0 to 3060, by name.
     targets : sequence of float, optional
@@ -150,12 +150,13 @@ def plot_false_match_rates(
     Returns
     -------
     matplotlib.axes.Axes
-        The rate with its interval where ten or more pairs match. Where fewer match, a thin line
+        The rate with its interval where ten or more dyads (pairs of two originals) match. Where
+        fewer match, a thin line
         from the first matching pair on, and the bound of the rate. The rate of the fitted tail
         with its interval if the tail is accepted, otherwise the reason in the legend. The axis
         ends where half of the impostor pairs match, and below the targets and the lowest rate
         at which such fits were validated. Gids of the artists: "counted", "counted interval",
-        "few" (fewer than ten matches), "bound", "extrapolation", "extrapolation interval",
+        "few" (fewer than ten matching dyads), "bound", "extrapolation", "extrapolation interval",
         "beyond validation" and "beyond validation interval" (the fit below the lowest validated
         rate); each threshold has a line "threshold NAME" and a text "name NAME", each target a
         line "target RATE" and a text "name of target RATE".
@@ -172,7 +173,8 @@ def plot_false_match_rates(
     --------
     >>> import photodna_nb as pdna
     >>> results = pdna.evaluation.Results.load("folder of a run")  # doctest: +SKIP
-    >>> ax = plot_false_match_rates(results.rates, targets=[1e-3, 1e-6])  # doctest: +SKIP
+    >>> estimates = results.estimates.all_originals  # doctest: +SKIP
+    >>> ax = plot_false_match_rates(estimates, targets=[1e-3, 1e-6])  # doctest: +SKIP
     """
     arguments.estimates(estimates)
     styles = threshold_styles(arguments.thresholds(thresholds))
@@ -180,7 +182,7 @@ def plot_false_match_rates(
     ax = axes_for(ax)
     title = "False match rate by threshold"
     add_scaled_labels(ax, title, f"threshold, {DISTANCE}", "false match rate")
-    rates, tail = estimates.rates, estimates.tail
+    rates, tail = estimates.false_match_rates, estimates.tail
     if rates is None:
         write_reason(ax, estimates.no_rates_reason)
         return ax
@@ -202,7 +204,7 @@ def plot_false_match_rates(
 
 
 def _draw_counted(ax: Axes, rates: FalseMatchRates) -> None:
-    """Draw the counted rate with its interval, and a bound where fewer than ten pairs match.
+    """Draw the counted rate with its interval, and a bound where fewer than ten dyads match.
 
     Where no pair matches, only the bound is drawn: a line at the bottom would look like a rate.
     """
@@ -221,10 +223,10 @@ def _draw_counted(ax: Axes, rates: FalseMatchRates) -> None:
     )
     if not few:
         return
-    # Both lines end where the curve of ten matches begins.
+    # Both lines end where the curve of ten matching dyads begins.
     if first < few:
         x, y = threshold[first : few + 1], rate[first : few + 1]
-        label = "counted, fewer than ten matches"
+        label = "counted, fewer than ten matching dyads"
         ax.plot(x, y, color=IMPOSTOR, linewidth=0.8, label=label, gid="few")
     ax.plot(
         threshold[: few + 1],
@@ -239,7 +241,7 @@ def _draw_counted(ax: Axes, rates: FalseMatchRates) -> None:
 
 
 def _draw_tail(ax: Axes, tail: Tail) -> None:
-    """Draw the rate of the fitted tail where fewer than ten pairs match."""
+    """Draw the rate of the fitted tail where fewer than ten dyads match."""
     last = tail.fit_threshold
     if tail.threshold_at_ten_matches is not None:
         last = min(last, tail.threshold_at_ten_matches)

@@ -193,7 +193,7 @@ def log_rate_axis(axis: Axis, pairs: int, low: float = 1.0, zero_label: str = "<
 
 
 def percent_axis(axis: Axis) -> None:
-    """Make an axis one of shares, from 0 to 100 %."""
+    """Make an axis one of proportions, from 0 to 100 %."""
     ax, horizontal = axis.axes, axis is axis.axes.xaxis
     axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     ax.set(**{"xlim" if horizontal else "ylim": (-0.03, 1.03)})
@@ -278,9 +278,9 @@ def confidence_percent(estimates: RateEstimates | FalseMatchRates | Tail) -> str
     return f"{100 * estimates.confidence:g} %"
 
 
-def percent(share: float) -> str:
-    """Return a share in per cent, in which no line is broken."""
-    return f"{100 * share:.3g}\u00a0%"
+def percent(proportion: float) -> str:
+    """Return a proportion in per cent, in which no line is broken."""
+    return f"{100 * proportion:.3g}\u00a0%"
 
 
 def count_text(count: int, noun: str) -> str:

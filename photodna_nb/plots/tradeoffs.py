@@ -41,7 +41,7 @@ def plot_roc(
     Parameters
     ----------
     estimates : RateEstimates
-        Rates of a run: ``results.rates``.
+        Rates of a run: ``results.estimates.all_originals``.
     thresholds : dict of str to int, optional
         L2 distances, 0 to 3060, by name; their rates are marked with intervals.
     ax : matplotlib.axes.Axes, optional
@@ -67,7 +67,8 @@ def plot_roc(
     --------
     >>> import photodna_nb as pdna
     >>> results = pdna.evaluation.Results.load("folder of a run")  # doctest: +SKIP
-    >>> ax = plot_roc(results.rates, thresholds={"production": 200})  # doctest: +SKIP
+    >>> estimates = results.estimates.all_originals  # doctest: +SKIP
+    >>> ax = plot_roc(estimates, thresholds={"production": 200})  # doctest: +SKIP
     """
     return _plot_tradeoff(ax, estimates, thresholds, non_match=False)
 
@@ -80,7 +81,7 @@ def plot_det(
     Parameters
     ----------
     estimates : RateEstimates
-        Rates of a run: ``results.rates``.
+        Rates of a run: ``results.estimates.all_originals``.
     thresholds : dict of str to int, optional
         L2 distances, 0 to 3060, by name; their rates are marked with intervals.
     ax : matplotlib.axes.Axes, optional
@@ -109,7 +110,8 @@ def plot_det(
     --------
     >>> import photodna_nb as pdna
     >>> results = pdna.evaluation.Results.load("folder of a run")  # doctest: +SKIP
-    >>> ax = plot_det(results.rates, thresholds={"production": 200})  # doctest: +SKIP
+    >>> estimates = results.estimates.all_originals  # doctest: +SKIP
+    >>> ax = plot_det(estimates, thresholds={"production": 200})  # doctest: +SKIP
     """
     return _plot_tradeoff(ax, estimates, thresholds, non_match=True)
 
@@ -122,7 +124,7 @@ def plot_precision_recall(
     Parameters
     ----------
     estimates : RateEstimates
-        Rates of a run: ``results.rates``.
+        Rates of a run: ``results.estimates.all_originals``.
     thresholds : dict of str to int, optional
         L2 distances, 0 to 3060, by name; their precision and recall are marked.
     ax : matplotlib.axes.Axes, optional
@@ -151,7 +153,8 @@ def plot_precision_recall(
     --------
     >>> import photodna_nb as pdna
     >>> results = pdna.evaluation.Results.load("folder of a run")  # doctest: +SKIP
-    >>> ax = plot_precision_recall(results.rates)  # doctest: +SKIP
+    >>> estimates = results.estimates.all_originals  # doctest: +SKIP
+    >>> ax = plot_precision_recall(estimates)  # doctest: +SKIP
     """
     curves = arguments.estimates(estimates).curves
     styles = threshold_styles(arguments.thresholds(thresholds))
@@ -194,7 +197,7 @@ def _plot_tradeoff(
     ax: Axes | None, estimates: RateEstimates, thresholds: Thresholds | None, *, non_match: bool
 ) -> Axes:
     """Draw recall or the false non-match rate against the false match rate."""
-    curves, rates = arguments.estimates(estimates).curves, estimates.rates
+    curves, rates = arguments.estimates(estimates).curves, estimates.false_match_rates
     styles = threshold_styles(arguments.thresholds(thresholds))
     ax = axes_for(ax)
     title = "Detection error tradeoff" if non_match else "Receiver operating characteristic"
@@ -219,7 +222,7 @@ def _plot_tradeoff(
         level, many = confidence_percent(rates), rates.at_least_ten_matches
         for chosen, opacity, gid, label in (
             (many, 0.45, "band", f"{level} intervals of both"),
-            (~many, 0.2, "bound", "the same, fewer than ten matches"),
+            (~many, 0.2, "bound", "the same, fewer than ten matching dyads"),
         ):
             if chosen.any():
                 area = _union(ends_x[:, chosen], ends_y[:, chosen])
@@ -261,8 +264,8 @@ def _union(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _intervals(estimates: RateEstimates, non_match: bool) -> tuple[Floats, Floats]:
-    """Return both rates with their better and their worse ends, (3, t) each."""
-    curves, rates = estimates.curves, estimates.rates
+    """Return both rates with their better and their worse confidence limits, (3, t) each."""
+    curves, rates = estimates.curves, estimates.false_match_rates
     x = np.tile(curves.false_match_rate, (3, 1))
     if rates is not None:
         x[1:] = rates.lower, rates.upper

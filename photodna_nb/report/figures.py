@@ -26,18 +26,19 @@ class ReportFigure(NamedTuple):
 _CAPTIONS = {
     "distances": (
         "Distances of genuine and impostor pairs",
-        "Share of the pairs in each bin of the L2 distance, on a logarithmic scale that shows rare "
-        "distances. A genuine pair is an original and its variant; an impostor pair shows two "
+        "Proportion of the pairs in each bin of the L2 distance, on a logarithmic scale that shows "
+        "rare distances. A genuine pair is an original and its variant; an impostor pair shows two "
         "different images. Pairs on the left of a threshold match.",
     ),
     "false_match_rates": (
         "False match rate by threshold",
-        "Share of the impostor pairs that match, with its interval: counted where ten or more "
-        "pairs match, a bound where fewer match, and the fitted tail, which is an extrapolation.",
+        "Proportion of the impostor pairs that match, with its interval: counted where ten or more "
+        "dyads (pairs of two originals) match, a bound where fewer match, and the fitted tail, "
+        "which is an extrapolation.",
     ),
     "recall": (
         "Recall of each transform",
-        "Share of the variants that match their original at each named threshold, with its "
+        "Proportion of the variants that match their original at each named threshold, with its "
         "interval.",
     ),
     "variant_distances": (
@@ -47,8 +48,8 @@ _CAPTIONS = {
     "roc": (
         "Recall against false match rate (ROC)",
         "Each point of the curve is a threshold; a curve nearer to the upper left is better. The "
-        "strong area holds the intervals of both rates. In the faint area fewer than ten impostor "
-        "pairs match, and it ends at the bound of their rate.",
+        "strong area holds the intervals of both rates. In the faint area fewer than ten dyads "
+        "(pairs of two originals) match, and it ends at the bound of their rate.",
     ),
     "det": (
         "Detection error tradeoff (DET)",
@@ -57,16 +58,16 @@ _CAPTIONS = {
     ),
     "precision_recall": (
         "Precision and recall",
-        "Share of the matches that are genuine, against recall. It depends on the numbers of "
+        "Proportion of the matches that are genuine, against recall. It depends on the numbers of "
         "genuine and impostor pairs, which differ from those of a service.",
     ),
 }
-_ORIENTED = " The distance is that from the nearest of eight orientations of the original."
+_ORIENTED = " The distance is oriented: the smallest over the eight orientations of the original."
 
 
 def figures(results: Results) -> dict[str, ReportFigure]:
     """Return the figures by the names of their files in the folder of the run."""
-    config, tables, rates = results.config, results.tables, results.rates
+    config, tables, rates = results.config, results.tables, results.estimates.all_originals
     thresholds = {row["name"]: row["threshold"] for row in tables["thresholds"]}
     oriented = config.deployment.orientations
     recall = [
@@ -74,7 +75,7 @@ def figures(results: Results) -> dict[str, ReportFigure]:
     ]
     drawn = {
         "distances": lambda: plots.plot_distances(
-            rates.genuine, rates.impostor, thresholds=thresholds
+            rates.genuine_histogram, rates.impostor_histogram, thresholds=thresholds
         ),
         "false_match_rates": lambda: plots.plot_false_match_rates(
             rates, thresholds=thresholds, targets=config.thresholds.targets

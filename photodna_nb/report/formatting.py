@@ -24,8 +24,8 @@ def count(number: int, noun: str) -> str:
     return f"{integer(number)} {noun}{'s' * (number != 1)}"
 
 
-def share(value: float | None) -> str:
-    """Return a share in per cent; 100 % and 0 % are only those of all and of none."""
+def proportion(value: float | None) -> str:
+    """Return a proportion in per cent; 100 % and 0 % are only those of all and of none."""
     if value is None:
         return NOTHING
     percent = 100 * value
@@ -38,7 +38,7 @@ def share(value: float | None) -> str:
 
 
 def level(value: float) -> str:
-    """Return a share with few digits, such as a confidence level, in per cent: 95 %."""
+    """Return a proportion with few digits, such as a confidence level, in per cent: 95 %."""
     return f"{100 * value:g} %"
 
 
@@ -75,7 +75,7 @@ def join(words: list[str]) -> str:
 
 def recall(row: Mapping[str, Any]) -> str:
     """Return the recall of a row with its interval."""
-    return _with_interval(row, "recall", share)
+    return _with_interval(row, "recall", proportion)
 
 
 def false_match_rate(row: Mapping[str, Any]) -> str:

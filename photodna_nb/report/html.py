@@ -19,7 +19,7 @@ from photodna_nb.corpus.transforms import parse
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config import Config, canonical, toml_value
-from photodna_nb.evaluation.originals import SUSPECTED_DISTANCE
+from photodna_nb.evaluation.run_originals import SUSPECTED_DISTANCE
 from photodna_nb.evaluation.thumbnails import PAIRS
 from photodna_nb.printable import printable
 from photodna_nb.report import formatting
@@ -42,7 +42,7 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         lstrip_blocks=True,
         finalize=_with_fixed_units,
     )
-    for name in ("amount", "integer", "level", "rate", "share"):
+    for name in ("amount", "integer", "level", "rate", "proportion"):
         environment.filters[name] = getattr(formatting, name)
     for name in ("recall", "false_match_rate", "false_matches", "validation_rate"):
         environment.filters[name] = _in_two_lines(getattr(formatting, name))
@@ -71,7 +71,7 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
             for row in tables["nearest_impostors"][:PAIRS]
         ],
         duplicates=groups,
-        exclude=escape(_exclude(groups)),
+        duplicate_lines=escape(_duplicate_lines(groups)),
         sources=formatting.SOURCES,
         suspect=SUSPECTED_DISTANCE,
         most_failures=_MOST_FAILURES,
@@ -163,7 +163,7 @@ def _duplicate_groups(results: Results) -> Iterator[dict[str, Any]]:
             for row in group
             if row["thumbnail"] is not None
         ]
-        names = toml_value([row["exclude_as"] for row in group])
+        names = toml_value([row["configuration_name"] for row in group])
         yield {
             "number": number,
             "images": images,
@@ -172,7 +172,7 @@ def _duplicate_groups(results: Results) -> Iterator[dict[str, Any]]:
         }
 
 
-def _exclude(groups: list[dict[str, Any]]) -> str:
-    """Return the groups as a configuration excludes them, each with its number."""
+def _duplicate_lines(groups: list[dict[str, Any]]) -> str:
+    """Return the groups as lines of ``pairs.duplicates``, each with its number."""
     lines = [f"  {group['names']}, # {group['number']}" for group in groups]
-    return "\n".join(["[pairs]", "exclude = [", *lines, "]"]) if lines else ""
+    return "\n".join(["[pairs]", "duplicates = [", *lines, "]"]) if lines else ""

@@ -15,7 +15,7 @@ from photodna_nb.evaluation.config import (
     InstalledOriginals,
     ListOriginals,
 )
-from photodna_nb.evaluation.originals import SUSPECTED_DISTANCE
+from photodna_nb.evaluation.run_originals import SUSPECTED_DISTANCE
 from photodna_nb.files import PathLike
 from photodna_nb.printable import printable
 from photodna_nb.report.formatting import (
@@ -26,9 +26,9 @@ from photodna_nb.report.formatting import (
     integer,
     join,
     level,
+    proportion,
     rate,
     recall,
-    share,
 )
 
 # Recall from which a transform counts as nearly always recalled, and below which as rarely.
@@ -41,7 +41,7 @@ class Recommendation(NamedTuple):
     threshold : int or None
         L2 distance that is recommended, or, if none is, the one that the data support.
     recommended : bool
-        Whether the upper end of the interval at the threshold is within the acceptable number of
+        Whether the upper confidence limit at the threshold is within the acceptable number of
         false matches per day.
     sentences : list of str
         What the threshold does, or why there is none.
@@ -82,7 +82,7 @@ def recommend(results: Results | PathLike) -> Recommendation:
     if not isinstance(results, Results):
         results = Results.load(results)
     return Recommendation(
-        headline(results),
+        reported_threshold(results),
         results.summary["recommended"] is not None,
         list(_sentences(results)),
         _transforms_by_recall(results),
@@ -92,7 +92,7 @@ def recommend(results: Results | PathLike) -> Recommendation:
             f"{recall(row)}, false match rate {false_match_rate(row)}, {false_matches(row)} false "
             "matches per day."
             for row in results.tables["thresholds"]
-            if row["threshold"] != headline(results)
+            if row["threshold"] != reported_threshold(results)
         ],
     )
 
@@ -102,7 +102,7 @@ def corpus(results: Results) -> str:
     n = integer(results.summary["originals_hashed"])
     match results.config.originals:
         case DeadLeavesOriginals(size=(width, height), seed=seed):
-            return f"{n} drawn images (dead leaves, {width} × {height}, seed {seed})"
+            return f"{n} generated images (dead leaves, {width} × {height}, seed {seed})"
         case DirectoryOriginals(path=path):
             return f"{n} images of the folder {printable(os.path.basename(path) or path)}"
         case ListOriginals(path=str(path)):
@@ -122,7 +122,7 @@ def deployment(row: Mapping[str, Any]) -> str:
     )
 
 
-def headline(results: Results) -> int | None:
+def reported_threshold(results: Results) -> int | None:
     """Return the recommended threshold, else the one that the data support, else None."""
     recommended: int | None = results.summary["recommended"]
     return results.summary["supported"] if recommended is None else recommended
@@ -131,10 +131,10 @@ def headline(results: Results) -> int | None:
 def main_threshold(results: Results) -> tuple[str, int] | None:
     """Return the threshold for which transforms are compared, with its name.
 
-    It is that of the headline, else the one named production, else the first one.
+    It is that of the reported_threshold, else the one named production, else the first one.
     """
     thresholds = {row["name"]: row["threshold"] for row in results.tables["thresholds"]}
-    if (threshold := headline(results)) is not None:
+    if (threshold := reported_threshold(results)) is not None:
         return next(reversed(thresholds)), threshold
     name = "production" if "production" in thresholds else next(iter(thresholds), None)
     return None if name is None else (name, thresholds[name])
@@ -150,7 +150,7 @@ def _sentences(results: Results) -> Iterator[str]:
         return
     yield (
         f"For {deployment(conservative)}, use an L2 distance of at most "
-        f"{conservative['threshold']}: even the upper end of the "
+        f"{conservative['threshold']}: even the upper limit of the "
         f"{level(results.config.confidence)} interval is within the acceptable {acceptable}. Its "
         f"recall is {recall(conservative)} over all variants. Its false match rate is "
         f"{false_match_rate(conservative)}, and the expected number of false matches per day "
@@ -159,8 +159,8 @@ def _sentences(results: Results) -> Iterator[str]:
     if estimate["threshold"] != conservative["threshold"] and not estimate["beyond_validation"]:
         yield (
             f"By the estimate alone, without its interval, the threshold is "
-            f"{estimate['threshold']}, with a recall of {share(estimate['recall'])}; the true rate "
-            "may well be higher than the estimate."
+            f"{estimate['threshold']}, with a recall of {proportion(estimate['recall'])}; the true "
+            "rate may well be higher than the estimate."
         )
 
 
@@ -193,7 +193,7 @@ def _unsupported(
             "Lower thresholds have fewer false matches, but these data cannot show how many fewer: "
             f"that needs some {amount(float(f'{needed:.1g}'))} originals of this kind. The fitted "
             f"tail, beyond its validation, suggests L2 {conservative['threshold']}, with a recall "
-            f"of {share(conservative['recall'])}."
+            f"of {proportion(conservative['recall'])}."
         )
 
 
@@ -204,7 +204,7 @@ def _transforms_by_recall(results: Results) -> list[tuple[str, list[str]]]:
         return []
     name, threshold = main
     at = f"L2 {threshold}"
-    if threshold != headline(results):
+    if threshold != reported_threshold(results):
         at = f"{printable(name)} ({at})"
     groups: dict[str, list[str]] = {
         f"recall of {level(_HIGH_RECALL)} or more at {at}": [],
@@ -214,8 +214,8 @@ def _transforms_by_recall(results: Results) -> list[tuple[str, list[str]]]:
     high, medium, low = groups.values()
     key = None, results.config.deployment.orientations, name
     for row in results.tables["recall"]:
-        if (row["detail_bin"], row["oriented"], row["threshold_name"]) == key and row["n"]:
-            value = row["recall"]
+        value = row["recall"]
+        if (row["detail_bin"], row["oriented"], row["threshold_name"]) == key and value is not None:
             group = high if value >= _HIGH_RECALL else low if value < _LOW_RECALL else medium
             group.append(parse(row["transform"]).label.replace("_", " "))
     return [(title, labels) for title, labels in groups.items() if labels]
@@ -227,7 +227,7 @@ def _warnings(results: Results) -> Iterator[str]:
     _, conservative, *supported = tables["deployment"]
     if isinstance(config.originals, DeadLeavesOriginals):
         yield (
-            "The originals are drawn images, which are for trials only. Take a threshold for "
+            "The originals are generated images, which are for trials only. Take a threshold for "
             "photographs from photographs."
         )
     matches = [row["impostor_matches_of_originals"] for row in tables["curves"]]
@@ -248,8 +248,9 @@ def _warnings(results: Results) -> Iterator[str]:
         )
     elif (supported or [conservative])[0]["expected_matches_source"] == "tail":
         yield (
-            f"The false match rate at L2 {headline(results)} is an extrapolation: fewer than ten "
-            "pairs match there. Such fits were validated on drawn images, down to "
+            f"The false match rate at L2 {reported_threshold(results)} is an extrapolation: fewer "
+            "than ten dyads (pairs of two originals) match there. Such fits were validated on "
+            "generated images, down to "
             f"{rate(tail['validated_down_to'])}."
         )
         for half, reason in summary["tail_rejection_reasons_by_half"].items():
@@ -259,17 +260,17 @@ def _warnings(results: Results) -> Iterator[str]:
             "Impostor pairs are compared in one orientation; for eight orientations their matches "
             "are multiplied by eight."
         )
-    if low := summary["originals_below_minimum_detail"]:
-        minimum = f"{config.detail.minimum:g}"
+    if low := summary["originals_low_detail"]:
+        least = f"{config.detail.warn_below:g}"
         warning = (
-            f"{share(summary['share_below_minimum_detail'])} of the originals ({integer(low)}) "
-            f"have less than {minimum} grey levels of detail: a match with one of them means "
+            f"{proportion(summary['proportion_low_detail'])} of the originals ({integer(low)}) "
+            f"have less than {least} grey levels of detail: a match with one of them means "
             "little."
         )
-        if config.pairs.min_detail < config.detail.minimum:
+        if config.pairs.exclude_below_detail < config.detail.warn_below:
             warning += (
                 " Such images have small distances whatever they show: leave them out by "
-                f"min_detail = {minimum} under [pairs], and when you search."
+                f"exclude_below_detail = {least} under [pairs], and by min_detail in a search."
             )
         yield warning
     failures = [

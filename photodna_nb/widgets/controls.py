@@ -34,7 +34,7 @@ class TunerControls:
         Target that the threshold follows: a false match rate; ``"acceptable"``, the number of
         false matches per day that the configuration accepts; or ``"manual"``.
     conservative : ipywidgets.Checkbox
-        Whether the upper end of the interval is to meet the target, or only the estimate.
+        Whether the upper confidence limit must meet the target, or only the estimate.
     list_size, queries_per_day : ipywidgets.BoundedFloatText
         Hashes in the list and queries per day of the deployment, rounded to integers.
     orientations : ipywidgets.Checkbox
@@ -72,7 +72,7 @@ class TunerControls:
             style=_STYLE,
         )
         level = formatting.level(config.confidence)
-        self.conservative = _checkbox(f"by the upper end of the {level} interval", True)
+        self.conservative = _checkbox(f"by the upper limit of the {level} interval", True)
         self.list_size = _number("Hashes in the list", deployment.list_size)
         self.queries_per_day = _number("Queries per day", deployment.queries_per_day)
         self.orientations = _checkbox("queries in eight orientations", deployment.orientations)

@@ -17,9 +17,9 @@ from photodna_nb.corpus.transforms import parse
 from photodna_nb.errors import ArgumentTypeError
 from photodna_nb.evaluation import PairCounts, Results
 from photodna_nb.evaluation.config import DeploymentConfig
-from photodna_nb.evaluation.deployment import threshold_under
+from photodna_nb.evaluation.deployment import threshold_for_false_matches
 from photodna_nb.evaluation.examples import ExamplePair, ThresholdExamples
-from photodna_nb.evaluation.rates import recall_intervals, with_orientations
+from photodna_nb.evaluation.rates import recall_estimates, with_genuine_distances
 from photodna_nb.evaluation.tables import Row, threshold_row
 from photodna_nb.evaluation.thresholds import (
     ThresholdChoice,
@@ -76,7 +76,7 @@ class ThresholdTuner:
         The widgets: ``controls.slider``, ``controls.target`` and others.
     choice : ThresholdChoice or None
         Threshold for the target, with its source; None without a target. If no threshold is
-        known to meet a target by the upper end of its interval, it is the threshold that the
+        known to meet a target by its upper confidence limit, it is the threshold that the
         data support, as in a report.
 
     Raises
@@ -86,9 +86,9 @@ class ThresholdTuner:
 
     Notes
     -----
-    Rates and intervals are those of the report, ``results.rates``. The threshold for a target is
-    chosen on all originals. The operating points of a report are chosen on the selection half,
-    and have the rates of the validation half.
+    Rates and intervals are those of the report, ``results.estimates.all_originals``. The
+    threshold for a target is chosen on all originals. The operating points of a report are chosen
+    on the selection half, and have the rates of the validation half.
 
     Without an event loop, outside a notebook, images are made at once.
     """
@@ -103,11 +103,13 @@ class ThresholdTuner:
         self._pairs = checks.integer("pairs", pairs, 1, _MOST_PAIRS)
         counts = results.counts
         self._estimates = {
-            oriented: with_orientations(results.rates, counts, oriented=oriented)
+            oriented: with_genuine_distances(
+                results.estimates.all_originals, counts, oriented=oriented
+            )
             for oriented in (False, True)
         }
         self._histograms = cache(self._draw_histograms)
-        self._recall = _TransformRecall(counts, results.rates.confidence)
+        self._recall = _TransformRecall(counts, results.estimates.all_originals.confidence)
         self._examples = ThresholdExamples(counts)
         self._thumbnails = Thumbnails(results, dataset)
         self._acceptable = results.config.deployment.max_false_matches_per_day
@@ -166,7 +168,7 @@ class ThresholdTuner:
 
     def _draw_histograms(self, oriented: bool) -> Histograms:
         estimates = self._estimates[oriented]
-        return Histograms(estimates.genuine, estimates.impostor)
+        return Histograms(estimates.genuine_histogram, estimates.impostor_histogram)
 
     def _connect(self) -> None:
         controls = self.controls
@@ -195,7 +197,7 @@ class ThresholdTuner:
 
     def _follow_target(self) -> None:
         """Move the threshold to the one that meets the target, as far as the data support it."""
-        choice, rates = self._choose(), self._estimates[False].rates
+        choice, rates = self._choose(), self._estimates[False].false_match_rates
         self.choice, message = choice, ""
         if choice is not None and (choice.threshold is None or choice.beyond_validation):
             if choice.conservative and rates is not None:
@@ -214,7 +216,7 @@ class ThresholdTuner:
     def _choose(self) -> ThresholdChoice | None:
         """Return the threshold for the target of the controls."""
         target, conservative = self.controls.target.value, self.controls.conservative.value
-        rates, tail = self._estimates[False].rates, self._estimates[False].tail
+        rates, tail = self._estimates[False].false_match_rates, self._estimates[False].tail
         if target == MANUAL:
             return None
         if rates is None:
@@ -222,7 +224,7 @@ class ThresholdTuner:
             return ThresholdChoice(0.0, conservative, None, "none", reason)
         if target == ACCEPTABLE:
             deployment = self.deployment
-            return threshold_under(
+            return threshold_for_false_matches(
                 self._acceptable,
                 deployment.list_size,
                 deployment.queries_per_day,
@@ -305,7 +307,7 @@ class _TransformRecall:
             oriented: {
                 parse(spec).label: distances
                 for spec in counts.transforms
-                if len(distances := counts.genuine_distances(spec, oriented=oriented))
+                if len(distances := counts.genuine_distances_squared(spec, oriented=oriented))
             }
             for oriented in (False, True)
         }
@@ -318,7 +320,7 @@ class _TransformRecall:
         ]
         matches = sorted(matches, key=lambda item: item[1] / item[2])[:_LOWEST]
         matching, pairs = [item[1] for item in matches], [item[2] for item in matches]
-        intervals = recall_intervals(matching, pairs, self._confidence)
+        intervals = recall_estimates(matching, pairs, self._confidence)
         return [
             {"label": label} | recall._asdict()
             for (label, _, _), recall in zip(matches, intervals, strict=True)

@@ -27,8 +27,8 @@ from photodna_nb.corpus import datasets
 from photodna_nb.corpus.datasets import Original
 from photodna_nb.corpus.transforms import KINDS, Transform, seed_for, standard
 from photodna_nb.evaluation import Config, run
-from photodna_nb.evaluation.originals import validation_half
-from photodna_nb.evaluation.pair_counting import count_pairs
+from photodna_nb.evaluation.counting import count_pairs
+from photodna_nb.evaluation.run_originals import validation_half
 from photodna_nb.evaluation.variant_hashes import VariantHashes
 from photodna_nb.hashing import images
 from photodna_nb.hashing.stages import hash_and_detail
@@ -78,7 +78,7 @@ def counting() -> None:
     found = count_pairs(hashed, validation_half(names, 0), detail_bins=(600,))
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    pairs = int(found.impostor().sum())
+    pairs = int(found.impostor_histogram().sum())
     print(
         f"{pairs:,} impostor pairs of {n:,} originals with {v} variants counted in "
         f"{seconds:.1f} s; {len(found.nearest.i):,} listed, up to {found.nearest_limit}; "

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import corpora
 
 EXPECTED = (2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0, 200.0, 500.0)
-CELLS = 600
+N_BINS = 600
 REPLICATES = 200
 
 
@@ -34,7 +34,7 @@ def others(model, n: int, number: int, seed: int, truth: np.ndarray) -> dict[str
     rng = np.random.default_rng(seed)
     held: dict[str, list[np.ndarray]] = {
         "pairs as independent trials (Clopper-Pearson)": [],
-        "percentiles of images drawn with replacement": [],
+        "percentiles of images resampled with replacement": [],
     }
     for one in corpora.corpora(model, n, number, seed):
         near = one.cell <= at[-1]
@@ -46,13 +46,13 @@ def others(model, n: int, number: int, seed: int, truth: np.ndarray) -> dict[str
         high = stats.beta.ppf(0.975, stop + 1, pairs - stop)
         inside = (low <= truth[at]) & (truth[at] <= high)
         held["pairs as independent trials (Clopper-Pearson)"].append(inside[enough])
-        drawn = rng.multinomial(n, np.full(n, 1 / n), REPLICATES)
-        sums = np.cumsum(drawn[:, i] * drawn[:, j], axis=1)
+        weights = rng.multinomial(n, np.full(n, 1 / n), REPLICATES)
+        sums = np.cumsum(weights[:, i] * weights[:, j], axis=1)
         sums = np.c_[np.zeros(REPLICATES, np.int64), sums][:, stop]
-        whole = (n**2 - (drawn**2).sum(axis=1)) / 2
+        whole = (n**2 - (weights**2).sum(axis=1)) / 2
         low, high = np.quantile(sums / whole[:, None], [0.025, 0.975], axis=0)
         inside = (low <= truth[at]) & (truth[at] <= high)
-        held["percentiles of images drawn with replacement"].append(inside[enough])
+        held["percentiles of images resampled with replacement"].append(inside[enough])
     return {name: float(np.concatenate(found).mean()) for name, found in held.items()}
 
 
@@ -76,7 +76,7 @@ def main() -> None:
                 options.seed,
                 EXPECTED,
                 3 * options.corpora,
-                CELLS,
+                N_BINS,
                 variants=options.variants,
             )
             often = found.counted >= options.corpora / 2
@@ -98,7 +98,7 @@ def main() -> None:
             worst_few.append((float(bounded[some].min()), model.__name__, n))
             if options.variants:
                 continue
-            truth = corpora.true_rates(model, n, options.corpora, options.seed + 1, CELLS)
+            truth = corpora.true_rates(model, n, options.corpora, options.seed + 1, N_BINS)
             rivals = others(model, n, min(options.corpora, 300), options.seed, truth)
             print("    " + ", ".join(f"{name}: {share:.3f}" for name, share in rivals.items()))
     print("\nworst, where half of the corpora or more counted ten:", min(worst))

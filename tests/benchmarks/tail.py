@@ -2,7 +2,7 @@
 
     python tests/benchmarks/tail.py [--originals 10000] [--corpora 2] [--splits 50]
 
-Draws corpora of dead leaves, hashes them, fits the tail on random tenths of the originals,
+Generates corpora of dead leaves, hashes them, fits the tail on random tenths of the originals,
 a hundredth of the pairs, and compares the rates that it predicts with those that the whole
 corpus counts: at the thresholds where a tenth counts ten pairs, one, and a tenth of one, at
 which the whole counts a thousand, a hundred and ten. Then what the model says of corpora
@@ -21,7 +21,7 @@ from photodna_nb.evaluation.tail import Tail
 from photodna_nb.evaluation.tail_fit import fit_tail
 
 FURTHER = (1, 10, 100)
-SHARE = 0.006
+PROPORTION = 0.006
 
 
 def hashes(number: int, seed: int) -> np.ndarray:
@@ -36,7 +36,7 @@ class Distances:
         self.images = len(hashes)
         self.pairs = self.images * (self.images - 1) // 2
         counts = pdna.distance_histogram(hashes).counts
-        self.cutoff = int(np.searchsorted(np.cumsum(counts), SHARE * self.pairs))
+        self.cutoff = int(np.searchsorted(np.cumsum(counts), PROPORTION * self.pairs))
         self.near = pdna.pairs_within(hashes, max_distance=self.cutoff)
         self.sorted = np.sort(self.near.distance)
 

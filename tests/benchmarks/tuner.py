@@ -12,7 +12,7 @@ import numpy as np
 
 import photodna_nb as pdna
 from photodna_nb.evaluation import Config, PairCounts, Results
-from photodna_nb.evaluation.pair_counting import count_pairs
+from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.variant_hashes import VariantHashes
 
 ORIGINALS = 200, 700, 2100
@@ -58,8 +58,8 @@ def main() -> None:
             tuner.threshold = threshold
             milliseconds.append(1000 * (time.perf_counter() - begun))
             assert tuner.row["threshold"] == threshold
-        impostor = int(counts.impostor().sum())
-        genuine = int(counts.genuine().sum())
+        impostor = int(counts.impostor_histogram().sum())
+        genuine = int(counts.genuine_histogram().sum())
         print(
             f"| {impostor:,} | {genuine:,} | {made:.1f} s | {np.median(milliseconds):.0f} ms "
             f"| {max(milliseconds):.0f} ms | {len(tuner.figure.value) / 1000:.0f} kB |"

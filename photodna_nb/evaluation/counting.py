@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from photodna_nb import checks
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.pair_counts import (
-    CELLS,
-    PAIR_HALVES,
-    Cells,
+    N_BINS,
+    PAIR_SPLITS,
+    Histogram,
     NearestImpostors,
     PairCounts,
-    cells_of,
-    count_cells,
-    sample_of,
+    distance_bins,
+    distance_counts,
+    systematic_sample,
 )
 from photodna_nb.evaluation.variant_hashes import ORIGINAL, VariantHashes
 from photodna_nb.hashing.orientations import orientations
@@ -32,7 +32,7 @@ _LISTED = 1_000_000
 # Originals whose variants are compared with them at once.
 _BATCH = 64
 
-_SELECTION, _VALIDATION, _BETWEEN = range(len(PAIR_HALVES))
+_SELECTION, _VALIDATION, _BETWEEN = range(len(PAIR_SPLITS))
 
 
 def count_pairs(
@@ -43,7 +43,7 @@ def count_pairs(
     exclude: Iterable[tuple[int, int]] = (),
     variants_against_others: bool = True,
     count_identical: bool = False,
-    min_detail: float = 0.0,
+    exclude_below_detail: float = 0.0,
     max_listed: int = _LISTED,
     max_workers: int | None = None,
 ) -> PairCounts:
@@ -64,7 +64,7 @@ def count_pairs(
         Whether variants are compared with other originals.
     count_identical : bool
         Whether two originals with the same digest are compared.
-    min_detail : float
+    exclude_below_detail : float
         Grey levels. Originals with less detail are in no impostor pair, nor are their variants.
     max_listed : int
         Impostor pairs that are listed, at the most.
@@ -86,13 +86,13 @@ def count_pairs(
     checks.array("in_validation_half", in_validation_half, np.bool_, (n,))
     excluded = _unique_pairs(exclude, n)
     duplicate_of = np.arange(n) if count_identical else _duplicates(hashed)
-    compared = ~(hashed.detail < min_detail)
+    compared = ~(hashed.detail < exclude_below_detail)
     squared, oriented_squared = _genuine_squared(hashed)
     impostors = _Impostors(
         hashed, in_validation_half, squared, excluded, duplicate_of, compared, max_workers
     )
     originals = impostors.count_originals()
-    variants = np.zeros((len(hashed.transforms), len(PAIR_HALVES), CELLS), np.int64)
+    variants = np.zeros((len(hashed.transforms), len(PAIR_SPLITS), N_BINS), np.int64)
     if variants_against_others:
         for transform in range(len(variants)):
             variants[transform] = impostors.count_variants(transform)
@@ -124,12 +124,12 @@ def count_pairs(
         pairs_low_detail=n_pairs - n_excluded - n_identical - n_counted,
         nearest=impostors.within(limit, variants_against_others),
         nearest_limit=limit,
-        hash_sample=sample_of(hashed.hashes[compared]),
+        hash_sample=systematic_sample(hashed.hashes[compared]),
         run_number=np.zeros(n, np.int32),
         counting_rules=(
             f"variants_against_others={str(variants_against_others).lower()}",
             f"count_identical={str(count_identical).lower()}",
-            f"min_detail={min_detail:g}",
+            f"exclude_below_detail={exclude_below_detail:g}",
         ),
     )
 
@@ -211,7 +211,7 @@ class _Impostors:
         pairs: NDArray[np.int64] = self.excluded[self.compared[i] & self.compared[j] & different]
         return pairs
 
-    def count_originals(self) -> Cells:
+    def count_originals(self) -> Histogram:
         """Return the counts (3, 3061) of pairs of originals, by half."""
         hashes = self.hashed.hashes
         selection, validation = self.halves
@@ -224,7 +224,7 @@ class _Impostors:
         self._subtract(counts, hashes, *self.excluded_by_name.T)
         return counts
 
-    def count_variants(self, transform: int) -> Cells:
+    def count_variants(self, transform: int) -> Histogram:
         """Return the counts (3, 3061) of a transform's variants and other originals, by half."""
         hashes, available = self.hashed.hashes, self.hashed.available[:, transform]
         variants = self.hashed.variants[:, transform]
@@ -242,16 +242,16 @@ class _Impostors:
             (_BETWEEN, validation, in_selection),
         ):
             rows = available & half
-            counts[part] -= count_cells(genuine[rows], n_duplicates[rows])
+            counts[part] -= distance_counts(genuine[rows], n_duplicates[rows])
         for i, j in (self.excluded_by_name.T, self.excluded_by_name.T[::-1]):
             self._subtract(counts, variants, i[available[i]], j[available[i]])
         return counts
 
-    def count_by_detail_bin(self, edges: Sequence[float]) -> Cells:
+    def count_by_detail_bin(self, edges: Sequence[float]) -> Histogram:
         """Return the counts (k, 3061) of pairs of originals, by the bin of the lower detail."""
         hashes = self.hashed.hashes
         bins = np.searchsorted(np.array(edges, np.float64), self.hashed.detail, side="right")
-        counts = np.zeros((len(edges) + 1, CELLS), np.int64)
+        counts = np.zeros((len(edges) + 1, N_BINS), np.int64)
         for number in range(len(counts)):
             inside = hashes[self.compared & (bins == number)]
             above = hashes[self.compared & (bins > number)]
@@ -260,7 +260,7 @@ class _Impostors:
         twice = np.bincount(bins[self.compared], others, len(counts))
         counts[:, 0] -= twice.astype(np.int64) // 2
         i, j = self.excluded_by_name.T
-        cells = cells_of(_squared(hashes[i], hashes[j]))
+        cells = distance_bins(_squared(hashes[i], hashes[j]))
         np.subtract.at(counts, (np.minimum(bins[i], bins[j]), cells), 1)
         return counts
 
@@ -312,14 +312,14 @@ class _Impostors:
         nth = np.arange(len(place)) - np.repeat(np.cumsum(number) - number, number)
         return place, order[begin[place] + nth]
 
-    def _histogram(self, a: NDArray[np.uint8], b: NDArray[np.uint8] | None = None) -> Cells:
+    def _histogram(self, a: NDArray[np.uint8], b: NDArray[np.uint8] | None = None) -> Histogram:
         if not len(a) or (b is not None and not len(b)):
-            return np.zeros(CELLS, np.int64)
+            return np.zeros(N_BINS, np.int64)
         return distance_histogram(a, b, max_workers=self.max_workers).counts
 
     def _subtract(
         self,
-        counts: Cells,
+        counts: Histogram,
         queries: NDArray[np.uint8],
         i: NDArray[np.int64],
         j: NDArray[np.int64],
@@ -330,11 +330,11 @@ class _Impostors:
             self.in_validation_half[i].astype(np.int64),
             _BETWEEN,
         )
-        cells = cells_of(_squared(queries[i], self.hashed.hashes[j]))
+        cells = distance_bins(_squared(queries[i], self.hashed.hashes[j]))
         np.subtract.at(counts, (halves, cells), 1)
 
 
-def _largest_limit(total: Cells, max_listed: int) -> int:
+def _largest_limit(total: Histogram, max_listed: int) -> int:
     """Return the largest distance up to which there are at most so many pairs, or -1."""
     return int(np.searchsorted(np.cumsum(total), max_listed, side="right")) - 1
 

@@ -100,28 +100,28 @@ def validation_half(names: Sequence[str], seed: int) -> NDArray[np.bool_]:
     return np.array([seed_for(seed, name, "half") % 2 == 1 for name in names], bool)
 
 
-def check_exclusions(
+def check_duplicates(
     pairs: PairsConfig, names: Iterable[str], digests: Iterable[str | None] | None = None
 ) -> None:
     """Raise an ArgumentError if a name, or a digest if these are known, is none of an original."""
-    excluded = set(itertools.chain(*pairs.exclude))
+    excluded = set(itertools.chain(*pairs.duplicates))
     known = set(names)
     for name in sorted(excluded - known):
         if named_digest(name) is None:
             remedy = checks.suggestion(name, known) or "names are as the results list them"
             raise ArgumentError(
-                f"pairs.exclude: no original is called {printable(name)}; {printable(remedy)}"
+                f"pairs.duplicates: no original is called {printable(name)}; {printable(remedy)}"
             )
     if digests is not None:
         excluded_digests = {digest for digest in map(named_digest, excluded) if digest}
         for digest in sorted(excluded_digests.difference(digests)):
             raise ArgumentError(
-                f"pairs.exclude: no original has the digest sha256:{digest}; take it from "
+                f"pairs.duplicates: no original has the digest sha256:{digest}; take it from "
                 "sha256sum, or from inputs in the manifest.json of a run"
             )
 
 
-def excluded_pairs(
+def duplicate_pairs(
     groups: Iterable[Sequence[str]], names: Sequence[str], digests: Sequence[str]
 ) -> list[tuple[int, int]]:
     """Return the rows of all pairs within groups of names, or of ``sha256:`` and a digest.
@@ -142,7 +142,7 @@ def excluded_pairs(
     return pairs
 
 
-def exclusion_name(name: str, digest: str) -> str:
+def configuration_name(name: str, digest: str) -> str:
     """Return the text for an original in ``exclude`` that a TOML file can hold.
 
     That is its name, or ``sha256:`` and its digest if the name is no UTF-8 text, or looks
