@@ -20,7 +20,7 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
 # As kernels.hashing has it, for modules that need no kernel: that imports Numba.
 HASH_BYTES = 144
-# Grey levels. Images with less detail lie close to each other whatever they show.
+# Grey levels. Hashes of images with less detail are near each other whatever these show.
 LOW_DETAIL = 100.0
 
 # From here on a number is too long to stand in a message.

@@ -66,7 +66,7 @@ def write_foreign_index(folder, hashes, index_type="flat"):
 
 
 def brute_force(hashes, query, k, limit=10**9):
-    """(id, squared distance) of the k closest within the limit, ties to the lower id."""
+    """(id, squared distance) of the k nearest within the limit, ties to the lower id."""
     squared = ((hashes.astype(int) - query.astype(int)) ** 2).sum(axis=1)
     order = sorted((int(d), i + 1) for i, d in enumerate(squared) if d <= limit)
     return [(i, d) for d, i in order[:k]]

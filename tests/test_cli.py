@@ -248,11 +248,11 @@ def test_compare(call, folder):
     turned = folder.parent / "turned.png"
     with Image.open(a) as image:
         image.transpose(Image.Transpose.ROTATE_90).save(turned)
-    closest = pdna.distance(pdna.orientations(ha)[3], pdna.hash_file(turned))
+    nearest = pdna.distance(pdna.orientations(ha)[3], pdna.hash_file(turned))
     distance, similarity, orientation = text(
         call("--compare", a, turned, "--orientations")
     ).splitlines()
-    assert distance == f"Distance (euclidean): {closest:.4f}"
+    assert distance == f"Distance (euclidean): {nearest:.4f}"
     assert float(similarity.removeprefix("Similarity: ")) > 0.98
     assert orientation == "Orientation: rotate_90"
     result = call("--compare", folder / "bad.jpg", "missing")

@@ -21,7 +21,7 @@ from indexes import (
 )
 
 import photodna_nb as pdna
-from photodna_nb.index import approximate, faiss_runtime, index_types
+from photodna_nb.index import approximate, faiss_search, index_types
 
 FORMER = Path(__file__).parent / "former_files"
 TYPES = ("IVF10,Flat", "IVF10,SQ8", "IVF10_HNSW4,SQ8", "HNSW8", "HNSW8,SQ8")
@@ -459,8 +459,8 @@ def test_a_forked_child_builds_and_searches(tmp_path, work):
 
 def test_threads_are_one_after_a_fork(monkeypatch):
     before = faiss.omp_get_max_threads()
-    monkeypatch.setattr(faiss_runtime, "_PROCESS", 0)
-    with faiss_runtime.faiss_threads():
+    monkeypatch.setattr(faiss_search, "_PROCESS", 0)
+    with faiss_search.faiss_threads():
         assert faiss.omp_get_max_threads() == 1
     assert faiss.omp_get_max_threads() == 1, "also for what the caller does next"
     faiss.omp_set_num_threads(before)

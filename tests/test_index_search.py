@@ -143,7 +143,7 @@ def test_queries_of_every_shape():
 
 
 def test_orientations_against_brute_force():
-    """Each item once, in the orientation that is closest, the first one of equal ones."""
+    """Each item once, in its nearest orientation, the first one of equal ones."""
     queries = np.concatenate([HASHES[:3], np.full((1, 144), 7, np.uint8)])
     turned = pdna.orientations(queries)
     rows = np.concatenate([HASHES, turned[0, 3:6], turned[1], turned[3]])

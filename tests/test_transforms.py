@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb.corpus import photometric
+from photodna_nb.corpus import operations
 from photodna_nb.corpus.transforms import (
     KINDS,
     STANDARD_LISTS,
@@ -263,7 +263,7 @@ def test_noise_is_pinned_and_does_not_depend_on_how_it_is_cut(monkeypatch):
         hashlib.sha256(first).hexdigest()
         == "e1abd98afc4d5af696b699cc6123f832924660f812dd33f9342f70e22d0a2ac6"
     )
-    monkeypatch.setattr(photometric, "_VALUES_AT_ONCE", 100)
+    monkeypatch.setattr(operations, "_VALUES_AT_ONCE", 100)
     assert Transform("noise", 25).apply(grey, 11).tobytes() == first
 
 

@@ -1,7 +1,7 @@
 """The table of all transforms, and the frozen lists of standard transforms.
 
-A new transform is one operation in `geometric`, `photometric`, `encoding` or `overlay` and
-one line in `KINDS`. It changes none of the lists in `STANDARD_LISTS`: a new list is added.
+A new transform is an operation in `operations` and a line in `KINDS`. It changes
+none of the lists in `STANDARD_LISTS`: a new list is added.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from numbers import Real
 from typing import Any
 
 from photodna_nb import checks
-from photodna_nb.corpus import encoding, geometric, overlay, photometric
-from photodna_nb.corpus.geometric import EDGES, Operation, crop_at
+from photodna_nb.corpus import operations as op
+from photodna_nb.corpus.operations import EDGES, Operation, crop_at
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
 
@@ -113,36 +113,35 @@ def _kinds() -> dict[str, TransformKind]:
     sides, width, height = "% of each side", "% of the width", "% of the height"
     shorter, original = "% of the shorter side", "% of the original"
     deviation = "grey levels, standard deviation"
-    g, p = geometric, photometric
-    jpeg, webp = encoding.encode_as("JPEG"), encoding.encode_as("WEBP")
+    jpeg, webp = op.encode_as("JPEG"), op.encode_as("WEBP")
     turns = (90, 180, 270)
     kinds = (
         kind("jpeg", "JPEG encoding", jpeg, "quality", "", 1, 100, integer=True),
         kind("webp", "lossy WebP encoding", webp, "quality", "", 1, 100, integer=True),
-        kind("resize", "both sides scaled", g.resize, sides, " %", 1, 1000, no_op=100),
-        kind("aspect", "width scaled", g.aspect, width, " %", 10, 1000, no_op=100),
+        kind("resize", "both sides scaled", op.resize, sides, " %", 1, 1000, no_op=100),
+        kind("aspect", "width scaled", op.aspect, width, " %", 10, 1000, no_op=100),
         kind("crop_left", "cut off at the left", crop_at("left"), width, " %", 0.1, 90),
         kind("crop_top", "cut off at the top", crop_at("top"), height, " %", 0.1, 90),
         kind("crop_right", "cut off at the right", crop_at("right"), width, " %", 0.1, 90),
         kind("crop_bottom", "cut off at the bottom", crop_at("bottom"), height, " %", 0.1, 90),
         kind("crop", "cut off on all edges", crop_at(*EDGES), sides, " %", 0.1, 45),
-        kind("border", "black on all edges", g.border, shorter, " %", 0.1, 50),
-        kind("letterbox", "black at top and bottom", g.letterbox, height, " %", 0.1, 50),
-        kind("rotate", "counter-clockwise", g.rotate, "degrees", "°", -180, 180, no_op=0),
-        kind("turn", "by quarter turns", g.turn, "degrees", "°", 90, 270, choices=turns),
-        kind("mirror", "left and right exchanged", g.mirror),
-        kind("flip", "top and bottom exchanged", g.flip),
-        kind("blur", "Gaussian blur", p.blur, "pixels of radius", " px", 0.1, 100),
-        kind("sharpen", "unsharp mask, 2 pixels", p.sharpen, "%", " %", 1, 1000, integer=True),
-        kind("noise", "added to each channel", p.noise, deviation, "", 0.1, 128),
-        kind("brightness", "times a factor", p.brightness, original, " %", 1, 1000, no_op=100),
-        kind("contrast", "about the mean grey", p.contrast, original, " %", 1, 1000, no_op=100),
-        kind("gamma", "each value to a power", p.gamma, "exponent", "", 0.1, 10, no_op=1),
-        kind("saturation", "paler or deeper", p.saturation, original, " %", 0, 1000, no_op=100),
-        kind("greyscale", "without colour", p.greyscale),
-        kind("palette", "few colours", p.palette, "colours", " colours", 2, 256, integer=True),
-        kind("text", "caption at the bottom", overlay.text, height, " %", 2, 50),
-        kind("logo", "in a corner, by seed", overlay.logo, shorter, " %", 2, 100),
+        kind("border", "black on all edges", op.border, shorter, " %", 0.1, 50),
+        kind("letterbox", "black at top and bottom", op.letterbox, height, " %", 0.1, 50),
+        kind("rotate", "counter-clockwise", op.rotate, "degrees", "°", -180, 180, no_op=0),
+        kind("turn", "by quarter turns", op.turn, "degrees", "°", 90, 270, choices=turns),
+        kind("mirror", "left and right exchanged", op.mirror),
+        kind("flip", "top and bottom exchanged", op.flip),
+        kind("blur", "Gaussian blur", op.blur, "pixels of radius", " px", 0.1, 100),
+        kind("sharpen", "unsharp mask, 2 pixels", op.sharpen, "%", " %", 1, 1000, integer=True),
+        kind("noise", "added to each channel", op.noise, deviation, "", 0.1, 128),
+        kind("brightness", "times a factor", op.brightness, original, " %", 1, 1000, no_op=100),
+        kind("contrast", "about the mean grey", op.contrast, original, " %", 1, 1000, no_op=100),
+        kind("gamma", "each value to a power", op.gamma, "exponent", "", 0.1, 10, no_op=1),
+        kind("saturation", "paler or deeper", op.saturation, original, " %", 0, 1000, no_op=100),
+        kind("greyscale", "without colour", op.greyscale),
+        kind("palette", "few colours", op.palette, "colours", " colours", 2, 256, integer=True),
+        kind("text", "caption at the bottom", op.text, height, " %", 2, 50),
+        kind("logo", "in a corner, by seed", op.logo, shorter, " %", 2, 100),
     )
     return {kind.name: kind for kind in kinds}
 

@@ -109,7 +109,7 @@ def detail(image: ImageLike) -> float:
     -------
     float
         Norm before the normalisation. Photographs have about 600 to 6000. Near 0 the hash
-        depends on noise alone: such hashes lie closer together than any two unrelated
+        depends on noise alone: such hashes are nearer to each other than any two unrelated
         photographs, and a match between them means nothing.
 
     Notes

@@ -14,8 +14,7 @@ from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index import exact_search, index_types
 from photodna_nb.index.faiss_file import RowSegment
-from photodna_nb.index.faiss_runtime import faiss_threads
-from photodna_nb.index.faiss_search import CandidateSource, nearest_candidates
+from photodna_nb.index.faiss_search import CandidateSource, faiss_threads, nearest_candidates
 from photodna_nb.index.records import RowMatches
 from photodna_nb.pairs.metrics import MAX_DISTANCE_SQUARED
 

@@ -7,7 +7,11 @@ once more, as integers, from the hashes themselves.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,7 +21,6 @@ from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.index import arguments
-from photodna_nb.index.faiss_runtime import faiss_threads
 from photodna_nb.index.records import FaissMatch, RowMatches
 from photodna_nb.pairs import metrics
 from photodna_nb.pairs.metrics import Limit
@@ -37,6 +40,26 @@ _FLOAT_ERROR = 2
 # as many, where the codes of the candidates leave open which of them are the nearest.
 _CANDIDATES_AT_ONCE = 1 << 16
 _DOUBLINGS = 4
+# OpenMP, on which FAISS runs, keeps its threads for the next parallel region. A forked child has
+# the record of them and not the threads, and waits for ever; with one thread there is no such
+# region. A child may import this module first, and FAISS may have been there before the fork.
+_FORKED = type(multiprocessing.current_process()).__name__ == "ForkProcess"
+_PROCESS = 0 if _FORKED and "faiss" in sys.modules else os.getpid()
+
+
+@contextmanager
+def faiss_threads(number: int | None = None) -> Iterator[None]:
+    """Run FAISS on so many threads, its own number by default, and on one after a fork."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    threads = 1 if os.getpid() != _PROCESS else number or before
+    faiss.omp_set_num_threads(threads)
+    try:
+        yield
+    finally:
+        if os.getpid() == _PROCESS:
+            faiss.omp_set_num_threads(before)
 
 
 def faiss_search(

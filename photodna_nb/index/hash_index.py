@@ -118,7 +118,7 @@ class HashIndex:
     def rebuild(
         cls, index_path: PathLike, meta_path: PathLike, *, index_type: str | None = None
     ) -> HashIndex:
-        """Write the index file anew from the metadata, which holds every hash, and return it.
+        """Write the index file anew from the metadata, which holds every hash; return the index.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class HashIndex:
 
     @property
     def recall(self) -> IndexRecall | None:
-        """Shares of the exact answers that an approximate type finds; None for exact types."""
+        """Recall of the search against the exact answer, as measured; None for exact types."""
         return self._session.rows.recall
 
     def __len__(self) -> int:
@@ -341,7 +341,7 @@ class HashIndex:
         return find_matches(self._session, queries, options)
 
     def save(self) -> None:
-        """Write what was changed, and let others write.
+        """Write the changes to both files, and release the lock.
 
         The metadata, which is authoritative, comes first. When this returns, the disk has it.
 
@@ -406,7 +406,7 @@ class HashIndex:
         return other
 
     def to_faiss(self) -> Any:
-        """Return all hashes as an index of FAISS in memory, for what FAISS alone can do.
+        """Return all hashes as an index of FAISS in memory.
 
         Returns
         -------
@@ -419,7 +419,7 @@ class HashIndex:
         return faiss.deserialize_index(np.frombuffer(self._session.content(), np.uint8))
 
     def close(self) -> None:
-        """Discard what was not saved, and let others write."""
+        """Discard changes that were not saved, and release the lock."""
         self._session.close()
 
     def __reduce__(self) -> tuple[Any, ...]:

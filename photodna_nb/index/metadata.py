@@ -45,15 +45,15 @@ class Item:
     Attributes
     ----------
     id : int
-        Unique in its index, from 1, never used again.
+        Number of the item in its index, from 1. It is not used again after a removal.
     path : str
         Real, absolute path, with undecodable bytes as `os.fsdecode` returns them.
     hash : ndarray of uint8, (144,)
         Hash of the image.
     extra : dict
-        JSON values, free for the user.
+        JSON values of the user, by key.
     other : dict
-        Keys of the item that another program wrote, kept as they were.
+        Further keys of the item, which another program wrote and which are kept.
     """
 
     id: int
@@ -72,12 +72,12 @@ class StoreState(NamedTuple):
     """The state of a store, by which an index file shows whether it holds the same items.
 
     store_id : str or None
-        Drawn for each new generation of an SQLite store; None elsewhere, where hashes are
-        compared instead.
+        Random text that is drawn for each new generation of an SQLite store. None for other
+        stores, whose hashes are compared instead.
     next_id : int
-        Above the ids of all items that ever were.
+        The id of the next item; larger than the ids of all items, also of removed ones.
     change_count : int
-        Grows with each change to items other than adding.
+        Number of changes to items, apart from additions.
     """
 
     store_id: str | None
@@ -111,10 +111,10 @@ class MetadataStore(Protocol):
     other: dict[str, Any]
 
     def state(self) -> StoreState:
-        """Return the state that is read or, between `begin` and `commit`, that will be written."""
+        """Return the state; between `begin` and `commit`, the one that will be written."""
 
     def refresh(self) -> bool:
-        """Read what other programs have written since, and return whether they have."""
+        """Read what other programs have written since, and return whether there is anything."""
 
     def reading(self) -> AbstractContextManager[None]:
         """Return a context in which everything that is read is of one moment."""
@@ -164,7 +164,7 @@ class MetadataStore(Protocol):
         """Discard the change."""
 
     def new_generation(self) -> None:
-        """Draw a new store id: no index file that was written before is trusted any more."""
+        """Draw a new store id: earlier index files then count as those of another store."""
 
     def verify(self) -> None:
         """Read all of the store and raise an error if something is damaged."""

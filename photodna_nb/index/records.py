@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class RowMatches(NamedTuple):
-    """The answers to one query, by distance, then id.
+    """The matching rows of one query, ordered by distance, then id.
 
     distances : ndarray of int64, (m,)
-        Squared distances.
+        Squared L2 distances from the query.
     ids : ndarray of int64, (m,)
-        Ids.
+        Ids of the items.
     """
 
     distances: NDArray[np.int64]
@@ -33,7 +33,7 @@ class RowMatches(NamedTuple):
 
     @classmethod
     def empty(cls) -> RowMatches:
-        """Return no answers."""
+        """Return the record without any row."""
         return cls(np.empty(0, np.int64), np.empty(0, np.int64))
 
     @classmethod
@@ -88,7 +88,7 @@ class Match(_WithDistance):
     distance_squared : int
         Squared L2 distance, exact.
     extra : dict
-        What was stored with the item.
+        JSON values that are stored with the item.
     orientation : str
         Orientation of the query that is nearest to the item: "identity" or, if all eight were
         searched, one of the transpositions in `PIL.Image.Transpose`, in lower case.
@@ -107,7 +107,7 @@ class Match(_WithDistance):
 
     @property
     def low_detail(self) -> bool:
-        """Whether its detail is known to be below 100 grey levels: the match says nothing."""
+        """Whether the detail is known to be below 100 grey levels: the match is no evidence."""
         return self.detail is not None and self.detail < LOW_DETAIL
 
 

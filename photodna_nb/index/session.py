@@ -88,9 +88,10 @@ class IndexSession:
     # Reading: the files as they are at this moment.
 
     def load(self) -> None:
-        """Read both files; once more, with writers kept out, if they seem not to fit.
+        """Read both files, and once more under the lock if they do not fit each other.
 
-        The index comes first: metadata is written first, so it is never the older one.
+        The index file is read first, and the metadata is written first. So the index file is
+        never newer than the metadata.
         """
         self._on_disk, self._loaded = True, _UNREAD
         with self.with_remedy():
@@ -117,11 +118,11 @@ class IndexSession:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Within this, the store is read as of one moment, and the rows are those of it."""
+        """Return a context in which the store and the rows are read at one state."""
         with self.mutex:
-            yield from self._kept_current()
+            yield from self._read_at_one_state()
 
-    def _kept_current(self) -> Iterator[None]:
+    def _read_at_one_state(self) -> Iterator[None]:
         self._check_open()
         if self._phase is Phase.CHANGING or not self._on_disk:
             yield
@@ -148,7 +149,7 @@ class IndexSession:
         raise self.unstable()
 
     def unstable(self) -> IndexFileError:
-        """Return the error for an index that others change all the time."""
+        """Return the error for an index that other programs change again and again."""
         return IndexFileError(self.meta_path, "changes all the time; try again later")
 
     def check_loaded(self) -> None:
@@ -175,7 +176,7 @@ class IndexSession:
 
     @contextmanager
     def with_remedy(self) -> Iterator[None]:
-        """Have errors of the index file name the command that writes it anew."""
+        """Return a context that adds to errors of the index file the command that rebuilds it."""
         try:
             yield
         except IndexFileError as error:
@@ -192,12 +193,10 @@ class IndexSession:
 
     @contextmanager
     def changing(self, *, keep: bool = False) -> Iterator[bool]:
-        """Keep other writers out, from now on until `commit` or `close`.
+        """Begin a change, which keeps other writers out until `commit` or `close`.
 
-        Yields whether the change had begun before.
-
-        keep: whether to stay so after an error; otherwise a change that began within this
-        context is discarded.
+        Yields whether a change had begun before. After an error, a change that began within this
+        context is discarded, unless `keep` is True.
         """
         with self.mutex:
             begun = self._phase is Phase.CHANGING
@@ -228,7 +227,7 @@ class IndexSession:
         self._phase = Phase.CHANGING
 
     def begin_rebuild(self, index_type: str | None) -> None:
-        """Begin to write the index file anew, whatever it is, from the metadata."""
+        """Begin a change that writes the index file anew from the metadata."""
         self._lock.acquire()
         files.remove_leftovers(self.index_path)
         self.store.refresh()
@@ -271,7 +270,7 @@ class IndexSession:
             self._lock.release()
 
     def end_unchanged(self) -> None:
-        """End a change in which nothing was changed, so that nobody waits for it."""
+        """End a change that changed nothing, and release the lock."""
         if not self.in_memory:
             self.store.rollback()
             self._phase = Phase.READING
@@ -330,7 +329,7 @@ class IndexSession:
             raise
 
     def _end_committed(self) -> None:
-        """Take the store for what is on the disk, and let others write."""
+        """Note that the store is on the disk, and release the lock."""
         self._loaded, self._on_disk = self.store.state(), True
         self._write_index, self._phase = False, Phase.READING
         self._lock.release()
@@ -341,7 +340,7 @@ class IndexSession:
             return b"".join(self.rows.content(self.store.index_type, self.store))
 
     def close(self) -> None:
-        """Discard what was not committed, and let others write."""
+        """Discard changes that were not committed, and release the lock."""
         with self.mutex:
             phase, self._phase = self._phase, Phase.CLOSED
             if phase is Phase.CHANGING:

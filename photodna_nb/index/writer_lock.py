@@ -18,13 +18,15 @@ _BEGINNING_BYTES = 4096
 
 
 class WriterLock:
-    """Keeps other writers of an index out; the system gives it back when its holder dies.
+    """The lock that lets one program at a time change an index.
+
+    The operating system releases it if the program that holds it ends.
 
     Parameters
     ----------
     meta_path : str
-        Of the metadata; the lock is the file of that name with ``.lock`` behind it, which
-        is left where it is.
+        Path of the metadata. The lock is an empty file of that name with ``.lock`` at the end.
+        It stays when the lock is released.
     """
 
     def __init__(self, meta_path: str) -> None:
@@ -38,7 +40,7 @@ class WriterLock:
         Raises
         ------
         IndexFileError
-            Another program keeps it, or it cannot be made.
+            Another program holds it for longer than 60 s, or the file cannot be created.
         """
         from filelock import FileLock, Timeout  # slow to import, and readers need none
 
@@ -59,7 +61,7 @@ class WriterLock:
             ) from error
 
     def release(self) -> None:
-        """Let others write."""
+        """Release the lock, if it is held."""
         if self._lock is not None:
             self._lock.release()
 
