@@ -23,7 +23,7 @@ from photodna_nb.files import Content
 
 PIECE = 1 << 20
 _DIGEST = 32
-_MAGIC = b"PhotoDNA-nb seal"
+_MAGIC = b"PhotoDNA-nb seal"  # part of the file format, so it stays as it is
 # Length of the content, of the digests, of the header.
 _LENGTHS = struct.Struct("<QQQ")
 _END = _DIGEST + _LENGTHS.size + len(_MAGIC)

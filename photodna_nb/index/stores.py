@@ -1,11 +1,12 @@
-"""Which store the metadata has: by the suffix of its name, JSON or an SQLite database."""
+"""The store of a metadata file: JSON or an SQLite database, by the suffix of its name."""
 
 from __future__ import annotations
 
 from photodna_nb.index.metadata import MetadataStore
 
 DATABASE_SUFFIXES = (".sqlite", ".db")
-# With the application's id, where SQLite has it, so that no other program's is replaced.
+# Beginnings of files that may be replaced. That of SQLite contains the id of this program, so that
+# databases of other programs are not replaced.
 _BEGINNINGS = {True: rb"SQLite format 3\0.{52}PDNA", False: rb"\{.*\"(dimension|items)\""}
 
 

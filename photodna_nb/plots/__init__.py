@@ -17,7 +17,7 @@ from photodna_nb.plots.by_threshold import plot_distances, plot_false_match_rate
 from photodna_nb.plots.cells import DIRECTIONS
 from photodna_nb.plots.hash_comparison import plot_distance_matrix, plot_hash_pair
 from photodna_nb.plots.image_sheets import plot_image_pairs, plot_matches, plot_transforms
-from photodna_nb.plots.rendering import render_png
+from photodna_nb.plots.layout import render_png
 from photodna_nb.plots.stages import (
     plot_feature_grid,
     plot_gradients,

@@ -1,17 +1,21 @@
-"""Axes, figures, labels and texts: what all figures share."""
+"""What all figures share: axes, figures, labels and texts, and figures as PNG."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure, SubplotParams
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import ScaledTranslation
+from PIL import ImageFont
 
 from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
@@ -154,3 +158,73 @@ def _without_middle(text: str, letters: int) -> str:
         return text
     end = (letters - 1) // 2
     return f"{text[: letters - 1 - end]}…{text[len(text) - end :]}"
+
+
+def pillow_font(size: float) -> ImageFont.FreeTypeFont:
+    """Return Matplotlib's own font for Pillow, which draws signs such as ≤ and × with it.
+
+    Parameters
+    ----------
+    size : float
+        In pixels.
+    """
+    return ImageFont.truetype(findfont("DejaVu Sans"), size)
+
+
+def render_png(
+    draw: Callable[[], Axes | AnyFigure], size: tuple[float, float] = (5.4, 4.3), dpi: int = 160
+) -> bytes:
+    """Return a figure as PNG, in Matplotlib's own style whatever the user's is.
+
+    Parameters
+    ----------
+    draw : callable
+        Function that draws a new figure, and returns the figure or axes in it. All figures that
+        it opens are closed, also if it fails.
+    size : (float, float)
+        Width and height, in inches, of new figures that set no size of their own. The default
+        can be read on a phone.
+    dpi : int
+        Pixels per inch.
+
+    Returns
+    -------
+    bytes
+        Content of the file. It is the same for the same figure and version of Matplotlib.
+
+    Raises
+    ------
+    ArgumentTypeError
+        `draw` returns neither axes nor a figure.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from photodna_nb import plots
+    >>> render_png(lambda: plots.plot_hash(np.zeros(144, np.uint8)))[1:4]
+    b'PNG'
+    """
+    content = io.BytesIO()
+    before = set(plt.get_fignums())
+    with mpl.rc_context():
+        # Not the backend, which would close the figures of others.
+        mpl.rcParams.update(
+            {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
+        )
+        mpl.rcParams["figure.figsize"] = size
+        try:
+            figure = _figure_of(draw())
+            figure.savefig(content, format="png", dpi=dpi, metadata={"Software": None})
+            plt.close(figure)
+        finally:
+            for number in set(plt.get_fignums()) - before:
+                plt.close(number)
+    return content.getvalue()
+
+
+def _figure_of(drawn: object) -> Figure:
+    if not isinstance(drawn, Axes | AnyFigure):
+        raise ArgumentTypeError(
+            f"draw: returned {describe(drawn)}, needs to return the Axes or Figure that it draws"
+        )
+    return root_of(drawn)

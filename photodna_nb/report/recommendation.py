@@ -36,19 +36,19 @@ _HIGH_RECALL, _LOW_RECALL = 0.99, 0.5
 
 
 class Recommendation(NamedTuple):
-    """The beginning of a report.
+    """The recommended threshold of a run, with its reasons and limits.
 
     threshold : int or None
-        L2 distance that is recommended, or, if none is, the one that the data support.
+        Recommended L2 distance; if there is none, the supported one; None if there is neither.
     recommended : bool
         Whether the upper confidence limit at the threshold is within the acceptable number of
         false matches per day.
     sentences : list of str
-        What the threshold does, or why there is none.
+        Sentences on the rates at the threshold, or on why there is none.
     transforms : list of (str, list of str)
         Labels of the transforms with high, medium and low recall, each with a title.
     warnings : list of str
-        Limits of the result.
+        Sentences on the limits of the result.
     thresholds : list of str
         One sentence for each other named threshold.
     """

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from photodna_nb import plots
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
-from photodna_nb.plots.rendering import pillow_font
+from photodna_nb.plots.layout import pillow_font
 from photodna_nb.widgets.tuner_html import Line
 
 INCHES, DPI = (5.2, 4.4), 170
@@ -22,7 +22,18 @@ LINE, _MATCHING = (0, 158, 115, 255), (0, 158, 115, 34)
 
 
 class Histograms:
-    """An image of the distances of all pairs, to which the line at a threshold is added."""
+    """The histograms of the distances of all pairs as an image, to which a line is added.
+
+    Parameters
+    ----------
+    genuine, impostor : ndarray of int64, (t,)
+        Numbers of pairs by distance, as `plots.plot_distances` takes them.
+
+    Attributes
+    ----------
+    end : int
+        Largest L2 distance on the axis.
+    """
 
     def __init__(self, genuine: NDArray[Any], impostor: NDArray[Any]) -> None:
         axes: list[Any] = []

@@ -31,7 +31,15 @@ _GROUPS: dict[tuple[str, str], str] = {
 
 
 class Thumbnails:
-    """Thumbnails of originals and variants, made when they are first shown."""
+    """Thumbnails of originals and variants, which are made when they are first shown.
+
+    Parameters
+    ----------
+    results : Results
+        Results of the run whose pairs are shown.
+    dataset : Dataset or None
+        The originals; None for those that the configuration names.
+    """
 
     def __init__(self, results: Results, dataset: Dataset | None) -> None:
         self._config = results.config
