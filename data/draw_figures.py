@@ -48,7 +48,7 @@ class Normalised(NamedTuple):
 class Material:
     """The data of the figures of the gallery; each part is made when it is first used.
 
-    originals: number of drawn images of the evaluation.
+    originals: number of generated images of the evaluation.
     """
 
     originals: int = 300
@@ -120,7 +120,7 @@ class Material:
 
     @cached_property
     def detail(self) -> Rows:
-        """The table of an evaluation of drawn images and as many of plain skies, by detail."""
+        """The table of an evaluation of generated images and as many of plain skies, by detail."""
         number, values = 60, {"variants": {"transforms": ["jpeg:90"]}}
         with tempfile.TemporaryDirectory() as run, tempfile.TemporaryDirectory() as folder:
             for place, drawn in enumerate(pdna.datasets.dead_leaves(number, (64, 48))):
@@ -133,7 +133,7 @@ class Material:
 
     @cached_property
     def estimates(self) -> pdna.evaluation.RateEstimates:
-        """The rates of a small evaluation of drawn images."""
+        """The rates of a small evaluation of generated images."""
         return self.results.estimates.all_originals
 
     @cached_property
@@ -364,17 +364,17 @@ GALLERY: Mapping[str, GalleryFigure] = {
             thresholds=THRESHOLDS,
             ax=f.subplots(),
         ),
-        "Share of the genuine pairs (an original and its variant) and of the impostor pairs (two "
-        "different images) in each bin of the L2 distance. A threshold between the two separates "
-        "most of them; where they overlap, no threshold does.",
+        "Proportion of the genuine pairs (an original and its variant) and of the impostor pairs "
+        "(two different images) in each bin of the L2 distance. A threshold between the two "
+        "separates most of them; where they overlap, no threshold does.",
     ),
     "plot_roc": GalleryFigure(
         lambda m, f: plots.plot_roc(m.estimates, thresholds=THRESHOLDS, ax=f.subplots()),
-        "Recall, the share of genuine pairs that match, over the false match rate, the share of "
-        "impostor pairs that do, for all thresholds. A curve further to the upper left is "
-        "better. The area holds both intervals of each threshold. It is faint where fewer than "
-        "ten impostor pairs match: there the false match rate is only known to be at most that "
-        "of its right end.",
+        "Recall, the proportion of genuine pairs that match, over the false match rate, the "
+        "proportion of impostor pairs that do, for all thresholds. A curve further to the upper "
+        "left is better. The area holds both intervals of each threshold. It is faint where fewer "
+        "than ten dyads (pairs of two originals) match: there the false match rate is only known "
+        "to be at most that of its right end.",
     ),
     "plot_det": GalleryFigure(
         lambda m, f: plots.plot_det(m.estimates, thresholds=THRESHOLDS, ax=f.subplots()),
@@ -387,21 +387,21 @@ GALLERY: Mapping[str, GalleryFigure] = {
         lambda m, f: plots.plot_precision_recall(
             m.estimates, thresholds=THRESHOLDS, ax=f.subplots()
         ),
-        "Precision, the share of matches that is genuine, over recall, the share of genuine "
-        "pairs that matches. Precision depends on how many pairs of each kind there are, so "
-        "that only curves of one evaluation compare.",
+        "Precision, the proportion of matches that is genuine, over recall, the proportion of "
+        "genuine pairs that matches. Precision depends on how many pairs of each kind there are, "
+        "so that only curves of one evaluation compare.",
     ),
     "plot_false_match_rates": GalleryFigure(
         lambda m, f: plots.plot_false_match_rates(
             m.estimates, thresholds=THRESHOLDS, targets=(1e-3, 1e-6), ax=f.subplots()
         ),
-        "The share of impostor pairs within each L2 distance, on a logarithmic axis, with its "
+        "The proportion of impostor pairs within each L2 distance, on a logarithmic axis, with its "
         "interval. Counted, bounded and extrapolated rates are drawn differently: the lower "
         "the target rate, the less data there is for it.",
     ),
     "plot_recall": GalleryFigure(
         lambda m, f: plots.plot_recall(m.recall, confidence=0.95, ax=f.subplots()),
-        "The share of the variants of each transform that matches at each threshold, with its "
+        "The proportion of the variants of each transform that matches at each threshold, with its "
         "interval. Transforms with a low recall are on the left: here mirroring, a crop of 5 % and "
         "half the size, of images of 64 x 48 pixels.",
         holds=recall_holds,

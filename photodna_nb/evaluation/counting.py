@@ -27,9 +27,9 @@ from photodna_nb.hashing.orientations import orientations
 from photodna_nb.pairs.all_pairs import pairs_within
 from photodna_nb.pairs.histogram import distance_histogram
 
-# Impostor pairs that are listed, at the most.
+# Largest number of impostor pairs that are listed one by one.
 _LISTED = 1_000_000
-# Originals whose variants are compared with them at once.
+# Number of originals whose genuine distances are computed at once.
 _BATCH = 64
 
 _SELECTION, _VALIDATION, _BETWEEN = range(len(PAIR_SPLITS))
@@ -67,7 +67,7 @@ def count_pairs(
     exclude_below_detail : float
         Grey levels. Originals with less detail are in no impostor pair, nor are their variants.
     max_listed : int
-        Impostor pairs that are listed, at the most.
+        Largest number of impostor pairs that are listed one by one.
     max_workers : int, optional
         Threads, the number of processors if left out.
 
@@ -97,7 +97,7 @@ def count_pairs(
         for transform in range(len(variants)):
             variants[transform] = impostors.count_variants(transform)
     limit = _largest_limit(originals.sum(axis=0) + variants.sum(axis=(0, 1)), max_listed)
-    # In how many pairs the variants of each original are with any one other original.
+    # Number of pairs of each original's variants with any one other original.
     n_variants = hashed.available.sum(axis=1) * variants_against_others
     n_duplicates = np.bincount(duplicate_of)[duplicate_of] - 1
     n_pairs = n * (n - 1) // 2 + int(n_variants.sum()) * (n - 1)
@@ -145,7 +145,7 @@ def _duplicates(hashed: VariantHashes) -> NDArray[np.int64]:
     rows = np.array(
         [first.setdefault(digest, row) for row, digest in enumerate(hashed.digests)], np.int64
     )
-    # Of a file that was replaced between its digest and its hash, no more is known to be equal.
+    # A file that was replaced after its digest was computed has another hash, and is no duplicate.
     same = (hashed.hashes == hashed.hashes[rows]).all(axis=1)
     same &= hashed.detail == hashed.detail[rows]
     return np.where(same, rows, np.arange(len(rows)))
@@ -175,11 +175,11 @@ def _genuine_squared(hashed: VariantHashes) -> tuple[NDArray[np.int32], NDArray[
 
 @dataclass(frozen=True)
 class _Impostors:
-    """Pairs of different originals, and of variants and other originals, without the excluded.
+    """The impostor pairs: two originals, or a variant and another original; none that is excluded.
 
-    Duplicates have the same hash: what is between them is at distance 0, and what is between
-    the variants of the one and the others is known from its own. So these pairs are
-    subtracted by their number, and no list of them is made.
+    Duplicates (originals with the same bytes) have the same hash. The distance of two duplicates
+    is 0, and the distance of a variant from a duplicate is that from its own original. So the
+    numbers of these pairs are subtracted from the histograms, and the pairs are not listed.
     """
 
     hashed: VariantHashes
@@ -260,8 +260,8 @@ class _Impostors:
         twice = np.bincount(bins[self.compared], others, len(counts))
         counts[:, 0] -= twice.astype(np.int64) // 2
         i, j = self.excluded_by_name.T
-        cells = distance_bins(_squared(hashes[i], hashes[j]))
-        np.subtract.at(counts, (np.minimum(bins[i], bins[j]), cells), 1)
+        columns = distance_bins(_squared(hashes[i], hashes[j]))
+        np.subtract.at(counts, (np.minimum(bins[i], bins[j]), columns), 1)
         return counts
 
     def within(self, limit: int, with_variants: bool) -> NearestImpostors:
@@ -324,14 +324,14 @@ class _Impostors:
         i: NDArray[np.int64],
         j: NDArray[np.int64],
     ) -> None:
-        """Subtract the pairs of those queries and originals from the counts by half."""
-        halves = np.where(
+        """Subtract the pairs of these queries and originals from the counts by split."""
+        splits = np.where(
             self.in_validation_half[i] == self.in_validation_half[j],
             self.in_validation_half[i].astype(np.int64),
             _BETWEEN,
         )
-        cells = distance_bins(_squared(queries[i], self.hashed.hashes[j]))
-        np.subtract.at(counts, (halves, cells), 1)
+        columns = distance_bins(_squared(queries[i], self.hashed.hashes[j]))
+        np.subtract.at(counts, (splits, columns), 1)
 
 
 def _largest_limit(total: Histogram, max_listed: int) -> int:
