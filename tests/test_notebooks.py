@@ -504,7 +504,7 @@ class TestOtherImages:
         assert "VariantFailure(" not in text
         # Pairs of two identical files and their variants; duplicates that are not identical files.
         assert "7 pairs of identical files" in text
-        assert "\nEXCLUDE = [\n    ['harbour.jpg', 'harbour_recompressed.jpg'],\n]" in text
+        assert "\nDUPLICATES = [\n    ['harbour.jpg', 'harbour_recompressed.jpg'],\n]" in text
         assert "3 originals have a detail of less than 100" in text
 
     @pytest.mark.parametrize("name", NAMES[3:])
