@@ -90,7 +90,7 @@ class RecordLog(Generic[Record]):
             if header != self._header and not self._header.startswith(header):
                 raise self._foreign()
             for line in file:
-                with suppress(ValueError, TypeError, RecursionError):
+                with suppress(msgspec.ValidationError, ValueError, TypeError, RecursionError):
                     yield self._record(line)
 
     def open(self) -> None:
