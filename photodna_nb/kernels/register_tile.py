@@ -6,10 +6,10 @@ of AVX-512 VNNI, for which NumPy's notation has no words.
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils, config
-from numba.core.registry import cpu_target
+from numba.core import cgutils
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
+
+from photodna_nb.kernels.vector import broadcast, has_features, vector_pointer
 
 HASH_BYTES = 144
 
@@ -23,36 +23,9 @@ LANES_32 = 16
 LANES_64 = 8
 
 
-def compiled():
-    """Whether kernels are compiled, and not run as Python under NUMBA_DISABLE_JIT."""
-    return not config.DISABLE_JIT
-
-
 def has_avx512_vnni():
-    """Whether Numba compiles for a processor with AVX-512 VNNI, which the AVX-512 backend needs.
-
-    It asks Numba and not the processor: NUMBA_CPU_NAME and NUMBA_CPU_FEATURES count,
-    and so does NUMBA_DISABLE_JIT.
-    """
-    if not compiled():
-        return False
-    _, _, features = cpu_target.target_context.codegen().magic_tuple()
-    return {"+avx512f", "+avx512bw", "+avx512vnni"} <= set(features.split(","))
-
-
-def _vector_pointer(context, builder, kind, array, byte, pointee):
-    """Return a pointer to the vector that begins at a byte of an array."""
-    data = builder.bitcast(
-        make_array(kind)(context, builder, array).data, ir.IntType(8).as_pointer()
-    )
-    return builder.bitcast(builder.gep(data, [byte]), pointee.as_pointer())
-
-
-def _broadcast(builder, vector, value):
-    """Return a vector with `value` in every lane."""
-    first = builder.insert_element(ir.Constant(vector, None), value, ir.IntType(32)(0))
-    lanes = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
-    return builder.shuffle_vector(first, first, lanes)
+    """Whether the AVX-512 backend is available: see `has_features`."""
+    return has_features("avx512f", "avx512bw", "avx512vnni")
 
 
 def _register_tile(accumulate, vector, group, rows):
@@ -69,7 +42,7 @@ def _register_tile(accumulate, vector, group, rows):
         loaded = ir.VectorType(ir.IntType(8 * group), rows)
 
         def at(place, kind, array, pointee):
-            pointer = _vector_pointer(context, builder, kind, array, place, pointee)
+            pointer = vector_pointer(context, builder, kind, array, place, pointee)
             return builder.load(pointer, align=1)
 
         start = ir.Constant(vector, [0] * vector.count)
@@ -96,7 +69,7 @@ def _register_tile(accumulate, vector, group, rows):
                     builder.mul(loop.index, size(group)),
                 )
                 query_bytes = at(byte, signature.args[2], queries, loaded.element)
-                query_bytes = _broadcast(builder, loaded, query_bytes)
+                query_bytes = broadcast(builder, loaded, query_bytes)
                 for number, register in enumerate(registers):
                     stored = sums[q][number]
                     new = accumulate(builder, builder.load(stored), register, query_bytes)
@@ -115,7 +88,7 @@ def _store_tile(context, builder, signature, arguments, values):
         for number, value in enumerate(pair):
             place = builder.add(column, size(q * TILE_ROWS + number * vector.count))
             byte = builder.mul(place, size(4))
-            pointer = _vector_pointer(context, builder, signature.args[-2], tile, byte, vector)
+            pointer = vector_pointer(context, builder, signature.args[-2], tile, byte, vector)
             builder.store(value, pointer).align = 4
     return context.get_dummy_value()
 
@@ -142,7 +115,7 @@ def fill_squared(_, database, row, queries, query, database_squares, queries_squ
             byte = builder.mul(index, size(4))
             kind, array = signature.args[number], arguments[number]
             return builder.load(
-                _vector_pointer(context, builder, kind, array, byte, pointee), align=4
+                vector_pointer(context, builder, kind, array, byte, pointee), align=4
             )
 
         values = products(context, builder, signature, arguments)
@@ -151,7 +124,7 @@ def fill_squared(_, database, row, queries, query, database_squares, queries_squ
             for number, product in enumerate(pair):
                 index = builder.add(arguments[1], size(number * LANES_32))
                 squares = builder.add(
-                    squares_at(4, index, vector), _broadcast(builder, vector, square)
+                    squares_at(4, index, vector), broadcast(builder, vector, square)
                 )
                 pair[number] = builder.sub(squares, builder.add(product, product))
         return _store_tile(context, builder, signature, arguments, values)
@@ -207,9 +180,9 @@ def stream_row(_, tile, query, out, place):
             start = builder.mul(query, size(TILE_ROWS))
             source = builder.mul(builder.add(start, size(lane)), size(4))
             target = builder.mul(builder.add(place, size(lane)), size(4))
-            pointer = _vector_pointer(context, builder, signature.args[0], tile, source, vector)
+            pointer = vector_pointer(context, builder, signature.args[0], tile, source, vector)
             value = builder.load(pointer, align=4)
-            pointer = _vector_pointer(context, builder, signature.args[2], out, target, vector)
+            pointer = vector_pointer(context, builder, signature.args[2], out, target, vector)
             store = builder.store(value, pointer)
             store.align = 16
             store.set_metadata("nontemporal", streamed)

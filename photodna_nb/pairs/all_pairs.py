@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from photodna_nb import checks, parallel
 from photodna_nb.errors import ArgumentError
 from photodna_nb.kernels import distance as kernels
-from photodna_nb.kernels.register_tile import TILE_QUERIES, compiled
+from photodna_nb.kernels.register_tile import TILE_QUERIES
+from photodna_nb.kernels.vector import compiled
 from photodna_nb.pairs.blocks import Hashes, PairBlock, PairBlocks
 from photodna_nb.pairs.metrics import Limit, Metric, max_integer_distance
 from photodna_nb.pairs.packing import backend_number, kernel_metric, pack_database, pack_queries
