@@ -37,6 +37,7 @@ def ordered_map(
     max_workers: int | None = None,
     executor: Executor | None = None,
     wait: bool = False,
+    items_per_task: int = _ITEMS_PER_TASK,
 ) -> Generator[Result, None, None]:
     """Yield ``function(item)`` for each item, in order.
 
@@ -55,6 +56,8 @@ def ordered_map(
     wait : bool
         Whether closing the generator waits for tasks that have begun on threads, as is
         needed for tasks that write to memory of the caller.
+    items_per_task : int
+        Most items of a task; 1 where a result takes much memory.
 
     Yields
     ------
@@ -63,8 +66,8 @@ def ordered_map(
 
     Notes
     -----
-    Items are submitted in tasks, at first of one item and then of as many, up to 64, as
-    take some milliseconds. A task that takes longer stops, and the rest of its items are
+    Items are submitted in tasks, at first of one item and then of as many as take
+    some milliseconds. A task that takes longer stops, and the rest of its items are
     submitted again. Four tasks per worker are pending at once. When the generator is closed,
     by an error or Ctrl-C for example, tasks that have not begun are cancelled.
     """
@@ -87,7 +90,7 @@ def ordered_map(
             future, task = pending.popleft()
             results, seconds = future.result()
             rate = len(results) / max(seconds, 1e-9)
-            size = max(1, min(_ITEMS_PER_TASK, round(seconds_per_task * rate)))
+            size = max(1, min(items_per_task, round(seconds_per_task * rate)))
             rest = task[len(results) :]  # the task took longer than those before it
             tasks = [submit(rest[i : i + size]) for i in range(0, len(rest), size)]
             pending.extendleft(reversed(tasks))

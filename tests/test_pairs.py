@@ -171,9 +171,27 @@ def test_groups_of_different_types():
 def test_an_answer_holds_no_larger_array():
     source = hash_source("a", REAL)
     block = blocks.PairBlock(source, source, True, True)
-    rows, distances = all_pairs._block_pairs(0, 0, block)
-    assert rows.base is None
+    packed, distances = all_pairs._block_pairs(0, 0, block)
+    assert packed.base is None
     assert distances.base is None
+
+
+@pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_answer_of_a_task_is_bounded(backend, inside):
+    """Of blank pictures every pair is one, in blocks far from the first rows too."""
+    blank, near = np.zeros((1500, 144), np.uint8), np.ones((1300, 144), np.uint8)
+    sides = np.concatenate([near, blank]), None if inside else blank
+    chunks = list(all_pairs.found_pairs(*sides, 144, "sqeuclidean", 2, None, False))
+    assert min(len(chunk.packed) for chunk in chunks) > 0
+    assert max(len(chunk.packed) for chunk in chunks) <= blocks.MAX_PAIRS_OF_TASK == 2**18
+    packed = np.concatenate([chunk.packed for chunk in chunks])
+    distances = np.concatenate([chunk.distances for chunk in chunks])
+    order = np.argsort(packed)
+    i, j = np.triu_indices(2800, 1) if inside else np.indices((2800, 1500)).reshape(2, -1)
+    np.testing.assert_array_equal(packed[order], i << 32 | j)
+    expected = 144 * ((i < 1300) != (j < 1300) if inside else i < 1300)
+    np.testing.assert_array_equal(distances[order], expected)
 
 
 @pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")

@@ -241,7 +241,7 @@ def within(
 ):
     """Write (query, row, distance) of the pairs at most `limit` apart, and return their number.
 
-    pairs: (capacity, 3) int64; the pairs beyond its capacity are counted only.
+    pairs: (capacity, 3) int64; where more are found, the kernel stops, and returns a larger number.
     """
     tile = np.empty((TILE_QUERIES, TILE_ROWS), np.int32)
     count = 0
@@ -265,6 +265,8 @@ def within(
                             pairs[count, 1] = row + column
                             pairs[count, 2] = tile[q, column]
                         count += 1
+                if count > pairs.shape[0]:
+                    return count
     return count
 
 

@@ -7,6 +7,7 @@ task on threads or on any executor.
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from concurrent.futures import Executor
 from contextlib import closing
 from functools import partial
@@ -20,7 +21,7 @@ from photodna_nb.errors import ArgumentError
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.kernels.register_tile import TILE_QUERIES
 from photodna_nb.kernels.vector import compiled
-from photodna_nb.pairs.blocks import Hashes, PairBlock, PairBlocks
+from photodna_nb.pairs.blocks import MAX_PAIRS_OF_TASK, Hashes, PairBlock, PairBlocks
 from photodna_nb.pairs.metrics import Limit, Metric, max_integer_distance
 from photodna_nb.pairs.packing import backend_number, kernel_metric, pack_database, pack_queries
 from photodna_nb.pairs.source import hash_source
@@ -46,6 +47,19 @@ class Pairs(NamedTuple):
     i: NDArray[np.int64]
     j: NDArray[np.int64]
     distance: NDArray[Any]
+
+
+class PackedPairs(NamedTuple):
+    """A chunk of an answer, in any order.
+
+    packed : ndarray of int64, (p,)
+        Pairs, ``i << 32 | j``.
+    distances : ndarray of int32, (p,)
+        Squared L2 or L1 distances.
+    """
+
+    packed: NDArray[np.int64]
+    distances: NDArray[np.int32]
 
 
 class Neighbours(NamedTuple):
@@ -193,14 +207,42 @@ def pairs_within(
     Memory grows with the number of pairs in the answer, not with n x m.
     """
     limit = max_integer_distance("max_distance", max_distance, metric)
-    search = partial(_block_pairs, kernel_metric(metric), limit)
-    blocks = PairBlocks(a, b, max_workers, executor)
-    answers = [answer for answer in blocks.map(search, progress) if len(answer[0])]
-    answers.append((np.empty(0, np.int64), np.empty(0, np.int32)))
+    answers = list(found_pairs(a, b, limit, metric, max_workers, executor, progress))
+    answers.append(PackedPairs(np.empty(0, np.int64), np.empty(0, np.int32)))
     rows, distances = map(np.concatenate, zip(*answers, strict=True))
     order = np.argsort(rows)
     rows = rows[order]
     return Pairs(rows >> 32, rows & _INDEX, _in_units(distances[order], metric))
+
+
+def found_pairs(
+    a: Hashes,
+    b: Hashes | None,
+    limit: int,
+    metric: Metric,
+    max_workers: int | None,
+    executor: Executor | None,
+    progress: bool,
+) -> Generator[PackedPairs, None, None]:
+    """Yield the pairs within a limit in chunks of at most `MAX_PAIRS_OF_TASK`, none empty.
+
+    Parameters
+    ----------
+    limit : int
+        Largest squared L2 or L1 distance, inclusive.
+    a, b, metric, max_workers, executor, progress
+        As in `pairs_within`.
+
+    Yields
+    ------
+    PackedPairs
+        The chunks come in an order that depends on the number of workers, and on nothing else.
+        Close the generator to stop the work.
+    """
+    search = partial(_block_pairs, kernel_metric(metric), limit)
+    blocks = PairBlocks(a, b, max_workers, executor)
+    with closing(blocks.map_bounded(search, progress)) as chunks:
+        yield from (chunk for chunk in chunks if len(chunk.packed))
 
 
 def nearest(
@@ -288,23 +330,24 @@ def _nearest(
     return neighbours
 
 
-def _block_pairs(
-    metric: int, limit: int, block: PairBlock
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return the pairs of a block within a limit, i * 2^32 + j, and their distances."""
-    packed, sizes = block.pack(metric), (block.queries.count, block.database.count)
-    capacity = 1024
-    while True:
-        pairs = np.empty((capacity, 3), np.int64)
-        count = kernels.within(
-            backend_number(), metric, block.triangle, np.int32(limit), packed, *sizes, pairs
-        )
-        if count <= capacity:
-            break
-        capacity = count
+def _block_pairs(metric: int, limit: int, block: PairBlock) -> PackedPairs | None:
+    """Return the pairs of a block within a limit, or None if they are too many for one task."""
+    pairs = np.empty((MAX_PAIRS_OF_TASK, 3), np.int64)
+    sizes = block.queries.count, block.database.count
+    count = kernels.within(
+        backend_number(),
+        metric,
+        block.triangle,
+        np.int32(limit),
+        block.pack(metric),
+        *sizes,
+        pairs,
+    )
+    if count > MAX_PAIRS_OF_TASK:
+        return None
     i, j, distances = pairs[:count].T
     rows = (i + block.queries.start << 32) + j + block.database.start
-    return rows, distances.astype(np.int32)
+    return PackedPairs(rows, distances.astype(np.int32))
 
 
 def _block_neighbours(

@@ -25,6 +25,10 @@ Result = TypeVar("Result")
 # Rows of a block's sides: below, a task costs more than its pairs; at the upper end, packing
 # takes 1 % of the time of the comparison.
 _MIN_ROWS, _MAX_ROWS = 1024, 8192
+# Rows of the sides of a block that is divided, since its answer is too large for one task; and
+# the most pairs in the answer of a task, which are all pairs of such a block.
+_DIVIDED_ROWS = 512
+MAX_PAIRS_OF_TASK = _DIVIDED_ROWS**2
 
 
 class PairBlock(NamedTuple):
@@ -53,6 +57,14 @@ class PairBlock(NamedTuple):
             hashes = self.queries.load()
         queries, queries_squares = pack_queries(hashes, metric)
         return database, queries, database_squares, queries_squares
+
+    def divided(self) -> Iterator[PairBlock]:
+        """Yield the same pairs in blocks of at most `MAX_PAIRS_OF_TASK` pairs."""
+        database = split_source(self.database, _DIVIDED_ROWS)
+        queries = database if self.triangle else split_source(self.queries, _DIVIDED_ROWS)
+        for number, side in enumerate(queries):
+            for other in database[number if self.triangle else 0 :]:
+                yield PairBlock(side, other, side is other, self.symmetric)
 
 
 class PairBlocks:
@@ -119,6 +131,29 @@ class PairBlocks:
             for result in results:
                 bar.update()
                 yield result
+
+    def map_bounded(
+        self, function: Callable[[PairBlock], Result | None], progress: bool
+    ) -> Generator[Result, None, None]:
+        """Yield ``function(block)`` of each block in order, as `map` does.
+
+        A block is divided if the function returns None, since its answer is too large.
+        """
+        with closing(self.map(function, progress)) as results:
+            for block, result in zip(self, results, strict=True):
+                if result is not None:
+                    yield result
+                    continue
+                with closing(
+                    parallel.ordered_map(
+                        function,
+                        block.divided(),
+                        max_workers=self._max_workers,
+                        executor=self._executor,
+                        items_per_task=1,
+                    )
+                ) as answers:
+                    yield from (answer for answer in answers if answer is not None)
 
 
 def _call(function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:

@@ -110,7 +110,10 @@ def split_source(source: HashSource, size: int) -> list[HashSource]:
     starts = range(0, source.count, size)
     if not isinstance(source.data, tuple):
         arrays = [source.data[start : start + size] for start in starts]
-        return [HashSource(start, len(a), a) for start, a in zip(starts, arrays, strict=True)]
+        return [
+            HashSource(source.start + start, len(a), a)
+            for start, a in zip(starts, arrays, strict=True)
+        ]
     remaining = deque(source.data)
     chunks = []
     for start in starts:
@@ -124,7 +127,7 @@ def split_source(source: HashSource, size: int) -> list[HashSource]:
                 rest = FileSegment(path, offset + taken * HASH_BYTES, available - taken)
                 remaining.appendleft(rest)
             missing -= taken
-        chunks.append(HashSource(start, count, tuple(segments)))
+        chunks.append(HashSource(source.start + start, count, tuple(segments)))
     return chunks
 
 
