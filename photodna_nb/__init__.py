@@ -41,14 +41,15 @@ if TYPE_CHECKING:
     from photodna_nb.index.faiss_search import faiss_search as faiss_search
     from photodna_nb.index.records import FaissMatch as FaissMatch
     from photodna_nb.pairs.all_pairs import Neighbours as Neighbours
-    from photodna_nb.pairs.all_pairs import Pairs as Pairs
     from photodna_nb.pairs.all_pairs import distance_matrix as distance_matrix
     from photodna_nb.pairs.all_pairs import nearest as nearest
-    from photodna_nb.pairs.all_pairs import pairs_within as pairs_within
     from photodna_nb.pairs.histogram import DistanceHistogram as DistanceHistogram
     from photodna_nb.pairs.histogram import distance_histogram as distance_histogram
     from photodna_nb.pairs.metrics import distance as distance
     from photodna_nb.pairs.metrics import similarity as similarity
+    from photodna_nb.pairs.within import Pairs as Pairs
+    from photodna_nb.pairs.within import pairs_within as pairs_within
+    from photodna_nb.pairs.within import write_pairs as write_pairs
     from photodna_nb.tables.table import HashTable as HashTable
 
 # The public names of each module.
@@ -61,9 +62,10 @@ _NAMES = {
     "index": "HashIndex Match",
     "index.faiss_search": "faiss_search",
     "index.records": "FaissMatch",
-    "pairs.all_pairs": "Neighbours Pairs distance_matrix nearest pairs_within",
+    "pairs.all_pairs": "Neighbours distance_matrix nearest",
     "pairs.histogram": "DistanceHistogram distance_histogram",
     "pairs.metrics": "distance similarity",
+    "pairs.within": "Pairs pairs_within write_pairs",
     "tables.table": "HashTable",
 }
 _MODULE_OF_NAME = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -54,7 +54,7 @@ class ImageError(FileError):
 
 
 class TableFileError(FileError):
-    """A table of hashes cannot be read or written."""
+    """A table of hashes, or of pairs, cannot be read or written."""
 
 
 class IndexFileError(FileError):

@@ -7,15 +7,17 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
-from typing import Self
+from typing import BinaryIO, Self
 
 from photodna_nb.errors import FileError
 
 PathLike = str | os.PathLike[str]
 Content = bytes | memoryview
+# The content of a file in chunks, or a function that writes it.
+NewContent = Iterable[Content] | Callable[[BinaryIO], None]
 
 # Opening neither waits for a pipe nor takes a terminal; not every system has all flags.
 _READ = os.O_RDONLY
@@ -109,12 +111,12 @@ def read_errors(path: str, error_type: type[FileError]) -> Iterator[None]:
         raise error_type(path, f"cannot be read ({error.strerror})") from error
 
 
-def write(files: Sequence[tuple[str, Iterable[Content]]], error_type: type[FileError]) -> None:
+def write(files: Sequence[tuple[str, NewContent]], error_type: type[FileError]) -> None:
     """Replace the content of the files, each in one step, and wait until it is on the disk.
 
     Parameters
     ----------
-    files : sequence of (path, chunks)
+    files : sequence of (path, content)
         The files are replaced in this order, and none before the new content of all is
         on the disk. A file keeps its permissions, and a link keeps its target.
     error_type : type
@@ -138,8 +140,8 @@ class StagedFile:
     ----------
     path : str
         Path of the file to be replaced.
-    chunks : iterable of bytes
-        The new content.
+    content : iterable of bytes, or callable
+        The new content, or a function that writes it to an open file.
     error_type : type
         Class of the error.
 
@@ -149,11 +151,11 @@ class StagedFile:
         Of `error_type`: the content could not be written, and the file has its old content.
     """
 
-    def __init__(self, path: str, chunks: Iterable[Content], error_type: type[FileError]) -> None:
+    def __init__(self, path: str, content: NewContent, error_type: type[FileError]) -> None:
         self._path, self._error_type = path, error_type
-        with _write_errors(path, error_type):
+        with write_errors(path, error_type):
             _check_unprotected(path)
-            self._temporary: str | None = _write_temporary(path, chunks)
+            self._temporary: str | None = _write_temporary(path, content)
 
     def __enter__(self) -> Self:
         return self
@@ -177,7 +179,7 @@ def move_into_place(temporary: str, path: str, error_type: type[FileError]) -> N
     FileError
         Of `error_type`: the file could not be replaced, and has its old content.
     """
-    with _write_errors(path, error_type):
+    with write_errors(path, error_type):
         _check_unprotected(path)
         target = os.path.realpath(path)
         _sync(temporary)
@@ -216,13 +218,16 @@ def _prefix(path: str) -> tuple[str, str]:
     return folder, f".photodna-nb-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}-"
 
 
-def _write_temporary(path: str, chunks: Iterable[Content]) -> str:
-    """Write `chunks` to a temporary file in the folder of `path`, and return its path."""
+def _write_temporary(path: str, content: NewContent) -> str:
+    """Write the content to a temporary file in the folder of `path`, and return its path."""
     temporary = temporary_path(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with open(descriptor, "wb") as file:
-            file.writelines(chunks)
+            if callable(content):
+                content(file)
+            else:
+                file.writelines(content)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
@@ -232,7 +237,8 @@ def _write_temporary(path: str, chunks: Iterable[Content]) -> str:
 
 
 @contextmanager
-def _write_errors(path: str, error_type: type[FileError]) -> Iterator[None]:
+def write_errors(path: str, error_type: type[FileError]) -> Iterator[None]:
+    """Turn the system's errors while a file is written into errors of `error_type`."""
     try:
         yield
     except OSError as error:

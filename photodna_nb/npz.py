@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,34 @@ def pack(members: Mapping[str, NDArray[Any]]) -> memoryview:
     uncompressed file can be read alone.
     """
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+    with new_archive(content) as archive:
         for name, array in members.items():
-            entry = zipfile.ZipInfo(f"{name}.npy", _TIME)
-            entry.create_system = _UNIX
-            entry.external_attr = 0o644 << 16
-            with archive.open(entry, "w", force_zip64=True) as file:
-                little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-                np.lib.format.write_array(file, np.ascontiguousarray(little), (1, 0), False)
+            write_member(archive, name, array.dtype, array.shape, [array])
     return content.getbuffer()
+
+
+def new_archive(file: BinaryIO) -> zipfile.ZipFile:
+    """Return an archive without members, to be written to an open file."""
+    return zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
+
+
+def write_member(
+    archive: zipfile.ZipFile,
+    name: str,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    chunks: Iterable[NDArray[Any]],
+) -> None:
+    """Write an array, whose values come in chunks, to an archive."""
+    entry = zipfile.ZipInfo(f"{name}.npy", _TIME)
+    entry.create_system = _UNIX
+    entry.external_attr = 0o644 << 16
+    little = dtype.newbyteorder("<")
+    header = {"descr": little.str, "fortran_order": False, "shape": shape}
+    with archive.open(entry, "w", force_zip64=True) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for chunk in chunks:
+            file.write(np.ascontiguousarray(chunk, little).data)
 
 
 def unpack(

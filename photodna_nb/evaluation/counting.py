@@ -24,8 +24,8 @@ from photodna_nb.evaluation.pair_counts import (
 )
 from photodna_nb.evaluation.variant_hashes import ORIGINAL, VariantHashes
 from photodna_nb.hashing.orientations import orientations
-from photodna_nb.pairs.all_pairs import pairs_within
 from photodna_nb.pairs.histogram import distance_histogram
+from photodna_nb.pairs.within import pairs_within
 
 # Largest number of impostor pairs that are listed one by one.
 _LISTED = 1_000_000

@@ -22,9 +22,9 @@ from photodna_nb.kernels import distance as kernels
 from photodna_nb.kernels.register_tile import TILE_QUERIES
 from photodna_nb.kernels.vector import compiled
 from photodna_nb.pairs.blocks import MAX_PAIRS_OF_TASK, Hashes, PairBlock, PairBlocks
-from photodna_nb.pairs.metrics import Limit, Metric, max_integer_distance
+from photodna_nb.pairs.metrics import Metric
 from photodna_nb.pairs.packing import backend_number, kernel_metric, pack_database, pack_queries
-from photodna_nb.pairs.source import hash_source
+from photodna_nb.pairs.source import HashSource, compared_source, hash_source
 
 # Pairs of a matrix in one task: a fraction of a second, so that Ctrl-C is prompt.
 _PAIRS_PER_TASK = 2**28
@@ -33,20 +33,6 @@ _CACHED_BYTES = 16 << 20
 # More than any packed neighbour; and its lower half, the index.
 _NO_NEIGHBOUR = 2**62
 _INDEX = 2**32 - 1
-
-
-class Pairs(NamedTuple):
-    """Pairs of hashes, sorted by i and then j.
-
-    i, j : ndarray of int64, (p,)
-        Row in `a` and row in `b` of each pair; without `b`, two rows of `a`, i < j.
-    distance : ndarray, (p,)
-        Distance of each pair: float64 for "euclidean", int32 otherwise.
-    """
-
-    i: NDArray[np.int64]
-    j: NDArray[np.int64]
-    distance: NDArray[Any]
 
 
 class PackedPairs(NamedTuple):
@@ -162,62 +148,9 @@ def distance_matrix(
     return out
 
 
-def pairs_within(
-    a: Hashes,
-    b: Hashes | None = None,
-    *,
-    max_distance: Limit,
-    metric: Metric = "euclidean",
-    max_workers: int | None = None,
-    executor: Executor | None = None,
-    progress: bool = False,
-) -> Pairs:
-    """Return every pair of hashes within a distance.
-
-    Parameters
-    ----------
-    a, b : ndarray of uint8, (n, 144) and (m, 144), HashTable, or paths
-        Hashes; without `b`, the pairs inside `a`, each once. Paths as in
-        `distance_matrix`; each task reads only the rows that it needs.
-    max_distance : float, int, str, Decimal or Fraction
-        Limit in the metric's units, at least 0, inclusive and exact: see `max_distance_squared`.
-    metric : {"euclidean", "sqeuclidean", "manhattan"}
-        See `distance`.
-    max_workers : int, optional
-        Number of threads; by default the number of processors.
-    executor : concurrent.futures.Executor, optional
-        Executor that compares the pairs instead of threads, as in `hash_files`.
-    progress : bool
-        Whether to show a bar, in a terminal or a notebook.
-
-    Returns
-    -------
-    Pairs
-        Rows and distance of each pair.
-
-    Raises
-    ------
-    ArgumentTypeError, ArgumentError
-        An argument has another type, dtype, shape or value.
-    TableFileError
-        A file is missing, damaged or of another kind.
-
-    Notes
-    -----
-    Memory grows with the number of pairs in the answer, not with n x m.
-    """
-    limit = max_integer_distance("max_distance", max_distance, metric)
-    answers = list(found_pairs(a, b, limit, metric, max_workers, executor, progress))
-    answers.append(PackedPairs(np.empty(0, np.int64), np.empty(0, np.int32)))
-    rows, distances = map(np.concatenate, zip(*answers, strict=True))
-    order = np.argsort(rows)
-    rows = rows[order]
-    return Pairs(rows >> 32, rows & _INDEX, _in_units(distances[order], metric))
-
-
 def found_pairs(
-    a: Hashes,
-    b: Hashes | None,
+    a: Hashes | HashSource,
+    b: Hashes | HashSource | None,
     limit: int,
     metric: Metric,
     max_workers: int | None,
@@ -251,6 +184,7 @@ def nearest(
     k: int = 1,
     *,
     metric: Metric = "euclidean",
+    min_detail: float | None = None,
     max_workers: int | None = None,
     executor: Executor | None = None,
     progress: bool = False,
@@ -263,13 +197,14 @@ def nearest(
         Hashes; without `b`, the neighbours of a hash are the other hashes in `a`.
     k : int
         Number of neighbours, from 1 to the number of hashes to choose from.
-    metric, max_workers, executor, progress
+    metric, min_detail, max_workers, executor, progress
         As in `pairs_within`.
 
     Returns
     -------
     Neighbours
-        Index and distance of each neighbour, (n, k).
+        Index and distance of each neighbour, (n, k). An image with less than `min_detail` is no
+        neighbour and has none: its indices are -1, its distances infinity or the largest int32.
 
     Raises
     ------
@@ -285,13 +220,25 @@ def nearest(
     """
     number = kernel_metric(metric)
     k = checks.integer("k", k)
-    blocks = PairBlocks(a, b, max_workers, executor)
+    queries, query_rows = compared_source("a", a, min_detail)
+    database, rows = (None, query_rows) if b is None else compared_source("b", b, min_detail)
+    blocks = PairBlocks(queries, database, max_workers, executor)
     n_others = blocks.n_rows - (b is None)
     if k < 1 or (blocks.n_queries and k > n_others):
         span = f"1 to {n_others}, the number of" if n_others > 0 else "1 and some"
         raise ArgumentError(f"k: got {k}, needs {span} other hashes to choose from")
     neighbours = _nearest(blocks, number, k, _NO_NEIGHBOUR, progress)
-    return Neighbours(neighbours & _INDEX, _in_units(neighbours >> 32, metric))
+    found = Neighbours(neighbours & _INDEX, in_units(neighbours >> 32, metric))
+    if rows is not None:
+        found = Neighbours(rows[found.indices], found.distances)
+    if query_rows is None:
+        return found
+    shape = hash_source("a", a).count, k
+    beyond = np.inf if metric == "euclidean" else kernels.BEYOND_ALL
+    indices = np.full(shape, -1, np.int64)
+    distances = np.full(shape, beyond, found.distances.dtype)
+    indices[query_rows], distances[query_rows] = found
+    return Neighbours(indices, distances)
 
 
 def packed_neighbours(
@@ -374,6 +321,6 @@ def _block_neighbours(
     return list(zip(starts, neighbours, strict=True))[0 if block.symmetric else 1 :]
 
 
-def _in_units(integers: NDArray[Any], metric: Metric) -> NDArray[Any]:
+def in_units(integers: NDArray[Any], metric: Metric) -> NDArray[Any]:
     """Return squared L2 or L1 distances in the metric's units."""
     return np.sqrt(integers) if metric == "euclidean" else integers.astype(np.int32)

@@ -71,7 +71,11 @@ class PairBlocks:
     """The blocks that hold all pairs of `a` and `b`, or without `b` each pair inside `a` once."""
 
     def __init__(
-        self, a: Hashes, b: Hashes | None, max_workers: int | None, executor: Executor | None
+        self,
+        a: Hashes | HashSource,
+        b: Hashes | HashSource | None,
+        max_workers: int | None,
+        executor: Executor | None,
     ) -> None:
         workers = parallel.worker_count(max_workers, executor)
         self._max_workers, self._executor = max_workers, executor

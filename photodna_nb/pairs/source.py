@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from photodna_nb import checks, files
 from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentTypeError, TableFileError
+from photodna_nb.tables.table import HashTable
 
 
 class FileSegment(NamedTuple):
@@ -80,7 +81,7 @@ def hash_source(name: str, value: Any) -> HashSource:
     ----------
     name : str
         Name of the argument, for errors.
-    value : ndarray of uint8 (n, 144), HashTable, path, or sequence of paths
+    value : ndarray of uint8 (n, 144), HashTable, path, sequence of paths, or HashSource
         A path ends with ``.npy``, or with ``.npz`` for a table that `HashTable.save` wrote.
 
     Raises
@@ -90,6 +91,8 @@ def hash_source(name: str, value: Any) -> HashSource:
     TableFileError
         A file is missing, damaged, or of another kind.
     """
+    if isinstance(value, HashSource):
+        return value
     value = getattr(value, "hashes", value)
     if isinstance(value, np.ndarray):
         checked = checks.array(name, value, np.uint8, ("n", HASH_BYTES))
@@ -103,6 +106,46 @@ def hash_source(name: str, value: Any) -> HashSource:
         )
     segments = tuple(_segment(os.fspath(path)) for path in value)
     return HashSource(0, sum(segment.n_hashes for segment in segments), segments)
+
+
+def compared_source(
+    name: str, value: Any, min_detail: float | None
+) -> tuple[HashSource, NDArray[np.int64] | None]:
+    """Return an argument of hashes as a source without those of low detail.
+
+    Parameters
+    ----------
+    name, value
+        As in `hash_source`; with `min_detail`, a HashTable.
+    min_detail : float or None
+        Least detail of the hashes that stay. Where it is not known, hashes that are all zero
+        are left out.
+
+    Returns
+    -------
+    HashSource
+        The hashes that stay.
+    ndarray of int64, or None
+        Row of each one in `value`; None if all stay.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        As `hash_source`, or the detail is not known.
+    """
+    if min_detail is None:
+        return hash_source(name, value), None
+    min_detail = checks.real("min_detail", min_detail, 0)
+    if not isinstance(value, HashTable):
+        raise ArgumentTypeError(
+            f"min_detail: got {describe(value)} for {name}, needs a HashTable, which holds the "
+            "detail of each image; load the file with HashTable.load, or hash_files makes one"
+        )
+    unknown = np.isnan(value.detail) & value.hashes.any(axis=1)
+    rows = np.flatnonzero(unknown | (value.detail >= min_detail))
+    if len(rows) == len(value):
+        return hash_source(name, value), None
+    return hash_source(name, value.hashes[rows]), rows
 
 
 def split_source(source: HashSource, size: int) -> list[HashSource]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from photodna_nb import checks, files
@@ -42,15 +42,19 @@ def format_of(name: str) -> TableFormat:
     ArgumentError
         There is no format of that suffix.
     """
+    return FORMATS[_suffix(name, FORMATS)]
+
+
+def _suffix(name: str, suffixes: Collection[str]) -> str:
     suffix = os.path.splitext(name)[1].lower()
-    if suffix not in FORMATS:
-        needed = f"one of {', '.join(FORMATS)}"
+    if suffix not in suffixes:
+        needed = f"one of {', '.join(suffixes)}"
         raise ArgumentError(checks.message("path", f"the suffix {suffix!r}", needed))
-    return FORMATS[suffix]
+    return suffix
 
 
-def check_target(path: PathLike) -> None:
-    """Raise what `HashTable.save` would raise, as far as it is known before there is a table.
+def check_target(path: PathLike, suffixes: Collection[str] = FORMATS.keys()) -> str:
+    """Return the suffix of a file that is written later, if that can be done.
 
     Raises
     ------
@@ -60,7 +64,8 @@ def check_target(path: PathLike) -> None:
         The file is a directory, its folder cannot be written, or pyarrow is missing.
     """
     name = checks.path("path", path)
-    if format_of(name).write is parquet_format.write:
+    suffix = _suffix(name, suffixes)
+    if suffix == ".parquet":
         parquet_format.pyarrow(name)
     folder = os.path.dirname(os.path.realpath(name))
     if os.path.isdir(name):
@@ -69,3 +74,4 @@ def check_target(path: PathLike) -> None:
         raise TableFileError(
             name, "cannot be written: its folder is missing or write-protected; check the path"
         )
+    return suffix

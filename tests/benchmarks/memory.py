@@ -1,5 +1,7 @@
 """The most memory that hashing takes: for 200 files and 20,000, and for one of 100 megapixels.
 
+And that the pairs of 8,000 blank images take, in memory and in a file.
+
     python tests/benchmarks/memory.py
 
 Each in a process of its own.
@@ -26,6 +28,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 MANY = "pdna.hash_files(f'{sys.argv[1]}/{i}.jpg' for i in range(int(sys.argv[2])))"
 ONE = "pdna.hash_file(sys.argv[1])"
+PAIRS = """
+import numpy as np
+blank = np.zeros((int(sys.argv[1]), 144), np.uint8)
+if len(sys.argv) == 2:
+    pdna.pairs_within(blank, max_distance=0)
+else:
+    pdna.write_pairs(sys.argv[2], blank, max_distance=0)
+"""
 DECODE = "pdna.hash_file(sys.argv[2]); Image.open(sys.argv[1]).load()"
 
 
@@ -51,6 +61,13 @@ def main() -> None:
             f"a JPEG of 100 megapixels, {pixels:.0f} MiB of pixels: decoding alone {decoded:.0f} "
             f"MiB, hashing {hashed:.0f} MiB"
         )
+        few, pairs = peak(PAIRS, 2), 8000 * 7999 // 2
+        for where in ((), (f"{folder}/p.npz",), (f"{folder}/p.parquet",)):
+            more = peak(PAIRS, 8000, *where) - few
+            name = f"a file {where[0][-8:]}" if where else "memory"
+            print(
+                f"{pairs:,} pairs in {name}: {more:.0f} MiB, {more * 2**20 / pairs:.1f} bytes each"
+            )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,256 @@
+"""Pairs of hashes within a distance: in memory, or in a file if there are too many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Executor
+from contextlib import closing
+from functools import partial
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photodna_nb import checks, files, npz
+from photodna_nb.errors import ArgumentError, TableFileError
+from photodna_nb.files import PathLike
+from photodna_nb.pairs.all_pairs import PackedPairs, found_pairs, in_units
+from photodna_nb.pairs.blocks import Hashes
+from photodna_nb.pairs.metrics import Limit, Metric, max_integer_distance
+from photodna_nb.pairs.pair_keys import PIECE_KEYS, KeyBuckets, KeyFile, Keys, PairKeys
+from photodna_nb.pairs.source import compared_source
+from photodna_nb.tables import parquet_format
+from photodna_nb.tables.formats import check_target
+
+# 24 bytes each: an answer of 2.4 GB.
+MAX_PAIRS = 100_000_000
+# Pairs in memory before they are sorted and written to a file: 256 MB while they are sorted.
+_PAIRS_IN_MEMORY = 2**24
+
+
+class Pairs(NamedTuple):
+    """Pairs of hashes, sorted by i and then j.
+
+    i, j : ndarray of int64, (p,)
+        Row in `a` and row in `b` of each pair; without `b`, two rows of `a`, i < j.
+    distance : ndarray, (p,)
+        Distance of each pair: float64 for "euclidean", int32 otherwise.
+    """
+
+    i: NDArray[np.int64]
+    j: NDArray[np.int64]
+    distance: NDArray[Any]
+
+
+PairPieces = Callable[[], Iterator[Pairs]]
+
+
+def pairs_within(
+    a: Hashes,
+    b: Hashes | None = None,
+    *,
+    max_distance: Limit,
+    metric: Metric = "euclidean",
+    min_detail: float | None = None,
+    max_pairs: int | None = MAX_PAIRS,
+    max_workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+) -> Pairs:
+    """Return every pair of hashes within a distance.
+
+    Parameters
+    ----------
+    a, b : ndarray of uint8, (n, 144) and (m, 144), HashTable, or paths
+        Hashes; without `b`, the pairs inside `a`, each once. Paths as in
+        `distance_matrix`; each task reads only the rows that it needs.
+    max_distance : float, int, str, Decimal or Fraction
+        Limit in the metric's units, at least 0, inclusive and exact: see `max_distance_squared`.
+    metric : {"euclidean", "sqeuclidean", "manhattan"}
+        See `distance`.
+    min_detail : float, optional
+        Images with less detail, in grey levels, are not compared: blank ones all match each
+        other. Needs tables. An image of unknown detail is left out if its hash is all zero.
+        By default all are compared.
+    max_pairs : int, optional
+        Most pairs of an answer, by default 100 million: 2.4 GB. None for no limit.
+    max_workers : int, optional
+        Number of threads; by default the number of processors.
+    executor : concurrent.futures.Executor, optional
+        Executor that compares the pairs instead of threads, as in `hash_files`.
+    progress : bool
+        Whether to show a bar, in a terminal or a notebook.
+
+    Returns
+    -------
+    Pairs
+        Rows and distance of each pair; the rows are those of `a` and `b` with all images.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        An argument has another type, dtype, shape or value, or there are more pairs than
+        `max_pairs`, or than there is memory for: the work stops as soon as they are found.
+    TableFileError
+        A file is missing, damaged or of another kind.
+
+    Notes
+    -----
+    Takes 24 bytes of memory a pair of the answer, 20 for the integer metrics, and some 50 MB
+    for each worker. `write_pairs` writes larger answers to a file.
+    """
+    if max_pairs is not None:
+        max_pairs = checks.integer("max_pairs", max_pairs, 0)
+    search = _Search(a, b, max_distance, metric, min_detail, (max_workers, executor, progress))
+    buckets, count = KeyBuckets(), 0
+    try:
+        with closing(search.chunks) as chunks:
+            for chunk in chunks:
+                count += len(chunk.packed)
+                if max_pairs is not None and count > max_pairs:
+                    raise _too_many(f"got {max_pairs:,}, needs more", count)
+                buckets.add(search.keys, chunk)
+        return search.sorted_pairs(buckets)
+    except MemoryError as error:
+        buckets.clear()
+        raise _too_many("the memory is full", count) from error
+
+
+def write_pairs(
+    path: PathLike,
+    a: Hashes,
+    b: Hashes | None = None,
+    *,
+    max_distance: Limit,
+    metric: Metric = "euclidean",
+    min_detail: float | None = None,
+    max_workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+) -> int:
+    """Write every pair of hashes within a distance to a file, with bounded memory.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        File of the columns ``i``, ``j`` and ``distance``, with the dtypes of `Pairs`:
+        ``.npz``, for `numpy.load`, or ``.parquet``, for pandas and others; needs pyarrow.
+    a, b, max_distance, metric, min_detail, max_workers, executor, progress
+        As in `pairs_within`.
+
+    Returns
+    -------
+    int
+        Number of pairs.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        An argument has another type, dtype, shape or value.
+    TableFileError
+        A file of hashes is missing, damaged or of another kind; or `path` cannot be written,
+        and is as it was before.
+
+    Notes
+    -----
+    The pairs are in the order of `pairs_within`, whatever the number of workers. The file is
+    replaced in one step at the end. Until then, its folder needs 32 bytes for each pair. Takes
+    some 500 MB of memory for answers of any size.
+    """
+    name = checks.path("path", path)
+    suffix = check_target(name, _WRITERS)
+    search = _Search(a, b, max_distance, metric, min_detail, (max_workers, executor, progress))
+    buckets, count, written = KeyBuckets(), 0, 0
+    with KeyFile(name) as file, closing(search.chunks) as chunks:
+        for chunk in chunks:
+            buckets.add(search.keys, chunk)
+            count += len(chunk.packed)
+            if count - written >= _PAIRS_IN_MEMORY:
+                file.add(buckets)
+                written = count
+        file.add(buckets)
+        pieces = partial(search.stored_pairs, file)
+        write = partial(_WRITERS[suffix], name, search.dtypes, count, pieces)
+        files.write([(name, write)], TableFileError)
+    return count
+
+
+class _Search:
+    """What `pairs_within` and `write_pairs` compare, and how pairs are made of its keys."""
+
+    def __init__(
+        self,
+        a: Hashes,
+        b: Hashes | None,
+        max_distance: Limit,
+        metric: Metric,
+        min_detail: float | None,
+        options: tuple[int | None, Executor | None, bool],
+    ) -> None:
+        limit = max_integer_distance("max_distance", max_distance, metric)
+        queries, self._i = compared_source("a", a, min_detail)
+        database, self._j = queries, self._i
+        if b is not None:
+            database, self._j = compared_source("b", b, min_detail)
+        self._metric = metric
+        self.dtypes = np.int64, np.int64, np.float64 if metric == "euclidean" else np.int32
+        self.keys = PairKeys((database.count - 1).bit_length(), limit.bit_length())
+        other = None if b is None else database
+        self.chunks: Generator[PackedPairs, None, None] = found_pairs(
+            queries, other, limit, metric, *options
+        )
+
+    def pairs(self, bucket: int, keys: Keys) -> Pairs:
+        """Return pairs from their keys."""
+        i, j, distances = self.keys.unpack(bucket, keys)
+        i = i if self._i is None else self._i[i]
+        j = j if self._j is None else self._j[j]
+        return Pairs(i, j, in_units(distances, self._metric))
+
+    def sorted_pairs(self, buckets: KeyBuckets) -> Pairs:
+        """Return the pairs of all keys, which become the first column."""
+        keys, places = buckets.remove_sorted()
+        j, distance = np.empty(len(keys), np.int64), np.empty(len(keys), self.dtypes[2])
+        pairs = Pairs(keys.view(np.int64), j, distance)
+        for bucket, place in places.items():
+            for start in range(place.start, place.stop, PIECE_KEYS):
+                piece = slice(start, min(start + PIECE_KEYS, place.stop))
+                values = self.pairs(bucket, keys[piece])
+                for column, column_values in zip(pairs, values, strict=True):
+                    column[piece] = column_values
+        return pairs
+
+    def stored_pairs(self, file: KeyFile) -> Iterator[Pairs]:
+        """Yield the pairs of all keys in a file, in order, in pieces."""
+        return (self.pairs(bucket, keys) for bucket, keys in file.pieces())
+
+
+def _write_npz(
+    _: str, dtypes: tuple[type, ...], count: int, pieces: PairPieces, file: BinaryIO
+) -> None:
+    with npz.new_archive(file) as archive:
+        for number, (column, dtype) in enumerate(zip(Pairs._fields, dtypes, strict=True)):
+            values = (pairs[number] for pairs in pieces())
+            npz.write_member(archive, column, np.dtype(dtype), (count,), values)
+
+
+def _write_parquet(
+    name: str, dtypes: tuple[type, ...], _: int, pieces: PairPieces, file: BinaryIO
+) -> None:
+    pa, parquet = parquet_format.pyarrow(name)
+    types = map(pa.from_numpy_dtype, dtypes)
+    schema = pa.schema(list(zip(Pairs._fields, types, strict=True)))
+    with parquet.ParquetWriter(file, schema) as writer:
+        for pairs in pieces():
+            writer.write_table(pa.table(pairs._asdict(), schema))
+
+
+_WRITERS = {".npz": _write_npz, ".parquet": _write_parquet}
+
+
+def _too_many(problem: str, count: int) -> ArgumentError:
+    return ArgumentError(
+        f"max_pairs: {problem}, after {count:,} pairs within max_distance were found; lower "
+        "max_distance, leave images of low detail out with min_detail, raise max_pairs (24 bytes "
+        "of memory a pair), or write the pairs to a file with write_pairs"
+    )
