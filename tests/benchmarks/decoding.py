@@ -28,7 +28,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-from hashing import heading
+from measuring import heading
 from PIL import Image
 
 import photodna_nb as pdna

@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from distances import hashes
-from hashing import heading
+from hash_data import hashes
+from measuring import heading
 
 from photodna_nb import parallel
 from photodna_nb.corpus import datasets

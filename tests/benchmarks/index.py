@@ -4,22 +4,19 @@
     python tests/benchmarks/index.py --million
     python tests/benchmarks/index.py --ten-million --folder /var/tmp
 
-Prints tables of docs/speed.md: programs from the shell on 100,000 items, then searches in
-one process in a million items (only these with --million). Medians, all run in turn;
-the machine should do nothing else. The reference's part is played by a script that is
-favoured: it is given the hash of the image, and filters with NumPy. Of its time with
-indent=2, ours may take 0.65 for a query and 0.3 for adding, on SQLite 0.5 and 0.15; of
-FAISS's range_search, all of it.
+Prints tables of docs/speed.md. First, in three minutes, programs from the shell on 100,000 items; the
+reference's part is played by a script that is favoured: it is given the hash of the image, and
+filters with NumPy. Then, in three minutes for each set of instructions, searches in one process in a
+million items (only these with --million). The machine should do nothing else.
 
-With --ten-million: an index of each type is built, opened and queried, each step in a process
-of its own, with its time and memory, and the share of the exact answers that it finds. It
+With --ten-million, in half an hour: an index of each type is built, opened and queried, each step in a
+process of its own, with its time and memory, and the share of the exact answers that it finds. It
 needs 10 GB of disk. --items makes everything smaller, to try it, and --index-type takes another
 approximate type.
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
 import itertools
 import json
@@ -31,19 +28,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
-from distances import hashes as hashes_of
-from hashing import heading, in_turn, process, shown
+from hash_data import copies, source
+from hash_data import hashes as hashes_of
+from measuring import Call, Row, compared, heading, in_turn, process, shown, side_by_side
 from PIL import Image
 
 import photodna_nb as pdna
-
-Call = Callable[[], Any]
 
 LIMIT, K = 200, 10
 EXACT = ("flat", "uint8")
@@ -87,13 +84,6 @@ with open(meta_path, "w") as file:
         json.dump(meta, file, indent=2)
 faiss.write_index(index, index_path)
 """
-
-
-def copies(hashes: np.ndarray, distance: float, seed: int) -> np.ndarray:
-    """Return the hashes moved about so far in random directions, not beyond a byte."""
-    steps = np.random.default_rng(seed).normal(size=hashes.shape)
-    steps *= distance / np.linalg.norm(steps, axis=1, keepdims=True)
-    return np.rint(hashes + steps).clip(0, 255).astype(np.uint8)
 
 
 def names(first: int, count: int) -> list[str]:
@@ -180,8 +170,9 @@ def from_the_shell(folder: Path, items: int) -> None:
 # In one process.
 
 
-def in_a_process(folder: Path, items: int) -> None:
-    """Print the times of searches of the exact types, and of FAISS in the same rows."""
+def measure(options: Namespace) -> Iterator[Row]:
+    """Yield searches of the exact types and of FAISS in the same rows, on all processors."""
+    items = options.items or BATCH
     hashes = hashes_of(items, 3)
     queries = copies(hashes[:: max(1, items // QUERIES)][:QUERIES], 150, 4)
     flat = faiss.IndexFlatL2(144)
@@ -190,43 +181,67 @@ def in_a_process(folder: Path, items: int) -> None:
         floats = hashes[start : start + 10_000].astype(np.float32)
         flat.add(floats)
         codes.add(floats)
-    files = {
-        index_type: (folder / f"{index_type}.faiss", folder / f"{index_type}.db")
-        for index_type in EXACT
-    }
-    with pdna.HashIndex.create(*files["flat"]) as index:
-        index.add(names(0, items), hashes)
-        index.save()
-        index.copy_to(*files["uint8"], index_type="uint8").close()
-    del hashes
-    ours = {index_type: pdna.HashIndex.open(*paths) for index_type, paths in files.items()}
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        files = {name: (f"{folder}/{name}.faiss", f"{folder}/{name}.db") for name in EXACT}
+        with pdna.HashIndex.create(*files["flat"]) as index:
+            index.add(names(0, items), hashes)
+            index.save()
+            index.copy_to(*files["uint8"], index_type="uint8").close()
+        del hashes
+        ours = {name: pdna.HashIndex.open(*paths) for name, paths in files.items()}
+        yield from searches(ours, flat, codes, queries)
 
-    def calls(queries: np.ndarray) -> dict[str, Call]:
-        floats, radius = queries.astype(np.float32), LIMIT**2 + 1  # strict; squares are integers
-        search = {
-            f"photodna_nb, {index_type}": lambda index=index: index.search(
-                queries, K, max_distance=LIMIT
-            )
-            for index_type, index in ours.items()
-        }
-        return search | {
-            FAISS_RANGE: lambda: flat.range_search(floats, radius),
-            FAISS_SEARCH: lambda: flat.search(floats, K),
-            "FAISS QT_8bit_direct search": lambda: codes.search(floats, K),
-            "FAISS QT_8bit_direct range_search": lambda: codes.range_search(floats, radius),
-        }
 
-    many = calls(queries)
-    ends, _, rows = many[FAISS_RANGE]()
+def searches(
+    ours: dict[str, pdna.HashIndex], flat: Any, codes: Any, queries: np.ndarray
+) -> Iterator[Row]:
+    """Yield one query and many, within a limit and without."""
+    check(ours, flat, queries)
+    radius = LIMIT**2 + 0.5  # squares are integers, and a match at the limit counts
+    for number, title in ((1, "one query"), (len(queries), f"{len(queries):,} queries")):
+        for limit in (LIMIT, None):
+            asks = {
+                f"photodna_nb, {name}": lambda rows, i=index, at=limit: i.search(
+                    rows, K, max_distance=at
+                )
+                for name, index in ours.items()
+            }
+            if limit:
+                asks[FAISS_RANGE] = lambda rows: flat.range_search(rows, radius)
+            asks |= {
+                FAISS_SEARCH: lambda rows: flat.search(rows, K),
+                "FAISS QT_8bit_direct search": lambda rows: codes.search(rows, K),
+            }
+            if limit and number == 1:  # for many, it would take a quarter of an hour
+                asks["FAISS QT_8bit_direct range_search"] = lambda rows: codes.range_search(
+                    rows, radius
+                )
+            calls = {
+                name: one_after_another(ask, name, queries, number) for name, ask in asks.items()
+            }
+            work = f"within {limit}" if limit else f"{K} nearest"
+            beside = FAISS_RANGE if limit else FAISS_SEARCH
+            title_of_work = f"{title}, {work}, {flat.ntotal:,} items"
+            yield from compared(title_of_work, calls, beside, 21 if number == 1 else 5)
+
+
+def one_after_another(
+    ask: Callable[[np.ndarray], Any], name: str, queries: np.ndarray, number: int
+) -> Call:
+    """Return a call that asks the next so many queries, as floats if FAISS is asked."""
+    rows = queries.astype(np.float32) if name.startswith("FAISS") else queries
+    each = itertools.cycle(range(0, len(rows), number))
+    return lambda: ask(rows[(start := next(each)) : start + number])
+
+
+def check(ours: dict[str, pdna.HashIndex], flat: Any, queries: np.ndarray) -> None:
+    """Make sure that all answers are the same."""
+    ends, _, rows = flat.range_search(queries.astype(np.float32), LIMIT**2 + 0.5)
     needed = [set(rows[start:stop].tolist()) for start, stop in itertools.pairwise(ends)]
     assert sum(map(len, needed)) >= len(queries)
-    for index_type in EXACT:
-        answers = many[f"photodna_nb, {index_type}"]()
+    for index in ours.values():
+        answers = index.search(queries, K, max_distance=LIMIT)
         assert [{match.id - 1 for match in matches} for matches in answers] == needed
-    beside, what = [FAISS_RANGE, FAISS_SEARCH], f"within {LIMIT}, {items:,} items"
-    compare(f"one query {what}", calls(queries[:1]), beside, 15)
-    many.popitem()  # it would take a quarter of an hour
-    compare(f"{len(queries):,} queries {what}", many, beside, 7)
 
 
 # Ten million.
@@ -317,21 +332,24 @@ def mib(size: int) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser()
+    parser = ArgumentParser()
     parser.add_argument("--million", action="store_true")
     parser.add_argument("--ten-million", action="store_true")
     parser.add_argument("--items", type=int)
     parser.add_argument("--index-type", action="append")
     parser.add_argument("--folder")
-    options = parser.parse_args()
-    print(heading() + f"FAISS {faiss.__version__}")
-    parts = [(from_the_shell, 100_000), (in_a_process, BATCH)][options.million :]
-    if options.ten_million:
-        types = options.index_type or APPROXIMATE
-        parts = [(functools.partial(ten_million, approximate=types), 10 * BATCH)]
-    for part, items in parts:
+    options, others = parser.parse_known_args()
+    if options.ten_million or not (options.million or others):
+        print(heading() + f"FAISS {faiss.__version__}")
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            part(Path(folder), options.items or items)
+            if options.ten_million:
+                types = options.index_type or APPROXIMATE
+                ten_million(Path(folder), options.items or 10 * BATCH, types)
+                return
+            from_the_shell(Path(folder), options.items or 100_000)
+        print()
+    side_by_side(measure, parser)
+    print(f"\nHashes drawn from {source()}.")
 
 
 if __name__ == "__main__":
