@@ -4,14 +4,14 @@
     python tests/benchmarks/index.py --million
     python tests/benchmarks/index.py --ten-million --folder /var/tmp
 
-Prints tables of docs/speed.md. First, in three minutes, programs from the shell on 100,000 items; the
-reference's part is played by a script that is favoured: it is given the hash of the image, and
-filters with NumPy. Then, in three minutes for each set of instructions, searches in one process in a
-million items (only these with --million). The machine should do nothing else.
+Prints tables of docs/speed.md. First, in three minutes, programs from the shell on 100,000
+items; the reference's part is played by a script that is favoured: it is given the hash of the
+image, and filters with NumPy. Then, in three minutes for each set of instructions, searches in one
+process in a million items (only these with --million). The machine should do nothing else.
 
-With --ten-million, in half an hour: an index of each type is built, opened and queried, each step in a
-process of its own, with its time and memory, and the share of the exact answers that it finds. It
-needs 10 GB of disk. --items makes everything smaller, to try it, and --index-type takes another
+With --ten-million, in half an hour: an index of each type is built, opened and queried, each step
+in a process of its own, with its time and memory, and the share of the exact answers that it finds.
+It needs 10 GB of disk. --items makes everything smaller, to try it, and --index-type takes another
 approximate type.
 """
 
@@ -219,10 +219,10 @@ def searches(
             calls = {
                 name: one_after_another(ask, name, queries, number) for name, ask in asks.items()
             }
-            work = f"within {limit}" if limit else f"{K} nearest"
+            what = f"within {limit}" if limit else f"{K} nearest"
+            work = f"{title}, {what}, {flat.ntotal:,} items"
             beside = FAISS_RANGE if limit else FAISS_SEARCH
-            title_of_work = f"{title}, {work}, {flat.ntotal:,} items"
-            yield from compared(title_of_work, calls, beside, 21 if number == 1 else 5)
+            yield from compared(work, calls, beside, 21 if number == 1 else 5)
 
 
 def one_after_another(

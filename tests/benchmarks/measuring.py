@@ -1,9 +1,9 @@
 """What the benchmarks share: medians in turn, instructions side by side, tables.
 
-A script calls `side_by_side` with a function that yields rows. It runs in a process of its own for each
-set of instructions: those of the machine and, where these are AVX-512, also AVX2. Of a processor that
-has AVX-512, AVX2 is simulated: Numba compiles for Zen 3, and FAISS, OpenBLAS and NumKong are told to
-do without. That shows the instructions, and not the clock or the caches of another processor.
+A script calls `side_by_side` with a function that yields rows. It runs in a process of its own
+for each set of instructions: those of the machine and, where these are AVX-512, also AVX2. That is
+simulated: Numba compiles for Zen 3, and FAISS, OpenBLAS and NumKong are told to do without AVX-512.
+It shows the instructions, and not the clock or the caches of another processor.
 """
 
 from __future__ import annotations
