@@ -34,7 +34,9 @@ FITTED_FROM = 100_000
 QUERIES = 4000
 LONGEST = 120
 WORKERS = os.cpu_count() or 1
-THREADS, CLUSTER, FAISS = f"{WORKERS} threads", f"{WORKERS} worker processes", "FAISS range_search"
+THREADS = f"photodna_nb, {WORKERS} threads"
+CLUSTER = f"photodna_nb, {WORKERS} worker processes"
+FAISS = "FAISS range_search"
 STYLES = dict(zip((THREADS, CLUSTER, FAISS), ("C0o", "C1s", "C2^"), strict=True))
 
 
@@ -101,7 +103,7 @@ def report(found: dict[str, list[Row]], path: Path) -> None:
     """Print the exponents, and draw the times."""
     import matplotlib.pyplot as plt
 
-    print(f"\n| growth from {FITTED_FROM:,} on |", " | ".join(f"within {at}" for at in LIMITS), "|")
+    print(f"\n| exponent from {FITTED_FROM:,} on |", " | ".join(f"within {at}" for at in LIMITS), "|")
     print("|---" * (1 + len(LIMITS)) + "|")
     figure = plt.figure(figsize=(10, 5), layout="constrained")
     figure.suptitle(f"Time of all pairs, {heading().partition(', Python')[0]}", fontsize="medium")
