@@ -6,8 +6,8 @@
 
 Prints a table of docs/speed.md in about five minutes for each set of instructions. Rivals that
 are not installed are left out (SNN is built, with a compiler and the headers of OpenBLAS). A rival
-that would take minutes is given the first 4,000 queries, and its time is scaled. --many and
---million make it smaller, to try it.
+that would take minutes is given the first thousands of queries, and its time is scaled. --many
+and --million make it smaller, to try it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ MATRIX = 4096
 LIMITS = (200, 100)
 NEIGHBOURS = (1, 100)
 THREADS = (1, os.cpu_count() or 1)
-QUERIES = 4000
+# Queries of the others inside the smaller set, and of FAISS inside the larger one.
+SOME, MORE = 1000, 4000
 # Seconds that a million may take, as 50,000 let expect.
 LONGEST = 600
 OURS, RANGE, SEARCH = "photodna_nb", "FAISS range_search", "FAISS search"
@@ -75,7 +76,7 @@ def within(rows: np.ndarray, limit: int, threads: int, *, every_rival: bool) -> 
     floats = rows.astype(np.float32)
     index = faiss.IndexFlatL2(144)
     index.add(floats)
-    asked = floats if every_rival else floats[:QUERIES]
+    asked = floats if every_rival else floats[:MORE]
     found = {}
 
     def ours() -> None:
@@ -91,13 +92,13 @@ def within(rows: np.ndarray, limit: int, threads: int, *, every_rival: bool) -> 
         def sorting() -> None:
             model = snn.build_snn_model(floats, verbose=0)
             with np.errstate(invalid="ignore"):  # roots of squares that rounding made negative
-                model.batch_query_radius(floats[:QUERIES], limit, return_distance=True)
+                model.batch_query_radius(floats[:SOME], limit, return_distance=True)
 
         calls["SNN"] = sorting
     if every_rival and (neighbors := installed("sklearn.neighbors")):
         brute = neighbors.NearestNeighbors(radius=limit, algorithm="brute").fit(floats)
-        calls["scikit-learn radius_neighbors"] = lambda: brute.radius_neighbors(floats[:QUERIES])
-    parts = {name: len(rows) / QUERIES for name in calls if name not in (OURS, RANGE)}
+        calls["scikit-learn radius_neighbors"] = lambda: brute.radius_neighbors(floats[:SOME])
+    parts = {name: len(rows) / SOME for name in calls if name not in (OURS, RANGE)}
     parts[RANGE] = len(rows) / len(asked)
     yield from compared(
         f"all pairs within {limit} of {name_of(rows, threads)}", calls, RANGE, 3, parts=parts

@@ -103,7 +103,8 @@ def report(found: dict[str, list[Row]], path: Path) -> None:
     """Print the exponents, and draw the times."""
     import matplotlib.pyplot as plt
 
-    print(f"\n| exponent from {FITTED_FROM:,} on |", " | ".join(f"within {at}" for at in LIMITS), "|")
+    limits = " | ".join(f"within {limit}" for limit in LIMITS)
+    print(f"\n| exponent from {FITTED_FROM:,} on | {limits} |")
     print("|---" * (1 + len(LIMITS)) + "|")
     figure = plt.figure(figsize=(10, 5), layout="constrained")
     figure.suptitle(f"Time of all pairs, {heading().partition(', Python')[0]}", fontsize="medium")
