@@ -15,7 +15,8 @@ from photodna_nb import checks, parallel
 from photodna_nb.index.faiss_file import RowSegment
 from photodna_nb.index.records import RowMatches
 from photodna_nb.kernels import scan as kernels
-from photodna_nb.pairs import all_pairs
+from photodna_nb.kernels.distance import SQUARED
+from photodna_nb.pairs.search import found_neighbours
 
 # From so many queries on, packing rows in blocks pays, if each asks for few neighbours.
 _QUERIES_OF_A_BLOCK, _K_OF_A_BLOCK = 48, 64
@@ -70,9 +71,8 @@ def _by_blocks(
     gathered = []
     for segment, first in zip(segments, firsts.tolist(), strict=False):
         if segment.count:
-            packed = all_pairs.packed_neighbours(
-                queries, segment.rows, min(k, segment.count), limit
-            )
+            width = min(k, segment.count)
+            packed = found_neighbours(queries, segment.rows, width, limit, SQUARED)
             gathered.append(packed + first)
     for row in np.sort(np.concatenate(gathered, axis=1), axis=1)[:, :k]:
         yield row[row >> 32 <= limit]

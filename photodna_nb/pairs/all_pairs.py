@@ -7,10 +7,8 @@ task on threads or on any executor.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 from concurrent.futures import Executor
 from contextlib import closing
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,31 +19,20 @@ from photodna_nb.errors import ArgumentError
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.kernels.register_tile import TILE_QUERIES
 from photodna_nb.kernels.vector import compiled
-from photodna_nb.pairs.blocks import MAX_PAIRS_OF_TASK, Hashes, PairBlock, PairBlocks
-from photodna_nb.pairs.metrics import Metric
+from photodna_nb.pairs.blocks import Hashes
+from photodna_nb.pairs.metrics import Metric, max_integer_distance
 from photodna_nb.pairs.packing import backend_number, kernel_metric, pack_database, pack_queries
-from photodna_nb.pairs.source import HashSource, compared_source, hash_source
+from photodna_nb.pairs.search import found_neighbours
+from photodna_nb.pairs.source import compared_source, hash_source
 
 # Pairs of a matrix in one task: a fraction of a second, so that Ctrl-C is prompt.
 _PAIRS_PER_TASK = 2**28
 # A larger matrix does not fit into a processor's cache.
 _CACHED_BYTES = 16 << 20
-# More than any packed neighbour; and its lower half, the index.
-_NO_NEIGHBOUR = 2**62
+# The lower half of a packed pair or neighbour: an index.
 _INDEX = 2**32 - 1
 
 
-class PackedPairs(NamedTuple):
-    """A chunk of an answer, in any order.
-
-    packed : ndarray of int64, (p,)
-        Pairs, ``i << 32 | j``.
-    distances : ndarray of int32, (p,)
-        Squared L2 or L1 distances.
-    """
-
-    packed: NDArray[np.int64]
-    distances: NDArray[np.int32]
 
 
 class Neighbours(NamedTuple):
@@ -148,34 +135,6 @@ def distance_matrix(
     return out
 
 
-def found_pairs(
-    a: Hashes | HashSource,
-    b: Hashes | HashSource | None,
-    limit: int,
-    metric: Metric,
-    max_workers: int | None,
-    executor: Executor | None,
-    progress: bool,
-) -> Generator[PackedPairs, None, None]:
-    """Yield the pairs within a limit in chunks of at most `MAX_PAIRS_OF_TASK`, none empty.
-
-    Parameters
-    ----------
-    limit : int
-        Largest squared L2 or L1 distance, inclusive.
-    a, b, metric, max_workers, executor, progress
-        As in `pairs_within`.
-
-    Yields
-    ------
-    PackedPairs
-        The chunks come in an order that depends on the number of workers, and on nothing else.
-        Close the generator to stop the work.
-    """
-    search = partial(_block_pairs, kernel_metric(metric), limit)
-    blocks = PairBlocks(a, b, max_workers, executor)
-    with closing(blocks.map_bounded(search, progress)) as chunks:
-        yield from (chunk for chunk in chunks if len(chunk.packed))
 
 
 def nearest(
@@ -222,12 +181,14 @@ def nearest(
     k = checks.integer("k", k)
     queries, query_rows = compared_source("a", a, min_detail)
     database, rows = (None, query_rows) if b is None else compared_source("b", b, min_detail)
-    blocks = PairBlocks(queries, database, max_workers, executor)
-    n_others = blocks.n_rows - (b is None)
-    if k < 1 or (blocks.n_queries and k > n_others):
+    n_others = (queries if database is None else database).count - (b is None)
+    if k < 1 or (queries.count and k > n_others):
         span = f"1 to {n_others}, the number of" if n_others > 0 else "1 and some"
         raise ArgumentError(f"k: got {k}, needs {span} other hashes to choose from")
-    neighbours = _nearest(blocks, number, k, _NO_NEIGHBOUR, progress)
+    limit = max_integer_distance("metric", math.inf, metric)
+    neighbours = found_neighbours(
+        queries, database, k, limit, number, max_workers, executor, progress
+    )
     found = Neighbours(neighbours & _INDEX, in_units(neighbours >> 32, metric))
     if rows is not None:
         found = Neighbours(rows[found.indices], found.distances)
@@ -239,86 +200,6 @@ def nearest(
     distances = np.full(shape, beyond, found.distances.dtype)
     indices[query_rows], distances[query_rows] = found
     return Neighbours(indices, distances)
-
-
-def packed_neighbours(
-    queries: NDArray[np.uint8], rows: NDArray[np.uint8], k: int, limit: int
-) -> NDArray[np.int64]:
-    """Return the k nearest rows within a limit, each neighbour packed into one integer.
-
-    Parameters
-    ----------
-    queries, rows : ndarray of uint8, (n, 144) and (m, 144)
-        Hashes.
-    k : int
-        From 1 to m.
-    limit : int
-        Largest squared L2 distance, inclusive; the lower, the faster.
-
-    Returns
-    -------
-    ndarray of int64, (n, k)
-        Packed neighbours, squared distance * 2^32 + row, ascending; where fewer than k
-        rows lie within the limit, ``(limit + 1) * 2^32`` follows them.
-    """
-    blocks = PairBlocks(queries, rows, None, None)
-    return _nearest(blocks, kernels.SQUARED, k, (limit + 1) << 32, False)
-
-
-def _nearest(
-    blocks: PairBlocks, metric: int, k: int, bound: int, progress: bool
-) -> NDArray[np.int64]:
-    """Return the k smallest packed neighbours of each query below `bound`, padded with it."""
-    neighbours = np.full((blocks.n_queries, k), bound, np.int64)
-    for answer in blocks.map(partial(_block_neighbours, metric, k, bound), progress):
-        for start, candidates in answer:
-            merged = neighbours[start : start + len(candidates)]
-            merged[...] = np.sort(np.concatenate([merged, candidates], axis=1), axis=1)[:, :k]
-    return neighbours
-
-
-def _block_pairs(metric: int, limit: int, block: PairBlock) -> PackedPairs | None:
-    """Return the pairs of a block within a limit, or None if they are too many for one task."""
-    pairs = np.empty((MAX_PAIRS_OF_TASK, 3), np.int64)
-    sizes = block.queries.count, block.database.count
-    count = kernels.within(
-        backend_number(),
-        metric,
-        block.triangle,
-        np.int32(limit),
-        block.pack(metric),
-        *sizes,
-        pairs,
-    )
-    if count > MAX_PAIRS_OF_TASK:
-        return None
-    i, j, distances = pairs[:count].T
-    rows = (i + block.queries.start << 32) + j + block.database.start
-    return PackedPairs(rows, distances.astype(np.int32))
-
-
-def _block_neighbours(
-    metric: int, k: int, bound: int, block: PairBlock
-) -> list[tuple[int, NDArray[np.int64]]]:
-    """Return the neighbours of the queries and, if symmetric, of the rows, with their starts."""
-    sides = block.database, block.queries
-    # A side has no more neighbours in this block than the other side has rows.
-    widths = [max(1, min(k, side.count)) for side in reversed(sides)]
-    neighbours = [
-        np.full((side.count, width), bound, np.int64)
-        for side, width in zip(sides, widths, strict=True)
-    ]
-    starts = [side.start for side in sides]
-    kernels.nearest(
-        backend_number(),
-        metric,
-        block.triangle,
-        block.symmetric,
-        block.pack(metric),
-        *starts,
-        *neighbours,
-    )
-    return list(zip(starts, neighbours, strict=True))[0 if block.symmetric else 1 :]
 
 
 def in_units(integers: NDArray[Any], metric: Metric) -> NDArray[Any]:

@@ -31,6 +31,19 @@ _DIVIDED_ROWS = 512
 MAX_PAIRS_OF_TASK = _DIVIDED_ROWS**2
 
 
+class PackedPairs(NamedTuple):
+    """A chunk of an answer, in any order.
+
+    packed : ndarray of int64, (p,)
+        Pairs, ``i << 32 | j``.
+    distances : ndarray of int32, (p,)
+        Squared L2 or L1 distances.
+    """
+
+    packed: NDArray[np.int64]
+    distances: NDArray[np.int32]
+
+
 class PairBlock(NamedTuple):
     """Pairs that a task compares: of two chunks, or inside one chunk.
 
@@ -76,6 +89,7 @@ class PairBlocks:
         b: Hashes | HashSource | None,
         max_workers: int | None,
         executor: Executor | None,
+        max_rows: int = _MAX_ROWS,
     ) -> None:
         workers = parallel.worker_count(max_workers, executor)
         self._max_workers, self._executor = max_workers, executor
@@ -88,7 +102,7 @@ class PairBlocks:
             # Enough blocks to keep each worker busy to the end, and no more.
             sides = math.sqrt((16 if b is None else 8) * workers)
             rows = math.ceil(source.count / sides / TILE_ROWS) * TILE_ROWS
-            return split_source(source, max(min(_MIN_ROWS, _MAX_ROWS), min(_MAX_ROWS, rows)))
+            return split_source(source, max(min(_MIN_ROWS, max_rows), min(max_rows, rows)))
 
         self._queries = chunks(queries)
         self._database = self._queries if b is None else chunks(database)

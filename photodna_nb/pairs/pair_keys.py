@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from photodna_nb.errors import TableFileError
 from photodna_nb.files import write_errors
-from photodna_nb.pairs.all_pairs import PackedPairs
+from photodna_nb.pairs.blocks import PackedPairs
 
 Keys = NDArray[np.uint64]
 

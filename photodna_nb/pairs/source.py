@@ -18,6 +18,9 @@ from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentTypeError, TableFileError
 from photodna_nb.tables.table import HashTable
 
+# Hashes that follow each other in a sample.
+_RUN = 64
+
 
 class FileSegment(NamedTuple):
     """Hashes in a file: absolute path, byte offset of the first hash, number of hashes."""
@@ -60,6 +63,21 @@ class HashSource:
             return self.data
         content = b"".join(map(_read_segment, self.data))
         return np.frombuffer(content, np.uint8).reshape(self.count, HASH_BYTES)
+
+
+def sample_of(sources: Sequence[HashSource], n: int) -> NDArray[np.uint8]:
+    """Return about n of the hashes of sources, (m, 144), in short runs at even steps."""
+    total = sum(source.count for source in sources)
+    size = max(_RUN, total * _RUN // n)
+    runs = []
+    for chunk in (chunk for source in sources for chunk in split_source(source, size)):
+        if isinstance(chunk.data, tuple):
+            first = chunk.data[0]
+            content = _read_segment(first._replace(n_hashes=min(_RUN, first.n_hashes)))
+            runs.append(np.frombuffer(content, np.uint8).reshape(-1, HASH_BYTES))
+        else:
+            runs.append(chunk.data[:_RUN])
+    return np.concatenate(runs)
 
 
 def _read_segment(segment: FileSegment) -> bytes:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from photodna_nb import checks, files, npz
 from photodna_nb.errors import ArgumentError, TableFileError
 from photodna_nb.files import PathLike
-from photodna_nb.pairs.all_pairs import PackedPairs, found_pairs, in_units
-from photodna_nb.pairs.blocks import Hashes
+from photodna_nb.pairs.all_pairs import in_units
+from photodna_nb.pairs.blocks import Hashes, PackedPairs
 from photodna_nb.pairs.metrics import Limit, Metric, max_integer_distance
 from photodna_nb.pairs.pair_keys import PIECE_KEYS, KeyBuckets, KeyFile, Keys, PairKeys
+from photodna_nb.pairs.search import found_pairs
 from photodna_nb.pairs.source import compared_source
 from photodna_nb.tables import parquet_format
 from photodna_nb.tables.formats import check_target

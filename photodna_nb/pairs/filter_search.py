@@ -1,0 +1,375 @@
+"""Exact search that computes few distances: filter and refine, over the trees of hashes.
+
+The projections of `pairs.projection` show which pairs cannot lie within a limit; the distances
+of the others are computed. Where too many remain, as the counts tell, all distances are
+computed, in tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photodna_nb import checks
+from photodna_nb.kernels import distance as tiles
+from photodna_nb.kernels import filter as kernels
+from photodna_nb.kernels import scan
+from photodna_nb.kernels.filter import SCRATCH_MARGIN, SUPERBLOCK_ROWS
+from photodna_nb.kernels.filter_tile import BOX_AXES, BOX_QUERIES
+from photodna_nb.kernels.vector import compiled
+from photodna_nb.pairs.blocks import PackedPairs
+from photodna_nb.pairs.packing import backend_number, pack_database, pack_queries
+from photodna_nb.pairs.projection import Projection
+from photodna_nb.pairs.search_tree import SearchTree
+from photodna_nb.pairs.source import HashSource, sample_of
+
+# Time to compute the distance of a pair that the filter leaves, in times of a distance in a tile.
+_REFINE_COST = 8
+# With fewer pairs, all distances take less time than a tree.
+_MIN_PAIRS = 1 << 22
+# The largest squared distance of projections that the filter can test: half of it is an int16.
+_MAX_PROJECTED = 2**16 - 2
+# Queries that are compared at once, at most, for pairs and for neighbours.
+_PAIR_QUERIES, _NEIGHBOUR_QUERIES = 4096, SUPERBLOCK_ROWS
+# Hashes to which a projection is fitted, and queries by which it is judged.
+_SAMPLE, _JUDGED = 4096, 256
+# Axes of a projection for pairs within L2 distances up to the limit, and for any others.
+_AXES_OF_LIMITS = ((10_000, 12), (50_000, 16), (100_000, 24))
+_MOST_AXES = 64
+# Rows in whose order a query's neighbours are sought first.
+_WINDOW = 16
+_NUMBER = 2**32 - 1
+# Queries by which it is measured whether the filter pays for their neighbours.
+_MEASURED = 64
+
+
+def pair_projection(sources: list[HashSource], limit: int, metric: int) -> Projection | None:
+    """Return a projection for pairs within a limit, or None where all distances are faster.
+
+    sources: the hashes of one set, or of two; limit: largest squared L2 or L1 distance;
+    metric: as kernels take it.
+    """
+    sizes = [source.count for source in sources]
+    if not compiled() or sizes[0] * sizes[-1] < _MIN_PAIRS:
+        return None
+    n_axes = next((n for most, n in _AXES_OF_LIMITS if limit <= most), _MOST_AXES)
+    if metric == tiles.MANHATTAN:
+        n_axes = _MOST_AXES
+    sample = sample_of(sources, _SAMPLE)
+    projection = Projection.fit(sample, n_axes)
+    most = int(projection.limits(limit, metric, n_axes))
+    if most > _MAX_PROJECTED:
+        return None
+    rows = projection.project(sample).astype(np.float32)
+    step = max(1, len(rows) // _JUDGED)
+    squares = np.einsum("ij,ij->i", rows, rows)
+    distances = squares[::step, None] + squares - 2 * (rows[::step] @ rows.T)
+    share = np.count_nonzero(distances <= most) / distances.size
+    return projection if share * _REFINE_COST < 1 else None
+
+
+def neighbour_projection(sources: list[HashSource], metric: int) -> Projection | None:
+    """Return a projection for the nearest neighbours in L2; None for L1 or for few pairs."""
+    if metric != tiles.SQUARED or not compiled():
+        return None
+    if sources[0].count * sources[-1].count < _MIN_PAIRS:
+        return None
+    return Projection.fit(sample_of(sources, _SAMPLE), _MOST_AXES)
+
+
+class PairSearch:
+    """The pairs of queries and rows, or inside one tree, within a limit."""
+
+    def __init__(self, queries: SearchTree, rows: SearchTree, metric: int, limit: int) -> None:
+        self._queries, self._rows, self._metric, self._limit = queries, rows, metric, limit
+        self._triangle = queries is rows
+        limits = queries.projection.limits
+        self._box_limit = int(limits(limit, metric, BOX_AXES))
+        most = int(limits(limit, metric, queries.projection.n_axes))
+        box_limits = np.full(len(queries.points), self._box_limit, np.int32)
+        box_limits[len(queries) :] = -1
+        row_limits = queries.offsets + np.int32(-(-most // 2))
+        self._arrays = queries.points, queries.codes, box_limits, row_limits
+
+    def spans(self, workers: int) -> list[tuple[int, int]]:
+        """Return the spans of queries that are tasks for so many workers."""
+        return _spans(len(self._queries), _PAIR_QUERIES, 8 * workers)
+
+    def pairs(self, span: tuple[int, int], max_pairs: int) -> PackedPairs | None:
+        """Return the pairs of a span of queries, or None if they are too many and divisible."""
+        first, last = span
+        superblocks = self._near_superblocks(span)
+        pairs = np.empty((2 * (last - first) * SUPERBLOCK_ROWS, 2), np.int32)
+        scratch = _scratch(last - first)
+        found: list[PackedPairs] = []
+        n_found = place = 0
+        run = 1
+        while place < len(superblocks):
+            counts = np.zeros(1, np.int64)
+            stop = kernels.near_pairs(
+                first,
+                last,
+                superblocks,
+                place,
+                self._triangle,
+                self._arrays,
+                self._rows.boxes,
+                len(self._rows),
+                scratch,
+                pairs,
+                counts,
+            )
+            n_near = int(counts[0])
+            all_pairs = (stop - place) * SUPERBLOCK_ROWS * (last - first)
+            if n_near * _REFINE_COST > all_pairs:
+                # The next boxes are likely to be as crowded: more and more are not tested.
+                stop = min(len(superblocks), stop + run)
+                run *= 2
+                found += self._in_tiles(span, superblocks[place:stop])
+            elif n_near:
+                found.append(self._refined(pairs, n_near))
+            n_found = sum(len(chunk.packed) for chunk in found)
+            if n_found > max_pairs and last - first > BOX_QUERIES:
+                return None
+            place = stop
+        found.append(PackedPairs(np.empty(0, np.int64), np.empty(0, np.int32)))
+        return PackedPairs(*map(np.concatenate, zip(*found, strict=True)))
+
+    def divided(self, span: tuple[int, int]) -> list[tuple[int, int]]:
+        """Return the same queries in smaller spans."""
+        first, last = span
+        size = max(BOX_QUERIES, (last - first) // 8 // BOX_QUERIES * BOX_QUERIES)
+        return [(start, min(last, start + size)) for start in range(first, last, size)]
+
+    def _near_superblocks(self, span: tuple[int, int]) -> NDArray[np.int32]:
+        points = self._queries.points[slice(*span)].view(np.uint8).reshape(-1, BOX_AXES)
+        near = self._rows.box_distances(points) <= self._box_limit
+        if self._triangle:
+            near[: span[0] // SUPERBLOCK_ROWS] = False
+        return checks.read_only(np.flatnonzero(near).astype(np.int32))
+
+    def _refined(self, pairs: NDArray[np.int32], count: int) -> PackedPairs:
+        distances = np.empty(count, np.int32)
+        count = kernels.refine_within(
+            self._metric == tiles.MANHATTAN,
+            self._limit,
+            self._queries.hashes,
+            self._queries.order,
+            self._rows.hashes,
+            self._rows.order,
+            pairs,
+            count,
+            distances,
+        )
+        return self._packed(pairs[:count, 0], pairs[:count, 1], distances[:count].copy())
+
+    def _in_tiles(
+        self, span: tuple[int, int], superblocks: NDArray[np.int32]
+    ) -> Iterator[PackedPairs]:
+        """Yield the pairs with the rows of superblocks, from all distances."""
+        first, last = span
+        queries = self._queries.hashes[self._queries.order[first:last]]
+        packed_queries = pack_queries(queries, self._metric)
+        for start in range(0, len(superblocks), 8):
+            places = (superblocks[start : start + 8, None] * SUPERBLOCK_ROWS) + np.arange(
+                SUPERBLOCK_ROWS, dtype=np.int32
+            )
+            places = places[places < len(self._rows)]
+            rows = self._rows.hashes[self._rows.order[places]]
+            database, database_squares = pack_database(rows, self._metric)
+            block = database, packed_queries[0], database_squares, packed_queries[1]
+            found = np.empty((len(queries) * len(rows), 3), np.int64)
+            count = tiles.within(
+                backend_number(),
+                self._metric,
+                False,
+                np.int32(self._limit),
+                block,
+                len(queries),
+                len(rows),
+                found,
+            )
+            i, j = found[:count, 0] + first, places[found[:count, 1]]
+            kept = j > i if self._triangle else np.full(count, True)
+            yield self._packed(i[kept], j[kept], found[:count, 2][kept].astype(np.int32))
+
+    def _packed(
+        self, queries: NDArray[Any], rows: NDArray[Any], distances: NDArray[np.int32]
+    ) -> PackedPairs:
+        i = self._queries.order[queries].astype(np.int64)
+        j = self._rows.order[rows].astype(np.int64)
+        if self._triangle:
+            i, j = np.minimum(i, j), np.maximum(i, j)
+        return PackedPairs((i << 32) + j, distances)
+
+
+class NeighbourSearch:
+    """The rows nearest in L2 to each query, or inside one tree, to each hash the others.
+
+    The neighbours of a query are packed: squared distance * 2^32 + number of the row.
+    """
+
+    def __init__(self, queries: SearchTree, rows: SearchTree, k: int, limit: int) -> None:
+        self._queries, self._rows, self._k, self._limit = queries, rows, k, limit
+
+    def spans(self, workers: int) -> list[tuple[int, int]]:
+        """Return the spans of queries that are tasks for so many workers."""
+        return _spans(len(self._queries), _NEIGHBOUR_QUERIES, workers)
+
+    def pays(self) -> bool:
+        """Return whether few distances are computed for some of the queries."""
+        middle = len(self._queries) // 2 // BOX_QUERIES * BOX_QUERIES
+        span = middle, min(len(self._queries), middle + _MEASURED)
+        computed = self._search(span)[1] * _REFINE_COST
+        # In tiles, each pair inside one tree is computed once.
+        all_pairs = (span[1] - span[0]) * len(self._rows)
+        return computed < all_pairs // (2 if self._queries is self._rows else 1)
+
+    def neighbours(self, span: tuple[int, int]) -> NDArray[np.int64]:
+        """Return the neighbours of a span of queries in the tree's order, (m, k), ascending.
+
+        Where fewer than k rows lie within the limit, ``(limit + 1) * 2^32`` follows them.
+        """
+        heaps = self._search(span)[0]
+        heaps.sort(axis=1)
+        return heaps
+
+    def is_row(self, neighbours: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of the packed neighbours are rows."""
+        return neighbours >> 32 <= self._limit
+
+    def _search(self, span: tuple[int, int]) -> tuple[NDArray[np.int64], int]:
+        """Return the neighbours as heaps, and the number of distances that were computed."""
+        first, last = span
+        queries, rows, k = self._queries, self._rows, self._k
+        heaps = np.full((last - first, k), (self._limit + 1) << 32, np.int64)
+        points = queries.points[first : -(-last // BOX_QUERIES) * BOX_QUERIES]
+        codes = queries.codes[first : first + len(points)]
+        offsets = queries.offsets[first : first + len(points)]
+        limits = np.zeros(len(points), np.int32)
+        box_limits = np.full(len(points), -1, np.int32)
+        shifted = points[: last - first].view(np.uint8).reshape(-1, BOX_AXES)
+        distances = rows.box_distances(shifted)
+        remaining = np.argsort(distances, kind="stable").astype(np.int32)
+        pairs, skipped, n_first = self._first_pairs(span, remaining)
+        remaining = remaining[n_first:]
+        computed = self._refine(first, min(skipped, 0), pairs, len(pairs), heaps)
+        pairs = np.empty((2 * len(points) * SUPERBLOCK_ROWS, 2), np.int32)
+        scratch = _scratch(len(points))
+        searched = np.full(last - first, True)
+        size = 1
+        while True:
+            within = np.minimum(self._limit, heaps[:, 0] >> 32)
+            projected = queries.projection.limits(within, tiles.SQUARED, codes.shape[1])
+            for query in np.flatnonzero(searched & (projected > _MAX_PROJECTED)).tolist():
+                heaps[query] = self._of_all(first + query)
+                searched[query] = False
+                computed += len(rows)
+            box = queries.projection.limits(within, tiles.SQUARED, BOX_AXES)
+            box_limits[: last - first] = np.where(searched, box, -1)
+            limits[: last - first] = np.where(searched, -(-projected // 2), 0)
+            limits += offsets
+            remaining = remaining[distances[remaining] <= box_limits.max()]
+            if not len(remaining):
+                return heaps, computed
+            place = 0
+            batch = checks.read_only(remaining[:size])
+            while place < len(batch):
+                counts = np.zeros(1, np.int64)
+                place = kernels.near_pairs(
+                    0,
+                    last - first,
+                    batch,
+                    place,
+                    False,
+                    (points, codes, checks.read_only(box_limits), checks.read_only(limits)),
+                    rows.boxes,
+                    len(rows),
+                    scratch,
+                    pairs,
+                    counts,
+                )
+                computed += self._refine(first, skipped, pairs, int(counts[0]), heaps)
+            remaining = remaining[size:]
+            size *= 2
+
+    def _first_pairs(
+        self, span: tuple[int, int], superblocks: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], int, int]:
+        """Return pairs whose rows are likely to be near, at least k for each query if possible.
+
+        Also returns how many places from a query's own were taken (-1: none), and how many
+        of the superblocks, which are sorted by distance.
+        """
+        first, last = span
+        numbers = np.arange(last - first, dtype=np.int32)[:, None]
+        if self._queries is self._rows:
+            skipped = max(_WINDOW, self._k)
+            steps = np.arange(1, skipped + 1, dtype=np.int32)
+            places = first + numbers + np.concatenate([-steps, steps])
+            inside = (places >= 0) & (places < len(self._rows))
+            numbers = np.broadcast_to(numbers, places.shape)
+            return np.stack([numbers[inside], places[inside]], axis=1), skipped, 0
+        n_first = -(-self._k // SUPERBLOCK_ROWS)
+        starts = superblocks[:n_first, None] * np.int32(SUPERBLOCK_ROWS)
+        places = (starts + np.arange(SUPERBLOCK_ROWS, dtype=np.int32)).reshape(-1)
+        places = places[places < len(self._rows)]
+        shape = len(numbers), len(places)
+        pairs = [np.broadcast_to(side, shape).reshape(-1) for side in (numbers, places)]
+        return np.stack(pairs, axis=1), -1, n_first
+
+    def _refine(
+        self,
+        first: int,
+        skipped: int,
+        pairs: NDArray[np.int32],
+        count: int,
+        heaps: NDArray[np.int64],
+    ) -> int:
+        queries, rows = self._queries, self._rows
+        kernels.refine_nearest(
+            first,
+            skipped,
+            queries.hashes,
+            queries.order[first : first + len(heaps)],
+            rows.hashes,
+            rows.order,
+            rows.order,
+            pairs,
+            count,
+            heaps,
+        )
+        return count
+
+    def _of_all(self, place: int) -> NDArray[np.int64]:
+        """Return the neighbours of the query at a place, from all distances."""
+        number = int(self._queries.order[place])
+        own = self._queries is self._rows
+        k = min(self._k + own, len(self._rows))
+        query = checks.read_only(self._queries.hashes[number : number + 1].astype(np.int16))
+        limits, counts = np.full(1, self._limit, np.int32), np.zeros(1, np.int64)
+        packed = np.empty((1, min(2 * k, len(self._rows))), np.int64)
+        scan.nearest_rows(self._rows.hashes, 0, query, k, limits, counts, packed)
+        nearest = np.sort(packed[0, : counts[0]])
+        if own:
+            nearest = nearest[nearest & _NUMBER != number]
+        result = np.full(self._k, (self._limit + 1) << 32, np.int64)
+        result[: len(nearest)] = nearest[: self._k]
+        return result
+
+
+def _spans(count: int, most: int, n_tasks: int) -> list[tuple[int, int]]:
+    """Return spans of queries: multiples of 8, at most so many, enough for so many tasks."""
+    size = min(most, max(BOX_QUERIES, -(-count // n_tasks // BOX_QUERIES) * BOX_QUERIES))
+    if size >= SUPERBLOCK_ROWS:
+        size -= size % SUPERBLOCK_ROWS
+    return [(start, min(count, start + size)) for start in range(0, count, size)]
+
+
+def _scratch(n_queries: int) -> tuple[NDArray[Any], ...]:
+    size = n_queries + SCRATCH_MARGIN
+    limits, listed, chosen = (np.empty(size, np.int32) for _ in range(3))
+    return np.empty(size, np.uint64), limits, listed, chosen, np.empty(4, np.uint32)

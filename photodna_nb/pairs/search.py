@@ -1,0 +1,262 @@
+"""Pairs within a limit and nearest neighbours, as tasks on threads or on any executor.
+
+Hashes in memory become trees, which the tasks of all threads search. A task of an executor, or
+one that reads files, takes two chunks of hashes and searches the trees of these. Where the
+filter does not pay, a task compares all pairs of two chunks in tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from concurrent.futures import Executor
+from contextlib import closing
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photodna_nb import parallel
+from photodna_nb.kernels import distance as kernels
+from photodna_nb.pairs.blocks import (
+    MAX_PAIRS_OF_TASK,
+    Hashes,
+    PackedPairs,
+    PairBlock,
+    PairBlocks,
+)
+from photodna_nb.pairs.filter_search import (
+    NeighbourSearch,
+    PairSearch,
+    neighbour_projection,
+    pair_projection,
+)
+from photodna_nb.pairs.metrics import Metric
+from photodna_nb.pairs.packing import backend_number, kernel_metric
+from photodna_nb.pairs.projection import Projection
+from photodna_nb.pairs.search_tree import SearchTree
+from photodna_nb.pairs.source import HashSource, hash_source
+
+# Rows of the chunks of which a task makes trees.
+_TREE_ROWS = 1 << 16
+# Pairs in the answer of a task that searches trees, before its queries are divided.
+_MAX_PAIRS_OF_SPAN = 1 << 20
+
+
+def found_pairs(
+    a: Hashes | HashSource,
+    b: Hashes | HashSource | None,
+    limit: int,
+    metric: Metric,
+    max_workers: int | None,
+    executor: Executor | None,
+    progress: bool,
+) -> Generator[PackedPairs, None, None]:
+    """Yield the pairs within a limit in chunks of bounded size, none empty.
+
+    Parameters
+    ----------
+    limit : int
+        Largest squared L2 or L1 distance, inclusive.
+    a, b, metric, max_workers, executor, progress
+        As in `pairs_within`.
+
+    Yields
+    ------
+    PackedPairs
+        The chunks come in an order that depends on the number of workers, and on nothing else.
+        Close the generator to stop the work.
+    """
+    sources = [hash_source("a", a)] + ([] if b is None else [hash_source("b", b)])
+    number = kernel_metric(metric)
+    projection = pair_projection(sources, limit, number)
+    if projection is not None and executor is None and _in_memory(sources):
+        trees = _trees(sources, projection, max_workers)
+        search = PairSearch(trees[0], trees[-1], number, limit)
+        spans = search.spans(parallel.worker_count(max_workers, None))
+        chunks = _pairs_of_spans(search, spans, max_workers, progress)
+    else:
+        blocks = _blocks(sources, max_workers, executor, projection)
+        of_block = partial(_pairs_of_block, projection, number, limit)
+        chunks = blocks.map_bounded(of_block, progress)
+    with closing(chunks):
+        yield from (chunk for chunk in chunks if len(chunk.packed))
+
+
+def found_neighbours(
+    a: Hashes | HashSource,
+    b: Hashes | HashSource | None,
+    k: int,
+    limit: int,
+    metric: int,
+    max_workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+) -> NDArray[np.int64]:
+    """Return the k nearest rows of each query within a limit, each packed into one integer.
+
+    Parameters
+    ----------
+    k : int
+        At least 1.
+    limit : int
+        Largest squared L2 or L1 distance, inclusive; the lower, the faster.
+    metric : int
+        Metric, as the kernels take it.
+    a, b, max_workers, executor, progress
+        As in `found_pairs`.
+
+    Returns
+    -------
+    ndarray of int64, (n, k)
+        Packed neighbours, distance * 2^32 + row, ascending; where fewer than k rows lie within
+        the limit, ``(limit + 1) * 2^32`` follows them.
+    """
+    sources = [hash_source("a", a)] + ([] if b is None else [hash_source("b", b)])
+    projection = neighbour_projection(sources, metric)
+    neighbours = np.full((sources[0].count, k), (limit + 1) << 32, np.int64)
+    if projection is not None and executor is None and _in_memory(sources):
+        trees = _trees(sources, projection, max_workers)
+        search = NeighbourSearch(trees[0], trees[-1], k, limit)
+        if search.pays():
+            spans = search.spans(parallel.worker_count(max_workers, None))
+            with (
+                closing(
+                    parallel.ordered_map(search.neighbours, spans, max_workers=max_workers)
+                ) as answers,
+                parallel.progress_bar(progress, spans, "tasks") as bar,
+            ):
+                for span, answer in zip(spans, answers, strict=True):
+                    neighbours[trees[0].order[slice(*span)]] = answer
+                    bar.update()
+            return neighbours
+        projection = None
+    blocks = _blocks(sources, max_workers, executor, projection)
+    of_block = partial(_neighbours_of_block, projection, metric, k, limit)
+    for parts in blocks.map(of_block, progress):
+        for start, candidates in parts:
+            merged = neighbours[start : start + len(candidates)]
+            merged[...] = np.sort(np.concatenate([merged, candidates], axis=1), axis=1)[:, :k]
+    return neighbours
+
+
+def _in_memory(sources: list[HashSource]) -> bool:
+    return not any(isinstance(source.data, tuple) for source in sources)
+
+
+def _trees(
+    sources: list[HashSource], projection: Projection, max_workers: int | None
+) -> list[SearchTree]:
+    return [SearchTree.build(source.load(), projection, max_workers) for source in sources]
+
+
+def _blocks(
+    sources: list[HashSource],
+    max_workers: int | None,
+    executor: Executor | None,
+    projection: Projection | None,
+) -> PairBlocks:
+    second = sources[1] if len(sources) > 1 else None
+    if projection is None:
+        return PairBlocks(sources[0], second, max_workers, executor)
+    return PairBlocks(sources[0], second, max_workers, executor, _TREE_ROWS)
+
+
+def _pairs_of_spans(
+    search: PairSearch, spans: list[tuple[int, int]], max_workers: int | None, progress: bool
+) -> Generator[PackedPairs, None, None]:
+    """Yield the pairs of each span; one with too many pairs is divided."""
+    of_span = partial(search.pairs, max_pairs=_MAX_PAIRS_OF_SPAN)
+    with (
+        closing(parallel.ordered_map(of_span, spans, max_workers=max_workers)) as answers,
+        parallel.progress_bar(progress, spans, "tasks") as bar,
+    ):
+        for span, answer in zip(spans, answers, strict=True):
+            if answer is None:
+                yield from _pairs_of_spans(search, search.divided(span), max_workers, False)
+            else:
+                yield answer
+            bar.update()
+
+
+def _block_trees(block: PairBlock, projection: Projection) -> tuple[SearchTree, SearchTree]:
+    queries = SearchTree.build(block.queries.load(), projection)
+    if block.triangle:
+        return queries, queries
+    return queries, SearchTree.build(block.database.load(), projection)
+
+
+def _pairs_of_block(
+    projection: Projection | None, metric: int, limit: int, block: PairBlock
+) -> PackedPairs | None:
+    """Return the pairs of a block within a limit, or None if they are too many for one task."""
+    starts = block.queries.start, block.database.start
+    sizes = block.queries.count, block.database.count
+    if projection is None or sizes[0] * sizes[1] <= MAX_PAIRS_OF_TASK:
+        pairs = np.empty((MAX_PAIRS_OF_TASK, 3), np.int64)
+        count = kernels.within(
+            backend_number(),
+            metric,
+            block.triangle,
+            np.int32(limit),
+            block.pack(metric),
+            *sizes,
+            pairs,
+        )
+        if count > MAX_PAIRS_OF_TASK:
+            return None
+        i, j, distances = pairs[:count].T
+        packed = (i + starts[0] << 32) + j + starts[1]
+        return PackedPairs(packed, distances.astype(np.int32))
+    search = PairSearch(*_block_trees(block, projection), metric, limit)
+    answers = []
+    for span in search.spans(1):
+        answer = search.pairs(span, MAX_PAIRS_OF_TASK)
+        if answer is None:
+            return None
+        answers.append(answer)
+        if sum(len(answer.packed) for answer in answers) > MAX_PAIRS_OF_TASK:
+            return None
+    packed, distances = map(np.concatenate, zip(*answers, strict=True))
+    return PackedPairs(packed + ((starts[0] << 32) + starts[1]), distances)
+
+
+def _neighbours_of_block(
+    projection: Projection | None, metric: int, k: int, limit: int, block: PairBlock
+) -> list[tuple[int, NDArray[np.int64]]]:
+    """Return the neighbours of the queries and, if symmetric, of the rows, with their starts."""
+    sides = block.database, block.queries
+    starts = [side.start for side in sides]
+    # A side has no more neighbours in this block than the other side has rows.
+    widths = [max(1, min(k, side.count)) for side in reversed(sides)]
+    if projection is not None:
+        trees = _block_trees(block, projection)
+        search = NeighbourSearch(*trees, widths[1], limit)
+        if search.pays():
+            found = [(starts[1], _shifted(search, trees[0], starts[0]))]
+            if block.symmetric and not block.triangle:
+                search = NeighbourSearch(trees[1], trees[0], widths[0], limit)
+                found.append((starts[0], _shifted(search, trees[1], starts[1])))
+            return found
+    neighbours = [
+        np.full((side.count, width), (limit + 1) << 32, np.int64)
+        for side, width in zip(sides, widths, strict=True)
+    ]
+    kernels.nearest(
+        backend_number(),
+        metric,
+        block.triangle,
+        block.symmetric,
+        block.pack(metric),
+        *starts,
+        *neighbours,
+    )
+    return list(zip(starts, neighbours, strict=True))[0 if block.symmetric else 1 :]
+
+
+def _shifted(search: NeighbourSearch, queries: SearchTree, start: int) -> NDArray[np.int64]:
+    """Return the neighbours of all queries in their own order, rows numbered from `start`."""
+    answers = [search.neighbours(span) for span in search.spans(1)]
+    neighbours = np.empty((len(queries), answers[0].shape[1]), np.int64)
+    neighbours[queries.order] = np.concatenate(answers)
+    found: NDArray[np.int64] = np.where(search.is_row(neighbours), neighbours + start, neighbours)
+    return found
