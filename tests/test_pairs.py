@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import photodna_nb as pdna
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.kernels.register_tile import has_avx512_vnni
-from photodna_nb.pairs import all_pairs, blocks, packing
+from photodna_nb.pairs import all_pairs, blocks, packing, search
 from photodna_nb.pairs.source import hash_source, split_source
 
 METRICS = ("euclidean", "sqeuclidean", "manhattan")
@@ -171,7 +171,7 @@ def test_groups_of_different_types():
 def test_an_answer_holds_no_larger_array():
     source = hash_source("a", REAL)
     block = blocks.PairBlock(source, source, True, True)
-    packed, distances = all_pairs._block_pairs(0, 0, block)
+    packed, distances = search._pairs_of_block(None, 0, 0, block)
     assert packed.base is None
     assert distances.base is None
 
@@ -182,7 +182,7 @@ def test_the_answer_of_a_task_is_bounded(backend, inside):
     """Of blank pictures every pair is one, in blocks far from the first rows too."""
     blank, near = np.zeros((1500, 144), np.uint8), np.ones((1300, 144), np.uint8)
     sides = np.concatenate([near, blank]), None if inside else blank
-    chunks = list(all_pairs.found_pairs(*sides, 144, "sqeuclidean", 2, None, False))
+    chunks = list(search.found_pairs(*sides, 144, "sqeuclidean", 2, None, False))
     assert min(len(chunk.packed) for chunk in chunks) > 0
     assert max(len(chunk.packed) for chunk in chunks) <= blocks.MAX_PAIRS_OF_TASK == 2**18
     packed = np.concatenate([chunk.packed for chunk in chunks])

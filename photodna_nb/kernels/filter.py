@@ -71,7 +71,9 @@ def near_pairs(
         end = min(last, (superblock + 1) * SUPERBLOCK_ROWS) if triangle else last
         size = 0
         for query in range(first, end, BOX_QUERIES):
-            near = near_boxes(points, query, super_low, super_high, superblock, box_limits)
+            near = np.int64(
+                near_boxes(points, query, super_low, super_high, superblock, box_limits)
+            )
             for j in range(BOX_QUERIES):
                 listed[size + j] = np.int32(query + _SET_BITS[near, j])
             size += np.int64(_N_SET_BITS[near])
@@ -86,7 +88,7 @@ def near_pairs(
         for block in range(first_block, min(low.shape[0], first_block + SUPERBLOCK_BLOCKS)):
             n_chosen = 0
             for group in range(0, size, BOX_QUERIES):
-                near = near_boxes(near_points, group, low, high, block, near_limits)
+                near = np.int64(near_boxes(near_points, group, low, high, block, near_limits))
                 for j in range(BOX_QUERIES):
                     chosen[n_chosen + j] = np.int32(group + _SET_BITS[near, j])
                 n_chosen += np.int64(_N_SET_BITS[near])
@@ -116,8 +118,8 @@ def _distance(manhattan, queries, query, rows, row):
     total = np.int32(0)
     if manhattan:
         for i in range(HASH_BYTES):
-            d = np.int32(np.int32(queries[query, i]) - np.int32(rows[row, i]))
-            total = np.int32(total + abs(d))
+            step = np.int32(np.int32(queries[query, i]) - np.int32(rows[row, i]))
+            total = np.int32(total + abs(step))
     else:
         for i in range(HASH_BYTES):
             # int16, for the instruction that multiplies and adds pairs of them.

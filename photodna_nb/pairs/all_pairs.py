@@ -33,8 +33,6 @@ _CACHED_BYTES = 16 << 20
 _INDEX = 2**32 - 1
 
 
-
-
 class Neighbours(NamedTuple):
     """Nearest neighbours of each hash, sorted by distance and then by index.
 
@@ -133,8 +131,6 @@ def distance_matrix(
     if matrix is not out:
         out[...] = matrix
     return out
-
-
 
 
 def nearest(
