@@ -1,4 +1,4 @@
-"""The start of Numba: without SciPy, without garbage collection, and with a notice."""
+"""The start of Numba: without SciPy and cffi, without garbage collection, and with a notice."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 from photodna_nb.cli.output import print_message
 
+# Numba imports them at its first call, if they are installed, to look for BLAS and for functions
+# of C. No kernel here needs them.
+_UNUSED = ("cffi", "scipy")
+
 
 def start_numba() -> None:
-    """Make the first call of the kernels, without SciPy; print a notice if they are compiled.
-
-    Numba imports ``scipy.linalg`` at its first call, if SciPy is installed, to
-    look for BLAS. No kernel here needs it.
-    """
+    """Make the first call of the kernels, without what is unused; say so if they are compiled."""
     if "numba" in sys.modules:
         return
-    hides_scipy = "scipy" not in sys.modules
-    if hides_scipy:
-        sys.modules["scipy"] = None  # type: ignore[assignment]  # import scipy raises ImportError
+    hidden = [name for name in _UNUSED if name not in sys.modules]
     try:
+        for name in hidden:
+            sys.modules[name] = None  # type: ignore[assignment]  # importing it raises ImportError
         _announce_compilation()
         import numpy as np
 
@@ -29,8 +29,8 @@ def start_numba() -> None:
         hash_image(np.zeros((2, 2), np.uint8))
     finally:
         gc.enable()  # the start is over: see `script`
-        if hides_scipy:
-            del sys.modules["scipy"]
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _announce_compilation() -> None:

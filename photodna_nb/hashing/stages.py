@@ -9,7 +9,7 @@ here the table of pixel sums is complete, and `hash_image` computes only what is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +64,11 @@ class HashWithDetail(NamedTuple):
 
 def hash_and_detail(pixels: NDArray[np.uint8]) -> HashWithDetail:
     """Return the hash and the detail of the pixels of `images`, in one pass over them."""
-    rows, channels = images.rows(pixels)
-    out = np.empty(kernels.HASH_BYTES, np.uint8)
-    return HashWithDetail(out, float(kernels.hash_rows(rows, channels, out)))
+    height, width = pixels.shape[:2]
+    raw = _gradients(_feature_grid(_corner_sums(pixels)))
+    scaled = _scaled_gradients(raw, height, width)
+    vector = _normalisation(scaled)[-1]
+    return HashWithDetail(_quantise(vector), _norm(scaled, 0.0))
 
 
 def trace(image: ImageLike) -> HashTrace:
@@ -94,7 +96,7 @@ def trace(image: ImageLike) -> HashTrace:
     stages = (sums, grid, raw, rounds, rounds[-1], quantise(rounds[-1]))
     for array in stages:
         array.flags.writeable = False
-    return HashTrace(*stages, detail=float(kernels.norm(scaled, 0.0)))
+    return HashTrace(*stages, detail=_norm(scaled, 0.0))
 
 
 def detail(image: ImageLike) -> float:
@@ -164,15 +166,12 @@ def feature_grid(sums: NDArray[np.int64]) -> Floats:
     ArgumentTypeError, ArgumentError
         `sums` has another dtype or shape.
     """
-    sums = _readable("sums", sums, np.int64, ("H", "W"))
-    height, width = sums.shape
-    if min(height, width) < 2:
+    sums = checks.read_only(checks.array("sums", sums, np.int64, ("H", "W")))
+    if min(sums.shape) < 2:
         raise ArgumentError(f"sums: got shape {sums.shape}, needs at least 2 rows and 2 columns")
-    corner_sums = np.empty((3, 2, kernels.GRID, 2, kernels.GRID), np.float64)
-    kernels.corner_sums_of_table(sums, *_corners(height), *_corners(width), corner_sums)
-    out = np.empty((kernels.GRID, kernels.GRID), np.float64)
-    kernels.feature_grid(corner_sums, out)
-    return out
+    corner_sums = np.empty((3 * kernels.CORNERS, kernels.CORNERS), np.float64)
+    kernels.corner_sums_of_table(sums, *_corners(*sums.shape), corner_sums)
+    return _feature_grid(corner_sums)
 
 
 def box_bounds(height: int, width: int, row: int, column: int) -> Floats:
@@ -210,12 +209,11 @@ def box_bounds(height: int, width: int, row: int, column: int) -> Floats:
     """
     row = checks.integer("row", row, 0, kernels.GRID - 1)
     column = checks.integer("column", column, 0, kernels.GRID - 1)
-    axes = []
-    for name, side, point in (("height", height, row), ("width", width, column)):
-        index, residue = _corners(checks.integer(name, side, 2))
-        # A sum up to pixel k includes it, and so ends where pixel k + 1 begins.
-        axes.append(index[:, :, point] + residue[:, :, point] + 1)
-    return np.stack(axes, axis=1)
+    sides = (checks.integer(name, side, 2) for name, side in (("height", height), ("width", width)))
+    index, residue = _corners(*sides)
+    y, x = (index + residue).reshape(2, 3, 2, kernels.GRID)
+    # A sum up to pixel k includes it, and so ends where pixel k + 1 begins.
+    return np.stack([y[:, :, row], x[:, :, column]], axis=1) + 1
 
 
 def gradients(grid: Floats) -> Floats:
@@ -237,10 +235,7 @@ def gradients(grid: Floats) -> Floats:
     ArgumentTypeError, ArgumentError
         `grid` has another dtype or shape.
     """
-    grid = _readable("grid", grid, np.float64, (kernels.GRID, kernels.GRID))
-    out = np.empty((kernels.CELLS, kernels.CELLS, kernels.DIRECTIONS), np.float64)
-    kernels.gradients(grid, out)
-    return out
+    return _gradients(checks.array("grid", grid, np.float64, (kernels.GRID, kernels.GRID)))
 
 
 def scaled_gradients(raw: Floats, height: int, width: int) -> Floats:
@@ -267,9 +262,7 @@ def scaled_gradients(raw: Floats, height: int, width: int) -> Floats:
         checks.integer(name, side, 2) for name, side in (("height", height), ("width", width))
     )
     shape = (kernels.CELLS, kernels.CELLS, kernels.DIRECTIONS)
-    out = np.empty(kernels.HASH_BYTES, np.float64)
-    kernels.scaled_gradients(_readable("raw", raw, np.float64, shape), height, width, out)
-    return out
+    return _scaled_gradients(checks.array("raw", raw, np.float64, shape), height, width)
 
 
 def unit_vector(scaled: Floats) -> Floats:
@@ -299,8 +292,8 @@ def unit_vector(scaled: Floats) -> Floats:
     >>> unit_vector(scaled)[:2].round(6), normalisation(scaled)[0, :2]
     (array([0.6, 0.8]), array([0.25, 0.25]))
     """
-    scaled = _readable("scaled", scaled, np.float64, (kernels.HASH_BYTES,))
-    return scaled / float(kernels.norm(scaled, kernels.NORM_START))
+    scaled = checks.array("scaled", scaled, np.float64, (kernels.HASH_BYTES,))
+    return scaled / _norm(scaled, kernels.NORM_START)
 
 
 def normalisation(scaled: Floats) -> Floats:
@@ -322,10 +315,8 @@ def normalisation(scaled: Floats) -> Floats:
     ArgumentTypeError, ArgumentError
         `scaled` has another dtype or shape.
     """
-    scaled = _readable("scaled", scaled, np.float64, (kernels.HASH_BYTES,))
-    rounds = np.empty((kernels.MAX_ROUNDS, kernels.HASH_BYTES), np.float64)
-    taken = kernels.normalisation(scaled, rounds)
-    return rounds[:taken].copy()
+    scaled = checks.array("scaled", scaled, np.float64, (kernels.HASH_BYTES,))
+    return _normalisation(scaled).copy()
 
 
 def quantise(vector: Floats) -> NDArray[np.uint8]:
@@ -346,20 +337,60 @@ def quantise(vector: Floats) -> NDArray[np.uint8]:
     ArgumentTypeError, ArgumentError
         `vector` has another dtype or shape.
     """
-    vector = _readable("vector", vector, np.float64, (kernels.HASH_BYTES,))
-    out = np.empty(kernels.HASH_BYTES, np.uint8)
-    kernels.quantise(vector, out)
-    return out
+    return _quantise(checks.array("vector", vector, np.float64, (kernels.HASH_BYTES,)))
 
 
-def _corners(length: int) -> tuple[NDArray[np.int64], Floats]:
-    """Return the box corners along an axis, (3, 2, 26) each: pixel indices and fractional parts."""
-    index = np.empty((3, 2, kernels.GRID), np.int64)
-    residue = np.empty((3, 2, kernels.GRID), np.float64)
-    kernels.corners(length, index, residue)
+def _corners(height: int, width: int) -> tuple[NDArray[np.int64], Floats]:
+    """Return the box corners (Eqs. 5-8) as the kernels take them: index and residue, (6, 52)."""
+    index = np.empty((6, kernels.CORNERS), np.int64)
+    residue = np.empty((6, kernels.CORNERS), np.float64)
+    kernels.corners(height, width, index, residue)
     return index, residue
 
 
-def _readable(name: str, value: Any, dtype: type, shape: tuple[int | str, ...]) -> NDArray[Any]:
-    """Return the checked array, of the type for which the kernels are compiled."""
-    return checks.read_only(checks.array(name, value, dtype, shape))
+def _corner_sums(pixels: NDArray[np.uint8]) -> Floats:
+    """Return the sums of pixels at the box corners, (156, 52)."""
+    rows, channels = images.rows(pixels)
+    height, width = pixels.shape[:2]
+    if rows.shape[1] < kernels.VECTOR:
+        rows = checks.read_only(np.pad(rows, ((0, 0), (0, kernels.VECTOR - rows.shape[1]))))
+    index, residue = _corners(height, width)
+    order = index[:3].reshape(-1).argsort(kind="stable")
+    length = -(-width // kernels.BLOCK) * kernels.BLOCK
+    columns = np.zeros(length * channels + kernels.VECTOR, np.uint16)
+    out = np.empty((3 * kernels.CORNERS, kernels.CORNERS), np.float64)
+    lines = np.zeros((3, length), np.float64)
+    kernels.corner_sums(rows, channels, order, index, residue, columns, lines, out)
+    return out
+
+
+def _feature_grid(corner_sums: Floats) -> Floats:
+    out = np.empty((kernels.GRID, kernels.GRID), np.float64)
+    kernels.feature_grid(corner_sums, out)
+    return out
+
+
+def _gradients(grid: Floats) -> Floats:
+    cells = np.zeros((kernels.CELLS + 2, kernels.CELLS + 2, kernels.DIRECTIONS), np.float64)
+    kernels.gradients(checks.read_only(grid.reshape(-1)), cells)
+    return cells[1:-1, 1:-1].copy()
+
+
+def _scaled_gradients(raw: Floats, height: int, width: int) -> Floats:
+    # order fixed: rounding
+    scale = (((width / 28) * kernels.AREA_FACTOR) * (height / 28)) * 3
+    return raw.reshape(-1) / scale
+
+
+def _normalisation(scaled: Floats) -> Floats:
+    rounds = np.empty((kernels.MAX_ROUNDS, kernels.HASH_BYTES), np.float64)
+    return rounds[: kernels.normalisation(checks.read_only(scaled), rounds)]
+
+
+def _norm(scaled: Floats, start: float) -> float:
+    return float(kernels.norm(checks.read_only(scaled), start))
+
+
+def _quantise(vector: Floats) -> NDArray[np.uint8]:
+    scaled = (vector * 256) / kernels.CLIP
+    return np.maximum(np.minimum(scaled, 255.0), 0.0).astype(np.uint8)

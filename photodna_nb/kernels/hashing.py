@@ -1,34 +1,39 @@
-"""The hash, stage by stage, in the order of the data.
+"""The loops of the hash, stage by stage, in the order of the data.
 
 Equation numbers are those of Deryck, Leblanc-Albarel and Preneel, "White-Box
 Attacks on PhotoDNA Perceptual Hash Function", IACR eprint 2026/486. Every float
 is an IEEE float64, and the order of the operations is part of the definition.
+`photodna_nb.hashing.stages` has what NumPy does in a few operations on whole arrays.
 
-All kernels that call each other live in this file: Numba's cache does not
-notice an edit in another one.
+The first call compiles all of them: each allocates nothing, is compiled for one
+type of array, and calls as few others as possible, as callers contain those once more.
 
 Shapes that recur:
 
 - ``rows``: (H, W * channels) uint8, read-only, C order: the rows of an image.
-- a *corner axis*, (3, 2, 26): radius, side (0 = upper or left, 1 = lower or
-  right), grid point. ``index``, int64, plus ``residue``, float64, is a position in pixels.
-- ``corner_sums``, (3, 2, 26, 2, 26) float64: radius, side and grid point in y,
-  side and grid point in x.
+- ``index``, int64, plus ``residue``, float64, both (6, 52): positions of the box corners in
+  pixels, for three radii in y and then three in x; 26 grid points of the upper or left
+  corners, then 26 of the lower or right ones.
+- ``corner_sums``, (156, 52) float64: a row for each corner in y (radius, side, grid point),
+  a column for each corner in x (side, grid point).
 """
 
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.errors import TypingError
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from photodna_nb.kernels.jit import kernel
+from photodna_nb.kernels.vector import broadcast, compiled, vector_pointer
 
 GRID = 26
 CELLS = 6
 DIRECTIONS = 4
 HASH_BYTES = CELLS * CELLS * DIRECTIONS
+CORNERS = 2 * GRID
 
 RADII = (0.2, 0.4, 0.8)
 RADIUS_WEIGHTS = (
@@ -42,166 +47,171 @@ MAX_ROUNDS = 10
 NORM_START = 1e-8  # no division by zero where all gradients are
 CLIP = 0.25
 
-# Rows of bytes that fit into a uint16 column sum: 257, rounded down to a multiple of 8.
-ROWS_PER_SUM = 256
-# From so many rows on it is faster to add bytes to uint16 sums first, and those to the columns.
-LONG_BAND = 16
-# Columns that are summed from the left at once, in uint32 ...
+# Rows whose R+G+B fit into a uint16 sum: 85, rounded down to a multiple of ROWS_AT_ONCE.
+ROWS_PER_SUM = 84
+# Rows, and bytes of each, that are added at once.
+ROWS_AT_ONCE = 4
+VECTOR = 64
+# Pixels that are summed from the left at once.
 BLOCK = 16
-# ... and the rows, at up to 765 a pixel, that they may hold for that.
-ROWS_PER_COLUMN = (2**32 - 1) // (765 * BLOCK)
+
+
+def add_block(rows, y, number, start, columns):
+    """Add the bytes from `start` on, at most VECTOR, of the rows y to y + number to the columns."""
+    block = rows[y : y + number, start : start + VECTOR]
+    columns[start : start + block.shape[1]] += block.sum(axis=0, dtype=np.uint16)
+
+
+def scan_block(columns, channels, start, total, above, out):
+    """Write `above` plus `total` plus the prefix sums of R+G+B of a block of pixels.
+
+    Returns the total with the block. columns: (> W * channels,) uint16; above, out: (W,) float64,
+    W a multiple of BLOCK.
+    """
+    end = start + BLOCK
+    block = columns[start * channels : end * channels].reshape(BLOCK, channels)[:, :3]
+    sums = total + (block.sum(axis=1) * (3 if channels == 1 else 1)).cumsum()
+    out[start:end] = above[start:end] + sums
+    return sums[-1]
+
+
+def _add_block(_, rows, y, number, start, columns):
+    """Compile `add_block`, but always VECTOR bytes: what follows a row is added to the padding."""
+    _check_vectors((columns, types.uint16))
+    bytes_, sums = (ir.VectorType(ir.IntType(bits), VECTOR) for bits in (8, 16))
+    n_rows = number.literal_value
+
+    def code(context, builder, signature, arguments):
+        rows, y, _, start, columns = arguments
+        shape = make_array(signature.args[0])(context, builder, rows).shape
+        width = cgutils.unpack_tuple(builder, shape)[1]
+        byte = builder.mul(start, start.type(2))
+        target = vector_pointer(context, builder, signature.args[4], columns, byte, sums)
+        added = builder.load(target, align=2)
+        for number in range(n_rows):
+            row = builder.mul(builder.add(y, y.type(number)), width)
+            byte = builder.add(row, start)
+            pointer = vector_pointer(context, builder, signature.args[0], rows, byte, bytes_)
+            added = builder.add(added, builder.zext(builder.load(pointer, align=1), sums))
+        builder.store(added, target).align = 2
+        return context.get_dummy_value()
+
+    return types.void(rows, types.intp, number, types.intp, columns), code
+
+
+def _scan_block(_, columns, channels, start, total, above, out):
+    """Compile `scan_block`: add the block to itself, shifted by 1, 2, 4 and 8 pixels."""
+    _check_vectors((columns, types.uint16), (above, types.float64), (out, types.float64))
+    n_channels = channels.literal_value
+    integers, floats = (ir.VectorType(kind, BLOCK) for kind in (ir.IntType(32), ir.DoubleType()))
+    loaded = ir.VectorType(ir.IntType(16), BLOCK * n_channels)
+
+    def code(context, builder, signature, arguments):
+        columns, _, start, total, above, out = arguments
+
+        def at(number, array, bytes_each, vector, more=0):
+            byte = builder.add(builder.mul(start, start.type(bytes_each)), start.type(more))
+            return vector_pointer(context, builder, signature.args[number], array, byte, vector)
+
+        def shuffled(first, second, lanes):
+            lanes = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
+            return builder.shuffle_vector(first, second, lanes)
+
+        block = ir.Constant(loaded, None)  # from each element on, the sum of three
+        for channel in range(3):
+            pointer = at(0, columns, 2 * n_channels, loaded, 2 * (channel % n_channels))
+            block = builder.add(block, builder.load(pointer, align=2))
+        if n_channels == 3:
+            halves = []
+            for half in range(0, 48, 24):
+                a, b, c = (
+                    shuffled(block, block, range(half + i, half + i + 8)) for i in (0, 8, 16)
+                )
+                ab = shuffled(a, b, [lane + 8 * (lane % 3 == 1) for lane in range(8)])
+                abc = shuffled(ab, c, [lane + 8 * (lane % 3 == 2) for lane in range(8)])
+                halves.append(shuffled(abc, abc, [3 * lane % 8 for lane in range(8)]))
+            block = shuffled(*halves, range(16))
+        elif n_channels == 4:
+            block = builder.bitcast(block, ir.VectorType(ir.IntType(64), BLOCK))
+            block = builder.trunc(block, ir.VectorType(ir.IntType(16), BLOCK))
+        sums, zeros = builder.zext(block, integers), ir.Constant(integers, None)
+        for shift in (1, 2, 4, 8):
+            lanes = [0] * shift + [BLOCK + lane for lane in range(BLOCK - shift)]
+            sums = builder.add(sums, shuffled(zeros, sums, lanes))
+        block_total = builder.extract_element(sums, ir.IntType(32)(BLOCK - 1))
+        sums = builder.fadd(builder.sitofp(sums, floats), broadcast(builder, floats, total))
+        line = builder.fadd(builder.load(at(4, above, 8, floats), align=8), sums)
+        builder.store(line, at(5, out, 8, floats)).align = 8
+        return builder.fadd(total, builder.sitofp(block_total, floats.element))
+
+    return types.float64(columns, channels, types.intp, types.float64, above, out), code
+
+
+def _check_vectors(*arrays):
+    for array, element in arrays:
+        if array.dtype != element or array.ndim != 1 or array.layout != "C":
+            raise TypingError(f"needs a C-contiguous vector of {element}, got {array}")
+
+
+if compiled():  # vector instructions, which LLVM does not find by itself
+    add_block = intrinsic(prefer_literal=True)(_add_block)
+    scan_block = intrinsic(prefer_literal=True)(_scan_block)
 
 
 @kernel
-def corners(length, index, residue):
-    """Box corners along an axis of `length` pixels (Eqs. 5-8).
+def corners(height, width, index, residue):
+    """Box corners along both axes (Eqs. 5-8).
 
-    index: (3, 2, 26) int64, residue: (3, 2, 26) float64; both are written.
+    index: (6, 52) int64, residue: (6, 52) float64; both are written.
     """
-    step = length / 28
-    last = float(length - 2)
-    for k in range(3):
-        radius = RADII[k]
-        for u in range(GRID):
-            point = (u + 1.5) * step
+    for row in range(6):
+        length = height if row < 3 else width
+        radius = RADII[row % 3]
+        step = length / 28
+        last = float(length - 2)
+        for i in range(CORNERS):
+            point = (i % GRID + 1.5) * step
             # order fixed: rounding
-            upper = point + (((-radius) * step) - 1)
-            lower = point + radius * step
-            for side, corner in enumerate((upper, lower)):
-                clamped = max(0.0, min(last, corner))
-                index[k, side, u] = int(clamped)
-                residue[k, side, u] = clamped - int(clamped)
+            corner = point + (((-radius) * step) - 1) if i < GRID else point + radius * step
+            clamped = max(0.0, min(last, corner))
+            index[row, i] = np.int64(clamped)
+            residue[row, i] = clamped - index[row, i]
 
 
 @kernel
 def add_rows(rows, start, stop, columns):
-    """Add rows start to stop, at most 257 of them, to the byte columns.
+    """Add rows start to stop, at most ROWS_PER_SUM of them, but not the last one, to the columns.
 
-    columns: (W * channels,) uint16, eight rows at a time to save its traffic.
+    rows: at least VECTOR bytes wide; columns: (at least VECTOR more,) uint16.
     """
     y = start
-    while y + 8 <= stop:
-        r0, r1, r2, r3 = rows[y], rows[y + 1], rows[y + 2], rows[y + 3]
-        r4, r5, r6, r7 = rows[y + 4], rows[y + 5], rows[y + 6], rows[y + 7]
-        for i in range(columns.shape[0]):
-            columns[i] = np.uint16(
-                columns[i]
-                + np.uint16(r0[i])
-                + np.uint16(r1[i])
-                + np.uint16(r2[i])
-                + np.uint16(r3[i])
-                + np.uint16(r4[i])
-                + np.uint16(r5[i])
-                + np.uint16(r6[i])
-                + np.uint16(r7[i])
-            )
-        y += 8
+    while y + ROWS_AT_ONCE <= stop:
+        for x in range(0, rows.shape[1], VECTOR):
+            add_block(rows, y, ROWS_AT_ONCE, x, columns)
+        y += ROWS_AT_ONCE
     while y < stop:
-        row = rows[y]
-        for i in range(columns.shape[0]):
-            columns[i] = np.uint16(columns[i] + np.uint16(row[i]))
+        for x in range(0, rows.shape[1], VECTOR):
+            add_block(rows, y, 1, x, columns)
         y += 1
 
 
 @kernel
-def add_line(line, channels, columns):
-    """Add a line's R+G+B to the columns.
+def prefix_sums(columns, channels, above, out):
+    """Write `above` plus the sums of R+G+B of the columns from the left.
 
-    line: (W * channels,) uint8 or uint16; columns: (W,) uint32.
-    """
-    if channels == 1:
-        for x in range(columns.shape[0]):
-            columns[x] = np.uint32(columns[x] + np.uint32(line[x]) * np.uint32(3))
-    elif channels == 3:
-        for x in range(columns.shape[0]):
-            r, g, b = line[3 * x], line[3 * x + 1], line[3 * x + 2]
-            columns[x] = np.uint32(columns[x] + np.uint32(r) + np.uint32(g) + np.uint32(b))
-    else:
-        for x in range(columns.shape[0]):
-            r, g, b = line[4 * x], line[4 * x + 1], line[4 * x + 2]
-            columns[x] = np.uint32(columns[x] + np.uint32(r) + np.uint32(g) + np.uint32(b))
-
-
-@kernel
-def add_band(rows, start, stop, channels, byte_columns, columns):
-    """Add rows start to stop to the columns.
-
-    byte_columns: (W * channels,) uint16 is scratch; columns: (W,) uint32.
-    """
-    while stop - start >= LONG_BAND:
-        end = min(stop, start + ROWS_PER_SUM)
-        byte_columns[:] = 0
-        add_rows(rows, start, end, byte_columns)
-        add_line(byte_columns, channels, columns)
-        start = end
-    for y in range(start, stop):
-        add_line(rows[y], channels, columns)
-
-
-def scan_block(columns, start, total, out):
-    """Write total plus the prefix sums of a block of columns; returns the last one."""
-    for x in range(start, start + BLOCK):
-        total += columns[x]
-        out[x] = total
-    return total
-
-
-@overload(scan_block)
-def _(columns, start, total, out):  # the names must be scan_block's
-    """Compile it to vector instructions, which LLVM does not find by itself."""
-    return lambda columns, start, total, out: _scan_block(columns, start, total, out)
-
-
-@intrinsic
-def _scan_block(_, columns, start, total, out):
-    """Add the block to itself, shifted by 1, 2, 4 and 8 columns, and to the total so far."""
-    for array, element in ((columns, types.uint32), (out, types.float64)):
-        if array.dtype != element or array.ndim != 1 or array.layout != "C":
-            raise TypingError(f"scan_block needs a C-contiguous vector of {element}, got {array}")
-
-    def code(context, builder, signature, arguments):
-        columns, start, total, out = arguments
-
-        def block_of(array, numba_type, element):
-            data = make_array(numba_type)(context, builder, array).data
-            return builder.bitcast(
-                builder.gep(data, [start]), ir.VectorType(element, BLOCK).as_pointer()
-            )
-
-        def shuffled(first, second, lanes):
-            mask = ir.Constant(ir.VectorType(ir.IntType(32), BLOCK), lanes)
-            return builder.shuffle_vector(first, second, mask)
-
-        int32, double = ir.IntType(32), ir.DoubleType()
-        sums = builder.load(block_of(columns, signature.args[0], int32), align=4)
-        zeros = ir.Constant(sums.type, [0] * BLOCK)
-        for shift in (1, 2, 4, 8):
-            lanes = [0] * shift + [BLOCK + lane for lane in range(BLOCK - shift)]
-            sums = builder.add(sums, shuffled(zeros, sums, lanes))
-        sums = builder.uitofp(sums, ir.VectorType(double, BLOCK))
-        first = builder.insert_element(ir.Constant(sums.type, None), total, int32(0))
-        sums = builder.fadd(sums, shuffled(first, first, [0] * BLOCK))
-        builder.store(sums, block_of(out, signature.args[3], double)).align = 8
-        return builder.extract_element(sums, int32(BLOCK - 1))
-
-    return types.float64(columns, types.intp, types.float64, out), code
-
-
-@kernel
-def prefix_sums(columns, out):
-    """Write the sums of the columns from the left.
-
-    columns: (W,) uint32, of at most ROWS_PER_COLUMN rows; out: (W,) float64, which holds
-    integers exactly, in any order of addition, up to 2^53.
+    columns: (> W * channels,) uint16; above, out: (W,) float64, W a multiple of BLOCK. Floats
+    hold integers exactly, in any order of addition, up to 2^53.
     """
     total = 0.0
-    start = 0
-    while start + BLOCK <= columns.shape[0]:
-        total = scan_block(columns, start, total, out)
-        start += BLOCK
-    for x in range(start, columns.shape[0]):
-        total += columns[x]
-        out[x] = total
+    if channels == 1:
+        for x in range(0, out.shape[0], BLOCK):
+            total = scan_block(columns, 1, x, total, above, out)
+    elif channels == 3:
+        for x in range(0, out.shape[0], BLOCK):
+            total = scan_block(columns, 3, x, total, above, out)
+    else:
+        for x in range(0, out.shape[0], BLOCK):
+            total = scan_block(columns, 4, x, total, above, out)
 
 
 @kernel
@@ -220,87 +230,65 @@ def pixel_sums(rows, channels, out):
 
 
 @kernel
-def corner_line(upper, lower, fy, index_x, residue_x, out):
+def corner_line(upper, lower, fy, index, residue, out):
     """S at the box corners along one line, between their four neighbours (Eq. 9).
 
     upper, lower: (W,) the lines of S above and below; fy: the residue in y;
-    index_x, residue_x: (2, 26) of a corner axis; out: (2, 26) of corner_sums.
+    index, residue: (52,) corners in x; out: (52,), a row of corner_sums.
     """
-    for side in range(2):
-        for u in range(GRID):
-            x = index_x[side, u]
-            fx = residue_x[side, u]
-            # order fixed: rounding
-            out[side, u] = (
-                ((1 - fx) * (1 - fy)) * np.float64(upper[x])
-                + ((1 - fx) * fy) * np.float64(lower[x])
-                + (fx * (1 - fy)) * np.float64(upper[x + 1])
-                + (fx * fy) * np.float64(lower[x + 1])
-            )
+    for i in range(CORNERS):
+        x = index[i]
+        fx = residue[i]
+        # order fixed: rounding
+        out[i] = (
+            ((1 - fx) * (1 - fy)) * np.float64(upper[x])
+            + ((1 - fx) * fy) * np.float64(lower[x])
+            + (fx * (1 - fy)) * np.float64(upper[x + 1])
+            + (fx * fy) * np.float64(lower[x + 1])
+        )
 
 
 @kernel
-def corner_sums_of_table(table, index_y, residue_y, index_x, residue_x, out):
+def corner_sums_of_table(table, index, residue, out):
     """S at the box corners, from the complete table.
 
-    table: (H, W) int64; index_y to residue_x: corner axes; out: corner_sums.
+    table: (H, W) int64; index, residue: corners; out: corner_sums.
     """
-    for k in range(3):
-        for side in range(2):
-            for v in range(GRID):
-                y = index_y[k, side, v]
-                fy = residue_y[k, side, v]
-                line = out[k, side, v]
-                corner_line(table[y], table[y + 1], fy, index_x[k], residue_x[k], line)
+    for row in range(3 * CORNERS):
+        k, i = row // CORNERS, row % CORNERS
+        y = index[k, i]
+        corner_line(table[y], table[y + 1], residue[k, i], index[3 + k], residue[3 + k], out[row])
 
 
 @kernel
-def corner_sums(rows, channels, index_y, residue_y, index_x, residue_x, out):
+def corner_sums(rows, channels, order, index, residue, columns, lines, out):
     """S at the box corners, in one pass over the pixels.
 
-    index_y to residue_x: corner axes; out: corner_sums. Only the rows beside a corner
-    get prefix sums.
+    rows: at least VECTOR bytes wide; order: (156,) int64, rows of corner_sums by `index`; lines:
+    (3, V) float64, V >= W a multiple of BLOCK, and columns: (V * channels + VECTOR,) uint16, of
+    zeros; out: corner_sums. Only the rows beside a corner get prefix sums.
     """
-    height = rows.shape[0]
-    width = rows.shape[1] // channels
-    slots = 3 * 2 * GRID
-    flat_y, flat_fy = index_y.reshape(slots), residue_y.reshape(slots)
-    flat_out = out.reshape((slots, 2, GRID))
-
-    # The slots with a corner below row y, as a list: first[y], then following[slot], until -1.
-    first = np.full(height, -1, np.int16)
-    following = np.empty(slots, np.int16)
-    for slot in range(slots):
-        following[slot] = first[flat_y[slot]]
-        first[flat_y[slot]] = slot
-
-    byte_columns = np.empty(width * channels, np.uint16)
-    columns = np.zeros(width, np.uint32)  # sums of the rows from `base` to `added`
-    above = np.zeros(width, np.float64)  # S of the row before `base`
-    lines = np.empty((2, width), np.float64)  # S of the newest even and odd row
-    base = added = 0
-    for y in range(height - 1):
-        slot = first[y]
-        if slot < 0:
-            continue
-        for row in range(max(y, added), y + 2):
-            line = lines[row % 2]
-            while row - base >= ROWS_PER_COLUMN:
-                add_band(rows, added, base + ROWS_PER_COLUMN, channels, byte_columns, columns)
-                prefix_sums(columns, line)
-                above += line
-                columns[:] = 0
-                base = added = base + ROWS_PER_COLUMN
-            add_band(rows, added, row + 1, channels, byte_columns, columns)
-            prefix_sums(columns, line)
-            if base > 0:
-                line += above
-            added = row + 1
-        while slot >= 0:
-            k = slot // (2 * GRID)
-            upper, lower = lines[y % 2], lines[(y + 1) % 2]
-            corner_line(upper, lower, flat_fy[slot], index_x[k], residue_x[k], flat_out[slot])
-            slot = following[slot]
+    # Columns: sums of the rows from `base` to `added`. Lines: S of the newest even and odd
+    # row beside a corner, and of the row before `base`.
+    base = added = np.int64(0)  # a plain 0 would compile add_rows for that constant, too
+    for i in range(order.shape[0]):
+        k, corner = order[i] // CORNERS, order[i] % CORNERS
+        y = index[k, corner]
+        # The last row is not read: below a corner in the last but one, its weight is 0.
+        for row in range(max(y, added), min(y + 2, rows.shape[0] - 1)):
+            reached = False
+            while not reached:
+                stop = min(row + 1, base + ROWS_PER_SUM)
+                add_rows(rows, added, stop, columns)
+                added = stop
+                reached = stop < base + ROWS_PER_SUM
+                prefix_sums(columns, channels, lines[2], lines[row % 2 if reached else 2])
+                if not reached:
+                    columns[:] = 0
+                    base = stop
+        upper, lower = lines[y % 2], lines[(y + 1) % 2]
+        fy = residue[k, corner]
+        corner_line(upper, lower, fy, index[3 + k], residue[3 + k], out[order[i]])
 
 
 @kernel
@@ -309,59 +297,44 @@ def feature_grid(sums, out):
 
     sums: corner_sums; out: (26, 26) float64.
     """
-    out[:] = 0.0
-    for k in range(3):
-        weight = RADIUS_WEIGHTS[k]
-        for v in range(GRID):
-            for u in range(GRID):
-                a, b = sums[k, 0, v, 0, u], sums[k, 0, v, 1, u]
-                c, d = sums[k, 1, v, 0, u], sums[k, 1, v, 1, u]
+    for v in range(GRID):
+        for u in range(GRID):
+            total = 0.0
+            for k in range(3):
+                weight = RADIUS_WEIGHTS[k]
+                upper = CORNERS * k + v
+                a, b = sums[upper, u], sums[upper, GRID + u]
+                c, d = sums[upper + GRID, u], sums[upper + GRID, GRID + u]
                 # order fixed: rounding
-                out[v, u] += a * weight - b * weight - c * weight + d * weight
+                total += a * weight - b * weight - c * weight + d * weight
+            out[v, u] = total
 
 
 @kernel
 def gradients(grid, out):
-    """Differences of the feature grid, distributed to 6 x 6 cells in four directions.
+    """Differences of the feature grid, distributed to cells in four directions.
 
-    grid: (26, 26) float64; out: (6, 6, 4) float64, the last axis is how much the
-    brightness falls to the right, rises to the right, falls downwards, rises downwards.
+    grid: (676,) float64, the feature grid; out: (8, 8, 4) float64 of zeros, 6 x 6 cells and
+    a border that is not part of the hash; its last axis is how much the brightness falls to
+    the right, rises to the right, falls downwards, rises downwards.
     """
-    out[:] = 0.0
     # order fixed: rounding. Blocks of 4 x 4 points, not row by row.
     for block_v in range(CELLS):
         for block_u in range(CELLS):
             for v in range(4 * block_v + 1, 4 * block_v + 5):
-                y = (v - 2.5) * 0.25
-                cell_y = int(np.floor(y))
-                fy = y - cell_y
                 for u in range(4 * block_u + 1, 4 * block_u + 5):
-                    x = (u - 2.5) * 0.25
-                    cell_x = int(np.floor(x))
-                    fx = x - cell_x
-                    h = grid[v, u - 1] - grid[v, u + 1]
-                    k = grid[v - 1, u] - grid[v + 1, u]
-                    for cy, wy in ((cell_y, 1 - fy), (cell_y + 1, fy)):
-                        for cx, wx in ((cell_x, 1 - fx), (cell_x + 1, fx)):
-                            if 0 <= cy < CELLS and 0 <= cx < CELLS:
-                                weight = wx * wy
-                                out[cy, cx, 0] += weight * max(h, 0.0)
-                                out[cy, cx, 1] += weight * max(-h, 0.0)
-                                out[cy, cx, 2] += weight * max(k, 0.0)
-                                out[cy, cx, 3] += weight * max(-k, 0.0)
-
-
-@kernel
-def scaled_gradients(raw, height, width, out):
-    """Divide by the area of a grid step; the result is in grey levels.
-
-    raw: (6, 6, 4) float64; out: (144,) float64.
-    """
-    # order fixed: rounding
-    scale = (((width / 28) * AREA_FACTOR) * (height / 28)) * 3
-    flat = raw.reshape(HASH_BYTES)
-    for i in range(HASH_BYTES):
-        out[i] = flat[i] / scale
+                    # Eighths of a cell: cells have sides of four points, and centres between two.
+                    cell_y, fy = (2 * v + 3) // 8, (2 * v + 3) % 8 * 0.125
+                    cell_x, fx = (2 * u + 3) // 8, (2 * u + 3) % 8 * 0.125
+                    point = GRID * v + u
+                    for direction in range(DIRECTIONS):
+                        step = (1 if direction < 2 else GRID) * (1 - 2 * (direction % 2))
+                        fall = grid[point - step] - grid[point + step]
+                        if fall > 0:
+                            out[cell_y, cell_x, direction] += (1 - fx) * (1 - fy) * fall
+                            out[cell_y, cell_x + 1, direction] += fx * (1 - fy) * fall
+                            out[cell_y + 1, cell_x, direction] += (1 - fx) * fy * fall
+                            out[cell_y + 1, cell_x + 1, direction] += fx * fy * fall
 
 
 @kernel
@@ -385,52 +358,13 @@ def normalisation(scaled, rounds):
     current = scaled
     for r in range(MAX_ROUNDS):
         length = norm(current, NORM_START)
-        clipped = False
+        limit = CLIP if r < MAX_ROUNDS - 1 else np.inf
+        largest = 0.0
         for i in range(HASH_BYTES):
             value = current[i] / length
-            if value >= CLIP and r < MAX_ROUNDS - 1:
-                value = CLIP
-                clipped = True
-            rounds[r, i] = value
-        if not clipped:
+            largest = max(largest, value)
+            rounds[r, i] = min(value, limit)
+        if largest < CLIP:
             return r + 1
         current = rounds[r]
     return MAX_ROUNDS
-
-
-@kernel
-def quantise(vector, out):
-    """Bytes of the normalised vector (Eq. 17).
-
-    vector: (144,) float64; out: (144,) uint8.
-    """
-    for i in range(HASH_BYTES):
-        out[i] = np.uint8(max(0.0, min(255.0, (vector[i] * 256) / CLIP)))
-
-
-@kernel
-def hash_rows(rows, channels, out):
-    """All stages, from the pixels to the bytes; returns the detail in grey levels.
-
-    rows: (H, W * channels) uint8, H and W at least 2; out: (144,) uint8.
-    """
-    height = rows.shape[0]
-    width = rows.shape[1] // channels
-    index_y = np.empty((3, 2, GRID), np.int64)
-    index_x = np.empty((3, 2, GRID), np.int64)
-    residue_y = np.empty((3, 2, GRID), np.float64)
-    residue_x = np.empty((3, 2, GRID), np.float64)
-    corners(height, index_y, residue_y)
-    corners(width, index_x, residue_x)
-    sums = np.empty((3, 2, GRID, 2, GRID), np.float64)
-    corner_sums(rows, channels, index_y, residue_y, index_x, residue_x, sums)
-    grid = np.empty((GRID, GRID), np.float64)
-    feature_grid(sums, grid)
-    raw = np.empty((CELLS, CELLS, DIRECTIONS), np.float64)
-    gradients(grid, raw)
-    scaled = np.empty(HASH_BYTES, np.float64)
-    scaled_gradients(raw, height, width, scaled)
-    rounds = np.empty((MAX_ROUNDS, HASH_BYTES), np.float64)
-    taken = normalisation(scaled, rounds)
-    quantise(rounds[taken - 1], out)
-    return norm(scaled, 0.0)

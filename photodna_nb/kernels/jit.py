@@ -17,6 +17,8 @@ OPTIONS: dict[str, Any] = {
     "fastmath": False,
     # NumPy's rule: dividing by zero gives inf, and no branch stops the vector loop.
     "error_model": "numpy",
+    # A wrapper for callers in C would be a tenth of what a small kernel takes to compile.
+    "no_cfunc_wrapper": True,
 }
 
 # False where neither the package's folder nor the user's cache folder can be written.
