@@ -1,4 +1,4 @@
-"""All pairs: every function on both backends beside plain Python and int64 NumPy."""
+"""All pairs: every function on every backend beside plain Python and int64 NumPy."""
 
 import base64
 import json
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from fractions import Fraction
 
+import numba
 import numpy as np
 import oracle
 import pytest
@@ -18,13 +19,13 @@ from hypothesis import strategies as st
 
 import photodna_nb as pdna
 from photodna_nb.kernels import distance as kernels
-from photodna_nb.kernels.register_tile import has_avx512_vnni
-from photodna_nb.pairs import all_pairs, blocks, packing, search
+from photodna_nb.kernels import register_tile, vector
+from photodna_nb.pairs import blocks, packing, search
 from photodna_nb.pairs.source import hash_source, split_source
 
 METRICS = ("euclidean", "sqeuclidean", "manhattan")
-BACKENDS = ["portable"] + ["avx512_vnni"] * has_avx512_vnni()
-# Around the edges of tiles: registers of 16, pairs of them, tiles of 128 rows.
+BACKENDS = list(packing.available_backends())
+# Around the edges of tiles: pairs of registers, of 4 to 32 rows; tiles of 4 x 128.
 SIZES = (0, 1, 5) if JIT_OFF else (0, 1, 3, 4, 15, 16, 17, 31, 33, 127, 128, 129, 300)
 
 
@@ -35,7 +36,14 @@ REAL = np.stack(
 
 
 @pytest.fixture(params=BACKENDS)
+def every_backend(request, monkeypatch):
+    monkeypatch.setenv("PHOTODNA_NB_BACKEND", request.param)
+    assert packing.backend() == request.param
+
+
+@pytest.fixture(params=sorted({BACKENDS[0], BACKENDS[-1]}))
 def backend(request, monkeypatch):
+    """The widest and the narrowest: the kernels beside `matrix` read tiles alike."""
     monkeypatch.setenv("PHOTODNA_NB_BACKEND", request.param)
     assert packing.backend() == request.param
     return request.param
@@ -79,7 +87,7 @@ def test_integers_match_the_oracle():
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_distance_matrix(backend, metric):
+def test_distance_matrix(every_backend, metric):
     dtype = np.float32 if metric == "euclidean" else np.int32
     for n in SIZES:
         for m in SIZES:
@@ -92,29 +100,12 @@ def test_distance_matrix(backend, metric):
     assert (np.diag(found) == 0).all()
 
 
-def test_smallest_and_largest_distances(backend):
+def test_smallest_and_largest_distances(every_backend):
     ends = np.repeat(np.array([[0], [255], [128], [127]], np.uint8), 144, axis=1)
     for metric in ("sqeuclidean", "manhattan"):
         expected = integers(ends, ends, metric)
         assert expected.max() == {"sqeuclidean": 9_363_600, "manhattan": 36_720}[metric]
         np.testing.assert_array_equal(pdna.distance_matrix(ends, metric=metric), expected)
-    found = pdna.distance_histogram(ends, bins=[3060])
-    assert found.counts.tolist() == [6]
-
-
-@pytest.mark.skipif(JIT_OFF, reason="nothing is compiled")
-@pytest.mark.parametrize("columns", [384, 400, 401])
-def test_streamed_matrices(backend, monkeypatch, columns):
-    """At 401 columns the rows begin at odd places, and are written as small ones are."""
-    monkeypatch.setattr(all_pairs, "_CACHED_BYTES", 0)
-    a, b = some_hashes(37, 0), some_hashes(columns, 1)
-    for metric in METRICS:
-        expected = in_units(integers(a, b, metric), metric)
-        found = pdna.distance_matrix(a, b, metric)
-        np.testing.assert_array_equal(found, expected.astype(found.dtype))
-        unaligned = np.zeros(37 * columns * 4 + 4, np.uint8)[4:].view(found.dtype)
-        pdna.distance_matrix(a, b, metric, out=unaligned.reshape(37, columns))
-        np.testing.assert_array_equal(unaligned.reshape(37, columns), found)
 
 
 @pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
@@ -128,14 +119,13 @@ def test_triangle_inequality(seed, metric):
 def test_roots_are_exact():
     """The smallest whole number at or above the root, of every integer that can come."""
     every = np.arange(kernels.SQUARED_BINS, dtype=np.int64)
-    found = np.ceil(np.sqrt(every.astype(np.float32))).astype(np.int64)
+    roots = np.sqrt(every.astype(np.float32))
+    found = (roots + kernels.BELOW_ONE).astype(np.int32).astype(np.int64)
     assert (found**2 >= every).all()
     assert ((found - 1) ** 2 < every)[1:].all()
     assert (every.astype(np.float32) == every).all()
     # float32 roots are correctly rounded: float64 ones are, and their double rounding is harmless.
-    np.testing.assert_array_equal(
-        np.sqrt(every.astype(np.float32)), np.sqrt(every).astype(np.float32)
-    )
+    np.testing.assert_array_equal(roots, np.sqrt(every).astype(np.float32))
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -292,8 +282,11 @@ def test_one_compiled_variant(backend):
         pdna.distance_histogram(some, some, groups=(np.arange(len(some)),) * 2)
         pdna.nearest(some)
         pdna.pairs_within(some, max_distance=3)
+    packed = [packing.pack_database(hashes, 0)[0], packing.pack_queries(hashes, 0)[0]]
+    kinds = tuple(map(numba.typeof, packed))
     for kernel in (kernels.histogram, kernels.nearest, kernels.within):
-        assert len(kernel.signatures) == 1
+        blocks_of = [getattr(kind, "types", ())[:2] for each in kernel.signatures for kind in each]
+        assert blocks_of.count(kinds) == 1
 
 
 def test_wrong_arguments(tmp_path):
@@ -337,15 +330,33 @@ def test_wrong_arguments(tmp_path):
 
 
 def test_a_backend_that_is_not_available(monkeypatch):
-    monkeypatch.setenv("PHOTODNA_NB_BACKEND", "unknown")
-    with pytest.raises(pdna.ArgumentError, match=r"PHOTODNA_NB_BACKEND: got 'unknown'.*'portable'"):
+    monkeypatch.setenv("PHOTODNA_NB_BACKEND", "avx9")
+    names = ", ".join(BACKENDS)
+    with pytest.raises(pdna.ArgumentError, match=f"PHOTODNA_NB_BACKEND: got 'avx9'.*: {names}$"):
         pdna.distance_matrix(some_hashes(3, 0))
-    monkeypatch.setattr(packing.register_tile, "has_avx512_vnni", lambda: False)
-    monkeypatch.setenv("PHOTODNA_NB_BACKEND", "avx512_vnni")
-    with pytest.raises(pdna.ArgumentError, match="AVX-512 VNNI is not available here"):
-        packing.backend()
-    monkeypatch.delenv("PHOTODNA_NB_BACKEND")
-    assert packing.backend() == "portable"
+
+
+@pytest.mark.parametrize(
+    ("features", "names"),
+    [
+        ("+sse2,-avx2", ["sse2"]),
+        ("+avx2,-avx512f,-avxvnni", ["sse2", "avx2"]),
+        ("+avx2,+avxvnni,-avx512vnni", ["sse2", "avx2", "avx_vnni"]),
+        ("+avx2,+avx512f,+avx512bw,+avx512vl,-avx512vnni", ["sse2", "avx2", "avx512"]),
+        ("+avx2,+avx512f,+avx512bw,+avx512vl,+avx512vnni", list(packing.BACKENDS)),
+    ],
+)
+def test_backends_of_features(monkeypatch, features, names):
+    monkeypatch.delenv("PHOTODNA_NB_BACKEND", raising=False)
+    monkeypatch.setattr(vector, "compiled", lambda: True)
+    monkeypatch.setattr(vector, "target", lambda: ("x86_64-unknown-linux-gnu", features))
+    monkeypatch.setattr(packing, "compiled", lambda: True)
+    assert list(packing.available_backends()) == names
+    assert packing.backend() == names[-1]
+    monkeypatch.setattr(vector, "target", lambda: ("aarch64-apple-darwin", "+neon"))
+    assert packing.backend() == "vector"
+    monkeypatch.setattr(packing, "compiled", lambda: False)
+    assert packing.backend() == "numpy"
 
 
 @pytest.mark.skipif(JIT_OFF, reason="no processor in this")
@@ -359,12 +370,32 @@ def test_a_processor_without_the_instructions(tmp_path):
     )
     environment = os.environ | {
         "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
         "NUMBA_CACHE_DIR": str(tmp_path),
         "PYTHONPATH": str(ROOT),
     }
+    environment.pop("PHOTODNA_NB_BACKEND", None)
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert found.stdout.split(maxsplit=2) == ["portable", "10296", "[0, 18, 18]\n"]
+    backend, *printed = found.stdout.split(maxsplit=2)
+    assert backend in ("sse2", "vector")
+    assert printed == ["10296", "[0, 18, 18]\n"]
+
+
+@pytest.mark.skipif(JIT_OFF, reason="nothing is compiled")
+@pytest.mark.parametrize("register", [16, 32, 64])
+def test_generic_code_of_other_processors(monkeypatch, register):
+    """What another processor than x86 runs, at every width: LLVM compiles it for this one too."""
+    monkeypatch.setattr(register_tile, "compiles_for_x86", lambda: False)
+    fill = numba.extending.intrinsic(register_tile.fill_registers._defn)  # without its cache
+    first_tile = numba.njit(lambda block, tile: fill(block, 0, 0, tile))
+    a, b = some_hashes(4, 3), some_hashes(128, 4)
+    for metric, dtype in (("sqeuclidean", np.int16), ("manhattan", np.uint8)):
+        database, database_squares = kernels.pack_database(b, dtype, register)
+        queries, queries_squares = kernels.pack_queries(a, dtype)
+        tile = np.empty((4, 128), np.int32)
+        first_tile((database, queries, database_squares, queries_squares), tile)
+        np.testing.assert_array_equal(tile, integers(a, b, metric))
 
 
 @pytest.fixture

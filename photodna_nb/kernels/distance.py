@@ -1,16 +1,15 @@
 """Distances between many hashes, in exact integers.
 
 `fill_tile` computes the distances of four queries from TILE_ROWS database rows. The kernels
-below it store, count or select them, so that only `matrix` writes a whole matrix. Two
-backends give the same results: loops that LLVM vectorises for any processor, and the
-byte instructions of AVX-512 VNNI.
+below it store, count or select them, so that only `matrix` writes a whole matrix. The dtypes
+of the packed hashes say at compile time by which instructions; all give the same integers.
 
-Shapes that recur, with rows of 144 bytes, padded with zeros to whole tiles:
+Shapes that recur, with rows of 144 values, padded with zeros to whole tiles:
 
 - ``block``: a tuple of
 
-  - ``database``: uint8, flat, in the order and width that the backend reads: see `pack_database`,
-  - ``queries``: uint8, flat, likewise: see `pack_queries`,
+  - ``database``: flat, in the order and dtype of `pack_database`,
+  - ``queries``: flat, in the dtype of `pack_queries`,
   - ``database_squares``, ``queries_squares``: (m,), (n,) int32, their squared norms;
 
 - ``tile``: (4, TILE_ROWS) int32: distances of four queries, squared L2 or L1;
@@ -19,219 +18,147 @@ Shapes that recur, with rows of 144 bytes, padded with zeros to whole tiles:
 """
 
 import numpy as np
+from numba.extending import overload
 
 from photodna_nb.kernels.jit import kernel
 from photodna_nb.kernels.register_tile import (
-    LANES_32,
-    LANES_64,
+    HASH_BYTES,
     TILE_QUERIES,
     TILE_ROWS,
-    fill_manhattan,
-    fill_squared,
-    stream_row,
+    fill_registers,
+    group_bytes,
 )
 
-HASH_BYTES = 144
-
-# Backends and metrics, as the kernels take them.
-PORTABLE, AVX512_VNNI = 0, 1
+# Metrics.
 SQUARED, MANHATTAN = 0, 1
 
 # Database rows that stay in the second-level cache while all queries pass.
-CACHE_BLOCK_ROWS = 4096
+CACHE_BLOCK_ROWS = 1024
+# Rows of a tile that `nearest` compares at once with their limits.
+LIMIT_ROWS = 16
 
 # Numbers of distances that are possible: L2 rounded up to a whole number, squared L2, L1.
 ROOT_BINS = 3061
+# Added to a root before it is cut to a whole number: it is then rounded up, as a test shows for
+# each that can come.
+BELOW_ONE = np.float32(1 - 2**-12)
 SQUARED_BINS = 144 * 255**2 + 1
 MANHATTAN_BINS = 144 * 255 + 1
 # More than any distance, in an int32.
 BEYOND_ALL = 2**31 - 1
 
 
-def pack_database(hashes, backend, metric):
+def pack_database(hashes, dtype, register):
     """Return hashes (m, 144) packed as a database, and their squared norms.
 
-    m is a multiple of TILE_ROWS.
+    dtype: that of the queries; register: bytes of a vector register, or 0 for rows in their
+    own order. m is a multiple of TILE_ROWS.
 
-    For AVX-512, rows lie side by side: the same four bytes of 16 rows (squared L2), or
-    the same eight bytes of 8 rows (L1), make a register.
+    Rows lie side by side: the same few values of as many rows as fit make a register.
     """
-    squares = np.einsum("ij,ij->i", hashes, hashes, dtype=np.int32)
-    if backend == PORTABLE:
-        return _widen(hashes, metric), squares
-    if metric == MANHATTAN:
-        groups_of_rows = hashes.view(np.uint64).reshape(-1, LANES_64, HASH_BYTES // 8)
-        return np.ascontiguousarray(groups_of_rows.swapaxes(1, 2)).view(np.uint8).reshape(
-            -1
-        ), squares
-    # The instruction multiplies a byte by a signed one: a query less 128.
-    squares -= 256 * hashes.sum(axis=1, dtype=np.int32)
-    groups_of_rows = hashes.view(np.uint32).reshape(-1, LANES_32, HASH_BYTES // 4)
-    return np.ascontiguousarray(groups_of_rows.swapaxes(1, 2)).view(np.uint8).reshape(-1), squares
+    squares = squared_norms(hashes)
+    if dtype == np.int8:
+        squares -= 256 * hashes.sum(axis=1, dtype=np.int32)
+    values = hashes.astype(np.int16) if dtype == np.int16 else hashes
+    if not register:
+        return values.reshape(-1), squares
+    group = group_bytes(dtype == np.uint8)
+    groups = values.view(f"u{group}")
+    registers = groups.reshape(-1, register // group, groups.shape[1]).swapaxes(1, 2)
+    return np.ascontiguousarray(registers).reshape(-1).view(f"S{register}"), squares
 
 
-def pack_queries(hashes, backend, metric):
+def pack_queries(hashes, dtype):
     """Return hashes (n, 144) packed as queries, and their squared norms.
 
-    n is a multiple of TILE_QUERIES.
+    dtype: int16 for squared L2; int8 likewise, where an instruction multiplies bytes by
+    signed ones, which are the queries less 128; uint8 for L1. n is a multiple of TILE_QUERIES.
     """
-    squares = np.einsum("ij,ij->i", hashes, hashes, dtype=np.int32)
-    if backend == PORTABLE:
-        return _widen(hashes, metric), squares
-    shift = 128 if metric == SQUARED else 0
-    return (hashes ^ np.uint8(shift)).reshape(-1), squares
+    values = (hashes ^ np.uint8(128)).view(np.int8) if dtype == np.int8 else hashes.astype(dtype)
+    return values.reshape(-1), squared_norms(hashes)
 
 
-def _widen(hashes, metric):
-    """Return int16 values, as bytes, for squared L2: few processors multiply bytes."""
-    return (hashes.astype(np.int16) if metric == SQUARED else hashes).reshape(-1).view(np.uint8)
+def squared_norms(hashes):
+    """Return the squared norm of each hash, (n,) int32."""
+    return np.einsum("ij,ij->i", hashes, hashes, dtype=np.int32)
 
 
-@kernel
-def dot(a, b):
-    """Return the sum of the products of two hashes, (144,) int16."""
-    total = np.int32(0)
-    for i in range(HASH_BYTES):
-        total = np.int32(total + np.int32(np.int32(a[i]) * np.int32(b[i])))
-    return total
+def fill_tile(block, row, query, tile):
+    """Compute distances of queries `query` to `query` + 3 from rows `row` to `row` + 127.
 
-
-@kernel
-def difference(a, b):
-    """Return the sum of the absolute differences of two hashes, (144,) uint8."""
-    total = np.int32(0)
-    for i in range(HASH_BYTES):
-        total = np.int32(total + np.int32(abs(np.int32(a[i]) - np.int32(b[i]))))
-    return total
-
-
-@kernel
-def fill_tile(backend, metric, block, row, query, tile):
-    """Compute distances of queries `query` to `query` + 3 from rows `row` to `row` + 127."""
-    database, queries, database_squares, queries_squares = block
-    if backend == AVX512_VNNI:
-        if metric == SQUARED:
-            for column in range(0, TILE_ROWS, 2 * LANES_32):
-                fill_squared(
-                    database,
-                    row + column,
-                    queries,
-                    query,
-                    database_squares,
-                    queries_squares,
-                    tile,
-                    column,
-                )
-        else:
-            for column in range(0, TILE_ROWS, 2 * LANES_64):
-                fill_manhattan(database, row + column, queries, query, tile, column)
-        return
-    wide_database, wide_queries = database.view(np.int16), queries.view(np.int16)
-    for column in range(TILE_ROWS):
-        b = (row + column) * HASH_BYTES
-        for q in range(TILE_QUERIES):
-            a = (query + q) * HASH_BYTES
-            if metric == SQUARED:
-                squares = database_squares[row + column] + queries_squares[query + q]
-                product = dot(wide_database[b : b + HASH_BYTES], wide_queries[a : a + HASH_BYTES])
-                tile[q, column] = squares - 2 * product
-            else:
-                tile[q, column] = difference(
-                    database[b : b + HASH_BYTES], queries[a : a + HASH_BYTES]
-                )
-
-
-@kernel
-def matrix(backend, metric, root, streaming, block, out):
-    """Write all distances, or their roots: out (n, m) int32 or float32.
-
-    streaming: whether to write without the caches, where a large matrix would replace
-    everything else; its rows must begin at multiples of 16 bytes.
+    This is the definition, which runs under NUMBA_DISABLE_JIT; compiled, it is `fill_registers`.
     """
+    database, queries = (packed.reshape(-1, HASH_BYTES).astype(np.int32) for packed in block[:2])
+    rows = database[row : row + TILE_ROWS]
+    differences = queries[query : query + TILE_QUERIES, None] - rows
+    values = np.abs(differences) if block[1].dtype == np.uint8 else differences**2
+    tile[...] = values.sum(axis=2)
+
+
+@overload(fill_tile)
+def _compiled_tile(block, row, query, tile):
+    return lambda block, row, query, tile: fill_registers(block, row, query, tile)
+
+
+@kernel
+def matrix(root, block, out):
+    """Write all distances, or the bytes of their float32 roots: out (n, m) int32."""
     n, m = out.shape
-    flat = out.reshape(out.size)
     tile = np.empty((TILE_QUERIES, TILE_ROWS), np.int32)
-    roots = np.empty((TILE_QUERIES, TILE_ROWS), np.float32)
+    roots = tile.view(np.float32)
     for first_row in range(0, m, CACHE_BLOCK_ROWS):
         for query in range(0, n, TILE_QUERIES):
             for row in range(first_row, min(m, first_row + CACHE_BLOCK_ROWS), TILE_ROWS):
-                # Constants, for LLVM to inline them: a fifth faster.
-                if backend == PORTABLE:
-                    fill_tile(PORTABLE, metric, block, row, query, tile)
-                elif metric == SQUARED:
-                    fill_tile(AVX512_VNNI, SQUARED, block, row, query, tile)
-                else:
-                    fill_tile(AVX512_VNNI, MANHATTAN, block, row, query, tile)
+                fill_tile(block, row, query, tile)
                 if root:
                     for q in range(TILE_QUERIES):
                         for column in range(TILE_ROWS):
                             roots[q, column] = np.sqrt(np.float32(tile[q, column]))
                 columns = min(TILE_ROWS, m - row)
                 for q in range(min(TILE_QUERIES, n - query)):
-                    if streaming and columns == TILE_ROWS:
-                        if root:
-                            stream_row(roots, q, flat, (query + q) * m + row)
-                        else:
-                            stream_row(tile, q, flat, (query + q) * m + row)
-                        continue
                     target = out[query + q, row : row + columns]
                     for column in range(columns):
-                        target[column] = roots[q, column] if root else tile[q, column]
+                        target[column] = tile[q, column]
 
 
 @kernel
-def histogram(
-    backend,
-    metric,
-    root,
-    triangle,
-    grouped,
-    block,
-    database_groups,
-    queries_groups,
-    counts,
-):
+def histogram(root, triangle, grouped, block, database_groups, queries_groups, counts):
     """Add to the count of each distance, or of each root rounded up to a whole number.
 
-    database_groups (m,), queries_groups (n,): int32; counts: (1 or 2, bins) int64, of pairs
-    of two groups and, if `grouped`, of pairs inside one group.
+    database_groups (m,), queries_groups (n,): int32; counts: (1 or 2, bins + 1) int64, of pairs
+    of two groups and, if `grouped`, of pairs inside one group; the last bin is not a distance.
     """
     n, m = queries_groups.shape[0], database_groups.shape[0]
     tile = np.empty((TILE_QUERIES, TILE_ROWS), np.int32)
-    # Unsigned: no check for a negative index.
-    bin_numbers = np.empty(TILE_ROWS, np.uint32)
-    flat = counts.reshape(counts.size)
-    one_group = np.uint32(counts.shape[1])
+    values, flat = tile.reshape(tile.size), counts.reshape(counts.size)
+    n_bins = np.int32(counts.shape[1])
     for row in range(0, m, TILE_ROWS):
+        columns = min(TILE_ROWS, m - row)
+        groups = database_groups[row : row + columns]
         for query in range(0, n, TILE_QUERIES):
             if triangle and query >= row + TILE_ROWS - 1:
                 break
-            fill_tile(backend, metric, block, row, query, tile)
-            columns = min(TILE_ROWS, m - row)
-            for q in range(min(TILE_QUERIES, n - query)):
-                first = max(0, query + q + 1 - row) if triangle else 0
-                if root:
-                    for column in range(TILE_ROWS):
-                        bin_numbers[column] = np.uint32(
-                            np.ceil(np.sqrt(np.float32(tile[q, column])))
-                        )
-                else:
-                    for column in range(TILE_ROWS):
-                        bin_numbers[column] = np.uint32(tile[q, column])
-                if grouped:
+            fill_tile(block, row, query, tile)
+            if root:
+                for i in range(values.size):
+                    distance = np.sqrt(np.float32(values[i]))
+                    values[i] = np.int32(np.float32(distance + BELOW_ONE))
+            for q in range(TILE_QUERIES):
+                if grouped and query + q < n:
                     group = queries_groups[query + q]
-                    groups = database_groups[row : row + columns]
                     for column in range(columns):
-                        same = np.uint32(groups[column] == group)
-                        bin_numbers[column] = np.uint32(bin_numbers[column] + same * one_group)
-                for column in range(first, columns):
-                    flat[bin_numbers[column]] += 1
+                        same = np.int32(groups[column] == group)
+                        tile[q, column] = np.int32(tile[q, column] + np.int32(same * n_bins))
+                first = query + q + 1 - row if triangle else 0
+                tile[q, : TILE_ROWS if query + q >= n else max(0, first)] = n_bins - 1
+                tile[q, columns:] = n_bins - 1
+            for i in range(values.size):
+                # Unsigned: no check for a negative index.
+                flat[np.uint32(values[i])] += 1
 
 
 @kernel
 def within(
-    backend,
-    metric,
     triangle,
     limit,
     block,
@@ -249,7 +176,7 @@ def within(
         for query in range(0, n, TILE_QUERIES):
             if triangle and query >= row + TILE_ROWS - 1:
                 break
-            fill_tile(backend, metric, block, row, query, tile)
+            fill_tile(block, row, query, tile)
             columns = min(TILE_ROWS, m - row)
             for q in range(min(TILE_QUERIES, n - query)):
                 matches = np.int32(0)
@@ -284,8 +211,6 @@ def insert_neighbour(neighbours, candidate):
 
 @kernel
 def nearest(
-    backend,
-    metric,
     triangle,
     both,
     block,
@@ -311,7 +236,7 @@ def nearest(
         for query in range(0, n, TILE_QUERIES):
             if triangle and query >= row + TILE_ROWS - 1:
                 break
-            fill_tile(backend, metric, block, row, query, tile)
+            fill_tile(block, row, query, tile)
             for q in range(min(TILE_QUERIES, n - query)):
                 index = query + q
                 limit = np.int32(min(queries_neighbours[index, -1] >> 32, BEYOND_ALL))
@@ -326,14 +251,14 @@ def nearest(
                 if closer == 0:  # as almost always
                     continue
                 first = max(0, index + 1 - row) if triangle else 0
-                for start in range(0, columns, LANES_32):
+                for start in range(0, columns, LIMIT_ROWS):
                     closer = np.int32(0)
-                    for lane in range(LANES_32):
+                    for lane in range(LIMIT_ROWS):
                         largest_limit = max(limit, row_limits[start + lane])
                         closer = np.int32(closer | np.int32(tile[q, start + lane] < largest_limit))
                     if closer == 0:
                         continue
-                    for column in range(max(first, start), min(columns, start + LANES_32)):
+                    for column in range(max(first, start), min(columns, start + LIMIT_ROWS)):
                         distance = np.int64(tile[q, column])
                         if distance < limit:
                             candidate = (distance << 32) + database_start + row + column

@@ -23,8 +23,18 @@ def has_features(*names):
     """
     if not compiled():
         return False
-    _, _, features = cpu_target.target_context.codegen().magic_tuple()
-    return {f"+{name}" for name in names} <= set(features.split(","))
+    return {f"+{name}" for name in names} <= set(target()[1].split(","))
+
+
+def compiles_for_x86():
+    """Whether Numba compiles for a 64-bit x86 processor, whose instructions may be named."""
+    return target()[0].startswith("x86_64")
+
+
+def target():
+    """Return the triple and the features, as LLVM names them, for which Numba compiles."""
+    triple, _, features = cpu_target.target_context.codegen().magic_tuple()
+    return triple, features
 
 
 def vector_pointer(context, builder, kind, array, byte, pointee):

@@ -18,17 +18,14 @@ from photodna_nb import checks, parallel
 from photodna_nb.errors import ArgumentError
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.kernels.register_tile import TILE_QUERIES
-from photodna_nb.kernels.vector import compiled
 from photodna_nb.pairs.blocks import Hashes
 from photodna_nb.pairs.metrics import Metric, max_integer_distance
-from photodna_nb.pairs.packing import backend_number, kernel_metric, pack_database, pack_queries
+from photodna_nb.pairs.packing import kernel_metric, pack_database, pack_queries
 from photodna_nb.pairs.search import found_neighbours
 from photodna_nb.pairs.source import compared_source, hash_source
 
 # Pairs of a matrix in one task: a fraction of a second, so that Ctrl-C is prompt.
 _PAIRS_PER_TASK = 2**28
-# A larger matrix does not fit into a processor's cache.
-_CACHED_BYTES = 16 << 20
 # The lower half of a packed pair or neighbour: an index.
 _INDEX = 2**32 - 1
 
@@ -107,16 +104,13 @@ def distance_matrix(
     if not out.flags.writeable:
         raise ArgumentError("out: got a read-only array, needs one that can be written")
     matrix = out if out.flags.c_contiguous else np.empty(shape, dtype)
-    aligned = matrix.ctypes.data % 16 == 0 and shape[1] % 4 == 0
-    streaming = compiled() and aligned and matrix.nbytes > _CACHED_BYTES
-    backend = backend_number()
     database, database_squares = pack_database(hashes, number)
 
     def fill(first: int) -> None:
         rows = slice(first, first + rows_per_task)
         packed, squares = pack_queries(queries[rows], number)
         block = database, packed, database_squares, squares
-        kernels.matrix(backend, number, root, streaming, block, matrix[rows])
+        kernels.matrix(root, block, matrix[rows].view(np.int32))
 
     workers = parallel.worker_count(max_workers, None)
     n_tasks = max(1 if workers == 1 else 4 * workers, matrix.size // _PAIRS_PER_TASK)

@@ -21,7 +21,7 @@ from photodna_nb.kernels.filter import SCRATCH_MARGIN, SUPERBLOCK_ROWS
 from photodna_nb.kernels.filter_tile import BOX_AXES, BOX_QUERIES
 from photodna_nb.kernels.vector import compiled
 from photodna_nb.pairs.blocks import PackedPairs
-from photodna_nb.pairs.packing import backend_number, pack_database, pack_queries
+from photodna_nb.pairs.packing import pack_database, pack_queries
 from photodna_nb.pairs.projection import Projection
 from photodna_nb.pairs.search_tree import SearchTree
 from photodna_nb.pairs.source import HashSource, sample_of
@@ -183,8 +183,6 @@ class PairSearch:
             block = database, packed_queries[0], database_squares, packed_queries[1]
             found = np.empty((len(queries) * len(rows), 3), np.int64)
             count = tiles.within(
-                backend_number(),
-                self._metric,
                 False,
                 np.int32(self._limit),
                 block,

@@ -18,7 +18,7 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.pairs.blocks import Hashes, PairBlock, PairBlocks
 from photodna_nb.pairs.metrics import Limit, Metric, max_integer_distance
-from photodna_nb.pairs.packing import backend_number, kernel_metric
+from photodna_nb.pairs.packing import kernel_metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,10 +159,8 @@ def _count_block(
     if queries_labels is None or database_labels is None:
         queries_labels = np.empty(block.queries.count, np.int32)
         database_labels = np.empty(block.database.count, np.int32)
-    counts = np.zeros((1 + grouped, values.number), np.int64)
+    counts = np.zeros((1 + grouped, values.number + 1), np.int64)
     kernels.histogram(
-        backend_number(),
-        metric,
         values.root,
         block.triangle,
         grouped,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,47 +13,69 @@ from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError
 from photodna_nb.kernels import distance as kernels
-from photodna_nb.kernels import register_tile
 from photodna_nb.kernels.register_tile import TILE_QUERIES, TILE_ROWS
+from photodna_nb.kernels.vector import compiled, compiles_for_x86, has_features
 from photodna_nb.pairs.metrics import Metric, checked_metric
 
-Backend = Literal["portable", "avx512_vnni"]
 
-_BACKENDS: dict[str, int] = {"portable": kernels.PORTABLE, "avx512_vnni": kernels.AVX512_VNNI}
+class _Backend(NamedTuple):
+    """How a backend packs hashes, and the sets of LLVM features of which it needs one."""
+
+    register_bytes: int
+    squared_dtype: type
+    features: tuple[tuple[str, ...], ...] = ((),)
 
 
-def backend() -> Backend:
+# The last one that is available is the fastest.
+BACKENDS = {
+    "sse2": _Backend(16, np.int16),
+    "avx2": _Backend(32, np.int16, (("avx2",),)),
+    "avx512": _Backend(64, np.int16, (("avx512f", "avx512bw"),)),
+    "avx_vnni": _Backend(32, np.int8, (("avxvnni",), ("avx512vnni", "avx512vl"))),
+    "avx512_vnni": _Backend(64, np.int8, (("avx512f", "avx512bw", "avx512vnni"),)),
+}
+_OTHER_PROCESSORS = {"vector": _Backend(16, np.int16)}
+_NOT_COMPILED = {"numpy": _Backend(0, np.int16)}
+
+
+def backend() -> str:
     """Return the instructions by which distances are computed in this process.
 
     Returns
     -------
-    {"portable", "avx512_vnni"}
-        AVX-512 VNNI where Numba compiles for a processor that has it, which
-        ``NUMBA_CPU_NAME=generic`` prevents, and otherwise loops for any processor.
-        Both give the same integers. The environment variable ``PHOTODNA_NB_BACKEND``
-        selects one of them.
+    str
+        "sse2", "avx2", "avx512", "avx_vnni" or "avx512_vnni" on x86: the last one that the
+        processor has for which Numba compiles (``NUMBA_CPU_NAME``). "vector" on another
+        processor: registers of 128 bits, as NEON on Arm. "numpy" under ``NUMBA_DISABLE_JIT``.
+        All give the same integers. The environment variable ``PHOTODNA_NB_BACKEND`` selects
+        one that is available.
 
     Raises
     ------
     ArgumentError
-        The variable names no backend, or one that is not available here.
+        The variable names no backend that is available here.
     """
-    available: list[Backend] = ["portable"]
-    if register_tile.has_avx512_vnni():
-        available.append("avx512_vnni")
-    requested = os.environ.get("PHOTODNA_NB_BACKEND") or available[-1]
-    for name in available:
-        if name == requested:
-            return name
-    raise ArgumentError(
-        f"PHOTODNA_NB_BACKEND: got {requested!r}, needs 'portable'"
-        + (" or 'avx512_vnni'" if len(available) > 1 else "; AVX-512 VNNI is not available here")
-    )
+    names = list(available_backends())
+    requested = os.environ.get("PHOTODNA_NB_BACKEND") or names[-1]
+    if requested not in names:
+        raise ArgumentError(
+            f"PHOTODNA_NB_BACKEND: got {requested!r}, needs one that is available here: "
+            + ", ".join(names)
+        )
+    return requested
 
 
-def backend_number() -> int:
-    """Return the backend of this process as the kernels take it."""
-    return _BACKENDS[backend()]
+def available_backends() -> dict[str, _Backend]:
+    """Return the backends of the processor for which Numba compiles, the fastest one last."""
+    if not compiled():
+        return _NOT_COMPILED
+    if not compiles_for_x86():
+        return _OTHER_PROCESSORS
+    return {
+        name: found
+        for name, found in BACKENDS.items()
+        if any(has_features(*features) for features in found.features)
+    }
 
 
 def kernel_metric(metric: Metric) -> int:
@@ -63,25 +85,30 @@ def kernel_metric(metric: Metric) -> int:
 
 def pack_database(hashes: NDArray[np.uint8], metric: int) -> list[NDArray[Any]]:
     """Return hashes (m, 144) and their squared norms as the kernels take a database."""
-    return _pack(kernels.pack_database, hashes, TILE_ROWS, metric)
+    chosen = available_backends()[backend()]
+    packed = kernels.pack_database(
+        _padded(hashes, TILE_ROWS), _dtype(chosen, metric), chosen.register_bytes
+    )
+    return _all_read_only(packed)
 
 
 def pack_queries(hashes: NDArray[np.uint8], metric: int) -> list[NDArray[Any]]:
     """Return hashes (n, 144) and their squared norms as the kernels take queries."""
-    return _pack(kernels.pack_queries, hashes, TILE_QUERIES, metric)
+    chosen = available_backends()[backend()]
+    return _all_read_only(
+        kernels.pack_queries(_padded(hashes, TILE_QUERIES), _dtype(chosen, metric))
+    )
 
 
-def _pack(
-    pack: Callable[..., tuple[NDArray[np.uint8], NDArray[np.int32]]],
-    hashes: NDArray[np.uint8],
-    multiple: int,
-    metric: int,
-) -> list[NDArray[Any]]:
-    missing = -len(hashes) % multiple
-    if missing:
-        hashes = np.concatenate([hashes, np.zeros((missing, HASH_BYTES), np.uint8)])
-    # Read-only arrays all: the kernels are compiled for one type of array.
-    return [
-        checks.read_only(array)
-        for array in pack(checks.read_only(hashes), backend_number(), metric)
-    ]
+def _dtype(chosen: _Backend, metric: int) -> type:
+    return np.uint8 if metric == kernels.MANHATTAN else chosen.squared_dtype
+
+
+def _padded(hashes: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
+    missing = np.zeros((-len(hashes) % multiple, HASH_BYTES), np.uint8)
+    return np.concatenate([hashes, missing]) if len(missing) else np.ascontiguousarray(hashes)
+
+
+def _all_read_only(arrays: Iterable[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Return the arrays as the kernels are compiled for."""
+    return [checks.read_only(array) for array in arrays]

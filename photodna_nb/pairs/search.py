@@ -31,7 +31,7 @@ from photodna_nb.pairs.filter_search import (
     pair_projection,
 )
 from photodna_nb.pairs.metrics import Metric
-from photodna_nb.pairs.packing import backend_number, kernel_metric
+from photodna_nb.pairs.packing import kernel_metric
 from photodna_nb.pairs.projection import Projection
 from photodna_nb.pairs.search_tree import SearchTree
 from photodna_nb.pairs.source import HashSource, hash_source
@@ -194,8 +194,6 @@ def _pairs_of_block(
     if projection is None or sizes[0] * sizes[1] <= MAX_PAIRS_OF_TASK:
         pairs = np.empty((MAX_PAIRS_OF_TASK, 3), np.int64)
         count = kernels.within(
-            backend_number(),
-            metric,
             block.triangle,
             np.int32(limit),
             block.pack(metric),
@@ -242,8 +240,6 @@ def _neighbours_of_block(
         for side, width in zip(sides, widths, strict=True)
     ]
     kernels.nearest(
-        backend_number(),
-        metric,
         block.triangle,
         block.symmetric,
         block.pack(metric),
