@@ -56,16 +56,17 @@ def near_pairs(
     number of the first one that may not fit into `pairs` any more, or s. triangle: whether
     the queries are the rows, and a row counts with the queries before it only. scratch:
     points (c,) uint64; limits, listed and chosen, (c,) int32, c at least SCRATCH_MARGIN
-    more than there are queries; masks (4,) uint32. counts[0]: number of `pairs`.
+    more than there are queries; masks (4,) uint32. counts: (2,) int64: number of `pairs`, and
+    of rows that were tested with a query, both added to.
     """
     points, codes, box_limits, limits = queries
     row_codes, halves, low, high, super_low, super_high = boxes
     near_points, near_limits, listed, chosen, masks = scratch
     axes = codes.shape[1]
-    count = counts[0]
+    count, tested = counts[0], counts[1]
     for number in range(start, superblocks.shape[0]):
         if pairs.shape[0] - count < (last - first) * SUPERBLOCK_ROWS:
-            counts[0] = count
+            counts[0], counts[1] = count, tested
             return number
         superblock = np.int64(superblocks[number])
         end = min(last, (superblock + 1) * SUPERBLOCK_ROWS) if triangle else last
@@ -92,6 +93,7 @@ def near_pairs(
                 for j in range(BOX_QUERIES):
                     chosen[n_chosen + j] = np.int32(group + _SET_BITS[near, j])
                 n_chosen += np.int64(_N_SET_BITS[near])
+            tested += n_chosen * BLOCK_ROWS
             for j in range(n_chosen, n_chosen + TILE_QUERIES):
                 chosen[j] = 0
             for group in range(0, n_chosen, TILE_QUERIES):
@@ -108,7 +110,7 @@ def near_pairs(
                                 pairs[count, 0] = query
                                 pairs[count, 1] = row
                                 count += 1
-    counts[0] = count
+    counts[0], counts[1] = count, tested
     return superblocks.shape[0]
 
 

@@ -46,6 +46,11 @@ def _product_kind():
     return "pmaddubsw" if has_features("ssse3") else ""
 
 
+def has_vnni():
+    """Whether one instruction multiplies bytes and adds four products to an int32."""
+    return _product_kind() == "vpdpbusd"
+
+
 def _call(builder, name, result, arguments):
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)

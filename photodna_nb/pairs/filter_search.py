@@ -8,17 +8,18 @@ computed, in tiles.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks
+from photodna_nb.checks import HASH_BYTES
 from photodna_nb.kernels import distance as tiles
 from photodna_nb.kernels import filter as kernels
 from photodna_nb.kernels import scan
 from photodna_nb.kernels.filter import SCRATCH_MARGIN, SUPERBLOCK_ROWS
-from photodna_nb.kernels.filter_tile import BOX_AXES, BOX_QUERIES
+from photodna_nb.kernels.filter_tile import BOX_AXES, BOX_QUERIES, has_vnni
 from photodna_nb.kernels.vector import compiled
 from photodna_nb.pairs.blocks import PackedPairs
 from photodna_nb.pairs.packing import pack_database, pack_queries
@@ -26,19 +27,17 @@ from photodna_nb.pairs.projection import Projection
 from photodna_nb.pairs.search_tree import SearchTree
 from photodna_nb.pairs.source import HashSource, sample_of
 
-# Time to compute the distance of a pair that the filter leaves, in times of a distance in a tile.
-_REFINE_COST = 8
-# With fewer pairs, all distances take less time than a tree.
-_MIN_PAIRS = 1 << 22
+# With fewer pairs, all distances take less time than a tree, or than a tree for neighbours.
+_MIN_PAIRS, _MIN_NEIGHBOUR_PAIRS = 1 << 22, 1 << 25
 # The largest squared distance of projections that the filter can test: half of it is an int16.
 _MAX_PROJECTED = 2**16 - 2
 # Queries that are compared at once, at most, for pairs and for neighbours.
 _PAIR_QUERIES, _NEIGHBOUR_QUERIES = 4096, SUPERBLOCK_ROWS
 # Hashes to which a projection is fitted, and queries by which it is judged.
-_SAMPLE, _JUDGED = 4096, 256
+_SAMPLE, _JUDGED = 2048, 128
 # Axes of a projection for pairs within L2 distances up to the limit, and for any others.
-_AXES_OF_LIMITS = ((10_000, 12), (50_000, 16), (100_000, 24))
-_MOST_AXES = 64
+_AXES_OF_LIMITS = ((10_000, 12), (50_000, 16), (100_000, 24), (200_000, 32), (300_000, 48))
+_MOST_AXES = 80
 # Rows in whose order a query's neighbours are sought first.
 _WINDOW = 16
 _NUMBER = 2**32 - 1
@@ -68,16 +67,32 @@ def pair_projection(sources: list[HashSource], limit: int, metric: int) -> Proje
     squares = np.einsum("ij,ij->i", rows, rows)
     distances = squares[::step, None] + squares - 2 * (rows[::step] @ rows.T)
     share = np.count_nonzero(distances <= most) / distances.size
-    return projection if share * _REFINE_COST < 1 else None
+    return projection if share * costs().refine < 1 else None
 
 
 def neighbour_projection(sources: list[HashSource], metric: int) -> Projection | None:
     """Return a projection for the nearest neighbours in L2; None for L1 or for few pairs."""
     if metric != tiles.SQUARED or not compiled():
         return None
-    if sources[0].count * sources[-1].count < _MIN_PAIRS:
+    if sources[0].count * sources[-1].count < _MIN_NEIGHBOUR_PAIRS:
         return None
     return Projection.fit(sample_of(sources, _SAMPLE), _MOST_AXES)
+
+
+class Costs(NamedTuple):
+    """Times, as measured, in units of the time of a distance in a tile.
+
+    test: to test a pair by as many axes as a hash has bytes; refine: to compute the distance of
+    a pair that is left. Tiles gain more from VNNI.
+    """
+
+    test: float
+    refine: float
+
+
+def costs() -> Costs:
+    """Return the costs with the instructions that Numba compiles for."""
+    return Costs(1.0, 12.0) if has_vnni() else Costs(0.5, 6.0)
 
 
 class PairSearch:
@@ -106,9 +121,9 @@ class PairSearch:
         scratch = _scratch(last - first)
         found: list[PackedPairs] = []
         n_found = place = 0
-        run = 1
+        run, refine_cost = 1, costs().refine
         while place < len(superblocks):
-            counts = np.zeros(1, np.int64)
+            counts = np.zeros(2, np.int64)
             stop = kernels.near_pairs(
                 first,
                 last,
@@ -124,7 +139,7 @@ class PairSearch:
             )
             n_near = int(counts[0])
             all_pairs = (stop - place) * SUPERBLOCK_ROWS * (last - first)
-            if n_near * _REFINE_COST > all_pairs:
+            if n_near * refine_cost > all_pairs:
                 # The next boxes are likely to be as crowded: more and more are not tested.
                 stop = min(len(superblocks), stop + run)
                 run *= 2
@@ -218,13 +233,15 @@ class NeighbourSearch:
         return _spans(len(self._queries), _NEIGHBOUR_QUERIES, workers)
 
     def pays(self) -> bool:
-        """Return whether few distances are computed for some of the queries."""
+        """Return whether the filter is faster than all distances, by the counts of some queries."""
         middle = len(self._queries) // 2 // BOX_QUERIES * BOX_QUERIES
         span = middle, min(len(self._queries), middle + _MEASURED)
-        computed = self._search(span)[1] * _REFINE_COST
+        _, tested, computed = self._search(span)
+        test, refine = costs()
+        test *= self._queries.projection.n_axes / HASH_BYTES
         # In tiles, each pair inside one tree is computed once.
-        all_pairs = (span[1] - span[0]) * len(self._rows)
-        return computed < all_pairs // (2 if self._queries is self._rows else 1)
+        all_pairs = (span[1] - span[0]) * len(self._rows) / (1 + (self._queries is self._rows))
+        return tested * test + computed * refine < all_pairs
 
     def neighbours(self, span: tuple[int, int]) -> NDArray[np.int64]:
         """Return the neighbours of a span of queries in the tree's order, (m, k), ascending.
@@ -239,8 +256,8 @@ class NeighbourSearch:
         """Return which of the packed neighbours are rows."""
         return neighbours >> 32 <= self._limit
 
-    def _search(self, span: tuple[int, int]) -> tuple[NDArray[np.int64], int]:
-        """Return the neighbours as heaps, and the number of distances that were computed."""
+    def _search(self, span: tuple[int, int]) -> tuple[NDArray[np.int64], int, int]:
+        """Return the neighbours as heaps, and the numbers of pairs tested and computed."""
         first, last = span
         queries, rows, k = self._queries, self._rows, self._k
         heaps = np.full((last - first, k), (self._limit + 1) << 32, np.int64)
@@ -258,7 +275,7 @@ class NeighbourSearch:
         pairs = np.empty((2 * len(points) * SUPERBLOCK_ROWS, 2), np.int32)
         scratch = _scratch(len(points))
         searched = np.full(last - first, True)
-        size = 1
+        tested, size = 0, 1
         while True:
             within = np.minimum(self._limit, heaps[:, 0] >> 32)
             projected = queries.projection.limits(within, tiles.SQUARED, codes.shape[1])
@@ -272,11 +289,11 @@ class NeighbourSearch:
             limits += offsets
             remaining = remaining[distances[remaining] <= box_limits.max()]
             if not len(remaining):
-                return heaps, computed
+                return heaps, tested, computed
             place = 0
             batch = checks.read_only(remaining[:size])
             while place < len(batch):
-                counts = np.zeros(1, np.int64)
+                counts = np.zeros(2, np.int64)
                 place = kernels.near_pairs(
                     0,
                     last - first,
@@ -290,6 +307,7 @@ class NeighbourSearch:
                     pairs,
                     counts,
                 )
+                tested += int(counts[1])
                 computed += self._refine(first, skipped, pairs, int(counts[0]), heaps)
             remaining = remaining[size:]
             size *= 2
