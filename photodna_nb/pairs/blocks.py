@@ -81,7 +81,10 @@ class PairBlock(NamedTuple):
 
 
 class PairBlocks:
-    """The blocks that hold all pairs of `a` and `b`, or without `b` each pair inside `a` once."""
+    """The blocks that hold all pairs of `a` and `b`, or without `b` each pair inside `a` once.
+
+    max_rows: most rows of a chunk; is_near: whether a block of two chunks is needed.
+    """
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class PairBlocks:
         max_workers: int | None,
         executor: Executor | None,
         max_rows: int = _MAX_ROWS,
+        is_near: Callable[[HashSource, HashSource], bool] | None = None,
     ) -> None:
         workers = parallel.worker_count(max_workers, executor)
         self._max_workers, self._executor = max_workers, executor
@@ -106,14 +110,17 @@ class PairBlocks:
 
         self._queries = chunks(queries)
         self._database = self._queries if b is None else chunks(database)
-        self._symmetric = b is None
+        self._symmetric, self._is_near = b is None, is_near
 
     def __iter__(self) -> Iterator[PairBlock]:
         for number, queries in enumerate(self._queries):
             for database in self._database[number if self._symmetric else 0 :]:
-                yield PairBlock(queries, database, database is queries, self._symmetric)
+                if self._is_near is None or self._is_near(queries, database):
+                    yield PairBlock(queries, database, database is queries, self._symmetric)
 
     def __len__(self) -> int:
+        if self._is_near is not None:
+            return sum(1 for _ in self)
         n = len(self._queries)
         return n * (n + 1) // 2 if self._symmetric else n * len(self._database)
 

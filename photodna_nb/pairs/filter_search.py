@@ -153,6 +153,15 @@ class PairSearch:
         found.append(PackedPairs(np.empty(0, np.int64), np.empty(0, np.int32)))
         return PackedPairs(*map(np.concatenate, zip(*found, strict=True)))
 
+    def is_near(self, queries: HashSource, rows: HashSource) -> bool:
+        """Return whether pairs of two chunks, of hashes in the trees' orders, may lie within."""
+        near = self._near_superblocks((queries.start, queries.stop)) * SUPERBLOCK_ROWS
+        return bool(np.any((near < rows.stop) & (near + SUPERBLOCK_ROWS > rows.start)))
+
+    def renumbered(self, chunk: PackedPairs) -> PackedPairs:
+        """Return pairs of places in the trees' orders as pairs of hashes."""
+        return self._packed(chunk.packed >> 32, chunk.packed & _NUMBER, chunk.distances)
+
     def divided(self, span: tuple[int, int]) -> list[tuple[int, int]]:
         """Return the same queries in smaller spans."""
         first, last = span

@@ -7,7 +7,7 @@ filter does not pay, a task compares all pairs of two chunks in tiles.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Executor
 from contextlib import closing
 from functools import partial
@@ -69,15 +69,23 @@ def found_pairs(
     sources = [hash_source("a", a)] + ([] if b is None else [hash_source("b", b)])
     number = kernel_metric(metric)
     projection = pair_projection(sources, limit, number)
-    if projection is not None and executor is None and _in_memory(sources):
-        trees = _trees(sources, projection, max_workers)
-        search = PairSearch(trees[0], trees[-1], number, limit)
-        spans = search.spans(parallel.worker_count(max_workers, None))
-        chunks = _pairs_of_spans(search, spans, max_workers, progress)
-    else:
+    chunks: Generator[PackedPairs, None, None]
+    if projection is None or not _in_memory(sources):
         blocks = _blocks(sources, max_workers, executor, projection)
         of_block = partial(_pairs_of_block, projection, number, limit)
         chunks = blocks.map_bounded(of_block, progress)
+    else:
+        trees = _trees(sources, projection, max_workers if executor is None else None)
+        search = PairSearch(trees[0], trees[-1], number, limit)
+        if executor is None:
+            spans = search.spans(parallel.worker_count(max_workers, None))
+            chunks = _pairs_of_spans(search, spans, max_workers, progress)
+        else:
+            ordered = [HashSource(0, len(tree), tree.hashes[tree.order]) for tree in trees]
+            blocks = _blocks(ordered, max_workers, executor, projection, search.is_near)
+            of_block = partial(_pairs_of_block, projection, number, limit)
+            in_order = blocks.map_bounded(of_block, progress)
+            chunks = (search.renumbered(chunk) for chunk in in_order)
     with closing(chunks):
         yield from (chunk for chunk in chunks if len(chunk.packed))
 
@@ -154,11 +162,12 @@ def _blocks(
     max_workers: int | None,
     executor: Executor | None,
     projection: Projection | None,
+    is_near: Callable[[HashSource, HashSource], bool] | None = None,
 ) -> PairBlocks:
-    second = sources[1] if len(sources) > 1 else None
+    sides = sources[0], sources[1] if len(sources) > 1 else None
     if projection is None:
-        return PairBlocks(sources[0], second, max_workers, executor)
-    return PairBlocks(sources[0], second, max_workers, executor, _TREE_ROWS)
+        return PairBlocks(*sides, max_workers, executor)
+    return PairBlocks(*sides, max_workers, executor, _TREE_ROWS, is_near)
 
 
 def _pairs_of_spans(
