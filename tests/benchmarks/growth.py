@@ -6,7 +6,7 @@
 Prints a table of docs/speed.md and the exponents that fit it from 100,000 hashes on, and draws
 data/figures/growth.png, in about five minutes for each set of instructions. The cluster has a
 worker process for each processor, which read the hashes from a file. FAISS is given the first
-4,000 queries, and its time is scaled. What would take more than two minutes is left out.
+2,000 queries, and its time is scaled. What would take more than two minutes is left out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FIGURE = Path(__file__).parents[2] / "data" / "figures" / "growth.png"
 SIZES = (10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 LIMITS = (200, 100)
 FITTED_FROM = 100_000
-QUERIES = 4000
+QUERIES = 2000
 LONGEST = 120
 WORKERS = os.cpu_count() or 1
 THREADS = f"photodna_nb, {WORKERS} threads"
