@@ -29,8 +29,9 @@ from photodna_nb.pairs.source import HashSource, sample_of
 
 # With fewer pairs, all distances take less time than a tree, or than a tree for neighbours.
 _MIN_PAIRS, _MIN_NEIGHBOUR_PAIRS = 1 << 22, 1 << 25
-# The largest squared distance of projections that the filter can test: half of it is an int16.
-_MAX_PROJECTED = 2**16 - 2
+# The largest squared distance of projections that the filter can test: half of it, and the 1 by
+# which two odd squares are rounded up, fit into an int16.
+_MAX_PROJECTED = 2**16 - 4
 # Queries that are compared at once, at most, for pairs and for neighbours.
 _PAIR_QUERIES, _NEIGHBOUR_QUERIES = 4096, SUPERBLOCK_ROWS
 # Hashes to which a projection is fitted, and queries by which it is judged.
