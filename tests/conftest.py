@@ -1,13 +1,11 @@
 """What all tests share: the compile cache, the golden sets, the command line as a process."""
 
-import hashlib
 import io
 import os
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,23 +17,12 @@ from hypothesis import settings
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-KERNELS = ROOT / "photodna_nb" / "kernels"
 
-
-def cache_folder() -> Path:
-    """Numba's cache does not notice an edit in another file; a name made from all of them does.
-
-    Two versions of Numba throw each other's kernels away, and have a folder each.
-    """
-    digest = hashlib.sha256()
-    for source in sorted(KERNELS.glob("*.py")):
-        digest.update(source.read_bytes())
-    flags = [name for name in ("NUMBA_BOUNDSCHECK", "NUMBA_CPU_NAME") if os.environ.get(name)]
-    return ROOT / ".numba" / "-".join([digest.hexdigest()[:16], version("numba"), *flags])
-
-
-# Before Numba is imported, here and in every process that a test starts.
-os.environ["NUMBA_CACHE_DIR"] = str(cache_folder())
+# A folder for the compiled kernels of the tests alone. Before Numba is imported, here and in every
+# process that a test starts.
+CACHE = ROOT / ".numba"
+CACHE.mkdir(mode=0o755, exist_ok=True)
+os.environ["NUMBA_CACHE_DIR"] = str(CACHE)
 
 SHARED_GOLDEN = ROOT.parent / "shared" / "golden"
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
@@ -98,10 +85,8 @@ def compiled_kernels() -> None:
     parts = [compile_hash_kernels, compile_index_kernels, compile_pair_kernels]
     if os.environ.get("PYTEST_XDIST_WORKER") == "gw1":
         parts.reverse()
-    folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     for compile_part in parts:
-        with FileLock(folder / f"{compile_part.__name__}.lock"):
+        with FileLock(CACHE / f"{compile_part.__name__}.lock"):
             compile_part()
 
 

@@ -108,12 +108,13 @@ def test_a_damaged_cache_is_replaced(run, folder, tmp_path, compiled):
     stdout, cache = compiled
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     shutil.copytree(cache, tmp_path / "cache")
-    for suffix in ("nbi", "nbc"):
-        paths = sorted((tmp_path / "cache").rglob(f"*.{suffix}"))
-        assert len(paths) >= 3, "one for each kind of damage"
-        for number, path in enumerate(paths):
-            content = path.read_bytes()
-            path.write_bytes((b"", b"junk", content[: len(content) // 2])[number % 3])
+    paths = sorted((tmp_path / "cache").rglob("*.nbc"))
+    assert len(paths) >= 4, "one for each kind of damage"
+    for number, path in enumerate(paths):
+        content = path.read_bytes()
+        flipped = bytearray(content)
+        flipped[len(content) // 3] ^= 0x5A  # LLVM ends the process
+        path.write_bytes((b"", b"junk", content[: len(content) // 2], flipped)[number % 4])
     for notice in (b"compiling", b""):
         result = run("--hash", folder / "0.png", env=environment)
         assert (result.returncode, result.stdout) == (0, stdout), result.stderr
@@ -126,10 +127,10 @@ def test_without_a_folder_for_the_cache():
     program = """
 import sys
 import numpy as np
-from numba.core.caching import FunctionCache
-FunctionCache._impl_class._locator_classes = []
+from photodna_nb.kernels import jit
+jit.cache_folder = lambda: None
 from photodna_nb.cli import startup
-from photodna_nb.kernels import hashing, jit
+from photodna_nb.kernels import hashing
 startup._announce_compilation()
 norm = hashing.norm(np.ones(144), 0.0)
 sys.exit(3 if jit.cached or norm != 12 else 0)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
+import warnings
 from typing import Any
 
 from photodna_nb.cli.output import print_message
+from photodna_nb.printable import printable
 
 # Numba imports them at its first call, if they are installed, to look for BLAS and for functions
 # of C. No kernel here needs them.
@@ -21,12 +23,15 @@ def start_numba() -> None:
     try:
         for name in hidden:
             sys.modules[name] = None  # type: ignore[assignment]  # importing it raises ImportError
-        _announce_compilation()
-        import numpy as np
+        with warnings.catch_warnings(record=True) as caught:
+            _announce_compilation()
+            import numpy as np
 
-        from photodna_nb.hashing.files import hash_image
+            from photodna_nb.hashing.files import hash_image
 
-        hash_image(np.zeros((2, 2), np.uint8))
+            hash_image(np.zeros((2, 2), np.uint8))
+        for warning in caught:
+            print_message(f"warning: {printable(str(warning.message))}")
     finally:
         gc.enable()  # the start is over: see `script`
         for name in hidden:
