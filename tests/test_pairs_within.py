@@ -76,6 +76,16 @@ def test_blank_images_at_and_above_the_limit():
     assert len(pdna.pairs_within(blank(1), max_distance=0, max_pairs=0).i) == 0
 
 
+@slow_without_jit
+def test_blank_images_in_files(tmp_path):
+    """Blocks of rows of two files, which are divided."""
+    files = [tmp_path / "a.npy", tmp_path / "b.npy"]
+    for file in files:
+        np.save(file, blank(700))
+    found = pdna.pairs_within(files, max_distance=0)
+    assert_same(found, (*np.triu_indices(1400, 1), np.zeros(len(found.i))))
+
+
 def chunks_of(lengths, closed):
     """Yield chunks of those lengths; add to `closed` when the work is stopped."""
     try:
@@ -90,9 +100,10 @@ def test_the_work_stops_at_the_first_pair_too_many(monkeypatch):
     closed = []
     lengths = iter([5, 5, 1, 1, 1])
     monkeypatch.setattr(within, "found_pairs", lambda *_: chunks_of(lengths, closed))
-    with pytest.raises(pdna.ArgumentError, match="after 11 pairs"):
+    with pytest.raises(pdna.ArgumentError, match="after 11 pairs") as caught:
         pdna.pairs_within(blank(2), max_distance=0, max_pairs=10)
-    assert closed == [True]
+    assert closed == [True], "although the error holds the frame"
+    assert caught.tb
     assert len(list(lengths)) == 2
 
 
@@ -166,6 +177,7 @@ def table(hashes, detail):
     return pdna.HashTable(list(map(str, range(len(hashes)))), hashes, np.asarray(detail, float))
 
 
+@slow_without_jit
 @pytest.mark.parametrize("inside", [True, False])
 def test_images_of_low_detail_are_not_compared(inside, tmp_path):
     """Their rows stay those of the table. Unknown detail is low if the hash is all zero."""
@@ -199,6 +211,7 @@ def without(pairs, rows, b):
     return pdna.Pairs(*(column[stay] for column in pairs))
 
 
+@slow_without_jit
 @pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean"])
 def test_nearest_images_of_enough_detail(metric):
     hashes = some_hashes(12)
@@ -338,11 +351,13 @@ def test_an_interruption_leaves_nothing(tmp_path, monkeypatch):
 # Keys.
 
 
-@given(st.data(), st.integers(0, 32), st.integers(0, 24))
+@given(st.data(), st.sampled_from([0, 32]) | st.integers(0, 32), st.integers(0, 24))
 def test_keys_of_pairs(data, j_bits, distance_bits):
     """Whatever bits they need: all keys fit, in buckets if necessary."""
     keys = PairKeys(j_bits, distance_bits)
-    numbers = st.integers(0, 2**32 - 1), st.integers(0, 2**j_bits - 1)
+    numbers = [
+        st.sampled_from([0, most]) | st.integers(0, most) for most in (2**32 - 1, 2**j_bits - 1)
+    ]
     pairs = sorted(data.draw(st.sets(st.tuples(*numbers), max_size=30)))
     i, j = np.array(pairs, np.int64).reshape(-1, 2).T
     distances = np.array([data.draw(st.integers(0, 2**distance_bits - 1)) for _ in pairs], np.int32)
@@ -383,9 +398,14 @@ def test_buckets_in_an_answer_and_a_file(tmp_path, monkeypatch, many_runs):
     assert_same(loaded(tmp_path / "p.npz"), expected)
 
 
-@given(st.lists(st.sets(st.integers(0, 2**64 - 1), min_size=1, max_size=400), min_size=1))
-def test_merged_runs(runs):
-    runs = [np.array(sorted(run), np.uint64) for run in runs]
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=9), st.integers(0, 2**32 - 1))
+def test_merged_runs(lengths, seed):
+    """Of keys that lie near each other in some runs, and far apart in others."""
+    rng = np.random.default_rng(seed)
+    runs = [
+        np.unique(rng.integers(0, 2 ** int(rng.integers(64)), length, np.uint64))
+        for length in lengths
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pair_keys, "PIECE_KEYS", 64)
         patch.setattr(pair_keys, "_SAMPLE_DISTANCE", 8)
