@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import photodna_nb as pdna
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.pairs import pair_keys, within
-from photodna_nb.pairs.all_pairs import PackedPairs
+from photodna_nb.pairs.blocks import PackedPairs
 from photodna_nb.pairs.pair_keys import KeyBuckets, KeyFile, PairKeys, merged
 
 slow_without_jit = pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
@@ -257,12 +257,15 @@ def test_a_file_holds_the_answer(tmp_path, suffix, metric, many_runs):
 @slow_without_jit
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_same_file_from_every_executor(tmp_path, suffix, many_runs):
+    """And the same bytes; but Parquet's groups of rows depend on the order of the chunks."""
     hashes = some_hashes(3000)
+    expected = pdna.pairs_within(hashes, max_distance=40)
+    path = tmp_path / f"pairs{suffix}"
     contents = set()
 
     def write(**options):
-        path = tmp_path / f"pairs{suffix}"
-        pdna.write_pairs(path, hashes, max_distance=40, **options)
+        assert pdna.write_pairs(path, hashes, max_distance=40, **options) == len(expected.i)
+        assert_same(loaded(path), expected)
         contents.add(path.read_bytes())
 
     for workers in (1, 2, 5):
@@ -271,8 +274,7 @@ def test_the_same_file_from_every_executor(tmp_path, suffix, many_runs):
         write(executor=executor)
     with local_cluster() as client:
         write(executor=client.get_executor())
-    assert len(contents) == 1
-    assert_same(loaded(tmp_path / f"pairs{suffix}"), pdna.pairs_within(hashes, max_distance=40))
+    assert len(contents) == 1 or suffix == ".parquet"
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

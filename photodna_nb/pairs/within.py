@@ -97,7 +97,7 @@ def pairs_within(
 
     Notes
     -----
-    Takes 24 bytes of memory a pair of the answer, 20 for the integer metrics, and some 50 MB
+    Takes 24 bytes of memory a pair of the answer, 20 for the integer metrics, and some 200 MB
     for each worker. `write_pairs` writes larger answers to a file.
     """
     if max_pairs is not None:
