@@ -32,8 +32,9 @@ from photodna_nb.kernels.register_tile import (
 # Metrics.
 SQUARED, MANHATTAN = 0, 1
 
-# Database rows that stay in the second-level cache while all queries pass.
-CACHE_BLOCK_ROWS = 1024
+# Database rows that stay in the second-level cache while all queries pass. That cache is twice as
+# large or more where registers have 64 bytes.
+CACHE_BLOCK_ROWS, CACHE_BLOCK_ROWS_64 = 1024, 4096
 # Rows of a tile that `nearest` compares at once with their limits.
 LIMIT_ROWS = 16
 
@@ -62,7 +63,7 @@ def pack_database(hashes, dtype, register):
     values = hashes.astype(np.int16) if dtype == np.int16 else hashes
     if not register:
         return values.reshape(-1), squares
-    group = group_bytes(dtype == np.uint8)
+    group = group_bytes(np.dtype(dtype).name)
     groups = values.view(f"u{group}")
     registers = groups.reshape(-1, register // group, groups.shape[1]).swapaxes(1, 2)
     return np.ascontiguousarray(registers).reshape(-1).view(f"S{register}"), squares
@@ -106,9 +107,10 @@ def matrix(root, block, out):
     n, m = out.shape
     tile = np.empty((TILE_QUERIES, TILE_ROWS), np.int32)
     roots = tile.view(np.float32)
-    for first_row in range(0, m, CACHE_BLOCK_ROWS):
+    block_rows = CACHE_BLOCK_ROWS_64 if block[0].itemsize == 64 else CACHE_BLOCK_ROWS
+    for first_row in range(0, m, block_rows):
         for query in range(0, n, TILE_QUERIES):
-            for row in range(first_row, min(m, first_row + CACHE_BLOCK_ROWS), TILE_ROWS):
+            for row in range(first_row, min(m, first_row + block_rows), TILE_ROWS):
                 fill_tile(block, row, query, tile)
                 if root:
                     for q in range(TILE_QUERIES):

@@ -20,64 +20,61 @@ TILE_QUERIES = 4
 TILE_REGISTERS = 2
 
 
-def group_bytes(manhattan):
-    """Return the bytes of one row that lie together in a register, for L1 or for squared L2."""
-    if not manhattan:
-        return 4
-    return 8 if compiles_for_x86() else 2
+def group_bytes(dtype):
+    """Return the bytes of one row that lie together in a register, by the queries' dtype.
+
+    On x86, instructions add up neighbouring products or differences. Elsewhere, each value has
+    a lane of its own, which is widened.
+    """
+    groups = {"int16": 4, "int8": 4, "uint8": 8}
+    return groups[dtype] if compiles_for_x86() else {"int16": 2, "uint8": 1}[dtype]
 
 
-def _call(builder, name, result, arguments):
-    """Call the LLVM intrinsic of an instruction."""
+def _instruction(builder, name, result, arguments):
+    """Call the LLVM intrinsic of an x86 instruction."""
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
-
-
-def _every(builder, vector, first, step):
-    """Return every `step`-th lane of a vector."""
-    lanes = list(range(first, vector.type.count, step))
-    kind = ir.VectorType(ir.IntType(32), len(lanes))
-    return builder.shuffle_vector(vector, vector, ir.Constant(kind, lanes))
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.{name}")
+    return builder.call(function, arguments)
 
 
 def _add_products(builder, sums, rows, query):
-    """Add the products of pairs of int16: vpmaddwd on x86, smlal on Arm."""
-    halves = ir.VectorType(ir.IntType(16), 2 * sums.type.count)
-    wide = ir.VectorType(ir.IntType(32), halves.count)
-    factors = [builder.sext(builder.bitcast(each, halves), wide) for each in (rows, query)]
+    """Add products of int16: vpmaddwd on x86, smlal on Arm."""
+    wide = ir.VectorType(ir.IntType(32), rows.type.count)
+    if not compiles_for_x86():
+        return builder.add(sums, builder.mul(builder.sext(rows, wide), builder.sext(query, wide)))
+    halves = ir.VectorType(ir.IntType(16), 2 * wide.count)
+    twice = ir.VectorType(ir.IntType(32), 2 * wide.count)
+    factors = [builder.sext(builder.bitcast(each, halves), twice) for each in (rows, query)]
     products = builder.mul(*factors)
-    even, odd = (_every(builder, products, first, 2) for first in range(2))
+    even, odd = (
+        builder.shuffle_vector(
+            products, products, ir.Constant(wide, list(range(first, twice.count, 2)))
+        )
+        for first in range(2)
+    )
     return builder.add(sums, builder.add(even, odd))
 
 
 def _add_byte_products(builder, sums, rows, query):
     """Add the products of four bytes of rows by four signed ones: vpdpbusd."""
-    name = f"llvm.x86.avx512.vpdpbusd.{32 * sums.type.count}"
-    return _call(builder, name, sums.type, [sums, rows, query])
+    name = f"avx512.vpdpbusd.{32 * sums.type.count}"
+    return _instruction(builder, name, sums.type, [sums, rows, query])
 
 
 def _add_differences(builder, sums, rows, query):
-    """Add absolute differences of bytes: vpsadbw on x86, generic code elsewhere."""
-    size = sums.type.count * sums.type.element.width // 8
-    octets = ir.VectorType(ir.IntType(8), size)
-    rows, query = (builder.bitcast(each, octets) for each in (rows, query))
-    if compiles_for_x86():
-        name = {16: "sse2", 32: "avx2", 64: "avx512"}[size]
-        name = f"llvm.x86.{name}.psad.bw" + (".512" if size == 64 else "")
-        return builder.add(sums, _call(builder, name, sums.type, [rows, query]))
-    larger = builder.select(builder.icmp_unsigned(">", rows, query), rows, query)
-    smaller = builder.select(builder.icmp_unsigned(">", rows, query), query, rows)
-    differences = builder.zext(builder.sub(larger, smaller), ir.VectorType(sums.type.element, size))
-    for first in range(2):
-        sums = builder.add(sums, _every(builder, differences, first, 2))
-    return sums
+    """Add absolute differences of bytes: vpsadbw on x86, uabd and uaddw on Arm."""
+    if not compiles_for_x86():
+        larger, smaller = (
+            builder.select(builder.icmp_unsigned(sign, rows, query), rows, query) for sign in "><"
+        )
+        return builder.add(sums, builder.zext(builder.sub(larger, smaller), sums.type))
+    register = ir.VectorType(ir.IntType(8), 8 * sums.type.count)
+    rows, query = (builder.bitcast(each, register) for each in (rows, query))
+    name = {16: "sse2.psad.bw", 32: "avx2.psad.bw", 64: "avx512.psad.bw.512"}[register.count]
+    return builder.add(sums, _instruction(builder, name, sums.type, [rows, query]))
 
 
-_ACCUMULATE = {
-    types.int16: _add_products,
-    types.int8: _add_byte_products,
-    types.uint8: _add_differences,
-}
+_ACCUMULATE = {"int16": _add_products, "int8": _add_byte_products, "uint8": _add_differences}
 
 
 @intrinsic
@@ -88,78 +85,67 @@ def fill_registers(_, block, row, query, tile):
     queries is one of `_ACCUMULATE`.
     """
     database, queries = block.types[:2]
-    accumulate, group = _ACCUMULATE[queries.dtype], group_bytes(queries.dtype == types.uint8)
-    register = database.dtype.count
-    vector = ir.VectorType(ir.IntType(8 * group), register // group)
+    accumulate, group = _ACCUMULATE[queries.dtype.name], group_bytes(queries.dtype.name)
+    register, manhattan = database.dtype.count, queries.dtype.name == "uint8"
+    loaded = ir.VectorType(ir.IntType(8 * group), register // group)
+    # Sums of differences fit into 16 bits; on x86, an instruction returns 64.
+    bits = 32 if not manhattan else 64 if compiles_for_x86() else 16
+    vector, output = (ir.VectorType(ir.IntType(size), loaded.count) for size in (bits, 32))
     row_bytes = HASH_BYTES * queries.dtype.bitwidth // 8
-    size, output = ir.IntType(64), ir.VectorType(ir.IntType(32), vector.count)
+    size = ir.IntType(64)
 
     def code(context, builder, signature, arguments):
-        arrays = [builder.extract_value(arguments[0], number) for number in range(4)]
-        first_row, query = arguments[1:3]
+        packed, first_row, query, target = arguments
+        arrays = [builder.extract_value(packed, number) for number in range(4)]
 
-        def at(number, byte, pointee):
-            kind = block.types[number]
-            return vector_pointer(context, builder, kind, arrays[number], byte, pointee)
+        def scaled(index, factor, more=0):
+            return builder.add(builder.mul(index, size(factor)), size(more))
 
-        def scaled(index, factor):
-            return builder.mul(index, size(factor))
+        def load(number, byte, kind):
+            array_type, array = block.types[number], arrays[number]
+            pointer = vector_pointer(context, builder, array_type, array, byte, kind)
+            return builder.load(pointer, align=1)
 
-        def step(index, row, sums):
-            """Add a group of bytes of every row to the sums."""
+        def add_group(index, row, sums):
             column = builder.add(scaled(row, row_bytes), scaled(index, register))
             rows = [
-                builder.load(
-                    at(0, builder.add(column, size(k * row_bytes * vector.count)), vector), align=1
-                )
+                load(0, builder.add(column, size(k * row_bytes * loaded.count)), loaded)
                 for k in range(TILE_REGISTERS)
             ]
-            for q, sums_of_query in enumerate(sums):
-                start = scaled(builder.add(query, size(q)), row_bytes)
-                byte = builder.add(start, scaled(index, group))
-                piece = broadcast(
-                    builder, vector, builder.load(at(1, byte, vector.element), align=1)
-                )
-                for stored, register_of_rows in zip(sums_of_query, rows, strict=True):
-                    old = builder.load(stored)
-                    builder.store(accumulate(builder, old, register_of_rows, piece), stored)
+            for q in range(TILE_QUERIES):
+                byte = builder.add(scaled(query, row_bytes, q * row_bytes), scaled(index, group))
+                own = broadcast(builder, loaded, load(1, byte, loaded.element))
+                for k in range(TILE_REGISTERS):
+                    total = accumulate(builder, builder.load(sums[q, k]), rows[k], own)
+                    builder.store(total, sums[q, k])
 
         def distances(q, k, row, total):
-            """Return the distances that the sums stand for."""
-            if queries.dtype == types.uint8:
+            if bits != 32:
+                total = (builder.zext if bits < 32 else builder.trunc)(total, output)
+            if manhattan:
                 return total
-            index = builder.add(row, size(k * vector.count))
-            square = builder.load(at(2, scaled(index, 4), output), align=4)
-            index = builder.add(query, size(q))
-            own = builder.load(at(3, scaled(index, 4), output.element), align=4)
-            squares = builder.add(square, broadcast(builder, output, own))
+            squares = load(2, scaled(row, 4, 4 * k * loaded.count), output)
+            own = load(3, scaled(query, 4, 4 * q), output.element)
+            squares = builder.add(squares, broadcast(builder, output, own))
             return builder.sub(squares, builder.add(total, total))
 
-        zero = ir.Constant(vector, [0] * vector.count)
-        sums = [
-            [cgutils.alloca_once(builder, vector) for _ in range(TILE_REGISTERS)]
-            for _ in range(TILE_QUERIES)
-        ]
-        columns = TILE_REGISTERS * vector.count
+        sums = {
+            (q, k): cgutils.alloca_once(builder, vector)
+            for q in range(TILE_QUERIES)
+            for k in range(TILE_REGISTERS)
+        }
+        columns = TILE_REGISTERS * loaded.count
         with cgutils.for_range(builder, size(TILE_ROWS // columns), intp=size) as tiles:
             column = scaled(tiles.index, columns)
             row = builder.add(first_row, column)
-            for pair in sums:
-                for stored in pair:
-                    builder.store(zero, stored)
-            with cgutils.for_range(builder, size(row_bytes // group), intp=size) as loop:
-                step(loop.index, row, sums)
-            for q, pair in enumerate(sums):
-                for k, stored in enumerate(pair):
-                    total = builder.load(stored)
-                    convert = builder.zext if group < 4 else builder.trunc
-                    if group != 4:
-                        total = convert(total, output)
-                    place = builder.add(column, size(q * TILE_ROWS + k * vector.count))
-                    pointer = vector_pointer(
-                        context, builder, tile, arguments[3], scaled(place, 4), output
-                    )
-                    builder.store(distances(q, k, row, total), pointer).align = 4
+            for stored in sums.values():
+                builder.store(ir.Constant(vector, [0] * vector.count), stored)
+            with cgutils.for_range(builder, size(row_bytes // group), intp=size) as groups:
+                add_group(groups.index, row, sums)
+            for (q, k), stored in sums.items():
+                byte = scaled(column, 4, 4 * (q * TILE_ROWS + k * loaded.count))
+                pointer = vector_pointer(context, builder, tile, target, byte, output)
+                builder.store(distances(q, k, row, builder.load(stored)), pointer).align = 4
         return context.get_dummy_value()
 
     return types.void(block, types.intp, types.intp, tile), code
