@@ -9,6 +9,9 @@ Products of bytes are special: few instruction sets multiply bytes alike, so
 Formulas and proof: docs/search.md.
 """
 
+from functools import reduce
+from itertools import chain
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -83,30 +86,86 @@ def _splat(vector, value):
     return ir.Constant(vector, [value] * vector.count)
 
 
-def _load(context, builder, kind, array, byte, pointee):
-    return builder.load(vector_pointer(context, builder, kind, array, byte, pointee), align=1)
+def _loader(context, builder, signature, arguments):
+    """Return a function that loads from an argument, an array, the vector at a byte."""
+
+    def load(number, byte, pointee):
+        kind, array = signature.args[number], arguments[number]
+        return builder.load(vector_pointer(context, builder, kind, array, byte, pointee), align=1)
+
+    return load
 
 
 def _squares(builder, values, product_kind):
-    """Return the sums of the squares of 4 bytes, 0 to 127, as int32: (size,) to (size / 4,)."""
+    """Return the sums of the squares of 8 bytes, 0 to 127, as int32: (size,) to (size / 8,)."""
     size = values.type.count
-    sums = _vector(_INT32, size // 4)
     if product_kind == "vpdpbusd":
-        return _dpbusd(builder, _splat(sums, 0), values, values)
+        sums = _dpbusd(builder, _splat(_vector(_INT32, size // 4), 0), values, values)
+    else:
+        if product_kind == "pmaddubsw":
+            squares = _maddubs(builder, values, values)
+        else:
+            wide = builder.zext(values, _vector(_INT16, size))
+            squares = builder.mul(wide, wide)
+        sums = _add_halves(builder, squares, 32)
+    while sums.type.count > size // BOX_AXES:
+        sums = _add_halves(builder, sums, 2 * sums.type.element.width)
+    return builder.trunc(sums, _vector(_INT32, size // BOX_AXES))
+
+
+def _add_halves(builder, values, bits):
+    """Return the sums of neighbouring lanes, unsigned, in lanes of so many bits."""
+    lanes = values.type.count * values.type.element.width // bits
+    wide = _vector(ir.IntType(bits), lanes)
+    values = builder.bitcast(values, wide)
+    lower = builder.and_(values, _splat(wide, (1 << bits // 2) - 1))
+    return builder.add(lower, builder.lshr(values, _splat(wide, bits // 2)))
+
+
+def _sums_type(size, product_kind):
+    """Return the vector with a lane for the sums of each row: one int32, two or four int16."""
+    return _vector(_INT32 if product_kind else _INT64, size // GROUP_AXES)
+
+
+def _first_sums(builder, values, sums_type, product_kind):
+    """Return sums that begin with int32 values; of several int16 the highest holds the value."""
+    if product_kind == "vpdpbusd":
+        return values
+    if not product_kind:
+        values = builder.zext(values, sums_type)
+    return builder.shl(values, _splat(sums_type, sums_type.element.width - 16))
+
+
+def _add_products(builder, sums, rows, query, product_kind):
+    """Add the products of four bytes of every row with four signed bytes of the query."""
+    if product_kind == "vpdpbusd":
+        return _dpbusd(builder, sums, rows, query)
     if product_kind == "pmaddubsw":
-        pairs = builder.bitcast(_maddubs(builder, values, values), sums)
-        sixteen = _splat(sums, 16)
-        upper = builder.lshr(pairs, sixteen)
-        return builder.add(builder.and_(pairs, _splat(sums, 0xFFFF)), upper)
-    wide = builder.zext(values, _vector(_INT16, size))
-    squares = builder.bitcast(builder.mul(wide, wide), _vector(_INT32, size // 2))
-    sixteen = _splat(squares.type, 16)
-    squares = builder.add(
-        builder.and_(squares, _splat(squares.type, 0xFFFF)), builder.lshr(squares, sixteen)
-    )
-    squares = builder.bitcast(squares, _vector(_INT64, size // 4))
-    squares = builder.add(squares, builder.lshr(squares, _splat(squares.type, 32)))
-    return builder.trunc(squares, sums)
+        products = _maddubs(builder, rows, query)
+    else:
+        wide = _vector(_INT16, rows.type.count)
+        products = builder.mul(builder.zext(rows, wide), builder.sext(query, wide))
+    added = builder.add(builder.bitcast(sums, products.type), products)
+    return builder.bitcast(added, sums.type)
+
+
+def _last_sums(builder, sums, product_kind):
+    """Return values whose signs are those of the sums; several int16 are added modulo 2^16."""
+    if product_kind == "vpdpbusd":
+        return sums
+    halves = _vector(_INT16, sums.type.count * sums.type.element.width // 16)
+    bits = sums.type.element.width // 2
+    while bits >= 16:
+        lower = builder.shl(sums, _splat(sums.type, bits))
+        added = builder.add(builder.bitcast(sums, halves), builder.bitcast(lower, halves))
+        sums, bits = builder.bitcast(added, sums.type), bits // 2
+    return sums
+
+
+def _not_negative(builder, values):
+    """Return a bit for each lane."""
+    passed = builder.icmp_signed(">=", values, _splat(values.type, 0))
+    return builder.bitcast(passed, ir.IntType(values.type.count))
 
 
 @intrinsic
@@ -118,38 +177,30 @@ def near_boxes(_, points, query, low, high, box, limits):
     """
 
     def code(context, builder, signature, arguments):
-        points, query, low, high, box, limits = arguments
+        load = _loader(context, builder, signature, arguments)
+        _, query, _, _, box, _ = arguments
         size, product_kind = _register_bytes(), _product_kind()
-        octets = _vector(_INT8, size)
-        eights = _vector(_INT64, size // BOX_AXES)
-
-        def box_side(number, array):
-            byte = builder.mul(box, _INT64(BOX_AXES))
-            value = _load(context, builder, signature.args[number], array, byte, _INT64)
-            return builder.bitcast(broadcast(builder, eights, value), octets)
-
-        low_side, high_side = box_side(2, low), box_side(3, high)
+        octets, count = _vector(_INT8, size), size // BOX_AXES
+        sides = []
+        for number in (2, 3):
+            side = load(number, builder.mul(box, _INT64(BOX_AXES)), _INT64)
+            side = broadcast(builder, _vector(_INT64, count), side)
+            sides.append(builder.bitcast(side, octets))
+        subtract, smaller = f"llvm.usub.sat.v{size}i8", f"llvm.umin.v{size}i8"
         mask = _INT64(0)
-        count = size // BOX_AXES
         for start in range(0, BOX_QUERIES, count):
             first = builder.add(query, _INT64(start))
-            byte = builder.mul(first, _INT64(BOX_AXES))
-            point = _load(context, builder, signature.args[0], points, byte, octets)
-            name = f"llvm.usub.sat.v{size}i8"
+            point = load(0, builder.mul(first, _INT64(BOX_AXES)), octets)
             outside = builder.or_(
-                _call(builder, name, octets, [low_side, point]),
-                _call(builder, name, octets, [point, high_side]),
+                _call(builder, subtract, octets, [sides[0], point]),
+                _call(builder, subtract, octets, [point, sides[1]]),
             )
             # A smaller distance only finds more to be near; 127 fits into a signed byte.
-            outside = _call(builder, f"llvm.umin.v{size}i8", octets, [outside, _splat(octets, 127)])
-            sums = builder.bitcast(_squares(builder, outside, product_kind), eights)
-            sums = builder.add(sums, builder.lshr(sums, _splat(eights, 32)))
-            sums = builder.trunc(sums, _vector(_INT32, count))
-            byte = builder.mul(first, _INT64(4))
-            limit = _load(context, builder, signature.args[5], limits, byte, sums.type)
-            near = builder.icmp_signed("<=", sums, limit)
-            bits = builder.zext(builder.bitcast(near, ir.IntType(count)), _INT64)
-            mask = builder.or_(mask, builder.shl(bits, _INT64(start)))
+            outside = _call(builder, smaller, octets, [outside, _splat(octets, 127)])
+            sums = _squares(builder, outside, product_kind)
+            limit = load(5, builder.mul(first, _INT64(4)), sums.type)
+            bits = _not_negative(builder, builder.sub(limit, sums))
+            mask = builder.or_(mask, builder.shl(builder.zext(bits, _INT64), _INT64(start)))
         return mask
 
     return types.int64(points, types.intp, low, high, types.intp, limits), code
@@ -167,130 +218,67 @@ def near_rows(_, codes, block, halves, points, axes, listed, chosen, place, limi
     """
 
     def code(context, builder, signature, arguments):
-        codes, block, halves, points, axes, listed, chosen, place, limits, masks = arguments
+        load = _loader(context, builder, signature, arguments)
+        _, block, _, _, axes, _, _, place, _, masks = arguments
         size, product_kind = _register_bytes(), _product_kind()
-        lanes = size // GROUP_AXES
-        octets = _vector(_INT8, size)
-        # Each lane of `sums` belongs to a row: one int32, two or four int16.
-        sums_type, shift = {
-            "vpdpbusd": (_vector(_INT32, lanes), 0),
-            "pmaddubsw": (_vector(_INT32, lanes), 16),
-            "": (_vector(_INT64, lanes), 48),
-        }[product_kind]
-        registers = 2
-        element = sums_type.element
-
-        def multiplied(sums, rows, query):
-            if product_kind == "vpdpbusd":
-                return _dpbusd(builder, sums, rows, query)
-            if product_kind == "pmaddubsw":
-                products = _maddubs(builder, rows, query)
-            else:
-                wide = _vector(_INT16, size)
-                products = builder.mul(builder.zext(rows, wide), builder.sext(query, wide))
-            sums = builder.add(builder.bitcast(sums, products.type), products)
-            return builder.bitcast(sums, sums_type)
-
-        queries, starts = [], []
+        sums_type, octets = _sums_type(size, product_kind), _vector(_INT8, size)
+        lanes = _vector(_INT32, sums_type.count)
+        queries, query_limits = [], []
         for q in range(TILE_QUERIES):
-            byte = builder.mul(builder.add(place, _INT64(q)), _INT64(4))
-            number = _load(context, builder, signature.args[6], chosen, byte, _INT32)
-            byte = builder.mul(builder.zext(number, _INT64), _INT64(4))
-            number = _load(context, builder, signature.args[5], listed, byte, _INT32)
-            query = builder.zext(number, _INT64)
-            byte = builder.mul(query, _INT64(4))
-            limit = _load(context, builder, signature.args[8], limits, byte, _INT32)
-            starts.append(broadcast(builder, _vector(_INT32, lanes), limit))
+            query = builder.add(place, _INT64(q))
+            for number in (6, 5):
+                query = load(number, builder.mul(query, _INT64(4)), _INT32)
+                query = builder.zext(query, _INT64)
+            limit = load(8, builder.mul(query, _INT64(4)), _INT32)
+            query_limits.append(broadcast(builder, lanes, limit))
             queries.append(builder.mul(query, axes))
-        block_bytes = builder.mul(axes, _INT64(BLOCK_ROWS))
+        first_row = builder.mul(block, _INT64(BLOCK_ROWS))
+        first_byte = builder.mul(first_row, axes)
         groups = builder.lshr(axes, _INT64(2))
         near: list[list[ir.Value]] = [[] for _ in range(TILE_QUERIES)]
-        any_near = ir.IntType(1)(0)
-        for first in range(0, BLOCK_ROWS, registers * lanes):
-            halves_at = [
-                _load(
-                    context,
-                    builder,
-                    signature.args[2],
-                    halves,
-                    builder.mul(
-                        builder.add(
-                            builder.mul(block, _INT64(BLOCK_ROWS)),
-                            _INT64(first + number * lanes),
-                        ),
-                        _INT64(4),
-                    ),
-                    _vector(_INT32, lanes),
-                )
-                for number in range(registers)
-            ]
-
-            def start_value(q, number, halves_at=halves_at):
-                value = builder.add(starts[q], halves_at[number])
-                if element.width == 64:
-                    value = builder.zext(value, sums_type)
-                return builder.shl(value, _splat(sums_type, shift)) if shift else value
-
-            sums = [
-                [
-                    cgutils.alloca_once_value(builder, start_value(q, number))
-                    for number in range(registers)
-                ]
-                for q in range(TILE_QUERIES)
-            ]
-            base = builder.add(builder.mul(block, block_bytes), _INT64(first * GROUP_AXES))
+        # Two registers of rows at a time: with four queries, eight sums stay in registers.
+        for start in range(0, BLOCK_ROWS, 2 * lanes.count):
+            starts = [start, start + lanes.count]
+            sums: list[list[ir.Value]] = []
+            for limit in query_limits:
+                sums.append([])
+                for row in starts:
+                    byte = builder.mul(builder.add(first_row, _INT64(row)), _INT64(4))
+                    value = builder.add(limit, load(2, byte, lanes))
+                    value = _first_sums(builder, value, sums_type, product_kind)
+                    sums[-1].append(cgutils.alloca_once_value(builder, value))
             with cgutils.for_range(builder, groups, intp=_INT64) as loop:
-                group = builder.add(base, builder.mul(loop.index, _INT64(BLOCK_ROWS * GROUP_AXES)))
+                group = builder.mul(loop.index, _INT64(BLOCK_ROWS * GROUP_AXES))
+                group = builder.add(first_byte, group)
                 rows = [
-                    _load(
-                        context,
-                        builder,
-                        signature.args[0],
-                        codes,
-                        builder.add(group, _INT64(number * size)),
-                        octets,
-                    )
-                    for number in range(registers)
+                    load(0, builder.add(group, _INT64(row * GROUP_AXES)), octets) for row in starts
                 ]
-                for q in range(TILE_QUERIES):
-                    byte = builder.add(queries[q], builder.mul(loop.index, _INT64(GROUP_AXES)))
-                    value = _load(context, builder, signature.args[3], points, byte, _INT32)
-                    value = broadcast(builder, _vector(_INT32, lanes), value)
+                for query, sums_of_query in zip(queries, sums, strict=True):
+                    byte = builder.add(query, builder.mul(loop.index, _INT64(GROUP_AXES)))
+                    value = broadcast(builder, lanes, load(3, byte, _INT32))
                     value = builder.bitcast(value, octets)
-                    for stored, register in zip(sums[q], rows, strict=True):
-                        builder.store(multiplied(builder.load(stored), register, value), stored)
-            farthest = None
-            for q in range(TILE_QUERIES):
-                for stored in sums[q]:
-                    value = builder.load(stored)
-                    if product_kind == "pmaddubsw":
-                        value = builder.add(value, builder.shl(value, _splat(sums_type, 16)))
-                    elif not product_kind:
-                        for bits in (32, 16):
-                            lower = builder.shl(value, _splat(sums_type, bits))
-                            value, lower = (
-                                builder.bitcast(half, _vector(_INT16, size))
-                                for half in (value, lower)
-                            )
-                            value = builder.bitcast(builder.add(value, lower), sums_type)
-                    near[q].append(value)
-                    farthest = value if farthest is None else builder.and_(farthest, value)
-            passed = builder.icmp_signed(">=", farthest, _splat(sums_type, 0))
-            passed = builder.bitcast(passed, ir.IntType(lanes))
-            any_near = builder.or_(
-                any_near, builder.icmp_unsigned("!=", passed, ir.IntType(lanes)(0))
-            )
+                    for stored, register in zip(sums_of_query, rows, strict=True):
+                        old = builder.load(stored)
+                        new = _add_products(builder, old, register, value, product_kind)
+                        builder.store(new, stored)
+            for q, sums_of_query in enumerate(sums):
+                near[q] += [
+                    _last_sums(builder, builder.load(stored), product_kind)
+                    for stored in sums_of_query
+                ]
+        # The sign of this is negative where those of all are.
+        largest = reduce(builder.and_, chain(*near))
+        bits = _not_negative(builder, largest)
+        any_near = builder.icmp_unsigned("!=", bits, bits.type(0))
         with builder.if_then(any_near, likely=False):
-            for q in range(TILE_QUERIES):
+            for q, values in enumerate(near):
                 mask = _INT32(0)
-                for number, value in enumerate(near[q]):
-                    passed = builder.icmp_signed(">=", value, _splat(sums_type, 0))
-                    bits = builder.bitcast(passed, ir.IntType(lanes))
-                    bits = builder.zext(bits, _INT32) if lanes < 32 else bits
-                    mask = builder.or_(mask, builder.shl(bits, _INT32(number * lanes)))
-                pointer = vector_pointer(
-                    context, builder, signature.args[9], masks, _INT64(4 * q), _INT32
-                )
+                for number, value in enumerate(values):
+                    bits = builder.zext(_not_negative(builder, value), _INT32)
+                    mask = builder.or_(mask, builder.shl(bits, _INT32(number * lanes.count)))
+                byte = _INT64(4 * q)
+                kind = signature.args[9]
+                pointer = vector_pointer(context, builder, kind, masks, byte, _INT32)
                 builder.store(mask, pointer).align = 4
         return any_near
 
