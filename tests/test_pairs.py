@@ -349,11 +349,13 @@ def test_a_backend_that_is_not_available(monkeypatch):
 def test_backends_of_features(monkeypatch, features, names):
     monkeypatch.delenv("PHOTODNA_NB_BACKEND", raising=False)
     monkeypatch.setattr(vector, "compiled", lambda: True)
-    monkeypatch.setattr(vector, "target", lambda: ("x86_64-unknown-linux-gnu", features))
+    monkeypatch.setattr(
+        vector, "target", lambda: ("x86_64-unknown-linux-gnu", {*features.split(",")})
+    )
     monkeypatch.setattr(packing, "compiled", lambda: True)
     assert list(packing.available_backends()) == names
     assert packing.backend() == names[-1]
-    monkeypatch.setattr(vector, "target", lambda: ("aarch64-apple-darwin", "+neon"))
+    monkeypatch.setattr(vector, "target", lambda: ("aarch64-apple-darwin", {"+neon"}))
     assert packing.backend() == "vector"
     monkeypatch.setattr(packing, "compiled", lambda: False)
     assert packing.backend() == "numpy"

@@ -4,6 +4,8 @@ An intrinsic adds LLVM code to the kernel that calls it. The generic vector oper
 become the instructions of whatever processor Numba compiles for.
 """
 
+from functools import cache
+
 from llvmlite import ir
 from numba.core import config
 from numba.core.registry import cpu_target
@@ -23,7 +25,7 @@ def has_features(*names):
     """
     if not compiled():
         return False
-    return {f"+{name}" for name in names} <= set(target()[1].split(","))
+    return {f"+{name}" for name in names} <= target()[1]
 
 
 def compiles_for_x86():
@@ -31,10 +33,11 @@ def compiles_for_x86():
     return target()[0].startswith("x86_64")
 
 
+@cache
 def target():
-    """Return the triple and the features, as LLVM names them, for which Numba compiles."""
+    """Return the triple and the set of features, as LLVM names them, for which Numba compiles."""
     triple, _, features = cpu_target.target_context.codegen().magic_tuple()
-    return triple, features
+    return triple, frozenset(features.split(","))
 
 
 def vector_pointer(context, builder, kind, array, byte, pointee):
