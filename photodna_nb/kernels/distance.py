@@ -201,13 +201,18 @@ def within(
 
 @kernel
 def insert_neighbour(neighbours, candidate):
-    """Insert a packed neighbour into sorted ones, (k,) int64, in place of the last, if smaller."""
-    place = neighbours.shape[0] - 1
-    if candidate >= neighbours[place]:
+    """Insert a packed neighbour into a heap, (k,) int64, the largest first, if it is smaller."""
+    k = neighbours.shape[0]
+    if candidate >= neighbours[0]:
         return
-    while place > 0 and neighbours[place - 1] > candidate:
-        neighbours[place] = neighbours[place - 1]
-        place -= 1
+    place, child = 0, 1
+    while child < k:
+        if child + 1 < k and neighbours[child + 1] > neighbours[child]:
+            child += 1
+        if neighbours[child] <= candidate:
+            break
+        neighbours[place] = neighbours[child]
+        place, child = child, 2 * child + 1
     neighbours[place] = candidate
 
 
@@ -223,7 +228,8 @@ def nearest(
 ):
     """Select the smallest packed neighbours of every query and, if `both`, of every row.
 
-    database_neighbours (m, k), queries_neighbours (n, k): sorted; start: added to an index.
+    database_neighbours (m, k), queries_neighbours (n, k): heaps, the largest first; start: added
+    to an index.
     Indices ascend, so that a later one never wins a tie.
     """
     n, m = queries_neighbours.shape[0], database_neighbours.shape[0]
@@ -231,7 +237,7 @@ def nearest(
     limits = np.full((m + TILE_ROWS - 1) // TILE_ROWS * TILE_ROWS, np.int32(-1), np.int32)
     if both:
         for row in range(m):
-            limits[row] = min(database_neighbours[row, -1] >> 32, BEYOND_ALL)
+            limits[row] = min(database_neighbours[row, 0] >> 32, BEYOND_ALL)
     for row in range(0, m, TILE_ROWS):
         columns = min(TILE_ROWS, m - row)
         row_limits = limits[row : row + TILE_ROWS]  # a slice, for loops that LLVM can vectorise
@@ -241,7 +247,7 @@ def nearest(
             fill_tile(block, row, query, tile)
             for q in range(min(TILE_QUERIES, n - query)):
                 index = query + q
-                limit = np.int32(min(queries_neighbours[index, -1] >> 32, BEYOND_ALL))
+                limit = np.int32(min(queries_neighbours[index, 0] >> 32, BEYOND_ALL))
                 closer = np.int32(0)
                 if both:
                     for column in range(TILE_ROWS):
@@ -268,4 +274,4 @@ def nearest(
                         if distance < row_limits[column]:
                             neighbours = database_neighbours[row + column]
                             insert_neighbour(neighbours, (distance << 32) + queries_start + index)
-                            row_limits[column] = min(neighbours[-1] >> 32, BEYOND_ALL)
+                            row_limits[column] = min(neighbours[0] >> 32, BEYOND_ALL)

@@ -18,6 +18,7 @@ Arrays that recur:
 
 import numpy as np
 
+from photodna_nb.kernels.distance import insert_neighbour
 from photodna_nb.kernels.filter_tile import (
     BLOCK_ROWS,
     BOX_AXES,
@@ -161,25 +162,13 @@ def refine_nearest(
     largest first; numbers: (m,) int32, of rows. A row that is at most `skipped` places from
     the query's, which is `first` + query, is left out. The rest is as in `refine_within`.
     """
-    k = neighbours.shape[1]
     for pair in range(count):
         query, row = pairs[pair, 0], pairs[pair, 1]
         if abs(row - query - first) <= skipped:
             continue
         distance = _distance(False, queries, query_places[query], rows, row_places[row])
         candidate = (np.int64(distance) << 32) + np.int64(numbers[row])
-        heap = neighbours[query]
-        if candidate >= heap[0]:
-            continue
-        place, child = 0, 1
-        while child < k:
-            if child + 1 < k and heap[child + 1] > heap[child]:
-                child += 1
-            if heap[child] <= candidate:
-                break
-            heap[place] = heap[child]
-            place, child = child, 2 * child + 1
-        heap[place] = candidate
+        insert_neighbour(neighbours[query], candidate)
 
 
 @kernel

@@ -139,11 +139,15 @@ def found_neighbours(
             return neighbours
         projection = None
     blocks = _blocks(sources, max_workers, executor, projection)
-    of_block = partial(_neighbours_of_block, projection, metric, k, limit)
-    for parts in blocks.map(of_block, progress):
+    of_block = partial(_neighbours_of_block, projection, metric, k)
+    # Of the queries and, where these are not the rows, of the rows, which need no neighbours.
+    limits = [np.full(source.count, limit, np.int32) for source in sources]
+    for parts in blocks.map(of_block, progress, limits):
         for start, candidates in parts:
             merged = neighbours[start : start + len(candidates)]
             merged[...] = np.sort(np.concatenate([merged, candidates], axis=1), axis=1)[:, :k]
+            # Later tasks look for nearer neighbours only.
+            limits[0][start : start + len(candidates)] = np.minimum(limit, merged[:, -1] >> 32)
     return neighbours
 
 
@@ -228,25 +232,33 @@ def _pairs_of_block(
 
 
 def _neighbours_of_block(
-    projection: Projection | None, metric: int, k: int, limit: int, block: PairBlock
+    projection: Projection | None,
+    metric: int,
+    k: int,
+    block: PairBlock,
+    query_limits: NDArray[np.int32],
+    row_limits: NDArray[np.int32],
 ) -> list[tuple[int, NDArray[np.int64]]]:
-    """Return the neighbours of the queries and, if symmetric, of the rows, with their starts."""
+    """Return the neighbours of the queries and, if symmetric, of the rows, with their starts.
+
+    They lie within the limits; where there are fewer than k, other numbers follow them.
+    """
     sides = block.database, block.queries
     starts = [side.start for side in sides]
     # A side has no more neighbours in this block than the other side has rows.
     widths = [max(1, min(k, side.count)) for side in reversed(sides)]
     if projection is not None:
         trees = _block_trees(block, projection)
-        search = NeighbourSearch(*trees, widths[1], limit)
+        search = NeighbourSearch(*trees, widths[1], int(query_limits.max()))
         if search.pays():
             found = [(starts[1], _shifted(search, trees[0], starts[0]))]
             if block.symmetric and not block.triangle:
-                search = NeighbourSearch(trees[1], trees[0], widths[0], limit)
+                search = NeighbourSearch(trees[1], trees[0], widths[0], int(row_limits.max()))
                 found.append((starts[0], _shifted(search, trees[1], starts[1])))
             return found
     neighbours = [
-        np.full((side.count, width), (limit + 1) << 32, np.int64)
-        for side, width in zip(sides, widths, strict=True)
+        np.repeat((limits.astype(np.int64) + 1)[:, None] << 32, width, axis=1)
+        for limits, width in zip((row_limits, query_limits), widths, strict=True)
     ]
     kernels.nearest(
         block.triangle,
