@@ -17,7 +17,7 @@ import photodna_nb as pdna
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.pairs import pair_keys, within
 from photodna_nb.pairs.blocks import PackedPairs
-from photodna_nb.pairs.pair_keys import KeyBuckets, KeyFile, PairKeys, merged
+from photodna_nb.pairs.pair_keys import KeyBuckets, KeyFile, PairKeys, SortedRun, merged
 
 slow_without_jit = pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
 SUFFIXES = (".npz", ".parquet")
@@ -288,7 +288,7 @@ def test_a_disk_that_gets_full(tmp_path, suffix, monkeypatch, many_runs):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     words = rf"pairs{suffix}: cannot be written \(No space left on device\) and is as it was"
-    for owner, name in ((pair_keys, "TemporaryFile"), (np, "memmap"), (os, "fsync")):
+    for owner, name in ((pair_keys, "TemporaryFile"), (KeyFile, "_read"), (os, "fsync")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, full)
             with pytest.raises(pdna.TableFileError, match=words):
@@ -333,7 +333,7 @@ def test_an_interruption_leaves_nothing(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     def interrupted_merge(runs):
-        yield runs[0][:3]
+        yield runs[0].read(0, 3)
         raise KeyboardInterrupt
 
     for suffix in SUFFIXES:
@@ -411,7 +411,8 @@ def test_merged_runs(lengths, seed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pair_keys, "PIECE_KEYS", 64)
         patch.setattr(pair_keys, "_SAMPLE_DISTANCE", 8)
-        pieces = list(merged(runs))
+        readers = [SortedRun.of(run, lambda start, stop, run=run: run[start:stop]) for run in runs]
+        pieces = list(merged(readers))
     np.testing.assert_array_equal(np.concatenate(pieces), np.sort(np.concatenate(runs)))
     assert max(map(len, pieces)) <= 64 + 8 * len(runs)
 

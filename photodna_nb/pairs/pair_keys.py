@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from tempfile import TemporaryFile
 from typing import NamedTuple, Self
 
@@ -20,6 +21,7 @@ Keys = NDArray[np.uint64]
 # Keys in one piece of an answer, and the distance of the samples that divide runs into pieces.
 PIECE_KEYS = 2**18
 _SAMPLE_DISTANCE = 2**10
+_KEY_BYTES = 8
 
 
 class PairKeys(NamedTuple):
@@ -83,6 +85,23 @@ class KeyBuckets(dict[int, list[Keys]]):
         return keys, places
 
 
+class SortedRun(NamedTuple):
+    """Sorted keys, of which only some are in memory.
+
+    read: function that returns the keys from one place to another; n_keys: number of keys;
+    samples: the first of every `_SAMPLE_DISTANCE` keys.
+    """
+
+    read: Callable[[int, int], Keys]
+    n_keys: int
+    samples: Keys
+
+    @classmethod
+    def of(cls, keys: Keys, read: Callable[[int, int], Keys]) -> Self:
+        """Return the run of keys that `read` reads."""
+        return cls(read, len(keys), keys[::_SAMPLE_DISTANCE].copy())
+
+
 class KeyFile:
     """Sorted runs of keys in a file without a name, which no interruption leaves behind.
 
@@ -99,7 +118,7 @@ class KeyFile:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._runs: dict[int, list[slice]] = {}
+        self._runs: dict[int, list[SortedRun]] = {}
         self._count = 0
         with write_errors(path, TableFileError):
             folder = os.path.dirname(os.path.realpath(path))
@@ -116,7 +135,7 @@ class KeyFile:
         """Move the keys in memory to the file."""
         keys, places = buckets.remove_sorted()
         for bucket, place in places.items():
-            run = slice(self._count + place.start, self._count + place.stop)
+            run = SortedRun.of(keys[place], partial(self._read, self._count + place.start))
             self._runs.setdefault(bucket, []).append(run)
         self._count += len(keys)
         with write_errors(self._path, TableFileError):
@@ -125,26 +144,36 @@ class KeyFile:
 
     def pieces(self) -> Iterator[tuple[int, Keys]]:
         """Yield all keys in order, in pieces of some `PIECE_KEYS`, each with its bucket."""
-        if not self._count:
-            return
-        stored = np.memmap(self._file, np.uint64, "r")
         for bucket in sorted(self._runs):
-            for piece in merged([stored[run] for run in self._runs[bucket]]):
+            for piece in merged(self._runs[bucket]):
                 yield bucket, piece
 
+    def _read(self, offset: int, start: int, stop: int) -> Keys:
+        # Not mapped: pages that were read would count as memory of this process.
+        self._file.seek((offset + start) * _KEY_BYTES)
+        return np.frombuffer(self._file.read((stop - start) * _KEY_BYTES), np.uint64)
 
-def merged(runs: list[Keys]) -> Iterator[Keys]:
+
+def merged(runs: list[SortedRun]) -> Iterator[Keys]:
     """Yield the elements of sorted runs, in order, in pieces.
 
     Between two bounds lie at most `PIECE_KEYS` elements, and `_SAMPLE_DISTANCE` more of each run.
     """
-    samples = np.sort(np.concatenate([run[::_SAMPLE_DISTANCE] for run in runs]))
+    samples = np.sort(np.concatenate([run.samples for run in runs]))
     bounds = samples[:: PIECE_KEYS // _SAMPLE_DISTANCE][1:]
-    edges = [[0, *np.searchsorted(run, bounds).tolist(), len(run)] for run in runs]
-    for number in range(len(bounds) + 1):
-        parts = [
-            run[edge[number] : edge[number + 1]] for run, edge in zip(runs, edges, strict=True)
-        ]
+    places = [0] * len(runs)
+    remaining = [np.empty(0, np.uint64)] * len(runs)
+    for bound in [*bounds, None]:
+        parts = []
+        for number, run in enumerate(runs):
+            stop = cut = run.n_keys
+            if bound is not None:  # the keys from the first such sample on are not below it
+                stop = min(stop, _SAMPLE_DISTANCE * int(np.searchsorted(run.samples, bound)))
+            keys = np.concatenate([remaining[number], run.read(places[number], stop)])
+            if bound is not None:
+                cut = int(np.searchsorted(keys, bound))
+            parts.append(keys[:cut])
+            remaining[number], places[number] = keys[cut:].copy(), stop
         piece = np.concatenate(parts)
         piece.sort()
         yield piece
