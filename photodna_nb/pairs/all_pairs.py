@@ -1,7 +1,6 @@
 """Matrices, pairs within a limit and nearest neighbours of many hashes, in exact integers.
 
-Only `distance_matrix` holds a matrix. The other functions compare blocks of pairs, each a
-task on threads or on any executor.
+Only `distance_matrix` holds a matrix.
 """
 
 from __future__ import annotations
@@ -164,8 +163,8 @@ def nearest(
 
     Notes
     -----
-    Exact; of equal distances the lower index comes first. Fast for a k of some tens: the
-    time to insert a neighbour grows with k. For all neighbours, sort a `distance_matrix`.
+    Exact; of equal distances the lower index comes first. Fast for a k of up to some
+    hundreds; for all neighbours, sort a `distance_matrix`.
     """
     number = kernel_metric(metric)
     k = checks.integer("k", k)
