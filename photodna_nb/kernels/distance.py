@@ -57,7 +57,7 @@ def pack_database(hashes, dtype, register):
 
     Rows lie side by side: the same few values of as many rows as fit make a register.
     """
-    squares = squared_norms(hashes)
+    squares = _squared_norms(hashes, dtype)
     if dtype == np.int8:
         squares -= 256 * hashes.sum(axis=1, dtype=np.int32)
     values = hashes.astype(np.int16) if dtype == np.int16 else hashes
@@ -76,11 +76,13 @@ def pack_queries(hashes, dtype):
     signed ones, which are the queries less 128; uint8 for L1. n is a multiple of TILE_QUERIES.
     """
     values = (hashes ^ np.uint8(128)).view(np.int8) if dtype == np.int8 else hashes.astype(dtype)
-    return values.reshape(-1), squared_norms(hashes)
+    return values.reshape(-1), _squared_norms(hashes, dtype)
 
 
-def squared_norms(hashes):
-    """Return the squared norm of each hash, (n,) int32."""
+def _squared_norms(hashes, dtype):
+    """Return the squared norm of each hash, (n,) int32; zeros for L1, which needs none."""
+    if dtype == np.uint8:
+        return np.zeros(len(hashes), np.int32)
     return np.einsum("ij,ij->i", hashes, hashes, dtype=np.int32)
 
 

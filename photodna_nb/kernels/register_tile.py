@@ -1,7 +1,8 @@
 """Tiles of distances stored in vector registers, written as LLVM vector code.
 
-The generic operations become the instructions of whatever processor Numba compiles for, with
-registers as wide as the packed database says. Where one instruction does more, it is named.
+LLVM makes the instructions of whatever processor Numba compiles for, with registers as wide as
+the packed database says. The one step that multiplies or subtracts is named on x86, where not
+every LLVM finds the instruction by itself.
 """
 
 from llvmlite import ir
@@ -30,35 +31,34 @@ def group_bytes(dtype):
     return groups[dtype] if compiles_for_x86() else {"int16": 2, "uint8": 1}[dtype]
 
 
-def _instruction(builder, name, result, arguments):
-    """Call the LLVM intrinsic of an x86 instruction."""
+def _instruction(builder, names, result, arguments):
+    """Call the LLVM intrinsic of an x86 instruction, named for registers of 16, 32 and 64 bytes."""
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.{name}")
-    return builder.call(function, arguments)
+    bits = result.count * result.element.width
+    name = f"llvm.x86.{names.split()[bits // 256]}"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def _lanes(builder, bits, *vectors):
+    """Return the same registers with lanes of so many bits."""
+    count = vectors[0].type.count * vectors[0].type.element.width // bits
+    return [builder.bitcast(each, ir.VectorType(ir.IntType(bits), count)) for each in vectors]
 
 
 def _add_products(builder, sums, rows, query):
-    """Add products of int16: vpmaddwd on x86, smlal on Arm."""
-    wide = ir.VectorType(ir.IntType(32), rows.type.count)
+    """Add products of int16: of two values a lane by vpmaddwd on x86, of one by smlal on Arm."""
     if not compiles_for_x86():
-        return builder.add(sums, builder.mul(builder.sext(rows, wide), builder.sext(query, wide)))
-    halves = ir.VectorType(ir.IntType(16), 2 * wide.count)
-    twice = ir.VectorType(ir.IntType(32), 2 * wide.count)
-    factors = [builder.sext(builder.bitcast(each, halves), twice) for each in (rows, query)]
-    products = builder.mul(*factors)
-    even, odd = (
-        builder.shuffle_vector(
-            products, products, ir.Constant(wide, list(range(first, twice.count, 2)))
-        )
-        for first in range(2)
-    )
-    return builder.add(sums, builder.add(even, odd))
+        factors = [builder.sext(each, sums.type) for each in (rows, query)]
+        return builder.add(sums, builder.mul(*factors))
+    names = "sse2.pmadd.wd avx2.pmadd.wd avx512.pmaddw.d.512"
+    values = _lanes(builder, 16, rows, query)
+    return builder.add(sums, _instruction(builder, names, sums.type, values))
 
 
 def _add_byte_products(builder, sums, rows, query):
     """Add the products of four bytes of rows by four signed ones: vpdpbusd."""
-    name = f"avx512.vpdpbusd.{32 * sums.type.count}"
-    return _instruction(builder, name, sums.type, [sums, rows, query])
+    names = "avx512.vpdpbusd.128 avx512.vpdpbusd.256 avx512.vpdpbusd.512"
+    return _instruction(builder, names, sums.type, [sums, rows, query])
 
 
 def _add_differences(builder, sums, rows, query):
@@ -68,10 +68,9 @@ def _add_differences(builder, sums, rows, query):
             builder.select(builder.icmp_unsigned(sign, rows, query), rows, query) for sign in "><"
         )
         return builder.add(sums, builder.zext(builder.sub(larger, smaller), sums.type))
-    register = ir.VectorType(ir.IntType(8), 8 * sums.type.count)
-    rows, query = (builder.bitcast(each, register) for each in (rows, query))
-    name = {16: "sse2.psad.bw", 32: "avx2.psad.bw", 64: "avx512.psad.bw.512"}[register.count]
-    return builder.add(sums, _instruction(builder, name, sums.type, [rows, query]))
+    names = "sse2.psad.bw avx2.psad.bw avx512.psad.bw.512"
+    values = _lanes(builder, 8, rows, query)
+    return builder.add(sums, _instruction(builder, names, sums.type, values))
 
 
 _ACCUMULATE = {"int16": _add_products, "int8": _add_byte_products, "uint8": _add_differences}
