@@ -2,6 +2,7 @@
 
 import base64
 import json
+from functools import cache
 
 import numpy as np
 from conftest import ROOT, SHARED_GOLDEN
@@ -59,11 +60,16 @@ def some_hashes(kind, count, seed=0):
     return rows
 
 
+@cache
+def _principal_axes():
+    return Projection.fit(_PHOTOGRAPHS, 80).weights
+
+
 def some_weights(basis, n_axes, seed=0):
     """Return weights, (n_axes, 144) int8: good ones and bad ones."""
     rng = np.random.default_rng([seed, n_axes])
     if basis == "principal":
-        return Projection.fit(_PHOTOGRAPHS, n_axes).weights
+        return _principal_axes()[:n_axes]
     if basis == "zeros":
         return np.zeros((n_axes, 144), np.int8)
     if basis == "largest":

@@ -408,12 +408,12 @@ def tree_arrays(tree, limit, box_limit):
 @pytest.mark.parametrize("triangle", [True, False])
 def test_near_pairs(triangle):
     """Every pair that is near, once; few others; and only as many as there is room for."""
-    count = 70 if JIT_OFF else 1100
+    count, kind = (70, "copies") if JIT_OFF else (1100, "photographs")
     projected = searches.some_projection("principal", 16)
-    rows = SearchTree.build(searches.some_hashes("photographs", count), projected)
+    rows = SearchTree.build(searches.some_hashes(kind, count), projected)
     queries = rows
     if not triangle:
-        queries = SearchTree.build(searches.some_hashes("photographs", 40, 0), projected)
+        queries = SearchTree.build(searches.some_hashes(kind, 40, 0), projected)
     wide = [tree.codes[: len(tree)].astype(int) for tree in (queries, rows)]
     squares = ((wide[0][:, None] - wide[1]) ** 2).sum(axis=2)
     eight = ((wide[0][:, None, :8] - wide[1][:, :8]) ** 2).sum(axis=2)
