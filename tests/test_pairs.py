@@ -108,6 +108,12 @@ def test_smallest_and_largest_distances(every_backend):
         np.testing.assert_array_equal(pdna.distance_matrix(ends, metric=metric), expected)
 
 
+def test_a_matrix_of_several_cache_blocks(every_backend):
+    a, b = some_hashes(5, 0), some_hashes(kernels.CACHE_BLOCK_ROWS_64 + 129, 1)
+    found = pdna.distance_matrix(a, b, "sqeuclidean")
+    np.testing.assert_array_equal(found, integers(a, b, "sqeuclidean"))
+
+
 @pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["euclidean", "manhattan"]))
 def test_triangle_inequality(seed, metric):
