@@ -25,6 +25,8 @@ Result = TypeVar("Result")
 # Rows of a block's sides: below, a task costs more than its pairs; at the upper end, packing
 # takes 1 % of the time of the comparison.
 _MIN_ROWS, _MAX_ROWS = 1024, 8192
+# Tasks a worker: enough to keep each of them busy to the end, and no more.
+_TASKS = 8
 # Rows of the sides of a block that is divided, since its answer is too large for one task; and
 # the most pairs in the answer of a task, which are all pairs of such a block.
 _DIVIDED_ROWS = 512
@@ -83,7 +85,8 @@ class PairBlock(NamedTuple):
 class PairBlocks:
     """The blocks that hold all pairs of `a` and `b`, or without `b` each pair inside `a` once.
 
-    max_rows: most rows of a chunk; is_near: whether a block of two chunks is needed.
+    max_rows: most rows of a chunk; tasks: about so many a worker; is_near: whether a block of
+    two chunks is needed.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class PairBlocks:
         max_workers: int | None,
         executor: Executor | None,
         max_rows: int = _MAX_ROWS,
+        tasks: int = _TASKS,
         is_near: Callable[[HashSource, HashSource], bool] | None = None,
     ) -> None:
         workers = parallel.worker_count(max_workers, executor)
@@ -103,8 +107,7 @@ class PairBlocks:
         self.n_pairs = n * (n - 1) // 2 if b is None else n * m
 
         def chunks(source: HashSource) -> list[HashSource]:
-            # Enough blocks to keep each worker busy to the end, and no more.
-            sides = math.sqrt((16 if b is None else 8) * workers)
+            sides = math.sqrt((2 if b is None else 1) * tasks * workers)
             rows = math.ceil(source.count / sides / TILE_ROWS) * TILE_ROWS
             return split_source(source, max(min(_MIN_ROWS, max_rows), min(max_rows, rows)))
 

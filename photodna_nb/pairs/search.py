@@ -36,8 +36,10 @@ from photodna_nb.pairs.projection import Projection
 from photodna_nb.pairs.search_tree import SearchTree
 from photodna_nb.pairs.source import HashSource, hash_source
 
-# Rows of the chunks of which a task makes trees.
-_TREE_ROWS = 1 << 16
+# Rows of the chunks of which a task makes trees, and tasks a worker: few, since each makes trees.
+_TREE_ROWS, _TREE_TASKS = 1 << 16, 2
+# Hashes in files are loaded where threads search them, up to so many: 1.4 GB.
+_LOADED_ROWS = 10_000_000
 # Pairs in the answer of a task that searches trees, before its queries are divided.
 _MAX_PAIRS_OF_SPAN = 1 << 20
 
@@ -70,6 +72,8 @@ def found_pairs(
     number = kernel_metric(metric)
     projection = pair_projection(sources, limit, number)
     chunks: Generator[PackedPairs, None, None]
+    if executor is None and projection is not None:
+        sources = _loaded(sources)
     if projection is None or not _in_memory(sources):
         blocks = _blocks(sources, max_workers, executor, projection)
         of_block = partial(_pairs_of_block, projection, number, limit)
@@ -122,6 +126,8 @@ def found_neighbours(
     sources = [hash_source("a", a)] + ([] if b is None else [hash_source("b", b)])
     projection = neighbour_projection(sources, metric)
     neighbours = np.full((sources[0].count, k), (limit + 1) << 32, np.int64)
+    if executor is None and projection is not None:
+        sources = _loaded(sources)
     if projection is not None and executor is None and _in_memory(sources):
         trees = _trees(sources, projection, max_workers)
         search = NeighbourSearch(trees[0], trees[-1], k, limit)
@@ -155,6 +161,13 @@ def _in_memory(sources: list[HashSource]) -> bool:
     return not any(isinstance(source.data, tuple) for source in sources)
 
 
+def _loaded(sources: list[HashSource]) -> list[HashSource]:
+    """Return sources in memory, if they are not too large."""
+    if sum(source.count for source in sources) > _LOADED_ROWS:
+        return sources
+    return [HashSource(0, source.count, source.load()) for source in sources]
+
+
 def _trees(
     sources: list[HashSource], projection: Projection, max_workers: int | None
 ) -> list[SearchTree]:
@@ -171,7 +184,7 @@ def _blocks(
     sides = sources[0], sources[1] if len(sources) > 1 else None
     if projection is None:
         return PairBlocks(*sides, max_workers, executor)
-    return PairBlocks(*sides, max_workers, executor, _TREE_ROWS, is_near)
+    return PairBlocks(*sides, max_workers, executor, _TREE_ROWS, _TREE_TASKS, is_near)
 
 
 def _pairs_of_spans(
