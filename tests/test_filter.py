@@ -397,14 +397,6 @@ def test_memory_beyond_the_arrays(place):
 # Kernels.
 
 
-def tree_arrays(tree, limit, box_limit):
-    """Return the queries of a tree as `near_pairs` takes them."""
-    box_limits = np.full(len(tree.points), box_limit, np.int32)
-    box_limits[len(tree) :] = -1
-    limits = tree.offsets + np.int32(-(-limit // 2))
-    return tree.points, tree.codes, box_limits, limits
-
-
 @pytest.mark.parametrize("triangle", [True, False])
 def test_near_pairs(triangle):
     """Every pair that is near, once; few others; and only as many as there is room for."""
@@ -417,12 +409,20 @@ def test_near_pairs(triangle):
     wide = [tree.codes[: len(tree)].astype(int) for tree in (queries, rows)]
     squares = ((wide[0][:, None] - wide[1]) ** 2).sum(axis=2)
     eight = ((wide[0][:, None, :8] - wide[1][:, :8]) ** 2).sum(axis=2)
-    limit, box_limit = 900, 500
-    must = (squares <= limit) & (eight <= box_limit)
-    may = (squares <= limit + 2) | (squares > 60_000)
+    # Each query has limits of its own, and some find nothing.
+    rng = np.random.default_rng(0)
+    limit, box_limit = rng.integers(300, 1500, len(queries)), rng.integers(0, 900, len(queries))
+    box_limit[rng.random(len(queries)) < 0.2] = -1
+    must = (squares <= limit[:, None]) & (eight <= box_limit[:, None])
+    may = (squares <= limit[:, None] + 3) | (squares > 60_000)
+    may &= box_limit[:, None] >= 0
     if triangle:
         must, may = np.triu(must, 1), np.triu(may, 1)
-    arrays = tree_arrays(queries, limit, box_limit)
+    box_limits = np.full(len(queries.points), -1, np.int32)
+    box_limits[: len(queries)] = box_limit
+    limits = queries.offsets.copy()
+    limits[: len(queries)] += -(-limit // 2).astype(np.int32)
+    arrays = queries.points, queries.codes, box_limits, limits
     superblocks = np.arange(rows.n_superblocks, dtype=np.int32)
     first, last = (8, min(len(queries), 48)) if triangle else (0, len(queries))
     n = last - first
