@@ -281,12 +281,12 @@ def test_no_near_row_is_lost(vector_code, n_axes):
         tree = SearchTree.build(
             searches.some_hashes(kind, 64), searches.some_projection("principal", n_axes)
         )
-        boxes, codes = [array.copy() for array in tree.boxes], tree.codes.copy()
+        boxes, codes = [array.copy() for array in tree.boxes], tree.queries.codes.copy()
         wide = codes.astype(int)
         squares = ((wide[:, None] - wide) ** 2).sum(axis=2)
         assert len(set((wide**2).sum(axis=1) % 2)) == 2
         for limit in (0, 1, 2, 3, 100, 101, 4000, *range(LARGEST - 3, LARGEST + 1)):
-            limits = tree.offsets + np.int32(-(-limit // 2))
+            limits = tree.queries.offsets + np.int32(-(-limit // 2))
             found = all_masks(near_rows, boxes, codes, 64, limits)
             assert found[squares <= limit].all(), limit
             if limit < 200 and kind == "photographs":
@@ -341,9 +341,12 @@ class Guarded:
 
 def tree_of(hashes, projection):
     tree = SearchTree.build(guarded(hashes), projection)
+    queries, order = tree.queries, guarded(tree.order)
+    tree = dataclasses.replace(tree, boxes=tuple(map(guarded, tree.boxes)), order=order)
     names = ("order", "codes", "offsets", "points")
-    arrays = {name: guarded(getattr(tree, name)) for name in names}
-    return dataclasses.replace(tree, boxes=tuple(map(guarded, tree.boxes)), **arrays)
+    arrays = {name: guarded(getattr(queries, name)) for name in names}
+    vars(tree)["queries"] = dataclasses.replace(queries, **arrays)
+    return tree
 
 if sys.argv[1] == "beyond":  # the guard is one: this must not end well
     array = guarded(np.zeros(9, np.uint8))
@@ -406,7 +409,7 @@ def test_near_pairs(triangle):
     queries = rows
     if not triangle:
         queries = SearchTree.build(searches.some_hashes(kind, 40, 0), projected)
-    wide = [tree.codes[: len(tree)].astype(int) for tree in (queries, rows)]
+    wide = [tree.queries.codes[: len(tree)].astype(int) for tree in (queries, rows)]
     squares = ((wide[0][:, None] - wide[1]) ** 2).sum(axis=2)
     eight = ((wide[0][:, None, :8] - wide[1][:, :8]) ** 2).sum(axis=2)
     # Each query has limits of its own, and some find nothing.
@@ -418,12 +421,12 @@ def test_near_pairs(triangle):
     may &= box_limit[:, None] >= 0
     if triangle:
         must, may = np.triu(must, 1), np.triu(may, 1)
-    box_limits = np.full(len(queries.points), -1, np.int32)
+    box_limits = np.full(len(queries.queries.points), -1, np.int32)
     box_limits[: len(queries)] = box_limit
-    limits = queries.offsets.copy()
+    limits = queries.queries.offsets.copy()
     limits[: len(queries)] += -(-limit // 2).astype(np.int32)
-    arrays = queries.points, queries.codes, box_limits, limits
-    superblocks = np.arange(rows.n_superblocks, dtype=np.int32)
+    arrays = queries.queries.points, queries.queries.codes, box_limits, limits
+    superblocks = np.arange(rows.superblocks.size, dtype=np.int32)
     first, last = (8, min(len(queries), 48)) if triangle else (0, len(queries))
     n = last - first
     found = np.zeros(squares.shape, int)
@@ -433,7 +436,7 @@ def test_near_pairs(triangle):
         while place < len(superblocks):
             pairs = np.full((capacity + 1, 2), -7, np.int32)
             counts = np.zeros(2, np.int64)
-            scratch = filter_search._scratch(n)
+            scratch = filter_search.scratch_arrays(n)
             place = kernels.near_pairs(
                 *(first, last, superblocks, place, triangle, arrays, rows.boxes, len(rows)),
                 *(scratch, pairs[:-1], counts),
@@ -452,7 +455,7 @@ def test_near_pairs(triangle):
     few = np.empty((512 * n - 1, 2), np.int32)
     place = kernels.near_pairs(
         *(first, last, superblocks, 0, triangle, arrays, rows.boxes, len(rows)),
-        *(filter_search._scratch(n), few, counts),
+        *(filter_search.scratch_arrays(n), few, counts),
     )
     assert place == counts[0] == counts[1] == 0
 
@@ -572,13 +575,13 @@ def test_arrays_of_a_tree(count, n_axes, monkeypatch):
     assert sorted(tree.order) == list(range(count))
     codes = projected.project(hashes[tree.order]).astype(int)
     size = -(-count // 8) * 8
-    assert tree.codes.shape == (size, n_axes)
-    assert (len(tree.offsets), len(tree.points)) == (size, size)
-    np.testing.assert_array_equal(tree.codes[:count], codes)
+    assert tree.queries.codes.shape == (size, n_axes)
+    assert (len(tree.queries.offsets), len(tree.queries.points)) == (size, size)
+    np.testing.assert_array_equal(tree.queries.codes[:count], codes)
     np.testing.assert_array_equal(
-        tree.offsets[:count], -((codes**2).sum(axis=1) // 2) - 90 * codes.sum(axis=1)
+        tree.queries.offsets[:count], -((codes**2).sum(axis=1) // 2) - 90 * codes.sum(axis=1)
     )
-    points = tree.points[:count].copy().view(np.uint8).reshape(-1, 8)
+    points = tree.queries.points[:count].copy().view(np.uint8).reshape(-1, 8)
     np.testing.assert_array_equal(points, codes[:, :8] + 90)
     row_codes, halves, low, high, super_low, super_high = tree.boxes
     n_blocks = -(-count // 32)
@@ -586,7 +589,7 @@ def test_arrays_of_a_tree(count, n_axes, monkeypatch):
     groups = row_codes.reshape(n_blocks, n_axes // 4, 32, 4).swapaxes(1, 2)
     np.testing.assert_array_equal(groups.reshape(-1, n_axes), filled + 90)
     np.testing.assert_array_equal(halves, -((filled**2).sum(axis=1) // 2))
-    assert tree.n_superblocks == len(super_low) == -(-count // 512)
+    assert tree.superblocks.size == len(super_low) == -(-count // 512)
     for boxes, rows in (((low, high), 32), ((super_low, super_high), 512)):
         for number, (lowest, highest) in enumerate(zip(*boxes, strict=True)):
             inside = points[number * rows : number * rows + rows]
@@ -595,8 +598,8 @@ def test_arrays_of_a_tree(count, n_axes, monkeypatch):
     for workers in (2, 3):
         other = SearchTree.build(hashes, projected, workers)
         for name in ("order", "codes", "offsets", "points"):
-            np.testing.assert_array_equal(getattr(other, name), getattr(tree, name))
-    assert not any(array.flags.writeable for array in (tree.order, tree.points, *tree.boxes))
+            np.testing.assert_array_equal(getattr(other.queries, name), getattr(tree.queries, name))
+    assert not any(array.flags.writeable for array in (tree.queries.points, *tree.boxes))
 
 
 def test_distances_of_boxes():
@@ -604,7 +607,7 @@ def test_distances_of_boxes():
         searches.some_hashes("photographs", 90 if JIT_OFF else 2000),
         searches.some_projection("principal", 8),
     )
-    points = tree.points[: len(tree)].copy().view(np.uint8).reshape(-1, 8).astype(int)
+    points = tree.queries.points[: len(tree)].copy().view(np.uint8).reshape(-1, 8).astype(int)
     for queries in (points[:1], points[-9:], np.full((1, 8), 180), np.zeros((1, 8), int)):
         found = tree.box_distances(queries.astype(np.uint8))
         for number, square in enumerate(found.tolist()):

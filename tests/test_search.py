@@ -202,7 +202,7 @@ def test_equal_hashes_at_the_largest_limit():
     hashes = np.zeros((9, 144), np.uint8)
     hashes[:, 0] = 4
     tree = SearchTree.build(hashes, projection)
-    assert tree.codes[0].tolist() == [1] + [0] * 7
+    assert tree.queries.codes[0].tolist() == [1] + [0] * 7
     limit = largest_limit(projection, SQUARED)
     assert projection.limits(limit, SQUARED, 8) == LARGEST
     assert len(pairs_by(PairSearch(tree, tree, SQUARED, limit))) == 36

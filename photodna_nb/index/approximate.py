@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index import exact_search, index_types
-from photodna_nb.index.faiss_file import RowSegment
 from photodna_nb.index.faiss_search import CandidateSource, faiss_threads, nearest_candidates
 from photodna_nb.index.records import RowMatches
+from photodna_nb.index.row_segments import RowSegment
 from photodna_nb.pairs.metrics import MAX_DISTANCE_SQUARED
 
 Lookup = Callable[[NDArray[np.int64]], tuple[NDArray[np.bool_], NDArray[np.uint8]]]

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from photodna_nb.errors import IndexFileError
 from photodna_nb.files import Content
@@ -106,11 +107,20 @@ class ChecksumFooter:
         IndexFileError
             The content is not what was written.
         """
-        stop = self.size if stop is None else stop
-        if stop <= start:
+        self.check_spans(np.array([start]), np.array([self.size if stop is None else stop]))
+
+    def is_checked(self, start: int, stop: int) -> bool:
+        """Return whether the pieces with bytes `start` to `stop` have been checked."""
+        return not self._unchecked[start // PIECE : -(-stop // PIECE)].any()
+
+    def check_spans(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> None:
+        """Check the pieces with the bytes from each of `starts` to its stop, none empty."""
+        if not self._unchecked.any():
             return
-        first = start // PIECE
-        todo = (first + np.flatnonzero(self._unchecked[first : -(-stop // PIECE)])).tolist()
+        ends = np.zeros(len(self._unchecked) + 1, np.int64)
+        np.add.at(ends, starts // PIECE, 1)
+        np.add.at(ends, (stops - 1) // PIECE + 1, -1)
+        todo = np.flatnonzero(self._unchecked & (np.cumsum(ends[:-1]) > 0)).tolist()
         # Digests are computed without the interpreter's lock.
         if len(todo) > 8:
             with ThreadPoolExecutor() as pool:

@@ -7,19 +7,31 @@ point, and over uint8 codes it takes longer than the kernels by two orders of ma
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks, parallel
-from photodna_nb.index.faiss_file import RowSegment
+from photodna_nb.index import stored_tree
 from photodna_nb.index.records import RowMatches
+from photodna_nb.index.row_segments import MIN_TREE_ROWS, RowSegment
+from photodna_nb.kernels import filter as filters
 from photodna_nb.kernels import scan as kernels
 from photodna_nb.kernels.distance import SQUARED
+from photodna_nb.kernels.filter import SUPERBLOCK_ROWS
+from photodna_nb.kernels.filter_tile import BOX_QUERIES
+from photodna_nb.kernels.vector import compiled
+from photodna_nb.pairs.filter_search import PairSearch, costs, scratch_arrays
 from photodna_nb.pairs.search import found_neighbours
+from photodna_nb.pairs.search_tree import ProjectedQueries
 
 # From so many queries on, packing rows in blocks pays, if each asks for few neighbours.
 _QUERIES_OF_A_BLOCK, _K_OF_A_BLOCK = 48, 64
+# Pairs of a span that are refined, at most, and for which there is room, at least.
+_MOST_NEAR, _MIN_ROOM = 1 << 21, 1 << 14
+# Above this limit, all distances are as fast; for so many queries, a tree is worth its time.
+_MOST_LIMIT_OF_A_TREE, _QUERIES_OF_A_TREE = 500**2, 256
 # Rows that a task compares, and packed neighbours that are held for the queries at a time.
 _ROWS_A_TASK = 1 << 16
 _NEIGHBOURS_AT_ONCE = 1 << 22
@@ -27,6 +39,56 @@ _ROW = 2**32 - 1
 
 # distance * 2^32 + row, so that sorting puts the nearest first, ties to the lower row.
 PackedNeighbours = NDArray[np.int64]
+
+
+class TreeSearch(PairSearch):
+    """The rows of a search tree within a limit of queries, nearest first."""
+
+    def nearest(self, span: tuple[int, int], k: int) -> list[NDArray[np.int64]] | None:
+        """Return the k nearest rows of a span of queries, packed, or None if too many are near.
+
+        Packed: distance * 2^32 + number of the row, ascending, for each query.
+        """
+        first, last = span
+        superblocks, rows = self._near_superblocks(span), self._rows
+        most_near = min(_MOST_NEAR, (last - first) * len(rows) / costs().refine)
+        pairs = np.empty((max(_MIN_ROOM, 2 * (last - first) * SUPERBLOCK_ROWS), 2), np.int32)
+        scratch = scratch_arrays(last - first)
+        found, n_near, place = [], 0, 0
+        while place < len(superblocks):
+            counts = np.zeros(2, np.int64)
+            place = filters.near_pairs(
+                first,
+                last,
+                superblocks,
+                place,
+                False,
+                self._arrays,
+                rows.boxes,
+                len(rows),
+                scratch,
+                pairs,
+                counts,
+            )
+            n_near += int(counts[0])
+            if n_near > most_near:
+                return None
+            found.append(self._refined(pairs, int(counts[0])))
+        if not found:
+            return [np.empty(0, np.int64)] * (last - first)
+        packed, distances = map(np.concatenate, zip(*found, strict=True))
+        queries, keys = packed >> 32, (distances.astype(np.int64) << 32) + (packed & _ROW)
+        if last - first == 1:
+            return [np.sort(keys)[:k]]
+        order = np.lexsort((keys, queries))
+        numbers = self._queries.order[first:last]
+        starts, stops = (
+            np.searchsorted(queries, numbers, side, sorter=order) for side in ("left", "right")
+        )
+        return [
+            keys[order[start : min(stop, start + k)]]
+            for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
+        ]
 
 
 def nearest_rows(
@@ -51,43 +113,94 @@ def nearest_rows(
     if not k or not len(queries):
         return [RowMatches.empty()] * len(queries)
     queries = checks.read_only(queries)
+    found: list[list[PackedNeighbours]] = [[] for _ in queries]
+    unsearched = []
+    for segment, first in zip(segments, firsts.tolist(), strict=False):
+        answers = _by_tree(segment, queries, k, limit)
+        for neighbours, answer in zip(found, answers, strict=True):
+            if answer is not None:
+                neighbours.append(answer + first)
+        left = tuple(i for i, answer in enumerate(answers) if answer is None)
+        if left and segment.count:
+            unsearched.append((segment, first, left))
+    # Segments of which the same queries are left are searched together.
+    for left in dict.fromkeys(left for _, _, left in unsearched):
+        parts = [(segment, first) for segment, first, other in unsearched if other == left]
+        answers = _by_distances(parts, queries[list(left)], k, limit)
+        for query, answer in zip(left, answers, strict=True):
+            found[query].append(answer)
+    merged = (
+        neighbours[0] if len(neighbours) == 1 else np.sort(np.concatenate(neighbours))[:k]
+        for neighbours in found
+    )
+    return [_unpacked(segments, firsts, neighbours) for neighbours in merged]
+
+
+def _by_tree(
+    segment: RowSegment, queries: NDArray[np.uint8], k: int, limit: int
+) -> Sequence[PackedNeighbours | None]:
+    """Return the nearest rows of a segment by its search tree; None where that does not pay."""
+    none = [None] * len(queries)
+    if limit > _MOST_LIMIT_OF_A_TREE or segment.count < MIN_TREE_ROWS or not compiled():
+        return none
+    if segment.tree is None:
+        if len(queries) < _QUERIES_OF_A_TREE:
+            return none
+        segment.tree = stored_tree.built(segment)
+    projected = ProjectedQueries.of(queries, segment.tree.projection)
+    search = TreeSearch(projected, segment.tree, SQUARED, limit)
+    if len(queries) <= BOX_QUERIES:  # a thread is not worth its start
+        return search.nearest((0, len(queries)), k) or none
+    spans = search.spans(parallel.worker_count(None, None))
+    answers = parallel.ordered_map(partial(search.nearest, k=k), spans)
+    found: list[PackedNeighbours | None] = []
+    for (first, last), answer in zip(spans, answers, strict=True):
+        found += answer or none[first:last]
+    return found
+
+
+def _by_distances(
+    parts: Sequence[tuple[RowSegment, int]], queries: NDArray[np.uint8], k: int, limit: int
+) -> list[PackedNeighbours]:
+    """Return the nearest rows by all distances of segments, numbered from their firsts."""
+    segments = [segment for segment, _ in parts]
+    firsts = [first for _, first in parts]
     if len(queries) >= _QUERIES_OF_A_BLOCK and k <= _K_OF_A_BLOCK:
-        packed = list(_by_blocks(segments, firsts, queries, k, limit))
-    else:
-        packed = []
-        step = max(1, _NEIGHBOURS_AT_ONCE // min(2 * k, n_rows))
-        for start in range(0, len(queries), step):
-            packed += _by_rows(segments, firsts, queries[start : start + step], k, limit)
-    return [_unpacked(segments, firsts, neighbours) for neighbours in packed]
+        return list(_by_blocks(segments, firsts, queries, k, limit))
+    packed = []
+    n_rows = sum(segment.count for segment in segments)
+    step = max(1, _NEIGHBOURS_AT_ONCE // min(2 * k, n_rows))
+    for start in range(0, len(queries), step):
+        packed += _by_rows(segments, firsts, queries[start : start + step], k, limit)
+    return packed
 
 
 def _by_blocks(
     segments: Sequence[RowSegment],
-    firsts: NDArray[np.int64],
+    firsts: Sequence[int],
     queries: NDArray[np.uint8],
     k: int,
     limit: int,
 ) -> Iterator[PackedNeighbours]:
     gathered = []
-    for segment, first in zip(segments, firsts.tolist(), strict=False):
-        if segment.count:
-            width = min(k, segment.count)
-            packed = found_neighbours(queries, segment.rows, width, limit, SQUARED)
-            gathered.append(packed + first)
+    for segment, first in zip(segments, firsts, strict=True):
+        width = min(k, segment.count)
+        packed = found_neighbours(queries, segment.rows, width, limit, SQUARED)
+        gathered.append(packed + first)
     for row in np.sort(np.concatenate(gathered, axis=1), axis=1)[:, :k]:
         yield row[row >> 32 <= limit]
 
 
 def _by_rows(
     segments: Sequence[RowSegment],
-    firsts: NDArray[np.int64],
+    firsts: Sequence[int],
     queries: NDArray[np.uint8],
     k: int,
     limit: int,
 ) -> list[PackedNeighbours]:
     tasks = [
-        (segment, start, int(first) + start)
-        for segment, first in zip(segments, firsts, strict=False)
+        (segment, start, first + start)
+        for segment, first in zip(segments, firsts, strict=True)
         for start in range(0, segment.count, _ROWS_A_TASK)
     ]
     wide = checks.read_only(queries.astype(np.int16))
@@ -102,7 +215,7 @@ def _by_rows(
         return [row[:count] for row, count in zip(packed, counts.tolist(), strict=True)]
 
     # A thread is not worth its start for less.
-    threads = int(firsts[-1]) > 2 * _ROWS_A_TASK
+    threads = sum(segment.count for segment in segments) > 2 * _ROWS_A_TASK
     gathered = parallel.ordered_map(nearest_of, tasks) if threads else map(nearest_of, tasks)
     return [np.sort(np.concatenate(packed))[:k] for packed in zip(*gathered, strict=True)]
 
@@ -115,5 +228,5 @@ def _unpacked(
     places = np.searchsorted(firsts, rows, side="right") - 1
     for place in np.unique(places).tolist():
         here = places == place
-        ids[here] = segments[place].ids[rows[here] - firsts[place]]
+        ids[here] = segments[place].ids_at(rows[here] - firsts[place])
     return RowMatches(packed >> 32, ids)

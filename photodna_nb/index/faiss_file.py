@@ -22,8 +22,7 @@ import mmap
 import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +32,10 @@ from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, IndexFileError
 from photodna_nb.index import index_types
 from photodna_nb.index.checksum import ChecksumFooter
+from photodna_nb.index.row_segments import ROWS_AT_ONCE, FileRows, RowSegment, StoredTree
+
+if TYPE_CHECKING:
+    from photodna_nb.pairs.search_tree import SearchTree
 
 # Four letters; dimension, number of rows, two unused numbers, trained, metric (1 = L2).
 _HEADER = struct.Struct("<4siqqqBi")
@@ -43,45 +46,6 @@ _DIRECT = _QUANTIZER.pack(5, 0, 0.0, HASH_BYTES, HASH_BYTES, 0)
 
 # A larger file is mapped. One that is mapped must not be cut short by others in place.
 _READ_AT_ONCE = 64 << 20
-_ROWS_AT_ONCE = 1 << 14
-
-
-class RowSegment:
-    """Some rows of an index under their ids, read when they are first used.
-
-    Attributes
-    ----------
-    count : int
-        Number of rows.
-    rows : ndarray of uint8, (count, 144)
-        Hashes.
-    ids : ndarray of int64, (count,)
-        Ids of the hashes.
-    """
-
-    def __init__(
-        self,
-        count: int,
-        rows: Callable[[], NDArray[np.uint8]],
-        ids: Callable[[], NDArray[np.int64]],
-    ) -> None:
-        self.count = count
-        self._load_rows, self._load_ids = rows, ids
-
-    @classmethod
-    def of(cls, rows: NDArray[np.uint8], ids: NDArray[np.int64]) -> RowSegment:
-        """Return the segment of rows that are in memory."""
-        return cls(len(ids), lambda: rows, lambda: ids)
-
-    @cached_property
-    def rows(self) -> NDArray[np.uint8]:
-        """Hashes."""
-        return self._load_rows()
-
-    @cached_property
-    def ids(self) -> NDArray[np.int64]:
-        """Ids of the hashes."""
-        return self._load_ids()
 
 
 class IndexFile(NamedTuple):
@@ -95,12 +59,18 @@ class IndexFile(NamedTuple):
         Header and checksums.
     content : memoryview
         All of the file but the footer.
+    parts : tuple of RowSegment
+        The same rows: those that the search tree covers, and the others.
+    tree : callable
+        Returns the search tree, if there is one, of the first rows, (n, 144), in memory.
     """
 
     index_type: str
     segment: RowSegment
     footer: ChecksumFooter
     content: memoryview
+    parts: tuple[RowSegment, ...] = ()
+    tree: Callable[[NDArray[np.uint8]], SearchTree | None] = lambda rows: None
 
     def checked_content(self) -> memoryview:
         """Return the content for FAISS, once all of its checksums match."""
@@ -173,39 +143,65 @@ class _Reader:
         rows_at, ids_at = len(frame), len(frame) + (4 if flat else 1) * HASH_BYTES * count + 8
         if self._content[:rows_at] != frame:
             raise self._damaged(f"its header is not that of {count} rows with L2 distances")
-        if self._footer.size != ids_at + 8 * count:
+        stored = self._stored_tree(count, ids_at + 8 * count)
+        if self._footer.size != (stored.stop if stored else ids_at + 8 * count):
             raise self._damaged(f"it is truncated, or too long for {count} rows")
         if self._content[ids_at - 8 : ids_at] != _COUNT.pack(count):
             raise self._damaged("its numbers of rows and ids differ")
-        read = self._floats if flat else self._codes
-        segment = RowSegment(count, lambda: read(rows_at, count), lambda: self._ids(ids_at, count))
-        return IndexFile("flat" if flat else "uint8", segment, self._footer, self._content)
+        rows = FileRows(self._path, self._footer, self._content, rows_at, count, flat)
+        whole = self._segment(rows, ids_at, 0, count)
+        name = "flat" if flat else "uint8"
+        if stored is None:
+            return IndexFile(name, whole, self._footer, self._content, (whole,))
+        parts = (
+            self._segment(rows, ids_at, 0, stored.n_rows, stored),
+            self._segment(rows, ids_at, stored.n_rows, count),
+        )
+
+        def tree(hashes: NDArray[np.uint8]) -> SearchTree | None:
+            return self._tree(stored, hashes[: stored.n_rows], None)
+
+        return IndexFile(name, whole, self._footer, self._content, parts, tree)
+
+    def _stored_tree(self, count: int, start: int) -> StoredTree | None:
+        header = self._footer.header.get("tree")
+        if header is None:
+            return None
+        n_rows, n_axes = header["n_rows"], header["n_axes"]
+        if not (0 < n_rows <= count and n_axes in range(8, 129, 4)):
+            raise self._damaged("its header has a search tree of other rows")
+        return StoredTree(n_rows, n_axes, start, max(start, self._footer.size))
+
+    def _segment(
+        self, rows: FileRows, ids_at: int, first: int, last: int, stored: StoredTree | None = None
+    ) -> RowSegment:
+        start = ids_at + 8 * first
+
+        def ids() -> NDArray[np.int64]:
+            self._footer.check(start, ids_at + 8 * last)
+            return np.frombuffer(self._content, "<i8", last - first, start)
+
+        def some_ids(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+            self._footer.check_spans(start + 8 * numbers, start + 8 * numbers + 8)
+            return np.frombuffer(self._content, "<i8", last - first, start)[numbers]
+
+        def tree() -> SearchTree | None:
+            return None if stored is None else self._tree(stored, rows.hashes[:last], rows)
+
+        return RowSegment(last - first, lambda: rows.read(first, last), ids, tree, some_ids)
+
+    def _tree(
+        self, stored: StoredTree, hashes: NDArray[np.uint8], rows: FileRows | None
+    ) -> SearchTree:
+        from photodna_nb.index import stored_tree  # Numba is slow to import
+
+        tree = stored_tree.load(stored, self._footer, self._content, hashes, rows)
+        if tree is None:
+            raise self._damaged("its search tree has another size")
+        return tree
 
     def _damaged(self, problem: str) -> IndexFileError:
         return IndexFileError(self._path, f"is damaged: {problem}")
-
-    def _codes(self, at: int, count: int) -> NDArray[np.uint8]:
-        self._footer.check(at, at + HASH_BYTES * count)
-        flat = np.frombuffer(self._content, np.uint8, HASH_BYTES * count, at)
-        return flat.reshape(count, HASH_BYTES)
-
-    def _ids(self, at: int, count: int) -> NDArray[np.int64]:
-        self._footer.check(at, at + 8 * count)
-        return np.frombuffer(self._content, "<i8", count, at)
-
-    def _floats(self, at: int, count: int) -> NDArray[np.uint8]:
-        """Return float32 rows as the bytes that they must be."""
-        self._footer.check(at, at + 4 * HASH_BYTES * count)
-        floats = np.frombuffer(self._content, "<f4", HASH_BYTES * count, at)
-        floats = floats.reshape(count, HASH_BYTES)
-        rows = np.empty((count, HASH_BYTES), np.uint8)
-        for start in range(0, count, _ROWS_AT_ONCE):
-            chunk = slice(start, start + _ROWS_AT_ONCE)
-            with np.errstate(invalid="ignore"):
-                rows[chunk] = floats[chunk]
-            if not np.array_equal(rows[chunk], floats[chunk]):
-                raise self._damaged("its values are not all integers from 0 to 255")
-        return rows
 
 
 def content(index_type: str, segments: Sequence[RowSegment]) -> Iterator[Any]:
@@ -221,12 +217,18 @@ def content(index_type: str, segments: Sequence[RowSegment]) -> Iterator[Any]:
     flat, count = index_type == "flat", sum(segment.count for segment in segments)
     yield _frame(flat, count)
     for segment in segments:
-        for start in range(0, segment.count, _ROWS_AT_ONCE):
-            rows = segment.rows[start : start + _ROWS_AT_ONCE]
+        for start in range(0, segment.count, ROWS_AT_ONCE):
+            rows = segment.rows[start : start + ROWS_AT_ONCE]
             yield np.ascontiguousarray(rows, "<f4" if flat else np.uint8).data
     yield _COUNT.pack(count)
     for segment in segments:
         yield segment.ids.astype("<i8").data
+
+
+def content_size(index_type: str, count: int) -> int:
+    """Return the number of bytes of the content of a file with so many rows."""
+    flat = index_type == "flat"
+    return len(_frame(flat, count)) + (4 if flat else 1) * HASH_BYTES * count + 8 + 8 * count
 
 
 def _frame(flat: bool, count: int, *unused: tuple[int, int]) -> bytes:

@@ -15,9 +15,10 @@ from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.hashing import orientations as hash_orientations
 from photodna_nb.index import faiss_file, index_types
-from photodna_nb.index.faiss_file import EMPTY_SEGMENT, IndexFile, RowSegment
+from photodna_nb.index.faiss_file import EMPTY_SEGMENT, IndexFile
 from photodna_nb.index.metadata import MetadataStore
 from photodna_nb.index.records import RowMatches
+from photodna_nb.index.row_segments import MIN_TREE_ROWS, RowSegment
 
 if TYPE_CHECKING:
     from photodna_nb.index.approximate import ApproximateIndex, IndexRecall
@@ -91,9 +92,9 @@ class SearchRows:
         if exact and index_types.parse(file.index_type).exact:
             if unchanged:
                 ids, rows = store.ids_and_hashes(header["next_id"])
-                result = cls([file.segment, RowSegment.of(rows, ids)])
+                result = cls([*file.parts, RowSegment.of(rows, ids)])
             else:
-                result = cls([compared(path, file, store)])
+                result = cls(compared(path, file, store))
             # Of other metadata, after a kill: it is written anew with the next change.
             result.rows_on_disk = file.segment.count if ours or state.store_id is None else 0
             return result
@@ -128,7 +129,7 @@ class SearchRows:
         if len(ids):
             self._segments.append(RowSegment.of(checks.read_only(rows), ids))
         if len(self._segments) > _MAX_SEGMENTS:
-            self._segments[1:] = [_concatenated(self._segments[1:])]
+            self._segments[1:] = [RowSegment.concatenated(self._segments[1:])]
 
     def remove(self, ids: NDArray[np.int64]) -> None:
         """Remove the rows of those ids; each is there."""
@@ -196,9 +197,26 @@ class SearchRows:
             self._approximate, self._segments = None, SearchRows.from_store(store)._segments
         return faiss_file.content(index_type, self._segments)
 
+    def file_content(self, index_type: str, store: MetadataStore) -> Iterator[Any]:
+        """Return the content of the index file with the search tree of an exact type, in chunks."""
+        yield from self.content(index_type, store)
+        if not self._stores_tree():
+            return
+        from photodna_nb.index import stored_tree  # Numba is slow to import
+
+        self._segments = stored_tree.with_tree(self._segments)
+        if (tree := self._segments[0].tree) is not None:
+            yield from stored_tree.content(tree, faiss_file.content_size(index_type, len(self)))
+
+    def _stores_tree(self) -> bool:
+        return self._approximate is None and len(self) >= MIN_TREE_ROWS
+
     def header(self, index_type: str, store: MetadataStore) -> dict[str, Any]:
         """Return the header of the index file with that content, as JSON can hold it."""
         header = {"format": _FORMAT, "index_type": index_type, **store.state()._asdict()}
+        tree = self._segments[0].tree if self._stores_tree() else None
+        if tree is not None:
+            header["tree"] = {"n_rows": len(tree), "n_axes": tree.projection.n_axes}
         if self._approximate is not None:
             header["items_digest"] = self._items_digest
             header["recall"] = asdict(self._approximate.recall)
@@ -239,6 +257,11 @@ def verify(path: str, file: IndexFile, store: MetadataStore) -> None:
     file.footer.check()
     if index_types.parse(file.index_type).exact:
         compared(path, file, store)
+        if (tree := file.parts[0].tree) is not None:
+            from photodna_nb.index import stored_tree  # Numba is slow to import
+
+            if problem := stored_tree.difference(tree):
+                raise IndexFileError(path, f"has a search tree that is wrong: {problem}")
         return
     from photodna_nb.index.approximate import ApproximateIndex
 
@@ -246,7 +269,7 @@ def verify(path: str, file: IndexFile, store: MetadataStore) -> None:
     _pending(path, approximate.ids(), file.footer.header, store)
 
 
-def compared(path: str, file: IndexFile, store: MetadataStore) -> RowSegment:
+def compared(path: str, file: IndexFile, store: MetadataStore) -> list[RowSegment]:
     """Return the rows of the metadata, once those of an index file of an exact type are the same.
 
     The file may be of an earlier moment: lack the last items, and have items that have been
@@ -268,7 +291,11 @@ def compared(path: str, file: IndexFile, store: MetadataStore) -> RowSegment:
     if not np.array_equal(file_rows, store_rows):
         first = np.flatnonzero((file_rows != store_rows).any(axis=1))[0]
         raise _mismatch(path, f"their hashes differ, of id {file_ids[kept][first]} first")
-    return RowSegment.of(rows, ids)
+    n_rows = file.parts[0].count
+    if len(file.parts) > 1 and np.array_equal(file_ids[:n_rows], ids[:n_rows]):
+        first_part = RowSegment.of(rows[:n_rows], ids[:n_rows], lambda: file.tree(rows))
+        return [first_part, RowSegment.of(rows[n_rows:], ids[n_rows:])]
+    return [RowSegment.of(rows, ids)]
 
 
 def _pending(
@@ -325,13 +352,6 @@ def _best_of(answers: Sequence[RowMatches], k: int) -> OrientedMatches:
     _, first = np.unique(ids[order], return_index=True)
     order = order[np.sort(first)[:k]]
     return OrientedMatches(distances[order], ids[order], orientations[order])
-
-
-def _concatenated(segments: Sequence[RowSegment]) -> RowSegment:
-    return RowSegment.of(
-        np.concatenate([segment.rows for segment in segments]),
-        np.concatenate([segment.ids for segment in segments]),
-    )
 
 
 def _without(segment: RowSegment, ids: NDArray[np.int64]) -> RowSegment:

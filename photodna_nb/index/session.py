@@ -311,7 +311,7 @@ class IndexSession:
         self.store.new_generation()
         index_type = self.store.index_type
         chunks = with_footer(
-            self.rows.content(index_type, self.store),
+            self.rows.file_content(index_type, self.store),
             lambda: self.rows.header(index_type, self.store),
         )
         return files.StagedFile(self.index_path, chunks, IndexFileError)

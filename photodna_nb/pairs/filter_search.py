@@ -24,7 +24,7 @@ from photodna_nb.kernels.vector import compiled
 from photodna_nb.pairs.blocks import PackedPairs
 from photodna_nb.pairs.packing import pack_database, pack_queries
 from photodna_nb.pairs.projection import Projection
-from photodna_nb.pairs.search_tree import SearchTree
+from photodna_nb.pairs.search_tree import ProjectedQueries, SearchTree
 from photodna_nb.pairs.source import HashSource, sample_of
 
 # With fewer pairs, all distances take less time than a tree, or than a tree for neighbours.
@@ -99,9 +99,13 @@ def costs() -> Costs:
 class PairSearch:
     """The pairs of queries and rows, or inside one tree, within a limit."""
 
-    def __init__(self, queries: SearchTree, rows: SearchTree, metric: int, limit: int) -> None:
-        self._queries, self._rows, self._metric, self._limit = queries, rows, metric, limit
+    def __init__(
+        self, queries: SearchTree | ProjectedQueries, rows: SearchTree, metric: int, limit: int
+    ) -> None:
         self._triangle = queries is rows
+        if isinstance(queries, SearchTree):
+            queries = queries.queries
+        self._queries, self._rows, self._metric, self._limit = queries, rows, metric, limit
         limits = queries.projection.limits
         self._box_limit = int(limits(limit, metric, BOX_AXES))
         most = int(limits(limit, metric, queries.projection.n_axes))
@@ -119,7 +123,7 @@ class PairSearch:
         first, last = span
         superblocks = self._near_superblocks(span)
         pairs = np.empty((2 * (last - first) * SUPERBLOCK_ROWS, 2), np.int32)
-        scratch = _scratch(last - first)
+        scratch = scratch_arrays(last - first)
         found: list[PackedPairs] = []
         n_found = place = 0
         run, refine_cost = 1, costs().refine
@@ -170,13 +174,20 @@ class PairSearch:
         return [(start, min(last, start + size)) for start in range(first, last, size)]
 
     def _near_superblocks(self, span: tuple[int, int]) -> NDArray[np.int32]:
+        reader = self._rows.reader
+        if span[1] - span[0] <= BOX_QUERIES and (reader is None or reader.has_read_places):
+            return self._rows.superblocks  # the kernel tests them faster
         points = self._queries.points[slice(*span)].view(np.uint8).reshape(-1, BOX_AXES)
         near = self._rows.box_distances(points) <= self._box_limit
         if self._triangle:
             near[: span[0] // SUPERBLOCK_ROWS] = False
-        return checks.read_only(np.flatnonzero(near).astype(np.int32))
+        superblocks = checks.read_only(np.flatnonzero(near).astype(np.int32))
+        if reader is not None:
+            reader.read_places(superblocks)
+        return superblocks
 
     def _refined(self, pairs: NDArray[np.int32], count: int) -> PackedPairs:
+        self._rows.read_hashes(pairs[:count, 1])
         distances = np.empty(count, np.int32)
         count = kernels.refine_within(
             self._metric == tiles.MANHATTAN,
@@ -235,7 +246,12 @@ class NeighbourSearch:
     The neighbours of a query are packed: squared distance * 2^32 + number of the row.
     """
 
-    def __init__(self, queries: SearchTree, rows: SearchTree, k: int, limit: int) -> None:
+    def __init__(
+        self, queries: SearchTree | ProjectedQueries, rows: SearchTree, k: int, limit: int
+    ) -> None:
+        self._own = queries is rows
+        if isinstance(queries, SearchTree):
+            queries = queries.queries
         self._queries, self._rows, self._k, self._limit = queries, rows, k, limit
 
     def spans(self, workers: int) -> list[tuple[int, int]]:
@@ -250,7 +266,7 @@ class NeighbourSearch:
         test, refine = costs()
         test *= self._queries.projection.n_axes / HASH_BYTES
         # In tiles, each pair inside one tree is computed once.
-        all_pairs = (span[1] - span[0]) * len(self._rows) / (1 + (self._queries is self._rows))
+        all_pairs = (span[1] - span[0]) * len(self._rows) / (1 + self._own)
         return tested * test + computed * refine < all_pairs
 
     def neighbours(self, span: tuple[int, int]) -> NDArray[np.int64]:
@@ -283,7 +299,7 @@ class NeighbourSearch:
         remaining = remaining[n_first:]
         computed = self._refine(first, min(skipped, 0), pairs, len(pairs), heaps)
         pairs = np.empty((2 * len(points) * SUPERBLOCK_ROWS, 2), np.int32)
-        scratch = _scratch(len(points))
+        scratch = scratch_arrays(len(points))
         searched = np.full(last - first, True)
         tested, size = 0, 1
         while True:
@@ -332,7 +348,7 @@ class NeighbourSearch:
         """
         first, last = span
         numbers = np.arange(last - first, dtype=np.int32)[:, None]
-        if self._queries is self._rows:
+        if self._own:
             skipped = max(_WINDOW, self._k)
             steps = np.arange(1, skipped + 1, dtype=np.int32)
             places = first + numbers + np.concatenate([-steps, steps])
@@ -373,14 +389,13 @@ class NeighbourSearch:
     def _of_all(self, place: int) -> NDArray[np.int64]:
         """Return the neighbours of the query at a place, from all distances."""
         number = int(self._queries.order[place])
-        own = self._queries is self._rows
-        k = min(self._k + own, len(self._rows))
+        k = min(self._k + self._own, len(self._rows))
         query = checks.read_only(self._queries.hashes[number : number + 1].astype(np.int16))
         limits, counts = np.full(1, self._limit, np.int32), np.zeros(1, np.int64)
         packed = np.empty((1, min(2 * k, len(self._rows))), np.int64)
         scan.nearest_rows(self._rows.hashes, 0, query, k, limits, counts, packed)
         nearest = np.sort(packed[0, : counts[0]])
-        if own:
+        if self._own:
             nearest = nearest[nearest & _NUMBER != number]
         result = np.full(self._k, (self._limit + 1) << 32, np.int64)
         result[: len(nearest)] = nearest[: self._k]
@@ -395,7 +410,8 @@ def _spans(count: int, most: int, n_tasks: int) -> list[tuple[int, int]]:
     return [(start, min(count, start + size)) for start in range(0, count, size)]
 
 
-def _scratch(n_queries: int) -> tuple[NDArray[Any], ...]:
+def scratch_arrays(n_queries: int) -> tuple[NDArray[Any], ...]:
+    """Return the scratch arrays of `kernels.near_pairs` for so many queries."""
     size = n_queries + SCRATCH_MARGIN
     limits, listed, chosen = (np.empty(size, np.int32) for _ in range(3))
     return np.empty(size, np.uint64), limits, listed, chosen, np.empty(4, np.uint32)

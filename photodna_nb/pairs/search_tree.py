@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,82 @@ _ROWS_A_TASK = 1 << 15
 
 
 @dataclass(frozen=True, eq=False)
+class ProjectedQueries:
+    """Hashes as the queries of a search.
+
+    Attributes
+    ----------
+    projection : Projection
+        The projection of the hashes.
+    hashes : ndarray of uint8, (n, 144)
+        Hashes; not in the order of the places.
+    order : ndarray of int32, (n,)
+        Number of the hash at each place.
+    codes : ndarray of int8, (m, k)
+        Coordinates at each place; m is n rounded up to a multiple of 8.
+    offsets : ndarray of int32, (m,)
+        What `kernels.filter` adds to the limits of the places.
+    points : ndarray of uint64, (m,)
+        First eight coordinates, shifted to 0 to 180, as bytes.
+    """
+
+    projection: Projection
+    hashes: NDArray[np.uint8]
+    order: NDArray[np.int32]
+    codes: NDArray[np.int8]
+    offsets: NDArray[np.int32]
+    points: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, hashes: NDArray[np.uint8], projection: Projection) -> ProjectedQueries:
+        """Return hashes, (n, 144), in their own order."""
+        order = np.arange(len(hashes), dtype=np.int32)
+        return cls.at(projection, hashes, order, projection.project(hashes))
+
+    @classmethod
+    def at(
+        cls,
+        projection: Projection,
+        hashes: NDArray[np.uint8],
+        order: NDArray[np.int32],
+        coordinates: NDArray[np.int8],
+    ) -> ProjectedQueries:
+        """Return hashes in an order, in which their coordinates, (n, k), already are."""
+        size = -(-len(order) // BOX_QUERIES) * BOX_QUERIES
+        codes = np.zeros((size, projection.n_axes), np.int8)
+        codes[: len(order)] = coordinates
+        squares = np.einsum("ij,ij->i", codes, codes, dtype=np.int32) >> 1
+        offsets = -squares - CLIP * codes.sum(axis=1, dtype=np.int32)
+        points = (codes[:, :BOX_AXES] + np.int16(CLIP)).astype(np.uint8)
+        return cls(
+            projection,
+            hashes,
+            checks.read_only(order),
+            checks.read_only(codes),
+            checks.read_only(offsets),
+            checks.read_only(points.view(np.uint64).reshape(-1)),
+        )
+
+    def __len__(self) -> int:
+        """Return the number of hashes."""
+        return len(self.order)
+
+
+class TreeReader(Protocol):
+    """What reads a tree from a file: its arrays are valid only where they have been read."""
+
+    @property
+    def has_read_places(self) -> bool:
+        """Whether all but the hashes has been read."""
+
+    def read_places(self, superblocks: NDArray[np.int32]) -> None:
+        """Read all but the hashes of the places in some boxes of 512."""
+
+    def read_hashes(self, numbers: NDArray[np.int32] | None) -> None:
+        """Read the hashes of those numbers, or all."""
+
+
+@dataclass(frozen=True, eq=False)
 class SearchTree:
     """Hashes in an order in which 32, and 512, that follow each other are near each other.
 
@@ -38,23 +115,17 @@ class SearchTree:
         Hashes; not in the order of the tree.
     order : ndarray of int32, (n,)
         Number of the hash at each place of the order.
-    codes : ndarray of int8, (m, k)
-        Coordinates at each place; m is n rounded up to a multiple of 8.
-    offsets : ndarray of int32, (m,)
-        What belongs to a place as a query: see `limits`.
-    points : ndarray of uint64, (m,)
-        First eight coordinates, shifted to 0 to 180, as bytes.
     boxes : tuple of ndarray
         What belongs to the places as rows: see `kernels.filter`.
+    reader : TreeReader, optional
+        What reads the hashes and the first arrays of boxes, if they are in a file.
     """
 
     projection: Projection
     hashes: NDArray[np.uint8]
     order: NDArray[np.int32]
-    codes: NDArray[np.int8]
-    offsets: NDArray[np.int32]
-    points: NDArray[np.uint64]
     boxes: tuple[NDArray[Any], ...]
+    reader: TreeReader | None = None
 
     @classmethod
     def build(
@@ -73,10 +144,7 @@ class SearchTree:
 
         _run(project, starts, max_workers)
         order = _ordered(columns, max_workers)
-        size = -(-n // BOX_QUERIES) * BOX_QUERIES
         n_blocks = -(-n // BLOCK_ROWS)
-        codes, offsets = np.zeros((size, n_axes), np.int8), np.zeros(size, np.int32)
-        points = np.zeros((size, BOX_AXES), np.uint8)
         row_codes = np.empty((n_blocks, n_axes // GROUP_AXES, BLOCK_ROWS, GROUP_AXES), np.uint8)
         halves = np.empty((n_blocks, BLOCK_ROWS), np.int32)
         low, high = (np.empty((n_blocks, BOX_AXES), np.uint8) for _ in range(2))
@@ -84,21 +152,8 @@ class SearchTree:
         def lay_out(start: int) -> None:
             stop = min(n, start + _ROWS_A_TASK)
             blocks = slice(start // BLOCK_ROWS, -(-stop // BLOCK_ROWS))
-            at = coordinates[order[start:stop]]
-            codes[start:stop] = at
-            # The last row again, up to a whole block.
-            at = np.concatenate([at, np.repeat(at[-1:], -len(at) % BLOCK_ROWS, axis=0)])
-            squares = np.einsum("ij,ij->i", at, at, dtype=np.int32) >> 1
-            sums = at.sum(axis=1, dtype=np.int32)
-            halves[blocks] = -squares.reshape(-1, BLOCK_ROWS)
-            offsets[start:stop] = (-squares - CLIP * sums)[: stop - start]
-            shifted = (at + np.int16(CLIP)).astype(np.uint8)
-            points[start:stop] = shifted[: stop - start, :BOX_AXES]
-            shifted = shifted.reshape(-1, BLOCK_ROWS, n_axes)
-            low[blocks] = _reduced(np.minimum, shifted[:, :, :BOX_AXES])
-            high[blocks] = _reduced(np.maximum, shifted[:, :, :BOX_AXES])
-            groups = shifted.reshape(-1, BLOCK_ROWS, n_axes // GROUP_AXES, GROUP_AXES)
-            row_codes[blocks] = groups.swapaxes(1, 2)
+            parts = laid_out(coordinates[order[start:stop]])
+            row_codes[blocks], halves[blocks], low[blocks], high[blocks] = parts
 
         _run(lay_out, starts, max_workers)
         blocks = range(0, n_blocks, SUPERBLOCK_BLOCKS)
@@ -110,24 +165,31 @@ class SearchTree:
             np.minimum.reduceat(low, blocks),
             np.maximum.reduceat(high, blocks),
         )
-        return cls(
-            projection,
-            hashes,
-            checks.read_only(order),
-            checks.read_only(codes),
-            checks.read_only(offsets),
-            checks.read_only(points.view(np.uint64).reshape(-1)),
-            tuple(checks.read_only(array) for array in boxes),
-        )
+        read_only = tuple(checks.read_only(array) for array in boxes)
+        return cls(projection, hashes, checks.read_only(order), read_only)
+
+    @cached_property
+    def queries(self) -> ProjectedQueries:
+        """The hashes as queries, in the same order."""
+        n_axes = self.projection.n_axes
+        groups = self.boxes[0].reshape(-1, n_axes // GROUP_AXES, BLOCK_ROWS, GROUP_AXES)
+        shifted = groups.swapaxes(1, 2).reshape(-1, n_axes)[: len(self)]
+        coordinates = shifted.view(np.int8) - np.int8(CLIP)
+        return ProjectedQueries.at(self.projection, self.hashes, self.order, coordinates)
 
     def __len__(self) -> int:
         """Return the number of hashes."""
         return len(self.order)
 
-    @property
-    def n_superblocks(self) -> int:
-        """Number of boxes of 512 places."""
-        return len(self.boxes[-1])
+    @cached_property
+    def superblocks(self) -> NDArray[np.int32]:
+        """Numbers of all boxes of 512 places."""
+        return checks.read_only(np.arange(len(self.boxes[-1]), dtype=np.int32))
+
+    def read_hashes(self, places: NDArray[Any] | None) -> None:
+        """Read the hashes at places, or all, if they are in a file."""
+        if self.reader is not None:
+            self.reader.read_hashes(None if places is None else self.order[places])
 
     def box_distances(self, points: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Return the squared distance of the box of points, (n, 8), from each box of 512 places."""
@@ -136,6 +198,24 @@ class SearchTree:
         outside = np.maximum(low - last, 0) + np.maximum(first - high, 0)
         squares: NDArray[np.int64] = (outside * outside).sum(axis=1)
         return squares
+
+
+def laid_out(coordinates: NDArray[np.int8]) -> tuple[NDArray[Any], ...]:
+    """Return the arrays of boxes of 32 rows, [block], of coordinates (n, k) in a tree's order."""
+    n_axes = coordinates.shape[1]
+    # The last row again, up to a whole block.
+    last = np.repeat(coordinates[-1:], -len(coordinates) % BLOCK_ROWS, axis=0)
+    at = np.concatenate([coordinates, last])
+    squares = np.einsum("ij,ij->i", at, at, dtype=np.int32) >> 1
+    shifted = (at + np.int16(CLIP)).astype(np.uint8).reshape(-1, BLOCK_ROWS, n_axes)
+    groups = shifted.reshape(-1, BLOCK_ROWS, n_axes // GROUP_AXES, GROUP_AXES)
+    sides = shifted[:, :, :BOX_AXES]
+    return (
+        groups.swapaxes(1, 2),
+        -squares.reshape(-1, BLOCK_ROWS),
+        _reduced(np.minimum, sides),
+        _reduced(np.maximum, sides),
+    )
 
 
 def _ordered(columns: NDArray[np.uint8], max_workers: int | None) -> NDArray[np.int32]:
