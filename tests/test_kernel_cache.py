@@ -249,11 +249,11 @@ print(sum(hashing.norm.stats.cache_hits.values()))
 """
 
 
-def hits(cache, package=ROOT):
+def hits(cache, package=ROOT, program=PROGRAM):
     """How many kernels a process takes from the cache: 1 or 0."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(package)}
     result = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, cwd=package, capture_output=True
+        [sys.executable, "-c", program], env=environment, cwd=package, capture_output=True
     )
     assert result.returncode == 0, result.stderr
     return int(result.stdout)
@@ -272,6 +272,15 @@ def test_an_edit_of_another_kernel_file_is_noticed(tmp_path):
     assert [hits(tmp_path / "cache", package) for _ in range(2)] == [0, 1]
     other.write_text(source)
     assert hits(tmp_path / "cache", package) == 1
+
+
+def test_a_process_that_runs_during_an_upgrade_writes_no_kernels_for_the_new_sources(tmp_path):
+    package = tmp_path / "package"
+    shutil.copytree(ROOT / "photodna_nb", package / "photodna_nb")
+    edit = 'source = jit._HERE / "vector.py"; source.write_text(source.read_text() + "#")\nassert'
+    program = PROGRAM.replace("assert", edit, 1)
+    assert hits(tmp_path / "cache", package, program) == 0
+    assert [hits(tmp_path / "cache", package) for _ in range(2)] == [0, 1]
 
 
 def test_processes_that_compile_at_the_same_time(tmp_path):

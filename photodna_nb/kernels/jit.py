@@ -122,6 +122,8 @@ class _Cache:
     def __init__(self, function: Callable[..., Any], folder: str) -> None:
         self.cache_path = folder
         self._name = f"{function.__module__}.{function.__qualname__}"
+        # Of the sources that were imported: an upgrade may replace them before the first call.
+        self._stamp = _stamp()
 
     def load_overload(self, types: Any, target_context: Any) -> Any:
         """Return the kernel compiled for these types, or None."""
@@ -159,5 +161,6 @@ class _Cache:
 
     def _key_and_path(self, types: Any, codegen: Any) -> tuple[bytes, str]:
         processor = codegen.magic_tuple()  # its name and its instructions
-        key = hashlib.sha256(_stamp() + repr((self._name, types, processor)).encode()).digest()
+        kernel = repr((self._name, types, processor))
+        key = hashlib.sha256(self._stamp + kernel.encode()).digest()
         return key, os.path.join(self.cache_path, f"{self._name}-{key.hex()[:32]}.nbc")
