@@ -35,6 +35,16 @@ class Target(NamedTuple):
 
 TARGETS = {
     "hashing": Target(("kernels/hashing.py",), ("test_hashing.py", "test_golden.py"), jit=False),
+    "filter": Target(("kernels/filter.py",), ("test_filter.py", "test_search.py"), jit=False),
+    "search": Target(
+        (
+            "pairs/projection.py",
+            "pairs/search_tree.py",
+            "pairs/filter_search.py",
+            "pairs/search.py",
+        ),
+        ("test_filter.py", "test_search.py"),
+    ),
     "metrics": Target(("pairs/metrics.py",), ("test_distances.py",)),
     "tables": Target(("tables/*.py",), ("test_table.py",)),
     "intervals": Target(("evaluation/intervals.py",), ("test_intervals.py",)),

@@ -403,12 +403,13 @@ def test_memory_beyond_the_arrays(place):
 @pytest.mark.parametrize("triangle", [True, False])
 def test_near_pairs(triangle):
     """Every pair that is near, once; few others; and only as many as there is room for."""
-    count, kind = (70, "copies") if JIT_OFF else (1100, "photographs")
+    count, images = (70, 12) if JIT_OFF else (1100, 1100)
+    hashes = searches.some_hashes("photographs", images)[np.arange(count) * 7 % images]
     projected = searches.some_projection("principal", 16)
-    rows = SearchTree.build(searches.some_hashes(kind, count), projected)
+    rows = SearchTree.build(hashes, projected)
     queries = rows
     if not triangle:
-        queries = SearchTree.build(searches.some_hashes(kind, 40, 0), projected)
+        queries = SearchTree.build(hashes[-40:], projected)
     wide = [tree.queries.codes[: len(tree)].astype(int) for tree in (queries, rows)]
     squares = ((wide[0][:, None] - wide[1]) ** 2).sum(axis=2)
     eight = ((wide[0][:, None, :8] - wide[1][:, :8]) ** 2).sum(axis=2)
