@@ -1,6 +1,7 @@
 """The search tree in an index file: the right answers from it, beside it and without it."""
 
 import shutil
+from dataclasses import replace
 
 import faiss
 import numpy as np
@@ -11,7 +12,7 @@ from indexes import EXACT, METADATA, answered, brute_force, names, pairs_of
 from indexes import corrupt as put
 
 import photodna_nb as pdna
-from photodna_nb.index import checksum, exact_search, faiss_file, search_rows
+from photodna_nb.index import checksum, exact_search, faiss_file, search_rows, stored_tree
 from photodna_nb.pairs import filter_search
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="without compiled kernels, no tree is made")
@@ -281,6 +282,22 @@ def test_verify_compares_the_tree_with_the_rows(tmp_path, monkeypatch, number):
     ):
         index.verify()
     pdna.HashIndex.rebuild(*files).verify()
+
+
+@pytest.mark.parametrize("number", [-1, 800, 2**31 - 1])
+def test_no_row_beyond_the_file_is_read(tmp_path, monkeypatch, number):
+    """A file whose checksums are right, made to read other memory."""
+    content = stored_tree.content
+
+    def wrong(tree, start):
+        return content(replace(tree, order=np.full_like(tree.order, number)), start)
+
+    monkeypatch.setattr(stored_tree, "content", wrong)
+    with (
+        pdna.HashIndex.open(*save(tmp_path)) as index,
+        pytest.raises(pdna.IndexFileError, match=r"damaged: its search tree .*--faiss-rebuild"),
+    ):
+        index.search(QUERIES, 3, max_distance=200)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ class ChecksumFooter:
     def __init__(self, path: str, content: memoryview) -> None:
         self.header: dict[str, Any] = {}
         self.size = len(content)
-        self._path, self._content, self._digests = path, content, b""
+        self.path, self._content, self._digests = path, content, b""
         self._unchecked = np.zeros(0, bool)
         if len(content) < _END or content[-len(_MAGIC) :] != _MAGIC:
             return
@@ -128,7 +128,7 @@ class ChecksumFooter:
         else:
             intact = all(map(self._intact, todo))
         if not intact:
-            raise IndexFileError(self._path, "is damaged: its content is not what was written")
+            raise IndexFileError(self.path, "is damaged: its content is not what was written")
         self._unchecked[todo] = False
 
     def _intact(self, piece: int) -> bool:

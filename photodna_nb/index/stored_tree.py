@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb.checks import HASH_BYTES
+from photodna_nb.errors import IndexFileError
 from photodna_nb.index.checksum import ChecksumFooter
 from photodna_nb.index.row_segments import TREE_ALIGNMENT, FileRows, RowSegment, StoredTree
 from photodna_nb.kernels.filter import SUPERBLOCK_ROWS
@@ -142,10 +143,19 @@ class _Reader:
             self._footer.check_spans(starts, stops)
 
     def read_hashes(self, numbers: NDArray[np.int32] | None) -> None:
+        # Checksums can be right in a file of another origin, and a kernel would read beyond.
+        n_rows = self._stored.n_rows
+        if (
+            numbers is not None
+            and len(numbers)
+            and not 0 <= numbers.min() <= numbers.max() < n_rows
+        ):
+            reason = "is damaged: its search tree has rows that are not in the file"
+            raise IndexFileError(self._footer.path, reason)
         if self._rows is not None and numbers is not None:
             self._rows.read_some(numbers)
         elif self._rows is not None:
-            self._rows.read(0, self._stored.n_rows)
+            self._rows.read(0, n_rows)
 
 
 def difference(tree: SearchTree) -> str:
