@@ -64,7 +64,7 @@ def pairs_within(
     ----------
     a, b : ndarray of uint8, (n, 144) and (m, 144), HashTable, or paths
         Hashes; without `b`, the pairs inside `a`, each once. Paths as in
-        `distance_matrix`; each task reads only the rows that it needs.
+        `distance_matrix`.
     max_distance : float, int, str, Decimal or Fraction
         Limit in the metric's units, at least 0, inclusive and exact: see `max_distance_squared`.
     metric : {"euclidean", "sqeuclidean", "manhattan"}
@@ -97,8 +97,10 @@ def pairs_within(
 
     Notes
     -----
-    Takes 24 bytes of memory a pair of the answer, 20 for the integer metrics, and some 200 MB
-    for each worker. `write_pairs` writes larger answers to a file.
+    Takes 24 bytes of memory a pair of the answer, 20 for the integer metrics, 90 to 300 bytes a
+    hash, and some 200 MB for each worker. Threads load the hashes of files, if there are at most
+    10 million; a task on an executor reads only the rows that it needs. `write_pairs` writes
+    larger answers to a file.
     """
     if max_pairs is not None:
         max_pairs = checks.integer("max_pairs", max_pairs, 0)
@@ -156,7 +158,7 @@ def write_pairs(
     -----
     The pairs are in the order of `pairs_within`, whatever the number of workers. The file is
     replaced in one step at the end. Until then, its folder needs 32 bytes for each pair. Takes
-    some 500 MB of memory for answers of any size.
+    some 500 MB of memory for answers of any size, besides 90 to 300 bytes a hash.
     """
     name = checks.path("path", path)
     suffix = check_target(name, _WRITERS)
