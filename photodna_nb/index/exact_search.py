@@ -185,7 +185,8 @@ def _by_blocks(
     gathered = []
     for segment, first in zip(segments, firsts, strict=True):
         width = min(k, segment.count)
-        packed = found_neighbours(queries, segment.rows, width, limit, SQUARED)
+        # A tree of the rows takes longer than their distances from a few thousand queries.
+        packed = found_neighbours(queries, segment.rows, width, limit, SQUARED, filtered=False)
         gathered.append(packed + first)
     for row in np.sort(np.concatenate(gathered, axis=1), axis=1)[:, :k]:
         yield row[row >> 32 <= limit]

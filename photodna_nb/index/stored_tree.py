@@ -111,13 +111,13 @@ def load(
     footer.check(stored.start, starts[6])
     weights, centre, *boxes, order, halves, codes = arrays
     bytes_of_places = [(starts[6], 4), (starts[7], 4), (starts[8], stored.n_axes)]
-    reader = _Reader(footer, bytes_of_places, stored, rows)
+    reader = StoredTreeReader(footer, bytes_of_places, stored, rows)
     return SearchTree(
         Projection.of(weights, centre), hashes, order, (codes, halves, *boxes), reader
     )
 
 
-class _Reader:
+class StoredTreeReader:
     """Checks what a search is about to look at: see `pairs.search_tree.TreeReader`."""
 
     def __init__(
@@ -132,9 +132,11 @@ class _Reader:
 
     @property
     def has_read_places(self) -> bool:
+        """Whether all but the hashes has been checked."""
         return self._footer.is_checked(self._bytes_of_places[0][0], self._stored.stop)
 
     def read_places(self, superblocks: NDArray[np.int32]) -> None:
+        """Check all but the hashes of the places in some boxes of 512."""
         if self.has_read_places:
             return
         for start, size in self._bytes_of_places:
@@ -143,6 +145,7 @@ class _Reader:
             self._footer.check_spans(starts, stops)
 
     def read_hashes(self, numbers: NDArray[np.int32] | None) -> None:
+        """Read the hashes of those numbers, or all."""
         # Checksums can be right in a file of another origin, and a kernel would read beyond.
         n_rows = self._stored.n_rows
         if (

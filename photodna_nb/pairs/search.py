@@ -103,6 +103,8 @@ def found_neighbours(
     max_workers: int | None = None,
     executor: Executor | None = None,
     progress: bool = False,
+    *,
+    filtered: bool = True,
 ) -> NDArray[np.int64]:
     """Return the k nearest rows of each query within a limit, each packed into one integer.
 
@@ -116,6 +118,8 @@ def found_neighbours(
         Metric, as the kernels take it.
     a, b, max_workers, executor, progress
         As in `found_pairs`.
+    filtered : bool
+        Whether to try the filter, for which trees are made of both sides.
 
     Returns
     -------
@@ -124,7 +128,7 @@ def found_neighbours(
         the limit, ``(limit + 1) * 2^32`` follows them.
     """
     sources = [hash_source("a", a)] + ([] if b is None else [hash_source("b", b)])
-    projection = neighbour_projection(sources, metric)
+    projection = neighbour_projection(sources, metric) if filtered else None
     neighbours = np.full((sources[0].count, k), (limit + 1) << 32, np.int64)
     if executor is None and projection is not None:
         sources = _loaded(sources)
