@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sized
+from collections.abc import Callable, Generator, Iterable, Sequence, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from itertools import islice
 from time import perf_counter
 from types import SimpleNamespace
@@ -100,6 +100,19 @@ def ordered_map(
             future.cancel()
         if executor is None:
             pool.shutdown(wait=wait, cancel_futures=True)
+
+
+def run_each(
+    function: Callable[[Item], None], items: Sequence[Item], max_workers: int | None
+) -> None:
+    """Call a function with each item, on threads if there are several; none runs on at the end."""
+    if len(items) < 2 or worker_count(max_workers, None) == 1:
+        for item in items:
+            function(item)
+        return
+    with closing(ordered_map(function, items, max_workers=max_workers, wait=True)) as results:
+        for _ in results:
+            pass
 
 
 def _run(

@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from photodna_nb.kernels.vector import broadcast, has_features, vector_pointer
+from photodna_nb.kernels.vector import broadcast, call_intrinsic, has_features, vector_pointer
 
 # Rows of a block, axes of a box, and queries that are tested at once: against a box, rows.
 BLOCK_ROWS = 32
@@ -54,17 +54,12 @@ def has_vnni():
     return _product_kind() == "vpdpbusd"
 
 
-def _call(builder, name, result, arguments):
-    kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
-
-
 def _dpbusd(builder, sums, unsigned, signed):
     """Add the products of four unsigned and four signed bytes to each int32 of `sums`."""
     bits = 32 * sums.type.count
     name = f"llvm.x86.avx512.vpdpbusd.{bits}"
     unsigned, signed = (builder.bitcast(value, sums.type) for value in (unsigned, signed))
-    return _call(builder, name, sums.type, [sums, unsigned, signed])
+    return call_intrinsic(builder, name, sums.type, [sums, unsigned, signed])
 
 
 def _maddubs(builder, unsigned, signed):
@@ -75,7 +70,7 @@ def _maddubs(builder, unsigned, signed):
         32: "llvm.x86.avx2.pmadd.ub.sw",
         64: "llvm.x86.avx512.pmaddubs.w.512",
     }[size]
-    return _call(builder, name, ir.VectorType(_INT16, size // 2), [unsigned, signed])
+    return call_intrinsic(builder, name, ir.VectorType(_INT16, size // 2), [unsigned, signed])
 
 
 def _vector(element, count):
@@ -192,11 +187,11 @@ def near_boxes(_, points, query, low, high, box, limits):
             first = builder.add(query, _INT64(start))
             point = load(0, builder.mul(first, _INT64(BOX_AXES)), octets)
             outside = builder.or_(
-                _call(builder, subtract, octets, [sides[0], point]),
-                _call(builder, subtract, octets, [point, sides[1]]),
+                call_intrinsic(builder, subtract, octets, [sides[0], point]),
+                call_intrinsic(builder, subtract, octets, [point, sides[1]]),
             )
             # A smaller distance only finds more to be near; 127 fits into a signed byte.
-            outside = _call(builder, smaller, octets, [outside, _splat(octets, 127)])
+            outside = call_intrinsic(builder, smaller, octets, [outside, _splat(octets, 127)])
             sums = _squares(builder, outside, product_kind)
             limit = load(5, builder.mul(first, _INT64(4)), sums.type)
             bits = _not_negative(builder, builder.sub(limit, sums))

@@ -10,7 +10,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from photodna_nb.kernels.vector import broadcast, compiles_for_x86, vector_pointer
+from photodna_nb.kernels.vector import broadcast, call_intrinsic, compiles_for_x86, vector_pointer
 
 HASH_BYTES = 144
 
@@ -33,10 +33,8 @@ def group_bytes(dtype):
 
 def _instruction(builder, names, result, arguments):
     """Call the LLVM intrinsic of an x86 instruction, named for registers of 16, 32 and 64 bytes."""
-    kind = ir.FunctionType(result, [argument.type for argument in arguments])
     bits = result.count * result.element.width
-    name = f"llvm.x86.{names.split()[bits // 256]}"
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+    return call_intrinsic(builder, f"llvm.x86.{names.split()[bits // 256]}", result, arguments)
 
 
 def _lanes(builder, bits, *vectors):

@@ -7,7 +7,7 @@ become the instructions of whatever processor Numba compiles for.
 from functools import cache
 
 from llvmlite import ir
-from numba.core import config
+from numba.core import cgutils, config
 from numba.core.registry import cpu_target
 from numba.np.arrayobj import make_array
 
@@ -46,6 +46,12 @@ def vector_pointer(context, builder, kind, array, byte, pointee):
         make_array(kind)(context, builder, array).data, ir.IntType(8).as_pointer()
     )
     return builder.bitcast(builder.gep(data, [byte]), pointee.as_pointer())
+
+
+def call_intrinsic(builder, name, result, arguments):
+    """Call the LLVM intrinsic of that name, which returns a `result`."""
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
 def broadcast(builder, vector, value):

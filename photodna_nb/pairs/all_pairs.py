@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import Executor
-from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,12 +114,7 @@ def distance_matrix(
     n_tasks = max(1 if workers == 1 else 4 * workers, matrix.size // _PAIRS_PER_TASK)
     rows_per_task = max(TILE_QUERIES, math.ceil(shape[0] / n_tasks))
     if all(shape):
-        starts = range(0, shape[0], rows_per_task)
-        with closing(
-            parallel.ordered_map(fill, starts, max_workers=max_workers, wait=True)
-        ) as tasks:
-            for _ in tasks:
-                pass
+        parallel.run_each(fill, range(0, shape[0], rows_per_task), max_workers)
     if matrix is not out:
         out[...] = matrix
     return out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -142,7 +141,7 @@ class SearchTree:
             coordinates[rows] = projection.project(hashes[rows])
             columns[:, rows] = (coordinates[rows, :BOX_AXES].T + np.int16(CLIP)).astype(np.uint8)
 
-        _run(project, starts, max_workers)
+        parallel.run_each(project, starts, max_workers)
         order = _ordered(columns, max_workers)
         n_blocks = -(-n // BLOCK_ROWS)
         row_codes = np.empty((n_blocks, n_axes // GROUP_AXES, BLOCK_ROWS, GROUP_AXES), np.uint8)
@@ -155,7 +154,7 @@ class SearchTree:
             parts = laid_out(coordinates[order[start:stop]])
             row_codes[blocks], halves[blocks], low[blocks], high[blocks] = parts
 
-        _run(lay_out, starts, max_workers)
+        parallel.run_each(lay_out, starts, max_workers)
         blocks = range(0, n_blocks, SUPERBLOCK_BLOCKS)
         boxes = (
             row_codes.reshape(-1),
@@ -228,7 +227,7 @@ def _ordered(columns: NDArray[np.uint8], max_workers: int | None) -> NDArray[np.
         kernels.order_rows(columns, order, *span, smallest, spans)
 
     divide((0, n), _ROWS_A_TASK)
-    _run(lambda span: divide(span, BLOCK_ROWS), list(_parts(0, n)), max_workers)
+    parallel.run_each(lambda span: divide(span, BLOCK_ROWS), list(_parts(0, n)), max_workers)
     return order
 
 
@@ -248,18 +247,3 @@ def _parts(first: int, last: int) -> Iterator[tuple[int, int]]:
     middle = first + kernels.first_part(last - first)
     yield from _parts(first, middle)
     yield from _parts(middle, last)
-
-
-def _run(function: Any, items: Any, max_workers: int | None) -> None:
-    """Call a function with each item, on threads if there are several."""
-    if len(items) < 2:
-        max_workers = 1
-    if parallel.worker_count(max_workers, None) == 1:
-        for item in items:
-            function(item)
-        return
-    with closing(
-        parallel.ordered_map(function, items, max_workers=max_workers, wait=True)
-    ) as results:
-        for _ in results:
-            pass
