@@ -429,7 +429,7 @@ def test_near_pairs(triangle):
     limits[: len(queries)] += -(-limit // 2).astype(np.int32)
     arrays = queries.queries.points, queries.queries.codes, box_limits, limits
     superblocks = np.arange(rows.superblocks.size, dtype=np.int32)
-    first, last = (8, min(len(queries), 48)) if triangle else (0, len(queries))
+    first, last = (8, min(len(queries), 240)) if triangle else (0, len(queries))
     n = last - first
     found = np.zeros(squares.shape, int)
     for capacity in (512 * n, 2 * 512 * n, 512 * n * len(superblocks)):
