@@ -107,6 +107,7 @@ def nearest_rows(
     limit : int
         The largest squared distance, inclusive.
     """
+    segments = [segment for segment in segments if segment.count]
     firsts = np.cumsum([0] + [segment.count for segment in segments])
     n_rows = int(firsts[-1])
     k = min(k, n_rows)
@@ -121,7 +122,7 @@ def nearest_rows(
             if answer is not None:
                 neighbours.append(answer + first)
         left = tuple(i for i, answer in enumerate(answers) if answer is None)
-        if left and segment.count:
+        if left:
             unsearched.append((segment, first, left))
     # Segments of which the same queries are left are searched together.
     for left in dict.fromkeys(left for _, _, left in unsearched):
@@ -225,6 +226,8 @@ def _unpacked(
     segments: Sequence[RowSegment], firsts: NDArray[np.int64], packed: PackedNeighbours
 ) -> RowMatches:
     rows = packed & _ROW
+    if len(segments) == 1:
+        return RowMatches(packed >> 32, segments[0].ids_at(rows))
     ids = np.empty(len(packed), np.int64)
     places = np.searchsorted(firsts, rows, side="right") - 1
     for place in np.unique(places).tolist():
