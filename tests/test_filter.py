@@ -404,7 +404,7 @@ def test_memory_beyond_the_arrays(place):
 @pytest.mark.parametrize("triangle", [True, False])
 def test_near_pairs(triangle):
     """Every pair that is near, once; few others; and only as many as there is room for."""
-    count, images = (600, 90) if JIT_OFF else (1100, 1100)
+    count, images = (600, 90) if JIT_OFF else (1100, 170)
     hashes = searches.some_hashes("photographs", images)[np.arange(count) * 7 % images]
     projected = searches.some_projection("principal", 16)
     rows = SearchTree.build(hashes, projected)

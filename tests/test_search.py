@@ -208,6 +208,42 @@ def test_equal_hashes_at_the_largest_limit():
     assert len(pairs_by(PairSearch(tree, tree, SQUARED, limit))) == 36
 
 
+@pytest.mark.parametrize("n_axes", [8, 64])
+def test_pairs_on_every_limit_of_the_filter(n_axes, monkeypatch):
+    """Coordinates, boxes and superblocks are as far apart as the proof allows, at distance 1.
+
+    All axes are one number of a hash, and their coordinates are rounded apart. Other rows have
+    the query's coordinates, but lie farther away.
+    """
+    monkeypatch.setattr(filter_search, "costs", lambda: filter_search.Costs(0, 0))
+    weights = np.zeros((n_axes, 144), np.int8)
+    weights[:, 0] = 1
+    projection = Projection.of(weights, np.full(n_axes, 257, np.int32))
+    count = 32 if JIT_OFF else 512
+    rows = np.zeros((2 * count, 144), np.uint8)
+    rows[::2, 0] = 1
+    rows[1::2, 1] = 2
+    queries = np.zeros((9 if JIT_OFF else 80, 144), np.uint8)  # spans of more than eight
+    found = [SearchTree.build(side, projection) for side in (queries, rows)]
+    assert projection.limits(4, SQUARED, n_axes) == n_axes
+    for metric in (SQUARED, MANHATTAN):
+        exact = searches.distances(queries, rows, metric)
+        assert pairs_by(PairSearch(*found, metric, 1)) == searches.pairs_of(exact, 1, False)
+    exact = searches.distances(queries, rows, SQUARED)
+    for k in (1, 3):
+        packed = neighbours_by(NeighbourSearch(*found, k, FARTHEST[SQUARED]), found[0])
+        expected = searches.neighbours_of(exact, k, FARTHEST[SQUARED], False)
+        np.testing.assert_array_equal(packed, expected)
+    both = np.concatenate([rows[1::2], rows[::2]])
+    both[:count, 1:9] = np.arange(count)[:, None] % 250  # the other half is the nearer one
+    both[:, 9] = np.arange(2 * count) % 2 * 3
+    exact = searches.distances(both, both, SQUARED)
+    tree = SearchTree.build(both, projection)
+    packed = neighbours_by(NeighbourSearch(tree, tree, 1, FARTHEST[SQUARED]), tree)
+    expected = searches.neighbours_of(exact, 1, FARTHEST[SQUARED], True)
+    np.testing.assert_array_equal(packed, expected)
+
+
 def test_neighbours_beyond_the_filter(calls):
     """Queries whose neighbours are too far for 16 bits are compared with all rows, the others not.
 
