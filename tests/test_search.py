@@ -402,6 +402,12 @@ def test_which_pairs_are_filtered(monkeypatch):
     for far in (10**6, FARTHEST[SQUARED]):
         assert filter_search.pair_projection(near, far, SQUARED) is None
     assert filter_search.pair_projection(near, FARTHEST[MANHATTAN], MANHATTAN) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(filter_search, "costs", lambda: filter_search.Costs(0, 0))
+        projection = filter_search.pair_projection(near, 10**6 // 2, SQUARED)
+        most = largest_limit(projection, SQUARED)
+        assert filter_search.pair_projection(near, most, SQUARED) is not None
+        assert filter_search.pair_projection(near, most + 1, SQUARED) is None
     for kind in ("blank", "copies"):
         crowded = sources(searches.some_hashes(kind, 100))
         assert filter_search.pair_projection(crowded, 40_000, SQUARED) is None
