@@ -7,7 +7,7 @@ computed, in tiles.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,16 +144,19 @@ class PairSearch:
             )
             n_near = int(counts[0])
             all_pairs = (stop - place) * SUPERBLOCK_ROWS * (last - first)
+            chunks: Iterable[PackedPairs] = ()
             if n_near * refine_cost > all_pairs:
                 # The next boxes are likely to be as crowded: more and more are not tested.
                 stop = min(len(superblocks), stop + run)
                 run *= 2
-                found += self._in_tiles(span, superblocks[place:stop])
+                chunks = self._in_tiles(span, superblocks[place:stop])
             elif n_near:
-                found.append(self._refined(pairs, n_near))
-            n_found = sum(len(chunk.packed) for chunk in found)
-            if n_found > max_pairs and last - first > BOX_QUERIES:
-                return None
+                chunks = [self._refined(pairs, n_near)]
+            for chunk in chunks:
+                found.append(chunk)
+                n_found += len(chunk.packed)
+                if n_found > max_pairs and last - first > BOX_QUERIES:
+                    return None
             place = stop
         found.append(PackedPairs(np.empty(0, np.int64), np.empty(0, np.int32)))
         return PackedPairs(*map(np.concatenate, zip(*found, strict=True)))
@@ -209,8 +212,9 @@ class PairSearch:
         first, last = span
         queries = self._queries.hashes[self._queries.order[first:last]]
         packed_queries = pack_queries(queries, self._metric)
-        for start in range(0, len(superblocks), 8):
-            places = (superblocks[start : start + 8, None] * SUPERBLOCK_ROWS) + np.arange(
+        at_once = max(1, min(8, _PAIR_QUERIES // len(queries)))  # for 50 MB of pairs at most
+        for start in range(0, len(superblocks), at_once):
+            places = superblocks[start : start + at_once, None] * SUPERBLOCK_ROWS + np.arange(
                 SUPERBLOCK_ROWS, dtype=np.int32
             )
             places = places[places < len(self._rows)]
