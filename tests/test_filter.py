@@ -23,7 +23,7 @@ from photodna_nb.pairs.search_tree import SearchTree
 
 needs_jit = pytest.mark.skipif(JIT_OFF, reason="nothing is compiled")
 AXES = range(8, 81, 4)
-LARGEST = filter_search._MAX_PROJECTED
+LARGEST = filter_search.MAX_PROJECTED
 # Registers and instructions for which the vector code can be compiled here. The generic code is
 # compiled for any width: LLVM takes several registers for a wider vector.
 VECTOR_KINDS = [(size, "") for size in (16, 32, 64)]

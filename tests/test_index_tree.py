@@ -14,6 +14,7 @@ from indexes import corrupt as put
 import photodna_nb as pdna
 from photodna_nb.index import checksum, exact_search, faiss_file, search_rows, stored_tree
 from photodna_nb.pairs import filter_search
+from photodna_nb.pairs.projection import Projection
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="without compiled kernels, no tree is made")
 
@@ -94,6 +95,28 @@ def test_without_a_limit(files):
             answers = index.search(QUERIES[:number], 9)
             wanted = [brute_force(ROWS, query, 9) for query in QUERIES[:number]]
             assert list(map(pairs_of, answers)) == wanted
+
+
+def test_copies_are_found_without_a_limit(tmp_path, monkeypatch):
+    """An image with k copies needs no distances of the other rows."""
+    monkeypatch.setattr(exact_search, "_by_distances", no_distances)
+    with pdna.HashIndex.open(*save(tmp_path)) as index:
+        for number in (1, 10):
+            answers = index.search(QUERIES[:number], 1)
+            wanted = [brute_force(ROWS, query, 1) for query in QUERIES[:number]]
+            assert list(map(pairs_of, answers)) == wanted
+
+
+def test_a_tree_of_axes_that_are_too_long_is_not_used(tmp_path, monkeypatch):
+    """Sums of 16 bits would lose rows. Only a crafted file has such weights."""
+    with pdna.HashIndex.open(*save(tmp_path)) as index:
+        segment = next(one for one in index._session.rows._segments if one.count)
+        tree = segment.tree
+        weights = np.full_like(tree.projection.weights, 127)
+        longer = Projection.of(weights, tree.projection.centre)
+        monkeypatch.setattr(type(segment), "tree", replace(tree, projection=longer))
+        assert exact_search._by_tree(segment, QUERIES[:2], 5, 450**2) == [None, None]
+        check(index, ROWS, (450,), (2,))
 
 
 def test_rows_that_come_later_and_rows_that_go(files):

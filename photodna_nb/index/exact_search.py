@@ -22,7 +22,7 @@ from photodna_nb.kernels.distance import SQUARED
 from photodna_nb.kernels.filter import SUPERBLOCK_ROWS
 from photodna_nb.kernels.filter_tile import BOX_QUERIES
 from photodna_nb.kernels.vector import compiled
-from photodna_nb.pairs.filter_search import PairSearch, costs, scratch_arrays
+from photodna_nb.pairs.filter_search import MAX_PROJECTED, PairSearch, costs, scratch_arrays
 from photodna_nb.pairs.search import found_neighbours
 from photodna_nb.pairs.search_tree import ProjectedQueries
 
@@ -32,6 +32,8 @@ _QUERIES_OF_A_BLOCK, _K_OF_A_BLOCK = 48, 64
 _MOST_NEAR, _MIN_ROOM = 1 << 21, 1 << 14
 # Above this limit, all distances are as fast; for so many queries, a tree is worth its time.
 _MOST_LIMIT_OF_A_TREE, _QUERIES_OF_A_TREE = 500**2, 256
+# The limit that is tried where there is none: it takes a tenth of the time of all distances.
+_TRIED_LIMIT = 150**2
 # Rows that a task compares, and packed neighbours that are held for the queries at a time.
 _ROWS_A_TASK = 1 << 16
 _NEIGHBOURS_AT_ONCE = 1 << 22
@@ -142,13 +144,22 @@ def _by_tree(
 ) -> Sequence[PackedNeighbours | None]:
     """Return the nearest rows of a segment by its search tree; None where that does not pay."""
     none = [None] * len(queries)
-    if limit > _MOST_LIMIT_OF_A_TREE or segment.count < MIN_TREE_ROWS or not compiled():
+    if segment.count < MIN_TREE_ROWS or not compiled():
         return none
+    if limit > _MOST_LIMIT_OF_A_TREE:
+        if k > _K_OF_A_BLOCK:
+            return none
+        # k rows within a smaller limit are the nearest ones, as of an image with copies.
+        tried = _by_tree(segment, queries, k, _TRIED_LIMIT)
+        return [None if answer is None or len(answer) < k else answer for answer in tried]
     if segment.tree is None:
         if len(queries) < _QUERIES_OF_A_TREE:
             return none
         segment.tree = stored_tree.built(segment)
-    projected = ProjectedQueries.of(queries, segment.tree.projection)
+    projection = segment.tree.projection
+    if projection.limits(limit, SQUARED, projection.n_axes) > MAX_PROJECTED:
+        return none  # no axes of ours: see `MAX_PROJECTED`
+    projected = ProjectedQueries.of(queries, projection)
     search = TreeSearch(projected, segment.tree, SQUARED, limit)
     if len(queries) <= BOX_QUERIES:  # a thread is not worth its start
         return search.nearest((0, len(queries)), k) or none

@@ -113,17 +113,22 @@ class PairBlocks:
 
         self._queries = chunks(queries)
         self._database = self._queries if b is None else chunks(database)
-        self._symmetric, self._is_near = b is None, is_near
+        self._symmetric = b is None
+        self._near: list[PairBlock] | None = None
+        if is_near is not None:
+            self._near = [block for block in self if is_near(block.queries, block.database)]
 
     def __iter__(self) -> Iterator[PairBlock]:
+        if self._near is not None:
+            yield from self._near
+            return
         for number, queries in enumerate(self._queries):
             for database in self._database[number if self._symmetric else 0 :]:
-                if self._is_near is None or self._is_near(queries, database):
-                    yield PairBlock(queries, database, database is queries, self._symmetric)
+                yield PairBlock(queries, database, database is queries, self._symmetric)
 
     def __len__(self) -> int:
-        if self._is_near is not None:
-            return sum(1 for _ in self)
+        if self._near is not None:
+            return len(self._near)
         n = len(self._queries)
         return n * (n + 1) // 2 if self._symmetric else n * len(self._database)
 

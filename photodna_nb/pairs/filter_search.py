@@ -31,7 +31,7 @@ from photodna_nb.pairs.source import HashSource, sample_of
 _MIN_PAIRS, _MIN_NEIGHBOUR_PAIRS = 1 << 22, 1 << 25
 # The largest squared distance of projections that the filter can test: half of it, and the 1 by
 # which two odd squares are rounded up, fit into an int16.
-_MAX_PROJECTED = 2**16 - 4
+MAX_PROJECTED = 2**16 - 4
 # Queries that are compared at once, at most, for pairs and for neighbours.
 _PAIR_QUERIES, _NEIGHBOUR_QUERIES = 4096, SUPERBLOCK_ROWS
 # Hashes to which a projection is fitted, and queries by which it is judged.
@@ -61,7 +61,7 @@ def pair_projection(sources: list[HashSource], limit: int, metric: int) -> Proje
     sample = sample_of(sources, _SAMPLE)
     projection = Projection.fit(sample, n_axes)
     most = int(projection.limits(limit, metric, n_axes))
-    if most > _MAX_PROJECTED:
+    if most > MAX_PROJECTED:
         return None
     rows = projection.project(sample).astype(np.float32)
     step = max(1, len(rows) // _JUDGED)
@@ -309,7 +309,7 @@ class NeighbourSearch:
         while True:
             within = np.minimum(self._limit, heaps[:, 0] >> 32)
             projected = queries.projection.limits(within, tiles.SQUARED, codes.shape[1])
-            for query in np.flatnonzero(searched & (projected > _MAX_PROJECTED)).tolist():
+            for query in np.flatnonzero(searched & (projected > MAX_PROJECTED)).tolist():
                 heaps[query] = self._of_all(first + query)
                 searched[query] = False
                 computed += len(rows)
