@@ -379,6 +379,7 @@ print("all", filter_search.np.pi)
 """
 
 
+@pytest.mark.long
 @needs_jit
 @pytest.mark.skipif(sys.platform != "linux", reason="mprotect of Linux")
 @pytest.mark.parametrize("place", ["end", "begin", "beyond"])

@@ -236,7 +236,9 @@ def test_one_compiled_variant():
         kernels.norm,
         kernels.normalisation,
     ):
-        assert len(kernel.signatures) == 1
+        # None where a kernel that calls it came from the cache.
+        assert len(kernel.signatures) <= 1
+    assert len(kernels.corner_sums.signatures) == 1
 
 
 def test_the_outermost_ring_is_not_read():

@@ -107,14 +107,13 @@ def test_copies_are_found_without_a_limit(tmp_path, monkeypatch):
             assert list(map(pairs_of, answers)) == wanted
 
 
-def test_a_tree_of_axes_that_are_too_long_is_not_used(tmp_path, monkeypatch):
+def test_a_tree_of_axes_that_are_too_long_is_not_used(tmp_path):
     """Sums of 16 bits would lose rows. Only a crafted file has such weights."""
     with pdna.HashIndex.open(*save(tmp_path)) as index:
         segment = next(one for one in index._session.rows._segments if one.count)
-        tree = segment.tree
-        weights = np.full_like(tree.projection.weights, 127)
-        longer = Projection.of(weights, tree.projection.centre)
-        monkeypatch.setattr(type(segment), "tree", replace(tree, projection=longer))
+        former = segment.tree.projection
+        longer = Projection.of(np.full_like(former.weights, 127), former.centre)
+        segment.tree = replace(segment.tree, projection=longer)
         assert exact_search._by_tree(segment, QUERIES[:2], 5, 450**2) == [None, None]
         check(index, ROWS, (450,), (2,))
 

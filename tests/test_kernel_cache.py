@@ -259,6 +259,7 @@ def hits(cache, package=ROOT, program=PROGRAM):
     return int(result.stdout)
 
 
+@pytest.mark.long
 def test_an_edit_of_another_kernel_file_is_noticed(tmp_path):
     package = tmp_path / "package"
     shutil.copytree(ROOT / "photodna_nb", package / "photodna_nb")
@@ -274,6 +275,7 @@ def test_an_edit_of_another_kernel_file_is_noticed(tmp_path):
     assert hits(tmp_path / "cache", package) == 1
 
 
+@pytest.mark.long
 def test_a_process_that_runs_during_an_upgrade_writes_no_kernels_for_the_new_sources(tmp_path):
     package = tmp_path / "package"
     shutil.copytree(ROOT / "photodna_nb", package / "photodna_nb")
@@ -283,6 +285,7 @@ def test_a_process_that_runs_during_an_upgrade_writes_no_kernels_for_the_new_sou
     assert [hits(tmp_path / "cache", package) for _ in range(2)] == [0, 1]
 
 
+@pytest.mark.long
 def test_processes_that_compile_at_the_same_time(tmp_path):
     with ThreadPoolExecutor(4) as executor:
         assert set(executor.map(hits, [tmp_path] * 4)) <= {0, 1}

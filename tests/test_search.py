@@ -303,6 +303,7 @@ def test_the_filter_leaves_few_pairs(calls, inside):
     assert 0 < calls["pairs of refine_nearest"] < exact.size / 3
 
 
+@pytest.mark.long
 @needs_jit
 @pytest.mark.parametrize("inside", [True, False])
 def test_crowded_boxes_are_compared_in_tiles(calls, inside):
@@ -556,6 +557,7 @@ def in_files(tmp_path):
     return [tmp_path / "a.npz", tmp_path / "b.npy"], hashes
 
 
+@pytest.mark.long
 @needs_jit
 @pytest.mark.parametrize("where", ["threads", "processes", "cluster"])
 def test_every_executor(in_files, where, calls):
