@@ -84,9 +84,12 @@ class Projection(NamedTuple):
 
         limit: int or ndarray, squared L2 or L1 distance; returns int64 likewise.
         """
-        length = np.float64(limit) if metric == MANHATTAN else np.sqrt(np.float64(limit))
+        length = np.asarray(limit, np.float64)
+        if metric != MANHATTAN:
+            length = np.sqrt(length)
         norm = self.norms[1 if metric == MANHATTAN else 0]
-        return np.int64((length * (norm / _DIVISOR) + np.sqrt(n_axes)) ** 2 * _MARGIN)
+        squares = (length * (norm / _DIVISOR) + np.sqrt(n_axes)) ** 2 * _MARGIN
+        return squares.astype(np.int64)
 
 
 def sample_rows(hashes: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
