@@ -93,7 +93,7 @@ class Costs(NamedTuple):
 
 def costs() -> Costs:
     """Return the costs with the instructions that Numba compiles for."""
-    return Costs(1.0, 12.0) if has_vnni() else Costs(0.5, 6.0)
+    return Costs(1.3, 25.0) if has_vnni() else Costs(0.5, 6.0)
 
 
 class PairSearch:
