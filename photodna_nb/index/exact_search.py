@@ -16,13 +16,11 @@ from photodna_nb import checks, parallel
 from photodna_nb.index import stored_tree
 from photodna_nb.index.records import RowMatches
 from photodna_nb.index.row_segments import MIN_TREE_ROWS, RowSegment
-from photodna_nb.kernels import filter as filters
 from photodna_nb.kernels import scan as kernels
 from photodna_nb.kernels.distance import SQUARED
-from photodna_nb.kernels.filter import SUPERBLOCK_ROWS
 from photodna_nb.kernels.filter_tile import BOX_QUERIES
 from photodna_nb.kernels.vector import compiled
-from photodna_nb.pairs.filter_search import MAX_PROJECTED, PairSearch, costs, scratch_arrays
+from photodna_nb.pairs.filter_search import MAX_PROJECTED, NearPairs, PairSearch, costs
 from photodna_nb.pairs.search import found_neighbours
 from photodna_nb.pairs.search_tree import ProjectedQueries
 
@@ -54,28 +52,14 @@ class TreeSearch(PairSearch):
         first, last = span
         superblocks, rows = self._near_superblocks(span), self._rows
         most_near = min(_MOST_NEAR, (last - first) * len(rows) / costs().refine)
-        pairs = np.empty((max(_MIN_ROOM, 2 * (last - first) * SUPERBLOCK_ROWS), 2), np.int32)
-        scratch = scratch_arrays(last - first)
+        near = NearPairs(span, rows, min_room=_MIN_ROOM)
         found, n_near, place = [], 0, 0
         while place < len(superblocks):
-            counts = np.zeros(2, np.int64)
-            place = filters.near_pairs(
-                first,
-                last,
-                superblocks,
-                place,
-                False,
-                self._arrays,
-                rows.boxes,
-                len(rows),
-                scratch,
-                pairs,
-                counts,
-            )
-            n_near += int(counts[0])
+            place, count, _ = near.find(self._arrays, superblocks, place)
+            n_near += count
             if n_near > most_near:
                 return None
-            found.append(self._refined(pairs, int(counts[0])))
+            found.append(self._refined(near.pairs, count))
         if not found:
             return [np.empty(0, np.int64)] * (last - first)
         packed, distances = map(np.concatenate, zip(*found, strict=True))

@@ -96,6 +96,43 @@ def costs() -> Costs:
     return Costs(1.3, 25.0) if has_vnni() else Costs(0.5, 6.0)
 
 
+class NearPairs:
+    """The pairs of a span of queries that the filter leaves, in an array that is used again.
+
+    pairs: (capacity, 2) int32; min_room: for so many pairs, at least, there is room.
+    """
+
+    def __init__(
+        self, span: tuple[int, int], rows: SearchTree, *, triangle: bool = False, min_room: int = 0
+    ) -> None:
+        self._span, self._rows, self._triangle = span, rows, triangle
+        n_queries = span[1] - span[0]
+        self.pairs = np.empty((max(min_room, 2 * n_queries * SUPERBLOCK_ROWS), 2), np.int32)
+        self._scratch = scratch_arrays(n_queries)
+
+    def find(
+        self, queries: tuple[NDArray[Any], ...], superblocks: NDArray[np.int32], place: int
+    ) -> tuple[int, int, int]:
+        """Write the pairs with superblocks from a place on, as many as there is room for.
+
+        Returns the place after the last of them, and the numbers of pairs written and tested.
+        """
+        counts = np.zeros(2, np.int64)
+        stop = kernels.near_pairs(
+            *self._span,
+            superblocks,
+            place,
+            self._triangle,
+            queries,
+            self._rows.boxes,
+            len(self._rows),
+            self._scratch,
+            self.pairs,
+            counts,
+        )
+        return stop, *counts.tolist()
+
+
 class PairSearch:
     """The pairs of queries and rows, or inside one tree, within a limit."""
 
@@ -122,27 +159,12 @@ class PairSearch:
         """Return the pairs of a span of queries, or None if they are too many and divisible."""
         first, last = span
         superblocks = self._near_superblocks(span)
-        pairs = np.empty((2 * (last - first) * SUPERBLOCK_ROWS, 2), np.int32)
-        scratch = scratch_arrays(last - first)
+        near = NearPairs(span, self._rows, triangle=self._triangle)
         found: list[PackedPairs] = []
         n_found = place = 0
         run, refine_cost = 1, costs().refine
         while place < len(superblocks):
-            counts = np.zeros(2, np.int64)
-            stop = kernels.near_pairs(
-                first,
-                last,
-                superblocks,
-                place,
-                self._triangle,
-                self._arrays,
-                self._rows.boxes,
-                len(self._rows),
-                scratch,
-                pairs,
-                counts,
-            )
-            n_near = int(counts[0])
+            stop, n_near, _ = near.find(self._arrays, superblocks, place)
             all_pairs = (stop - place) * SUPERBLOCK_ROWS * (last - first)
             chunks: Iterable[PackedPairs] = ()
             if n_near * refine_cost > all_pairs:
@@ -151,7 +173,7 @@ class PairSearch:
                 run *= 2
                 chunks = self._in_tiles(span, superblocks[place:stop])
             elif n_near:
-                chunks = [self._refined(pairs, n_near)]
+                chunks = [self._refined(near.pairs, n_near)]
             for chunk in chunks:
                 found.append(chunk)
                 n_found += len(chunk.packed)
@@ -302,8 +324,7 @@ class NeighbourSearch:
         pairs, skipped, n_first = self._first_pairs(span, remaining)
         remaining = remaining[n_first:]
         computed = self._refine(first, min(skipped, 0), pairs, len(pairs), heaps)
-        pairs = np.empty((2 * len(points) * SUPERBLOCK_ROWS, 2), np.int32)
-        scratch = scratch_arrays(len(points))
+        near = NearPairs((0, last - first), rows)
         searched = np.full(last - first, True)
         tested, size = 0, 1
         while True:
@@ -322,23 +343,11 @@ class NeighbourSearch:
                 return heaps, tested, computed
             place = 0
             batch = checks.read_only(remaining[:size])
+            arrays = points, codes, checks.read_only(box_limits), checks.read_only(limits)
             while place < len(batch):
-                counts = np.zeros(2, np.int64)
-                place = kernels.near_pairs(
-                    0,
-                    last - first,
-                    batch,
-                    place,
-                    False,
-                    (points, codes, checks.read_only(box_limits), checks.read_only(limits)),
-                    rows.boxes,
-                    len(rows),
-                    scratch,
-                    pairs,
-                    counts,
-                )
-                tested += int(counts[1])
-                computed += self._refine(first, skipped, pairs, int(counts[0]), heaps)
+                place, n_near, n_tested = near.find(arrays, batch, place)
+                tested += n_tested
+                computed += self._refine(first, skipped, near.pairs, n_near, heaps)
             remaining = remaining[size:]
             size *= 2
 
