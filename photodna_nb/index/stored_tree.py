@@ -8,7 +8,7 @@ anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from photodna_nb.kernels.filter import SUPERBLOCK_ROWS
 from photodna_nb.kernels.filter_tile import BLOCK_ROWS, BOX_AXES
 from photodna_nb.kernels.vector import compiled
 from photodna_nb.pairs.projection import Projection, sample_rows
-from photodna_nb.pairs.search_tree import SearchTree, laid_out
+from photodna_nb.pairs.search_tree import SearchTree, laid_out, superboxes
 
 # Rows that come after the tree, as a share of those in it, before it is made anew.
 _MAX_SHARE = 1 / 10
@@ -179,11 +179,7 @@ def difference(tree: SearchTree) -> str:
             if not np.array_equal(array.reshape(-1)[first : first + part.size], part.reshape(-1)):
                 return f"its {name} are not those of its rows"
     low, high, super_low, super_high = tree.boxes[2:]
-    blocks = range(0, len(low), SUPERBLOCK_ROWS // BLOCK_ROWS)
-    whole: list[tuple[Callable[..., Any], NDArray[Any], NDArray[Any]]] = [
-        (np.minimum.reduceat, low, super_low),
-        (np.maximum.reduceat, high, super_high),
-    ]
-    if not all(np.array_equal(reduce(sides, blocks), found) for reduce, sides, found in whole):
+    pairs = zip(superboxes(low, high), (super_low, super_high), strict=True)
+    if not all(np.array_equal(sides, found) for sides, found in pairs):
         return "its boxes are not those of its rows"
     return ""

@@ -18,7 +18,7 @@ Arrays that recur:
 
 import numpy as np
 
-from photodna_nb.kernels.distance import insert_neighbour
+from photodna_nb.kernels.distance import HASH_BYTES, insert_neighbour
 from photodna_nb.kernels.filter_tile import (
     BLOCK_ROWS,
     BOX_AXES,
@@ -30,7 +30,6 @@ from photodna_nb.kernels.filter_tile import (
 )
 from photodna_nb.kernels.jit import kernel
 
-HASH_BYTES = 144
 SUPERBLOCK_ROWS = 512
 SUPERBLOCK_BLOCKS = SUPERBLOCK_ROWS // BLOCK_ROWS
 # Room that scratch arrays need beyond the number of queries.

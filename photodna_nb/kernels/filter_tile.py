@@ -46,7 +46,7 @@ def _product_kind():
         return "vpdpbusd"
     if _register_bytes() == 32 and has_features("avxvnni"):
         return "vpdpbusd"
-    return "pmaddubsw" if has_features("ssse3") or has_features("avx2") else ""
+    return "pmaddubsw" if _register_bytes() > 16 or has_features("ssse3") else ""
 
 
 def has_vnni():

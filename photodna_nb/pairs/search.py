@@ -71,12 +71,12 @@ def found_pairs(
     sources = [hash_source("a", a)] + ([] if b is None else [hash_source("b", b)])
     number = kernel_metric(metric)
     projection = pair_projection(sources, limit, number)
+    of_block = partial(_pairs_of_block, projection, number, limit)
     chunks: Generator[PackedPairs, None, None]
     if executor is None and projection is not None:
         sources = _loaded(sources)
     if projection is None or not _in_memory(sources):
         blocks = _blocks(sources, max_workers, executor, projection)
-        of_block = partial(_pairs_of_block, projection, number, limit)
         chunks = blocks.map_bounded(of_block, progress)
     else:
         trees = _trees(sources, projection, max_workers if executor is None else None)
@@ -87,7 +87,6 @@ def found_pairs(
         else:
             ordered = [HashSource(0, len(tree), tree.hashes[tree.order]) for tree in trees]
             blocks = _blocks(ordered, max_workers, executor, projection, search.is_near)
-            of_block = partial(_pairs_of_block, projection, number, limit)
             in_order = blocks.map_bounded(of_block, progress)
             chunks = (search.renumbered(chunk) for chunk in in_order)
     with closing(chunks):
@@ -236,14 +235,13 @@ def _pairs_of_block(
         packed = (i + starts[0] << 32) + j + starts[1]
         return PackedPairs(packed, distances.astype(np.int32))
     search = PairSearch(*_block_trees(block, projection), metric, limit)
-    answers = []
+    answers: list[PackedPairs] = []
+    count = 0
     for span in search.spans(1):
         answer = search.pairs(span, MAX_PAIRS_OF_TASK)
-        if answer is None:
+        if answer is None or (count := count + len(answer.packed)) > MAX_PAIRS_OF_TASK:
             return None
         answers.append(answer)
-        if sum(len(answer.packed) for answer in answers) > MAX_PAIRS_OF_TASK:
-            return None
     packed, distances = map(np.concatenate, zip(*answers, strict=True))
     return PackedPairs(packed + ((starts[0] << 32) + starts[1]), distances)
 

@@ -155,15 +155,7 @@ class SearchTree:
             row_codes[blocks], halves[blocks], low[blocks], high[blocks] = parts
 
         parallel.run_each(lay_out, starts, max_workers)
-        blocks = range(0, n_blocks, SUPERBLOCK_BLOCKS)
-        boxes = (
-            row_codes.reshape(-1),
-            halves.reshape(-1),
-            low,
-            high,
-            np.minimum.reduceat(low, blocks),
-            np.maximum.reduceat(high, blocks),
-        )
+        boxes = row_codes.reshape(-1), halves.reshape(-1), low, high, *superboxes(low, high)
         read_only = tuple(checks.read_only(array) for array in boxes)
         return cls(projection, hashes, checks.read_only(order), read_only)
 
@@ -215,6 +207,14 @@ def laid_out(coordinates: NDArray[np.int8]) -> tuple[NDArray[Any], ...]:
         _reduced(np.minimum, sides),
         _reduced(np.maximum, sides),
     )
+
+
+def superboxes(
+    low: NDArray[np.uint8], high: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the sides of the boxes of 512 rows, from those of 32, (blocks, 8)."""
+    blocks = range(0, len(low), SUPERBLOCK_BLOCKS)
+    return np.minimum.reduceat(low, blocks), np.maximum.reduceat(high, blocks)
 
 
 def _ordered(columns: NDArray[np.uint8], max_workers: int | None) -> NDArray[np.int32]:
