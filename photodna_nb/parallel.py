@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence, Sized
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 
 from photodna_nb.checks import describe, integer, message
 from photodna_nb.errors import ArgumentTypeError
+from photodna_nb.processors import available_processors
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -126,16 +126,6 @@ def _run(
         if perf_counter() - start > max_seconds:
             break
     return results, perf_counter() - start
-
-
-def available_processors() -> int:
-    """Return the number of processors that this process may use, at least 1.
-
-    A batch system or ``taskset`` may grant fewer than the machine has.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def worker_count(max_workers: int | None, executor: Executor | None) -> int:

@@ -27,6 +27,7 @@ from photodna_nb.evaluation.tables import build_summary, build_tables
 from photodna_nb.evaluation.thumbnails import make_thumbnails
 from photodna_nb.evaluation.variant_hashes import StoredHashes, hash_variants, stored_hashes
 from photodna_nb.files import PathLike
+from photodna_nb.processors import available_processors
 
 # Version of the counts: those of another version are counted anew.
 _COUNTING = 4
@@ -111,7 +112,7 @@ def run(
             "seconds": round(time.time() - started, 3),
             "host": platform.node(),
             "system": platform.platform(),
-            "processors": parallel.available_processors(),
+            "processors": available_processors(),
             "threads": workers,
             "originals_hashed": n_hashed,
             "originals_available": dataset is not None,

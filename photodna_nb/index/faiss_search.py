@@ -24,6 +24,7 @@ from photodna_nb.index import arguments
 from photodna_nb.index.records import FaissMatch, RowMatches
 from photodna_nb.pairs import metrics
 from photodna_nb.pairs.metrics import Limit
+from photodna_nb.processors import available_processors
 
 if TYPE_CHECKING:
     from photodna_nb.tables.table import HashTable
@@ -49,11 +50,15 @@ _PROCESS = 0 if _FORKED and "faiss" in sys.modules else os.getpid()
 
 @contextmanager
 def faiss_threads(number: int | None = None) -> Iterator[None]:
-    """Run FAISS on so many threads, its own number by default, and on one after a fork."""
+    """Run FAISS on so many threads, and on one after a fork.
+
+    By default they are as many as FAISS has, but not more than the available processors.
+    """
     import faiss
 
     before = faiss.omp_get_max_threads()
-    threads = 1 if os.getpid() != _PROCESS else number or before
+    number = number or min(before, available_processors())
+    threads = 1 if os.getpid() != _PROCESS else number
     faiss.omp_set_num_threads(threads)
     try:
         yield
