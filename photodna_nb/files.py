@@ -1,4 +1,7 @@
-"""Reading regular files, and replacing files so that a reader finds the old or the new one."""
+"""Reading regular files, and replacing files so that a reader finds the old or the new one.
+
+`target_of` is the rule for each file that the package writes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from io import FileIO
+from io import BufferedRandom, FileIO
 from typing import BinaryIO, Self
 
 from photodna_nb.errors import FileError
@@ -20,9 +23,9 @@ Content = bytes | memoryview
 NewContent = Iterable[Content] | Callable[[BinaryIO], None]
 
 # Opening neither waits for a pipe nor takes a terminal; not every system has all flags.
-_READ = os.O_RDONLY
+_FLAGS = 0
 for _flag in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
-    _READ |= getattr(os, _flag, 0)
+    _FLAGS |= getattr(os, _flag, 0)
 
 
 def open_regular(path: str, error_type: type[FileError]) -> FileIO:
@@ -43,12 +46,9 @@ def open_regular(path: str, error_type: type[FileError]) -> FileIO:
     OSError
         There is no such file, or it cannot be opened.
     """
-    if not path:
-        raise error_type(path, "the name is empty; give a file")
-    if "\0" in path:
-        raise error_type(path, "a file name cannot hold a NUL character; check the path")
+    _check_name(path, error_type)
     try:
-        descriptor = os.open(path, _READ)
+        descriptor = os.open(path, _FLAGS | os.O_RDONLY)
     except OSError:
         regular_status(path, error_type)  # a socket cannot even be opened
         raise
@@ -58,6 +58,13 @@ def open_regular(path: str, error_type: type[FileError]) -> FileIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _check_name(path: str, error_type: type[FileError]) -> None:
+    if not path:
+        raise error_type(path, "the name is empty; give a file")
+    if "\0" in path:
+        raise error_type(path, "a file name cannot hold a NUL character; check the path")
 
 
 def regular_status(path: str, error_type: type[FileError]) -> os.stat_result:
@@ -77,15 +84,16 @@ def regular_status(path: str, error_type: type[FileError]) -> os.stat_result:
     return status
 
 
-def _check_regular(path: str, status: os.stat_result, error_type: type[FileError]) -> None:
+def _check_regular(
+    path: str, status: os.stat_result, error_type: type[FileError], *, to_write: bool = False
+) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise error_type(
-            path, "is a directory; give a file (--hash-dir hashes the images in a directory)"
-        )
+        hint = "" if to_write else " (--hash-dir hashes the images in a directory)"
+        raise error_type(path, f"is a directory; give a file{hint}")
     if not stat.S_ISREG(status.st_mode):
-        raise error_type(
-            path, "is not a regular file but a pipe, socket or device; copy it to a file first"
-        )
+        remedy = "give another name" if to_write else "copy it to a file first"
+        reason = f"is not a regular file but a pipe, socket or device; {remedy}"
+        raise error_type(path, reason)
 
 
 def read(path: str, error_type: type[FileError]) -> bytes:
@@ -109,6 +117,32 @@ def read_errors(path: str, error_type: type[FileError]) -> Iterator[None]:
         raise error_type(path, "no such file; check the path") from error
     except OSError as error:
         raise error_type(path, f"cannot be read ({error.strerror})") from error
+
+
+def target_of(path: str, error_type: type[FileError]) -> str:
+    """Return the path of the file that is written where `path` is to be: links are followed.
+
+    Every file that the package writes comes through here before it is written.
+
+    Raises
+    ------
+    FileError
+        Of `error_type`: `path` cannot be a name, or leads to what is no regular file, may not
+        be written, or has another name by a hard link. That name would keep the old content.
+    """
+    _check_name(path, error_type)
+    with write_errors(path, error_type), suppress(FileNotFoundError):
+        status = os.stat(path)
+        _check_regular(path, status, error_type, to_write=True)
+        if status.st_nlink > 1:
+            raise error_type(
+                path,
+                "has another name, by a hard link, which would keep the old content; delete one "
+                "of the two names (find -samefile finds them), or make it a symbolic link",
+            )
+        if not os.access(path, os.W_OK):  # its folder may allow to replace it all the same
+            raise PermissionError(errno.EACCES, "it is write-protected")
+    return os.path.realpath(path)
 
 
 def write(files: Sequence[tuple[str, NewContent]], error_type: type[FileError]) -> None:
@@ -154,8 +188,7 @@ class StagedFile:
     def __init__(self, path: str, content: NewContent, error_type: type[FileError]) -> None:
         self._path, self._error_type = path, error_type
         with write_errors(path, error_type):
-            _check_unprotected(path)
-            self._temporary: str | None = _write_temporary(path, content)
+            self._temporary: str | None = _write_temporary(path, content, error_type)
 
     def __enter__(self) -> Self:
         return self
@@ -172,7 +205,7 @@ class StagedFile:
 
 
 def move_into_place(temporary: str, path: str, error_type: type[FileError]) -> None:
-    """Replace a file by the one at its `temporary_path`, in one step.
+    """Replace a file by one of `create_temporary`, in one step.
 
     Raises
     ------
@@ -180,25 +213,104 @@ def move_into_place(temporary: str, path: str, error_type: type[FileError]) -> N
         Of `error_type`: the file could not be replaced, and has its old content.
     """
     with write_errors(path, error_type):
-        _check_unprotected(path)
-        target = os.path.realpath(path)
+        target = target_of(path, error_type)
+        _take_permissions(temporary, target)
         _sync(temporary)
-        if os.path.exists(target):
-            os.chmod(temporary, os.stat(target).st_mode & 0o7777)
         os.replace(temporary, target)
         _sync(os.path.dirname(target))
 
 
-def _check_unprotected(path: str) -> None:
-    """Refuse a file that is write-protected, although its folder is not."""
-    if os.path.exists(path) and not os.access(path, os.W_OK):
-        raise PermissionError(errno.EACCES, "it is write-protected")
+def create_temporary(path: str, error_type: type[FileError]) -> tuple[int, str]:
+    """Return descriptor and path of a new file that is to replace `path`, and is as private.
+
+    Its prefix is one that `remove_leftovers` knows.
+
+    Raises
+    ------
+    FileError
+        Of `error_type`: see `target_of`.
+    OSError
+        The file cannot be created.
+    """
+    target = target_of(path, error_type)
+    folder, prefix = _prefix(target)
+    temporary = os.path.join(folder, f"{prefix}{secrets.token_hex(8)}.tmp")
+    return create(temporary, target), temporary
 
 
-def temporary_path(path: str) -> str:
-    """Return a new path in the folder of a file, with a prefix that `remove_leftovers` knows."""
-    folder, prefix = _prefix(path)
-    return os.path.join(folder, f"{prefix}{secrets.token_hex(8)}.tmp")
+def create(path: str, like: str) -> int:
+    """Return the descriptor of a new file that no other user can read unless they can `like`.
+
+    Parameters
+    ----------
+    path : str
+        Path of the new file. Nothing has that name, and no link either.
+    like : str
+        A file whose owner and permissions it takes, if that is there.
+    """
+    mode = 0o600 if os.path.exists(like) else 0o666
+    descriptor = os.open(path, _FLAGS | os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        _take_permissions(path, like)
+    except BaseException:
+        os.close(descriptor)
+        os.unlink(path)
+        raise
+    return descriptor
+
+
+def open_to_append(path: str, like: str, error_type: type[FileError]) -> BufferedRandom:
+    """Return a regular file, open for reading and appending, which is created if it is missing.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    like : str
+        See `create`.
+    error_type : type
+        Class of the error.
+
+    Raises
+    ------
+    FileError
+        Of `error_type`: `path` is a directory, pipe, socket or device, or a link to one.
+    OSError
+        The file cannot be opened.
+    """
+    with suppress(FileExistsError):
+        os.close(create(path, like))
+    regular_status(path, error_type)  # a tape is rewound when it is opened
+    descriptor = os.open(path, _FLAGS | os.O_RDWR | os.O_APPEND)
+    try:
+        _check_regular(path, os.fstat(descriptor), error_type, to_write=True)
+        return open(descriptor, "ab+")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _take_permissions(path: str, like: str) -> None:
+    """Give a file of ours the owner and permissions of the file `like`, if that is there.
+
+    Only root can give a file to another user, and others to a group of theirs. A file that
+    is of another group than `like` gives its group no more than all users have.
+    """
+    with suppress(FileNotFoundError):
+        wanted = os.stat(like)
+        # Another user of the folder may have put a link in place of the file.
+        descriptor = os.open(path, _FLAGS | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+        try:
+            mode = wanted.st_mode & 0o777
+            if hasattr(os, "fchown"):
+                for owner in ((-1, wanted.st_gid), (wanted.st_uid, -1)):
+                    with suppress(PermissionError):
+                        os.fchown(descriptor, *owner)
+                if os.fstat(descriptor).st_gid != wanted.st_gid:
+                    mode &= 0o707 | mode << 3
+            os.chmod(descriptor if os.chmod in os.supports_fd else path, mode)
+        finally:
+            os.close(descriptor)
 
 
 def remove_leftovers(path: str) -> None:
@@ -218,10 +330,9 @@ def _prefix(path: str) -> tuple[str, str]:
     return folder, f".photodna-nb-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}-"
 
 
-def _write_temporary(path: str, content: NewContent) -> str:
+def _write_temporary(path: str, content: NewContent, error_type: type[FileError]) -> str:
     """Write the content to a temporary file in the folder of `path`, and return its path."""
-    temporary = temporary_path(path)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    descriptor, temporary = create_temporary(path, error_type)
     try:
         with open(descriptor, "wb") as file:
             if callable(content):

@@ -44,6 +44,8 @@ class RecordLog(Generic[Record]):
         A subclass of `msgspec.Struct`, to which each record is validated.
     error_type : type
         Class of the errors.
+    like : str, optional
+        A file whose owner and permissions a new file takes, if that is there.
 
     Notes
     -----
@@ -59,8 +61,9 @@ class RecordLog(Generic[Record]):
         version: int,
         record_type: type[Record],
         error_type: type[FileError],
+        like: str = "",
     ) -> None:
-        self.path = path
+        self.path, self._like = path, like
         self._header = json.dumps([f"photodna_nb: {format_name}", version]).encode("ascii") + b"\n"
         self._record_type, self._error_type = record_type, error_type
         self._file: BufferedRandom | None = None
@@ -104,7 +107,7 @@ class RecordLog(Generic[Record]):
         if self._file is not None:
             return
         with self._write_errors():
-            file = self._file = _open_to_append(self.path)
+            file = self._file = files.open_to_append(self.path, self._like, self._error_type)
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             start = file.read(len(self._header))
@@ -189,10 +192,6 @@ class RecordLog(Generic[Record]):
                 self.path,
                 f"cannot be written ({error.strerror}); check the free space and the permissions",
             ) from error
-
-
-def _open_to_append(path: str) -> BufferedRandom:
-    return open(path, "ab+")
 
 
 def _line(content: bytes) -> bytes:

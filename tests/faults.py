@@ -143,7 +143,7 @@ def _empty() -> pdna.HashIndex:
     return pdna.HashIndex.create("i", "m")
 
 
-def _written_in_place(path: str, chunks: Iterable[bytes]) -> str:
+def _written_in_place(path: str, chunks: Iterable[bytes], _: type) -> str:
     with open(path, "wb") as file:
         for chunk in chunks:
             file.write(chunk)

@@ -16,7 +16,7 @@ from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb import journal as record_log
+from photodna_nb import files as file_access
 from photodna_nb.hashing import images
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same work with or without JIT, but slowly")
@@ -217,10 +217,10 @@ def test_an_altered_byte_of_the_journal_is_never_another_hash(files, tmp_path):
 
 
 def test_a_journal_that_cannot_be_written_is_an_error_before_the_work(files, tmp_path, monkeypatch):
-    def full(_):
+    def full(*_):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(record_log, "_open_to_append", full)
+    monkeypatch.setattr(file_access, "open_to_append", full)
     read = count_reads(monkeypatch)
     with pytest.raises(pdna.TableFileError, match=r"\.journal: cannot be written \(Read-only"):
         pdna.hash_files(files[:1], output=tmp_path / "t.json")

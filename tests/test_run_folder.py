@@ -17,7 +17,7 @@ from evaluations import DRAWN, EDITS, config_of, contents, photo_config
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb import files, journal, npz
+from photodna_nb import files, npz
 from photodna_nb.evaluation import run, run_folder, variant_hashes
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
@@ -256,7 +256,7 @@ def test_a_journal_that_cannot_be_written(photos, tmp_path, monkeypatch):
         def write(self, _):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(journal, "_open_to_append", lambda path: Full(path, "a+"))
+    monkeypatch.setattr(files, "open_to_append", lambda path, *_: Full(path, "a+"))
     message = r"journal.jsonl: cannot be written \(No space left on device\); check the free"
     with pytest.raises(pdna.FileError, match=message):
         run(photo_config(photos), tmp_path / "run")

@@ -158,9 +158,7 @@ def hash_files(
             "compare_content: got True, needs output; give the file that the table is saved to"
         )
     failures: list[FileFailure] = []
-    journal = (
-        nullcontext() if output is None else HashJournal(f"{checks.path('into', output)}.journal")
-    )
+    journal = nullcontext() if output is None else HashJournal(checks.path("output", output))
     with (
         journal as opened,
         closing(

@@ -57,14 +57,21 @@ class HashJournal(RecordLog[HashRecord]):
 
     Records of another version of Pillow count as missing.
 
+    Parameters
+    ----------
+    table : str
+        Path of the table that the hashes are for. The journal has the same owner and permissions,
+        and ``.journal`` at the end of its name.
+
     Raises
     ------
     TableFileError
         The file cannot be read or written, or is no journal of hashes.
     """
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path, "hashes of files", 1, HashRecord, TableFileError)
+    def __init__(self, table: str) -> None:
+        path = f"{table}.journal"
+        super().__init__(path, "hashes of files", 1, HashRecord, TableFileError, like=table)
         self._records = {
             record.path: record for record in self.records() if record.pillow == PIL.__version__
         }

@@ -218,18 +218,23 @@ class IndexSession:
                     pass
             else:
                 self.check_new(self.index_path, self.meta_path)
-            files.remove_leftovers(self.index_path)
-            files.remove_leftovers(self.meta_path)
+            self._prepare_files()
             self.store.begin()
         except BaseException:
             self._lock.release()
             raise
         self._phase = Phase.CHANGING
 
+    def _prepare_files(self) -> None:
+        """Raise an error if the index cannot be replaced; delete what killed programs left."""
+        files.target_of(self.index_path, IndexFileError)
+        files.remove_leftovers(self.index_path)
+        files.remove_leftovers(self.meta_path)
+
     def begin_rebuild(self, index_type: str | None) -> None:
         """Begin a change that writes the index file anew from the metadata."""
         self._lock.acquire()
-        files.remove_leftovers(self.index_path)
+        self._prepare_files()
         self.store.refresh()
         if index_type is None and self.store.index_type == FORMER_TYPE:
             raise arguments.former_type(self.index_path, self.meta_path, len(self.store))

@@ -67,12 +67,9 @@ class SqliteFile:
 
     def open_temporary(self) -> None:
         """Connect to a new file beside the place, of which nothing lasts before `put_in_place`."""
-        temporary = files.temporary_path(self.path)
-        try:
-            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o666))
-        except OSError as error:
-            reason = f"cannot be written ({error.strerror}); check the folder"
-            raise IndexFileError(self.path, reason) from error
+        with files.write_errors(self.path, IndexFileError):
+            descriptor, temporary = files.create_temporary(self.path, IndexFileError)
+        os.close(descriptor)
         self._disconnect()
         self._temporary = temporary
         self._connect("file:" + urllib.parse.quote(os.fsencode(temporary)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from typing import TYPE_CHECKING
 
 from photodna_nb import files
@@ -40,10 +41,15 @@ class WriterLock:
         Raises
         ------
         IndexFileError
-            Another program holds it for longer than 60 s, or the file cannot be created.
+            Another program holds it for longer than 60 s, the file cannot be created, or the
+            metadata cannot be written: see `files.target_of`.
         """
         from filelock import FileLock, Timeout  # slow to import, and readers need none
 
+        files.target_of(self._meta_path, IndexFileError)
+        if os.path.lexists(self._path) and not stat.S_ISREG(os.lstat(self._path).st_mode):
+            reason = "is no file, but belongs to an index; delete it"
+            raise IndexFileError(self._path, reason)
         try:
             self._lock = self._lock or FileLock(self._path, thread_local=False)
             self._lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)

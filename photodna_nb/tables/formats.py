@@ -61,15 +61,13 @@ def check_target(path: PathLike, suffixes: Collection[str] = FORMATS.keys()) -> 
     ArgumentError
         There is no format of that suffix.
     TableFileError
-        The file is a directory, its folder cannot be written, or pyarrow is missing.
+        The file cannot be replaced, its folder cannot be written, or pyarrow is missing.
     """
     name = checks.path("path", path)
     suffix = _suffix(name, suffixes)
     if suffix == ".parquet":
         parquet_format.pyarrow(name)
-    folder = os.path.dirname(os.path.realpath(name))
-    if os.path.isdir(name):
-        raise TableFileError(name, "is a directory; give a file")
+    folder = os.path.dirname(files.target_of(name, TableFileError))
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         raise TableFileError(
             name, "cannot be written: its folder is missing or write-protected; check the path"
