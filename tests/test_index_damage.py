@@ -229,7 +229,7 @@ def test_an_error_is_not_forgotten(tmp_path):
     index = pdna.HashIndex.open(*files)
     edit(files[1], lambda d: d["items"][0]["hash"].reverse())
     for _ in range(3):
-        with pytest.raises(pdna.IndexFileError, match="hashes differ, of id 1"):
+        with pytest.raises(pdna.IndexFileError, match=r"item 1 was changed .*not the one in the"):
             index.search(HASHES[:1])
     pdna.HashIndex.rebuild(*files)
     assert answered(index, HASHES[0, ::-1], 1) == [(1, 0)]
@@ -252,6 +252,7 @@ def test_verify_compares_every_hash(tmp_path):
     """An index with a footer of an SQLite database is opened without that."""
     files = save_index(tmp_path, HASHES[:5], "meta.sqlite")
     with sqlite3.connect(files[1]) as connection:
+        connection.execute("UPDATE items SET checksum = NULL")
         connection.execute("DROP TRIGGER items_changed")
         connection.execute("UPDATE items SET hash = ? WHERE id = 2", (HASHES[9].tobytes(),))
     connection.close()
@@ -277,18 +278,17 @@ def test_every_truncation_of_json_is_noticed(small):
 @pytest.mark.scaled
 @pytest.mark.parametrize("small", [("flat", True, "meta.json")], indirect=True)
 def test_flipped_bytes_of_json(small):
-    """JSON has no digest: a path or an extra may change unnoticed, but no hash and no id."""
-    files, (answers, _) = small
+    files, expected = small
     whole = files[1].read_bytes()
     drawn = random.Random(6)
     refused = 0
     for offset in range(0, len(whole), EVERY):
         corrupt(files[1], offset, bytes([whole[offset] ^ drawn.randint(1, 255)]))
         found = outcome(files)
-        assert found is None or found[0] == answers
+        assert found is None or found == expected
         refused += found is None
         files[1].write_bytes(whole)
-    assert refused > 0.9 * len(whole) / EVERY
+    assert refused > 0.8 * len(whole) / EVERY
 
 
 def outcome_of_database(files):
@@ -307,8 +307,8 @@ def outcome_of_database(files):
 @pytest.mark.scaled
 @pytest.mark.parametrize("small", [("flat", True, "meta.sqlite")], indirect=True)
 def test_flipped_bytes_of_a_database(small):
-    """SQLite has no digests either, and most of a page is empty: what is checked is that
-    nothing worse happens than an error that names the file."""
+    """Most of a page is empty: what is checked is that nothing worse happens than an error that
+    names the file. `test_item_checksums.py` compares the answers."""
     files, _ = small
     whole = files[1].read_bytes()
     used = [offset for offset, byte in enumerate(whole) if byte]
@@ -353,7 +353,7 @@ def test_truncations_of_a_database(small):
         "DROP TABLE items",
         "DROP TABLE properties",
         "PRAGMA application_id = 7",
-        "PRAGMA user_version = 3",
+        "PRAGMA user_version = 4",
     ],
 )
 def test_a_database_that_others_changed(tmp_path, statement):

@@ -149,14 +149,14 @@ def _answers(
 def _as_json(answer: _Answer, approximate: bool) -> dict[str, Any]:
     from photodna_nb.index import LOW_DETAIL
 
-    fields = ("id", "path", "distance", "similarity", "distance_squared", "orientation")
+    fields = ("id", "name", "path", "distance", "similarity", "distance_squared", "orientation")
     return {
         "query": answer.path,
         "detail": answer.detail,
         "low_detail": answer.detail < LOW_DETAIL,
         "approximate": approximate,
         "results": [
-            {field: getattr(match, field) for field in (*fields, "low_detail", "extra")}
+            {field: getattr(match, field) for field in (*fields, "detail", "low_detail", "extra")}
             for match in answer.matches
         ],
     }
@@ -173,7 +173,7 @@ def _as_text(answer: _Answer, approximate: bool, orientations: bool) -> Iterator
     yield f"Results: {len(answer.matches)}" + " (approximate)" * approximate
     for rank, match in enumerate(answer.matches, start=1):
         yield ""
-        yield f"[{rank}] {printable(match.path)}"
+        yield f"[{rank}] {printable(match.name)}"
         yield f"    id={match.id}"
         yield f"    distance={match.distance:.4f}"
         yield f"    similarity={match.similarity:.6f}"
@@ -189,11 +189,12 @@ def list_items(index_path: str, meta_path: str, *, json: bool) -> int:
     with _opened(index_path, meta_path) as index:
         if json:
             print_json_list(
-                {"id": item.id, "path": item.path, "extra": item.extra} for item in index.items()
+                {field: getattr(item, field) for field in ("id", "name", "path", "detail", "extra")}
+                for item in index.items()
             )
         else:
             for item in index.items():
-                print_lines(f"{item.id}\t{printable(item.path)}")
+                print_lines(f"{item.id}\t{printable(item.name)}")
     return 0
 
 
@@ -235,6 +236,10 @@ def rebuild(index_path: str, meta_path: str, *, index_type: str | None) -> int:
         start_numba()  # kernels measure the recall, and read the hashes in JSON
     with HashIndex.rebuild(index_path, meta_path, index_type=index_type) as index:
         print_lines(f"Rebuilt {printable(index_path)} with {len(index)} file(s)")
+        for identifier in index.accepted:
+            item = index.get(identifier)
+            name = "" if item is None else f" ({printable(item.name)})"
+            print_lines(f"Accepted item {identifier}{name}, whose checksum did not hold")
         _print_recall(index)
     return 0
 

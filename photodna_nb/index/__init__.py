@@ -2,7 +2,8 @@
 
 from photodna_nb.checks import LOW_DETAIL
 from photodna_nb.index.hash_index import HashIndex
+from photodna_nb.index.item_record import ItemRecord
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.records import Added, FaissMatch, Match
 
-__all__ = ["LOW_DETAIL", "Added", "FaissMatch", "HashIndex", "Item", "Match"]
+__all__ = ["LOW_DETAIL", "Added", "FaissMatch", "HashIndex", "Item", "ItemRecord", "Match"]

@@ -98,11 +98,23 @@ def check_replaceable(index_name: str, meta_name: str | None = None) -> None:
         writer_lock.check_replaceable(meta_name, stores.beginning(meta_name))
 
 
-def with_remedy(error: IndexFileError, index_name: str, meta_name: str) -> IndexFileError:
-    """Return the error of an index file with the command that writes it anew."""
+def with_remedy(
+    error: IndexFileError, index_name: str, meta_name: str, comparison: str | None = None
+) -> IndexFileError:
+    """Return the error of an index file with the command that writes it anew.
+
+    comparison: what the index file holds, of an item in the metadata that was changed.
+    """
+    command = _rebuild_command(index_name, meta_name)
+    if comparison is not None:
+        reason = (
+            f"{error.reason}: its checksum does not hold, and {comparison}; use a backup copy "
+            f"of the metadata, or accept the item as it is: {command}"
+        )
+        return IndexFileError(error.path, reason)
     if error.path != index_name or "--faiss-rebuild" in error.reason:
         return error
-    remedy = f"write the index anew from it: {_rebuild_command(index_name, meta_name)}"
+    remedy = f"write the index anew from it: {command}"
     reason = f"{error.reason}. If the metadata is the right one, {remedy}"
     return IndexFileError(index_name, reason)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from photodna_nb import checks
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
-from photodna_nb.index import additions, arguments, index_types, stores
+from photodna_nb.index import arguments, changes, index_types, stores
 from photodna_nb.index.arguments import PathLike
 from photodna_nb.index.memory_store import ItemColumns, MemoryStore
 from photodna_nb.index.metadata import Item
@@ -120,6 +121,8 @@ class HashIndex:
     ) -> HashIndex:
         """Write the index file anew from the metadata, which holds every hash; return the index.
 
+        Items that another program changed, or that are damaged, stay as they are: see `accepted`.
+
         Parameters
         ----------
         index_path, meta_path : str or os.PathLike
@@ -176,6 +179,11 @@ class HashIndex:
         """Recall of the search against the exact answer, as measured; None for exact types."""
         return self._session.rows.recall
 
+    @property
+    def accepted(self) -> list[int]:
+        """Ids of the items that `rebuild` accepted although their checksums did not hold."""
+        return self._session.accepted
+
     def __len__(self) -> int:
         """Return the number of items."""
         return len(self._session.rows)
@@ -204,14 +212,18 @@ class HashIndex:
         """Yield all items by id."""
         with self._session.current():
             pass
-        yield from self._session.store.items()
+        with self._session.with_remedy():
+            yield from self._session.store.items()
 
     def table(self) -> HashTable:
         """Return paths, hashes and detail of all items, by id."""
-        from photodna_nb.tables.table import HashTable
+        from photodna_nb.tables.table import table_from_rows
 
-        with self._session.current():
-            return HashTable(*self._session.store.columns())
+        with self._session.current(), self._session.store.reading():
+            return table_from_rows(
+                (item.path, item.hash.tobytes(), math.nan if item.detail is None else item.detail)
+                for item in self._session.store.items()
+            )
 
     def add(
         self,
@@ -252,7 +264,7 @@ class HashIndex:
         """
         options: dict[str, Any] = {"errors": errors, "max_workers": max_workers}
         options |= {"executor": executor, "progress": progress}
-        return additions.add(self._session, images, hashes, extra, options)
+        return changes.add(self._session, images, hashes, extra, options)
 
     def remove(self, items: Sequence[int | PathLike]) -> list[Item]:
         """Remove items, and return them; nothing is written before `save`.
@@ -269,16 +281,7 @@ class HashIndex:
         IndexFileError
             Another program keeps changing the index, or a file cannot be used.
         """
-        named = list(arguments.entries("items", items))
-        with self._session.changing():
-            removed: dict[int, Item] = {}
-            for i, one in named:
-                item = self._session.find_item(f"items[{i}]", one)
-                if item is None:
-                    raise ArgumentError(f"items[{i}]: {printable(str(one))} is not in the index")
-                removed[item.id] = item
-            self._session.delete(list(removed))
-        return list(removed.values())
+        return changes.remove(self._session, items)
 
     def search(
         self,

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from photodna_nb import checks, files
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
-from photodna_nb.index import metadata
-from photodna_nb.index.memory_store import NO_KEYS, ItemColumns, MemoryStore
+from photodna_nb.index import item_record, metadata
+from photodna_nb.index.item_record import EMPTY_RECORD, NO_KEYS
+from photodna_nb.index.memory_store import ItemColumns, MemoryStore
 from photodna_nb.index.metadata import HEADER, Item
 
-_KEYS = {"next_id", "items", "index_type", "index_kind", *HEADER}
+_KEYS = {"next_id", "items", "index_type", "index_kind", "checksums_below", *HEADER}
 _ITEMS_AT_ONCE = 1024
 # Each byte as JSON, a comma behind it, padded with zeros.
 _TEXTS = np.array([f"{value},".encode() for value in range(256)], "S4")
@@ -36,7 +37,7 @@ class JsonItem(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     id: int
     path: str
     hash: msgspec.Raw
-    extra: msgspec.Raw = msgspec.Raw(NO_KEYS)
+    extra: msgspec.Raw = msgspec.Raw(NO_KEYS.encode())
 
 
 class CheckedItem(msgspec.Struct):
@@ -61,6 +62,7 @@ class JsonDocument(msgspec.Struct, forbid_unknown_fields=True):
     index_type: Any = msgspec.UNSET
     index_kind: Any = msgspec.UNSET
     next_id: Any = msgspec.UNSET
+    checksums_below: Any = msgspec.UNSET
 
 
 class JsonStore(MemoryStore):
@@ -100,6 +102,7 @@ class JsonStore(MemoryStore):
         """Yield the JSON in pieces: an item a line, nothing but ASCII if all was added here."""
         columns = self._columns
         head = {**HEADER, "next_id": columns.next_id, **self.other}
+        head["checksums_below"] = columns.next_id
         if self.index_type != "flat":
             head["index_type"] = self.index_type
         yield json.dumps(head)[:-1].encode("ascii") + b', "items": ['
@@ -107,22 +110,21 @@ class JsonStore(MemoryStore):
             chunk = slice(start, start + _ITEMS_AT_ONCE)
             texts = _TEXTS[columns.hashes[chunk]].view(np.uint8).reshape(-1, 4 * HASH_BYTES)
             lines = []
-            for identifier, path, text, extra in zip(
-                columns.ids[chunk].tolist(),
-                columns.paths[chunk],
-                texts,
-                columns.extras[chunk],
-                strict=True,
-            ):
+            for row, text in enumerate(texts, start):
+                identifier = int(columns.ids[row])
+                checksum = columns.checksums[row]
+                if checksum is None:
+                    checksum = columns.computed_checksum(row)
+                extra = item_record.with_checksum(columns.extras[row], checksum)
                 other = columns.others.get(identifier, NO_KEYS)
                 lines.append(
                     b'{"id":%d,"path":%s,"hash":[%s],"extra":%s%s'
                     % (
                         identifier,
-                        encode_basestring_ascii(path).encode("ascii"),
+                        encode_basestring_ascii(columns.paths[row]).encode("ascii"),
                         text.tobytes().translate(None, b"\0")[:-1],
-                        extra,
-                        b"}" if other == NO_KEYS else b"," + other[1:],
+                        extra.encode(),
+                        b"}" if other == NO_KEYS else b"," + other[1:].encode(),
                     )
                 )
             yield (b",\n" if start else b"\n") + b",\n".join(lines)
@@ -148,6 +150,9 @@ def _decode(path: str, content: bytes) -> tuple[ItemColumns, str, dict[str, Any]
     if not metadata.is_id(following) or following <= highest:
         raise metadata.damaged(path, '"next_id" is not above every id')
     columns.next_id = following
+    checksums_below = head.get("checksums_below")
+    if metadata.is_id(checksums_below):
+        columns.require_checksums(checksums_below)
     return columns, index_type, {key: value for key, value in head.items() if key not in _KEYS}
 
 
@@ -164,8 +169,8 @@ def _decode_fast(content: bytes) -> tuple[dict[str, Any], ItemColumns]:
     ids = np.array([entry.id for entry in entries], np.int64)
     columns.put(ids, _hashes([entry.hash for entry in entries]))
     columns.paths = [entry.path for entry in entries]
-    columns.extras = [bytes(entry.extra) for entry in entries]
-    if (ids < 0).any() or not all(extra[:1] == b"{" for extra in columns.extras):
+    columns.set_extras([bytes(entry.extra).decode() for entry in entries])
+    if (ids < 0).any() or not all(extra[:1] == "{" for extra in columns.extras):
         raise ValueError("unusual")
     return head, columns
 
@@ -191,7 +196,9 @@ def _decode_any(path: str, content: bytes) -> tuple[dict[str, Any], ItemColumns]
         raise metadata.damaged(path, 'is not the metadata of an index: it has no list of "items"')
     metadata.checked_header(path, document)
     columns, entries = ItemColumns(), document.pop("items")
-    columns.append(_item(path, number, entry) for number, entry in enumerate(entries))
+    items = [_item(path, number, entry) for number, entry in enumerate(entries)]
+    columns.append(items)
+    columns.set_extras([item_record.encode_extra(EMPTY_RECORD, item.extra) for item in items])
     return document, columns
 
 

@@ -85,4 +85,5 @@ def _items(session: IndexSession, ids: list[int]) -> dict[int, Item]:
 
 
 def _match(item: Item, distance_squared: int, orientation: int) -> Match:
-    return Match(item.id, item.path, distance_squared, item.extra, ORIENTATIONS[orientation])
+    oriented = ORIENTATIONS[orientation]
+    return Match(item.id, item.path, distance_squared, item.extra, oriented, item.name, item.detail)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -13,14 +12,16 @@ from numpy.typing import NDArray
 
 from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES
-from photodna_nb.index import metadata
-from photodna_nb.index.metadata import Item, StoreColumns, StoreState
-
-NO_KEYS = b"{}"
+from photodna_nb.index import item_record, metadata
+from photodna_nb.index.item_record import EMPTY_RECORD, NO_CHECKSUM, NO_KEYS
+from photodna_nb.index.metadata import ChangedItemError, Item, StoreState
 
 
 class ItemColumns:
-    """The items, ids ascending: hashes in one array, extras and other keys as JSON."""
+    """The items, ids ascending: hashes in one array, extras and other keys as JSON.
+
+    Extras lack the checksum; it is None for an item of another program.
+    """
 
     def __init__(self, next_id: int = 1, change_count: int = 0) -> None:
         self.next_id = next_id
@@ -28,8 +29,9 @@ class ItemColumns:
         self._ids = [np.empty(0, np.int64)]
         self._hashes = [np.empty((0, HASH_BYTES), np.uint8)]
         self.paths: list[str] = []
-        self.extras: list[bytes] = []
-        self.others: dict[int, bytes] = {}
+        self.extras: list[str] = []
+        self.checksums: list[bytes | None] = []
+        self.others: dict[int, str] = {}
 
     @property
     def ids(self) -> NDArray[np.int64]:
@@ -55,14 +57,31 @@ class ItemColumns:
             ids.append(item.id)
             hashes.append(item.hash)
             self.paths.append(item.path)
-            self.extras.append(json.dumps(item.extra).encode("ascii"))
+            extra = item_record.encode_extra(item.record, item.extra)
+            other = item_record.encode_extra(EMPTY_RECORD, item.other)
+            self.extras.append(extra)
             if item.other:
-                self.others[item.id] = json.dumps(item.other).encode("ascii")
+                self.others[item.id] = other
+            self.checksums.append(
+                item_record.item_checksum(item.id, item.hash.tobytes(), item.path, extra, other)
+            )
             if "ids_of_paths" in self.__dict__:
                 self.ids_of_paths.setdefault(item.path, item.id)
         if ids:
             self._ids.append(np.array(ids, np.int64))
             self._hashes.append(np.stack(hashes))
+
+    def set_extras(self, extras: list[str]) -> None:
+        """Set the extras of all items, with the checksums that they hold."""
+        pairs = [item_record.without_checksum(extra) for extra in extras]
+        self.extras = [extra for extra, _ in pairs]
+        self.checksums = [checksum for _, checksum in pairs]
+
+    def require_checksums(self, below: int) -> None:
+        """Have items with lower ids, all of which had checksums, count as changed without one."""
+        for row in range(int(np.searchsorted(self.ids, below))):
+            if self.checksums[row] is None:
+                self.checksums[row] = NO_CHECKSUM
 
     def put(self, ids: NDArray[np.int64], hashes: NDArray[np.uint8]) -> None:
         """Replace all ids and hashes."""
@@ -79,6 +98,7 @@ class ItemColumns:
         chosen = rows.tolist()
         self.paths = [self.paths[row] for row in chosen]
         self.extras = [self.extras[row] for row in chosen]
+        self.checksums = [self.checksums[row] for row in chosen]
         self.__dict__.pop("ids_of_paths", None)
 
     def copy(self) -> ItemColumns:
@@ -86,8 +106,19 @@ class ItemColumns:
         other = ItemColumns(self.next_id, self.change_count)
         other.put(self.ids, self.hashes)
         other.paths, other.extras = self.paths.copy(), self.extras.copy()
-        other.others = self.others.copy()
+        other.checksums, other.others = self.checksums.copy(), self.others.copy()
         return other
+
+    def computed_checksum(self, row: int) -> bytes:
+        """Return the checksum that the item of a row should have."""
+        identifier = int(self.ids[row])
+        return item_record.item_checksum(
+            identifier,
+            self.hashes[row].tobytes(),
+            self.paths[row],
+            self.extras[row],
+            self.others.get(identifier, NO_KEYS),
+        )
 
 
 class MemoryStore:
@@ -113,8 +144,17 @@ class MemoryStore:
         return len(self._columns.ids)
 
     def ids_and_hashes(self, start: int = 0) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        first = int(np.searchsorted(self._columns.ids, start))
-        return self._columns.ids[first:], self._columns.hashes[first:]
+        columns = self._columns
+        first = int(np.searchsorted(columns.ids, start))
+        ids, hashes = columns.ids[first:], columns.hashes[first:]
+        for identifier, row, checksum in zip(
+            ids.tolist(), hashes, columns.checksums[first:], strict=True
+        ):
+            hash_bytes = row.tobytes()
+            computed = item_record.hash_checksum(identifier, hash_bytes)
+            if not item_record.holds(checksum or None, computed):
+                raise ChangedItemError(self.path, identifier, hash_bytes)
+        return ids, hashes
 
     def lookup(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
         known = self._columns.ids
@@ -122,17 +162,6 @@ class MemoryStore:
             return np.zeros(len(ids), bool), np.zeros((len(ids), HASH_BYTES), np.uint8)
         rows = np.searchsorted(known, ids).clip(max=len(known) - 1)
         return known[rows] == ids, self._columns.hashes[rows]
-
-    def columns(self) -> StoreColumns:
-        extras = self._columns.extras
-        details = [
-            self._extra(row).get("detail") if b'"detail"' in extra else None
-            for row, extra in enumerate(extras)
-        ]
-        detail = [metadata.detail_of({"detail": value}) for value in details]
-        return StoreColumns(
-            self._columns.paths.copy(), self._columns.hashes, np.array(detail, np.float64)
-        )
 
     def get(self, ids: Sequence[int]) -> dict[int, Item]:
         known = self._columns.ids
@@ -176,6 +205,15 @@ class MemoryStore:
     def new_generation(self) -> None:
         pass
 
+    def accept_changes(self) -> list[int]:
+        columns, changed = self._columns, []
+        for row, identifier in enumerate(columns.ids.tolist()):
+            computed = columns.computed_checksum(row)
+            if not item_record.holds(columns.checksums[row], computed):
+                changed.append(identifier)
+            columns.checksums[row] = computed
+        return changed
+
     def verify(self) -> None:
         for _ in self.items():
             pass
@@ -187,15 +225,14 @@ class MemoryStore:
         return MemoryStore, (self._columns,)
 
     def _item(self, columns: ItemColumns, row: int) -> Item:
-        identifier = int(columns.ids[row])
-        other = json.loads(columns.others.get(identifier, NO_KEYS))
-        extra = self._extra(row, columns)
-        return Item(identifier, columns.paths[row], columns.hashes[row], extra, other)
-
-    def _extra(self, row: int, columns: ItemColumns | None = None) -> dict[str, Any]:
+        identifier, path = int(columns.ids[row]), columns.paths[row]
+        hash_bytes = columns.hashes[row]
+        if not item_record.holds(columns.checksums[row], columns.computed_checksum(row)):
+            raise ChangedItemError(self.path, identifier, hash_bytes.tobytes(), path)
         try:
-            extra: dict[str, Any] = json.loads((columns or self._columns).extras[row])
+            extra, record = item_record.decode_extra(columns.extras[row])
+            other = item_record.json_object(columns.others.get(identifier, NO_KEYS))
         except (ValueError, RecursionError) as error:
             problem = f'item {row} (counted from 0) has an "extra" that cannot be read ({error})'
             raise metadata.damaged(self.path, problem) from error
-        return extra
+        return Item(identifier, path, hash_bytes, extra, other, record)

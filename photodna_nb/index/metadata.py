@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, IndexFileError
 from photodna_nb.index import index_types
+from photodna_nb.index.item_record import EMPTY_RECORD, ItemRecord
+from photodna_nb.printable import printable
 
 HEADER: dict[str, Any] = {
     "dimension": HASH_BYTES,
@@ -29,31 +31,24 @@ HEADER: dict[str, Any] = {
 FORMER_TYPE = "ivf"
 
 
-def detail_of(extra: Mapping[str, Any]) -> float | None:
-    """Return the detail in an item's extra, in grey levels, or None if there is none."""
-    detail = extra.get("detail")
-    if not isinstance(detail, int | float) or isinstance(detail, bool):
-        return None
-    # JSON holds numbers of any size, and NaN.
-    return float(detail) if -1e300 < detail < 1e300 else None
-
-
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One indexed image.
+    """One indexed image, or one hash under a label.
 
     Attributes
     ----------
     id : int
         Number of the item in its index, from 1. It is not used again after a removal.
     path : str
-        Real, absolute path, with undecodable bytes as `os.fsdecode` returns them.
+        Real, absolute path, with undecodable bytes as `os.fsdecode` returns them; or a label.
     hash : ndarray of uint8, (144,)
         Hash of the image.
     extra : dict
         JSON values of the user, by key.
     other : dict
         Further keys of the item, which another program wrote and which are kept.
+    record : ItemRecord
+        What the index knows of the image: `name`, `size`, `modified`, `pillow`, `label`.
     """
 
     id: int
@@ -61,11 +56,23 @@ class Item:
     hash: NDArray[np.uint8]
     extra: dict[str, Any] = field(default_factory=dict)
     other: dict[str, Any] = field(default_factory=dict)
+    record: ItemRecord = EMPTY_RECORD
+
+    @property
+    def name(self) -> str:
+        """Absolute path by which the user named the file, or the label."""
+        return self.record.name or self.path
 
     @property
     def detail(self) -> float | None:
         """Detail of the image in grey levels, or None where it is not known."""
-        return detail_of(self.extra)
+        if self.record.detail is not None:
+            return self.record.detail
+        detail = self.extra.get("detail")  # of an earlier version, or the user's
+        if not isinstance(detail, int | float) or isinstance(detail, bool):
+            return None
+        # JSON holds numbers of any size, and NaN.
+        return float(detail) if -1e300 < detail < 1e300 else None
 
 
 class StoreState(NamedTuple):
@@ -85,26 +92,33 @@ class StoreState(NamedTuple):
     change_count: int
 
 
-class StoreColumns(NamedTuple):
-    """All items of a store, by id.
-
-    paths : list of str, n
-    hashes : ndarray of uint8, (n, 144)
-    detail : ndarray of float64, (n,)
-        NaN where it is not known.
-    """
-
-    paths: list[str]
-    hashes: NDArray[np.uint8]
-    detail: NDArray[np.float64]
-
-
 class InUseError(IndexFileError):
     """Another program uses the metadata; nothing is lost, and the change can be tried again."""
 
 
+class ChangedItemError(IndexFileError):
+    """The checksum of an item does not hold.
+
+    Attributes
+    ----------
+    id : int
+        Id of the item.
+    hash : bytes
+        Its hash, as it is now.
+    """
+
+    def __init__(self, path: str, identifier: int, hash_bytes: bytes, name: str = "") -> None:
+        self.id, self.hash = identifier, hash_bytes
+        named = f" ({printable(name)})" if name else ""
+        reason = f"item {identifier}{named} was changed by another program, or is damaged"
+        super().__init__(path, reason)
+
+
 class MetadataStore(Protocol):
-    """Items, and changes to them, which do not last before `commit`."""
+    """Items, and changes to them, which do not last before `commit`.
+
+    What returns hashes or items raises `ChangedItemError` if the checksum of one does not hold.
+    """
 
     path: str
     index_type: str
@@ -127,9 +141,6 @@ class MetadataStore(Protocol):
 
     def lookup(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
         """Return which of ids (m,) there are, (m,) bool, and their hashes (m, 144)."""
-
-    def columns(self) -> StoreColumns:
-        """Return paths, hashes and detail of all items, by id."""
 
     def get(self, ids: Sequence[int]) -> dict[int, Item]:
         """Return the items of those ids that there are."""
@@ -165,6 +176,9 @@ class MetadataStore(Protocol):
 
     def new_generation(self) -> None:
         """Draw a new store id: earlier index files then count as those of another store."""
+
+    def accept_changes(self) -> list[int]:
+        """Compute all checksums anew; return the ids of the items whose own did not hold."""
 
     def verify(self) -> None:
         """Read all of the store and raise an error if something is damaged."""

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from photodna_nb.checks import LOW_DETAIL
 from photodna_nb.hashing.orientations import Orientation
-from photodna_nb.index import metadata
 from photodna_nb.pairs import metrics
 
 if TYPE_CHECKING:
@@ -84,14 +83,18 @@ class Match(_WithDistance):
     id : int
         Id of the item in its index.
     path : str
-        Real, absolute path of the image when it was indexed.
+        Real, absolute path of the image when it was indexed; or a label.
     distance_squared : int
         Squared L2 distance, exact.
     extra : dict
-        JSON values that are stored with the item.
+        JSON values of the user that are stored with the item.
     orientation : str
         Orientation of the query that is nearest to the item: "identity" or, if all eight were
         searched, one of the transpositions in `PIL.Image.Transpose`, in lower case.
+    name : str
+        Absolute path by which the user named the image, or the label.
+    detail : float or None
+        Detail of the indexed image in grey levels, or None where it is not known.
     """
 
     id: int
@@ -99,11 +102,8 @@ class Match(_WithDistance):
     distance_squared: int
     extra: Mapping[str, Any] = field(hash=False)
     orientation: Orientation = "identity"
-
-    @property
-    def detail(self) -> float | None:
-        """Detail of the indexed image in grey levels, or None where it is not known."""
-        return metadata.detail_of(self.extra)
+    name: str = ""
+    detail: float | None = None
 
     @property
     def low_detail(self) -> bool:

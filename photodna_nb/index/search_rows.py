@@ -269,6 +269,19 @@ def verify(path: str, file: IndexFile, store: MetadataStore) -> None:
     _pending(path, approximate.ids(), file.footer.header, store)
 
 
+def comparison(path: str, identifier: int, hash_bytes: bytes) -> str:
+    """Return what an index file, if there is one, holds of an item with that hash."""
+    try:
+        segment = faiss_file.load(path).segment
+        (rows,) = np.nonzero(segment.ids == identifier)
+        same = [segment.rows[row].tobytes() == hash_bytes for row in rows]
+    except IndexFileError:
+        return "the index file cannot be read"
+    if not same:
+        return "the index file has no hash of it to compare"
+    return f"its hash is {'that' if same[0] else 'not the one'} in the index file"
+
+
 def compared(path: str, file: IndexFile, store: MetadataStore) -> list[RowSegment]:
     """Return the rows of the metadata, once those of an index file of an exact type are the same.
 

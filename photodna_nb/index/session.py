@@ -21,7 +21,14 @@ from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
 from photodna_nb.index import arguments, faiss_file, metadata, search_rows
 from photodna_nb.index.checksum import with_footer
-from photodna_nb.index.metadata import FORMER_TYPE, InUseError, Item, MetadataStore, StoreState
+from photodna_nb.index.metadata import (
+    FORMER_TYPE,
+    ChangedItemError,
+    InUseError,
+    Item,
+    MetadataStore,
+    StoreState,
+)
 from photodna_nb.index.search_rows import MismatchError, SearchRows
 from photodna_nb.index.writer_lock import WriterLock
 from photodna_nb.printable import printable
@@ -65,6 +72,8 @@ class IndexSession:
         The rows that are searched.
     mutex : threading.RLock
         Held by whoever uses the session.
+    accepted : list of int
+        Ids of the items that `begin_rebuild` accepted although their checksums did not hold.
     """
 
     def __init__(
@@ -75,6 +84,7 @@ class IndexSession:
         self._lock = WriterLock(meta_path)
         self._overwrite = overwrite
         self.rows = SearchRows()
+        self.accepted: list[int] = []
         self._loaded = store.state()
         self._phase = Phase.READING
         self._on_disk = False
@@ -119,7 +129,7 @@ class IndexSession:
     @contextmanager
     def current(self) -> Iterator[None]:
         """Return a context in which the store and the rows are read at one state."""
-        with self.mutex:
+        with self.mutex, self.with_remedy():
             yield from self._read_at_one_state()
 
     def _read_at_one_state(self) -> Iterator[None]:
@@ -172,15 +182,26 @@ class IndexSession:
                 raise metadata.damaged(self.meta_path, problem)
         else:
             raise ArgumentTypeError(f"{name}: got {describe(item)}, needs an id or a path")
-        return None if identifier is None else self.store.get([identifier]).get(identifier)
+        if identifier is None:
+            return None
+        with self.with_remedy():
+            return self.store.get([identifier]).get(identifier)
 
     @contextmanager
     def with_remedy(self) -> Iterator[None]:
-        """Return a context that adds to errors of the index file the command that rebuilds it."""
+        """Return a context that adds to errors the command that rebuilds the index.
+
+        An item whose checksum does not hold is compared with the index file.
+        """
         try:
             yield
         except IndexFileError as error:
-            raise arguments.with_remedy(error, self.index_path, self.meta_path) from error
+            comparison = None
+            if isinstance(error, ChangedItemError):
+                comparison = search_rows.comparison(self.index_path, error.id, error.hash)
+            raise arguments.with_remedy(
+                error, self.index_path, self.meta_path, comparison
+            ) from error
 
     def verify(self) -> None:
         """Read all of both files, and raise an error if anything in them is wrong."""
@@ -240,6 +261,7 @@ class IndexSession:
             raise arguments.former_type(self.index_path, self.meta_path, len(self.store))
         self.store.begin()
         self.store.new_generation()
+        self.accepted = self.store.accept_changes()
         self.store.index_type = index_type or self.store.index_type
         self.rows, self._loaded = SearchRows.from_store(self.store), self.store.state()
         self._phase, self._on_disk, self._write_index = Phase.CHANGING, True, True

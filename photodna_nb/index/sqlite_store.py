@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,14 +13,22 @@ from numpy.typing import NDArray
 
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
-from photodna_nb.index import metadata
-from photodna_nb.index.metadata import HEADER, Item, StoreColumns, StoreState
+from photodna_nb.index import item_record, metadata
+from photodna_nb.index.item_record import (
+    EMPTY_RECORD,
+    NO_KEYS,
+    encode_extra,
+    hash_checksum,
+    holds,
+    item_checksum,
+)
+from photodna_nb.index.metadata import HEADER, ChangedItemError, Item, StoreState
 from photodna_nb.index.sqlite_file import Row, SqliteFile
 
 # "PDNA"; and the version of the tables below.
 _APPLICATION = 0x50444E41
-_VERSION = 2
-# Keys of the table of properties in version 1, which is read and written as well.
+_VERSION = 3
+# Keys of the table of properties in version 1, which is read as well.
 _FORMER_KEYS = {"store_id": "collection", "change_count": "removals", "index_type": "index_kind"}
 _NEW_KEYS = {former: key for key, former in _FORMER_KEYS.items()}
 # What one statement may name, and how many rows are fetched at once.
@@ -29,36 +36,61 @@ _NAMES_AT_ONCE = 500
 _ROWS_AT_ONCE = 1 << 16
 _ROWS_A_PAGE = 1 << 12
 
-# The triggers notice what anyone does to items; new ids show by themselves.
-_TABLES = (
-    f"PRAGMA application_id = {_APPLICATION}",
-    f"PRAGMA user_version = {_VERSION}",
-    "DROP TABLE IF EXISTS items",
-    "DROP TABLE IF EXISTS properties",
-    "CREATE TABLE properties (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
-    f"""CREATE TABLE items (
+_PROPERTIES = "CREATE TABLE properties (key TEXT PRIMARY KEY, value) WITHOUT ROWID"
+_ITEMS = f"""CREATE TABLE items (
     id INTEGER PRIMARY KEY,
     path NOT NULL,  -- text, or bytes where they are not UTF-8
     hash BLOB NOT NULL CHECK (typeof(hash) = 'blob' AND length(hash) = {HASH_BYTES}),
     extra TEXT NOT NULL DEFAULT '{{}}',  -- a JSON object
-    other TEXT  -- a JSON object: keys of another program
-)""",
+    other TEXT,  -- a JSON object: keys of another program
+    checksum BLOB  -- see item_record.py; null where another program has written the item
+)"""
+# The triggers notice what anyone does to items; our new ids show by themselves.
+_TRIGGERS = (
     "CREATE INDEX items_path ON items (path)",
     """CREATE TRIGGER items_deleted AFTER DELETE ON items BEGIN
     UPDATE properties SET value = value + 1 WHERE key = 'change_count';
 END""",
     # Of others, who may also replace an item so; ours have ids from next_id on.
     """CREATE TRIGGER items_inserted AFTER INSERT ON items
-WHEN NEW.id < (SELECT value FROM properties WHERE key = 'next_id') BEGIN
+WHEN NEW.checksum IS NULL OR NEW.id < (SELECT value FROM properties WHERE key = 'next_id') BEGIN
     UPDATE properties SET value = value + 1 WHERE key = 'change_count';
 END""",
     """CREATE TRIGGER items_changed AFTER UPDATE OF id, hash ON items BEGIN
     UPDATE properties SET value = value + 1 WHERE key = 'change_count';
 END""",
+    # Of others, who compute no checksum.
+    """CREATE TRIGGER items_unchecked AFTER UPDATE OF id, path, hash, extra, other ON items
+WHEN NEW.checksum IS OLD.checksum BEGIN
+    UPDATE items SET checksum = NULL WHERE id = NEW.id;
+END""",
+)
+_TABLES = (
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {_VERSION}",
+    "DROP TABLE IF EXISTS items",
+    "DROP TABLE IF EXISTS properties",
+    _PROPERTIES,
+    _ITEMS,
+    *_TRIGGERS,
+)
+# All but the checksum, which is computed from them.
+_COLUMNS = "id, path, hash, extra, other"
+# From a former version, whose items have no checksums: what is there is accepted.
+_UPGRADE = (
+    "DROP INDEX IF EXISTS items_path",
+    "DROP TRIGGER IF EXISTS items_deleted",
+    "DROP TRIGGER IF EXISTS items_inserted",
+    "DROP TRIGGER IF EXISTS items_changed",
+    "ALTER TABLE items RENAME TO former_items",
+    _ITEMS,
+    f"INSERT INTO items SELECT {_COLUMNS}, item_checksum({_COLUMNS}) FROM former_items",
+    "DROP TABLE former_items",
+    *_TRIGGERS,
+    f"PRAGMA user_version = {_VERSION}",
 )
 # Where an id has no item.
 _NO_HASH = bytes(HASH_BYTES)
-_COLUMNS = "SELECT id, path, hash, extra, other FROM items"
 
 
 class SqliteStore:
@@ -70,6 +102,7 @@ class SqliteStore:
         self.other: dict[str, Any] = {}
         self._file = SqliteFile(path)
         self._last_state: StoreState | None = None
+        self._version = _VERSION
         if new_type is None:
             self.refresh()
         else:
@@ -115,41 +148,30 @@ class SqliteStore:
     def ids_and_hashes(self, start: int = 0) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         ids = [np.empty(0, np.int64)]
         hashes = [np.empty((0, HASH_BYTES), np.uint8)]
-        statement = "SELECT id, hash FROM items WHERE id >= ? ORDER BY id"
+        statement = self._select("id, hash") + " WHERE id >= ? ORDER BY id"
         with self._file.errors():
             cursor = self._file.connection.execute(statement, (start,))
             while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                self._check_hashes(rows)
                 ids.append(np.array([row[0] for row in rows], np.int64))
                 hashes.append(_joined([row[1] for row in rows]))
         return np.concatenate(ids), np.concatenate(hashes)
 
     def lookup(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
         requested = ids.tolist()
-        statement = "SELECT id, hash FROM items WHERE id IN ({})"
-        hashes: dict[int, bytes] = dict(self._select_in_chunks(statement, requested))
+        statement = self._select("id, hash") + " WHERE id IN ({})"
+        rows = self._select_in_chunks(statement, requested)
+        with self._file.errors():
+            self._check_hashes(rows)
+        hashes: dict[int, bytes] = {identifier: row for identifier, row, _ in rows}
         present = np.array([identifier in hashes for identifier in requested], bool)
         with self._file.errors():
             return present, _joined([hashes.get(identifier, _NO_HASH) for identifier in requested])
 
-    def columns(self) -> StoreColumns:
-        # Of JSON, `true` is no number, and would come as 1.
-        statement = """SELECT path, hash,
-            CASE WHEN json_type(extra, '$.detail') IN ('integer', 'real')
-            THEN json_extract(extra, '$.detail') END
-            FROM items ORDER BY id"""
-        with self._file.errors():
-            rows = self._file.execute(statement)
-            detail = [metadata.detail_of({"detail": row[2]}) for row in rows]
-            return StoreColumns(
-                [os.fsdecode(row[0]) for row in rows],
-                _joined([row[1] for row in rows]),
-                np.array(detail, np.float64),
-            )
-
     def get(self, ids: Sequence[int]) -> dict[int, Item]:
-        rows = self._select_in_chunks(_COLUMNS + " WHERE id IN ({})", ids)
+        rows = self._select_in_chunks(self._select(_COLUMNS) + " WHERE id IN ({})", ids)
         with self._file.errors():
-            return {item.id: item for item in map(_item, rows)}
+            return {item.id: item for item in map(self._item, rows)}
 
     def find(self, paths: Sequence[str]) -> dict[str, int]:
         ids: dict[str, int] = {}
@@ -161,7 +183,7 @@ class SqliteStore:
         return ids
 
     def items(self) -> Iterator[Item]:
-        statement = _COLUMNS + " WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
+        statement = self._select(_COLUMNS) + " WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
         after, first = -1, None
         while True:  # a page at a time, so that nobody is kept waiting between them
             changing = self._file.in_transaction
@@ -173,7 +195,7 @@ class SqliteStore:
                     reason = "was changed while its items were read; begin again"
                     raise IndexFileError(self.path, reason)
                 rows = self._file.execute(statement, (after, first.next_id, _ROWS_A_PAGE))
-                page = [_item(row) for row in rows]
+                page = [self._item(row) for row in rows]
             yield from page
             if len(page) < _ROWS_A_PAGE:
                 return
@@ -185,6 +207,8 @@ class SqliteStore:
         try:
             if self._file.on_disk:
                 self._file.execute("BEGIN IMMEDIATE")
+                self._read_version()  # another program may have upgraded it
+                self._upgrade()
             elif not self._begin_replacing():
                 self._file.open_temporary()
                 self._make_tables()
@@ -194,17 +218,7 @@ class SqliteStore:
             raise
 
     def insert(self, items: Iterable[Item], next_id: int) -> None:
-        rows = (
-            (
-                item.id,
-                _stored(item.path),
-                item.hash.tobytes(),
-                json.dumps(item.extra) if item.extra else "{}",
-                json.dumps(item.other) if item.other else None,
-            )
-            for item in items
-        )
-        self._file.execute_many("INSERT INTO items VALUES (?, ?, ?, ?, ?)", rows)
+        self._file.execute_many("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)", map(_row, items))
         self._set_properties({"next_id": next_id})
 
     def delete(self, ids: Sequence[int]) -> None:
@@ -212,7 +226,8 @@ class SqliteStore:
         self._file.execute_many("DELETE FROM items WHERE id = ?", rows)
 
     def commit(self) -> None:
-        self._set_properties({"index_type": self.index_type, "other": json.dumps(self.other)})
+        other = encode_extra(EMPTY_RECORD, self.other)
+        self._set_properties({"index_type": self.index_type, "other": other})
         self._file.execute("COMMIT")
         self._file.put_in_place()
         self._last_state = self.state()
@@ -223,45 +238,90 @@ class SqliteStore:
             self._make_tables()
         elif self._file.in_transaction:
             self._file.execute("ROLLBACK")
+            self._read_version()
 
     def verify(self) -> None:
-        ((report,),) = self._file.execute("PRAGMA integrity_check(1)")
-        if report != "ok":
-            raise metadata.damaged(self.path, f"is damaged ({report})")
         ((lowest,),) = self._file.execute("SELECT coalesce(min(id), 0) FROM items")
         if lowest < 0:
             raise metadata.damaged(self.path, f"has an item of id {lowest}")
-        for _ in self.items():
+        for _ in self.items():  # first: its errors name an item
             pass
+        ((report,),) = self._file.execute("PRAGMA integrity_check(1)")
+        if report != "ok":
+            raise metadata.damaged(self.path, f"is damaged ({report})")
 
     def new_generation(self) -> None:
         self._set_properties({"store_id": secrets.token_hex(16)})
 
+    def accept_changes(self) -> list[int]:
+        self._file.connection.create_function("item_checksum", 5, _computed_checksum)
+        computed = f"item_checksum({_COLUMNS})"
+        changed = self._file.execute(f"SELECT id FROM items WHERE checksum <> {computed}")
+        self._file.execute(f"UPDATE items SET checksum = {computed}")
+        self._file.execute("REINDEX items_path")
+        return [identifier for (identifier,) in changed]
+
     def close(self) -> None:
         self._file.close()
+
+    def _select(self, columns: str) -> str:
+        """Return the statement that selects columns of items, and the checksum."""
+        return f"SELECT {columns}, {'checksum' if self._version >= 3 else 'NULL'} FROM items"
+
+    def _check_hashes(self, rows: Iterable[Row]) -> None:
+        """Check the checksums of rows of id, hash and checksum."""
+        for identifier, hash_bytes, checksum in rows:
+            if not holds(checksum, hash_checksum(identifier, hash_bytes)):
+                raise ChangedItemError(self.path, identifier, hash_bytes)
+
+    def _item(self, row: Row) -> Item:
+        identifier, path, content, extra, other, checksum = row
+        if len(content) != HASH_BYTES:
+            raise ValueError(f"a hash of {len(content)} bytes")
+        computed = _computed_checksum(*row[:-1])
+        if checksum is not None and (computed is None or not holds(checksum, computed)):
+            raise ChangedItemError(self.path, identifier, content, os.fsdecode(path))
+        keys, record = item_record.decode_extra(extra)
+        hash_bytes = np.frombuffer(content, np.uint8)
+        other_keys = item_record.json_object(other or NO_KEYS)
+        return Item(identifier, os.fsdecode(path), hash_bytes, keys, other_keys, record)
+
+    def _upgrade(self) -> None:
+        """Bring the tables of a former version to this one, within a transaction."""
+        if self._version == _VERSION:
+            return
+        self._file.connection.create_function("item_checksum", 5, _computed_checksum)
+        for former, key in _NEW_KEYS.items():
+            self._file.execute("UPDATE properties SET key = ? WHERE key = ?", (key, former))
+        for statement in _UPGRADE:
+            self._file.execute(statement)
+        self._version = _VERSION
 
     def _read_header(self) -> None:
         ((application,),) = self._file.execute("PRAGMA application_id")
         if application != _APPLICATION:
             raise IndexFileError(self.path, "is an SQLite database of another program")
-        ((version,),) = self._file.execute("PRAGMA user_version")
-        if not 1 <= version <= _VERSION:
-            reason = f"has tables of version {version}; this program knows 1 to {_VERSION}"
-            raise IndexFileError(self.path, reason)
+        self._read_version()
         with self._file.errors():
             properties = self._properties()
             header = {key: properties[key] for key in HEADER if key in properties}
             header["index_type"] = properties["index_type"]
             self.index_type = metadata.checked_header(self.path, header)
-            self.other = _json_object(properties["other"])
+            self.other = item_record.json_object(properties["other"])
+
+    def _read_version(self) -> None:
+        ((self._version,),) = self._file.execute("PRAGMA user_version")
+        if not 1 <= self._version <= _VERSION:
+            reason = f"has tables of version {self._version}; this program knows 1 to {_VERSION}"
+            raise IndexFileError(self.path, reason)
 
     def _properties(self) -> dict[str, Any]:
         rows = self._file.execute("SELECT key, value FROM properties")
         return {_NEW_KEYS.get(str(key), str(key)): value for key, value in rows}
 
     def _set_properties(self, properties: dict[str, Any]) -> None:
-        rows = [(value, key, _FORMER_KEYS.get(key, key)) for key, value in properties.items()]
-        self._file.execute_many("UPDATE properties SET value = ? WHERE key IN (?, ?)", rows)
+        rows = [(value, key) for key, value in properties.items()]
+        self._file.execute_many("UPDATE properties SET value = ? WHERE key = ?", rows)
 
     def _make_tables(self) -> None:
         for statement in _TABLES:
@@ -308,20 +368,21 @@ def _joined(hashes: list[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), HASH_BYTES)
 
 
-def _item(row: Row) -> Item:
-    identifier, path, content, extra, other = row
-    if len(content) != HASH_BYTES:
-        raise ValueError(f"a hash of {len(content)} bytes")
-    hash_bytes = np.frombuffer(content, np.uint8)
-    extras = _json_object(extra), _json_object(other or "{}")
-    return Item(identifier, os.fsdecode(path), hash_bytes, *extras)
+def _row(item: Item) -> Row:
+    """Return the row of the table for an item."""
+    extra = encode_extra(item.record, item.extra)
+    other = encode_extra(EMPTY_RECORD, item.other) if item.other else None
+    row = item.id, _stored(item.path), item.hash.tobytes(), extra, other
+    return *row, _computed_checksum(*row)
 
 
-def _json_object(text: str) -> dict[str, Any]:
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise ValueError(f"{text[:40]!r} where an object belongs")
-    return value
+def _computed_checksum(*row: Any) -> bytes | None:
+    """Return the checksum of a row, without its own; None of a row that cannot be an item."""
+    try:
+        identifier, path, hash_bytes, extra, other = row
+        return item_checksum(identifier, hash_bytes, os.fsdecode(path), extra, other or NO_KEYS)
+    except (TypeError, ValueError):
+        return None
 
 
 def _stored(path: str) -> str | bytes:

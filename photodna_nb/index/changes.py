@@ -1,4 +1,4 @@
-"""Adding images to an index: their hashes, what is stored with them, and which are new."""
+"""Changes of an index: adding images, with what is stored of them, and removing items."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from photodna_nb.index.arguments import PathLike
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.records import Added
 from photodna_nb.index.session import IndexSession
+from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
     from photodna_nb.tables.table import HashTable
@@ -57,6 +58,20 @@ def add(
     extras = _with_detail(table, extras, pillow=PIL.__version__)
     skipped = [path for path in paths if path in known]
     return _append(session, table.paths, table.hashes, extras, skipped, table)
+
+
+def remove(session: IndexSession, items: Sequence[int | PathLike]) -> list[Item]:
+    """Remove items, and return them: see `HashIndex.remove`."""
+    named = list(arguments.entries("items", items))
+    with session.changing():
+        removed: dict[int, Item] = {}
+        for i, one in named:
+            item = session.find_item(f"items[{i}]", one)
+            if item is None:
+                raise ArgumentError(f"items[{i}]: {printable(str(one))} is not in the index")
+            removed[item.id] = item
+        session.delete(list(removed))
+    return list(removed.values())
 
 
 def _checked(
