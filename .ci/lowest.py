@@ -5,7 +5,11 @@ from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
 extras = project["optional-dependencies"]
-own = [one for name in ("test", "tables", "report", "distributed") for one in extras[name]]
+own = [
+    one
+    for name in ("test", "tables", "report", "distributed", "heif", "jxl")
+    for one in extras[name]
+]
 for requirement in [*project["dependencies"], *own]:
     if not requirement.startswith("photodna_nb["):
         print(requirement.replace(">=", "=="))

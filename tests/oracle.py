@@ -118,6 +118,12 @@ def quantise(vector):
     return [int(max(0, min(255, (value * 256) / 0.25))) for value in vector]
 
 
+def hash_of(pixels):
+    """`pixels[y][x]` is (R, G, B); returns the 144 numbers of the hash."""
+    raw = gradients(feature_grid(pixel_sums(pixels)))
+    return quantise(normalisation(scaled_gradients(raw, len(pixels), len(pixels[0])))[-1])
+
+
 def detail(scaled):
     total = 0.0
     for value in scaled:

@@ -116,7 +116,7 @@ def bomb(width, height):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "not an image that Pillow can identify"),
+        (b"", "is empty"),
         (b"plain text, not pixels\n" * 9, "not an image that Pillow can identify"),
         (b"\0" * 5000, "not an image that Pillow can identify"),
         (truncated(), "truncated"),
@@ -129,7 +129,6 @@ def bomb(width, height):
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n", "damaged|not installed"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_bad_content(tmp_path, content, words):
     path = tmp_path / "bad.png"
     path.write_bytes(content)
@@ -145,10 +144,7 @@ def test_pillows_limit_is_the_limit(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 60)
     pdna.hash_file(encoded())
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 60 - 1)
-    with (
-        pytest.warns(Image.DecompressionBombWarning),
-        pytest.raises(pdna.ImageError, match="60 x 40 pixels are over the limit of 2399"),
-    ):
+    with pytest.raises(pdna.ImageError, match="60 x 40 pixels are over the limit of 2399"):
         pdna.hash_file(encoded())
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     pdna.hash_file(encoded())

@@ -10,6 +10,7 @@ import PIL
 from PIL import Image
 
 from photodna_nb.errors import ImageError
+from photodna_nb.hashing.decoder_messages import ignored_warnings
 from photodna_nb.printable import printable
 
 _SAVE_AGAIN = "open it in an image program and save it as PNG or JPEG"
@@ -19,10 +20,12 @@ _SAVE_AGAIN = "open it in an image program and save it as PNG or JPEG"
 def image_errors(name: str | None) -> Iterator[None]:
     """Turn whatever Pillow and the file system raise into an ImageError about that image.
 
-    Pillow's plug-ins raise nearly every built-in exception on damaged files.
+    Pillow's plug-ins raise nearly every built-in exception on damaged files. Their warnings are
+    no errors, whatever the filters of warnings say, and are ignored.
     """
     try:
-        yield
+        with ignored_warnings():
+            yield
     except ImageError:
         raise
     except Exception as error:
@@ -38,6 +41,14 @@ def too_large(subject: str) -> str:
     )
 
 
+def damaged_header(kind: str) -> str:
+    """Return the reason for a file that begins as an image and cannot be identified."""
+    return (
+        f"begins as an image ({kind}) and is damaged or cut off in its header, or of a variant "
+        f"that Pillow does not support; get a complete copy, or {_SAVE_AGAIN}"
+    )
+
+
 def _reason(error: Exception) -> str:
     text = str(error)
     match error:
@@ -50,13 +61,18 @@ def _reason(error: Exception) -> str:
                 "is not an image that Pillow can identify, or is cut off in its header; "
                 f"if it opens elsewhere, {_SAVE_AGAIN}"
             )
-        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
+        case Image.DecompressionBombError():
             size = re.search(r"\d+ pixels", text)
             return too_large(f"{size[0] if size else 'its pixels'} are")
         case MemoryError():
             return "does not fit into memory; free some, or use a smaller version of the image"
         case OSError() if error.errno is not None:
             return f"cannot be read ({_quoted(error)}); check the disk and the path"
+        case ValueError() if "MAX_TEXT_" in text:
+            return (
+                "is whole, but a text or colour profile in it is larger than Pillow unpacks; give "
+                "the file to hash_file, which needs neither"
+            )
         case ValueError() if "closed image" in text:
             return "is closed; open it again"
         case _:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, BinaryIO
 
@@ -23,7 +23,10 @@ from PIL.Image import core  # type: ignore[attr-defined]
 from photodna_nb import checks, files
 from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
-from photodna_nb.hashing.image_errors import image_errors, too_large
+from photodna_nb.hashing import image_formats
+from photodna_nb.hashing.decoder_messages import ProcessSetting, quiet_libtiff
+from photodna_nb.hashing.image_errors import damaged_header, image_errors, too_large
+from photodna_nb.hashing.png_chunks import PNG_SIGNATURE, PngWithoutTexts
 
 ImageLike = Image.Image | NDArray[np.uint8]
 FileLike = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -180,17 +183,55 @@ def _source(file: FileLike) -> tuple[str | None, str | BinaryIO]:
 
 
 def _read(source: BinaryIO, name: str | None) -> NDArray[np.uint8]:
-    with _opened(source, name) as image:
+    head = image_formats.first_bytes(source)
+    try:
+        if head.startswith(PNG_SIGNATURE):
+            return _read_png(source, head, name)
+        return _read_once(source, head, name)
+    except ImageError:
+        raise
+    except Exception as error:
+        reason = image_formats.no_image(head)
+        kind = image_formats.image_kind(head)
+        if reason is None and kind and isinstance(error, PIL.UnidentifiedImageError):
+            reason = damaged_header(kind)
+        if reason is None:
+            raise
+        raise ImageError(name, reason) from error
+
+
+def _read_png(source: BinaryIO, head: bytes, name: str | None) -> NDArray[np.uint8]:
+    """Read a PNG file, whatever the size of its texts and its colour profile.
+
+    Pillow refuses the file where they are large, and has those of a large file in memory.
+    """
+    if source.seek(0, io.SEEK_END) <= _READ_AT_ONCE:
+        try:
+            return _read_once(source, head, name)
+        except ImageError:
+            raise
+        except ValueError:  # as of a text that is too large; another error comes once more
+            pass
+    return _read_once(io.BufferedReader(PngWithoutTexts(source)), head, name)
+
+
+def _read_once(source: BinaryIO, head: bytes, name: str | None) -> NDArray[np.uint8]:
+    with _opened(source, head, name) as image:
         _check_size(image.size, name)
         return _decoded(image, name)
 
 
-def _opened(source: BinaryIO, name: str | None) -> Image.Image:
+def _opened(source: BinaryIO, head: bytes, name: str | None) -> Image.Image:
     """Open an image, independently of the files that were opened before.
 
     A few files fit two formats. Pillow asks its plug-ins in the order in which it loaded
     them, and it loads them by the suffixes that it meets.
     """
+    plugin_format = image_formats.plugin_format(head, name)
+    if plugin_format == "JXL" and (size := image_formats.jxl_size(source)):
+        _check_size(size, name)
+    if plugin_format is not None:
+        return Image.open(source, formats=[plugin_format])
     suffix = os.path.splitext(name or "")[1].lower()
     try:
         return Image.open(source, formats=_LIKELY_FORMATS.get(suffix, tuple(_COMMON_FORMATS)))
@@ -219,7 +260,8 @@ def _check_sides(size: tuple[int, int], name: str | None) -> None:
 
 def _decoded(image: Image.Image, name: str | None) -> NDArray[np.uint8]:
     large = 4 * image.width * image.height > core.get_block_size()
-    with _one_block if large else nullcontext():
+    libtiff = any(tile[0] == "libtiff" for tile in getattr(image, "tile", ()))
+    with _one_block if large else nullcontext(), quiet_libtiff if libtiff else nullcontext():
         return _loaded(image, name)
 
 
@@ -239,34 +281,15 @@ def _loaded(image: Image.Image, name: str | None) -> NDArray[np.uint8]:
     return np.frombuffer(values.view().buffer(1), np.uint8).reshape(shape)  # and read-only
 
 
-class _OneBlock:
-    """Have Pillow allocate images in one block of memory while any thread is within.
-
-    An image of over 4 megapixels comes in blocks of 16 MB otherwise, and only one
-    that lies in one block can be read without a copy. Pillow's setting is one for
-    the process; it is as it was when the last thread has left.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._within = 0
-        self._before = 0
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._within == 0:
-                self._before = core.get_use_block_allocator()
-                core.set_use_block_allocator(1)
-            self._within += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._within -= 1
-            if self._within == 0:
-                core.set_use_block_allocator(self._before)
+def _allocate_one_block() -> Callable[[], None]:
+    before = core.get_use_block_allocator()
+    core.set_use_block_allocator(1)
+    return lambda: core.set_use_block_allocator(before)
 
 
-_one_block = _OneBlock()
+# Has Pillow allocate images in one block of memory. An image of over 4 megapixels comes in blocks
+# of 16 MB otherwise, and only one that lies in one block can be read without a copy.
+_one_block = ProcessSetting(_allocate_one_block)
 
 
 def _checked_array(array: NDArray[Any]) -> NDArray[np.uint8]:
