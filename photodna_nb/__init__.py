@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from photodna_nb.pairs.histogram import distance_histogram as distance_histogram
     from photodna_nb.pairs.metrics import distance as distance
     from photodna_nb.pairs.metrics import similarity as similarity
-    from photodna_nb.pairs.within import Pairs as Pairs
+    from photodna_nb.pairs.pair_files import Pairs as Pairs
+    from photodna_nb.pairs.pair_files import read_pairs as read_pairs
     from photodna_nb.pairs.within import pairs_within as pairs_within
     from photodna_nb.pairs.within import write_pairs as write_pairs
     from photodna_nb.tables.table import HashTable as HashTable
@@ -65,7 +66,8 @@ _NAMES = {
     "pairs.all_pairs": "Neighbours distance_matrix nearest",
     "pairs.histogram": "DistanceHistogram distance_histogram",
     "pairs.metrics": "distance similarity",
-    "pairs.within": "Pairs pairs_within write_pairs",
+    "pairs.pair_files": "Pairs read_pairs",
+    "pairs.within": "pairs_within write_pairs",
     "tables.table": "HashTable",
 }
 _MODULE_OF_NAME = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -334,7 +334,7 @@ def _write_temporary(path: str, content: NewContent, error_type: type[FileError]
     """Write the content to a temporary file in the folder of `path`, and return its path."""
     descriptor, temporary = create_temporary(path, error_type)
     try:
-        with open(descriptor, "wb") as file:
+        with open(descriptor, "w+b") as file:  # an archive reads what it has written
             if callable(content):
                 content(file)
             else:

@@ -1,10 +1,17 @@
-"""Arrays and texts in ``.npz`` files whose bytes depend on nothing but the content."""
+"""Arrays and texts in ``.npz`` files whose bytes depend on nothing but the content.
+
+The comment of the archive ends with a digest of all bytes before it. CRCs alone protect the
+members, and neither the directory of the archive nor what was put in place of a member.
+"""
 
 from __future__ import annotations
 
 import io
+import os
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,6 +22,16 @@ from photodna_nb.errors import FileError
 # The first moment that a zip archive can name, and the system whose permissions it holds.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
+# The comment of an archive: these words, and the digest in hexadecimal.
+_COMMENT = b"photodna_nb, SHA-256 of the bytes before: "
+_DIGEST_SIZE = 64
+# The end of an archive: a signature, 18 bytes with the length of the comment last, the comment.
+_AFTER_SIGNATURE = 18
+_END_SIZE = 4 + _AFTER_SIGNATURE + len(_COMMENT) + _DIGEST_SIZE
+_CHUNK = 2**20
+# Compressed members of other programs are unpacked up to this size, or this multiple of the file's.
+_UNPACKED_BYTES = 10**8
+_UNPACKED_MULTIPLE = 10
 
 
 def pack(members: Mapping[str, NDArray[Any]]) -> memoryview:
@@ -30,9 +47,43 @@ def pack(members: Mapping[str, NDArray[Any]]) -> memoryview:
     return content.getbuffer()
 
 
-def new_archive(file: BinaryIO) -> zipfile.ZipFile:
-    """Return an archive without members, to be written to an open file."""
-    return zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
+@contextmanager
+def new_archive(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    """Yield an archive without members, and end the file with its digest.
+
+    The file must be open for reading, too.
+    """
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.comment = _COMMENT + bytes(_DIGEST_SIZE)
+        yield archive
+    digest = _digest(file)
+    file.seek(-_DIGEST_SIZE, os.SEEK_END)
+    file.write(digest)
+
+
+def check_digest(file: BinaryIO) -> None:
+    """Raise a ValueError if an open file ends with a digest that is not that of its bytes.
+
+    Files of other programs, and of earlier versions of this one, have none.
+    """
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _END_SIZE))
+    _, found, end = file.read().rpartition(b"PK\5\6")
+    length, comment = end[_AFTER_SIGNATURE - 2 : _AFTER_SIGNATURE], end[_AFTER_SIGNATURE:]
+    if found and int.from_bytes(length, "little") != len(comment):
+        raise ValueError("its end is missing")
+    if comment.startswith(_COMMENT) and comment[len(_COMMENT) :] != _digest(file):
+        raise ValueError("its digest does not hold")
+
+
+def _digest(file: BinaryIO) -> bytes:
+    """Return the digest of all bytes before the digest."""
+    remaining = file.seek(0, os.SEEK_END) - _DIGEST_SIZE
+    file.seek(0)
+    digest = sha256()
+    while remaining and (chunk := file.read(min(_CHUNK, remaining))):
+        digest.update(chunk)
+        remaining -= len(chunk)
+    return digest.hexdigest().encode("ascii")
 
 
 def write_member(
@@ -77,13 +128,18 @@ def unpack(
     Raises
     ------
     FileError
-        Of `error_type`: the file is damaged, or lacks an array.
+        Of `error_type`: the file is damaged, lacks an array, or holds one that is too large.
     """
     try:
         if not zipfile.is_zipfile(io.BytesIO(content)):
             raise ValueError("not a zip archive")
-        with np.load(io.BytesIO(content), allow_pickle=False) as members:
-            return {name: members[name] for name in names}
+        check_digest(io.BytesIO(content))
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = {name: archive.getinfo(f"{name}.npy") for name in names}
+            _check_sizes(entries.values(), len(content))
+            return {name: _member(archive, entry) for name, entry in entries.items()}
+    except MemoryError:
+        raise
     except Exception as error:  # NumPy and zipfile raise nearly anything
         # NumPy advises to unpickle what is no array: never do that with an untrusted file.
         detail = "" if "pickle" in str(error) else f": {error}"
@@ -92,6 +148,32 @@ def unpack(
             f"is damaged or another file ({type(error).__name__}{detail}); "
             "delete it, and create it again",
         ) from error
+
+
+def unpacked_limit(size: int) -> int:
+    """Return to how many bytes a compressed file of that size may unpack."""
+    return max(_UNPACKED_BYTES, _UNPACKED_MULTIPLE * size)
+
+
+def _check_sizes(entries: Iterable[zipfile.ZipInfo], file_size: int) -> None:
+    """Refuse what unpacks to far more than the file's size, before anything is unpacked."""
+    limit, total = unpacked_limit(file_size), 0
+    for entry in entries:
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{entry.filename} is compressed otherwise than NumPy does it")
+        total += entry.file_size
+        if total > limit:
+            raise ValueError(f"its arrays are of more than {limit:,} bytes; save it uncompressed")
+
+
+def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
+    with archive.open(entry) as file:
+        # All at once would unpack more than the size that the entry claims.
+        content = io.BytesIO(file.read(entry.file_size))
+    array: NDArray[Any] = np.lib.format.read_array(content, allow_pickle=False)
+    if content.read(1):
+        raise ValueError(f"{entry.filename} is longer than its array")
+    return array
 
 
 def pack_texts(texts: Iterable[str]) -> NDArray[np.uint8]:

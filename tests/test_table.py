@@ -117,7 +117,11 @@ GOOD = f"/a.jpg,{base64.b64encode(HASHES[0]).decode()}\n"
         *((".csv", GOOD.replace(",", f",{sign}"), "line 1 has no valid base64") for sign in "* -"),
         (".csv", GOOD + '"/b.jpg', "line 2 is no line of path,base64"),
         (".csv", GOOD + '"/b"x,AAAA', "line 2 is no line of path,base64"),
-        (".csv", GOOD + f"/b.jpg,{'A' * 200_000}", "line 2 holds 150000 bytes"),
+        (
+            ".csv",
+            GOOD + f"/b.jpg,{'A' * 200_000}",
+            "line 2 is no line of path,base64 \\(field larger",
+        ),
         (".json", "{}", "holds no JSON list"),
         (".json", "[", "damaged"),
         (".json", "[3]", "entry 0 .*no .path."),

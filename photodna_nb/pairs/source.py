@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import checks, files
+from photodna_nb import checks, files, npz
 from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentTypeError, TableFileError
 from photodna_nb.tables.table import HashTable
@@ -195,10 +195,14 @@ def split_source(source: HashSource, size: int) -> list[HashSource]:
 def _segment(path: str) -> FileSegment:
     """Return the segment of a file that holds its hashes; only headers are read."""
     try:
-        with files.read_errors(path, TableFileError), open(path, "rb") as file:
+        with (
+            files.read_errors(path, TableFileError),
+            files.open_regular(path, TableFileError) as file,
+        ):
             end = os.fstat(file.fileno()).st_size
             suffix = os.path.splitext(path)[1].lower()
             if suffix == ".npz":
+                npz.check_digest(file)
                 end = _enter_member(file, "hashes.npy")
             elif suffix != ".npy":
                 raise ValueError("not .npy or .npz; save the table as .npz")

@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 from functools import partial
-from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from photodna_nb import checks, files, npz
+from photodna_nb import checks, files
 from photodna_nb.errors import ArgumentError, TableFileError
 from photodna_nb.files import PathLike
 from photodna_nb.pairs.all_pairs import in_units
 from photodna_nb.pairs.blocks import Hashes, PackedPairs
 from photodna_nb.pairs.metrics import Limit, Metric, max_integer_distance
+from photodna_nb.pairs.pair_files import FORMATS, Pairs
 from photodna_nb.pairs.pair_keys import PIECE_KEYS, KeyBuckets, KeyFile, Keys, PairKeys
 from photodna_nb.pairs.search import found_pairs
 from photodna_nb.pairs.source import compared_source
-from photodna_nb.tables import parquet_format
 from photodna_nb.tables.formats import check_target
 
 # 24 bytes each: an answer of 2.4 GB.
 MAX_PAIRS = 100_000_000
 # Pairs in memory before they are sorted and written to a file: 256 MB while they are sorted.
 _PAIRS_IN_MEMORY = 2**24
-
-
-class Pairs(NamedTuple):
-    """Pairs of hashes, sorted by i and then j.
-
-    i, j : ndarray of int64, (p,)
-        Row in `a` and row in `b` of each pair; without `b`, two rows of `a`, i < j.
-    distance : ndarray, (p,)
-        Distance of each pair: float64 for "euclidean", int32 otherwise.
-    """
-
-    i: NDArray[np.int64]
-    j: NDArray[np.int64]
-    distance: NDArray[Any]
-
-
-PairPieces = Callable[[], Iterator[Pairs]]
 
 
 def pairs_within(
@@ -138,6 +119,7 @@ def write_pairs(
     path : str or os.PathLike
         File of the columns ``i``, ``j`` and ``distance``, with the dtypes of `Pairs`:
         ``.npz``, for `numpy.load`, or ``.parquet``, for pandas and others; needs pyarrow.
+        `read_pairs` reads it and checks its digest.
     a, b, max_distance, metric, min_detail, max_workers, executor, progress
         As in `pairs_within`.
 
@@ -161,7 +143,7 @@ def write_pairs(
     some 500 MB of memory for answers of any size, besides 90 to 300 bytes a hash.
     """
     name = checks.path("path", path)
-    suffix = check_target(name, _WRITERS)
+    suffix = check_target(name, FORMATS)
     search = _Search(a, b, max_distance, metric, min_detail, (max_workers, executor, progress))
     buckets, count, written = KeyBuckets(), 0, 0
     with KeyFile(name) as file, closing(search.chunks) as chunks:
@@ -173,7 +155,7 @@ def write_pairs(
                 written = count
         file.add(buckets)
         pieces = partial(search.stored_pairs, file)
-        write = partial(_WRITERS[suffix], name, search.dtypes, count, pieces)
+        write = partial(FORMATS[suffix][0], name, search.dtypes, count, pieces)
         files.write([(name, write)], TableFileError)
     return count
 
@@ -226,29 +208,6 @@ class _Search:
     def stored_pairs(self, file: KeyFile) -> Iterator[Pairs]:
         """Yield the pairs of all keys in a file, in order, in pieces."""
         return (self.pairs(bucket, keys) for bucket, keys in file.pieces())
-
-
-def _write_npz(
-    _: str, dtypes: tuple[type, ...], count: int, pieces: PairPieces, file: BinaryIO
-) -> None:
-    with npz.new_archive(file) as archive:
-        for number, (column, dtype) in enumerate(zip(Pairs._fields, dtypes, strict=True)):
-            values = (pairs[number] for pairs in pieces())
-            npz.write_member(archive, column, np.dtype(dtype), (count,), values)
-
-
-def _write_parquet(
-    name: str, dtypes: tuple[type, ...], _: int, pieces: PairPieces, file: BinaryIO
-) -> None:
-    pa, parquet = parquet_format.pyarrow(name)
-    types = map(pa.from_numpy_dtype, dtypes)
-    schema = pa.schema(list(zip(Pairs._fields, types, strict=True)))
-    with parquet.ParquetWriter(file, schema) as writer:
-        for pairs in pieces():
-            writer.write_table(pa.table(pairs._asdict(), schema))
-
-
-_WRITERS = {".npz": _write_npz, ".parquet": _write_parquet}
 
 
 def _too_many(problem: str, count: int) -> ArgumentError:

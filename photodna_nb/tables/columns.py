@@ -41,6 +41,27 @@ def columns_from_rows(rows: Iterable[tuple[str, bytes, float]]) -> TableColumns:
     return TableColumns(paths, joined, np.array(detail, np.float64), [])
 
 
+def check_paths(table: TableColumns) -> None:
+    """Raise a ValueError if a path is none that `os.fsdecode` can return.
+
+    It could not be told apart from another one in a file: half of a surrogate pair has no bytes,
+    and a NUL ends a text.
+    """
+    for number, path in enumerate(table.paths):
+        if "\0" in path or (not path.isascii() and not _survives(path)):
+            raise ValueError(
+                f"path {number} (counted from 0), {path[:80]!a}, holds NUL or half of a surrogate "
+                "pair, which no file name can; rename it"
+            )
+
+
+def _survives(path: str) -> bool:
+    try:
+        return path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape") == path
+    except UnicodeEncodeError:
+        return False
+
+
 def failures_text(failures: Iterable[FileFailure]) -> str:
     """Return failures as JSON, in ASCII."""
     return json.dumps([list(failure) for failure in failures])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from photodna_nb import checks, files
@@ -42,10 +43,11 @@ def format_of(name: str) -> TableFormat:
     ArgumentError
         There is no format of that suffix.
     """
-    return FORMATS[_suffix(name, FORMATS)]
+    return FORMATS[format_suffix(name, FORMATS)]
 
 
-def _suffix(name: str, suffixes: Collection[str]) -> str:
+def format_suffix(name: str, suffixes: Collection[str]) -> str:
+    """Return the suffix of a file, or raise an ArgumentError if it is none of `suffixes`."""
     suffix = os.path.splitext(name)[1].lower()
     if suffix not in suffixes:
         needed = f"one of {', '.join(suffixes)}"
@@ -64,7 +66,7 @@ def check_target(path: PathLike, suffixes: Collection[str] = FORMATS.keys()) -> 
         The file cannot be replaced, its folder cannot be written, or pyarrow is missing.
     """
     name = checks.path("path", path)
-    suffix = _suffix(name, suffixes)
+    suffix = format_suffix(name, suffixes)
     if suffix == ".parquet":
         parquet_format.pyarrow(name)
     folder = os.path.dirname(files.target_of(name, TableFileError))
@@ -73,3 +75,18 @@ def check_target(path: PathLike, suffixes: Collection[str] = FORMATS.keys()) -> 
             name, "cannot be written: its folder is missing or write-protected; check the path"
         )
     return suffix
+
+
+@contextmanager
+def read_errors(name: str, content: str) -> Iterator[None]:
+    """Turn whatever is raised while a table is read into a TableFileError."""
+    try:
+        yield
+    except TableFileError:
+        raise
+    except MemoryError as error:
+        raise TableFileError(name, "needs more memory than is free; free some") from error
+    except Exception as error:  # NumPy, pyarrow and csv raise nearly anything
+        raise TableFileError(
+            name, f"is damaged or no table of {content} ({type(error).__name__}: {error})"
+        ) from error

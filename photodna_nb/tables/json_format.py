@@ -40,10 +40,14 @@ def write(_: str, table: TableColumns) -> Iterator[bytes]:
 
 def read(name: str, content: bytes) -> TableColumns:
     """Return the table in the content of a file, whose name is for errors."""
-    entries = json.loads(content)
+    entries = json.loads(content, parse_constant=_refuse)
     if not isinstance(entries, list):
         raise TableFileError(name, "holds no JSON list")
     return columns_from_rows(_row(name, *numbered) for numbered in enumerate(entries))
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
 
 
 def _row(name: str, number: int, entry: Any) -> tuple[str, bytes, float]:
@@ -52,7 +56,10 @@ def _row(name: str, number: int, entry: Any) -> tuple[str, bytes, float]:
         path, values = entry["path"], entry["photodna"]
         if not isinstance(path, str) or not isinstance(values, list):
             raise TypeError("a text and a list are needed")
-        row, detail = bytes(values), float(entry.get("detail", np.nan))
+        detail = entry.get("detail", np.nan)
+        if isinstance(detail, str | bool) or bool in map(type, values):
+            raise TypeError("numbers are needed")
+        row, detail = bytes(values), float(detail)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise TableFileError(name, f'{where} has no "path" and "photodna": {error}') from error
     if len(row) != HASH_BYTES:

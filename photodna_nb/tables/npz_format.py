@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import npz
@@ -25,6 +26,8 @@ def write(_: str, table: TableColumns) -> list[memoryview]:
 def read(name: str, content: bytes) -> TableColumns:
     """Return the table in the content of a file, whose name is for errors."""
     members = npz.unpack(name, content, TableColumns._fields, error_type=TableFileError)
+    if members["paths"].dtype != np.uint8:
+        raise TableFileError(name, f"its paths are of {members['paths'].dtype}, no bytes")
     (failures,) = npz.unpack_texts(members["failures"])
     return TableColumns(
         list(npz.unpack_texts(members["paths"])),

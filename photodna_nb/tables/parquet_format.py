@@ -1,12 +1,20 @@
-"""Tables of hashes in Parquet, through pyarrow."""
+"""Tables in Parquet, through pyarrow: with checksums of the pages and a digest of the content.
+
+The checksums protect neither the names nor the types of the columns, and other programs need
+not check them.
+"""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from photodna_nb import npz
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import TableFileError
 from photodna_nb.tables.columns import (
@@ -16,8 +24,44 @@ from photodna_nb.tables.columns import (
     failures_text,
 )
 
-# The key of the failures in the metadata of the schema.
+# Keys of the metadata of the schema.
 _FAILURES = b"photodna_nb.failures"
+_DIGEST = b"photodna_nb.digest"
+
+
+class ContentDigest:
+    """SHA-256 of the values in the columns of a table, which may come in pieces.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray
+        The first values, of all columns.
+    """
+
+    def __init__(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        self._digests: dict[str, Any] = {}
+        self.update(columns)
+
+    def update(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Add the next values of each column."""
+        for name, values in columns.items():
+            little = values.dtype.newbyteorder("<")
+            digest = self._digests.setdefault(name, sha256(f"{name} {little.str} ".encode()))
+            digest.update(np.ascontiguousarray(values, little).data)
+
+    def metadata(self) -> dict[bytes, bytes]:
+        """Return the entry of the metadata that holds the digest."""
+        digests = b"".join(digest.digest() for digest in self._digests.values())
+        return {_DIGEST: sha256(digests).hexdigest().encode("ascii")}
+
+    def check(self, metadata: Mapping[bytes, bytes] | None) -> None:
+        """Raise a ValueError if a file's metadata hold another digest; old files have none."""
+        found = (metadata or {}).get(_DIGEST)
+        if found is not None and found != self.metadata()[_DIGEST]:
+            raise ValueError(
+                "its digest does not hold; if another program changed it, remove "
+                f"{_DIGEST.decode('ascii')} from the metadata of its schema"
+            )
 
 
 def write(name: str, table: TableColumns) -> list[memoryview]:
@@ -30,19 +74,19 @@ def write(name: str, table: TableColumns) -> list[memoryview]:
         column = pa.array(paths, pa.binary())
     hashes = pa.array([row.tobytes() for row in table.hashes], pa.binary(HASH_BYTES))
     columns = {"path": column, "hash": hashes, "detail": pa.array(table.detail)}
-    metadata = {_FAILURES: failures_text(table.failures)}
+    failures = {_FAILURES: failures_text(table.failures).encode("ascii")}
+    metadata = failures | _content_digest(table).metadata()
     content = io.BytesIO()
-    parquet.write_table(pa.table(columns).replace_schema_metadata(metadata), content)
+    parquet.write_table(
+        pa.table(columns).replace_schema_metadata(metadata), content, write_page_checksum=True
+    )
     return [content.getbuffer()]
 
 
 def read(name: str, content: bytes) -> TableColumns:
     """Return the table in the content of a file, whose name is for errors."""
-    _, parquet = pyarrow(name)
-    table = parquet.read_table(io.BytesIO(content))
-    missing = {"path", "hash"} - set(table.column_names)
-    if missing:
-        raise TableFileError(name, f"has no column {' and '.join(sorted(missing))}")
+    table = read_columns(name, content, ("path", "hash"), ("detail",))
+    pa, _ = pyarrow(name)
     paths, hashes = table["path"].to_pylist(), table["hash"].to_pylist()
     for number, (path, row) in enumerate(zip(paths, hashes, strict=True)):
         where = f"row {number} (counted from 0)"
@@ -50,11 +94,74 @@ def read(name: str, content: bytes) -> TableColumns:
             raise TableFileError(name, f"{where} has no path")
         if not isinstance(row, bytes) or len(row) != HASH_BYTES:
             raise TableFileError(name, f"{where} has no {HASH_BYTES} bytes")
-    has_detail = "detail" in table.column_names
-    detail = table["detail"].to_pylist() if has_detail else [np.nan] * len(paths)
-    columns = columns_from_rows(zip(map(_text, paths), hashes, detail, strict=True))
-    failures = (table.schema.metadata or {}).get(_FAILURES, b"[]")
-    return columns._replace(failures=failures_from_text(failures))
+    detail = [np.nan] * len(paths)
+    if "detail" in table.column_names:
+        if not pa.types.is_floating(table["detail"].type):
+            raise TableFileError(name, f"its detail is of type {table['detail'].type}, no float")
+        detail = table["detail"].to_pylist()
+    metadata = table.schema.metadata or {}
+    columns = columns_from_rows(zip(map(_text, paths), hashes, detail, strict=True))._replace(
+        failures=failures_from_text(metadata.get(_FAILURES, b"[]"))
+    )
+    _content_digest(columns).check(metadata)
+    return columns
+
+
+def read_columns(
+    name: str, content: bytes, needed: Sequence[str], optional: Sequence[str] = ()
+) -> Any:
+    """Return the pyarrow table of some columns, if it is not much larger than the file.
+
+    Texts stay in dictionaries: a few bytes may name a long one a million times.
+    """
+    _, parquet = pyarrow(name)
+    names = parquet.read_schema(io.BytesIO(content)).names
+    missing = set(needed) - set(names)
+    if missing:
+        raise TableFileError(name, f"has no column {' and '.join(sorted(missing))}")
+    columns = [column for column in (*needed, *optional) if column in names]
+    file = parquet.ParquetFile(
+        io.BytesIO(content), read_dictionary=columns, page_checksum_verification=True
+    )
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    limit = npz.unpacked_limit(len(content))
+    _check_size(
+        sum(max(group.total_byte_size, group.num_rows * HASH_BYTES) for group in groups), limit
+    )
+    table = file.read(columns)
+    _check_size(sum(map(_text_bytes, table.columns)), limit)
+    return table
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise ValueError(f"it unpacks to {size:,} bytes; save it without compression")
+
+
+def _text_bytes(column: Any) -> int:
+    """Return the bytes of all texts that a column in dictionaries stands for."""
+    import pyarrow.compute
+
+    return sum(
+        pyarrow.compute.sum(pyarrow.compute.binary_length(chunk.dictionary).take(chunk.indices))
+        .cast("int64")
+        .as_py()
+        or 0
+        for chunk in column.chunks
+        if hasattr(chunk, "dictionary")
+    )
+
+
+def _content_digest(table: TableColumns) -> ContentDigest:
+    return ContentDigest(
+        {
+            "paths": npz.pack_texts(table.paths),
+            "hashes": table.hashes,
+            # There is more than one NaN.
+            "detail": np.where(np.isnan(table.detail), np.nan, table.detail),
+            "failures": npz.pack_texts([failures_text(table.failures)]),
+        }
+    )
 
 
 def _text(path: str | bytes) -> str:

@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 
 from photodna_nb import checks, files
 from photodna_nb.checks import HASH_BYTES
-from photodna_nb.errors import PhotodnaError, TableFileError
+from photodna_nb.errors import ArgumentError, PhotodnaError, TableFileError
 from photodna_nb.files import PathLike
-from photodna_nb.tables.columns import FileFailure, TableColumns, columns_from_rows
-from photodna_nb.tables.formats import format_of
+from photodna_nb.tables.columns import (
+    FileFailure,
+    TableColumns,
+    check_paths,
+    columns_from_rows,
+)
+from photodna_nb.tables.formats import format_of, read_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +55,8 @@ class HashTable:
         rows = len(self.paths)
         checks.array("hashes", self.hashes, np.uint8, (rows, HASH_BYTES))
         checks.array("detail", self.detail, np.float64, (rows,))
+        if np.isinf(self.detail).any():
+            raise ArgumentError("detail: got an infinite number, needs finite ones or NaN")
 
     def __len__(self) -> int:
         """Return the number of hashes."""
@@ -78,6 +85,10 @@ class HashTable:
         """
         name = checks.path("path", path)
         columns = TableColumns(self.paths, self.hashes, self.detail, self.failures)
+        try:
+            check_paths(columns)
+        except ValueError as error:
+            raise TableFileError(name, f"cannot be written: {error}") from error
         files.write([(name, format_of(name).write(name, columns))], TableFileError)
 
     @classmethod
@@ -98,15 +109,10 @@ class HashTable:
         """
         name = checks.path("path", path)
         read = format_of(name).read
-        content = files.read(name, TableFileError)
-        try:
-            return cls(*read(name, content))
-        except TableFileError:
-            raise
-        except Exception as error:  # NumPy, pyarrow and csv raise nearly anything
-            raise TableFileError(
-                name, f"is damaged or no table of hashes ({type(error).__name__}: {error})"
-            ) from error
+        with read_errors(name, "hashes"):
+            columns = read(name, files.read(name, TableFileError))
+            check_paths(columns)
+            return cls(*columns)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a pandas DataFrame with the columns path, hash (144 bytes) and detail.

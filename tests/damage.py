@@ -1,0 +1,185 @@
+"""Flip bytes of every store, and cut it short: is an answer ever wrong without an error?
+
+    python tests/damage.py --number 3000
+
+Each byte of a small file is flipped, and the file is cut to each length; of larger files, a
+seeded sample of `--number` each. After each damage the store is read by the functions that a
+user calls. The table says how often that was an error or an entry that counts as missing
+(noticed), how often the same answer (harmless), and how often another answer or an exception
+that is not of this package, which fails. Each store is read in a process of its own.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import photodna_nb as pdna
+from photodna_nb.hashing.hash_journal import HashJournal
+from photodna_nb.tables.columns import FileFailure
+
+HASHES = np.random.default_rng(7).integers(0, 256, (3, 144), np.uint8)
+PATHS = ["/photos/a.jpg", "/photos/\udcffb.jpg", "/photos/猫.jpg"]
+OUTCOMES = ("noticed", "harmless", "wrong", "crashed")
+
+
+class Store(NamedTuple):
+    """A file that is damaged, and what is read of it.
+
+    write: writes the store into an empty folder and returns the file; answer: what is read;
+    parts_count: whether an answer that lacks entries of the right one counts as noticed.
+    """
+
+    write: Callable[[Path], Path]
+    answer: Callable[[Path], Any]
+    parts_count: bool = False
+
+
+def table() -> pdna.HashTable:
+    failures = [FileFailure("/bad", "is no image")]
+    return pdna.HashTable(PATHS, HASHES, np.array([1.5, np.nan, 800.0]), failures)
+
+
+def table_file(name: str) -> Store:
+    def write(folder: Path) -> Path:
+        table().save(folder / name)
+        return folder / name
+
+    def answer(path: Path) -> Any:
+        loaded = pdna.HashTable.load(path)
+        return loaded.paths, loaded.hashes.tolist(), repr(loaded.detail), loaded.failures
+
+    return Store(write, answer)
+
+
+def pairs_file(name: str) -> Store:
+    def write(folder: Path) -> Path:
+        pdna.write_pairs(folder / name, HASHES, max_distance=3060)
+        return folder / name
+
+    def answer(path: Path) -> Any:
+        return [column.tolist() for column in pdna.read_pairs(path)]
+
+    return Store(write, answer)
+
+
+def rows_of_a_file(folder: Path) -> Path:
+    table().save(folder / "table.npz")
+    return folder / "table.npz"
+
+
+def journal(folder: Path) -> Path:
+    for name in "abc":
+        pdna.datasets.dead_leaves(1, (32, 24), seed=ord(name))[0].open().save(
+            folder / f"{name}.png"
+        )
+    images = sorted(map(str, folder.glob("*.png")))
+    pdna.hash_files(images, output=folder / "table.npz")
+    return folder / "table.npz.journal"
+
+
+def journal_records(path: Path) -> Any:
+    with HashJournal(str(path).removesuffix(".journal")) as opened:
+        records = [opened.get(str(path.with_name(f"{name}.png"))) for name in "abc"]
+    return [repr(record) for record in records if record is not None]
+
+
+STORES = {
+    "table .npz": table_file("table.npz"),
+    "table .npz, read in parts": Store(
+        rows_of_a_file, lambda path: pdna.distance_matrix(str(path)).tolist()
+    ),
+    "table .parquet": table_file("table.parquet"),
+    "pairs .npz": pairs_file("pairs.npz"),
+    "pairs .parquet": pairs_file("pairs.parquet"),
+    "journal of hash_files": Store(journal, journal_records, parts_count=True),
+}
+
+
+def damages(content: bytes, number: float, seed: int) -> Iterator[tuple[str, bytes]]:
+    """Yield what was done and the damaged content: flips of bytes, then cuts."""
+    drawn = random.Random(seed)
+
+    def sample(places: range) -> list[int]:
+        return list(places) if len(places) <= number else drawn.sample(places, int(number))
+
+    for place in sample(range(len(content))):
+        flipped = bytes([content[place] ^ drawn.randint(1, 255)])
+        yield f"flip at {place} to {flipped[0]}", content[:place] + flipped + content[place + 1 :]
+    for length in sample(range(len(content))):
+        yield f"cut to {length}", content[:length]
+
+
+def is_part(answer: Any, expected: Any) -> bool:
+    return isinstance(answer, list) and all(entry in expected for entry in answer)
+
+
+def outcome(store: Store, path: Path, expected: Any) -> tuple[str, str]:
+    """Return one of `OUTCOMES`, and what came."""
+    try:
+        found = store.answer(path)
+    except pdna.PhotodnaError as error:
+        return "noticed", str(error)
+    except Exception as error:
+        return "crashed", repr(error)
+    if found == expected:
+        return "harmless", ""
+    return "noticed" if store.parts_count and is_part(found, expected) else "wrong", repr(found)
+
+
+def count(name: str, number: float, seed: int = 0) -> tuple[Counter[str], list[str]]:
+    """Damage a store often; return how often which came, and what must not have come."""
+    store, counts, problems = STORES[name], Counter(), []
+    with tempfile.TemporaryDirectory() as folder:
+        path = store.write(Path(folder))
+        content = path.read_bytes()
+        expected = store.answer(path)
+        assert expected, "nothing can be missing in nothing"
+        for what, damaged in damages(content, number, seed):
+            path.write_bytes(damaged)
+            which, came = outcome(store, path, expected)
+            counts[f"{what.split()[0]}s"] += 1
+            counts[which] += 1
+            if which in ("wrong", "crashed"):
+                problems.append(f"{name}, {what}: {which}: {came[:200]}")
+        path.write_bytes(content)
+        assert store.answer(path) == expected, "the store itself is sound"
+    counts["bytes"] = len(content)
+    return counts, problems
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Damage every store.")
+    parser.add_argument("--number", type=float, default=3000, help="flips, and cuts, of a store")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--store", choices=STORES, help="this one alone, in this process")
+    options = parser.parse_args()
+    if options.store:
+        print(json.dumps(count(options.store, options.number, options.seed)))
+        return
+    columns = ("bytes", "flips", "cuts", *OUTCOMES)
+    print(f"| store | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
+    problems = []
+    for name in STORES:
+        command = [sys.executable, __file__, "--store", name, "--number", str(options.number)]
+        command += ["--seed", str(options.seed)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            problems.append(f"{name}: the process ended with {done.returncode}")
+            continue
+        counts, more = json.loads(done.stdout)
+        problems += more
+        print(f"| {name} | {' | '.join(f'{counts.get(c, 0):,}' for c in columns)} |", flush=True)
+    sys.exit("\n".join(problems) if problems else 0)
+
+
+if __name__ == "__main__":
+    main()
