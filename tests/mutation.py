@@ -41,6 +41,7 @@ TARGETS = {
             "pairs/projection.py",
             "pairs/search_tree.py",
             "pairs/filter_search.py",
+            "pairs/neighbour_search.py",
             "pairs/search.py",
         ),
         ("test_filter.py", "test_search.py"),

@@ -119,20 +119,27 @@ def neighbours_of(exact, k, limit, inside):
     return np.concatenate([packed, missing], axis=1)[:, :k]
 
 
-def near_boxes(points, query, low, high, box, limits):
+def near_boxes(points, query, low, high, box, limits, least):
     """As the intrinsic: a bit for each of eight queries that is near a box."""
     eight = points[query : query + 8].view(np.uint8).reshape(8, 8).astype(np.int64)
     outside = np.maximum(low[box] - eight, 0) + np.maximum(eight - high[box], 0)
     squares = (np.minimum(outside, 127) ** 2).sum(axis=1)
-    return int(np.sum((squares <= limits[query : query + 8]) << np.arange(8)))
+    limits = np.maximum(limits[query : query + 8], least)
+    return int(np.sum((squares <= limits) << np.arange(8)))
 
 
-def near_rows(codes, block, halves, points, axes, listed, chosen, place, limits, masks, bits=16):
+def near_rows(
+    codes, block, halves, points, axes, listed, chosen, place, limits, of_rows, masks, bits=16
+):
     """As the intrinsic: a bit for each row of a block near each of four queries."""
     rows = codes.reshape(-1, axes // 4, 32, 4)[block].swapaxes(0, 1).reshape(32, axes)
     queries = listed[chosen[place : place + 4]]
     products = points[queries].astype(np.int64) @ rows.T.astype(np.int64)
-    sums = products + limits[queries, None] + halves[32 * block : 32 * block + 32]
+    limits = limits[queries, None]
+    if of_rows is not None:
+        limits = np.maximum(limits, of_rows[1][32 * block : 32 * block + 32])
+        limits = limits + of_rows[0][queries, None]
+    sums = products + limits + halves[32 * block : 32 * block + 32]
     near = (sums.astype(np.int16) if bits == 16 else sums) >= 0
     if near.any():
         masks[:] = (near.astype(np.int64) << np.arange(32)).sum(axis=1)
@@ -143,3 +150,17 @@ def lowest_bit(mask):
     """As the intrinsic."""
     mask = int(mask)
     return (mask & -mask).bit_length() - 1
+
+
+def squared_distance(queries, query, rows, row):
+    """As the intrinsic."""
+    return int(((queries[query].astype(int) - rows[row]) ** 2).sum())
+
+
+def manhattan_distance(queries, query, rows, row):
+    """As the intrinsic."""
+    return int(np.abs(queries[query].astype(int) - rows[row]).sum())
+
+
+# The intrinsics that `kernels.filter` calls.
+VECTOR_CODE = ("near_boxes", "near_rows", "lowest_bit", "squared_distance", "manhattan_distance")

@@ -40,7 +40,7 @@ elif has_features("avxvnni"):
 def without_jit(monkeypatch):
     """Where nothing is compiled, the kernels call the vector code's equivalent in NumPy."""
     if JIT_OFF:
-        for name in ("near_boxes", "near_rows", "lowest_bit"):
+        for name in searches.VECTOR_CODE:
             monkeypatch.setattr(kernels, name, getattr(searches, name))
 
 
@@ -168,21 +168,24 @@ def compiled_vector_code(size, kind):
     one, two = filter_tile.near_boxes, filter_tile.near_rows
 
     @numba.njit
-    def boxes(points, query, low, high, box, limits):
-        return one(points, query, low, high, box, limits)
+    def boxes(points, query, low, high, box, limits, least):
+        return one(points, query, low, high, box, limits, np.int32(least))
 
     @numba.njit
-    def rows(codes, block, halves, points, axes, listed, chosen, place, limits, masks):
-        return two(codes, block, halves, points, axes, listed, chosen, place, limits, masks)
+    def rows(codes, block, halves, points, axes, listed, chosen, place, limits, of_rows, masks):
+        return two(
+            *(codes, block, halves, points, axes, listed, chosen, place, limits, of_rows, masks)
+        )
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(filter_tile, "_register_bytes", lambda: size)
         patch.setattr(filter_tile, "_product_kind", lambda: kind)
         points, sides = np.zeros(8, np.uint64), np.zeros((1, 8), np.uint8)
         numbers, masks = np.zeros(32, np.int32), np.zeros(4, np.uint32)
-        boxes(points, 0, sides, sides, 0, numbers)
+        boxes(points, 0, sides, sides, 0, numbers, -1)
         codes, points = np.zeros(256, np.uint8), np.zeros((1, 8), np.int8)
-        rows(codes, 0, numbers, points, 8, numbers, numbers, 0, numbers, masks)
+        for of_rows in (None, (numbers, numbers)):
+            rows(codes, 0, numbers, points, 8, numbers, numbers, 0, numbers, of_rows, masks)
     return boxes, rows, 32 if kind == "vpdpbusd" else 16
 
 
@@ -192,7 +195,7 @@ def vector_code(request):
         pytest.skip("nothing is compiled")
     found = compiled_vector_code(*request.param)
     yield found
-    assert [len(function.signatures) for function in found[:2]] == [1, 1]
+    assert [len(function.signatures) for function in found[:2]] == [1, 2]
 
 
 def test_near_boxes(vector_code):
@@ -211,11 +214,12 @@ def test_near_boxes(vector_code):
         squares = (np.minimum(outside, 127) ** 2).sum(axis=1)
         limits = (squares + rng.integers(-1, 2, 16)).astype(np.int32)
         limits[rng.random(16) < 0.1] = -1
-        for query in (0, 8):
-            arguments = (eights, query, *sides, box, limits)
+        for query, least in ((0, -1), (8, -1), (0, int(np.median(squares)))):
+            arguments = (eights, query, *sides, box, limits, least)
             found.append(vector_code[0](*arguments))
             assert found[-1] == searches.near_boxes(*arguments)
-            near = (outside**2).sum(axis=1)[query : query + 8] <= limits[query : query + 8]
+            larger = np.maximum(limits[query : query + 8], least)
+            near = (outside**2).sum(axis=1)[query : query + 8] <= larger
             assert not int(np.sum(near << np.arange(8))) & ~found[-1], "a true one is missing"
     assert len(set(found)) > 100
 
@@ -249,10 +253,18 @@ def test_near_rows(vector_code, n_axes):
         )
         arguments = (codes.reshape(-1), block, halves, points, n_axes, listed, chosen, place)
         masks, expected = np.full((2, 4), 0xABCD, np.uint32)
-        near = near_rows(*arguments, limits, masks)
-        assert near == searches.near_rows(*arguments, limits, expected, bits)
+        near = near_rows(*arguments, limits, None, masks)
+        assert near == searches.near_rows(*arguments, limits, None, expected, bits)
         np.testing.assert_array_equal(masks, expected)
         n_near += near
+        # The same sums, of an offset and the larger one of two limits.
+        offsets, of_rows = limits - np.int32(500), np.full(96, 500, np.int32)
+        own = rng.choice([-(2**31), 499, 500, 501], 16).astype(np.int32)
+        of_rows[32 * block : 32 * block + 32 : 2] = rng.choice([-9, 501], 16)
+        row_limits = (offsets, of_rows)
+        near = near_rows(*arguments, own, row_limits, masks)
+        assert near == searches.near_rows(*arguments, own, row_limits, expected, bits)
+        np.testing.assert_array_equal(masks, expected)
     assert 100 < n_near < 150
 
 
@@ -265,7 +277,7 @@ def all_masks(near_rows, boxes, codes, n_rows, limits):
         for block in range(-(-n_rows // 32)):
             if near_rows(
                 *(boxes[0], block, boxes[1], codes, codes.shape[1]),
-                *(listed, listed, place, limits, masks),
+                *(listed, listed, place, limits, None, masks),
             ):
                 bits = masks[:, None] >> np.arange(32, dtype=np.uint32) & np.uint32(1)
                 of_block = bits.astype(bool)[:, : n_rows - 32 * block]
@@ -309,7 +321,7 @@ GUARDED = """
 import ctypes, dataclasses, mmap, sys
 import numpy as np
 import searches
-from photodna_nb.pairs import filter_search
+from photodna_nb.pairs import filter_search, neighbour_search
 from photodna_nb.pairs.search_tree import SearchTree
 
 PAGE = mmap.PAGESIZE
@@ -369,11 +381,14 @@ for n_axes in (8, 12, 64):
                 for span in search.spans(1):
                     found += searches.unpacked(search.pairs(span, 2**40))
                 assert sorted(found) == searches.pairs_of(exact, 10_000, queries is rows)
-                search = filter_search.NeighbourSearch(*trees, 3, 2**23)
+                search = neighbour_search.NeighbourSearch(*trees, 3, 2**23)
+                expected = searches.neighbours_of(exact, 3, 2**23, queries is rows)
                 for span in search.spans(1):
                     found = search.neighbours(span)
-                    expected = searches.neighbours_of(exact, 3, 2**23, queries is rows)
                     assert (found == expected[trees[0].order[slice(*span)]]).all()
+                if queries is rows:
+                    graph = neighbour_search.NeighbourGraph(trees[0], 3, 2**23)
+                    assert (graph.neighbours(1, False) == expected[trees[0].order]).all()
                 kept.clear()
 print("all", filter_search.np.pi)
 """
@@ -441,7 +456,7 @@ def test_near_pairs(triangle):
             counts = np.zeros(2, np.int64)
             scratch = filter_search.scratch_arrays(n)
             place = kernels.near_pairs(
-                *(first, last, superblocks, place, triangle, arrays, rows.boxes, len(rows)),
+                *(first, last, superblocks, place, triangle, arrays, rows.boxes, None, len(rows)),
                 *(scratch, pairs[:-1], counts),
             )
             calls += 1
@@ -457,7 +472,7 @@ def test_near_pairs(triangle):
     counts = np.zeros(2, np.int64)
     few = np.empty((512 * n - 1, 2), np.int32)
     place = kernels.near_pairs(
-        *(first, last, superblocks, 0, triangle, arrays, rows.boxes, len(rows)),
+        *(first, last, superblocks, 0, triangle, arrays, rows.boxes, None, len(rows)),
         *(filter_search.scratch_arrays(n), few, counts),
     )
     assert place == counts[0] == counts[1] == 0
@@ -501,7 +516,7 @@ def test_refine_nearest(k, skipped):
     rng.shuffle(every)
     heaps = np.full((11, k), (limit + 1) << 32, np.int64)
     kernels.refine_nearest(
-        first, skipped, a, places[0], b, places[1], numbers, every, len(every), heaps
+        first, skipped, a[places[0]], b[places[1]], numbers, every, len(every), heaps
     )
     for query in range(11):
         packed = (exact[query] << 32) + numbers
@@ -510,6 +525,37 @@ def test_refine_nearest(k, skipped):
         missing = [(limit + 1) << 32] * (k - len(expected))
         assert sorted(heaps[query].tolist()) == expected.tolist() + missing
         assert heaps[query, 0] == heaps[query].max()
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+@pytest.mark.parametrize("skipped", [0, 3])
+def test_refine_mutual(k, skipped):
+    """Pairs that are near enough for one of both rows; then both heaps, in any order of pairs."""
+    rows = searches.some_hashes("copies", 30)
+    rng = np.random.default_rng(k)
+    numbers = rng.permutation(100)[:30].astype(np.int32)
+    exact = searches.distances(rows, rows, SQUARED)
+    limits = rng.choice([np.quantile(exact, q) for q in (0.1, 0.6)], 30).astype(np.int64)
+    heaps = np.repeat((limits + 1)[:, None] << 32, k, axis=1)
+    heaps[7] = -1  # nothing is inserted for this row
+    pairs = np.argwhere(np.triu(np.ones((30, 30), bool), 1)).astype(np.int32)
+    rng.shuffle(pairs)
+    every = pairs.copy()
+    distances = np.empty(len(every), np.int32)
+    count = kernels.refine_mutual(skipped, rows, pairs, len(every), heaps, distances)
+    limits[7] = -1
+    largest = np.maximum(*limits[every.T])
+    near = (exact[tuple(every.T)] <= largest + 1) & (every[:, 1] - every[:, 0] > skipped)
+    np.testing.assert_array_equal(pairs[:count], every[near])
+    np.testing.assert_array_equal(distances[:count], exact[tuple(pairs[:count].T)])
+    kernels.insert_mutual(numbers, pairs, distances, count, heaps)
+    for row in set(range(30)) - {7}:
+        packed = (exact[row] << 32) + numbers
+        taken = np.abs(np.arange(30) - row) > skipped
+        expected = np.sort(packed[taken & (packed < limits[row] + 1 << 32)])[:k]
+        missing = [(limits[row] + 1) << 32] * (k - len(expected))
+        assert sorted(heaps[row].tolist()) == expected.tolist() + missing
+    assert (heaps[7] == -1).all()
 
 
 # The tree.

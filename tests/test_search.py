@@ -18,8 +18,9 @@ import photodna_nb as pdna
 from photodna_nb.kernels import distance, scan
 from photodna_nb.kernels import filter as kernels
 from photodna_nb.kernels.distance import MANHATTAN, SQUARED
-from photodna_nb.pairs import blocks, filter_search, search, search_tree
-from photodna_nb.pairs.filter_search import NeighbourSearch, PairSearch
+from photodna_nb.pairs import blocks, filter_search, neighbour_search, search, search_tree
+from photodna_nb.pairs.filter_search import PairSearch
+from photodna_nb.pairs.neighbour_search import NeighbourGraph, NeighbourSearch
 from photodna_nb.pairs.projection import Projection
 from photodna_nb.pairs.search_tree import SearchTree
 from photodna_nb.pairs.source import hash_source
@@ -32,11 +33,12 @@ FARTHEST = {SQUARED: 9_363_600, MANHATTAN: 36_720}
 @pytest.fixture(autouse=True)
 def filtered(monkeypatch):
     """Small data take the filter; where nothing is compiled, with vector code in NumPy."""
-    for name in ("_MIN_PAIRS", "_MIN_NEIGHBOUR_PAIRS"):
-        monkeypatch.setattr(filter_search, name, 1)
+    for module in (filter_search, neighbour_search):
+        monkeypatch.setattr(module, "_MIN_PAIRS", 1)
+        if JIT_OFF:
+            monkeypatch.setattr(module, "compiled", lambda: True)
     if JIT_OFF:
-        monkeypatch.setattr(filter_search, "compiled", lambda: True)
-        for name in ("near_boxes", "near_rows", "lowest_bit"):
+        for name in searches.VECTOR_CODE:
             monkeypatch.setattr(kernels, name, getattr(searches, name))
 
 
@@ -58,6 +60,7 @@ def calls(monkeypatch):
     counted(kernels, "near_pairs", lambda first, last, *_: last - first)
     counted(kernels, "refine_within", lambda *arguments: arguments[-2])
     counted(kernels, "refine_nearest", lambda *arguments: arguments[-2])
+    counted(kernels, "refine_mutual", lambda *arguments: arguments[-3])
     counted(distance, "within", lambda *arguments: arguments[-3] * arguments[-2])
     counted(distance, "nearest", lambda *_: 0)
     counted(scan, "nearest_rows", lambda rows, *_: len(rows))
@@ -78,11 +81,18 @@ def pairs_by(found, workers=1):
     return sorted(pair for chunk in chunks for pair in searches.unpacked(chunk))
 
 
-def neighbours_by(found, tree):
-    """Return the packed neighbours of each query, in the order of the hashes."""
+def neighbours_by(both, k, limit, max_workers=1):
+    """Return the packed neighbours of each query, in the order of the hashes.
+
+    Inside one tree, the search of a graph and the search of queries find the same.
+    """
+    found = NeighbourSearch(*both, k, limit)
     packed = np.concatenate([found.neighbours(span) for span in found.spans(1)])
+    if both[0] is both[1]:
+        graph = NeighbourGraph(both[0], k, limit).neighbours(max_workers, False)
+        np.testing.assert_array_equal(graph, packed)
     result = np.empty_like(packed)
-    result[tree.order] = packed
+    result[both[0].order] = packed
     return result
 
 
@@ -127,7 +137,7 @@ def test_pairs_and_neighbours(basis, kind, inside):
                 assert found == searches.pairs_of(exact, limit, inside)
         exact = searches.distances(a, rows, SQUARED)
         for k, limit in ((1, FARTHEST[SQUARED]), (5, FARTHEST[SQUARED]), (3, one), (2, 0)):
-            found = neighbours_by(NeighbourSearch(*both, k, limit), both[0])
+            found = neighbours_by(both, k, limit)
             expected = searches.neighbours_of(exact, k, limit, inside)
             np.testing.assert_array_equal(found, expected)
 
@@ -143,11 +153,9 @@ def test_any_number_of_neighbours(kind, inside):
     others = len(exact[0]) - inside
     for k in (1, 15, 16, 17, 100, 513, others - 1, others, others + 1):
         for limit in (FARTHEST[SQUARED], int(np.median(exact))):
-            found = NeighbourSearch(*both, k, limit)
-            packed = neighbours_by(found, both[0])
+            packed = neighbours_by(both, k, limit)
             expected = searches.neighbours_of(exact, k, limit, inside)
             np.testing.assert_array_equal(packed, expected)
-            np.testing.assert_array_equal(found.is_row(packed), expected < (limit + 1) << 32)
 
 
 @needs_jit
@@ -162,7 +170,7 @@ def test_sizes(n):
         both = trees(a, b, projection)
         found = pairs_by(PairSearch(*both, SQUARED, 60_000), workers=2)
         assert found == searches.pairs_of(exact, 60_000, m is None)
-        found = neighbours_by(NeighbourSearch(*both, 2, FARTHEST[SQUARED]), both[0])
+        found = neighbours_by(both, 2, FARTHEST[SQUARED])
         expected = searches.neighbours_of(exact, 2, FARTHEST[SQUARED], m is None)
         np.testing.assert_array_equal(found, expected)
 
@@ -190,7 +198,7 @@ def test_any_search(seed, kind, basis, n_axes, n, m, k, share):
         assert found == searches.pairs_of(exact, limit, not m)
     exact = searches.distances(a, b if m else a, SQUARED)
     limit = int(np.quantile(exact, share))
-    found = neighbours_by(NeighbourSearch(*both, k, limit), both[0])
+    found = neighbours_by(both, k, limit)
     np.testing.assert_array_equal(found, searches.neighbours_of(exact, k, limit, not m))
 
 
@@ -231,7 +239,7 @@ def test_pairs_on_every_limit_of_the_filter(n_axes, monkeypatch):
         assert pairs_by(PairSearch(*found, metric, 1)) == searches.pairs_of(exact, 1, False)
     exact = searches.distances(queries, rows, SQUARED)
     for k in (1, 3):
-        packed = neighbours_by(NeighbourSearch(*found, k, FARTHEST[SQUARED]), found[0])
+        packed = neighbours_by(found, k, FARTHEST[SQUARED])
         expected = searches.neighbours_of(exact, k, FARTHEST[SQUARED], False)
         np.testing.assert_array_equal(packed, expected)
     both = np.concatenate([rows[1::2], rows[::2]])
@@ -239,7 +247,7 @@ def test_pairs_on_every_limit_of_the_filter(n_axes, monkeypatch):
     both[:, 9] = np.arange(2 * count) % 2 * 3
     exact = searches.distances(both, both, SQUARED)
     tree = SearchTree.build(both, projection)
-    packed = neighbours_by(NeighbourSearch(tree, tree, 1, FARTHEST[SQUARED]), tree)
+    packed = neighbours_by((tree, tree), 1, FARTHEST[SQUARED])
     expected = searches.neighbours_of(exact, 1, FARTHEST[SQUARED], True)
     np.testing.assert_array_equal(packed, expected)
 
@@ -260,9 +268,9 @@ def test_neighbours_beyond_the_filter(calls):
     tree = SearchTree.build(far, projection)
     for k in (1, 7):
         calls.clear()
-        found = NeighbourSearch(tree, tree, k, FARTHEST[SQUARED])
+        found = neighbours_by((tree, tree), k, FARTHEST[SQUARED])
         expected = searches.neighbours_of(exact, k, FARTHEST[SQUARED], True)
-        np.testing.assert_array_equal(neighbours_by(found, tree), expected)
+        np.testing.assert_array_equal(found, expected)
         assert 1 <= calls["nearest_rows"] <= count // 8
         if not JIT_OFF:
             assert calls["near_pairs"] > 0
@@ -271,13 +279,13 @@ def test_neighbours_beyond_the_filter(calls):
     exact = searches.distances(queries, near, SQUARED)
     for k in (1, 30, count, count + 3):
         calls.clear()
-        found = NeighbourSearch(*both, k, FARTHEST[SQUARED])
+        found = neighbours_by(both, k, FARTHEST[SQUARED])
         expected = searches.neighbours_of(exact, k, FARTHEST[SQUARED], False)
-        np.testing.assert_array_equal(neighbours_by(found, both[0]), expected)
+        np.testing.assert_array_equal(found, expected)
         assert calls["nearest_rows"] >= 2
     limit = int(exact[:2].min())
     for step in (-1, 0):
-        found = neighbours_by(NeighbourSearch(*both, 3, limit + step), both[0])
+        found = neighbours_by(both, 3, limit + step)
         expected = searches.neighbours_of(exact, 3, limit + step, False)
         np.testing.assert_array_equal(found, expected)
 
@@ -297,7 +305,7 @@ def test_the_filter_leaves_few_pairs(calls, inside):
     assert calls["near_pairs"] > 0
     assert calls["within"] == 0
     assert calls["pairs of refine_within"] < exact.size / 100
-    found = neighbours_by(NeighbourSearch(*both, 1, 10_000), both[0])
+    found = neighbours_by(both, 1, 10_000)
     np.testing.assert_array_equal(found, searches.neighbours_of(exact, 1, 10_000, inside))
     assert calls["nearest_rows"] == 0
     assert 0 < calls["pairs of refine_nearest"] < exact.size / 3
@@ -375,7 +383,7 @@ def test_spans_of_queries():
         assert found.spans(100) == [(i, min(50, i + 8)) for i in range(0, 50, 8)]
     for count in (1, 511, 512, 4096, 5000, 10**6):
         for workers in (1, 3, 500):
-            spans = filter_search._spans(count, 4096, workers)
+            spans = filter_search.spans_of(count, 4096, workers)
             assert spans[0][0] == 0
             assert spans[-1][1] == count
             assert all(a[1] == b[0] for a, b in itertools.pairwise(spans))
@@ -399,7 +407,7 @@ def test_which_pairs_are_filtered(monkeypatch):
         for limit in (0, 10_000, 10_001, 50_000, 50_001)
     }
     assert axes[0] == axes[10_000] < axes[10_001] == axes[50_000] < axes[50_001]
-    assert filter_search.pair_projection(near, 100, MANHATTAN).n_axes == filter_search._MOST_AXES
+    assert filter_search.pair_projection(near, 100, MANHATTAN).n_axes == filter_search.MOST_AXES
     for far in (10**6, FARTHEST[SQUARED]):
         assert filter_search.pair_projection(near, far, SQUARED) is None
     assert filter_search.pair_projection(near, FARTHEST[MANHATTAN], MANHATTAN) is None
@@ -412,20 +420,21 @@ def test_which_pairs_are_filtered(monkeypatch):
     for kind in ("blank", "copies"):
         crowded = sources(searches.some_hashes(kind, 100))
         assert filter_search.pair_projection(crowded, 40_000, SQUARED) is None
-    assert filter_search.neighbour_projection(near, SQUARED).n_axes == filter_search._MOST_AXES
-    assert filter_search.neighbour_projection(near, MANHATTAN) is None
+    assert neighbour_search.neighbour_projection(near, SQUARED).n_axes == filter_search.MOST_AXES
+    assert neighbour_search.neighbour_projection(near, MANHATTAN) is None
     monkeypatch.undo()
     sides = sources(*(searches.some_hashes("photographs", 2047, i) for i in range(2)))
     assert filter_search.pair_projection(sides, 0, SQUARED) is None
-    assert filter_search.neighbour_projection(sides, SQUARED) is None
+    assert neighbour_search.neighbour_projection(sides, SQUARED) is None
     more = sources(searches.some_hashes("photographs", 6000))
     assert filter_search.pair_projection(more, 0, SQUARED) is not None
-    assert filter_search.neighbour_projection(more, SQUARED) is not None
+    assert neighbour_search.neighbour_projection(more, SQUARED) is not None
     sides[1] = more[0]
     assert filter_search.pair_projection(sides, 0, SQUARED) is not None
-    monkeypatch.setattr(filter_search, "compiled", lambda: False)
+    for module in (filter_search, neighbour_search):
+        monkeypatch.setattr(module, "compiled", lambda: False)
     assert filter_search.pair_projection(more, 0, SQUARED) is None
-    assert filter_search.neighbour_projection(more, SQUARED) is None
+    assert neighbour_search.neighbour_projection(more, SQUARED) is None
 
 
 @needs_jit
@@ -604,7 +613,7 @@ def test_blocks_of_trees_are_filtered(in_files, calls, monkeypatch):
     found = {}
     for cost in (0, 1e9):  # it always pays, or never
         monkeypatch.setattr(
-            filter_search, "costs", lambda cost=cost: filter_search.Costs(cost, cost)
+            neighbour_search, "costs", lambda cost=cost: filter_search.Costs(cost, cost)
         )
         calls.clear()
         found[cost] = search.found_neighbours(files, None, 3, 8000, SQUARED, max_workers=1)
@@ -636,8 +645,8 @@ def test_few_hashes_and_none():
     for sides in ((one,), (one, one), (one, searches.some_hashes("photographs", 3))):
         found = pdna.pairs_within(*sides, max_distance=10**6)
         assert len(found.i) == (len(sides[-1]) if len(sides) > 1 else 0)
-    for name in ("_MIN_PAIRS", "_MIN_NEIGHBOUR_PAIRS"):
-        assert getattr(filter_search, name) == 1
+    for module in (filter_search, neighbour_search):
+        assert module._MIN_PAIRS == 1
     for sides in ((empty,), (empty, one), (one, empty), (empty, empty)):
         assert len(pdna.pairs_within(*sides, max_distance=10**6).i) == 0
     assert pdna.nearest(empty, one).indices.shape == (0, 1)

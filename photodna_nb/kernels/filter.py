@@ -10,6 +10,9 @@ Arrays that recur:
 - ``queries``: a tuple of points (n,) uint64, the bytes of eight shifted coordinates; codes
   (n, axes) int8; box_limits and limits (n,) int32. n is a multiple of 8; nothing is near to
   a query whose box_limit is -1;
+- ``row_limits``: None, or where rows have limits too, and the larger one of a pair counts: a
+  tuple of int32, offsets (n,) of the queries, which are added to limits; limits (rows,); and
+  the largest box limits of the rows of each block and of each superblock;
 - ``boxes``: a tuple of codes, uint8, and halves (rows,) int32, as `near_rows` takes them; low
   and high (blocks, 8), super_low and super_high (superblocks, 8) uint8: the boxes of 32 rows
   and of 512;
@@ -18,7 +21,7 @@ Arrays that recur:
 
 import numpy as np
 
-from photodna_nb.kernels.distance import HASH_BYTES, insert_neighbour
+from photodna_nb.kernels.distance import insert_neighbour
 from photodna_nb.kernels.filter_tile import (
     BLOCK_ROWS,
     BOX_AXES,
@@ -29,6 +32,7 @@ from photodna_nb.kernels.filter_tile import (
     near_rows,
 )
 from photodna_nb.kernels.jit import kernel
+from photodna_nb.kernels.row_distance import manhattan_distance, squared_distance
 
 SUPERBLOCK_ROWS = 512
 SUPERBLOCK_BLOCKS = SUPERBLOCK_ROWS // BLOCK_ROWS
@@ -47,8 +51,25 @@ for _mask in range(256):
 
 
 @kernel
+def _first_bits(count):
+    """Return a mask of as many bits, at most eight."""
+    return (1 << min(BOX_QUERIES, count)) - 1
+
+
+@kernel
 def near_pairs(
-    first, last, superblocks, start, triangle, queries, boxes, n_rows, scratch, pairs, counts
+    first,
+    last,
+    superblocks,
+    start,
+    triangle,
+    queries,
+    boxes,
+    row_limits,
+    n_rows,
+    scratch,
+    pairs,
+    counts,
 ):
     """Append to `pairs` the queries `first` to `last` with the rows that may be near to them.
 
@@ -63,6 +84,7 @@ def near_pairs(
     row_codes, halves, low, high, super_low, super_high = boxes
     near_points, near_limits, listed, chosen, masks = scratch
     axes = codes.shape[1]
+    least = np.int32(-1)
     count, tested = counts[0], counts[1]
     for number in range(start, superblocks.shape[0]):
         if pairs.shape[0] - count < (last - first) * SUPERBLOCK_ROWS:
@@ -70,11 +92,14 @@ def near_pairs(
             return number
         superblock = np.int64(superblocks[number])
         end = min(last, (superblock + 1) * SUPERBLOCK_ROWS) if triangle else last
+        if row_limits is not None:
+            least = row_limits[3][superblock]
         size = 0
         for query in range(first, end, BOX_QUERIES):
             near = np.int64(
-                near_boxes(points, query, super_low, super_high, superblock, box_limits)
+                near_boxes(points, query, super_low, super_high, superblock, box_limits, least)
             )
+            near &= _first_bits(end - query)
             for j in range(BOX_QUERIES):
                 listed[size + j] = np.int32(query + _SET_BITS[near, j])
             size += np.int64(_N_SET_BITS[near])
@@ -83,13 +108,16 @@ def near_pairs(
         for j in range(size):
             near_points[j] = points[listed[j]]
             near_limits[j] = box_limits[listed[j]]
-        for j in range(size, size + BOX_QUERIES):
-            near_limits[j] = -1
         first_block = superblock * SUPERBLOCK_BLOCKS
         for block in range(first_block, min(low.shape[0], first_block + SUPERBLOCK_BLOCKS)):
+            if row_limits is not None:
+                least = row_limits[2][block]
             n_chosen = 0
             for group in range(0, size, BOX_QUERIES):
-                near = np.int64(near_boxes(near_points, group, low, high, block, near_limits))
+                near = np.int64(
+                    near_boxes(near_points, group, low, high, block, near_limits, least)
+                )
+                near &= _first_bits(size - group)
                 for j in range(BOX_QUERIES):
                     chosen[n_chosen + j] = np.int32(group + _SET_BITS[near, j])
                 n_chosen += np.int64(_N_SET_BITS[near])
@@ -98,7 +126,17 @@ def near_pairs(
                 chosen[j] = 0
             for group in range(0, n_chosen, TILE_QUERIES):
                 if near_rows(
-                    row_codes, block, halves, codes, axes, listed, chosen, group, limits, masks
+                    row_codes,
+                    block,
+                    halves,
+                    codes,
+                    axes,
+                    listed,
+                    chosen,
+                    group,
+                    limits,
+                    row_limits,
+                    masks,
                 ):
                     for q in range(min(TILE_QUERIES, n_chosen - group)):
                         query = listed[chosen[group + q]]
@@ -115,22 +153,6 @@ def near_pairs(
 
 
 @kernel
-def _distance(manhattan, queries, query, rows, row):
-    """Return the L1 or squared L2 distance of a query and a row, of (n, 144) and (m, 144) uint8."""
-    total = np.int32(0)
-    if manhattan:
-        for i in range(HASH_BYTES):
-            step = np.int32(np.int32(queries[query, i]) - np.int32(rows[row, i]))
-            total = np.int32(total + abs(step))
-    else:
-        for i in range(HASH_BYTES):
-            # int16, for the instruction that multiplies and adds pairs of them.
-            d = np.int16(np.int16(queries[query, i]) - np.int16(rows[row, i]))
-            total = np.int32(total + np.int32(np.int32(d) * np.int32(d)))
-    return total
-
-
-@kernel
 def refine_within(
     manhattan, limit, queries, query_places, rows, row_places, pairs, count, distances
 ):
@@ -142,7 +164,11 @@ def refine_within(
     kept = 0
     for number in range(count):
         query, row = pairs[number, 0], pairs[number, 1]
-        distance = _distance(manhattan, queries, query_places[query], rows, row_places[row])
+        places = query_places[query], row_places[row]
+        if manhattan:
+            distance = np.int32(manhattan_distance(queries, places[0], rows, places[1]))
+        else:
+            distance = np.int32(squared_distance(queries, places[0], rows, places[1]))
         if distance <= limit:
             pairs[kept, 0] = query
             pairs[kept, 1] = row
@@ -152,22 +178,58 @@ def refine_within(
 
 
 @kernel
-def refine_nearest(
-    first, skipped, queries, query_places, rows, row_places, numbers, pairs, count, neighbours
-):
+def refine_nearest(first, skipped, queries, rows, numbers, pairs, count, neighbours):
     """Put the rows of pairs into the heaps of their queries, where they are nearer in L2.
 
+    queries, rows: (n, 144), (m, 144) uint8, at their places; numbers: (m,) int32, of rows;
     neighbours: (n, k) int64, a heap for each query: squared distance * 2^32 + number, the
-    largest first; numbers: (m,) int32, of rows. A row that is at most `skipped` places from
-    the query's, which is `first` + query, is left out. The rest is as in `refine_within`.
+    largest first. A row that is at most `skipped` places from the query's, which is `first` +
+    query, is left out.
     """
     for pair in range(count):
         query, row = pairs[pair, 0], pairs[pair, 1]
         if abs(row - query - first) <= skipped:
             continue
-        distance = _distance(False, queries, query_places[query], rows, row_places[row])
+        distance = np.int32(squared_distance(queries, query, rows, row))
         candidate = (np.int64(distance) << 32) + np.int64(numbers[row])
-        insert_neighbour(neighbours[query], candidate)
+        if candidate < neighbours[query, 0]:
+            insert_neighbour(neighbours[query], candidate)
+
+
+@kernel
+def refine_mutual(skipped, rows, pairs, count, neighbours, distances):
+    """Move the pairs that may enter a heap to the front of `pairs`; returns their number.
+
+    rows: (n, 144) uint8, at their places; pairs: of these, of which those at most `skipped`
+    places apart are left out; neighbours: (n, k) int64, a heap for each; distances:
+    (capacity,) int32, squared L2, of the pairs that are left.
+    """
+    kept = 0
+    for pair in range(count):
+        a, b = pairs[pair, 0], pairs[pair, 1]
+        if abs(b - a) <= skipped:
+            continue
+        distance = np.int32(squared_distance(rows, a, rows, b))
+        if distance <= max(neighbours[a, 0], neighbours[b, 0]) >> 32:
+            pairs[kept, 0], pairs[kept, 1] = a, b
+            distances[kept] = distance
+            kept += 1
+    return kept
+
+
+@kernel
+def insert_mutual(numbers, pairs, distances, count, neighbours):
+    """Put both rows of pairs into the heap of the other, where they are nearer.
+
+    numbers: (n,) int32, of rows; the rest is as in `refine_mutual`.
+    """
+    for pair in range(count):
+        a, b = pairs[pair, 0], pairs[pair, 1]
+        distance = np.int64(distances[pair]) << 32
+        for row, other in ((a, b), (b, a)):
+            candidate = distance + np.int64(numbers[other])
+            if candidate < neighbours[row, 0]:
+                insert_neighbour(neighbours[row], candidate)
 
 
 @kernel

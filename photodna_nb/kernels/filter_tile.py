@@ -81,11 +81,11 @@ def _splat(vector, value):
     return ir.Constant(vector, [value] * vector.count)
 
 
-def _loader(context, builder, signature, arguments):
-    """Return a function that loads from an argument, an array, the vector at a byte."""
+def _loader(context, builder, kinds, arguments):
+    """Return a function that loads from an array, one of the arguments, the vector at a byte."""
 
     def load(number, byte, pointee):
-        kind, array = signature.args[number], arguments[number]
+        kind, array = kinds[number], arguments[number]
         return builder.load(vector_pointer(context, builder, kind, array, byte, pointee), align=1)
 
     return load
@@ -157,6 +157,11 @@ def _last_sums(builder, sums, product_kind):
     return sums
 
 
+def _larger(builder, a, b):
+    """Return the larger one of each lane, int32."""
+    return call_intrinsic(builder, f"llvm.smax.v{a.type.count}i32", a.type, [a, b])
+
+
 def _not_negative(builder, values):
     """Return a bit for each lane."""
     passed = builder.icmp_signed(">=", values, _splat(values.type, 0))
@@ -164,16 +169,17 @@ def _not_negative(builder, values):
 
 
 @intrinsic
-def near_boxes(_, points, query, low, high, box, limits):
+def near_boxes(_, points, query, low, high, box, limits, least):
     """Return a bit for each of eight queries that is near a box.
 
     points: (n, 8) uint8; low, high: (boxes, 8) uint8; limits: (n,) int32, of the
-    squared distance of each query. n is a multiple of 8.
+    squared distance of each query; least: int32, that counts where it is larger. n is a
+    multiple of 8.
     """
 
     def code(context, builder, signature, arguments):
-        load = _loader(context, builder, signature, arguments)
-        _, query, _, _, box, _ = arguments
+        load = _loader(context, builder, signature.args, arguments)
+        _, query, _, _, box, _, least = arguments
         size, product_kind = _register_bytes(), _product_kind()
         octets, count = _vector(_INT8, size), size // BOX_AXES
         sides = []
@@ -194,31 +200,39 @@ def near_boxes(_, points, query, low, high, box, limits):
             outside = call_intrinsic(builder, smaller, octets, [outside, _splat(octets, 127)])
             sums = _squares(builder, outside, product_kind)
             limit = load(5, builder.mul(first, _INT64(4)), sums.type)
+            limit = _larger(builder, limit, broadcast(builder, sums.type, least))
             bits = _not_negative(builder, builder.sub(limit, sums))
             mask = builder.or_(mask, builder.shl(builder.zext(bits, _INT64), _INT64(start)))
         return mask
 
-    return types.int64(points, types.intp, low, high, types.intp, limits), code
+    return types.int64(points, types.intp, low, high, types.intp, limits, types.int32), code
 
 
 @intrinsic
-def near_rows(_, codes, block, halves, points, axes, listed, chosen, place, limits, masks):
+def near_rows(
+    _, codes, block, halves, points, axes, listed, chosen, place, limits, row_limits, masks
+):
     """masks[q]: a bit for each row of a block near query listed[chosen[place + q]]; whether any is.
 
     codes: uint8, flat: [block][axes / 4][32 rows][4]; halves: (rows,) int32;
     points: (n, axes) int8; limits: (n,) int32; masks: (4,) uint32, written if any is near.
     A row is near where limits[query] + halves[row] + the sum of the products of the
     bytes is not negative, which is computed modulo 2^16 where the processor cannot
-    do it in 32 bits.
+    do it in 32 bits. row_limits: None, or a tuple that begins with offsets (n,) and limits
+    (rows,), int32: the limit is then offsets[query] + the larger limit of query and row.
     """
+    own_limits = None if row_limits == types.none else row_limits.types[:2]
 
     def code(context, builder, signature, arguments):
-        load = _loader(context, builder, signature, arguments)
-        _, block, _, _, axes, _, _, place, _, masks = arguments
+        load = _loader(context, builder, signature.args, arguments)
+        _, block, _, _, axes, _, _, place, _, packed_limits, masks = arguments
         size, product_kind = _register_bytes(), _product_kind()
         sums_type, octets = _sums_type(size, product_kind), _vector(_INT8, size)
         lanes = _vector(_INT32, sums_type.count)
-        queries, query_limits = [], []
+        if own_limits:
+            values = (builder.extract_value(packed_limits, number) for number in range(2))
+            load_limit = _loader(context, builder, own_limits, list(values))
+        queries, query_limits, offsets = [], [], []
         for q in range(TILE_QUERIES):
             query = builder.add(place, _INT64(q))
             for number in (6, 5):
@@ -226,6 +240,9 @@ def near_rows(_, codes, block, halves, points, axes, listed, chosen, place, limi
                 query = builder.zext(query, _INT64)
             limit = load(8, builder.mul(query, _INT64(4)), _INT32)
             query_limits.append(broadcast(builder, lanes, limit))
+            if own_limits:
+                offset = load_limit(0, builder.mul(query, _INT64(4)), _INT32)
+                offsets.append(broadcast(builder, lanes, offset))
             queries.append(builder.mul(query, axes))
         first_row = builder.mul(block, _INT64(BLOCK_ROWS))
         first_byte = builder.mul(first_row, axes)
@@ -235,11 +252,15 @@ def near_rows(_, codes, block, halves, points, axes, listed, chosen, place, limi
         for start in range(0, BLOCK_ROWS, 2 * lanes.count):
             starts = [start, start + lanes.count]
             sums: list[list[ir.Value]] = []
-            for limit in query_limits:
+            for q, limit in enumerate(query_limits):
                 sums.append([])
                 for row in starts:
                     byte = builder.mul(builder.add(first_row, _INT64(row)), _INT64(4))
-                    value = builder.add(limit, load(2, byte, lanes))
+                    value = limit
+                    if own_limits:
+                        value = _larger(builder, limit, load_limit(1, byte, lanes))
+                        value = builder.add(value, offsets[q])
+                    value = builder.add(value, load(2, byte, lanes))
                     value = _first_sums(builder, value, sums_type, product_kind)
                     sums[-1].append(cgutils.alloca_once_value(builder, value))
             with cgutils.for_range(builder, groups, intp=_INT64) as loop:
@@ -272,13 +293,14 @@ def near_rows(_, codes, block, halves, points, axes, listed, chosen, place, limi
                     bits = builder.zext(_not_negative(builder, value), _INT32)
                     mask = builder.or_(mask, builder.shl(bits, _INT32(number * lanes.count)))
                 byte = _INT64(4 * q)
-                kind = signature.args[9]
+                kind = signature.args[10]
                 pointer = vector_pointer(context, builder, kind, masks, byte, _INT32)
                 builder.store(mask, pointer).align = 4
         return any_near
 
     return types.boolean(
-        codes, types.intp, halves, points, types.intp, listed, chosen, types.intp, limits, masks
+        *(codes, types.intp, halves, points, types.intp, listed, chosen, types.intp),
+        *(limits, row_limits, masks),
     ), code
 
 

@@ -43,7 +43,7 @@ def _lanes(builder, bits, *vectors):
     return [builder.bitcast(each, ir.VectorType(ir.IntType(bits), count)) for each in vectors]
 
 
-def _add_products(builder, sums, rows, query):
+def add_products(builder, sums, rows, query):
     """Add products of int16: of two values a lane by vpmaddwd on x86, of one by smlal on Arm."""
     if not compiles_for_x86():
         factors = [builder.sext(each, sums.type) for each in (rows, query)]
@@ -59,7 +59,7 @@ def _add_byte_products(builder, sums, rows, query):
     return _instruction(builder, names, sums.type, [sums, rows, query])
 
 
-def _add_differences(builder, sums, rows, query):
+def add_differences(builder, sums, rows, query):
     """Add absolute differences of bytes: vpsadbw on x86, uabd and uaddw on Arm."""
     if not compiles_for_x86():
         larger, smaller = (
@@ -71,7 +71,7 @@ def _add_differences(builder, sums, rows, query):
     return builder.add(sums, _instruction(builder, names, sums.type, values))
 
 
-_ACCUMULATE = {"int16": _add_products, "int8": _add_byte_products, "uint8": _add_differences}
+_ACCUMULATE = {"int16": add_products, "int8": _add_byte_products, "uint8": add_differences}
 
 
 @intrinsic

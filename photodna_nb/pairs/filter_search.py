@@ -14,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks
-from photodna_nb.checks import HASH_BYTES
 from photodna_nb.kernels import distance as tiles
 from photodna_nb.kernels import filter as kernels
-from photodna_nb.kernels import scan
 from photodna_nb.kernels.filter import SCRATCH_MARGIN, SUPERBLOCK_ROWS
 from photodna_nb.kernels.filter_tile import BOX_AXES, BOX_QUERIES, has_vnni
 from photodna_nb.kernels.vector import compiled
@@ -27,23 +25,19 @@ from photodna_nb.pairs.projection import Projection
 from photodna_nb.pairs.search_tree import ProjectedQueries, SearchTree
 from photodna_nb.pairs.source import HashSource, sample_of
 
-# With fewer pairs, all distances take less time than a tree, or than a tree for neighbours.
-_MIN_PAIRS, _MIN_NEIGHBOUR_PAIRS = 1 << 22, 1 << 25
+# With fewer pairs, all distances take less time than a tree.
+_MIN_PAIRS = 1 << 22
 # The largest squared distance of projections that the filter can test: half of it, and the 1 by
 # which two odd squares are rounded up, fit into an int16.
 MAX_PROJECTED = 2**16 - 4
-# Queries that are compared at once, at most, for pairs and for neighbours.
-_PAIR_QUERIES, _NEIGHBOUR_QUERIES = 4096, SUPERBLOCK_ROWS
+# Queries that are compared at once, at most.
+_PAIR_QUERIES = 4096
 # Hashes to which a projection is fitted, and queries by which it is judged.
-_SAMPLE, _JUDGED = 2048, 128
+SAMPLE, _JUDGED = 2048, 128
 # Axes of a projection for pairs within L2 distances up to the limit, and for any others.
 _AXES_OF_LIMITS = ((10_000, 12), (50_000, 16), (100_000, 24), (200_000, 32), (300_000, 48))
-_MOST_AXES = 80
-# Rows in whose order a query's neighbours are sought first.
-_WINDOW = 16
+MOST_AXES = 80
 _NUMBER = 2**32 - 1
-# Queries by which it is measured whether the filter pays for their neighbours.
-_MEASURED = 64
 
 
 def pair_projection(sources: list[HashSource], limit: int, metric: int) -> Projection | None:
@@ -55,10 +49,10 @@ def pair_projection(sources: list[HashSource], limit: int, metric: int) -> Proje
     sizes = [source.count for source in sources]
     if not compiled() or sizes[0] * sizes[-1] < _MIN_PAIRS:
         return None
-    n_axes = next((n for most, n in _AXES_OF_LIMITS if limit <= most), _MOST_AXES)
+    n_axes = next((n for most, n in _AXES_OF_LIMITS if limit <= most), MOST_AXES)
     if metric == tiles.MANHATTAN:
-        n_axes = _MOST_AXES
-    sample = sample_of(sources, _SAMPLE)
+        n_axes = MOST_AXES
+    sample = sample_of(sources, SAMPLE)
     projection = Projection.fit(sample, n_axes)
     most = int(projection.limits(limit, metric, n_axes))
     if most > MAX_PROJECTED:
@@ -69,15 +63,6 @@ def pair_projection(sources: list[HashSource], limit: int, metric: int) -> Proje
     distances = squares[::step, None] + squares - 2 * (rows[::step] @ rows.T)
     share = np.count_nonzero(distances <= most) / distances.size
     return projection if share * costs().refine < 1 else None
-
-
-def neighbour_projection(sources: list[HashSource], metric: int) -> Projection | None:
-    """Return a projection for the nearest neighbours in L2; None for L1 or for few pairs."""
-    if metric != tiles.SQUARED or not compiled():
-        return None
-    if sources[0].count * sources[-1].count < _MIN_NEIGHBOUR_PAIRS:
-        return None
-    return Projection.fit(sample_of(sources, _SAMPLE), _MOST_AXES)
 
 
 class Costs(NamedTuple):
@@ -111,11 +96,16 @@ class NearPairs:
         self._scratch = scratch_arrays(n_queries)
 
     def find(
-        self, queries: tuple[NDArray[Any], ...], superblocks: NDArray[np.int32], place: int
+        self,
+        queries: tuple[NDArray[Any], ...],
+        superblocks: NDArray[np.int32],
+        place: int,
+        row_limits: tuple[NDArray[np.int32], ...] | None = None,
     ) -> tuple[int, int, int]:
         """Write the pairs with superblocks from a place on, as many as there is room for.
 
-        Returns the place after the last of them, and the numbers of pairs written and tested.
+        queries, row_limits: as `kernels.filter` takes them. Returns the place after the last
+        superblock, and the numbers of pairs written and tested.
         """
         counts = np.zeros(2, np.int64)
         stop = kernels.near_pairs(
@@ -125,6 +115,7 @@ class NearPairs:
             self._triangle,
             queries,
             self._rows.boxes,
+            row_limits,
             len(self._rows),
             self._scratch,
             self.pairs,
@@ -153,7 +144,7 @@ class PairSearch:
 
     def spans(self, workers: int) -> list[tuple[int, int]]:
         """Return the spans of queries that are tasks for so many workers."""
-        return _spans(len(self._queries), _PAIR_QUERIES, 8 * workers)
+        return spans_of(len(self._queries), _PAIR_QUERIES, 8 * workers)
 
     def pairs(self, span: tuple[int, int], max_pairs: int) -> PackedPairs | None:
         """Return the pairs of a span of queries, or None if they are too many and divisible."""
@@ -266,156 +257,7 @@ class PairSearch:
         return PackedPairs((i << 32) + j, distances)
 
 
-class NeighbourSearch:
-    """The rows nearest in L2 to each query, or inside one tree, to each hash the others.
-
-    The neighbours of a query are packed: squared distance * 2^32 + number of the row.
-    """
-
-    def __init__(
-        self, queries: SearchTree | ProjectedQueries, rows: SearchTree, k: int, limit: int
-    ) -> None:
-        self._own = queries is rows
-        if isinstance(queries, SearchTree):
-            queries = queries.queries
-        self._queries, self._rows, self._k, self._limit = queries, rows, k, limit
-
-    def spans(self, workers: int) -> list[tuple[int, int]]:
-        """Return the spans of queries that are tasks for so many workers."""
-        return _spans(len(self._queries), _NEIGHBOUR_QUERIES, workers)
-
-    def pays(self) -> bool:
-        """Return whether the filter is faster than all distances, by the counts of some queries."""
-        middle = len(self._queries) // 2 // BOX_QUERIES * BOX_QUERIES
-        span = middle, min(len(self._queries), middle + _MEASURED)
-        _, tested, computed = self._search(span)
-        test, refine = costs()
-        test *= self._queries.projection.n_axes / HASH_BYTES
-        # In tiles, each pair inside one tree is computed once.
-        all_pairs = (span[1] - span[0]) * len(self._rows) / (1 + self._own)
-        return tested * test + computed * refine < all_pairs
-
-    def neighbours(self, span: tuple[int, int]) -> NDArray[np.int64]:
-        """Return the neighbours of a span of queries in the tree's order, (m, k), ascending.
-
-        Where fewer than k rows lie within the limit, ``(limit + 1) * 2^32`` follows them.
-        """
-        heaps = self._search(span)[0]
-        heaps.sort(axis=1)
-        return heaps
-
-    def is_row(self, neighbours: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which of the packed neighbours are rows."""
-        return neighbours >> 32 <= self._limit
-
-    def _search(self, span: tuple[int, int]) -> tuple[NDArray[np.int64], int, int]:
-        """Return the neighbours as heaps, and the numbers of pairs tested and computed."""
-        first, last = span
-        queries, rows, k = self._queries, self._rows, self._k
-        heaps = np.full((last - first, k), (self._limit + 1) << 32, np.int64)
-        points = queries.points[first : -(-last // BOX_QUERIES) * BOX_QUERIES]
-        codes = queries.codes[first : first + len(points)]
-        offsets = queries.offsets[first : first + len(points)]
-        limits = np.zeros(len(points), np.int32)
-        box_limits = np.full(len(points), -1, np.int32)
-        shifted = points[: last - first].view(np.uint8).reshape(-1, BOX_AXES)
-        distances = rows.box_distances(shifted)
-        remaining = np.argsort(distances, kind="stable").astype(np.int32)
-        pairs, skipped, n_first = self._first_pairs(span, remaining)
-        remaining = remaining[n_first:]
-        computed = self._refine(first, min(skipped, 0), pairs, len(pairs), heaps)
-        near = NearPairs((0, last - first), rows)
-        searched = np.full(last - first, True)
-        tested, size = 0, 1
-        while True:
-            within = np.minimum(self._limit, heaps[:, 0] >> 32)
-            projected = queries.projection.limits(within, tiles.SQUARED, codes.shape[1])
-            for query in np.flatnonzero(searched & (projected > MAX_PROJECTED)).tolist():
-                heaps[query] = self._of_all(first + query)
-                searched[query] = False
-                computed += len(rows)
-            box = queries.projection.limits(within, tiles.SQUARED, BOX_AXES)
-            box_limits[: last - first] = np.where(searched, box, -1)
-            limits[: last - first] = np.where(searched, -(-projected // 2), 0)
-            limits += offsets
-            remaining = remaining[distances[remaining] <= box_limits.max()]
-            if not len(remaining):
-                return heaps, tested, computed
-            place = 0
-            batch = checks.read_only(remaining[:size])
-            arrays = points, codes, checks.read_only(box_limits), checks.read_only(limits)
-            while place < len(batch):
-                place, n_near, n_tested = near.find(arrays, batch, place)
-                tested += n_tested
-                computed += self._refine(first, skipped, near.pairs, n_near, heaps)
-            remaining = remaining[size:]
-            size *= 2
-
-    def _first_pairs(
-        self, span: tuple[int, int], superblocks: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int32], int, int]:
-        """Return pairs whose rows are likely to be near, at least k for each query if possible.
-
-        Also returns how many places from a query's own were taken (-1: none), and how many
-        of the superblocks, which are sorted by distance.
-        """
-        first, last = span
-        numbers = np.arange(last - first, dtype=np.int32)[:, None]
-        if self._own:
-            skipped = max(_WINDOW, self._k)
-            steps = np.arange(1, skipped + 1, dtype=np.int32)
-            places = first + numbers + np.concatenate([-steps, steps])
-            inside = (places >= 0) & (places < len(self._rows))
-            numbers = np.broadcast_to(numbers, places.shape)
-            return np.stack([numbers[inside], places[inside]], axis=1), skipped, 0
-        n_first = -(-self._k // SUPERBLOCK_ROWS)
-        starts = superblocks[:n_first, None] * np.int32(SUPERBLOCK_ROWS)
-        places = (starts + np.arange(SUPERBLOCK_ROWS, dtype=np.int32)).reshape(-1)
-        places = places[places < len(self._rows)]
-        shape = len(numbers), len(places)
-        pairs = [np.broadcast_to(side, shape).reshape(-1) for side in (numbers, places)]
-        return np.stack(pairs, axis=1), -1, n_first
-
-    def _refine(
-        self,
-        first: int,
-        skipped: int,
-        pairs: NDArray[np.int32],
-        count: int,
-        heaps: NDArray[np.int64],
-    ) -> int:
-        queries, rows = self._queries, self._rows
-        kernels.refine_nearest(
-            first,
-            skipped,
-            queries.hashes,
-            queries.order[first : first + len(heaps)],
-            rows.hashes,
-            rows.order,
-            rows.order,
-            pairs,
-            count,
-            heaps,
-        )
-        return count
-
-    def _of_all(self, place: int) -> NDArray[np.int64]:
-        """Return the neighbours of the query at a place, from all distances."""
-        number = int(self._queries.order[place])
-        k = min(self._k + self._own, len(self._rows))
-        query = checks.read_only(self._queries.hashes[number : number + 1].astype(np.int16))
-        limits, counts = np.full(1, self._limit, np.int32), np.zeros(1, np.int64)
-        packed = np.empty((1, min(2 * k, len(self._rows))), np.int64)
-        scan.nearest_rows(self._rows.hashes, 0, query, k, limits, counts, packed)
-        nearest = np.sort(packed[0, : counts[0]])
-        if self._own:
-            nearest = nearest[nearest & _NUMBER != number]
-        result = np.full(self._k, (self._limit + 1) << 32, np.int64)
-        result[: len(nearest)] = nearest[: self._k]
-        return result
-
-
-def _spans(count: int, most: int, n_tasks: int) -> list[tuple[int, int]]:
+def spans_of(count: int, most: int, n_tasks: int) -> list[tuple[int, int]]:
     """Return spans of queries: multiples of 8, at most so many, enough for so many tasks."""
     size = min(most, max(BOX_QUERIES, -(-count // n_tasks // BOX_QUERIES) * BOX_QUERIES))
     if size >= SUPERBLOCK_ROWS:

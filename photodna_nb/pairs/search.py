@@ -24,13 +24,9 @@ from photodna_nb.pairs.blocks import (
     PairBlock,
     PairBlocks,
 )
-from photodna_nb.pairs.filter_search import (
-    NeighbourSearch,
-    PairSearch,
-    neighbour_projection,
-    pair_projection,
-)
+from photodna_nb.pairs.filter_search import PairSearch, pair_projection
 from photodna_nb.pairs.metrics import Metric
+from photodna_nb.pairs.neighbour_search import neighbour_projection, neighbours_by_trees
 from photodna_nb.pairs.packing import kernel_metric
 from photodna_nb.pairs.projection import Projection
 from photodna_nb.pairs.search_tree import SearchTree
@@ -128,25 +124,15 @@ def found_neighbours(
     """
     sources = [hash_source("a", a)] + ([] if b is None else [hash_source("b", b)])
     projection = neighbour_projection(sources, metric) if filtered else None
-    neighbours = np.full((sources[0].count, k), (limit + 1) << 32, np.int64)
     if executor is None and projection is not None:
         sources = _loaded(sources)
     if projection is not None and executor is None and _in_memory(sources):
         trees = _trees(sources, projection, max_workers)
-        search = NeighbourSearch(trees[0], trees[-1], k, limit)
-        if search.pays():
-            spans = search.spans(parallel.worker_count(max_workers, None))
-            with (
-                closing(
-                    parallel.ordered_map(search.neighbours, spans, max_workers=max_workers)
-                ) as answers,
-                parallel.progress_bar(progress, spans, "tasks") as bar,
-            ):
-                for span, answer in zip(spans, answers, strict=True):
-                    neighbours[trees[0].order[slice(*span)]] = answer
-                    bar.update()
-            return neighbours
+        found = neighbours_by_trees(trees[0], trees[-1], k, limit, max_workers, progress)
+        if found is not None:
+            return found
         projection = None
+    neighbours = np.full((sources[0].count, k), (limit + 1) << 32, np.int64)
     blocks = _blocks(sources, max_workers, executor, projection)
     of_block = partial(_neighbours_of_block, projection, metric, k)
     # Of the queries and, where these are not the rows, of the rows, which need no neighbours.
@@ -264,13 +250,18 @@ def _neighbours_of_block(
     widths = [max(1, min(k, side.count)) for side in reversed(sides)]
     if projection is not None:
         trees = _block_trees(block, projection)
-        search = NeighbourSearch(*trees, widths[1], int(query_limits.max()))
-        if search.pays():
-            found = [(starts[1], _shifted(search, trees[0], starts[0]))]
-            if block.symmetric and not block.triangle:
-                search = NeighbourSearch(trees[1], trees[0], widths[0], int(row_limits.max()))
-                found.append((starts[0], _shifted(search, trees[1], starts[1])))
-            return found
+        directions = [(1, trees, int(query_limits.max()))]
+        if block.symmetric and not block.triangle:
+            directions.append((0, trees[::-1], int(row_limits.max())))
+        answers = []
+        for side, (queries, rows), limit in directions:
+            found = neighbours_by_trees(queries, rows, widths[side], limit)
+            if found is None:
+                break
+            found[found >> 32 <= limit] += starts[1 - side]
+            answers.append((starts[side], found))
+        else:
+            return answers
     neighbours = [
         np.repeat((limits.astype(np.int64) + 1)[:, None] << 32, width, axis=1)
         for limits, width in zip((row_limits, query_limits), widths, strict=True)
@@ -283,12 +274,3 @@ def _neighbours_of_block(
         *neighbours,
     )
     return list(zip(starts, neighbours, strict=True))[0 if block.symmetric else 1 :]
-
-
-def _shifted(search: NeighbourSearch, queries: SearchTree, start: int) -> NDArray[np.int64]:
-    """Return the neighbours of all queries in their own order, rows numbered from `start`."""
-    answers = [search.neighbours(span) for span in search.spans(1)]
-    neighbours = np.empty((len(queries), answers[0].shape[1]), np.int64)
-    neighbours[queries.order] = np.concatenate(answers)
-    found: NDArray[np.int64] = np.where(search.is_row(neighbours), neighbours + start, neighbours)
-    return found
