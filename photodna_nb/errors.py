@@ -6,6 +6,8 @@ Each message names the file or argument, what came, what was needed and what to 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Self
 
 from photodna_nb.printable import printable
 
@@ -48,6 +50,17 @@ class FileError(PhotodnaError, ValueError):
 class ImageError(FileError):
     """An image cannot be read or hashed."""
 
+    def without_frames(self) -> Self:
+        """Return this error without tracebacks, to be the result of a call.
+
+        They refer to the frames of all callers, and those refer to the result.
+        """
+        error: BaseException | None = self
+        while error is not None:
+            error.__traceback__ = None
+            error = error.__cause__ or error.__context__
+        return self
+
     def __str__(self) -> str:
         # Arrays, bytes and Pillow images come without a name.
         return f"the image: {self.reason}" if self.path is None else super().__str__()
@@ -59,3 +72,33 @@ class TableFileError(FileError):
 
 class IndexFileError(FileError):
     """An index or its metadata cannot be used, or the two do not belong together."""
+
+
+class ErrorContext:
+    """A context in which exceptions become others, mostly errors of this package.
+
+    In a generator (`contextlib.contextmanager`), an exception, its frames and those of all
+    callers would refer to each other, from Python 3.12 on. What they hold, such as an index
+    with its lock, would then stay until garbage is collected.
+
+    Parameters
+    ----------
+    translated : callable
+        Takes an exception, and returns the one to raise in its place, or None to keep it.
+    """
+
+    def __init__(self, translated: Callable[[BaseException], Exception | None]) -> None:
+        self._translated = translated
+
+    def __enter__(self) -> None:
+        """Begin; there is nothing to do."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            return
+        other = self._translated(error)
+        try:
+            if other is not None:
+                raise other from error
+        finally:
+            del other  # its traceback has this frame

@@ -10,12 +10,12 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from io import BufferedRandom, FileIO
 from typing import BinaryIO, Self
 
-from photodna_nb.errors import FileError
+from photodna_nb.errors import ErrorContext, FileError
 
 PathLike = str | os.PathLike[str]
 Content = bytes | memoryview
@@ -108,15 +108,17 @@ def read(path: str, error_type: type[FileError]) -> bytes:
         return file.readall()
 
 
-@contextmanager
-def read_errors(path: str, error_type: type[FileError]) -> Iterator[None]:
-    """Turn the system's errors while a file is read into errors of `error_type`."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise error_type(path, "no such file; check the path") from error
-    except OSError as error:
-        raise error_type(path, f"cannot be read ({error.strerror})") from error
+def read_errors(path: str, error_type: type[FileError]) -> ErrorContext:
+    """Return a context that turns the system's errors while a file is read into `error_type`."""
+
+    def translated(error: BaseException) -> FileError | None:
+        if isinstance(error, FileNotFoundError):
+            return error_type(path, "no such file; check the path")
+        if isinstance(error, OSError):
+            return error_type(path, f"cannot be read ({error.strerror})")
+        return None
+
+    return ErrorContext(translated)
 
 
 def target_of(path: str, error_type: type[FileError]) -> str:
@@ -347,17 +349,19 @@ def _write_temporary(path: str, content: NewContent, error_type: type[FileError]
     return temporary
 
 
-@contextmanager
-def write_errors(path: str, error_type: type[FileError]) -> Iterator[None]:
-    """Turn the system's errors while a file is written into errors of `error_type`."""
-    try:
-        yield
-    except OSError as error:
-        raise error_type(
+def write_errors(path: str, error_type: type[FileError]) -> ErrorContext:
+    """Return a context that turns the system's errors while a file is written into `error_type`."""
+
+    def translated(error: BaseException) -> FileError | None:
+        if not isinstance(error, OSError):
+            return None
+        return error_type(
             path,
             f"cannot be written ({error.strerror}) and is as it was before; "
             "check the folder, the permissions and the free space",
-        ) from error
+        )
+
+    return ErrorContext(translated)
 
 
 def _sync(path: str) -> None:

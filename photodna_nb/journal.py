@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from hashlib import blake2b
 from io import BufferedRandom
 from typing import Generic, Self, TypeVar
@@ -20,7 +20,7 @@ from typing import Generic, Self, TypeVar
 import msgspec
 
 from photodna_nb import files
-from photodna_nb.errors import FileError
+from photodna_nb.errors import ErrorContext, FileError
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -96,8 +96,8 @@ class RecordLog(Generic[Record]):
                 with suppress(msgspec.ValidationError, ValueError, TypeError, RecursionError):
                     yield self._record(line)
 
-    def open(self) -> None:
-        """Open the file for appending, and create it if it is missing.
+    def open(self) -> BufferedRandom:
+        """Return the file, open for appending; it is created if it is missing.
 
         Raises
         ------
@@ -105,7 +105,7 @@ class RecordLog(Generic[Record]):
             Of `error_type`: the file cannot be written, or is no log of this format.
         """
         if self._file is not None:
-            return
+            return self._file
         with self._write_errors():
             file = self._file = files.open_to_append(self.path, self._like, self._error_type)
             size = file.seek(0, os.SEEK_END)
@@ -120,6 +120,7 @@ class RecordLog(Generic[Record]):
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
+        return file
 
     def append(self, record: Record) -> None:
         """Append a record. It survives this process from now on, a power cut from `close` on.
@@ -129,9 +130,9 @@ class RecordLog(Generic[Record]):
         FileError
             Of `error_type`: see `open`.
         """
-        self.open()
+        file = self.open()
         content = json.dumps(msgspec.to_builtins(record, str_keys=True)).encode("ascii")
-        with self._write_errors() as file:
+        with self._write_errors():
             file.write(_line(content))
             file.flush()
 
@@ -144,10 +145,10 @@ class RecordLog(Generic[Record]):
             Of `error_type`: the file cannot be written.
         """
         if self._file is not None:
-            with self._write_errors() as file:
-                file.flush()
-                os.fsync(file.fileno())
-                file.close()
+            with self._write_errors():
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
                 self._file = None
 
     def delete(self) -> None:
@@ -176,22 +177,22 @@ class RecordLog(Generic[Record]):
             "version of the program writes it; move it away or delete it",
         )
 
-    @contextmanager
-    def _write_errors(self) -> Iterator[BufferedRandom]:
-        """Yield the file. After an error it is closed: it would be written once more later."""
-        try:
-            yield self._file  # type: ignore[misc]  # it is open wherever it is used
-        except (OSError, FileError) as error:
-            if self._file is not None:
+    def _write_errors(self) -> ErrorContext:
+        """Return a context that closes the file after an error: it would be written once more."""
+
+        def translated(error: BaseException) -> FileError | None:
+            if isinstance(error, OSError | FileError) and self._file is not None:
                 with suppress(OSError):
                     self._file.close()
                 self._file = None
-            if isinstance(error, FileError):
-                raise
-            raise self._error_type(
+            if not isinstance(error, OSError):
+                return None
+            return self._error_type(
                 self.path,
                 f"cannot be written ({error.strerror}); check the free space and the permissions",
-            ) from error
+            )
+
+        return ErrorContext(translated)
 
 
 def _line(content: bytes) -> bytes:

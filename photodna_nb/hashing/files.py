@@ -191,7 +191,10 @@ def _rows(
         if isinstance(result, HashWithDetail):
             yield path, result.hash.tobytes(), result.detail
         elif errors == "raise":
-            raise result
+            try:
+                raise result
+            finally:
+                del result  # its traceback has this frame
         else:
             failures.append(FileFailure(path, result.reason))
 
@@ -256,7 +259,7 @@ def _hash(task: _Task) -> tuple[str, HashWithDetail | ImageError]:
     try:
         return task[0], hash_and_detail(images.read_pixels(task[0]))
     except ImageError as error:
-        return task[0], error
+        return task[0], error.without_frames()
 
 
 def _hash_if_changed(task: _Task) -> tuple[str, HashRecord | ImageError]:

@@ -112,12 +112,12 @@ def hash_if_changed(
             return known
         result = hash_and_detail(images.read_pixels(path))
     except ImageError as error:
-        return error
+        return error.without_frames()
     except (OSError, ValueError):  # a ValueError: what cannot be a name
         try:
             images.read_pixels(path)  # raises the error with its remedy
         except ImageError as error:
-            return error
+            return error.without_frames()
         raise
     return HashRecord(
         path=path,

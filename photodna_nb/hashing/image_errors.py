@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import PIL
 from PIL import Image
 
-from photodna_nb.errors import ImageError
-from photodna_nb.hashing.decoder_messages import ignored_warnings
+from photodna_nb.errors import ErrorContext, ImageError
 from photodna_nb.printable import printable
 
 _SAVE_AGAIN = "open it in an image program and save it as PNG or JPEG"
 
 
-@contextmanager
-def image_errors(name: str | None) -> Iterator[None]:
-    """Turn whatever Pillow and the file system raise into an ImageError about that image.
+def image_errors(name: str | None) -> ErrorContext:
+    """Return a context that turns what Pillow and the file system raise into an ImageError.
 
     Pillow's plug-ins raise nearly every built-in exception on damaged files. Their warnings are
-    no errors, whatever the filters of warnings say, and are ignored.
+    no errors, and are ignored in `ignored_warnings`, whatever the filters of warnings say.
     """
-    try:
-        with ignored_warnings():
-            yield
-    except ImageError:
-        raise
-    except Exception as error:
-        raise ImageError(name, _reason(error)) from error
+
+    def translated(error: BaseException) -> ImageError | None:
+        if isinstance(error, ImageError) or not isinstance(error, Exception):
+            return None
+        return ImageError(name, _reason(error))
+
+    return ErrorContext(translated)
 
 
 def too_large(subject: str) -> str:

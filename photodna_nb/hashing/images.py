@@ -24,7 +24,7 @@ from photodna_nb import checks, files
 from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
 from photodna_nb.hashing import image_formats
-from photodna_nb.hashing.decoder_messages import ProcessSetting, quiet_libtiff
+from photodna_nb.hashing.decoder_messages import ProcessSetting, ignored_warnings, quiet_libtiff
 from photodna_nb.hashing.image_errors import damaged_header, image_errors, too_large
 from photodna_nb.hashing.png_chunks import PNG_SIGNATURE, PngWithoutTexts
 
@@ -79,7 +79,7 @@ def read_pixels(file: FileLike) -> NDArray[np.uint8]:
         `file` is none of the accepted types.
     """
     name, source = _source(file)
-    with image_errors(name):
+    with image_errors(name), ignored_warnings():
         if not isinstance(source, str):
             return _read(source, name)
         with files.open_regular(source, ImageError) as opened:
@@ -113,7 +113,7 @@ def pixels(image: ImageLike) -> NDArray[np.uint8]:
     """
     if isinstance(image, Image.Image):
         name = getattr(image, "filename", "") or None
-        with image_errors(name):
+        with image_errors(name), ignored_warnings():
             _check_sides(image.size, name)
             return _decoded(image, name)
     if isinstance(image, np.ndarray):
@@ -178,7 +178,7 @@ def _source(file: FileLike) -> tuple[str | None, str | BinaryIO]:
     label = label if isinstance(label, str) else None
     if hasattr(file, "seekable") and file.seekable():
         return label, file
-    with image_errors(label):
+    with image_errors(label), ignored_warnings():
         return label, io.BytesIO(file.read())
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from photodna_nb import files
 from photodna_nb.checks import describe
-from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, ErrorContext, IndexFileError
 from photodna_nb.index import arguments, faiss_file, metadata, search_rows
 from photodna_nb.index.checksum import with_footer
 from photodna_nb.index.metadata import (
@@ -187,21 +187,22 @@ class IndexSession:
         with self.with_remedy():
             return self.store.get([identifier]).get(identifier)
 
-    @contextmanager
-    def with_remedy(self) -> Iterator[None]:
+    def with_remedy(self) -> ErrorContext:
         """Return a context that adds to errors the command that rebuilds the index.
 
         An item whose checksum does not hold is compared with the index file.
         """
-        try:
-            yield
-        except IndexFileError as error:
+
+        def translated(error: BaseException) -> IndexFileError | None:
+            if not isinstance(error, IndexFileError):
+                return None
             comparison = None
             if isinstance(error, ChangedItemError):
                 comparison = search_rows.comparison(self.index_path, error.id, error.hash)
-            raise arguments.with_remedy(
-                error, self.index_path, self.meta_path, comparison
-            ) from error
+            other = arguments.with_remedy(error, self.index_path, self.meta_path, comparison)
+            return None if other is error else other
+
+        return ErrorContext(translated)
 
     def verify(self) -> None:
         """Read all of both files, and raise an error if anything in them is wrong."""

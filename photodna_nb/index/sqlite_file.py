@@ -9,12 +9,12 @@ import os
 import sqlite3
 import urllib.parse
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
 from typing import Any
 
 from photodna_nb import files
-from photodna_nb.errors import IndexFileError
+from photodna_nb.errors import ErrorContext, IndexFileError
 from photodna_nb.index import metadata
 from photodna_nb.index.metadata import InUseError
 
@@ -114,36 +114,42 @@ class SqliteFile:
         with self.errors():
             self.connection.executemany(statement, rows)
 
-    @contextmanager
-    def errors(self) -> Iterator[None]:
-        """Turn errors of SQLite, and of values that were never put in, into ours."""
-        try:
-            yield
-        except IndexFileError:
-            raise
-        except sqlite3.OperationalError as error:
-            text = str(error)
-            if "locked" in text or "busy" in text:
+    def errors(self) -> ErrorContext:
+        """Return a context that turns errors of SQLite, and of what was never put in, into ours."""
+        return ErrorContext(self._translated)
+
+    def _translated(self, error: BaseException) -> IndexFileError | None:
+        text = str(error)
+        match error:
+            case IndexFileError():
+                return None
+            case sqlite3.OperationalError() if "locked" in text or "busy" in text:
                 seconds = f"{LOCK_TIMEOUT_SECONDS:.0f} s"
                 reason = f"has been in use by another program for {seconds}; try again"
-                raise InUseError(self.path, reason) from error
-            if "no such" in text or "decode" in text:
-                raise metadata.damaged(self.path, f"is damaged ({text})") from error
-            reason = f"cannot be used ({text}); check the permissions and the free space"
-            raise IndexFileError(self.path, reason) from error
-        except sqlite3.ProgrammingError as error:
-            raise IndexFileError(self.path, f"cannot be used any more ({error})") from error
-        except sqlite3.Error as error:
-            reason = f"is damaged, or no SQLite database ({error})"
-            raise metadata.damaged(self.path, reason) from error
-        except (TypeError, ValueError, KeyError, RecursionError) as error:
-            reason = f"is damaged: it holds what was never put in ({error})"
-            raise metadata.damaged(self.path, reason) from error
+                return InUseError(self.path, reason)
+            case sqlite3.OperationalError() if "no such" in text or "decode" in text:
+                return metadata.damaged(self.path, f"is damaged ({text})")
+            case sqlite3.OperationalError():
+                reason = f"cannot be used ({text}); check the permissions and the free space"
+                return IndexFileError(self.path, reason)
+            case sqlite3.ProgrammingError():
+                return IndexFileError(self.path, f"cannot be used any more ({text})")
+            case sqlite3.Error():
+                reason = f"is damaged, or no SQLite database ({text})"
+                return metadata.damaged(self.path, reason)
+            case TypeError() | ValueError() | KeyError() | RecursionError():
+                reason = f"is damaged: it holds what was never put in ({text})"
+                return metadata.damaged(self.path, reason)
+        return None
 
     def _connect(self, place: str) -> None:
         with self.errors():
             self.connection = sqlite3.connect(
-                place, LOCK_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+                place,
+                timeout=LOCK_TIMEOUT_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=True,
             )
         self._disconnect = weakref.finalize(self, self.connection.close)
         self.execute("PRAGMA synchronous = EXTRA")

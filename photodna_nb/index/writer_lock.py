@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import stat
@@ -52,7 +53,11 @@ class WriterLock:
             raise IndexFileError(self._path, reason)
         try:
             self._lock = self._lock or FileLock(self._path, thread_local=False)
-            self._lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                gc.collect()  # an index that was dropped in a reference cycle holds its lock
+                self._lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         except Timeout as error:
             raise IndexFileError(
                 self._meta_path,

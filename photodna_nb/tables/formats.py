@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from photodna_nb import checks, files
-from photodna_nb.errors import ArgumentError, TableFileError
+from photodna_nb.errors import ArgumentError, ErrorContext, TableFileError
 from photodna_nb.files import PathLike
 from photodna_nb.tables import csv_format, json_format, npz_format, parquet_format
 from photodna_nb.tables.columns import TableColumns
@@ -77,16 +76,16 @@ def check_target(path: PathLike, suffixes: Collection[str] = FORMATS.keys()) -> 
     return suffix
 
 
-@contextmanager
-def read_errors(name: str, content: str) -> Iterator[None]:
-    """Turn whatever is raised while a table is read into a TableFileError."""
-    try:
-        yield
-    except TableFileError:
-        raise
-    except MemoryError as error:
-        raise TableFileError(name, "needs more memory than is free; free some") from error
-    except Exception as error:  # NumPy, pyarrow and csv raise nearly anything
-        raise TableFileError(
-            name, f"is damaged or no table of {content} ({type(error).__name__}: {error})"
-        ) from error
+def read_errors(name: str, content: str) -> ErrorContext:
+    """Return a context that turns whatever is raised while a table is read into TableFileError."""
+
+    def translated(error: BaseException) -> TableFileError | None:
+        if isinstance(error, TableFileError) or not isinstance(error, Exception):
+            return None
+        if isinstance(error, MemoryError):
+            return TableFileError(name, "needs more memory than is free; free some")
+        # NumPy, pyarrow and csv raise nearly anything.
+        problem = f"{type(error).__name__}: {error}"
+        return TableFileError(name, f"is damaged or no table of {content} ({problem})")
+
+    return ErrorContext(translated)
