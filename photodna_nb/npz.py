@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
+from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -29,6 +30,11 @@ _DIGEST_SIZE = 64
 _AFTER_SIGNATURE = 18
 _END_SIZE = 4 + _AFTER_SIGNATURE + len(_COMMENT) + _DIGEST_SIZE
 _CHUNK = 2**20
+# How the header of an array is read, by the version of its format; no other is for numbers.
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 # Compressed members of other programs are unpacked up to this size, or this multiple of the file's.
 _UNPACKED_BYTES = 10**8
 _UNPACKED_MULTIPLE = 10
@@ -135,6 +141,8 @@ def unpack(
             raise ValueError("not a zip archive")
         check_digest(io.BytesIO(content))
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if len(set(archive.namelist())) < len(archive.namelist()):
+                raise ValueError("it holds two members of the same name")
             entries = {name: archive.getinfo(f"{name}.npy") for name in names}
             _check_sizes(entries.values(), len(content))
             return {name: _member(archive, entry) for name, entry in entries.items()}
@@ -170,9 +178,12 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
     with archive.open(entry) as file:
         # All at once would unpack more than the size that the entry claims.
         content = io.BytesIO(file.read(entry.file_size))
+    read_header = _HEADERS[np.lib.format.read_magic(content)]
+    shape, _, dtype = read_header(content)
+    if prod(shape) * dtype.itemsize != len(content.getbuffer()) - content.tell():
+        raise ValueError(f"{entry.filename} has another size than its shape {shape} needs")
+    content.seek(0)
     array: NDArray[Any] = np.lib.format.read_array(content, allow_pickle=False)
-    if content.read(1):
-        raise ValueError(f"{entry.filename} is longer than its array")
     return array
 
 

@@ -5,7 +5,11 @@ import builtins
 import csv
 import json
 import re
+import subprocess
+import sys
+import threading
 
+import hostile_tables
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -283,3 +287,90 @@ def test_a_damaged_npz_file(tmp_path):
         (tmp_path / "t.npz").write_bytes(content[:place])
         with pytest.raises(pdna.TableFileError, match=r"t\.npz: is damaged"):
             pdna.HashTable.load(tmp_path / "t.npz")
+
+
+def test_csv_leaves_the_limit_of_the_process_alone(tmp_path, monkeypatch):
+    """It is one for all threads: another one that loads would find it changed."""
+    table(["/a"]).save(tmp_path / "t.csv")
+    before = csv.field_size_limit()
+
+    def refused(*limit):
+        assert not limit, "it is changed"
+        return before
+
+    with monkeypatch.context() as patch:
+        patch.setattr(csv, "field_size_limit", refused)
+        assert pdna.HashTable.load(tmp_path / "t.csv").paths == ["/a"]
+
+
+def test_csv_in_several_threads(tmp_path, monkeypatch):
+    interval = sys.getswitchinterval()
+    code = base64.b64encode(HASHES[0]).decode()
+    lines = (f"{'d/' * 60}{number}.png,{code}\n" for number in range(5000))
+    (tmp_path / "big.csv").write_text("".join(lines))
+    (tmp_path / "empty.csv").write_text("")
+    stop = threading.Event()
+
+    def load_small():
+        while not stop.is_set():
+            pdna.HashTable.load(tmp_path / "empty.csv")
+
+    threads = [threading.Thread(target=load_small) for _ in range(3)]
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        assert [len(pdna.HashTable.load(tmp_path / "big.csv")) for _ in range(4)] == [5000] * 4
+    finally:
+        stop.set()
+        sys.setswitchinterval(interval)
+    for thread in threads:
+        thread.join()
+    assert csv.field_size_limit() == 131072
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_path_that_no_file_can_have_is_refused(tmp_path, suffix):
+    """Half of a surrogate pair, both halves apart, bytes that are a letter in UTF-8, and NUL."""
+    for codes in (0xD800,), (0xDFFF,), (0xD83D, 0xDE00), (0xDCC3, 0xDCA9), (0,):
+        name = "/" + "".join(map(chr, codes))
+        words = r"cannot be written: path 1 \(counted from 0\)"
+        with pytest.raises(pdna.TableFileError, match=words):
+            table(["/a", name]).save(tmp_path / f"t{suffix}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hostile_tables_are_refused_soon_and_within_little_memory(tmp_path):
+    (tmp_path / "tables").mkdir()
+    hostile_tables.write_all(tmp_path / "tables")
+    command = [sys.executable, hostile_tables.__file__, str(tmp_path / "tables")]
+    child = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (child.returncode, child.stderr) == (0, "")
+    loaded = [json.loads(line) for line in child.stdout.splitlines()]
+    assert len(loaded) == len(list((tmp_path / "tables").iterdir())) > 45
+    for name, error, message, seconds, megabytes in loaded:
+        assert error == "TableFileError", (name, error, message)
+        assert name in message
+        assert "more memory" not in message, (name, message)
+        assert seconds < 2, (name, seconds)
+        assert megabytes < hostile_tables.MEMORY, (name, megabytes)
+
+
+def test_foreign_files_that_are_compressed_or_repeat_themselves(tmp_path):
+    """Some are far larger than their file, and small all the same."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    expected = table([f"/{number}" for number in range(9)] * 2000)
+    expected.save(tmp_path / "t.npz")
+    with np.load(tmp_path / "t.npz") as members:
+        np.savez_compressed(tmp_path / "t.npz", **members)
+    assert (tmp_path / "t.npz").stat().st_size < 144 * len(expected) / 5
+    assert_same(pdna.HashTable.load(tmp_path / "t.npz"), expected, ".npz")
+    columns = {"path": expected.paths, "hash": list(map(bytes, expected.hashes))}
+    for kind in (pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.large_binary()):
+        frame = pa.table(columns).set_column(0, "path", pa.array(expected.paths).cast(kind))
+        parquet.write_table(frame, tmp_path / "t.parquet", compression="zstd")
+        found = pdna.HashTable.load(tmp_path / "t.parquet")
+        assert found.paths == expected.paths
+        np.testing.assert_array_equal(found.hashes, expected.hashes)

@@ -40,7 +40,7 @@ def write(_: str, table: TableColumns) -> Iterator[bytes]:
 
 def read(name: str, content: bytes) -> TableColumns:
     """Return the table in the content of a file, whose name is for errors."""
-    entries = json.loads(content, parse_constant=_refuse)
+    entries = json.loads(content, parse_constant=_refuse, object_pairs_hook=_object)
     if not isinstance(entries, list):
         raise TableFileError(name, "holds no JSON list")
     return columns_from_rows(_row(name, *numbered) for numbered in enumerate(entries))
@@ -48,6 +48,13 @@ def read(name: str, content: bytes) -> TableColumns:
 
 def _refuse(word: str) -> None:
     raise ValueError(f"{word} is no JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        raise ValueError("an entry has two values of the same name")
+    return entry
 
 
 def _row(name: str, number: int, entry: Any) -> tuple[str, bytes, float]:
