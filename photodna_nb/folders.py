@@ -8,7 +8,9 @@ folder before those of the folders below it.
 
 from __future__ import annotations
 
+import codecs
 import os
+from contextlib import suppress
 
 from photodna_nb.errors import FileError
 
@@ -61,13 +63,40 @@ def files_in(
     return names
 
 
-def listed_paths(content: bytes) -> list[str]:
-    """Return the paths in the content of a list: one a line, or ended by NUL characters."""
+def listed_paths(name: str, content: bytes) -> list[str]:
+    """Return the paths in the content of a list: one a line, or ended by NUL characters.
+
+    Parameters
+    ----------
+    name : str
+        Name of the list, for errors.
+    content : bytes
+        Text in any encoding of file names, with or without the byte order mark of UTF-8; or
+        UTF-16 with its mark, as programs of Windows write it.
+
+    Raises
+    ------
+    FileError
+        It is UTF-16 without a mark or damaged, or UTF-32.
+    """
+    content = _as_bytes(name, content)
     if b"\0" in content:
         paths = content.split(b"\0")
     else:
         paths = [line.removesuffix(b"\r") for line in content.split(b"\n")]
     return [os.fsdecode(path) for path in paths if path]
+
+
+def _as_bytes(name: str, content: bytes) -> bytes:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        with suppress(UnicodeError):
+            text = content.decode("utf-16")
+            if "\0" not in text:  # as in UTF-32
+                return text.encode("utf-8")
+    # A NUL a letter would be a path a letter; no file has the name of a line end.
+    elif not (b"\n" in content and 2 * content.count(0) >= len(content)):
+        return content.removeprefix(codecs.BOM_UTF8)
+    raise FileError(name, "is no list of paths in UTF-8 but in UTF-16 or UTF-32; save it as UTF-8")
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -1,5 +1,6 @@
 """The command line: text, JSON, order, limits, exit status, names; see also test_cli_process."""
 
+import codecs
 import errno
 import io
 import json
@@ -164,11 +165,25 @@ def test_files_by_folder_and_by_list(call, folder, tmp_path):
     assert text(call("--files-from", "-", stdin=content, cwd=deep)) == expected
     listing.write_bytes(b"\r\n".join(paths[:2]) + b"\n\n")
     assert json.loads(text(call("--files-from", listing))) == json.loads(expected)[:2]
+    for content in (
+        codecs.BOM_UTF8 + b"\r\n".join(paths[:2]),
+        "\r\n".join(map(os.fsdecode, paths[:2])).encode("utf-16"),
+    ):
+        listing.write_bytes(content)
+        assert json.loads(text(call("--files-from", listing))) == json.loads(expected)[:2]
+        assert (
+            json.loads(text(call("--files-from", "-", stdin=content))) == json.loads(expected)[:2]
+        )
     files = (tmp_path / "i", tmp_path / "m")
     built = text(call("--faiss-build", *files, paths[1], "--files-from", listing))
     assert built.startswith("Indexed 2 file(s)")
     assert "Skipped 1 file(s)" in built
     assert "cannot be read (No such file" in failed(call("--files-from", "gone"))[0]
+    listing.write_bytes("a.png\nb.png\n".encode("utf-16-le"))
+    (error,) = failed(call("--files-from", listing))
+    assert "list.txt: is no list of paths in UTF-8 but in UTF-16" in error
+    (error,) = failed(call("--files-from", "/dev/zero"))
+    assert "/dev/zero: is a device; give a file or a pipe" in error
 
 
 def test_output_file(call, folder, tmp_path):

@@ -1,5 +1,6 @@
 """Originals: generated ones against a naive twin and pinned bytes, files as they are."""
 
+import codecs
 import hashlib
 import json
 import pickle
@@ -277,7 +278,13 @@ def test_from_list(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     expected = ["z.png", "b/x.png"]
     listed = tmp_path / "listed"
-    for content in (b"z.png\nb/x.png\n", b"z.png\r\n\r\nb/x.png", b"z.png\0b/x.png\0"):
+    for content in (
+        b"z.png\nb/x.png\n",
+        b"z.png\r\n\r\nb/x.png",
+        b"z.png\0b/x.png\0",
+        codecs.BOM_UTF8 + b"z.png\r\nb/x.png\r\n",
+        "z.png\r\nb/x.png\r\n".encode("utf-16"),
+    ):
         listed.write_bytes(content)
         every = from_list(listed)
         assert [original.name for original in every] == expected

@@ -1,5 +1,6 @@
 """The walk over folders: order, links, hidden entries, folders that cannot be listed."""
 
+import codecs
 import errno
 import os
 
@@ -88,7 +89,34 @@ def test_folders_nested_deeper_than_the_recursion_limit(tmp_path, monkeypatch):
         (b"a\n.jpg\0b.jpg\r\0\0", ["a\n.jpg", "b.jpg\r"]),
         (b"\xff", ["\udcff"]),
         (b"", []),
+        (b"a\0b\0", ["a", "b"]),
+        (b"\0\0", []),
+        (b"\n\n", []),
+        (b"./\n\0./a\0", ["./\n", "./a"]),
+        (codecs.BOM_UTF8 + b"a.png\r\nb.png\r\n", ["a.png", "b.png"]),
+        (codecs.BOM_UTF8 + b"a.png\0b.png\0", ["a.png", "b.png"]),
+        (codecs.BOM_UTF8, []),
+        ("a.png\r\n猫.png\r\n".encode("utf-16"), ["a.png", "猫.png"]),
+        (codecs.BOM_UTF16_BE + "a.png\n😀".encode("utf-16-be"), ["a.png", "😀"]),
+        (codecs.BOM_UTF16_LE, []),
     ],
 )
 def test_lists_by_line_and_by_nul(content, paths):
-    assert listed_paths(content) == paths
+    assert listed_paths("list.txt", content) == paths
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a.png\r\nb.png\r\n".encode("utf-16-le"),
+        "a.png\nb.png".encode("utf-16-be"),
+        "a.png\nb.png".encode("utf-32"),
+        "a.png\nb.png".encode("utf-32-le"),
+        "a.png\nb.png".encode("utf-16")[:-1],
+        codecs.BOM_UTF16_LE + b"\x00\xd8",
+    ],
+)
+def test_a_list_in_another_encoding_is_one_error(content):
+    words = "^list.txt: is no list of paths in UTF-8 but in UTF-16 or UTF-32; save it as UTF-8$"
+    with pytest.raises(pdna.FileError, match=words):
+        listed_paths("list.txt", content)

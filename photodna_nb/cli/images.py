@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import sys
 import warnings
 from collections.abc import Generator, Iterator, Sequence
@@ -127,8 +128,10 @@ def listed_files(name: str) -> list[str]:
             content = sys.stdin.buffer.read()
         else:
             with open(name, "rb") as file:
+                if stat.S_ISCHR(os.fstat(file.fileno()).st_mode) and not file.isatty():
+                    raise FileError(name, "is a device; give a file or a pipe")
                 content = file.read()
     except OSError as error:
         reason = f"cannot be read ({error.strerror}); check the path"
         raise FileError(name, reason) from error
-    return folders.listed_paths(content)
+    return folders.listed_paths(name, content)

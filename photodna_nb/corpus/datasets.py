@@ -88,7 +88,8 @@ def from_list(paths: PathLike | Iterable[PathLike]) -> Dataset:
     ----------
     paths : str, os.PathLike, or iterable of them
         The paths, or the path of a text file that lists them: one a line, or ended by NUL
-        as ``find -print0`` writes them. Relative paths start from the current folder.
+        as ``find -print0`` writes them, in UTF-8, or in UTF-16 with its
+        mark. Relative paths start from the current folder.
 
     Returns
     -------
@@ -98,7 +99,7 @@ def from_list(paths: PathLike | Iterable[PathLike]) -> Dataset:
     Raises
     ------
     FileError
-        The list cannot be read.
+        The list cannot be read, or is in another encoding.
     ArgumentError
         The list is empty, or names a file twice, which would be an impostor pair of its own.
     ArgumentTypeError
@@ -107,7 +108,8 @@ def from_list(paths: PathLike | Iterable[PathLike]) -> Dataset:
     description: dict[str, Any] = {"kind": "from_list"}
     if isinstance(paths, str | os.PathLike):
         description["path"] = os.fsdecode(paths)
-        names = folders.listed_paths(files.read(description["path"], FileError))
+        content = files.read(description["path"], FileError)
+        names = folders.listed_paths(description["path"], content)
     else:
         needed = "paths, or the path of a file that lists them"
         names = [checks.path("paths", path) for path in checks.iterable("paths", paths, needed)]
