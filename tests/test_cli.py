@@ -171,9 +171,8 @@ def test_files_by_folder_and_by_list(call, folder, tmp_path):
     ):
         listing.write_bytes(content)
         assert json.loads(text(call("--files-from", listing))) == json.loads(expected)[:2]
-        assert (
-            json.loads(text(call("--files-from", "-", stdin=content))) == json.loads(expected)[:2]
-        )
+        printed = text(call("--files-from", "-", stdin=content))
+        assert json.loads(printed) == json.loads(expected)[:2]
     files = (tmp_path / "i", tmp_path / "m")
     built = text(call("--faiss-build", *files, paths[1], "--files-from", listing))
     assert built.startswith("Indexed 2 file(s)")
@@ -184,6 +183,15 @@ def test_files_by_folder_and_by_list(call, folder, tmp_path):
     assert "list.txt: is no list of paths in UTF-8 but in UTF-16" in error
     (error,) = failed(call("--files-from", "/dev/zero"))
     assert "/dev/zero: is a device; give a file or a pipe" in error
+
+
+def test_output_for_a_spreadsheet(call, folder, tmp_path):
+    (tmp_path / "=a.png").write_bytes((folder / "a.png").read_bytes())
+    output = tmp_path / "t.csv"
+    for options in ["--spreadsheet"], ["--spreadsheet", "--resume"], ["--resume"], []:
+        call("--files-from", "-", "--output", output, *options, stdin=b"=a.png\n", cwd=tmp_path)
+        name = output.read_text().partition(",")[0]
+        assert name == ("'=a.png" if "--spreadsheet" in options else "=a.png")
 
 
 def test_output_file(call, folder, tmp_path):
@@ -408,6 +416,11 @@ def test_compare_warns_of_flat_images(call, folder, tmp_path):
         (["--hash", "a", "\x1b[31m"], "\\x1b[31m"),
         (["--hash-dir", "a", "--jobs", "1", "--jobs", "2"], "--jobs is given twice"),
         (["--hash-dir", "a", "--resume"], "--resume goes with --output"),
+        (["--hash-dir", "a", "--spreadsheet"], "--spreadsheet goes with --output FILE.csv"),
+        (
+            ["--hash-dir", "a", "--spreadsheet", "--output", "a.npz"],
+            "--spreadsheet goes with --output FILE.csv",
+        ),
         (["--hash-dir", "a", "--detail", "--output", "a.csv"], "--detail goes without --output"),
     ],
 )

@@ -7,6 +7,7 @@ import faiss
 import numpy as np
 import pytest
 from conftest import JIT_OFF
+from indexes import write_foreign_index
 from PIL import Image
 from test_cli import failed, text
 
@@ -92,6 +93,22 @@ def test_low_detail_is_marked_and_left_out(call, folder, files):
     others = text(call("--faiss-query", *files, folder / "a.png", "--min-detail", "100"))
     assert "Results: 2" in others
     assert "flat.png" not in others
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_json_has_no_nan(call, folder, tmp_path, number):
+    """Which other programs, and Python itself, write into metadata."""
+    pair = write_foreign_index(tmp_path, pdna.hash_file(folder / "a.png")[None])
+    content = pair[1].read_text()
+    pair[1].write_text(content.replace('"extra": {}', f'"extra": {{"k": [{number}, "NaN"]}}'))
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    for mode in ["--faiss-list", *pair], ["--faiss-query", *pair, folder / "a.png"]:
+        (entry,) = json.loads(text(call(*mode, "--json")), parse_constant=refuse)
+        (entry,) = entry.get("results", [entry])
+        assert entry["extra"]["k"] == [None, "NaN"]
 
 
 def test_list_and_remove(call, folder, files):

@@ -309,6 +309,21 @@ def test_names_that_are_not_text(photos, tmp_path):
     assert run(config, tmp_path / "run").manifest["this_run"]["originals_hashed"] == 0
 
 
+def test_no_cell_of_a_table_is_a_formula(photos, tmp_path):
+    for name in ("=1+1.png", "@a.png"):
+        (photos / name).write_bytes((photos / "b.png").read_bytes())
+    (photos / "-bad.jpg").write_bytes(b"no image")
+    results = run(photo_config(photos), tmp_path / "run")
+    assert {"=1+1.png", "@a.png"} < set(results.counts.names)
+    cells = []
+    for path in (tmp_path / "run" / "tables").iterdir():
+        with path.open(newline="", encoding="utf-8") as file:
+            cells += (cell for line in csv.reader(file) for cell in line)
+    assert {"'=1+1.png", "'@a.png", "'-bad.jpg"} < set(cells)
+    formulas = {cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))}
+    assert all(float(cell) < 0 for cell in formulas), "numbers are no text"
+
+
 def test_evaluate_on_the_command_line(run, photos, tmp_path):
     (tmp_path / "config.toml").write_text(
         '[originals]\nkind = "directory"\npath = "photos"\n'

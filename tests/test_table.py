@@ -289,6 +289,23 @@ def test_a_damaged_npz_file(tmp_path):
             pdna.HashTable.load(tmp_path / "t.npz")
 
 
+def test_cells_for_a_spreadsheet(tmp_path):
+    formulas = ["=1+1", "+a", "-a", "@a", "\ta", "\ra", "\na", "＝a", "＋a", "－a", "＠a"]
+    others = ["/=a", "a=", "'=a", " a", ""]
+    expected = table([*formulas, *others])
+    expected.save(tmp_path / "t.csv", spreadsheet=True)
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        cells = [path for path, _ in csv.reader(file)]
+    assert cells == [*("'" + path for path in formulas), *others]
+    assert pdna.HashTable.load(tmp_path / "t.csv").paths == cells, "the apostrophe stays"
+    expected.save(tmp_path / "t.csv")
+    assert pdna.HashTable.load(tmp_path / "t.csv").paths == expected.paths
+    with pytest.raises(pdna.ArgumentError, match=r"suffix '\.npz', needs one of \.csv"):
+        expected.save(tmp_path / "t.npz", spreadsheet=True)
+    with pytest.raises(pdna.ArgumentTypeError, match="spreadsheet: got int"):
+        expected.save(tmp_path / "t.csv", spreadsheet=1)
+
+
 def test_csv_leaves_the_limit_of_the_process_alone(tmp_path, monkeypatch):
     """It is one for all threads: another one that loads would find it changed."""
     table(["/a"]).save(tmp_path / "t.csv")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from json import dumps
 from typing import TYPE_CHECKING
 
 from photodna_nb.cli.images import on_terminal, quiet_decoders
-from photodna_nb.cli.output import print_error, print_lines, print_message
+from photodna_nb.cli.output import json_text, print_error, print_lines, print_message
 from photodna_nb.cli.startup import start_numba
 from photodna_nb.printable import printable
 
@@ -69,5 +68,5 @@ def compare_runs(first: str, second: str, *, json: bool) -> int:
     from photodna_nb.evaluation import compare, comparison_text
 
     changes = compare(first, second)
-    print_lines(dumps(changes.as_json(), allow_nan=False) if json else comparison_text(changes))
+    print_lines(json_text(changes.as_json()) if json else comparison_text(changes))
     return 0

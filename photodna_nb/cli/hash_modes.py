@@ -32,10 +32,17 @@ def hash_directory(directory: str, *, recursive: bool, **options: Any) -> int:
     return max(status, hash_list(*paths, **options))
 
 
-def hash_list(*paths: str, output: str | None, resume: bool, detail: bool, jobs: int | None) -> int:
+def hash_list(
+    *paths: str,
+    output: str | None,
+    resume: bool,
+    spreadsheet: bool,
+    detail: bool,
+    jobs: int | None,
+) -> int:
     """Print the hashes of images as a JSON list, or write them to a table."""
     if output is not None:
-        return _write_table(output, paths, jobs, resume)
+        return _write_table(output, paths, jobs, resume, spreadsheet)
     from photodna_nb.tables.json_format import json_entry
 
     errors: list[FileError] = []
@@ -46,13 +53,15 @@ def hash_list(*paths: str, output: str | None, resume: bool, detail: bool, jobs:
     return int(bool(errors))
 
 
-def _write_table(output: str, paths: Sequence[str], jobs: int | None, resume: bool) -> int:
+def _write_table(
+    output: str, paths: Sequence[str], jobs: int | None, resume: bool, spreadsheet: bool
+) -> int:
     from photodna_nb.tables.formats import check_target
 
     check_target(output)
     table = hash_table(paths, jobs, output=output if resume else None)
-    if not resume:
-        table.save(output)
+    if spreadsheet or not resume:
+        table.save(output, spreadsheet=spreadsheet)
     return int(bool(table.failures))
 
 

@@ -63,6 +63,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "metric": ("compare", {"choices": ["euclidean", "manhattan"]}),
     "detail": ("hash hash_dir files_from", _SWITCH),
     "resume": ("hash_dir files_from", _SWITCH),
+    "spreadsheet": ("hash_dir files_from", _SWITCH),
     "min_similarity": ("faiss_query", {}),
     "max_distance": ("faiss_query", {}),
     "min_detail": ("faiss_query", {"type": _non_negative}),
@@ -166,7 +167,9 @@ def _check_values(options: dict[str, Any]) -> None:
             raise ArgumentError(f"argument --output: {reason}") from error
         if options["detail"]:
             raise ArgumentError("--detail goes without --output: tables hold it, but for .csv")
-    elif options.get("resume"):
+    if options.get("spreadsheet") and not (output or "").lower().endswith(".csv"):
+        raise ArgumentError("--spreadsheet goes with --output FILE.csv")
+    if output is None and options.get("resume"):
         raise ArgumentError("--resume goes with --output, the file to go on with")
     if options.get("index_type") is not None:
         from photodna_nb.index import index_types

@@ -29,9 +29,18 @@ def print_json_list(entries: Iterable[Any]) -> None:
     """Print a JSON list on standard output, each entry as soon as it is known."""
     separator = "["
     for entry in entries:
-        print_lines(separator, json.dumps(entry), end="")
+        print_lines(separator, json_text(entry), end="")
         separator = ","
     print_lines("\n]" if separator == "," else "[]")
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON, which has no NaN and no infinite numbers: null stands for them."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
+        return json.dumps(finite, allow_nan=False)
 
 
 def flush() -> None:

@@ -35,6 +35,7 @@ from photodna_nb.evaluation.thumbnails import FOLDER as THUMBNAILS
 from photodna_nb.evaluation.thumbnails import ThumbnailFiles
 from photodna_nb.evaluation.variant_hashes import VariantFailure
 from photodna_nb.files import PathLike
+from photodna_nb.tables.csv_format import harmless_cell
 
 COUNTS, RESULTS, TABLES = "counts.npz", "results.json", "tables"
 # Written by `photodna_nb.report`; listed in the manifest.
@@ -221,11 +222,15 @@ def _json(values: Any) -> bytes:
     return (json.dumps(values, indent=1, allow_nan=False) + "\n").encode("ascii")
 
 
+def _cell(value: Any) -> Any:
+    return harmless_cell(value) if isinstance(value, str) else "" if value is None else value
+
+
 def _csv(rows: Sequence[Row], columns: Iterable[str] = ()) -> bytes:
-    """Return rows as CSV with a header; None is an empty field."""
+    """Return rows as CSV with a header; None is an empty field, and no text is a formula."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # CRLF, so that names with either are quoted
     writer.writerow(columns or (rows[0] if rows else ()))
     for row in rows:
-        writer.writerow("" if value is None else value for value in row.values())
+        writer.writerow(map(_cell, row.values()))
     return text.getvalue().encode("utf-8", "surrogateescape")

@@ -17,6 +17,16 @@ from photodna_nb.tables.columns import TableColumns, columns_from_rows
 # Characters of a hash in base64, and what may stand before the text of a file in UTF-8.
 _BASE64_LENGTH = 4 * HASH_BYTES // 3
 _BYTE_ORDER_MARK = "\ufeff"
+# What makes a cell a formula, or is skipped before one; the wide forms count in some languages.
+_FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
+
+
+def harmless_cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: after an apostrophe, if it may be one.
+
+    It comes from a file name, and a formula can send the table elsewhere or start a program.
+    """
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def write(_: str, table: TableColumns) -> list[bytes]:

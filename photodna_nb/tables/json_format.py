@@ -31,7 +31,7 @@ def write(_: str, table: TableColumns) -> Iterator[bytes]:
         entry = json_entry(path, row)
         if os.path.isabs(path):
             entry["path"] = path  # as it was given
-        if not np.isnan(detail):
+        if np.isfinite(detail):
             entry["detail"] = float(detail)
         yield separator + json.dumps(entry).encode("ascii")
         separator = b",\n"

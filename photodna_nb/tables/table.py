@@ -13,13 +13,14 @@ from photodna_nb import checks, files
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, PhotodnaError, TableFileError
 from photodna_nb.files import PathLike
+from photodna_nb.tables import csv_format
 from photodna_nb.tables.columns import (
     FileFailure,
     TableColumns,
     check_paths,
     columns_from_rows,
 )
-from photodna_nb.tables.formats import format_of, read_errors
+from photodna_nb.tables.formats import format_of, format_suffix, read_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ class HashTable:
     def __repr__(self) -> str:
         return f"<HashTable of {len(self)} hashes and {len(self.failures)} failures>"
 
-    def save(self, path: PathLike) -> None:
+    def save(self, path: PathLike, *, spreadsheet: bool = False) -> None:
         """Write the table to a file, in one step, in the format of its suffix.
 
         Parameters
@@ -75,16 +76,23 @@ class HashTable:
             ``.csv``: lines of path and base64, as other PhotoDNA tools write them; no detail.
             ``.npz``: NumPy arrays. ``.parquet``: needs pyarrow. Only ``.npz`` and
             ``.parquet`` hold the failures.
+        spreadsheet : bool
+            For a ``.csv`` file that a spreadsheet opens: whether an apostrophe is put before
+            paths that begin with ``=``, ``+``, ``-``, ``@``, a tab or a line end, which would be
+            run as formulas. It stays part of the path when the table is loaded.
 
         Raises
         ------
-        ArgumentError
-            There is no format of that suffix.
+        ArgumentTypeError, ArgumentError
+            There is no format of that suffix, or `spreadsheet` is no bool or set for another one.
         TableFileError
             The file cannot be written, or pyarrow is missing.
         """
         name = checks.path("path", path)
         columns = TableColumns(self.paths, self.hashes, self.detail, self.failures)
+        if checks.boolean("spreadsheet", spreadsheet):
+            format_suffix(name, [".csv"])
+            columns = columns._replace(paths=list(map(csv_format.harmless_cell, self.paths)))
         try:
             check_paths(columns)
         except ValueError as error:
