@@ -128,6 +128,15 @@ def near_boxes(points, query, low, high, box, limits, least):
     return int(np.sum((squares <= limits) << np.arange(8)))
 
 
+def boxes_near(points, query, low, high, box, limits, least):
+    """As the intrinsic: a bit for each of eight boxes that is near a query."""
+    near = [
+        near_boxes(points[[query] * 8], 0, low, high, box + j, limits[[query] * 8], least) & 1
+        for j in range(8)
+    ]
+    return sum(bit << j for j, bit in enumerate(near))
+
+
 def near_rows(
     codes, block, halves, points, axes, listed, chosen, place, limits, of_rows, masks, bits=16
 ):
@@ -144,6 +153,17 @@ def near_rows(
     if near.any():
         masks[:] = (near.astype(np.int64) << np.arange(32)).sum(axis=1)
     return bool(near.any())
+
+
+def rows_near(codes, block, halves, points, axes, listed, chosen, place, *limits, bits=16):
+    """As the intrinsic: `near_rows` of one query."""
+    four = np.repeat(chosen[place : place + 1], 4)
+    *limits, masks = limits
+    found = np.empty(4, np.uint32)
+    near = near_rows(codes, block, halves, points, axes, listed, four, 0, *limits, found, bits)
+    if near:
+        masks[0] = found[0]
+    return near
 
 
 def lowest_bit(mask):
@@ -163,4 +183,7 @@ def manhattan_distance(queries, query, rows, row):
 
 
 # The intrinsics that `kernels.filter` calls.
-VECTOR_CODE = ("near_boxes", "near_rows", "lowest_bit", "squared_distance", "manhattan_distance")
+VECTOR_CODE = (
+    *("near_boxes", "boxes_near", "near_rows", "rows_near", "lowest_bit"),
+    *("squared_distance", "manhattan_distance"),
+)

@@ -19,7 +19,7 @@ from photodna_nb.kernels.distance import MANHATTAN, SQUARED
 from photodna_nb.kernels.vector import has_features
 from photodna_nb.pairs import filter_search, projection, search_tree
 from photodna_nb.pairs.projection import Projection, sample_rows
-from photodna_nb.pairs.search_tree import SearchTree
+from photodna_nb.pairs.search_tree import ProjectedQueries, SearchTree
 
 needs_jit = pytest.mark.skipif(JIT_OFF, reason="nothing is compiled")
 AXES = range(8, 81, 4)
@@ -166,10 +166,21 @@ def test_samples_are_in_even_steps():
 def compiled_vector_code(size, kind):
     """The intrinsics compiled for a width and an instruction, and the bits of their sums."""
     one, two = filter_tile.near_boxes, filter_tile.near_rows
+    one_of, two_of = filter_tile.boxes_near, filter_tile.rows_near
 
     @numba.njit
     def boxes(points, query, low, high, box, limits, least):
         return one(points, query, low, high, box, limits, np.int32(least))
+
+    @numba.njit
+    def boxes_of(points, query, low, high, box, limits, least):
+        return one_of(points, query, low, high, box, limits, np.int32(least))
+
+    @numba.njit
+    def rows_of(codes, block, halves, points, axes, listed, chosen, place, limits, of_rows, masks):
+        return two_of(
+            *(codes, block, halves, points, axes, listed, chosen, place, limits, of_rows, masks)
+        )
 
     @numba.njit
     def rows(codes, block, halves, points, axes, listed, chosen, place, limits, of_rows, masks):
@@ -183,10 +194,14 @@ def compiled_vector_code(size, kind):
         points, sides = np.zeros(8, np.uint64), np.zeros((1, 8), np.uint8)
         numbers, masks = np.zeros(32, np.int32), np.zeros(4, np.uint32)
         boxes(points, 0, sides, sides, 0, numbers, -1)
+        boxes_of(
+            points, 0, np.repeat(sides, 8, axis=0), np.repeat(sides, 8, axis=0), 0, numbers, -1
+        )
         codes, points = np.zeros(256, np.uint8), np.zeros((1, 8), np.int8)
         for of_rows in (None, (numbers, numbers)):
-            rows(codes, 0, numbers, points, 8, numbers, numbers, 0, numbers, of_rows, masks)
-    return boxes, rows, 32 if kind == "vpdpbusd" else 16
+            for function in (rows, rows_of):
+                function(codes, 0, numbers, points, 8, numbers, numbers, 0, numbers, of_rows, masks)
+    return boxes, rows, 32 if kind == "vpdpbusd" else 16, boxes_of, rows_of
 
 
 @pytest.fixture(params=VECTOR_KINDS, ids=lambda kind: f"{kind[0]}-{kind[1] or 'generic'}")
@@ -196,6 +211,11 @@ def vector_code(request):
     found = compiled_vector_code(*request.param)
     yield found
     assert [len(function.signatures) for function in found[:2]] == [1, 2]
+
+
+def eights_of(sides):
+    """Return the low and high sides of sixteen boxes, of a few."""
+    return [np.resize(side, (16, 8)) for side in sides]
 
 
 def test_near_boxes(vector_code):
@@ -219,6 +239,11 @@ def test_near_boxes(vector_code):
             found.append(vector_code[0](*arguments))
             assert found[-1] == searches.near_boxes(*arguments)
             larger = np.maximum(limits[query : query + 8], least)
+            eight = [
+                np.ascontiguousarray(np.roll(side, query, axis=0)) for side in eights_of(sides)
+            ]
+            arguments = (eights, query + box, *eight, query, limits, least)
+            assert vector_code[3](*arguments) == searches.boxes_near(*arguments)
             near = (outside**2).sum(axis=1)[query : query + 8] <= larger
             assert not int(np.sum(near << np.arange(8))) & ~found[-1], "a true one is missing"
     assert len(set(found)) > 100
@@ -228,7 +253,7 @@ def test_near_boxes(vector_code):
 def test_near_rows(vector_code, n_axes):
     """Sums around 0 and around the ends of an int16, with bytes as large as they come."""
     rng = np.random.default_rng(n_axes)
-    _, near_rows, bits = vector_code
+    _, near_rows, bits = vector_code[:3]
     n_near = 0
     for number in range(200):
         codes = rng.choice([0, 180], (3, n_axes // 4, 32, 4)).astype(np.uint8)
@@ -257,6 +282,10 @@ def test_near_rows(vector_code, n_axes):
         assert near == searches.near_rows(*arguments, limits, None, expected, bits)
         np.testing.assert_array_equal(masks, expected)
         n_near += near
+        masks[0] = expected[0] = 0xABCD
+        near = vector_code[4](*arguments, limits, None, masks)
+        assert near == searches.rows_near(*arguments, limits, None, expected, bits=bits)
+        np.testing.assert_array_equal(masks, expected)
         # The same sums, of an offset and the larger one of two limits.
         offsets, of_rows = limits - np.int32(500), np.full(96, 500, np.int32)
         own = rng.choice([-(2**31), 499, 500, 501], 16).astype(np.int32)
@@ -476,6 +505,45 @@ def test_near_pairs(triangle):
         *(filter_search.scratch_arrays(n), few, counts),
     )
     assert place == counts[0] == counts[1] == 0
+
+
+def test_near_pairs_of_one():
+    """The same pairs, and as many tests, as of several queries; from each box on."""
+    count = 4_200 if JIT_OFF else 9_000
+    hashes = searches.some_hashes("photographs", 170)[np.arange(count) * 7 % 170]
+    hashes[:, 140:] += np.arange(count, dtype=np.uint8)[:, None] % 5
+    projected = searches.some_projection("principal", 16)
+    rows = SearchTree.build(hashes, projected)
+    n_boxes = len(rows.superblocks)
+    assert n_boxes % 8
+    assert len(rows.boxes[2]) % 8
+    n_pairs = 0
+    for place in range(0, 170, 90 if JIT_OFF else 17):
+        queries = ProjectedQueries.of(hashes[place : place + 1], projected)
+        limit = np.int32(700)
+        arrays = (
+            *(queries.points, queries.codes, np.full(8, [600] + [-1] * 7, np.int32)),
+            queries.offsets + limit,
+        )
+        for start in (0, 3, n_boxes - 1):
+            found = []
+            scratch, counts = filter_search.scratch_arrays(1), np.zeros((2, 2), np.int64)
+            for number in range(2):
+                # Room for the pairs of the boxes that follow each other, and of one more.
+                pairs, stop = np.full((count + 512, 2), -7, np.int32), start
+                while stop < n_boxes:
+                    room = pairs[: counts[number, 0] + 700]
+                    if number:
+                        arguments = (stop, arrays, rows.boxes, count, scratch, room)
+                        stop = kernels.near_pairs_of_one(*arguments, counts[1])
+                    else:
+                        arguments = (0, 1, rows.superblocks, stop, False, arrays, rows.boxes, None)
+                        stop = kernels.near_pairs(*arguments, count, scratch, room, counts[0])
+                found.append(pairs[: counts[number, 0]].tolist())
+            assert found[0] == found[1]
+            assert counts[0].tolist() == counts[1].tolist()
+            n_pairs += len(found[0])
+    assert n_pairs > 100
 
 
 @pytest.mark.parametrize("metric", [SQUARED, MANHATTAN])

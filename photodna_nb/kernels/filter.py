@@ -27,9 +27,11 @@ from photodna_nb.kernels.filter_tile import (
     BOX_AXES,
     BOX_QUERIES,
     TILE_QUERIES,
+    boxes_near,
     lowest_bit,
     near_boxes,
     near_rows,
+    rows_near,
 )
 from photodna_nb.kernels.jit import kernel
 from photodna_nb.kernels.row_distance import manhattan_distance, squared_distance
@@ -150,6 +152,62 @@ def near_pairs(
                                 count += 1
     counts[0], counts[1] = count, tested
     return superblocks.shape[0]
+
+
+@kernel
+def near_pairs_of_one(start, queries, boxes, n_rows, scratch, pairs, counts):
+    """As `near_pairs` of query 0 with the superblocks from number `start` on, at least eight."""
+    points, codes, box_limits, limits = queries
+    row_codes, halves, low, high, super_low, super_high = boxes
+    _, _, listed, chosen, masks = scratch
+    n_superblocks, n_blocks = super_low.shape[0], low.shape[0]
+    listed[0] = chosen[0] = 0
+    count, tested = counts[0], counts[1]
+    none = np.int32(-1)
+    for first in range(start, n_superblocks, BOX_QUERIES):
+        # Eight boxes that are there: the last ones again, if fewer are left.
+        eight = min(first, n_superblocks - BOX_QUERIES)
+        near = np.int64(boxes_near(points, 0, super_low, super_high, eight, box_limits, none))
+        near = near >> (first - eight)
+        while near:
+            superblock = first + lowest_bit(np.uint32(near))
+            near &= near - 1
+            if pairs.shape[0] - count < SUPERBLOCK_ROWS:
+                counts[0], counts[1] = count, tested
+                return superblock
+            first_block = superblock * SUPERBLOCK_BLOCKS
+            last_block = min(n_blocks, first_block + SUPERBLOCK_BLOCKS)
+            for group in range(first_block, last_block, BOX_QUERIES):
+                eight = min(group, n_blocks - BOX_QUERIES)
+                blocks = np.int64(boxes_near(points, 0, low, high, eight, box_limits, none))
+                blocks = blocks >> (group - eight)
+                while blocks:
+                    block = group + lowest_bit(np.uint32(blocks))
+                    blocks &= blocks - 1
+                    tested += BLOCK_ROWS
+                    if rows_near(
+                        row_codes,
+                        block,
+                        halves,
+                        codes,
+                        codes.shape[1],
+                        listed,
+                        chosen,
+                        0,
+                        limits,
+                        None,
+                        masks,
+                    ):
+                        mask = masks[0]
+                        while mask:
+                            row = np.int32(block * BLOCK_ROWS + lowest_bit(mask))
+                            mask &= np.uint32(mask - np.uint32(1))
+                            if row < n_rows:
+                                pairs[count, 0] = 0
+                                pairs[count, 1] = row
+                                count += 1
+    counts[0], counts[1] = count, tested
+    return n_superblocks
 
 
 @kernel

@@ -1,10 +1,10 @@
 """The filter's two tests, stored in vector registers and written as LLVM code.
 
 `near_boxes` tests eight queries against one box, `near_rows` four queries against the
-rows of one block. Both work on projections in single bytes; LLVM turns the generic
-vector operations into the instructions of the processor that Numba compiles for.
-Products of bytes are special: few instruction sets multiply bytes alike, so
-`_product_kind` names the instructions that are used.
+rows of one block; `boxes_near` and `rows_near` test one query. All work on projections in
+single bytes; LLVM turns the generic vector operations into the instructions of the processor
+that Numba compiles for. Products of bytes are special: few instruction sets multiply bytes
+alike, so `_product_kind` names the instructions that are used.
 
 Formulas and proof: docs/search.md.
 """
@@ -168,30 +168,30 @@ def _not_negative(builder, values):
     return builder.bitcast(passed, ir.IntType(values.type.count))
 
 
-@intrinsic
-def near_boxes(_, points, query, low, high, box, limits, least):
-    """Return a bit for each of eight queries that is near a box.
-
-    points: (n, 8) uint8; low, high: (boxes, 8) uint8; limits: (n,) int32, of the
-    squared distance of each query; least: int32, that counts where it is larger. n is a
-    multiple of 8.
-    """
+def _eight_boxes(eight_queries, points, low, high, limits):
+    """Return the signature and the code of eight queries and a box, or a query and eight boxes."""
 
     def code(context, builder, signature, arguments):
         load = _loader(context, builder, signature.args, arguments)
         _, query, _, _, box, _, least = arguments
         size, product_kind = _register_bytes(), _product_kind()
         octets, count = _vector(_INT8, size), size // BOX_AXES
-        sides = []
-        for number in (2, 3):
-            side = load(number, builder.mul(box, _INT64(BOX_AXES)), _INT64)
-            side = broadcast(builder, _vector(_INT64, count), side)
-            sides.append(builder.bitcast(side, octets))
+        sums_type = _vector(_INT32, count)
         subtract, smaller = f"llvm.usub.sat.v{size}i8", f"llvm.umin.v{size}i8"
+
+        def load_eight(number, index, start, several):
+            """Load bytes of several points or sides from `index` + `start` on, or one repeated."""
+            first = builder.add(index, _INT64(start if several else 0))
+            pointee = octets if several else _INT64
+            value = load(number, builder.mul(first, _INT64(BOX_AXES)), pointee)
+            if not several:
+                value = broadcast(builder, _vector(_INT64, count), value)
+            return builder.bitcast(value, octets)
+
         mask = _INT64(0)
         for start in range(0, BOX_QUERIES, count):
-            first = builder.add(query, _INT64(start))
-            point = load(0, builder.mul(first, _INT64(BOX_AXES)), octets)
+            point = load_eight(0, query, start, eight_queries)
+            sides = [load_eight(number, box, start, not eight_queries) for number in (2, 3)]
             outside = builder.or_(
                 call_intrinsic(builder, subtract, octets, [sides[0], point]),
                 call_intrinsic(builder, subtract, octets, [point, sides[1]]),
@@ -199,8 +199,11 @@ def near_boxes(_, points, query, low, high, box, limits, least):
             # A smaller distance only finds more to be near; 127 fits into a signed byte.
             outside = call_intrinsic(builder, smaller, octets, [outside, _splat(octets, 127)])
             sums = _squares(builder, outside, product_kind)
-            limit = load(5, builder.mul(first, _INT64(4)), sums.type)
-            limit = _larger(builder, limit, broadcast(builder, sums.type, least))
+            first = builder.add(query, _INT64(start if eight_queries else 0))
+            limit = load(5, builder.mul(first, _INT64(4)), sums_type if eight_queries else _INT32)
+            if not eight_queries:
+                limit = broadcast(builder, sums_type, limit)
+            limit = _larger(builder, limit, broadcast(builder, sums_type, least))
             bits = _not_negative(builder, builder.sub(limit, sums))
             mask = builder.or_(mask, builder.shl(builder.zext(bits, _INT64), _INT64(start)))
         return mask
@@ -209,18 +212,27 @@ def near_boxes(_, points, query, low, high, box, limits, least):
 
 
 @intrinsic
-def near_rows(
-    _, codes, block, halves, points, axes, listed, chosen, place, limits, row_limits, masks
-):
-    """masks[q]: a bit for each row of a block near query listed[chosen[place + q]]; whether any is.
+def near_boxes(_, points, query, low, high, box, limits, least):
+    """Return a bit for each of eight queries, from `query` on, that is near a box.
 
-    codes: uint8, flat: [block][axes / 4][32 rows][4]; halves: (rows,) int32;
-    points: (n, axes) int8; limits: (n,) int32; masks: (4,) uint32, written if any is near.
-    A row is near where limits[query] + halves[row] + the sum of the products of the
-    bytes is not negative, which is computed modulo 2^16 where the processor cannot
-    do it in 32 bits. row_limits: None, or a tuple that begins with offsets (n,) and limits
-    (rows,), int32: the limit is then offsets[query] + the larger limit of query and row.
+    points: (n, 8) uint8; low, high: (boxes, 8) uint8; limits: (n,) int32, of the
+    squared distance of each query; least: int32, that counts where it is larger. n is a
+    multiple of 8.
     """
+    return _eight_boxes(True, points, low, high, limits)
+
+
+@intrinsic
+def boxes_near(_, points, query, low, high, box, limits, least):
+    """Return a bit for each of eight boxes, from `box` on, that is near a query.
+
+    There are eight boxes from there on; the rest is as in `near_boxes`.
+    """
+    return _eight_boxes(False, points, low, high, limits)
+
+
+def _near_rows(n_queries, codes, halves, points, listed, chosen, limits, row_limits, masks):
+    """Return the signature and the code of `near_rows` for so many queries."""
     own_limits = None if row_limits == types.none else row_limits.types[:2]
 
     def code(context, builder, signature, arguments):
@@ -233,7 +245,7 @@ def near_rows(
             values = (builder.extract_value(packed_limits, number) for number in range(2))
             load_limit = _loader(context, builder, own_limits, list(values))
         queries, query_limits, offsets = [], [], []
-        for q in range(TILE_QUERIES):
+        for q in range(n_queries):
             query = builder.add(place, _INT64(q))
             for number in (6, 5):
                 query = load(number, builder.mul(query, _INT64(4)), _INT32)
@@ -247,7 +259,7 @@ def near_rows(
         first_row = builder.mul(block, _INT64(BLOCK_ROWS))
         first_byte = builder.mul(first_row, axes)
         groups = builder.lshr(axes, _INT64(2))
-        near: list[list[ir.Value]] = [[] for _ in range(TILE_QUERIES)]
+        near: list[list[ir.Value]] = [[] for _ in range(n_queries)]
         # Two registers of rows at a time: with four queries, eight sums stay in registers.
         for start in range(0, BLOCK_ROWS, 2 * lanes.count):
             starts = [start, start + lanes.count]
@@ -302,6 +314,31 @@ def near_rows(
         *(codes, types.intp, halves, points, types.intp, listed, chosen, types.intp),
         *(limits, row_limits, masks),
     ), code
+
+
+@intrinsic
+def near_rows(
+    _, codes, block, halves, points, axes, listed, chosen, place, limits, row_limits, masks
+):
+    """masks[q]: a bit for each row of a block near query listed[chosen[place + q]]; whether any is.
+
+    codes: uint8, flat: [block][axes / 4][32 rows][4]; halves: (rows,) int32;
+    points: (n, axes) int8; limits: (n,) int32; masks: (4,) uint32, written if any is near.
+    A row is near where limits[query] + halves[row] + the sum of the products of the
+    bytes is not negative, which is computed modulo 2^16 where the processor cannot
+    do it in 32 bits. row_limits: None, or a tuple that begins with offsets (n,) and limits
+    (rows,), int32: the limit is then offsets[query] + the larger limit of query and row.
+    """
+    types_of_arrays = codes, halves, points, listed, chosen, limits, row_limits, masks
+    return _near_rows(TILE_QUERIES, *types_of_arrays)
+
+
+@intrinsic
+def rows_near(
+    _, codes, block, halves, points, axes, listed, chosen, place, limits, row_limits, masks
+):
+    """masks[0]: a bit for each row near query listed[chosen[place]]: `near_rows` for one query."""
+    return _near_rows(1, codes, halves, points, listed, chosen, limits, row_limits, masks)
 
 
 @intrinsic

@@ -108,15 +108,22 @@ class NearPairs:
         superblock, and the numbers of pairs written and tested.
         """
         counts = np.zeros(2, np.int64)
+        rows = self._rows.boxes, len(self._rows)
+        every_box = superblocks is self._rows.superblocks and len(superblocks) >= BOX_QUERIES
+        if every_box and self._span == (0, 1):
+            stop = kernels.near_pairs_of_one(
+                place, queries, *rows, self._scratch, self.pairs, counts
+            )
+            return stop, *counts.tolist()
         stop = kernels.near_pairs(
             *self._span,
             superblocks,
             place,
             self._triangle,
             queries,
-            self._rows.boxes,
+            rows[0],
             row_limits,
-            len(self._rows),
+            rows[1],
             self._scratch,
             self.pairs,
             counts,
