@@ -290,6 +290,20 @@ def test_neighbours_beyond_the_filter(calls):
         np.testing.assert_array_equal(found, expected)
 
 
+def test_neighbours_from_all_distances():
+    """Of a row too, whatever its number is, and where fewer are within the limit."""
+    hashes = searches.some_hashes("copies", 40)
+    exact = searches.distances(hashes, hashes, SQUARED)
+    for k, limit in ((1, 10**7), (3, 900), (39, 10**7), (45, 10**7)):
+        for inside in (True, False):
+            expected = searches.neighbours_of(exact, k, limit, inside)
+            for row in (0, 1, 39):
+                found = neighbour_search.of_all_rows(
+                    hashes, hashes[row], row if inside else None, k, limit
+                )
+                assert found.tolist() == expected[row].tolist()
+
+
 # Where the filter is left, and where it is not.
 
 

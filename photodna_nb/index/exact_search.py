@@ -165,7 +165,7 @@ def _by_distances(
         return list(_by_blocks(segments, firsts, queries, k, limit))
     packed = []
     n_rows = sum(segment.count for segment in segments)
-    step = max(1, _NEIGHBOURS_AT_ONCE // min(2 * k, n_rows))
+    step = max(1, _NEIGHBOURS_AT_ONCE // min(k, n_rows))
     for start in range(0, len(queries), step):
         packed += _by_rows(segments, firsts, queries[start : start + step], k, limit)
     return packed
@@ -205,11 +205,9 @@ def _by_rows(
     def nearest_of(task: tuple[RowSegment, int, int]) -> list[PackedNeighbours]:
         segment, start, first = task
         rows = checks.read_only(segment.rows[start : start + _ROWS_A_TASK])
-        limits = np.full(len(queries), limit, np.int32)
-        counts = np.zeros(len(queries), np.int64)
-        packed = np.empty((len(queries), min(2 * k, len(rows))), np.int64)
-        kernels.nearest_rows(rows, first, wide, k, limits, counts, packed)
-        return [row[:count] for row, count in zip(packed, counts.tolist(), strict=True)]
+        packed = np.full((len(queries), min(k, len(rows))), (limit + 1) << 32, np.int64)
+        kernels.nearest_rows(rows, first, wide, packed)
+        return [row[row >> 32 <= limit] for row in packed]
 
     # A thread is not worth its start for less.
     threads = sum(segment.count for segment in segments) > 2 * _ROWS_A_TASK

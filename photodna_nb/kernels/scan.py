@@ -6,21 +6,19 @@ memory only.
 
 import numpy as np
 
+from photodna_nb.kernels.distance import HASH_BYTES, insert_neighbour
 from photodna_nb.kernels.jit import kernel
-
-HASH_BYTES = 144
 
 # Rows whose distances are computed before they are compared: few enough for the first-level cache.
 _BLOCK_ROWS = 256
 
 
 @kernel
-def nearest_rows(rows, first, queries, k, limits, counts, neighbours):
-    """Select the packed neighbours, distance * 2^32 + row, of the `k` rows nearest to each query.
+def nearest_rows(rows, first, queries, neighbours):
+    """Select the rows nearest to each query: packed neighbours, distance * 2^32 + row.
 
-    rows: (n, 144) uint8, numbered from `first`; queries: (q, 144) int16; limits: (q,) int32,
-    largest squared distances, inclusive, lowered on the way; neighbours: (q, c) int64, c > k or
-    c >= n; counts: (q,) int64, of those that hold a neighbour afterwards, in no order.
+    rows: (n, 144) uint8, numbered from `first`; queries: (q, 144) int16; neighbours: (q, k)
+    int64, a heap for each query, the largest first, which rows enter that are smaller.
     """
     distances = np.empty(_BLOCK_ROWS, np.int32)
     for start in range(0, rows.shape[0], _BLOCK_ROWS):
@@ -35,11 +33,6 @@ def nearest_rows(rows, first, queries, k, limits, counts, neighbours):
                     total = np.int32(total + np.int32(np.int32(d) * np.int32(d)))
                 distances[r] = total
             for r in range(size):
-                if distances[r] <= limits[q]:
-                    if counts[q] == neighbours.shape[1]:
-                        neighbours[q].sort()
-                        counts[q] = k
-                        limits[q] = min(limits[q], np.int32(neighbours[q, k - 1] >> 32))
-                    row = np.int64(first) + start + r
-                    neighbours[q, counts[q]] = (np.int64(distances[r]) << 32) + row
-                    counts[q] += 1
+                candidate = (np.int64(distances[r]) << 32) + np.int64(first) + start + r
+                if candidate < neighbours[q, 0]:
+                    insert_neighbour(neighbours[q], candidate)

@@ -313,13 +313,9 @@ def of_all_rows(
     hashes: NDArray[np.uint8], query: NDArray[np.uint8], number: int | None, k: int, limit: int
 ) -> NDArray[np.int64]:
     """Return the neighbours of a query, (144,), from all distances, without the hash `number`."""
-    k_found = min(k + (number is not None), len(hashes))
-    wide = checks.read_only(query.astype(np.int16)[None])
-    limits, counts = np.full(1, limit, np.int32), np.zeros(1, np.int64)
-    packed = np.empty((1, min(2 * k_found, len(hashes))), np.int64)
-    scan.nearest_rows(hashes, 0, wide, k_found, limits, counts, packed)
-    nearest = np.sort(packed[0, : counts[0]])
-    nearest = nearest[nearest & _NUMBER != number] if number is not None else nearest
-    result = np.full(k, (limit + 1) << 32, np.int64)
-    result[: len(nearest)] = nearest[:k]
-    return result
+    packed = np.full((1, k + (number is not None)), (limit + 1) << 32, np.int64)
+    scan.nearest_rows(hashes, 0, checks.read_only(query.astype(np.int16)[None]), packed)
+    nearest = np.sort(packed[0])
+    if number is not None:
+        nearest = nearest[(nearest & _NUMBER != number) | (nearest >> 32 > limit)]
+    return nearest[:k]
