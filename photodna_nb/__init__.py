@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from photodna_nb.errors import FileError as FileError
     from photodna_nb.errors import ImageError as ImageError
     from photodna_nb.errors import IndexFileError as IndexFileError
+    from photodna_nb.errors import LowDetailWarning as LowDetailWarning
     from photodna_nb.errors import PhotodnaError as PhotodnaError
     from photodna_nb.errors import TableFileError as TableFileError
     from photodna_nb.hashing import stages as stages
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 # The public names of each module.
 _NAMES = {
     "errors": "ArgumentError ArgumentTypeError FileError ImageError IndexFileError "
-    "PhotodnaError TableFileError",
+    "LowDetailWarning PhotodnaError TableFileError",
     "hashing.files": "hash_file hash_files hash_image iterate_hashes",
     "hashing.orientations": "orientations",
     "hashing.stages": "HashTrace detail trace",

@@ -1,4 +1,4 @@
-"""The errors that the package raises.
+"""The errors that the package raises, and its warning.
 
 Each message names the file or argument, what came, what was needed and what to do.
 """
@@ -102,3 +102,7 @@ class ErrorContext:
                 raise other from error
         finally:
             del other  # its traceback has this frame
+
+
+class LowDetailWarning(UserWarning):
+    """Images have next to no detail: their hashes say little or nothing about them."""

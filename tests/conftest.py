@@ -145,6 +145,12 @@ def run():
     return run
 
 
+def messages(result) -> list[str]:
+    """Return the lines on standard error, but for the one about images of low detail."""
+    lines = result.stderr.decode().splitlines()
+    return [line for line in lines if "grey levels of detail" not in line]
+
+
 @pytest.fixture
 def photos(tmp_path):
     """Seven images in a folder: five good ones, one that cannot become WebP, one that is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from photodna_nb.cli.images import on_terminal, quiet_decoders
+from photodna_nb.cli.images import on_terminal
 from photodna_nb.cli.output import json_text, print_error, print_lines, print_message
 from photodna_nb.cli.startup import start_numba
 from photodna_nb.printable import printable
@@ -18,8 +18,7 @@ def evaluate(config_path: str, run_dir: str, *, jobs: int | None) -> int:
     start_numba()
     from photodna_nb.evaluation import run
 
-    with quiet_decoders():
-        results = run(config_path, run_dir, max_workers=jobs, progress=on_terminal())
+    results = run(config_path, run_dir, max_workers=jobs, progress=on_terminal())
     status = 0
     for original, transform, error in results.failures:
         after = "" if transform is None else f" after {transform}"
@@ -27,6 +26,13 @@ def evaluate(config_path: str, run_dir: str, *, jobs: int | None) -> int:
     summary = results.summary
     if not results.manifest["this_run"]["originals_available"]:
         print_message("the originals cannot be found; the hashes of the earlier run are used")
+    if low := summary["originals_low_detail"]:
+        print_message(
+            f"warning: {low} of {summary['originals_hashed']} originals have less than "
+            f"{results.config.detail.warn_below:g} grey levels of detail, and such images match "
+            "whatever they show; scale 16-bit grey, integers and floating-point numbers to 8 bits "
+            "first, since Pillow clips them"
+        )
     print_lines(
         f"Originals: {summary['originals_hashed']} hashed, {summary['originals_failed']} failed",
         f"Variants: {summary['variants']} hashed, {summary['variants_failed']} failed",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from photodna_nb.cli.images import files_in, hash_table, iterate_images
-from photodna_nb.cli.output import print_json_list, print_lines, print_message
-from photodna_nb.printable import printable
+from photodna_nb.cli.output import print_json_list, print_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,8 +65,7 @@ def _write_table(
 
 
 def compare(image1: str, image2: str, *, metric: Metric | None, orientations: bool) -> int:
-    """Print the distance and the similarity of two images, with a warning if they are flat."""
-    from photodna_nb.checks import LOW_DETAIL
+    """Print the distance and the similarity of two images."""
     from photodna_nb.hashing import orientations as hash_orientations
     from photodna_nb.pairs.metrics import distance, similarity
 
@@ -88,10 +86,4 @@ def compare(image1: str, image2: str, *, metric: Metric | None, orientations: bo
     )
     if orientation is not None:
         print_lines(f"Orientation: {orientation}")
-    for path, detail in zip(table.paths, table.detail, strict=True):
-        if detail < LOW_DETAIL:
-            print_message(
-                f"warning: {printable(path)}: has {detail:.1f} grey levels of detail, less "
-                f"than {LOW_DETAIL:g}; flat pictures match whatever they show"
-            )
     return 0

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
 import sys
 import warnings
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 from photodna_nb import folders
-from photodna_nb.cli.output import print_error
+from photodna_nb.cli.output import print_error, print_message
 from photodna_nb.cli.startup import start_numba
-from photodna_nb.errors import FileError
+from photodna_nb.errors import FileError, LowDetailWarning
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
@@ -23,11 +22,13 @@ if TYPE_CHECKING:
 
 
 def hash_table(paths: Sequence[str], jobs: int | None, *, output: str | None = None) -> HashTable:
-    """Return the table of `hash_files`, and name each file that failed on standard error."""
+    """Return the table of `hash_files`; print errors of files, and warnings, on standard error."""
     start_numba()
     from photodna_nb.hashing.files import hash_files
 
-    with quiet_decoders():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", LowDetailWarning)
         table = hash_files(
             paths,
             max_workers=jobs,
@@ -37,6 +38,8 @@ def hash_table(paths: Sequence[str], jobs: int | None, *, output: str | None = N
         )
     for path, reason in table.failures:
         print_error(f"{printable(path)}: {reason}")
+    for warning in caught:
+        print_message(f"warning: {warning.message}")
     return table
 
 
@@ -45,14 +48,16 @@ def iterate_images(
 ) -> Generator[tuple[str, HashWithDetail], None, None]:
     """Yield each path that can be hashed, with its hash and detail, in order.
 
-    An error of a file is printed on standard error at once, and appended to `errors`.
+    An error of a file is printed on standard error at once, and appended to `errors`. Images of
+    low detail are counted, and printed there at the end.
     """
     start_numba()
     from photodna_nb import parallel
     from photodna_nb.hashing.files import iterate_hashes
+    from photodna_nb.hashing.low_detail import LowDetailImages
 
+    low_detail = LowDetailImages()
     with (
-        quiet_decoders(),
         closing(iterate_hashes(paths, max_workers=jobs)) as results,
         parallel.progress_bar(len(paths) > 2 and on_terminal(), paths, "files") as bar,
     ):
@@ -61,49 +66,16 @@ def iterate_images(
                 errors.append(result)
                 print_error(str(result))
             else:
+                low_detail.add(path, result)
                 yield path, result
             bar.update()
+    if message := low_detail.message():
+        print_message(f"warning: {message}")
 
 
 def on_terminal() -> bool:
     """Return whether standard error is a terminal, on which progress can be displayed."""
     return sys.stderr is not None and sys.stderr.isatty()
-
-
-@contextmanager
-def quiet_decoders() -> Iterator[None]:
-    """Suppress the warnings of decoders, which name no file and are no errors.
-
-    Pillow warns and logs; libraries such as libtiff write past Python.
-    """
-    previous_level = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), _quiet_libraries():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(previous_level)
-
-
-@contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Connect file descriptor 2 to the null device, but `sys.stderr` to what it was."""
-    if sys.stderr is None:  # closed by the caller
-        yield
-        return
-    sys.stderr.flush()
-    stderr, descriptor, null_device = sys.stderr, os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null_device, 2)
-    os.close(null_device)
-    options: Any = {"encoding": stderr.encoding, "errors": stderr.errors, "buffering": 1}
-    try:
-        with suppress(OSError), open(descriptor, "w", closefd=False, **options) as sys.stderr:
-            yield
-    finally:
-        sys.stderr = stderr
-        os.dup2(descriptor, 2)
-        os.close(descriptor)
 
 
 def files_in(directory: str, recursive: bool) -> tuple[list[str], int]:

@@ -10,10 +10,9 @@ import ctypes
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
-from types import TracebackType
 from typing import Any
 
 
@@ -37,45 +36,47 @@ class ProcessSetting:
                 self._restore = self._change()
             self._within += 1
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._within -= 1
             if self._within == 0:
                 self._restore()
 
 
-class _DecodingThread(threading.local):
-    """Whether this thread decodes an image; a pattern of warnings, and a filter of logging."""
+class _IgnoredWarnings(threading.local):
+    """A context in which what this thread warns of and logs is ignored, whatever filters are set.
 
-    within = 0
+    It is the pattern of an entry in Python's list of filters. The entry ignores the warnings of
+    threads that are within the context, and no others: `warnings.catch_warnings` would change
+    the list for all threads.
+    """
+
+    _within = 0
+
+    def __enter__(self) -> None:
+        """Begin; the entry is put before those that were added since."""
+        filters: Any = warnings.filters
+        if not filters or filters[0] is not _ENTRY:
+            with suppress(ValueError):
+                filters.remove(_ENTRY)
+            filters.insert(0, _ENTRY)
+        logging.getLogger("PIL.TiffImagePlugin").addFilter(self)  # the only one that Pillow has
+        self._within += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._within -= 1
 
     def match(self, _: str) -> bool:
-        return self.within > 0
+        """Return whether a warning is ignored, as a pattern of warnings."""
+        return self._within > 0
 
     def filter(self, _: logging.LogRecord) -> bool:
-        return self.within == 0
+        """Return whether a record is logged, as a filter of logging."""
+        return self._within == 0
 
 
-_decoding_thread = _DecodingThread()
-# An entry in Python's list of filters. It ignores the warnings of threads that decode, and no
-# others: `warnings.catch_warnings` would change the list for all threads.
-_IGNORED: Any = ("ignore", _decoding_thread, Warning, None, 0)
-
-
-@contextmanager
-def ignored_warnings() -> Iterator[None]:
-    """Ignore the warnings that this thread raises and logs, whatever filters are set."""
-    filters: Any = warnings.filters
-    if not filters or filters[0] is not _IGNORED:  # another one would come before it
-        with suppress(ValueError):
-            filters.remove(_IGNORED)
-        filters.insert(0, _IGNORED)
-    logging.getLogger("PIL.TiffImagePlugin").addFilter(_decoding_thread)  # Pillow's only logger
-    _decoding_thread.within += 1
-    try:
-        yield
-    finally:
-        _decoding_thread.within -= 1
+ignored_warnings = _IgnoredWarnings()
+_ENTRY: Any = ("ignore", ignored_warnings, Warning, None, 0)
 
 
 def _silence_libtiff() -> Callable[[], None]:

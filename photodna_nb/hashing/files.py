@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing, nullcontext
@@ -11,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks, parallel
-from photodna_nb.errors import ArgumentError, ImageError
+from photodna_nb.errors import ArgumentError, ImageError, LowDetailWarning
 from photodna_nb.files import PathLike
 from photodna_nb.hashing import images
 from photodna_nb.hashing.hash_journal import HashJournal, HashRecord, hash_if_changed
 from photodna_nb.hashing.images import FileLike, ImageLike
+from photodna_nb.hashing.low_detail import LowDetailImages, hash_of_file
 from photodna_nb.hashing.stages import HashWithDetail, hash_and_detail
 from photodna_nb.tables.columns import FileFailure
 from photodna_nb.tables.formats import check_target
@@ -145,6 +147,12 @@ def hash_files(
     ArgumentTypeError, ArgumentError
         An argument has another type or value.
 
+    Warns
+    -----
+    LowDetailWarning
+        Images have less than 100 grey levels of detail. It says how many, which are the
+        first ones, and how many of them have pixels that Pillow clips to 8 bits.
+
     Notes
     -----
     The threads read and decode files at the same time, which is nearly all of the work.
@@ -158,6 +166,7 @@ def hash_files(
             "compare_content: got True, needs output; give the file that the table is saved to"
         )
     failures: list[FileFailure] = []
+    low_detail = LowDetailImages()
     journal = nullcontext() if output is None else HashJournal(checks.path("output", output))
     with (
         journal as opened,
@@ -172,10 +181,12 @@ def hash_files(
         ) as results,
         parallel.progress_bar(progress, paths, "files") as bar,
     ):
-        table = table_from_rows(_rows(results, errors, failures, bar))
+        table = table_from_rows(_rows(results, errors, failures, low_detail, bar))
     table.failures.extend(failures)
     if output is not None:
         table.save(output)
+    if message := low_detail.message():
+        warnings.warn(message, LowDetailWarning, stacklevel=2)
     return table
 
 
@@ -183,12 +194,14 @@ def _rows(
     results: Iterable[tuple[str, HashWithDetail | ImageError]],
     errors: str,
     failures: list[FileFailure],
+    low_detail: LowDetailImages,
     bar: Any,
 ) -> Iterator[tuple[str, bytes, float]]:
-    """Yield a row of the table for each hash, and append to `failures` for each error."""
+    """Yield a row of the table for each hash, and add to the others what they hold."""
     for path, result in results:
         bar.update()
         if isinstance(result, HashWithDetail):
+            low_detail.add(path, result)
             yield path, result.hash.tobytes(), result.detail
         elif errors == "raise":
             try:
@@ -230,7 +243,8 @@ def iterate_hashes(
     path : str
         Path of the file.
     result : HashWithDetail or ImageError
-        ``result.hash`` and ``result.detail``, or the error of the file.
+        ``result.hash``, ``result.detail`` and ``result.clipped_from`` (see
+        `stages.HashWithDetail`), or the error of the file.
 
     Raises
     ------
@@ -257,7 +271,7 @@ def iterate_hashes(
 
 def _hash(task: _Task) -> tuple[str, HashWithDetail | ImageError]:
     try:
-        return task[0], hash_and_detail(images.read_pixels(task[0]))
+        return task[0], hash_of_file(task[0])
     except ImageError as error:
         return task[0], error.without_frames()
 

@@ -13,7 +13,8 @@ import PIL
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ImageError, TableFileError
 from photodna_nb.hashing import images
-from photodna_nb.hashing.stages import HashWithDetail, hash_and_detail
+from photodna_nb.hashing.low_detail import hash_of_file
+from photodna_nb.hashing.stages import HashWithDetail
 from photodna_nb.journal import RecordLog
 
 
@@ -36,6 +37,8 @@ class HashRecord(msgspec.Struct, frozen=True):
         Detail of the image, in grey levels.
     pillow : str
         Version of Pillow: another one may decode the file to other pixels.
+    clipped_from : str
+        As in `HashWithDetail`; empty in records of earlier versions.
     """
 
     path: str
@@ -45,11 +48,12 @@ class HashRecord(msgspec.Struct, frozen=True):
     hash: Annotated[bytes, msgspec.Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
     detail: float
     pillow: str
+    clipped_from: str = ""
 
     @property
     def hash_with_detail(self) -> HashWithDetail:
         """The hash as an array, and the detail."""
-        return HashWithDetail(np.frombuffer(self.hash, np.uint8), self.detail)
+        return HashWithDetail(np.frombuffer(self.hash, np.uint8), self.detail, self.clipped_from)
 
 
 class HashJournal(RecordLog[HashRecord]):
@@ -110,7 +114,7 @@ def hash_if_changed(
             else (known.size, known.modified) == (status.st_size, status.st_mtime_ns)
         ):
             return known
-        result = hash_and_detail(images.read_pixels(path))
+        result = hash_of_file(path)
     except ImageError as error:
         return error.without_frames()
     except (OSError, ValueError):  # a ValueError: what cannot be a name
@@ -127,6 +131,7 @@ def hash_if_changed(
         hash=result.hash.tobytes(),
         detail=result.detail,
         pillow=PIL.__version__,
+        clipped_from=result.clipped_from,
     )
 
 

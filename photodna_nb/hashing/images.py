@@ -11,7 +11,7 @@ import io
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import nanoarrow
 import numpy as np
@@ -29,6 +29,7 @@ from photodna_nb.hashing.image_errors import damaged_header, image_errors, too_l
 from photodna_nb.hashing.png_chunks import PNG_SIGNATURE, PngWithoutTexts
 
 ImageLike = Image.Image | NDArray[np.uint8]
+Result = TypeVar("Result")
 FileLike = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 # Modes whose bytes the kernels read as they are; the other ones go through convert("RGB").
@@ -50,6 +51,9 @@ _LIKELY_FORMATS = {
     for kind, suffixes in _COMMON_FORMATS.items()
     for suffix in suffixes
 }
+
+# Modes whose values Pillow clips to 0 .. 255, by their beginnings: such an image may become flat.
+_CLIPPED_MODES = {"I;": "16-bit grey", "I": "32-bit integers", "F": "floating-point numbers"}
 
 # Bytes up to which a file is read at once: Pillow reads the header of a JPEG file in forty
 # small pieces, which takes a tenth of the time of a small file.
@@ -78,15 +82,42 @@ def read_pixels(file: FileLike) -> NDArray[np.uint8]:
     ArgumentTypeError
         `file` is none of the accepted types.
     """
+    return _with_file(file, _read)
+
+
+def clipped_pixels(file: FileLike) -> str:
+    """Return the kind of the pixels of an image file if Pillow clips them to 8 bits, or "".
+
+    The image is opened and not decoded. A file that cannot be opened has none.
+
+    Parameters
+    ----------
+    file : str, os.PathLike, bytes or binary file
+        As `read_pixels` takes it.
+    """
+    try:
+        return _with_file(file, _clipped_pixels)
+    except ImageError:
+        return ""
+
+
+def _clipped_pixels(source: BinaryIO, name: str | None) -> str:
+    with _opened(source, image_formats.first_bytes(source), name) as image:
+        kinds = (kind for mode, kind in _CLIPPED_MODES.items() if image.mode.startswith(mode))
+        return next(kinds, "")
+
+
+def _with_file(file: FileLike, function: Callable[[BinaryIO, str | None], Result]) -> Result:
+    """Call a function with what Pillow reads and its name; all errors become an ImageError."""
     name, source = _source(file)
-    with image_errors(name), ignored_warnings():
+    with image_errors(name), ignored_warnings:
         if not isinstance(source, str):
-            return _read(source, name)
+            return function(source, name)
         with files.open_regular(source, ImageError) as opened:
             if os.fstat(opened.fileno()).st_size <= _READ_AT_ONCE:
-                return _read(io.BytesIO(opened.readall()), name)
+                return function(io.BytesIO(opened.readall()), name)
             with io.BufferedReader(opened) as buffered:
-                return _read(buffered, name)
+                return function(buffered, name)
 
 
 def pixels(image: ImageLike) -> NDArray[np.uint8]:
@@ -113,7 +144,7 @@ def pixels(image: ImageLike) -> NDArray[np.uint8]:
     """
     if isinstance(image, Image.Image):
         name = getattr(image, "filename", "") or None
-        with image_errors(name), ignored_warnings():
+        with image_errors(name), ignored_warnings:
             _check_sides(image.size, name)
             return _decoded(image, name)
     if isinstance(image, np.ndarray):
@@ -178,7 +209,7 @@ def _source(file: FileLike) -> tuple[str | None, str | BinaryIO]:
     label = label if isinstance(label, str) else None
     if hasattr(file, "seekable") and file.seekable():
         return label, file
-    with image_errors(label), ignored_warnings():
+    with image_errors(label), ignored_warnings:
         return label, io.BytesIO(file.read())
 
 

@@ -56,10 +56,22 @@ class HashTrace:
 
 
 class HashWithDetail(NamedTuple):
-    """A hash, (144,) uint8, and the detail of the image, in grey levels."""
+    """A hash, and the detail of its image.
+
+    Attributes
+    ----------
+    hash : ndarray of uint8, (144,)
+        The hash.
+    detail : float
+        Detail of the image, in grey levels.
+    clipped_from : str
+        If the detail is low, the kind of pixels that Pillow clipped to 8 bits, such as
+        ``"16-bit grey"``; otherwise empty.
+    """
 
     hash: NDArray[np.uint8]
     detail: float
+    clipped_from: str = ""
 
 
 def hash_and_detail(pixels: NDArray[np.uint8]) -> HashWithDetail:
