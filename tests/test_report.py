@@ -222,7 +222,8 @@ def test_a_manifest_that_names_other_files_deletes_none(tmp_path, no_figures):
     names = ("../precious", "notes.txt", "figures/../../precious", str(tmp_path / "precious"))
     manifest["report"] = dict.fromkeys(names, "0")
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
-    pdna.report.write(results)
+    with pytest.raises(pdna.FileError, match=r"manifest.json: is damaged .* in `\$.report`"):
+        pdna.report.write(results)
     evaluated(tmp_path / "run", originals=FEW, seed=0)
     assert (tmp_path / "precious").exists()
     assert (tmp_path / "run" / "notes.txt").exists()

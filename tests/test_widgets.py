@@ -484,6 +484,26 @@ def test_missing_and_changed_originals_are_said(files):
     assert tuner.controls.message.value == ""
 
 
+def test_loaded_results_open_no_file_that_their_configuration_names(files, tmp_path):
+    """The folder of a run may come from a stranger."""
+    folder, found = files
+    loaded = Results.load(found.run_dir)
+    opened = []
+
+    def record(event, arguments):
+        if event in ("open", "os.listdir", "os.scandir") and str(folder) in str(arguments[0]):
+            opened.append(arguments[0])
+
+    sys.addaudithook(record)
+    tuner = widgets.ThresholdTuner(loaded)
+    assert opened == []
+    assert "<img" not in tuner.controls.images.value
+    assert "dataset=results.config.dataset()) opens" in said(tuner.controls.images)
+    tuner = widgets.ThresholdTuner(loaded, dataset=loaded.config.dataset())
+    assert "<img" in tuner.controls.images.value
+    assert opened
+
+
 def test_originals_in_another_folder(files, tmp_path):
     folder, found = files
     moved = folder.rename(tmp_path / "moved")

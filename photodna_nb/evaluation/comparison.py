@@ -7,7 +7,6 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,9 @@ from msgspec import structs
 from numpy.typing import NDArray
 from scipy import stats
 
-from photodna_nb import checks, files, npz
-from photodna_nb.errors import ArgumentTypeError, FileError
+from photodna_nb import checks
+from photodna_nb.errors import ArgumentTypeError
+from photodna_nb.evaluation import run_files
 from photodna_nb.evaluation.comparison_format import item_list
 from photodna_nb.evaluation.comparison_records import (
     Comparison,
@@ -42,9 +42,10 @@ from photodna_nb.evaluation.rates import (
     estimate_recalls,
     estimate_run,
 )
-from photodna_nb.evaluation.results import COUNTS, RESULTS, Results
-from photodna_nb.evaluation.run_folder import HASHES
+from photodna_nb.evaluation.results import Results
+from photodna_nb.evaluation.run_files import COUNTS, HASHES, RESULTS, path_of
 from photodna_nb.evaluation.thresholds import operating_points
+from photodna_nb.evaluation.variant_hashes import unpack_hashes
 from photodna_nb.files import PathLike
 
 _ALL = "all transforms"
@@ -172,13 +173,17 @@ class _Run:
 
     def hashes(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return the hashes of the originals, (n, 144), and of their variants, (n, v, 144)."""
-        path = os.path.join(self.results.run_dir, HASHES)
-        content = files.read(path, FileError)
-        if sha256(content).hexdigest() != self.results.manifest["results"][HASHES]:
-            raise FileError(path, "is not the file of these results; load them again")
-        arrays = npz.unpack(path, content, ("hashes", "variants"))
-        columns = [self.results.counts.transforms.index(spec) for spec in self.counts.transforms]
-        return arrays["hashes"], arrays["variants"][:, columns]
+        folder, counts = self.results.run_dir, self.results.counts
+        largest = run_files.largest_total(
+            len(self.results.manifest["inputs"]), len(counts.transforms)
+        )
+        digest = self.results.manifest["results"][HASHES]
+        path, content = path_of(folder, HASHES), run_files.read(folder, HASHES, digest, largest)
+        hashed, _ = unpack_hashes(path, content)
+        if (hashed.names, hashed.transforms) != (counts.names, counts.transforms):
+            raise run_files.damaged(path, "it has other originals or transforms")
+        columns = [counts.transforms.index(spec) for spec in self.counts.transforms]
+        return hashed.hashes, hashed.variants[:, columns]
 
 
 def _with_transforms(

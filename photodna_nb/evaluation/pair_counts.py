@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from photodna_nb import checks, files, npz
 from photodna_nb.errors import ArgumentError, FileError
+from photodna_nb.evaluation import stored_arrays
 from photodna_nb.files import PathLike
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 
@@ -368,18 +369,15 @@ class PairCounts:
         FileError
             It is damaged, of another kind, or has another key.
         """
-        nearest = [f"nearest_{name}" for name in NearestImpostors._fields]
-        needed = [*_ARRAYS, *nearest, "detail_bin_edges", *_NUMBERS, *_TEXTS, "key"]
-        members: dict[str, Any] = npz.unpack(path, content, needed)
-        if key and npz.unpack_texts(members["key"]) != (key,):
+        members = stored_arrays.unpack_counts(path, content, _SAMPLE)
+        if key and members["key"] != (key,):
             raise FileError(path, "holds counts of other pairs; run the evaluation again")
-        fields = {name: members[name] for name in _ARRAYS}
-        fields |= {name: npz.unpack_texts(members[name]) for name in _TEXTS}
-        fields |= {name: members[name].item() for name in _NUMBERS}
+        nearest = (members[f"nearest_{name}"] for name in NearestImpostors._fields)
         return cls(
-            **fields,
+            **{name: members[name] for name in (*_ARRAYS, *_TEXTS)},
+            **{name: members[name].item() for name in _NUMBERS},
             detail_bin_edges=tuple(members["detail_bin_edges"].tolist()),
-            nearest=NearestImpostors(*(members[name] for name in nearest)),
+            nearest=NearestImpostors(*nearest),
         )
 
     def _number(self, transform: str | int) -> int:

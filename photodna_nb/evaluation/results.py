@@ -6,40 +6,43 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
 from photodna_nb import checks, files
-from photodna_nb.errors import FileError
+from photodna_nb.errors import FileError, PhotodnaError
+from photodna_nb.evaluation import results_schema
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import RunEstimates, estimate_run
-from photodna_nb.evaluation.run_folder import (
+from photodna_nb.evaluation.run_files import (
+    COUNTS,
     HASHES,
     IDENTITY,
     MANIFEST,
+    RESULTS,
     SCHEMA,
-    RunFolder,
-    check_schema,
+    TABLES,
+    THUMBNAILS,
+    check_digest,
+    check_size,
     damaged,
-    locked,
+    largest_total,
+    parsed,
+    path_of,
+    read,
     read_manifest,
-    result_versions,
+    remove,
 )
+from photodna_nb.evaluation.run_folder import RunFolder, locked, result_versions
 from photodna_nb.evaluation.tables import Row, Tables
-from photodna_nb.evaluation.thumbnails import FOLDER as THUMBNAILS
-from photodna_nb.evaluation.thumbnails import ThumbnailFiles
+from photodna_nb.evaluation.thumbnails import ThumbnailFiles, read_thumbnail
 from photodna_nb.evaluation.variant_hashes import VariantFailure
 from photodna_nb.files import PathLike
 from photodna_nb.tables.csv_format import harmless_cell
-
-COUNTS, RESULTS, TABLES = "counts.npz", "results.json", "tables"
-# Written by `photodna_nb.report`; listed in the manifest.
-REPORT, FIGURES = "report.html", "figures"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +77,7 @@ class Results:
     summary: dict[str, Any]
     tables: Tables
     manifest: dict[str, Any]
+    loaded: bool = False
     _estimates: RunEstimates | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
@@ -101,32 +105,51 @@ class Results:
         """
         folder = checks.path("run_dir", run_dir)
         path = os.path.join(folder, MANIFEST)
-        manifest = read_manifest(path)
-        content = {}
+        manifest = read_manifest(folder)
         try:
             base = manifest["this_run"].get("base", ".")
             config = Config.from_dict(manifest["configuration"], base=base)
-            for name, digest in (manifest["results"] | manifest.get("report", {})).items():
-                file = os.path.join(folder, *name.split("/"))
-                if name not in manifest["results"] and not os.path.exists(file):
-                    continue  # a page or figure that was deleted can be written again
-                content[name] = files.read(file, FileError)
-                if sha256(content[name]).hexdigest() != digest:
-                    raise FileError(
-                        os.path.join(folder, name),
-                        f"is not the file that {MANIFEST} names; run the evaluation again",
-                    )
-            results = json.loads(content[RESULTS])
-            check_schema(os.path.join(folder, RESULTS), results)
-            summary, tables = results["summary"], results["tables"]
-            failures = [VariantFailure(**row) for row in tables["failures"]]
-            packed = content[COUNTS]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, FileError):
-                raise
-            raise damaged(path, error) from error
-        counts = PairCounts.unpacked(os.path.join(folder, COUNTS), packed)
-        return cls(folder, config, counts, failures, summary, tables, manifest)
+        except PhotodnaError as error:
+            raise damaged(path, str(error)) from error
+        if missing := {COUNTS, HASHES, IDENTITY, RESULTS} - manifest["results"].keys():
+            raise damaged(path, f"its results lack {', '.join(sorted(missing))}")
+        digests = manifest["results"] | {
+            name: digest
+            for name, digest in manifest.get("report", {}).items()
+            if os.path.lexists(path_of(folder, name))  # otherwise it can be written again
+        }
+        largest = largest_total(len(manifest["inputs"]), len(config.transforms))
+        check_size(folder, digests, largest)
+        packed, results = (
+            read(folder, name, digests.pop(name), largest) for name in (COUNTS, RESULTS)
+        )
+        for name, digest in digests.items():
+            if name.startswith(THUMBNAILS):
+                read_thumbnail(folder, name, digest)
+            else:
+                check_digest(folder, name, digest)
+        content = parsed(path_of(folder, RESULTS), results, results_schema.ResultsFile)
+        summary, tables = content["summary"], content["tables"]
+        counts = PairCounts.unpacked(path_of(folder, COUNTS), packed)
+        if mismatch := results_schema.mismatch(summary, tables, counts, config, manifest["inputs"]):
+            raise damaged(path_of(folder, RESULTS), mismatch)
+        failures = [VariantFailure(**row) for row in tables["failures"]]
+        return cls(folder, config, counts, failures, summary, tables, manifest, loaded=True)
+
+    def thumbnail(self, name: str) -> bytes:
+        """Return a thumbnail that a table names, a JPEG.
+
+        Raises
+        ------
+        FileError
+            The file is missing, not the one in the manifest, or no thumbnail.
+        """
+        digest = self.manifest["results"].get(name)
+        if digest is None:
+            raise FileError(
+                path_of(self.run_dir, name), f"is not in {MANIFEST}; run the evaluation again"
+            )
+        return read_thumbnail(self.run_dir, name, digest)
 
 
 def write_results(
@@ -159,10 +182,17 @@ def write_results(
         "this_run": dict(this_run),
     }
     # Delete the report of earlier results.
-    _remove(folder.folder, folder.digests.keys() - digests.keys())
+    remove(folder.folder, _others(folder.digests, digests))
     _write(folder.folder, content, manifest)
     return Results(
-        folder.folder, config, counts, list(failures), summary, tables, manifest, estimates
+        folder.folder,
+        config,
+        counts,
+        list(failures),
+        summary,
+        tables,
+        manifest,
+        _estimates=estimates,
     )
 
 
@@ -181,14 +211,13 @@ def add_report(results: Results, content: Mapping[str, bytes]) -> None:
     FileError
         The folder now has other results, another run uses it, or it cannot be written.
     """
-    path = os.path.join(results.run_dir, MANIFEST)
     manifest = {name: value for name, value in results.manifest.items() if name != "report"}
     digests = {name: sha256(data).hexdigest() for name, data in sorted(content.items())}
     with locked(results.run_dir):
-        current = read_manifest(path)
+        current = read_manifest(results.run_dir)
         if current["results"] != manifest["results"]:
             raise FileError(results.run_dir, "now holds the results of another run; load it again")
-        _remove(results.run_dir, current.get("report", {}).keys() - digests.keys())
+        remove(results.run_dir, _others(current.get("report", {}), digests))
         manifest["report"] = digests
         _write(results.run_dir, content, manifest)
     results.manifest["report"] = digests
@@ -209,13 +238,9 @@ def _write(folder: str, content: Mapping[str, bytes], manifest: Mapping[str, Any
     files.write([(path, [data]) for path, data in paths.items()], FileError)
 
 
-def _remove(folder: str, names: Iterable[str]) -> None:
-    """Delete files that a manifest named, where a run writes; other names are not followed."""
-    for name in names:
-        place, _, file = name.rpartition("/")
-        if (place in (TABLES, THUMBNAILS, FIGURES) and "/" not in file) or name == REPORT:
-            with suppress(OSError):
-                os.unlink(os.path.join(folder, place, file))
+def _others(digests: Mapping[str, str], names: Container[str]) -> dict[str, str]:
+    """Return the digests of files with other names."""
+    return {name: digest for name, digest in digests.items() if name not in names}
 
 
 def _json(values: Any) -> bytes:

@@ -14,7 +14,8 @@ from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import estimate_run
-from photodna_nb.evaluation.results import COUNTS, Results, write_results
+from photodna_nb.evaluation.results import Results, write_results
+from photodna_nb.evaluation.run_files import COUNTS
 from photodna_nb.evaluation.run_folder import RunFolder, open_run
 from photodna_nb.evaluation.run_originals import (
     check_duplicates,

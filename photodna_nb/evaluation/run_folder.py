@@ -8,29 +8,42 @@ import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
+import msgspec
 import PIL
 from filelock import FileLock, Timeout
 from PIL import features
 
 from photodna_nb import files
 from photodna_nb.errors import FileError
+from photodna_nb.evaluation import run_files
 from photodna_nb.evaluation.config import canonical
+from photodna_nb.evaluation.run_files import (
+    HASHES,
+    IDENTITY,
+    JOURNAL,
+    LOCK,
+    SCHEMA,
+    Identity,
+    check_writable,
+    file_digest,
+    read_manifest,
+)
 from photodna_nb.printable import printable
 from photodna_nb.versions import installed_version
 
-IDENTITY, JOURNAL, HASHES = "run.json", "journal.jsonl", "hashes.npz"
-MANIFEST = "manifest.json"
-# Version of all files in the folder of a run.
-SCHEMA = 3
-_LOCK = ".lock"
 _DIFFERENCES = {
     "seed": "another seed",
     "originals": "other originals",
     "variants": "other variants",
 }
+
+
+class _AnyIdentity(msgspec.Struct):
+    """What a ``run.json`` of any version has."""
+
+    hashing: msgspec.Raw
 
 
 def result_versions() -> dict[str, str | None]:
@@ -57,10 +70,10 @@ def hash_versions() -> dict[str, str | None]:
 def is_run(folder: str) -> bool:
     """Return whether a folder belongs to a run, and does not just hold some ``run.json``."""
     try:
-        identity = json.loads(files.read(os.path.join(folder, IDENTITY), FileError))
-    except (FileError, ValueError, RecursionError):
+        msgspec.json.decode(run_files.read(folder, IDENTITY), type=_AnyIdentity)
+    except (FileError, ValueError):
         return False
-    return isinstance(identity, dict) and "hashing" in identity
+    return True
 
 
 def is_finished(folder: str) -> bool:
@@ -76,9 +89,10 @@ def locked(folder: str) -> Iterator[None]:
     Raises
     ------
     FileError
-        Another run is at work in it, or it cannot be written.
+        Another run is at work in it, it cannot be written, or a link is where a file belongs.
     """
-    lock = FileLock(os.path.join(folder, _LOCK), thread_local=False)
+    check_writable(folder)
+    lock = FileLock(os.path.join(folder, LOCK), thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -91,45 +105,6 @@ def locked(folder: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def read_manifest(path: str) -> dict[str, Any]:
-    """Return the content of a manifest, of this version.
-
-    Raises
-    ------
-    FileError
-        The file is missing, damaged, or of another version.
-    """
-    try:
-        manifest = json.loads(files.read(path, FileError))
-        check_schema(path, manifest)
-        for name in ("results", "inputs", "versions"):
-            if not isinstance(manifest[name], dict):
-                raise TypeError(f"its {name} are none")
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, FileError):
-            raise
-        raise damaged(path, error) from error
-    return dict(manifest)
-
-
-def check_schema(path: str, content: Mapping[str, Any]) -> None:
-    """Raise a FileError unless a file of a run was written by this version of the program."""
-    found = content.get("schema", content.get("format"))
-    if found is not None and found != SCHEMA:
-        raise FileError(
-            path,
-            f"has the schema {found}, and this version reads {SCHEMA}; run the evaluation again "
-            "in an empty folder",
-        )
-    if found is None:
-        raise KeyError("schema")
-
-
-def damaged(path: str, error: Exception) -> FileError:
-    """Return the error of a file that is not as a run writes it."""
-    return FileError(path, f"is damaged or of another program ({error}); run the evaluation again")
 
 
 def differences(hash_settings: Mapping[str, Any], other: Mapping[str, Any]) -> str:
@@ -169,7 +144,7 @@ class RunFolder:
 
     def digest(self, name: str) -> str:
         """Return the digest of a file in the folder."""
-        return sha256(files.read(self.path(name), FileError)).hexdigest()
+        return file_digest(self.folder, name)
 
     def has(self, name: str) -> bool:
         """Return whether a file is there, and the one that the manifest names."""
@@ -231,10 +206,10 @@ def open_run(folder: str, hash_settings: dict[str, Any]) -> Iterator[RunFolder]:
     with locked(folder):
         made_with = _identify(folder, hash_settings)
         try:
-            manifest = read_manifest(os.path.join(folder, MANIFEST))
+            manifest = read_manifest(folder)
             digests = {**manifest["results"], **manifest.get("report", {})}
             inputs = dict(manifest["inputs"])
-        except (FileError, ValueError, TypeError):  # missing or damaged: all is written anew
+        except FileError:  # missing or damaged: all is written anew
             digests, inputs = {}, {}
         yield RunFolder(folder, hash_settings, made_with, digests, inputs)
 
@@ -247,16 +222,14 @@ def _identify(folder: str, hash_settings: dict[str, Any]) -> dict[str, str | Non
         content = json.dumps(identity, indent=1, sort_keys=True) + "\n"
         files.write([(path, [content.encode("ascii")])], FileError)
         return hash_versions()
-    try:
-        identity = json.loads(files.read(path, FileError))
-        check_schema(path, identity)
-        made_with, other = dict(identity["made_with"]), dict(identity["hashing"])
-    except FileError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FileError(
-            path, "is damaged; restore it, or give another folder for the run"
-        ) from error
+    saved = run_files.parsed(
+        path,
+        run_files.read(folder, IDENTITY),
+        Identity,
+        "restore it, or give another folder for the run",
+    )
+    made_with: dict[str, str | None] = saved["made_with"]
+    other: dict[str, Any] = saved["hashing"]
     if canonical(other) != canonical(hash_settings):
         raise FileError(
             folder,

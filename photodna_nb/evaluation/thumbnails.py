@@ -14,12 +14,14 @@ from photodna_nb import parallel
 from photodna_nb.corpus.datasets import Dataset
 from photodna_nb.corpus.transforms import seed_for
 from photodna_nb.errors import PhotodnaError
+from photodna_nb.evaluation import run_files
 from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.pair_counts import PairCounts
+from photodna_nb.evaluation.run_files import THUMBNAILS
 from photodna_nb.evaluation.run_folder import RunFolder
 from photodna_nb.evaluation.variant_hashes import ORIGINAL
+from photodna_nb.printable import printable
 
-FOLDER = "thumbnails"
 # Impostor pairs with thumbnails.
 PAIRS = 16
 # Groups of suspected duplicates with thumbnails, and thumbnails of a group.
@@ -134,6 +136,26 @@ def jpeg_thumbnail(image: Image.Image, side: int) -> bytes:
     return content.getvalue()
 
 
+def read_thumbnail(folder: str, name: str, digest: str) -> bytes:
+    """Return the content of a thumbnail, a JPEG.
+
+    Raises
+    ------
+    FileError
+        The file is missing, has another digest, or is no JPEG of the size of a thumbnail.
+    """
+    content = run_files.read(folder, name, digest)
+    try:
+        with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
+            if max(image.size) > _PAIR_SIDE:
+                raise ValueError(f"it has {image.width} x {image.height} pixels")
+            image.load()
+    except Exception as error:  # Pillow raises nearly anything
+        path = run_files.path_of(folder, name)
+        raise run_files.damaged(path, f"no thumbnail: {printable(str(error))}") from error
+    return content
+
+
 def _of_nearest(counts: PairCounts) -> Iterator[Thumbnail]:
     columns = (column.tolist() for column in counts.nearest_pairs(PAIRS)[:3])
     for i, j, transform in zip(*columns, strict=True):
@@ -151,4 +173,4 @@ def _file_name(counts: PairCounts, config: Config, thumbnail: Thumbnail) -> str:
     row, transform, side = thumbnail
     spec = None if transform == ORIGINAL else counts.transforms[transform]
     identity = [counts.names[row], counts.digests[row], spec, config.seed, side]
-    return f"{FOLDER}/{sha256(canonical(identity).encode('ascii')).hexdigest()[:16]}.jpg"
+    return f"{THUMBNAILS}/{sha256(canonical(identity).encode('ascii')).hexdigest()[:16]}.jpg"

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -25,8 +26,11 @@ from photodna_nb.checks import HASH_BYTES
 from photodna_nb.corpus.datasets import Dataset, Original
 from photodna_nb.corpus.transforms import AnyTransform, seed_for
 from photodna_nb.errors import FileError, ImageError, PhotodnaError
+from photodna_nb.evaluation import stored_arrays
 from photodna_nb.evaluation.config import Config, canonical
-from photodna_nb.evaluation.run_folder import HASHES, JOURNAL, RunFolder, differences
+from photodna_nb.evaluation.run_files import HASHES, JOURNAL
+from photodna_nb.evaluation.run_folder import RunFolder, differences
+from photodna_nb.evaluation.stored_arrays import Schema
 from photodna_nb.hashing import images
 from photodna_nb.hashing.stages import HashWithDetail, hash_and_detail
 from photodna_nb.journal import RecordLog
@@ -34,8 +38,17 @@ from photodna_nb.printable import printable
 
 # The number that stands for the original itself, where transforms are numbered from 0.
 ORIGINAL = -1
-_ARRAYS = ("hashes", "detail", "variants", "available", "variants_detail")
-_TEXTS = ("paths", "digests", "transforms", "hashing", "failures", "errors")
+_ARRAYS: Schema = {
+    "hashes": (np.uint8, ("n", HASH_BYTES)),
+    "detail": (np.float64, ("n",)),
+    "variants": (np.uint8, ("n", "v", HASH_BYTES)),
+    "available": (np.bool_, ("n", "v")),
+    "variants_detail": (np.float64, ("n", "v")),
+}
+_TEXTS = {
+    **{"paths": "n", "digests": "n", "transforms": "v"},
+    **dict.fromkeys(("hashing", "failures", "errors"), ""),
+}
 _NO_HASH = HashWithDetail(np.zeros(HASH_BYTES, np.uint8), math.nan)
 
 
@@ -74,6 +87,16 @@ class OriginalHashes(msgspec.Struct, frozen=True):
         """Whether another attempt would give the same."""
         same_limit = self.pixel_limit == Image.MAX_IMAGE_PIXELS
         return not self.errors or (self.permanent and same_limit)
+
+
+class _Errors(msgspec.Struct, array_like=True):
+    """The fields of `OriginalHashes` that ``hashes.npz`` holds of an original with errors."""
+
+    name: str
+    digest: str
+    errors: dict[int, str]
+    permanent: bool
+    pixel_limit: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,7 +325,7 @@ def _known_hashes(folder: RunFolder) -> dict[str, OriginalHashes]:
             known[name] = OriginalHashes(name, digest, hashes[row].tobytes(), detail[row])
         for result in failed:
             if result.name in known:
-                result = msgspec.structs.replace(
+                result = structs.replace(
                     result, hashes=known[result.name].hashes, detail=known[result.name].detail
                 )
             known[result.name] = result
@@ -370,11 +393,9 @@ def _read(folder: RunFolder) -> tuple[bytes, VariantHashes, list[OriginalHashes]
     """
     path = folder.path(HASHES)
     content = files.read(path, FileError)
-    members = npz.unpack(path, content, (*_ARRAYS, *_TEXTS))
-    names, digests, transforms, hashing, _, errors = (
-        npz.unpack_texts(members[name]) for name in _TEXTS
-    )
-    if hashing != (canonical(folder.hash_settings),) or transforms != _transforms(folder):
+    hashed, members = unpack_hashes(path, content)
+    hashing = members["hashing"]
+    if hashing != (canonical(folder.hash_settings),) or hashed.transforms != _transforms(folder):
         # It was copied from the folder of another run.
         try:
             reason = (
@@ -386,10 +407,28 @@ def _read(folder: RunFolder) -> tuple[bytes, VariantHashes, list[OriginalHashes]
             path,
             f"is of a run with {reason}; delete it to hash anew, or put this run's own file back",
         )
-    hashed = VariantHashes(names, digests, transforms, *(members[name] for name in _ARRAYS))
-    empty = bytes((1 + len(transforms)) * HASH_BYTES), [math.nan] * (1 + len(transforms))
+    n_hashes = 1 + len(hashed.transforms)
+    empty = bytes(n_hashes * HASH_BYTES), [math.nan] * n_hashes
+    try:
+        texts = json.loads("".join(members["errors"]))
+        errors = msgspec.convert(texts, list[_Errors], str_keys=True)
+    except (ValueError, RecursionError) as error:
+        raise FileError(path, "is damaged or another file; create it again") from error
     failed = [
-        OriginalHashes(name, digest, *empty, {int(key): one for key, one in reasons.items()}, *rest)
-        for name, digest, reasons, *rest in json.loads(errors[0])
+        OriginalHashes(name, digest, *empty, reasons, permanent, limit)
+        for name, digest, reasons, permanent, limit in map(structs.astuple, errors)
     ]
     return content, hashed, failed
+
+
+def unpack_hashes(path: str, content: bytes) -> tuple[VariantHashes, dict[str, Any]]:
+    """Return the hashes in the content of ``hashes.npz``, and all arrays and texts in it.
+
+    Raises
+    ------
+    FileError
+        The file is damaged or another one.
+    """
+    members, _ = stored_arrays.unpack(path, content, _ARRAYS, _TEXTS)
+    texts = (members[name] for name in ("paths", "digests", "transforms"))
+    return VariantHashes(*texts, *(members[name] for name in _ARRAYS)), members

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 
 from photodna_nb.evaluation import Results
-from photodna_nb.evaluation.results import REPORT, add_report
+from photodna_nb.evaluation.results import add_report
+from photodna_nb.evaluation.run_files import REPORT, check_writable
 from photodna_nb.files import PathLike
 from photodna_nb.report.figures import figures
 from photodna_nb.report.html import page
@@ -45,6 +46,7 @@ def write(results: Results | PathLike) -> str:
     """
     if not isinstance(results, Results):
         results = Results.load(results)
+    check_writable(results.run_dir)
     drawn = figures(results)
     content = {name: one.content for name, one in drawn.items()}
     content[REPORT] = page(results, drawn).encode("utf-8", "backslashreplace")

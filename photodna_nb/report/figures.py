@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from photodna_nb import plots
 from photodna_nb.evaluation import Results
-from photodna_nb.evaluation.results import FIGURES
+from photodna_nb.evaluation.run_files import FIGURES
 
 
 class ReportFigure(NamedTuple):

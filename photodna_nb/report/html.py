@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
@@ -14,9 +13,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from photodna_nb import files
 from photodna_nb.corpus.transforms import parse
-from photodna_nb.errors import ArgumentError, FileError
+from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config import Config, canonical, toml_value
 from photodna_nb.evaluation.run_originals import SUSPECTED_DISTANCE
@@ -110,10 +108,7 @@ def _data(kind: str, content: bytes) -> str:
 
 
 def _thumbnail(results: Results, name: str | None) -> str | None:
-    if name is None:
-        return None
-    path = os.path.join(results.run_dir, *name.split("/"))
-    return _data("jpeg", files.read(path, FileError))
+    return None if name is None else _data("jpeg", results.thumbnail(name))
 
 
 def _transforms(results: Results) -> Iterator[dict[str, Any]]:

@@ -28,6 +28,11 @@ _GROUPS: dict[tuple[str, str], str] = {
     ("impostor", "below"): "Impostor pairs, just matching",
     ("impostor", "above"): "Impostor pairs, just not matching",
 }
+_NOT_OPENED = (
+    '<p class="note">The images are not opened, since these results were read from a folder, whose '
+    "configuration may name any file. ThresholdTuner(results, dataset=results.config.dataset()) "
+    "opens those that it names.</p>"
+)
 
 
 class Thumbnails:
@@ -38,7 +43,8 @@ class Thumbnails:
     results : Results
         Results of the run whose pairs are shown.
     dataset : Dataset or None
-        The originals; None for those that the configuration names.
+        The originals; None for those that the configuration names, which are opened unless the
+        results were loaded: the configuration of a stranger could name any file.
     """
 
     def __init__(self, results: Results, dataset: Dataset | None) -> None:
@@ -46,6 +52,7 @@ class Thumbnails:
         self._limit = results.counts.nearest_limit
         self._digests = dict(zip(results.counts.names, results.counts.digests, strict=True))
         self._dataset = dataset
+        self._opened = dataset is not None or not results.loaded
         self._originals: dict[str, Original] = {}
         self._image = lru_cache(_CACHED)(self._element)
 
@@ -59,7 +66,8 @@ class Thumbnails:
             if kind == "impostor" and list_ends:
                 body = f'<p class="note">not listed: the list ends at L2 {self._limit}</p>'
             groups.append(f"<div><b>{title}</b>{body}</div>")
-        return f'<div class="groups">{"".join(groups)}</div>'
+        note = "" if self._opened else _NOT_OPENED
+        return f'{note}<div class="groups">{"".join(groups)}</div>'
 
     def _figure(self, pair: ExamplePair) -> str:
         name, other = (short_name(text, 28) for text in (pair.original, pair.other))
@@ -76,6 +84,8 @@ class Thumbnails:
 
     def _element(self, name: str, transform: str | None, text: str) -> str:
         """Return an image as an HTML element, or the reason why there is none."""
+        if not self._opened:
+            return ""
         try:
             content = self._thumbnail(name, transform)
         except PhotodnaError as error:

@@ -66,7 +66,9 @@ class ThresholdTuner:
     results : Results
         Results of a run.
     dataset : Dataset, optional
-        The originals, if they are not where ``results.config.dataset()`` looks for them.
+        The originals, if they are not where ``results.config.dataset()`` looks for them, or if
+        `Results.load` read the results: it may be the folder of a stranger, and its configuration
+        may name any file, so that no file is opened without this argument.
     pairs : int
         Number of pairs of each group that are shown as images, 1 to 12.
 

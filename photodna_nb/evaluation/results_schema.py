@@ -1,0 +1,286 @@
+"""What ``results.json`` holds: the type and range of each number, and which rows there are."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta, Struct, defstruct
+
+from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.pair_counts import PAIR_SPLITS, PairCounts
+from photodna_nb.evaluation.run_files import THUMBNAIL_PATTERN
+from photodna_nb.pairs.metrics import SIMILARITY_SCALE
+
+_Types: TypeAlias = dict[str, Any]
+
+_Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_Amount: TypeAlias = Annotated[float, Meta(ge=0, le=1e300)]
+_Proportion: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+_Distance: TypeAlias = Annotated[float, Meta(ge=0, le=SIMILARITY_SCALE)]
+_Threshold: TypeAlias = Annotated[int, Meta(ge=0, le=SIMILARITY_SCALE)]
+_Thumbnail: TypeAlias = Annotated[str, Meta(pattern=rf"\A{THUMBNAIL_PATTERN}\Z")]
+
+
+def _types(type_: Any, names: str) -> _Types:
+    """Return one type for several names."""
+    return dict.fromkeys(names.split(), type_)
+
+
+_RECALL = _types(_Proportion, "recall recall_lower recall_upper")
+_RATE = _types(_Proportion, "false_match_rate false_match_rate_lower false_match_rate_upper")
+_TAIL = _types(_Proportion, "tail_rate tail_lower tail_upper") | {"tail_beyond_validation": bool}
+_PER_DAY = {
+    **_types(
+        _Amount,
+        "comparisons_per_day expected_matches_per_day expected_matches_per_day_lower "
+        "expected_matches_per_day_upper",
+    ),
+    "expected_matches_source": Literal["counted", "tail", "disjoint pairs"],
+    "expected_matches_beyond_validation": bool,
+}
+_DISTANCES = _types(
+    _Distance,
+    "median_distance p95_distance largest_distance oriented_median_distance "
+    "oriented_p95_distance oriented_largest_distance",
+)
+_CHOICE = {
+    "target": _Proportion,
+    "conservative": bool,
+    "source": Literal["counted", "disjoint pairs", "tail", "none"],
+    "reason": str,
+    "beyond_validation": bool,
+}
+_AT_THRESHOLD = {
+    **_types(_Count, "genuine_matches genuine_matches_oriented impostor_matches"),
+    **_RECALL,
+    **_RATE,
+    "at_least_ten_matches": bool,
+    **_TAIL,
+    **_PER_DAY,
+}
+_PAIRS = _types(_Count, "genuine_pairs impostor_pairs")
+
+
+def _row(known: _Types, unknown: _Types | None = None) -> type[Struct]:
+    """Return the schema of an object with other keys than these refused.
+
+    Parameters
+    ----------
+    known, unknown : dict
+        Types by name; values of the latter may be None.
+    """
+    maybe = {name: type_ | None for name, type_ in (unknown or {}).items()}
+    return defstruct("Row", [*known.items(), *maybe.items()], forbid_unknown_fields=True)
+
+
+_Curves = _row(
+    _PAIRS,
+    _types(_Proportion, "equal_error_rate auc average_precision recall_at_90_precision")
+    | {"equal_error_threshold": _Distance, "threshold_at_90_precision": _Threshold},
+)
+_Tail = _row(
+    {"accepted": bool, "rejection_reason": str, "confidence": _Proportion}
+    | _types(_Count, "images pairs exceedances"),
+    _types(
+        float,
+        "fit_threshold effective_exceedances exceedance_probability endpoint exponent "
+        "smallest_distance rate_at_ten_matches statistic p_value shape scale",
+    )
+    | {"threshold_at_ten_matches": _Threshold, "validated_down_to": _Proportion},
+)
+_Summary = _row(
+    _types(
+        _Count,
+        "originals originals_hashed originals_failed originals_compared "
+        "originals_in_selection_half originals_in_validation_half originals_low_detail variants "
+        "variants_failed impostor_pairs_of_originals pairs_excluded pairs_identical "
+        "pairs_low_detail nearest_pairs_listed",
+    )
+    | {f"impostor_pairs_{split}": _Count for split in PAIR_SPLITS}
+    | _PAIRS
+    | {
+        "proportion_low_detail": _Proportion,
+        "nearest_limit": Annotated[int, Meta(ge=-1, le=SIMILARITY_SCALE)],
+        "recall_uses_orientations": bool,
+        "curves": _Curves,
+        "tail_rejection_reasons_by_half": dict[str, str],
+        "no_rates_reason": str,
+    },
+    _types(_Threshold, "median_impostor_distance recommended supported") | {"tail": _Tail},
+)
+_Tables = _row(
+    {
+        name: list[type_]  # type: ignore[valid-type]
+        for name, type_ in {
+            "transforms": _row(
+                _types(str, "transform label transform_name") | {"failed": _Count} | _PAIRS,
+                {"strength": float, "unit": str, "smallest_impostor_distance": _Distance}
+                | _DISTANCES,
+            ),
+            "transforms_by_detail_bin": _row(
+                {"transform": str, "detail_bin": _Count, "genuine_pairs": _Count}, _DISTANCES
+            ),
+            "recall": _row(
+                {"transform": str, "oriented": bool, "threshold_name": str}
+                | {"threshold": _Threshold}
+                | _types(_Count, "genuine_pairs matches"),
+                {"detail_bin": _Count} | _RECALL,
+            ),
+            "detail": dict[str, float | None],  # it has a column for each named threshold
+            "nearest_impostors": _row(
+                _types(str, "original other")
+                | {"rank": _Count, "distance": _Distance, "distance_squared": _Count},
+                {"transform": str} | _types(_Thumbnail, "thumbnail other_thumbnail"),
+            ),
+            "suspected_duplicates": _row(
+                {"group": _Count} | _types(str, "original configuration_name"),
+                {"thumbnail": _Thumbnail},
+            ),
+            "failures": _row(_types(str, "original error"), {"transform": str}),
+            "curves": _row(
+                {"threshold": _Threshold}
+                | _types(
+                    _Count,
+                    "genuine_matches impostor_matches impostor_matches_of_originals "
+                    "genuine_matches_oriented genuine_matches_selection "
+                    "impostor_matches_selection genuine_matches_validation "
+                    "impostor_matches_validation",
+                ),
+                _types(_Proportion, "false_non_match_rate precision")
+                | _RECALL
+                | _RATE
+                | {"at_least_ten_matches": bool},
+            ),
+            "thresholds": _row(
+                {"name": str, "threshold": _Threshold} | _PAIRS,
+                _AT_THRESHOLD,
+            ),
+            "operating_points": _row(
+                _CHOICE,
+                {"threshold": _Threshold, "extrapolated": bool}
+                | {"meets_target": Literal["yes", "no", "unclear"]}
+                | _types(_Count, "genuine_matches impostor_matches")
+                | _PAIRS
+                | _RECALL
+                | _RATE
+                | _TAIL,
+            ),
+            "operating_recall": _row(
+                {"transform": str, "target": _Proportion, "conservative": bool}
+                | {"threshold": _Threshold, "oriented": bool}
+                | _types(_Count, "genuine_pairs matches"),
+                _RECALL,
+            ),
+            "deployment": _row(
+                {
+                    "criterion": Literal["estimate", "conservative", "supported"],
+                    "max_false_matches_per_day": _Amount,
+                    **_types(_Count, "list_size queries_per_day orientations"),
+                    **_CHOICE,
+                    **_PAIRS,
+                },
+                {"threshold": _Threshold} | _AT_THRESHOLD,
+            ),
+        }.items()
+    }
+)
+_DETAIL_UNKNOWN = {"detail_to", "smallest_impostor_distance", "median_impostor_distance"}
+_DETAIL = {"detail_bin", "detail_from", "originals", "proportion", "impostor_pairs"}
+ResultsFile = _row({"schema": int, "summary": _Summary, "tables": _Tables})
+
+
+def mismatch(
+    summary: Mapping[str, Any],
+    tables: Mapping[str, Any],
+    counts: PairCounts,
+    config: Config,
+    inputs: Mapping[str, str | None],
+) -> str:
+    """Return which part of the results does not belong to the others; empty if all do.
+
+    Parameters
+    ----------
+    summary, tables : dict
+        Of ``results.json``, by its schema.
+    counts : PairCounts
+        Counts of the pairs.
+    config : Config
+        The configuration.
+    inputs : dict of str to (str or None)
+        Digests of the originals by name.
+    """
+    return next(_mismatches(summary, tables, counts, config, inputs), "")
+
+
+def _mismatches(
+    summary: Mapping[str, Any],
+    tables: Mapping[str, Any],
+    counts: PairCounts,
+    config: Config,
+    inputs: Mapping[str, str | None],
+) -> Iterator[str]:
+    specs = tuple(transform.spec for transform in config.transforms)
+    originals = dict(zip(counts.names, counts.digests, strict=True))
+    if counts.transforms != specs:
+        yield "the counts are of other transforms"
+    if len(originals) < len(counts) or not originals.items() <= inputs.items():
+        yield "the counts are of other originals"
+    if counts.detail_bin_edges != config.detail.bins:
+        yield "the counts have other detail bins"
+    named = [(row["name"], row["threshold"]) for row in tables["thresholds"]]
+    if len(dict(named)) < len(named) or dict(named[: len(config.thresholds.named)]) != dict(
+        config.thresholds.named
+    ):
+        yield "it has other thresholds"
+    bins = range(counts.n_detail_bins)
+    names = "transform", "detail_bin", "oriented", "threshold_name", "threshold"
+    recalls = itertools.product(specs, (None, *bins), (False, True), named)
+    for table, columns, keys in (
+        ("transforms", names[:1], [(spec,) for spec in specs]),
+        ("transforms_by_detail_bin", names[:2], list(itertools.product(specs, bins))),
+        ("recall", names, [(*key, *name) for *key, name in recalls]),
+        ("detail", ("detail_bin",), [(number,) for number in bins]),
+        ("curves", ("threshold",), [(t,) for t in range(max(len(tables["curves"]), 1))]),
+        ("deployment", ("criterion",), [("estimate",), ("conservative",), ("supported",)]),
+    ):
+        found = [tuple(row.get(name) for name in columns) for row in tables[table]]
+        if table == "deployment" and len(found) == 2:
+            keys = keys[:2]
+        if found != keys:
+            yield f"rows of {table} are missing or others"
+    detail = {*_DETAIL, *(f"impostor_matches_{name}" for name, _ in named)}
+    for row in tables["detail"]:
+        if (
+            not detail | _DETAIL_UNKNOWN <= row.keys()
+            or any(row[name] is None for name in detail)
+            or any(number is not None and number < 0 for number in row.values())
+            or row["proportion"] > 1
+        ):
+            yield "numbers of detail are missing or out of range"
+    for row in (*tables["transforms"], *tables["nearest_impostors"]):
+        if row["transform"] not in (*specs, None):
+            yield "it has other transforms"
+    yield from _unsupported(summary, tables, named)
+
+
+def _unsupported(
+    summary: Mapping[str, Any], tables: Mapping[str, Any], named: list[tuple[str, int]]
+) -> Iterator[str]:
+    """Yield which values are missing that others need."""
+    reported = summary["recommended"] or summary["supported"]
+    if reported is not None and (not named or named[-1][1] != reported):
+        yield "the reported threshold is missing"
+    for row in (*tables["operating_points"], *tables["deployment"]):
+        if (row["threshold"] is None) != (row["source"] == "none"):
+            yield "a threshold has no source, or none has one"
+        if row["threshold"] is not None and not row["target"]:
+            yield "a threshold has no target"
+    for row in (*tables["thresholds"], *tables["deployment"]):
+        if row["expected_matches_source"] is None:
+            continue
+        if not row["comparisons_per_day"] or row["expected_matches_per_day_upper"] is None:
+            yield "false matches per day are missing"
+        if row["expected_matches_source"] == "tail" and summary["tail"] is None:
+            yield "the tail is missing"

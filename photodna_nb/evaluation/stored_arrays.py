@@ -1,0 +1,148 @@
+"""Arrays in the files of a run, which may come from a stranger: dtypes, shapes and ranges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from photodna_nb import checks, npz
+from photodna_nb.checks import HASH_BYTES
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
+from photodna_nb.pairs.metrics import SIMILARITY_SCALE
+
+# The dtype of an array, and its sides: numbers, or the names of sides that several arrays share.
+Schema = Mapping[str, tuple[type, tuple[int | str, ...]]]
+
+_N_BINS = SIMILARITY_SCALE + 1
+_SPLITS = 3
+_DISTANCES = "genuine_distance_squared", "genuine_oriented_distance_squared"
+_HISTOGRAMS = "impostor_originals", "impostor_variants", "impostor_by_detail_bin"
+_PAIRS = "pairs_excluded", "pairs_identical", "pairs_low_detail"
+_COUNTS: Schema = {
+    "detail": (np.float64, ("n",)),
+    "in_validation_half": (np.bool_, ("n",)),
+    "compared": (np.bool_, ("n",)),
+    "run_number": (np.int32, ("n",)),
+    **dict.fromkeys(_DISTANCES, (np.int32, ("n", "v"))),
+    "impostor_originals": (np.int64, (_SPLITS, _N_BINS)),
+    "impostor_variants": (np.int64, ("v", _SPLITS, _N_BINS)),
+    "impostor_by_detail_bin": (np.int64, ("k", _N_BINS)),
+    "detail_bin_edges": (np.float64, ("k - 1",)),
+    "hash_sample": (np.uint8, ("m", HASH_BYTES)),
+    "nearest_i": (np.int32, ("p",)),
+    "nearest_j": (np.int32, ("p",)),
+    "nearest_transform": (np.int16, ("p",)),
+    "nearest_distance_squared": (np.int32, ("p",)),
+    **dict.fromkeys((*_PAIRS, "nearest_limit"), (np.int64, (1,))),
+}
+_COUNT_TEXTS = {"names": "n", "digests": "n", "transforms": "v", "counting_rules": "", "key": ""}
+
+
+def unpack_counts(path: str, content: bytes, largest_sample: int) -> dict[str, Any]:
+    """Return the arrays and texts of counts, each of a possible shape and range.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file, for errors.
+    content : bytes
+        Content of the file.
+    largest_sample : int
+        Largest number of hashes in it.
+
+    Raises
+    ------
+    FileError
+        The file is damaged or another one.
+    """
+    members, lengths = unpack(path, content, _COUNTS, _COUNT_TEXTS)
+    n, v, m, bins = (lengths[side] for side in ("n", "v", "m", "k"))
+    squared, furthest = members["nearest_distance_squared"], float(SIMILARITY_SCALE**2)
+    edges = members["detail_bin_edges"]
+    ranges: dict[str, tuple[Any, float, float]] = {
+        **{name: (members[name], -1, furthest) for name in _DISTANCES},
+        "detail": (members["detail"], 0, math.inf),
+        "run_number": (members["run_number"], 0, n),
+        "nearest_i": (members["nearest_i"], 0, n - 1),
+        "nearest_j": (members["nearest_j"], 0, n - 1),
+        "nearest_transform": (members["nearest_transform"], -1, v - 1),
+        "nearest_distance_squared": (squared, 0, furthest),
+        "steps of nearest_distance_squared": (np.diff(squared), 0, furthest),
+        "detail_bin_edges": (edges, 0, math.inf),
+        "steps of detail_bin_edges": (np.diff(edges), 0, math.inf),
+        "number of detail_bin_edges": (np.array(len(edges)), bins - 1, bins - 1),
+        "number of names": (np.array(n), 1, math.inf),
+        "number of hash_sample": (np.array(m), 0, min(n, largest_sample)),
+        "nearest_limit": (members["nearest_limit"], -1, SIMILARITY_SCALE),
+    }
+    for name in (*_HISTOGRAMS, *_PAIRS):
+        most = n * n * (v + 1)
+        ranges[name] = members[name], 0, most
+        ranges[f"sum of {name}"] = members[name].sum(dtype=float), 0, most
+    check_ranges(path, ranges)
+    return members
+
+
+def unpack(
+    path: str, content: bytes, schema: Schema, texts: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return arrays and texts in an ``.npz`` file by name, and the lengths of named sides.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file, for errors.
+    content : bytes
+        Content of the file.
+    schema : dict of str to (type, tuple)
+        Dtype and sides of each array.
+    texts : dict of str to str
+        Names of lists of texts, as `npz.pack_texts` writes them, with the names of their lengths;
+        an empty one for any length.
+
+    Raises
+    ------
+    FileError
+        The file is damaged, lacks an array, or an array has another dtype or shape.
+    """
+    members: dict[str, Any] = npz.unpack(path, content, (*schema, *texts))
+    lengths: dict[str, int] = {}
+    try:
+        for name, texts_side in texts.items():
+            members[name] = npz.unpack_texts(checks.array(name, members[name], np.uint8, ("any",)))
+            _same_length(name, lengths, texts_side, len(members[name]))
+        for name, (dtype, sides) in schema.items():
+            array = checks.array(name, members[name], dtype, sides)
+            for side, length in zip(sides, array.shape, strict=True):
+                if isinstance(side, str):
+                    _same_length(name, lengths, side, length)
+    except (ArgumentError, ArgumentTypeError) as error:
+        raise FileError(path, f"is damaged or another file ({error}); create it again") from error
+    return members, lengths
+
+
+def check_ranges(path: str, ranges: Mapping[str, tuple[Any, float, float]]) -> None:
+    """Raise a FileError unless all values of arrays lie between two numbers, inclusive.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file, for errors.
+    ranges : dict of str to (array, least, most)
+        By the names of the arrays.
+    """
+    for name, (values, least, most) in ranges.items():
+        if not np.all((values >= least) & (values <= most)):
+            raise FileError(
+                path,
+                f"is damaged or another file ({name}: needs values from {least:g} to {most:g}); "
+                "create it again",
+            )
+
+
+def _same_length(name: str, lengths: dict[str, int], side: str, length: int) -> None:
+    if side and lengths.setdefault(side, length) != length:
+        raise ArgumentError(f"{name}: has {length} rows, needs {lengths[side]}")
