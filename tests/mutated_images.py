@@ -42,7 +42,7 @@ import oracle
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb.hashing.decoder_messages import ignored_warnings, quiet_libtiff
+from photodna_nb.hashing.decoder_messages import ignored_warnings, quiet_codecs
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = (ROOT / "data", ROOT / "tests", ROOT.parent / "shared" / "golden")
@@ -112,7 +112,7 @@ def originals() -> dict[str, list[Original]]:
     """Return the originals of each format, as Pillow identifies them."""
     _register_plugins()
     by_format = defaultdict(list)
-    with ignored_warnings, quiet_libtiff:
+    with ignored_warnings, quiet_codecs["libtiff"]:
         for name, content in (*_written(), *_found()):
             with contextlib.suppress(Exception), Image.open(io.BytesIO(content)) as image:
                 if image.width * image.height <= MAX_PIXELS and image.format not in LEFT_OUT:

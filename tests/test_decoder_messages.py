@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import spawned_processes
-from PIL import Image, PngImagePlugin
+from PIL import EpsImagePlugin, Image, PngImagePlugin
 
 import photodna_nb as pdna
 from photodna_nb.hashing import decoder_messages, images
@@ -302,3 +303,46 @@ def test_pillow_logs_in_one_module_only():
         if any(f"logger.{level}(" in path.read_text() for level in ("warning", "error", "critical"))
     ]
     assert logging_modules == ["TiffImagePlugin.py"]
+
+
+GHOSTSCRIPT = """#!{python}
+import sys, time
+print("printed on standard output", flush=True)
+print("printed on standard error", file=sys.stderr, flush=True)
+if "--version" not in sys.argv:
+    infile = open(sys.argv[sys.argv.index("-f") + 1]).read()
+    time.sleep(60 * infile.count("endless"))
+    if "damaged" in infile:
+        sys.exit(1)
+    output = next(word for word in sys.argv if word.startswith("-sOutputFile="))
+    with open(output.partition("=")[2], "wb") as file:
+        file.write(b"P6 60 40 255 " + bytes(range(240)) * 30)
+"""
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 60 40\n%%EndComments\n%%EOF\n% "
+
+
+@pytest.fixture
+def ghostscript(tmp_path, monkeypatch):
+    """A program of that name, which prints more than it should."""
+    program = tmp_path / "gs"
+    program.write_text(GHOSTSCRIPT.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+
+
+@pytest.mark.usefixtures("ghostscript")
+def test_ghostscript_prints_nothing_and_does_not_last_for_ever(capfd, monkeypatch):
+    image = Image.frombytes("RGB", (60, 40), bytes(range(240)) * 30)
+    with ThreadPoolExecutor(3) as pool:
+        hashes = list(pool.map(pdna.hash_file, [EPS] * 6))
+    assert [one.tolist() for one in hashes] == [pdna.hash_image(image).tolist()] * 6
+    with pytest.raises(pdna.ImageError, match=r"is damaged.*Ghostscript ended with status 1"):
+        pdna.hash_file(EPS + b"damaged")
+    monkeypatch.setattr(decoder_messages, "_EPS_SECONDS", 0.5)
+    with pytest.raises(pdna.ImageError, match=r"Ghostscript took more than 0\.5 seconds"):
+        pdna.hash_file(EPS + b"endless")
+    assert capfd.readouterr() == ("", "")
+    assert EpsImagePlugin.subprocess is subprocess, "as it was"
+    Image.open(io.BytesIO(EPS)).load()
+    assert "printed on standard output" in capfd.readouterr().out, "Pillow alone"

@@ -1,7 +1,7 @@
 """What decoders say beside their results: kept from standard error, and never an error.
 
-Warnings of Pillow and messages of libtiff are about parts that no pixel depends on, or come
-with an error, which names the file. They name none.
+Warnings of Pillow, and messages of libtiff and Ghostscript, are about parts that no pixel depends
+on, or come with an error, which names the file. They name none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
+
+# An EPS file is a program, which may never end.
+_EPS_SECONDS = 60
 
 
 class ProcessSetting:
@@ -107,4 +111,30 @@ def _libtiff_handlers() -> list[Any]:
     return setters
 
 
-quiet_libtiff = ProcessSetting(_silence_libtiff)
+def _silence_ghostscript() -> Callable[[], None]:
+    """Have Pillow call Ghostscript for an EPS file without its output, and for a limited time."""
+    import subprocess  # two modules that no other format needs
+
+    from PIL import EpsImagePlugin
+
+    def call(command: list[str], **options: Any) -> None:
+        null = subprocess.DEVNULL
+        options |= {"stdin": null, "stdout": null, "stderr": null, "timeout": _EPS_SECONDS}
+        try:
+            status = subprocess.run(command, check=False, **options).returncode
+        except subprocess.TimeoutExpired as error:
+            raise OSError(f"Ghostscript took more than {_EPS_SECONDS} seconds") from error
+        if status != 0:
+            raise OSError(f"Ghostscript ended with status {status}")
+
+    plugin: Any = EpsImagePlugin
+    before = plugin.subprocess
+    plugin.subprocess = SimpleNamespace(**{**vars(subprocess), "check_call": call})
+    return lambda: setattr(plugin, "subprocess", before)
+
+
+# The contexts in which Pillow's codecs print nothing, by the name of the codec.
+quiet_codecs = {
+    "libtiff": ProcessSetting(_silence_libtiff),
+    "eps": ProcessSetting(_silence_ghostscript),
+}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import Any, BinaryIO, TypeVar
 
 import nanoarrow
@@ -24,7 +24,7 @@ from photodna_nb import checks, files
 from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
 from photodna_nb.hashing import image_formats
-from photodna_nb.hashing.decoder_messages import ProcessSetting, ignored_warnings, quiet_libtiff
+from photodna_nb.hashing.decoder_messages import ProcessSetting, ignored_warnings, quiet_codecs
 from photodna_nb.hashing.image_errors import damaged_header, image_errors, too_large
 from photodna_nb.hashing.png_chunks import PNG_SIGNATURE, PngWithoutTexts
 
@@ -290,9 +290,12 @@ def _check_sides(size: tuple[int, int], name: str | None) -> None:
 
 
 def _decoded(image: Image.Image, name: str | None) -> NDArray[np.uint8]:
-    large = 4 * image.width * image.height > core.get_block_size()
-    libtiff = any(tile[0] == "libtiff" for tile in getattr(image, "tile", ()))
-    with _one_block if large else nullcontext(), quiet_libtiff if libtiff else nullcontext():
+    codecs = {tile[0] for tile in getattr(image, "tile", ())}
+    with ExitStack() as settings:
+        if 4 * image.width * image.height > core.get_block_size():
+            settings.enter_context(_one_block)
+        for codec in codecs & quiet_codecs.keys():
+            settings.enter_context(quiet_codecs[codec])
         return _loaded(image, name)
 
 
