@@ -290,9 +290,15 @@ def test_index_from_start_to_end(call, folder, tmp_path):
     assert result.stdout == b"Indexed 2 file(s) into index.faiss\n"
     assert len(failed(result)) == 1
     meta = json.loads((tmp_path / "meta.json").read_text())
-    assert [item["extra"] for item in meta["items"]] == [
-        {"detail": pdna.detail(Image.open(path)), "pillow": PIL.__version__} for path in (a, c)
-    ]
+    for item, path in zip(meta["items"], (a, c), strict=True):
+        (record,) = item["extra"].values()
+        assert len(record.pop("checksum")) == 16
+        assert record == {
+            "detail": pdna.detail(Image.open(path)),
+            "pillow": PIL.__version__,
+            "size": path.stat().st_size,
+            "modified": path.stat().st_mtime_ns,
+        }
     added = call("--faiss-add", *files, b, a, b, cwd=tmp_path)
     assert text(added) == (
         "Added 1 file(s) into index.faiss\nSkipped 2 file(s) that were indexed already\n"

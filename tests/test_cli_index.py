@@ -77,7 +77,8 @@ def test_orientations_and_json(call, folder, files):
     (first, second) = answer["results"]
     assert (first["id"], first["distance"], first["similarity"]) == (1, 0.0, 1.0)
     assert second["distance"] == second["distance_squared"] ** 0.5
-    assert first["extra"]["detail"] == pdna.detail(Image.open(folder / "a.png"))
+    assert (first["extra"], first["name"]) == ({}, str(folder / "a.png"))
+    assert first["detail"] == pdna.detail(Image.open(folder / "a.png"))
 
 
 def test_low_detail_is_marked_and_left_out(call, folder, files):

@@ -25,9 +25,8 @@ def test_add_search_remove():
             "/photos/0.jpg",
         ]
         assert answered(index, HASHES[3], 1, max_distance=0) == []
-        assert index.add(["/photos/3.jpg", "/photos/5.jpg"], HASHES[3:5]) == (
-            [31], ["/photos/5.jpg"], []
-        )  # fmt: skip
+        added = index.add(["/photos/3.jpg", "/photos/5.jpg"], HASHES[[3, 5]])
+        assert (added.ids, added.skipped) == ([31], ["/photos/5.jpg"])
         assert len(list(index.items())) == 29
         assert index.get("/photos/3.jpg").id == 31
         assert (index.index_path, repr(index)) == ("", "<HashIndex of 29 items in memory>")

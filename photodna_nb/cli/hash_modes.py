@@ -36,12 +36,13 @@ def hash_list(
     output: str | None,
     resume: bool,
     spreadsheet: bool,
+    compare_content: bool,
     detail: bool,
     jobs: int | None,
 ) -> int:
     """Print the hashes of images as a JSON list, or write them to a table."""
     if output is not None:
-        return _write_table(output, paths, jobs, resume, spreadsheet)
+        return _write_table(output, paths, jobs, resume, spreadsheet, compare_content)
     from photodna_nb.tables.json_format import json_entry
 
     errors: list[FileError] = []
@@ -53,12 +54,18 @@ def hash_list(
 
 
 def _write_table(
-    output: str, paths: Sequence[str], jobs: int | None, resume: bool, spreadsheet: bool
+    output: str,
+    paths: Sequence[str],
+    jobs: int | None,
+    resume: bool,
+    spreadsheet: bool,
+    compare_content: bool,
 ) -> int:
     from photodna_nb.tables.formats import check_target
 
     check_target(output)
-    table = hash_table(paths, jobs, output=output if resume else None)
+    journalled: dict[str, Any] = {"output": output, "compare_content": compare_content}
+    table = hash_table(paths, jobs, **(journalled if resume else {}))
     if spreadsheet or not resume:
         table.save(output, spreadsheet=spreadsheet)
     return int(bool(table.failures))

@@ -6,9 +6,9 @@ import os
 import stat
 import sys
 import warnings
-from collections.abc import Generator, Sequence
-from contextlib import closing
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
 
 from photodna_nb import folders
 from photodna_nb.cli.output import print_error, print_message
@@ -18,29 +18,50 @@ from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
     from photodna_nb.hashing.stages import HashWithDetail
+    from photodna_nb.tables.columns import FileFailure
     from photodna_nb.tables.table import HashTable
 
 
-def hash_table(paths: Sequence[str], jobs: int | None, *, output: str | None = None) -> HashTable:
-    """Return the table of `hash_files`; print errors of files, and warnings, on standard error."""
+def hash_table(paths: Sequence[str], jobs: int | None, **options: Any) -> HashTable:
+    """Return the table of `hash_files`; print errors of files, and warnings, on standard error.
+
+    The options are further arguments of `hash_files`.
+    """
     start_numba()
     from photodna_nb.hashing.files import hash_files
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", LowDetailWarning)
+    with printed_warnings():
         table = hash_files(
             paths,
             max_workers=jobs,
-            progress=len(paths) > 2 and on_terminal(),
+            progress=shows_progress(paths),
             errors="record",
-            output=output,
+            **options,
         )
-    for path, reason in table.failures:
-        print_error(f"{printable(path)}: {reason}")
+        print_failures(table.failures)
+    return table
+
+
+@contextmanager
+def printed_warnings() -> Iterator[None]:
+    """Return a context whose warnings of low detail are printed on standard error at the end."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", LowDetailWarning)
+        yield
     for warning in caught:
         print_message(f"warning: {warning.message}")
-    return table
+
+
+def print_failures(failures: Sequence[FileFailure]) -> None:
+    """Name files that could not be hashed on standard error."""
+    for path, reason in failures:
+        print_error(f"{printable(path)}: {reason}")
+
+
+def shows_progress(paths: Sequence[str]) -> bool:
+    """Return whether the progress over images is displayed."""
+    return len(paths) > 2 and on_terminal()
 
 
 def iterate_images(
@@ -59,7 +80,7 @@ def iterate_images(
     low_detail = LowDetailImages()
     with (
         closing(iterate_hashes(paths, max_workers=jobs)) as results,
-        parallel.progress_bar(len(paths) > 2 and on_terminal(), paths, "files") as bar,
+        parallel.progress_bar(shows_progress(paths), paths, "files") as bar,
     ):
         for path, result in results:
             if isinstance(result, FileError):

@@ -7,7 +7,13 @@ from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from photodna_nb.cli.images import hash_table, iterate_images
+from photodna_nb.cli.images import (
+    iterate_images,
+    on_terminal,
+    print_failures,
+    printed_warnings,
+    shows_progress,
+)
 from photodna_nb.cli.options import is_number
 from photodna_nb.cli.output import print_error, print_json_list, print_lines
 from photodna_nb.cli.startup import start_numba
@@ -16,7 +22,7 @@ from photodna_nb.printable import printable
 if TYPE_CHECKING:
     from photodna_nb.errors import FileError
     from photodna_nb.hashing.stages import HashWithDetail
-    from photodna_nb.index import HashIndex, Match
+    from photodna_nb.index import Added, HashIndex, Match
 
 TOP_K = 10
 _QUERIES_AT_ONCE = 256
@@ -36,25 +42,27 @@ def build(
     with HashIndex.create(
         index_path, meta_path, index_type=index_type or "flat", overwrite=overwrite
     ) as index:
-        status, added, skipped = _add(index, paths, jobs)
-        if not added:
+        added = _add(index, paths, max_workers=jobs)
+        if not added.ids:
             return print_error(
                 f"{printable(index_path)}: not written, since no image could be hashed"
             )
-        _print_added("Indexed", added, skipped, index_path)
+        _print_added("Indexed", added, index_path)
         _print_recall(index)
-    return status
+    return int(bool(added.failures))
 
 
-def add(index_path: str, meta_path: str, *paths: str, jobs: int | None) -> int:
-    """Add images to an index."""
+def add(
+    index_path: str, meta_path: str, *paths: str, compare_content: bool, jobs: int | None
+) -> int:
+    """Add images to an index; those that have changed are hashed again."""
     with _opened(index_path, meta_path) as index:
         before = index.recall
-        status, added, skipped = _add(index, paths, jobs)
-        _print_added("Added", added, skipped, index_path)
+        added = _add(index, paths, compare_content=compare_content, max_workers=jobs)
+        _print_added("Added", added, index_path)
         if index.recall != before:  # it was measured again
             _print_recall(index)
-    return status
+    return int(bool(added.failures))
 
 
 def _opened(index_path: str, meta_path: str) -> HashIndex:
@@ -66,26 +74,23 @@ def _opened(index_path: str, meta_path: str) -> HashIndex:
     return HashIndex.open(index_path, meta_path)
 
 
-def _add(index: HashIndex, paths: Sequence[str], jobs: int | None) -> tuple[int, int, int]:
-    """Add images and save; return the status and how many were added and skipped."""
-    import PIL
-
-    unknown = [path for path in paths if not (path and path in index)]
-    table = hash_table(unknown, jobs)
-    status = int(bool(table.failures))
-    skipped = len(paths) - len(unknown)
-    if not len(table):
-        return status, 0, skipped
-    extra = [{"pillow": PIL.__version__}] * len(table)
-    added = index.add(table, extra=extra)
-    index.save()
-    return status, len(added.ids), skipped + len(added.skipped)
+def _add(index: HashIndex, paths: Sequence[str], **options: Any) -> Added:
+    """Add images and save, and name each file that failed on standard error."""
+    start_numba()
+    with printed_warnings():
+        added = index.add(paths, errors="record", progress=shows_progress(paths), **options)
+        print_failures(added.failures)
+    if added.ids or added.updated or added.refreshed:
+        index.save()
+    return added
 
 
-def _print_added(verb: str, added: int, skipped: int, index_path: str) -> None:
-    print_lines(f"{verb} {added} file(s) into {printable(index_path)}")
-    if skipped:
-        print_lines(f"Skipped {skipped} file(s) that were indexed already")
+def _print_added(verb: str, added: Added, index_path: str) -> None:
+    print_lines(f"{verb} {len(added.ids)} file(s) into {printable(index_path)}")
+    if added.updated:
+        print_lines(f"Updated {len(added.updated)} file(s)")
+    if added.skipped:
+        print_lines(f"Skipped {len(added.skipped)} file(s) that were indexed already")
 
 
 def _print_recall(index: HashIndex) -> None:
@@ -202,29 +207,57 @@ def remove(index_path: str, meta_path: str, *items: str) -> int:
     """Remove items by their ids or paths; report those that are not in the index."""
     status = 0
     with _opened(index_path, meta_path) as index:
-        ids = []
+        named = []
         for text in dict.fromkeys(items):
-            item = index.get(int(text) if is_number(text) else text) if text else None
-            if item is None:
+            item = int(text) if is_number(text) else text
+            if text and item in index:
+                named.append(item)
+            else:
                 hint = f"; for a file of that name, ./{text}" if is_number(text) else ""
                 status = print_error(f"{printable(text)}: not in {printable(index_path)}{hint}")
-            else:
-                ids.append(item.id)
-        removed = index.remove(ids)
+        removed = index.remove(named)
         index.save()
     print_lines(f"Removed {len(removed)} file(s) from {printable(index_path)}")
     return status
 
 
-def verify(index_path: str, meta_path: str) -> int:
-    """Check all content of both files."""
+def verify(index_path: str, meta_path: str, *, compare_content: bool, jobs: int | None) -> int:
+    """Check all content of both files, and name the image files that are not as they were."""
     with _opened(index_path, meta_path) as index:
-        index.verify()
+        if compare_content:
+            start_numba()
+        with printed_warnings():
+            found = index.verify(
+                compare_content=compare_content, max_workers=jobs, progress=on_terminal()
+            )
         print_lines(
-            f"{printable(index_path)}: sound, {len(index)} file(s), index type {index.index_type}"
+            f"{printable(index_path)}: sound, {found.n_items} file(s), "
+            f"index type {index.index_type}"
         )
         _print_recall(index)
-    return 0
+    unchecked = {
+        "label(s), which name no file": found.n_labels,
+        "file(s) whose size and time are not known": found.n_unknown,
+        "item(s) without a checksum": found.n_unchecked,
+        "hash(es) that the index file does not hold yet": found.n_pending,
+    }
+    for what, number in unchecked.items():
+        if number:
+            print_lines(f"Not compared: {number} {what}")
+    changed = "has changed since it was indexed; hash it again with --faiss-add"
+    missing = "is missing; take it out with --faiss-remove"
+    for name in found.changed:
+        print_error(f"{printable(name)}: {changed}")
+    for name in found.missing:
+        print_error(f"{printable(name)}: {missing}")
+    print_failures(found.failures)
+    if found.lacking:
+        print_error(
+            f"{printable(meta_path)}: lacks {len(found.lacking)} item(s) that the index file "
+            f"holds, of id {found.lacking[0]} first; if they were removed, write the index anew "
+            "with --faiss-rebuild, otherwise use a backup copy"
+        )
+    return int(bool(found.changed or found.missing or found.failures or found.lacking))
 
 
 def rebuild(index_path: str, meta_path: str, *, index_type: str | None) -> int:

@@ -64,6 +64,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "detail": ("hash hash_dir files_from", _SWITCH),
     "resume": ("hash_dir files_from", _SWITCH),
     "spreadsheet": ("hash_dir files_from", _SWITCH),
+    "compare_content": ("hash_dir files_from faiss_add faiss_verify", _SWITCH),
     "min_similarity": ("faiss_query", {}),
     "max_distance": ("faiss_query", {}),
     "min_detail": ("faiss_query", {"type": _non_negative}),
@@ -76,7 +77,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "recursive": ("hash_dir", _SWITCH),
     "output": ("hash_dir files_from", {}),
     "files_from": ("files_from faiss_build faiss_add faiss_query", {}),
-    "jobs": (_MANY_IMAGES, {"type": _positive_integer}),
+    "jobs": (f"{_MANY_IMAGES} faiss_verify", {"type": _positive_integer}),
     "max_pixels": (_IMAGES, {"type": _positive_integer}),
 }
 
@@ -171,6 +172,8 @@ def _check_values(options: dict[str, Any]) -> None:
         raise ArgumentError("--spreadsheet goes with --output FILE.csv")
     if output is None and options.get("resume"):
         raise ArgumentError("--resume goes with --output, the file to go on with")
+    if options.get("compare_content") and not options.get("resume", True):
+        raise ArgumentError("--compare-content goes with --resume, whose files it compares")
     if options.get("index_type") is not None:
         from photodna_nb.index import index_types
 

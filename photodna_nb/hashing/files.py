@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from photodna_nb.files import PathLike
 from photodna_nb.hashing import images
 from photodna_nb.hashing.hash_journal import HashJournal, HashRecord, hash_if_changed
 from photodna_nb.hashing.images import FileLike, ImageLike
-from photodna_nb.hashing.low_detail import LowDetailImages, hash_of_file
+from photodna_nb.hashing.low_detail import LowDetailImages
 from photodna_nb.hashing.stages import HashWithDetail, hash_and_detail
 from photodna_nb.tables.columns import FileFailure
 from photodna_nb.tables.formats import check_target
@@ -171,7 +172,7 @@ def hash_files(
     with (
         journal as opened,
         closing(
-            iterate_hashes(
+            _iterate_records(
                 paths,
                 max_workers=max_workers,
                 executor=executor,
@@ -181,8 +182,10 @@ def hash_files(
         ) as results,
         parallel.progress_bar(progress, paths, "files") as bar,
     ):
-        table = table_from_rows(_rows(results, errors, failures, low_detail, bar))
-    table.failures.extend(failures)
+        file_status: list[tuple[int, int]] = []
+        table = table_from_rows(_rows(results, errors, failures, low_detail, file_status, bar))
+    status = np.array(file_status, np.int64).reshape(-1, 2)
+    table = replace(table, failures=failures, file_status=status)
     if output is not None:
         table.save(output)
     if message := low_detail.message():
@@ -191,18 +194,20 @@ def hash_files(
 
 
 def _rows(
-    results: Iterable[tuple[str, HashWithDetail | ImageError]],
+    results: Iterable[tuple[str, HashRecord | ImageError]],
     errors: str,
     failures: list[FileFailure],
     low_detail: LowDetailImages,
+    file_status: list[tuple[int, int]],
     bar: Any,
 ) -> Iterator[tuple[str, bytes, float]]:
     """Yield a row of the table for each hash, and add to the others what they hold."""
     for path, result in results:
         bar.update()
-        if isinstance(result, HashWithDetail):
-            low_detail.add(path, result)
-            yield path, result.hash.tobytes(), result.detail
+        if isinstance(result, HashRecord):
+            low_detail.add(path, result.hash_with_detail)
+            file_status.append((result.size, result.modified))
+            yield path, result.hash, result.detail
         elif errors == "raise":
             try:
                 raise result
@@ -253,27 +258,43 @@ def iterate_hashes(
     ArgumentTypeError, ArgumentError
         An argument has another type or value.
     """
+    with closing(
+        _iterate_records(
+            paths,
+            max_workers=max_workers,
+            executor=executor,
+            journal=journal,
+            compare_content=compare_content,
+        )
+    ) as results:
+        for path, result in results:
+            yield path, result.hash_with_detail if isinstance(result, HashRecord) else result
+
+
+def _iterate_records(
+    paths: Iterable[PathLike],
+    *,
+    max_workers: int | None,
+    executor: Executor | None,
+    journal: HashJournal | None,
+    compare_content: bool,
+) -> Generator[tuple[str, HashRecord | ImageError], None, None]:
+    """Yield the record of each file, or its error, in order: see `iterate_hashes`."""
     checks.iterable("paths", paths, "several paths", "hash one file with hash_file")
     names = (checks.path("paths", path) for path in paths)
     tasks = ((name, journal.get(name) if journal else None, compare_content) for name in names)
-    function: Callable[[_Task], tuple[str, HashRecord | HashWithDetail | ImageError]]
-    function = _hash_if_changed if journal else _hash
-    results = parallel.ordered_map(function, tasks, max_workers=max_workers, executor=executor)
+    results = parallel.ordered_map(
+        _hash_if_changed, tasks, max_workers=max_workers, executor=executor
+    )
     with closing(results):
         for path, result in results:
-            if isinstance(result, HashRecord):
-                if journal is not None and result != journal.get(path):
-                    journal.append(result)
-                yield path, result.hash_with_detail
-            else:
-                yield path, result
-
-
-def _hash(task: _Task) -> tuple[str, HashWithDetail | ImageError]:
-    try:
-        return task[0], hash_of_file(task[0])
-    except ImageError as error:
-        return task[0], error.without_frames()
+            if (
+                journal is not None
+                and isinstance(result, HashRecord)
+                and result != journal.get(path)
+            ):
+                journal.append(result)
+            yield path, result
 
 
 def _hash_if_changed(task: _Task) -> tuple[str, HashRecord | ImageError]:

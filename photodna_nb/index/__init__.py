@@ -5,5 +5,15 @@ from photodna_nb.index.hash_index import HashIndex
 from photodna_nb.index.item_record import ItemRecord
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.records import Added, FaissMatch, Match
+from photodna_nb.index.verification import Verification
 
-__all__ = ["LOW_DETAIL", "Added", "FaissMatch", "HashIndex", "Item", "ItemRecord", "Match"]
+__all__ = [
+    "LOW_DETAIL",
+    "Added",
+    "FaissMatch",
+    "HashIndex",
+    "Item",
+    "ItemRecord",
+    "Match",
+    "Verification",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
-from photodna_nb.index import stores, writer_lock
+from photodna_nb.index import item_record, stores, writer_lock
 from photodna_nb.index.index_types import ITEMS_PER_LIST
 from photodna_nb.printable import printable
 
@@ -43,10 +43,27 @@ def text(name: str, path: Any) -> str:
     raise ArgumentError(f"{name}: got {text[:100]!r}, which cannot be the name of a file")
 
 
-def real_paths(name: str, paths: Any) -> list[str]:
-    """Return each path as its real, absolute one, if it can be the name of a file."""
+def label(name: str, value: str) -> str:
+    """Return the label of a hash letter for letter, if metadata can hold it."""
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError as error:
+        reason = "which holds half of a surrogate pair; correct the label"
+        raise ArgumentError(f"{name}: got {value[:100]!r}, {reason}") from error
+    return value
+
+
+def absolute(path: str) -> str:
+    """Return the absolute path with its links unresolved."""
+    # What is before `..` may be a link.
+    unresolved = os.pardir in path.split(os.sep)
+    return os.path.join(os.getcwd(), path) if unresolved else os.path.abspath(path)
+
+
+def real_paths(paths: Iterable[str]) -> list[str]:
+    """Return each path as its real, absolute one."""
     folders: dict[str, str] = {}
-    return [_real(text(f"{name}[{i}]", path), folders) for i, path in entries(name, paths)]
+    return [_real(path, folders) for path in paths]
 
 
 def _real(path: str, folders: dict[str, str]) -> str:
@@ -64,15 +81,16 @@ def entries(name: str, values: Any) -> Iterator[tuple[int, Any]]:
     return enumerate(checks.iterable(name, values, "a sequence, one an image"))
 
 
-def json_objects(name: str, values: Any) -> list[dict[str, Any]]:
-    """Return copies of the mappings, if JSON can hold them."""
-    return [_json_object(f"{name}[{i}]", value) for i, value in entries(name, values)]
+def json_objects(values: Any) -> list[dict[str, Any]]:
+    """Return copies of the mappings in `extra`, if JSON can hold them."""
+    return [_json_object(f"extra[{i}]", value) for i, value in entries("extra", values)]
 
 
 def _json_object(name: str, value: Any) -> dict[str, Any]:
     """Return a copy of the mapping, if JSON can hold it."""
     if not isinstance(value, Mapping):
         raise ArgumentTypeError(f"{name}: got {describe(value)}, needs a mapping")
+    item_record.check_keys(name, value)
     try:
         copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:

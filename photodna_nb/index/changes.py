@@ -1,11 +1,19 @@
-"""Changes of an index: adding images, with what is stored of them, and removing items."""
+"""Changes of an index: adding images and labels, with what is stored of them, and removing items.
+
+A file that is hashed here, or a file of this machine whose hash is given, is one item: if it has
+changed, the item is replaced. A hash under any other name, as from a table of hashes, has that
+name as its label: another hash under the same label is another item.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +22,7 @@ from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError
 from photodna_nb.index import arguments
 from photodna_nb.index.arguments import PathLike
+from photodna_nb.index.item_record import ItemRecord
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.records import Added
 from photodna_nb.index.session import IndexSession
@@ -22,12 +31,24 @@ from photodna_nb.printable import printable
 if TYPE_CHECKING:
     from photodna_nb.tables.table import HashTable
 
+# The size in bytes and the time of modification of a file.
+FileStatus = tuple[int, int]
+
+
+class _Candidate(NamedTuple):
+    """An image or a label that may become an item."""
+
+    path: str
+    record: ItemRecord
+    extra: dict[str, Any]
+
 
 def add(
     session: IndexSession,
     images: Sequence[PathLike] | HashTable,
     hashes: NDArray[np.uint8] | None,
     extra: Sequence[Mapping[str, Any]] | None,
+    compare_content: bool,
     hash_options: dict[str, Any],
 ) -> Added:
     """Append images, their hashes or a table: see `HashIndex.add`.
@@ -39,25 +60,32 @@ def add(
     if isinstance(images, HashTable):
         if hashes is not None:
             raise ArgumentError("hashes: a table has its own; leave them out")
-        paths, extras = _checked(images.paths, images.hashes, extra)
-        return _append(session, paths, images.hashes, _with_detail(images, extras), [], images)
-    paths, extras = _checked(images, hashes, extra)
+        names = [arguments.label(f"images.paths[{i}]", p) for i, p in enumerate(images.paths)]
+        extras = _extras(extra, len(names), len(names))
+        return _append(session, _of_table(images, names, extras), images.hashes, [], images)
+    # What is no name of a file is one of the failures, where these are recorded.
+    recorded = hashes is None and hash_options["errors"] == "record"
+    check = checks.path if recorded else arguments.text
+    names = [check(f"images[{i}]", one) for i, one in arguments.entries("images", images)]
     if hashes is not None:
-        return _append(session, paths, hashes, extras, [], None)
-    import PIL
-
+        checks.array("hashes", hashes, np.uint8, ("n", HASH_BYTES))
+        extras = _extras(extra, len(names), len(hashes))
+        return _append(session, _of_names(names, extras), hashes, [], None)
     from photodna_nb.hashing.files import hash_files
 
+    extras = _extras(extra, len(names), len(names))
     # Before the lock is taken: hashing is what lasts.
-    with session.current():
-        known = session.store.find(paths)
-    new = [(path, one) for path, one in zip(paths, extras, strict=True) if path not in known]
-    table = hash_files([path for path, _ in new], **hash_options)
+    paths = arguments.real_paths(names)
+    unchanged = set() if compare_content else _unchanged(session, paths)
+    skipped = [path for i, path in enumerate(paths) if i in unchanged]
+    table = hash_files([n for i, n in enumerate(names) if i not in unchanged], **hash_options)
     failed = {path for path, _ in table.failures}
-    extras = [one for path, one in new if path not in failed]
-    extras = _with_detail(table, extras, pillow=PIL.__version__)
-    skipped = [path for path in paths if path in known]
-    return _append(session, table.paths, table.hashes, extras, skipped, table)
+    extras = [
+        one
+        for i, (name, one) in enumerate(zip(names, extras, strict=True))
+        if i not in unchanged and name not in failed
+    ]
+    return _append(session, _of_table(table, table.paths, extras), table.hashes, skipped, table)
 
 
 def remove(session: IndexSession, items: Sequence[int | PathLike]) -> list[Item]:
@@ -66,67 +94,166 @@ def remove(session: IndexSession, items: Sequence[int | PathLike]) -> list[Item]
     with session.changing():
         removed: dict[int, Item] = {}
         for i, one in named:
-            item = session.find_item(f"items[{i}]", one)
-            if item is None:
+            matching = session.find_items(f"items[{i}]", one)
+            if not matching:
                 raise ArgumentError(f"items[{i}]: {printable(str(one))} is not in the index")
-            removed[item.id] = item
+            removed |= {item.id: item for item in matching}
         session.delete(list(removed))
     return list(removed.values())
 
 
-def _checked(
-    images: Any, hashes: Any, extra: Sequence[Mapping[str, Any]] | None
-) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return real paths and what is stored with them, one for each image."""
-    paths = arguments.real_paths("images", images)
-    extras: list[dict[str, Any]] = [{} for _ in paths]
-    if extra is not None:
-        extras = arguments.json_objects("extra", extra)
-    n_hashes = len(paths)
-    if hashes is not None:
-        n_hashes = len(checks.array("hashes", hashes, np.uint8, ("n", HASH_BYTES)))
-    if not len(paths) == n_hashes == len(extras):
+def file_status(path: str) -> FileStatus | None:
+    """Return the size and the time of modification of a file, or None if there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _extras(
+    extra: Sequence[Mapping[str, Any]] | None, n_images: int, n_hashes: int
+) -> list[dict[str, Any]]:
+    """Return what the user stores, one for each image."""
+    extras = [{} for _ in range(n_images)] if extra is None else arguments.json_objects(extra)
+    if not n_images == n_hashes == len(extras):
         raise ArgumentError(
-            f"images, hashes, extra: got {len(paths)}, {n_hashes} and {len(extras)} entries, "
+            f"images, hashes, extra: got {n_images}, {n_hashes} and {len(extras)} entries, "
             "needs one of each for every image"
         )
-    return paths, extras
+    return extras
 
 
-def _with_detail(
-    table: HashTable, extras: Sequence[Mapping[str, Any]], **more: str
-) -> list[dict[str, Any]]:
-    """Return what is stored of each image of a table; some formats do not hold the detail."""
+def _of_table(
+    table: HashTable, names: Sequence[str], extras: Sequence[dict[str, Any]]
+) -> list[_Candidate]:
+    """Return the files of a table that was hashed here, or the labels of another one."""
+    detail = [None if math.isnan(one) else one for one in table.detail.tolist()]
+    if table.file_status is None:
+        records = [ItemRecord(detail=one, label=True) for one in detail]
+        return list(map(_Candidate, names, records, extras))
+    import PIL
+
+    paths = arguments.real_paths(names)
     return [
-        {**({} if math.isnan(detail) else {"detail": detail}), **more, **extra}
-        for detail, extra in zip(table.detail.tolist(), extras, strict=True)
+        _Candidate(path, _file_record(name, path, (size, modified), one, PIL.__version__), mine)
+        for name, path, (size, modified), one, mine in zip(
+            names, paths, table.file_status.tolist(), detail, extras, strict=True
+        )
     ]
+
+
+def _of_names(names: Sequence[str], extras: Sequence[dict[str, Any]]) -> list[_Candidate]:
+    """Return the files of this machine among names, and the others as labels."""
+    candidates = []
+    for name, path, mine in zip(names, arguments.real_paths(names), extras, strict=True):
+        status = file_status(path) if os.path.isfile(path) else None
+        if status is None:
+            candidates.append(_Candidate(name, ItemRecord(label=True), mine))
+        else:
+            candidates.append(_Candidate(path, _file_record(name, path, status), mine))
+    return candidates
+
+
+def _file_record(
+    name: str,
+    path: str,
+    status: FileStatus,
+    detail: float | None = None,
+    pillow: str | None = None,
+) -> ItemRecord:
+    absolute = arguments.absolute(name)
+    given = None if absolute == path else absolute
+    return ItemRecord(given, status[0], status[1], detail, pillow)
+
+
+def _unchanged(session: IndexSession, paths: Sequence[str]) -> set[int]:
+    """Return the numbers of the paths whose files are indexed, and have the same status."""
+    with session.current():
+        known = session.store.find(paths)
+        items = session.store.get([i for ids in known.values() for i in ids])
+    status = {
+        path: {(items[i].record.size, items[i].record.modified) for i in ids if i in items}
+        for path, ids in known.items()
+    }
+    return {i for i, path in enumerate(paths) if file_status(path) in status.get(path, ())}
+
+
+class _Changes:
+    """What candidates change in the items that there are.
+
+    Attributes
+    ----------
+    new, refreshed : list of Item
+        Items to append, and items whose file has another status now, and the same hash.
+    replaced, updated : list of int
+        Ids of items whose file has another hash now, and of the new items of these files.
+    """
+
+    def __init__(self, session: IndexSession, paths: Iterable[str]) -> None:
+        known = session.store.find(list(set(paths)))
+        items = session.store.get([i for ids in known.values() for i in ids])
+        self._items = {path: [items[i] for i in ids] for path, ids in known.items()}
+        self._next_id = session.store.state().next_id
+        self.new: list[Item] = []
+        self.refreshed: list[Item] = []
+        self.replaced: list[int] = []
+        self.updated: list[int] = []
+
+    def put(self, candidate: _Candidate, hash_bytes: NDArray[np.uint8]) -> bool:
+        """Note the candidate, and return whether it makes a new item."""
+        path, record, extra = candidate
+        items = self._items.setdefault(path, [])
+        same = [item for item in items if np.array_equal(item.hash, hash_bytes)]
+        files = [] if record.label else [item for item in items if not item.record.label]
+        if unchanged := [item for item in files if item in same]:
+            self._refresh(unchanged[0], record)
+            return False
+        if same and not files:
+            return False
+        item = Item(self._next_id + len(self.new), path, hash_bytes, extra, record=record)
+        if files:
+            former = files[0]
+            if former.id >= self._next_id:
+                raise ArgumentError(f"images: {printable(path)} is there twice, with two hashes")
+            item = replace(item, extra=former.extra | extra, other=former.other)
+            items.remove(former)
+            self.replaced.append(former.id)
+            self.updated.append(item.id)
+        self.new.append(item)
+        items.append(item)
+        return True
+
+    def _refresh(self, item: Item, record: ItemRecord) -> None:
+        if (item.record.size, item.record.modified) != (record.size, record.modified):
+            record = msgspec.structs.replace(record, name=item.record.name)
+            if item.id < self._next_id:
+                self.refreshed.append(replace(item, record=record))
 
 
 def _append(
     session: IndexSession,
-    paths: Sequence[str],
+    candidates: Sequence[_Candidate],
     hashes: NDArray[np.uint8],
-    extras: Sequence[dict[str, Any]],
     skipped: list[str],
     table: HashTable | None,
 ) -> Added:
-    """Append the images whose paths are not indexed yet."""
+    """Append the candidates of which there is no item yet, and replace those that have changed."""
+    failures = [] if table is None else list(table.failures)
+    if not candidates and (skipped or failures):
+        return Added([], skipped, failures)
     with session.changing() as begun:
-        known = set(session.store.find(paths))
-        next_id = session.store.state().next_id
-        rows: list[int] = []
-        items: list[Item] = []
-        for row, path in enumerate(paths):
-            if path in known:
-                skipped.append(path)
-                continue
-            known.add(path)
-            rows.append(row)
-            items.append(Item(next_id + len(items), path, hashes[row], extras[row]))
-        if items or begun:
-            session.insert(items, hashes[rows])
+        changes = _Changes(session, (candidate.path for candidate in candidates))
+        for candidate, row in zip(candidates, hashes, strict=True):
+            if not changes.put(candidate, row):
+                skipped.append(candidate.path)
+        if changes.new or changes.refreshed or begun:
+            session.delete(changes.replaced)
+            session.refresh(changes.refreshed)
+            session.insert(changes.new)
         else:
             session.end_unchanged()
-    failures = [] if table is None else list(table.failures)
-    return Added([item.id for item in items], skipped, failures)
+    updated = set(changes.updated)
+    ids = [item.id for item in changes.new if item.id not in updated]
+    refreshed = [item.path for item in changes.refreshed]
+    return Added(ids, skipped, failures, changes.updated, refreshed)

@@ -19,7 +19,6 @@ from photodna_nb.index.arguments import PathLike
 from photodna_nb.index.memory_store import ItemColumns, MemoryStore
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.records import Added, Match
-from photodna_nb.index.search_rows import SearchRows
 from photodna_nb.index.session import IndexSession
 from photodna_nb.pairs import metrics
 from photodna_nb.pairs.metrics import Limit
@@ -27,6 +26,7 @@ from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
     from photodna_nb.index.approximate import IndexRecall
+    from photodna_nb.index.verification import Verification
     from photodna_nb.tables.table import HashTable
 
 
@@ -39,8 +39,7 @@ class HashIndex:
     call `close`, where changes may be left unsaved.
 
     Kernels of this package search the types `flat` and `uint8` exactly; FAISS searches the
-    approximate types, and its candidates are re-ranked with exact integer distances from
-    the hashes of the metadata.
+    approximate types, and its candidates are re-ranked with exact integer distances.
     """
 
     def __init__(self, session: IndexSession) -> None:
@@ -98,8 +97,7 @@ class HashIndex:
     def open(cls, index_path: PathLike, meta_path: PathLike) -> HashIndex:
         """Return the index in two files, after a check that they belong together.
 
-        If a program was killed between the two writes, the index file lacks the last changes
-        of the metadata; they are then added in memory. Files of ``oaphotodna.py`` open as well.
+        Changes that the index file lacks, as after a kill, are added in memory.
 
         Raises
         ------
@@ -135,7 +133,7 @@ class HashIndex:
         IndexFileError
             The metadata cannot be used, the index file is of no index, or cannot be written.
         ArgumentError
-            The two paths are the same file, there is no such index type, or too few items.
+            The two paths are the same file, no such index type, or too few items for it.
         """
         name = None if index_type is None else index_types.parse(index_type).name
         index_name, meta_name = arguments.two_files(index_path, meta_path)
@@ -193,20 +191,16 @@ class HashIndex:
         return self.get(item) is not None
 
     def get(self, item: int | PathLike) -> Item | None:
-        """Return the item of an id or path, or None.
+        """Return the item of an id, label or path, or None; of several, that of the lowest id.
 
         Parameters
         ----------
         item : int, str or os.PathLike
-            An id, or the path of an image, of which the real, absolute one counts.
+            An id, a label, or the path of an image, of which the real, absolute one counts.
 
-        Raises
-        ------
-        ArgumentTypeError, ArgumentError
-            `item` is neither an id nor a path.
         """
         with self._session.current():
-            return self._session.find_item("item", item)
+            return next(iter(self._session.find_items("item", item)), None)
 
     def items(self) -> Iterator[Item]:
         """Yield all items by id."""
@@ -219,7 +213,7 @@ class HashIndex:
         """Return paths, hashes and detail of all items, by id."""
         from photodna_nb.tables.table import table_from_rows
 
-        with self._session.current(), self._session.store.reading():
+        with self._session.current():
             return table_from_rows(
                 (item.path, item.hash.tobytes(), math.nan if item.detail is None else item.detail)
                 for item in self._session.store.items()
@@ -231,25 +225,30 @@ class HashIndex:
         hashes: NDArray[np.uint8] | None = None,
         *,
         extra: Sequence[Mapping[str, Any]] | None = None,
+        compare_content: bool = False,
         errors: Literal["raise", "record"] = "raise",
         max_workers: int | None = None,
         executor: Executor | None = None,
         progress: bool = False,
     ) -> Added:
-        """Append images, or their hashes; a path that is indexed already is skipped.
+        """Append images, or their hashes; what is indexed already is skipped.
 
-        Other programs cannot change the index from now on until `save` or `close`.
+        A file that has changed since it was indexed is hashed again, and its item replaced. Other
+        programs cannot change the index from now on until `save` or `close`.
 
         Parameters
         ----------
         images : sequence of str or os.PathLike, n, or HashTable
             Paths, stored as real, absolute ones. Two files with the same hash are two
-            items. Of a table also the hashes and the details.
+            items. Of a table also the hashes and the details; the paths of one that
+            `hash_files` did not make are labels.
         hashes : ndarray of uint8, (n, 144), optional
-            Their hashes; if left out, the files are hashed.
+            Their hashes; if left out, the files are hashed. Names of no file are labels then.
+            A label is stored letter for letter, and has an item for each of its hashes.
         extra : sequence of dict, n, optional
-            Stored with the items; JSON values. Where files are hashed, and for tables,
-            ``detail`` is put in it, and for files Pillow's version, as ``pillow``.
+            Stored with the items; JSON values. The key ``photodna_nb`` is not the user's.
+        compare_content : bool
+            Whether all files are hashed, not only those of another size or time than before.
         errors, max_workers, executor, progress
             As `hash_files` takes them, where files are hashed.
 
@@ -264,7 +263,7 @@ class HashIndex:
         """
         options: dict[str, Any] = {"errors": errors, "max_workers": max_workers}
         options |= {"executor": executor, "progress": progress}
-        return changes.add(self._session, images, hashes, extra, options)
+        return changes.add(self._session, images, hashes, extra, compare_content, options)
 
     def remove(self, items: Sequence[int | PathLike]) -> list[Item]:
         """Remove items, and return them; nothing is written before `save`.
@@ -272,7 +271,8 @@ class HashIndex:
         Parameters
         ----------
         items : sequence of int, str or os.PathLike
-            Ids, or paths as for `get`. Their ids are never used again.
+            Ids, or labels and paths as for `get`, of which all items are removed. Their
+            ids are never used again.
 
         Raises
         ------
@@ -313,11 +313,9 @@ class HashIndex:
         min_detail : float, optional
             Items with a stored detail below this, in grey levels, are left out: hashes of flat
             images are near each other whatever the images show. 100 suits photographs.
-        nprobe : int, optional
-            Number of lists that are searched, of the IVF types; the number with which the
-            recall was measured if left out.
-        ef_search : int, optional
-            Number of candidates in the graph, of the HNSW types; likewise.
+        nprobe, ef_search : int, optional
+            Number of lists that are searched, of the IVF types, and of candidates in the graph,
+            of the HNSW types; that with which the recall was measured if left out.
 
         Returns
         -------
@@ -351,9 +349,8 @@ class HashIndex:
         Raises
         ------
         IndexFileError
-            A file cannot be written. All files are as they were; what was changed since
-            the last `save` is still here, and `save` can be called again, unless the error
-            says that it is gone, or that the metadata has it.
+            A file cannot be written. All files are as they were, and `save` can be called
+            again, unless the error says that the changes are gone, or that the metadata has them.
         ArgumentError
             There are too few items for an approximate index type, or the index is in memory.
         """
@@ -361,15 +358,32 @@ class HashIndex:
             raise ArgumentError("index: is in memory and has no files; copy_to writes it into some")
         self._session.commit()
 
-    def verify(self) -> None:
-        """Read all of both files and raise an error if anything in them is wrong.
+    def verify(
+        self,
+        *,
+        compare_content: bool = False,
+        max_workers: int | None = None,
+        executor: Executor | None = None,
+        progress: bool = False,
+    ) -> Verification:
+        """Read all of both files, and return how the items differ from the image files.
+
+        Parameters
+        ----------
+        compare_content : bool
+            Whether hashes of the image files are compared, not their sizes and times.
+        max_workers, executor, progress
+            As `hash_files` takes them.
 
         Raises
         ------
         IndexFileError
             A file is damaged, or a hash in the index is not that of the metadata.
         """
-        self._session.verify()
+        from photodna_nb.index import verification
+
+        options = {"max_workers": max_workers, "executor": executor, "progress": progress}
+        return verification.verify(self._session, compare_content, options)
 
     def copy_to(
         self,
@@ -385,23 +399,15 @@ class HashIndex:
         ----------
         index_path, meta_path, index_type, overwrite
             As for `create`; the type of this index if it is left out.
-
-        Raises
-        ------
-        IndexFileError, ArgumentError
-            As `create` and `save`.
         """
         index_type = index_type or self.index_type
         other = HashIndex.create(index_path, meta_path, index_type=index_type, overwrite=overwrite)
         for name in ("index_path", "meta_path"):
             if os.path.realpath(getattr(other, name)) == os.path.realpath(getattr(self, name)):
                 raise ArgumentError(f"{name}: got that of this index, needs another file")
-        source, target = self._session.store, other._session
         try:
-            with self._session.current(), target.changing():
-                target.store.other = source.other
-                target.store.insert(source.items(), source.state().next_id)
-                target.rows = SearchRows.from_store(source)
+            with self._session.current():
+                other._session.copy_from(self._session.store)
             other.save()
         except BaseException:
             other.close()
@@ -411,11 +417,8 @@ class HashIndex:
     def to_faiss(self) -> Any:
         """Return all hashes as an index of FAISS in memory.
 
-        Returns
-        -------
-        faiss.IndexIDMap2 or faiss.IndexIVF
-            By `index_type`. Its distances are float32, and its range search is strict and
-            takes squared radii; `faiss_search` searches it with exact limits.
+        Its distances are float32, and its range search is strict and takes squared radii;
+        `faiss_search` searches it with exact limits.
         """
         import faiss
 
@@ -426,7 +429,7 @@ class HashIndex:
         self._session.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Refuse to be copied or sent elsewhere with files and a lock that are open."""
+        """Refuse to be copied with files and a lock that are open."""
         if not self._session.in_memory:
             raise ArgumentTypeError(
                 "a HashIndex with files cannot be copied; open it again where it is needed"

@@ -46,9 +46,12 @@ class ItemColumns:
         return checks.read_only(self._hashes[0])
 
     @cached_property
-    def ids_of_paths(self) -> dict[str, int]:
-        """Id of each path; the lowest, if a path is there twice."""
-        return dict(zip(reversed(self.paths), self.ids[::-1].tolist(), strict=True))
+    def ids_of_paths(self) -> dict[str, list[int]]:
+        """Ids of each path, ascending."""
+        ids: dict[str, list[int]] = {}
+        for path, identifier in zip(self.paths, self.ids.tolist(), strict=True):
+            ids.setdefault(path, []).append(identifier)
+        return ids
 
     def append(self, items: Iterable[Item]) -> None:
         """Append items; ids and hashes are concatenated when they are used."""
@@ -66,7 +69,7 @@ class ItemColumns:
                 item_record.item_checksum(item.id, item.hash.tobytes(), item.path, extra, other)
             )
             if "ids_of_paths" in self.__dict__:
-                self.ids_of_paths.setdefault(item.path, item.id)
+                self.ids_of_paths.setdefault(item.path, []).append(item.id)
         if ids:
             self._ids.append(np.array(ids, np.int64))
             self._hashes.append(np.stack(hashes))
@@ -172,7 +175,7 @@ class MemoryStore:
             if row < len(known) and known[row] == identifier
         }
 
-    def find(self, paths: Sequence[str]) -> dict[str, int]:
+    def find(self, paths: Sequence[str]) -> dict[str, list[int]]:
         known = self._columns.ids_of_paths
         return {path: known[path] for path in paths if path in known}
 
@@ -195,6 +198,12 @@ class MemoryStore:
             columns.others.pop(identifier, None)
         columns.change_count += 1
 
+    def refresh_records(self, items: Sequence[Item]) -> None:
+        for item in items:
+            row = int(np.searchsorted(self._columns.ids, item.id))
+            self._columns.extras[row] = item_record.encode_extra(item.record, item.extra)
+            self._columns.checksums[row] = self._columns.computed_checksum(row)
+
     def commit(self) -> None:
         self._before = None
 
@@ -214,9 +223,11 @@ class MemoryStore:
             columns.checksums[row] = computed
         return changed
 
+    def count_unchecked(self) -> int:
+        return self._columns.checksums.count(None)
+
     def verify(self) -> None:
-        for _ in self.items():
-            pass
+        pass
 
     def close(self) -> None:
         self.rollback()

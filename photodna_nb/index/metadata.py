@@ -145,8 +145,8 @@ class MetadataStore(Protocol):
     def get(self, ids: Sequence[int]) -> dict[int, Item]:
         """Return the items of those ids that there are."""
 
-    def find(self, paths: Sequence[str]) -> dict[str, int]:
-        """Return the id of each path that is indexed; the lowest, if a path is there twice."""
+    def find(self, paths: Sequence[str]) -> dict[str, list[int]]:
+        """Return the ids, ascending, of each path that is indexed."""
 
     def items(self) -> Iterator[Item]:
         """Yield all items by id."""
@@ -159,6 +159,9 @@ class MetadataStore(Protocol):
 
     def delete(self, ids: Sequence[int]) -> None:
         """Remove items."""
+
+    def refresh_records(self, items: Sequence[Item]) -> None:
+        """Replace the records of these items, whose ids, paths and hashes are there."""
 
     def commit(self) -> None:
         """Make the change last.
@@ -180,8 +183,11 @@ class MetadataStore(Protocol):
     def accept_changes(self) -> list[int]:
         """Compute all checksums anew; return the ids of the items whose own did not hold."""
 
+    def count_unchecked(self) -> int:
+        """Return the number of items without a checksum."""
+
     def verify(self) -> None:
-        """Read all of the store and raise an error if something is damaged."""
+        """Read all of the file and raise an error if something is damaged but items."""
 
     def close(self) -> None:
         """Close the store."""

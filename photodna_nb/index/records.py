@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -120,8 +120,14 @@ class Added(NamedTuple):
         Paths that were indexed already.
     failures : list of FileFailure
         Files that could not be hashed.
+    updated : sequence of int
+        Ids of the items in place of those whose files have another hash now.
+    refreshed : sequence of str
+        Those of `skipped` whose files have another size or time of modification now.
     """
 
     ids: list[int]
     skipped: list[str]
     failures: list[FileFailure]
+    updated: Sequence[int] = ()
+    refreshed: Sequence[str] = ()

@@ -14,9 +14,9 @@ from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.hashing import orientations as hash_orientations
-from photodna_nb.index import faiss_file, index_types
+from photodna_nb.index import faiss_file, index_types, metadata
 from photodna_nb.index.faiss_file import EMPTY_SEGMENT, IndexFile
-from photodna_nb.index.metadata import MetadataStore
+from photodna_nb.index.metadata import MetadataStore, StoreState
 from photodna_nb.index.records import RowMatches
 from photodna_nb.index.row_segments import MIN_TREE_ROWS, RowSegment
 
@@ -80,14 +80,13 @@ class SearchRows:
         state, header = store.state(), file.footer.header
         if header.get("format", 1) > _FORMAT:
             raise IndexFileError(path, "is of a later version of this program; use that one")
-        ours = state.store_id is not None and header.get("store_id") == state.store_id
-        ours = ours and header.get("format") == _FORMAT
+        ours = _is_ours(header, state)
         if ours and (header["change_count"], header["next_id"]) > (
             state.change_count,
             state.next_id,
         ):
             raise MismatchError(path, "is newer than its metadata")
-        unchanged = ours and header["change_count"] == state.change_count
+        unchanged = _is_unchanged(header, state)
         exact = index_types.parse(store.index_type).exact
         if exact and index_types.parse(file.index_type).exact:
             if unchanged:
@@ -246,27 +245,46 @@ class SearchRows:
         return index
 
 
-def verify(path: str, file: IndexFile, store: MetadataStore) -> None:
-    """Compare all of an index file with the metadata.
+def _is_ours(header: dict[str, Any], state: StoreState) -> bool:
+    """Return whether an index file with that header is of this generation of the store."""
+    same = state.store_id is not None and header.get("store_id") == state.store_id
+    return same and header.get("format") == _FORMAT
+
+
+def _is_unchanged(header: dict[str, Any], state: StoreState) -> bool:
+    """Return whether items have at most been added since the index file was written."""
+    return _is_ours(header, state) and header["change_count"] == state.change_count
+
+
+def verify(path: str, file: IndexFile, store: MetadataStore) -> NDArray[np.int64]:
+    """Compare all of an index file with the metadata, and return the ids that it holds.
 
     Raises
     ------
     IndexFileError
-        The two do not belong together, or the file is damaged.
+        The two do not belong together, or one of them is damaged.
     """
     file.footer.check()
     if index_types.parse(file.index_type).exact:
+        file_ids = file.segment.ids
         compared(path, file, store)
         if (tree := file.parts[0].tree) is not None:
             from photodna_nb.index import stored_tree  # Numba is slow to import
 
             if problem := stored_tree.difference(tree):
                 raise IndexFileError(path, f"has a search tree that is wrong: {problem}")
-        return
-    from photodna_nb.index.approximate import ApproximateIndex
+    else:
+        from photodna_nb.index.approximate import ApproximateIndex
 
-    approximate = ApproximateIndex.read(path, file.checked_content(), file.footer.header)
-    _pending(path, approximate.ids(), file.footer.header, store)
+        approximate = ApproximateIndex.read(path, file.checked_content(), file.footer.header)
+        file_ids = approximate.ids()
+        _pending(path, file_ids, file.footer.header, store)
+    if _is_unchanged(file.footer.header, store.state()):
+        lacking = np.setdiff1d(file_ids, store.ids_and_hashes()[0])
+        if len(lacking):
+            reason = f"lacks item {lacking[0]}, which the index file holds"
+            raise metadata.damaged(store.path, reason)
+    return file_ids
 
 
 def comparison(path: str, identifier: int, hash_bytes: bytes) -> str:

@@ -14,9 +14,8 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from photodna_nb import files
+from photodna_nb import checks, files
 from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ErrorContext, IndexFileError
 from photodna_nb.index import arguments, faiss_file, metadata, search_rows
@@ -88,7 +87,7 @@ class IndexSession:
         self._loaded = store.state()
         self._phase = Phase.READING
         self._on_disk = False
-        self._write_index = False
+        self._write_index = self._records_changed = False
 
     @property
     def in_memory(self) -> bool:
@@ -168,24 +167,25 @@ class IndexSession:
         if reading and self.store.state() != self._loaded:
             raise StaleRowsError
 
-    def find_item(self, name: str, item: Any) -> Item | None:
-        """Return the item of an id or a path, or None; `name` is that of the argument."""
+    def find_items(self, name: str, item: Any) -> list[Item]:
+        """Return the items of an id, label or path, by id; `name` is that of the argument."""
         if isinstance(item, int | np.integer) and not isinstance(item, bool):
-            identifier: int | None = int(item)
-            if not 0 <= item < 2**63:
-                return None
-        elif isinstance(item, str | bytes | os.PathLike):
+            with self.with_remedy():
+                return list(self.store.get([int(item)] if 0 <= item < 2**63 else []).values())
+        if not isinstance(item, str | bytes | os.PathLike):
+            raise ArgumentTypeError(f"{name}: got {describe(item)}, needs an id or a path")
+        label = arguments.label(name, checks.path(name, item))
+        ids = self.store.find([label]).get(label)
+        if ids is None:
             path = os.path.realpath(arguments.text(name, item))
-            identifier = self.store.find([path]).get(path)
-            if identifier is not None and not self.store.get([identifier]):
+            ids = self.store.find([path]).get(path, [])
+        with self.with_remedy():
+            items = self.store.get(ids)
+        for identifier in ids:
+            if identifier not in items:
                 problem = f"is damaged: it has a path of id {identifier}, and no such item"
                 raise metadata.damaged(self.meta_path, problem)
-        else:
-            raise ArgumentTypeError(f"{name}: got {describe(item)}, needs an id or a path")
-        if identifier is None:
-            return None
-        with self.with_remedy():
-            return self.store.get([identifier]).get(identifier)
+        return [items[identifier] for identifier in ids]
 
     def with_remedy(self) -> ErrorContext:
         """Return a context that adds to errors the command that rebuilds the index.
@@ -204,12 +204,21 @@ class IndexSession:
 
         return ErrorContext(translated)
 
-    def verify(self) -> None:
-        """Read all of both files, and raise an error if anything in them is wrong."""
-        with self.current(), self.with_remedy():
-            if self._on_disk:
-                self.store.verify()
-                search_rows.verify(self.index_path, faiss_file.load(self.index_path), self.store)
+    def verify(self) -> tuple[list[int], int]:
+        """Read all of both files, and raise an error if anything in them is wrong.
+
+        Returns the ids that the index file has and the metadata lacks, and how many it lacks.
+        """
+        with self.current():
+            if not self._on_disk:
+                return [], 0
+            self.store.verify()
+            file = faiss_file.load(self.index_path)
+            file_ids = search_rows.verify(self.index_path, file, self.store)
+            ids, _ = self.store.ids_and_hashes()
+            lacking = np.setdiff1d(file_ids, ids).tolist()
+            n_pending = len(np.setdiff1d(ids, file_ids))
+            return [] if self._phase is Phase.CHANGING else lacking, n_pending
 
     # Writing: one program at a time, and the metadata first.
 
@@ -267,8 +276,16 @@ class IndexSession:
         self.rows, self._loaded = SearchRows.from_store(self.store), self.store.state()
         self._phase, self._on_disk, self._write_index = Phase.CHANGING, True, True
 
-    def insert(self, items: list[Item], hashes: NDArray[np.uint8]) -> None:
-        """Append items with the next ids, and their hashes, (n, 144); all or none."""
+    def refresh(self, items: list[Item]) -> None:
+        """Store other records of items with the same hashes."""
+        if items:
+            self.store.refresh_records(items)
+            self._records_changed = True
+
+    def insert(self, items: list[Item]) -> None:
+        """Append items with the next ids; all or none."""
+        if not items:
+            return
         state = self.store.state()
         try:
             self.store.insert(items, state.next_id + len(items))
@@ -276,7 +293,15 @@ class IndexSession:
             if not self.in_memory:
                 self.give_up()
             raise
-        self.rows.append(hashes, np.array([item.id for item in items], np.int64))
+        ids = np.array([item.id for item in items], np.int64)
+        self.rows.append(np.stack([item.hash for item in items]), ids)
+
+    def copy_from(self, store: MetadataStore) -> None:
+        """Insert all items of another store, under their ids."""
+        with self.changing():
+            self.store.other = store.other
+            self.store.insert(store.items(), store.state().next_id)
+            self.rows = SearchRows.from_store(store)
 
     def delete(self, ids: list[int]) -> None:
         """Remove the items of those ids; the next `commit` writes the index file."""
@@ -287,7 +312,7 @@ class IndexSession:
 
     def give_up(self) -> None:
         """Discard all changes since the last `commit`."""
-        self._phase, self._write_index = Phase.READING, False
+        self._phase, self._write_index, self._records_changed = Phase.READING, False, False
         try:
             self.store.rollback()
             if self._on_disk:
@@ -321,7 +346,7 @@ class IndexSession:
                     finally:
                         self._end_committed()
             else:
-                if self.store.state() != self._loaded:
+                if self._records_changed or self.store.state() != self._loaded:
                     self._commit_store()
                 else:
                     self.store.rollback()
@@ -359,7 +384,7 @@ class IndexSession:
     def _end_committed(self) -> None:
         """Note that the store is on the disk, and release the lock."""
         self._loaded, self._on_disk = self.store.state(), True
-        self._write_index, self._phase = False, Phase.READING
+        self._phase, self._write_index, self._records_changed = Phase.READING, False, False
         self._lock.release()
 
     def content(self) -> bytes:

@@ -173,13 +173,13 @@ class SqliteStore:
         with self._file.errors():
             return {item.id: item for item in map(self._item, rows)}
 
-    def find(self, paths: Sequence[str]) -> dict[str, int]:
-        ids: dict[str, int] = {}
+    def find(self, paths: Sequence[str]) -> dict[str, list[int]]:
+        ids: dict[str, list[int]] = {}
         statement = "SELECT path, id FROM items WHERE path IN ({}) ORDER BY id"
         for path, identifier in self._select_in_chunks(
             statement, [_stored(path) for path in paths]
         ):
-            ids.setdefault(os.fsdecode(path), identifier)
+            ids.setdefault(os.fsdecode(path), []).append(identifier)
         return ids
 
     def items(self) -> Iterator[Item]:
@@ -225,6 +225,11 @@ class SqliteStore:
         rows = [(identifier,) for identifier in ids]
         self._file.execute_many("DELETE FROM items WHERE id = ?", rows)
 
+    def refresh_records(self, items: Sequence[Item]) -> None:
+        rows = [(row[3], row[-1], row[0]) for row in map(_row, items)]
+        statement = "UPDATE items SET extra = ?, checksum = ? WHERE id = ?"
+        self._file.execute_many(statement, rows)
+
     def commit(self) -> None:
         other = encode_extra(EMPTY_RECORD, self.other)
         self._set_properties({"index_type": self.index_type, "other": other})
@@ -240,12 +245,14 @@ class SqliteStore:
             self._file.execute("ROLLBACK")
             self._read_version()
 
+    def count_unchecked(self) -> int:
+        ((number,),) = self._file.execute(f"SELECT count(*) - count(c) FROM ({self._select('0')})")
+        return int(number)
+
     def verify(self) -> None:
         ((lowest,),) = self._file.execute("SELECT coalesce(min(id), 0) FROM items")
         if lowest < 0:
             raise metadata.damaged(self.path, f"has an item of id {lowest}")
-        for _ in self.items():  # first: its errors name an item
-            pass
         ((report,),) = self._file.execute("PRAGMA integrity_check(1)")
         if report != "ok":
             raise metadata.damaged(self.path, f"is damaged ({report})")
@@ -266,7 +273,7 @@ class SqliteStore:
 
     def _select(self, columns: str) -> str:
         """Return the statement that selects columns of items, and the checksum."""
-        return f"SELECT {columns}, {'checksum' if self._version >= 3 else 'NULL'} FROM items"
+        return f"SELECT {columns}, {'checksum' if self._version >= 3 else 'NULL'} AS c FROM items"
 
     def _check_hashes(self, rows: Iterable[Row]) -> None:
         """Check the checksums of rows of id, hash and checksum."""

@@ -40,6 +40,9 @@ class HashTable:
         Detail of the images, in grey levels; NaN where it is not known.
     failures : list of FileFailure
         Files that could not be hashed.
+    file_status : ndarray of int64, (n, 2), optional
+        Size in bytes and time of modification in nanoseconds of each file when it was hashed.
+        None in a table from a file or from elsewhere, whose paths are labels to an index.
 
     Raises
     ------
@@ -51,11 +54,14 @@ class HashTable:
     hashes: NDArray[np.uint8]
     detail: NDArray[np.float64]
     failures: list[FileFailure] = field(default_factory=list)
+    file_status: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.paths)
         checks.array("hashes", self.hashes, np.uint8, (rows, HASH_BYTES))
         checks.array("detail", self.detail, np.float64, (rows,))
+        if self.file_status is not None:
+            checks.array("file_status", self.file_status, np.int64, (rows, 2))
         if np.isinf(self.detail).any():
             raise ArgumentError("detail: got an infinite number, needs finite ones or NaN")
 

@@ -1,0 +1,106 @@
+"""What `HashIndex.verify` finds: the index file, the metadata and the image files compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from photodna_nb.index import changes
+from photodna_nb.index.metadata import Item
+from photodna_nb.index.session import IndexSession
+
+if TYPE_CHECKING:
+    from photodna_nb.tables.columns import FileFailure
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The differences between an index and its files, where nothing is damaged.
+
+    Attributes
+    ----------
+    n_items : int
+        Number of items. Each was read, and compared with its checksum.
+    changed : list of str
+        Names of files that have changed since they were indexed.
+    missing : list of str
+        Names of files that are no longer there.
+    failures : list of FileFailure
+        Files whose content was to be compared, and that could not be hashed.
+    lacking : list of int
+        Ids that the index file has and the metadata lacks: of items that a program removed that was
+        stopped before it wrote the index file, or of items that the metadata has lost.
+    n_labels : int
+        Number of items with a label, which name no file to compare.
+    n_unknown : int
+        Number of items that other or earlier programs put in without size and time of the
+        file, if the contents were not compared.
+    n_unchecked : int
+        Number of items of other or earlier programs without a checksum.
+    n_pending : int
+        Number of items that the index file does not hold yet: their hashes are in the metadata
+        alone.
+    """
+
+    n_items: int
+    changed: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    failures: list[FileFailure] = field(default_factory=list)
+    lacking: list[int] = field(default_factory=list)
+    n_labels: int = 0
+    n_unknown: int = 0
+    n_unchecked: int = 0
+    n_pending: int = 0
+
+
+def verify(
+    session: IndexSession, compare_content: bool, hash_options: dict[str, Any]
+) -> Verification:
+    """Read all of both files, and compare items with their files: see `HashIndex.verify`."""
+    n_labels, files = 0, []
+    with session.current():
+        for item in session.store.items():
+            if item.record.label:
+                n_labels += 1
+            else:
+                files.append(item)
+        n_unchecked = session.store.count_unchecked()
+        lacking, n_pending = session.verify()
+    n_items = n_labels + len(files)
+    status = [changes.file_status(item.path) for item in files]
+    missing = [item.name for item, one in zip(files, status, strict=True) if one is None]
+    present = [item for item, one in zip(files, status, strict=True) if one is not None]
+    failures: list[FileFailure] = []
+    if compare_content:
+        changed, failures = _other_contents(present, hash_options)
+        n_unknown = 0
+    else:
+        known = [
+            (item, one)
+            for item, one in zip(files, status, strict=True)
+            if one is not None and item.record.size is not None
+        ]
+        changed = [
+            item.name for item, one in known if one != (item.record.size, item.record.modified)
+        ]
+        n_unknown = len(present) - len(known)
+    return Verification(
+        n_items, changed, missing, failures, lacking, n_labels, n_unknown, n_unchecked, n_pending
+    )
+
+
+def _other_contents(
+    items: list[Item], hash_options: dict[str, Any]
+) -> tuple[list[str], list[FileFailure]]:
+    """Return the names of the items whose files have another hash, and the failures."""
+    from photodna_nb.hashing.files import hash_files
+
+    table = hash_files([item.path for item in items], errors="record", **hash_options)
+    failed = {path for path, _ in table.failures}
+    hashed = [item for item in items if item.path not in failed]
+    differs = [
+        not np.array_equal(item.hash, row) for item, row in zip(hashed, table.hashes, strict=True)
+    ]
+    return [item.name for item, one in zip(hashed, differs, strict=True) if one], table.failures
