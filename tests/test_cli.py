@@ -21,6 +21,7 @@ from photodna_nb.cli import index_modes
 from photodna_nb.cli.images import files_in
 from photodna_nb.cli.options import MODES
 from photodna_nb.hashing.hash_journal import HashJournal, hash_if_changed
+from photodna_nb.versions import installed_version
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same text with or without JIT, but slowly")
 
@@ -72,6 +73,8 @@ def test_no_argument_prints_the_help(call):
     assert version.startswith(f"photodna-nb {pdna.__version__} (Python 3.")
     for package in ("NumPy ", "Numba ", "Pillow ", "FAISS "):
         assert package in version
+    for plugin in ("pillow-heif", "pillow-jxl-plugin"):  # their decoders decide hashes, too
+        assert (plugin in version) == (installed_version(plugin) is not None)
 
 
 def test_hash(call, folder):

@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -288,6 +289,40 @@ def test_the_handler_of_libtiff_is_as_it_was(capfd):
         list(pool.map(lambda _: _refused(FILES["writes"]), range(200)))
     assert capfd.readouterr().err == ""
     assert printed()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # threads and fork
+def test_a_setting_is_as_it_was_in_a_forked_child():
+    """Also if another thread was within when the process forked, or held the lock."""
+    state = []
+
+    def change():
+        state.append("changed")
+        return state.clear
+
+    setting = decoder_messages.ProcessSetting(change)
+    inside, done = threading.Event(), threading.Event()
+
+    def within():
+        with setting, setting._lock:
+            inside.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=within)
+    thread.start()
+    inside.wait(60)
+    child = os.fork()
+    if child == 0:
+        good = state == []
+        signal.alarm(20)
+        with setting:
+            good &= state == ["changed"]
+        os._exit(not (good and state == []))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    done.set()
+    thread.join()
+    assert (status, state) == (0, [])
 
 
 def _refused(content):

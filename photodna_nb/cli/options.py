@@ -211,7 +211,8 @@ class _Version(argparse.Action):
     """Print the version, and the versions of what hashes and answers depend on."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
-        packages = ("NumPy", "Numba", "Pillow", "FAISS")
+        plugins = filter(installed_version, ("pillow-heif", "pillow-jxl-plugin"))
+        packages = ("NumPy", "Numba", "Pillow", *plugins, "FAISS")
         versions = ", ".join(
             f"{name} {installed_version(name) or 'not installed'}" for name in packages
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -23,6 +24,8 @@ _EPS_SECONDS = 60
 class ProcessSetting:
     """A setting that the process has only one of, changed while any thread is within.
 
+    A forked child has none of the other threads: there, the setting is as it was.
+
     Parameters
     ----------
     change : callable
@@ -33,6 +36,14 @@ class ProcessSetting:
         self._change = change
         self._lock = threading.Lock()
         self._within = 0
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._leave)
+
+    def _leave(self) -> None:
+        self._lock = threading.Lock()  # one that was held would never be released
+        if self._within:
+            self._within = 0
+            self._restore()
 
     def __enter__(self) -> None:
         with self._lock:
