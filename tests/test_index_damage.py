@@ -253,8 +253,8 @@ def test_verify_compares_every_hash(tmp_path):
     files = save_index(tmp_path, HASHES[:5], "meta.sqlite")
     with sqlite3.connect(files[1]) as connection:
         connection.execute("UPDATE items SET checksum = NULL")
-        connection.execute("DROP TRIGGER items_changed")
         connection.execute("UPDATE items SET hash = ? WHERE id = 2", (HASHES[9].tobytes(),))
+        connection.execute("UPDATE properties SET value = value - 1 WHERE key = 'change_count'")
     connection.close()
     with (
         pdna.HashIndex.open(*files) as index,
@@ -365,12 +365,10 @@ def test_a_database_that_others_changed(tmp_path, statement):
 
 
 def test_a_path_that_is_there_twice(tmp_path):
-    """The lower id counts, in whatever order SQLite finds the rows."""
+    """The lower id counts."""
     files = save_index(tmp_path, HASHES[:5], "meta.sqlite")
     connection = sqlite3.connect(files[1], isolation_level=None)
     connection.execute("UPDATE items SET path = '/photos/1.jpg' WHERE id IN (3, 5)")
-    connection.execute("DROP INDEX items_path")
-    connection.execute("CREATE INDEX items_path ON items (path, id DESC)")
     connection.close()
     with pdna.HashIndex.open(*files) as index:
         assert index.get("/photos/1.jpg").id == 2

@@ -287,6 +287,8 @@ class IndexSession:
         if not items:
             return
         state = self.store.state()
+        if not metadata.is_id(state.next_id + len(items)):
+            raise IndexFileError(self.meta_path, "has no more ids; add the items to a new index")
         try:
             self.store.insert(items, state.next_id + len(items))
         except BaseException:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
-from photodna_nb.index import item_record, metadata
+from photodna_nb.index import item_record, metadata, sqlite_schema
 from photodna_nb.index.item_record import (
     EMPTY_RECORD,
     NO_KEYS,
@@ -24,71 +24,14 @@ from photodna_nb.index.item_record import (
 )
 from photodna_nb.index.metadata import HEADER, ChangedItemError, Item, StoreState
 from photodna_nb.index.sqlite_file import Row, SqliteFile
+from photodna_nb.index.sqlite_schema import COLUMNS, FORMER_KEYS, VERSION
 
-# "PDNA"; and the version of the tables below.
-_APPLICATION = 0x50444E41
-_VERSION = 3
-# Keys of the table of properties in version 1, which is read as well.
-_FORMER_KEYS = {"store_id": "collection", "change_count": "removals", "index_type": "index_kind"}
-_NEW_KEYS = {former: key for key, former in _FORMER_KEYS.items()}
 # What one statement may name, and how many rows are fetched at once.
 _NAMES_AT_ONCE = 500
 _ROWS_AT_ONCE = 1 << 16
 _ROWS_A_PAGE = 1 << 12
+_NEW_KEYS = {former: key for key, former in FORMER_KEYS.items()}
 
-_PROPERTIES = "CREATE TABLE properties (key TEXT PRIMARY KEY, value) WITHOUT ROWID"
-_ITEMS = f"""CREATE TABLE items (
-    id INTEGER PRIMARY KEY,
-    path NOT NULL,  -- text, or bytes where they are not UTF-8
-    hash BLOB NOT NULL CHECK (typeof(hash) = 'blob' AND length(hash) = {HASH_BYTES}),
-    extra TEXT NOT NULL DEFAULT '{{}}',  -- a JSON object
-    other TEXT,  -- a JSON object: keys of another program
-    checksum BLOB  -- see item_record.py; null where another program has written the item
-)"""
-# The triggers notice what anyone does to items; our new ids show by themselves.
-_TRIGGERS = (
-    "CREATE INDEX items_path ON items (path)",
-    """CREATE TRIGGER items_deleted AFTER DELETE ON items BEGIN
-    UPDATE properties SET value = value + 1 WHERE key = 'change_count';
-END""",
-    # Of others, who may also replace an item so; ours have ids from next_id on.
-    """CREATE TRIGGER items_inserted AFTER INSERT ON items
-WHEN NEW.checksum IS NULL OR NEW.id < (SELECT value FROM properties WHERE key = 'next_id') BEGIN
-    UPDATE properties SET value = value + 1 WHERE key = 'change_count';
-END""",
-    """CREATE TRIGGER items_changed AFTER UPDATE OF id, hash ON items BEGIN
-    UPDATE properties SET value = value + 1 WHERE key = 'change_count';
-END""",
-    # Of others, who compute no checksum.
-    """CREATE TRIGGER items_unchecked AFTER UPDATE OF id, path, hash, extra, other ON items
-WHEN NEW.checksum IS OLD.checksum BEGIN
-    UPDATE items SET checksum = NULL WHERE id = NEW.id;
-END""",
-)
-_TABLES = (
-    f"PRAGMA application_id = {_APPLICATION}",
-    f"PRAGMA user_version = {_VERSION}",
-    "DROP TABLE IF EXISTS items",
-    "DROP TABLE IF EXISTS properties",
-    _PROPERTIES,
-    _ITEMS,
-    *_TRIGGERS,
-)
-# All but the checksum, which is computed from them.
-_COLUMNS = "id, path, hash, extra, other"
-# From a former version, whose items have no checksums: what is there is accepted.
-_UPGRADE = (
-    "DROP INDEX IF EXISTS items_path",
-    "DROP TRIGGER IF EXISTS items_deleted",
-    "DROP TRIGGER IF EXISTS items_inserted",
-    "DROP TRIGGER IF EXISTS items_changed",
-    "ALTER TABLE items RENAME TO former_items",
-    _ITEMS,
-    f"INSERT INTO items SELECT {_COLUMNS}, item_checksum({_COLUMNS}) FROM former_items",
-    "DROP TABLE former_items",
-    *_TRIGGERS,
-    f"PRAGMA user_version = {_VERSION}",
-)
 # Where an id has no item.
 _NO_HASH = bytes(HASH_BYTES)
 
@@ -102,7 +45,7 @@ class SqliteStore:
         self.other: dict[str, Any] = {}
         self._file = SqliteFile(path)
         self._last_state: StoreState | None = None
-        self._version = _VERSION
+        self._version = VERSION
         if new_type is None:
             self.refresh()
         else:
@@ -114,11 +57,14 @@ class SqliteStore:
             properties = self._properties()
             # Another program may have inserted items.
             ((highest,),) = self._file.execute("SELECT coalesce(max(id), 0) FROM items")
-            return StoreState(
-                str(properties["store_id"]),
-                max(int(properties["next_id"]), highest + 1),
-                int(properties["change_count"]),
+            state = StoreState(
+                properties["store_id"],
+                max(properties["next_id"], highest + 1),
+                properties["change_count"],
             )
+            if not isinstance(state.store_id, str) or not all(map(metadata.is_id, state[1:])):
+                raise ValueError("its properties are out of range")
+            return state
 
     def refresh(self) -> bool:
         if not self._file.on_disk and self._last_state is not None:
@@ -150,8 +96,7 @@ class SqliteStore:
         hashes = [np.empty((0, HASH_BYTES), np.uint8)]
         statement = self._select("id, hash") + " WHERE id >= ? ORDER BY id"
         with self._file.errors():
-            cursor = self._file.connection.execute(statement, (start,))
-            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            for rows in self._file.fetch(statement, (start,), _ROWS_AT_ONCE):
                 self._check_hashes(rows)
                 ids.append(np.array([row[0] for row in rows], np.int64))
                 hashes.append(_joined([row[1] for row in rows]))
@@ -169,7 +114,7 @@ class SqliteStore:
             return present, _joined([hashes.get(identifier, _NO_HASH) for identifier in requested])
 
     def get(self, ids: Sequence[int]) -> dict[int, Item]:
-        rows = self._select_in_chunks(self._select(_COLUMNS) + " WHERE id IN ({})", ids)
+        rows = self._select_in_chunks(self._select(COLUMNS) + " WHERE id IN ({})", ids)
         with self._file.errors():
             return {item.id: item for item in map(self._item, rows)}
 
@@ -183,7 +128,7 @@ class SqliteStore:
         return ids
 
     def items(self) -> Iterator[Item]:
-        statement = self._select(_COLUMNS) + " WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
+        statement = self._select(COLUMNS) + " WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
         after, first = -1, None
         while True:  # a page at a time, so that nobody is kept waiting between them
             changing = self._file.in_transaction
@@ -207,7 +152,7 @@ class SqliteStore:
         try:
             if self._file.on_disk:
                 self._file.execute("BEGIN IMMEDIATE")
-                self._read_version()  # another program may have upgraded it
+                self._check_schema()  # another program may have upgraded it
                 self._upgrade()
             elif not self._begin_replacing():
                 self._file.open_temporary()
@@ -243,7 +188,7 @@ class SqliteStore:
             self._make_tables()
         elif self._file.in_transaction:
             self._file.execute("ROLLBACK")
-            self._read_version()
+            self._check_schema()
 
     def count_unchecked(self) -> int:
         ((number,),) = self._file.execute(f"SELECT count(*) - count(c) FROM ({self._select('0')})")
@@ -262,7 +207,7 @@ class SqliteStore:
 
     def accept_changes(self) -> list[int]:
         self._file.connection.create_function("item_checksum", 5, _computed_checksum)
-        computed = f"item_checksum({_COLUMNS})"
+        computed = f"item_checksum({COLUMNS})"
         changed = self._file.execute(f"SELECT id FROM items WHERE checksum <> {computed}")
         self._file.execute(f"UPDATE items SET checksum = {computed}")
         self._file.execute("REINDEX items_path")
@@ -295,20 +240,20 @@ class SqliteStore:
 
     def _upgrade(self) -> None:
         """Bring the tables of a former version to this one, within a transaction."""
-        if self._version == _VERSION:
+        if self._version == VERSION:
             return
         self._file.connection.create_function("item_checksum", 5, _computed_checksum)
         for former, key in _NEW_KEYS.items():
             self._file.execute("UPDATE properties SET key = ? WHERE key = ?", (key, former))
-        for statement in _UPGRADE:
+        for statement in sqlite_schema.UPGRADE:
             self._file.execute(statement)
-        self._version = _VERSION
+        self._version = VERSION
 
     def _read_header(self) -> None:
         ((application,),) = self._file.execute("PRAGMA application_id")
-        if application != _APPLICATION:
+        if application != sqlite_schema.APPLICATION:
             raise IndexFileError(self.path, "is an SQLite database of another program")
-        self._read_version()
+        self._check_schema()
         with self._file.errors():
             properties = self._properties()
             header = {key: properties[key] for key in HEADER if key in properties}
@@ -316,14 +261,20 @@ class SqliteStore:
             self.index_type = metadata.checked_header(self.path, header)
             self.other = item_record.json_object(properties["other"])
 
-    def _read_version(self) -> None:
+    def _check_schema(self) -> None:
+        """Refuse tables, views or triggers of others, which could do anything in any statement."""
         ((self._version,),) = self._file.execute("PRAGMA user_version")
-        if not 1 <= self._version <= _VERSION:
-            reason = f"has tables of version {self._version}; this program knows 1 to {_VERSION}"
+        if not 1 <= self._version <= VERSION:
+            reason = f"has tables of version {self._version}; this program knows 1 to {VERSION}"
+            raise IndexFileError(self.path, reason)
+        statement = "SELECT type, name, sql FROM sqlite_master LIMIT ?"
+        rows = self._file.execute(statement, (sqlite_schema.MAX_STATEMENTS,))
+        if difference := sqlite_schema.difference(self._version, rows):
+            reason = f"was changed by another program: {difference}; use a backup copy of it"
             raise IndexFileError(self.path, reason)
 
     def _properties(self) -> dict[str, Any]:
-        rows = self._file.execute("SELECT key, value FROM properties")
+        rows = self._file.execute("SELECT key, value FROM properties LIMIT 100")
         return {_NEW_KEYS.get(str(key), str(key)): value for key, value in rows}
 
     def _set_properties(self, properties: dict[str, Any]) -> None:
@@ -331,7 +282,7 @@ class SqliteStore:
         self._file.execute_many("UPDATE properties SET value = ? WHERE key = ?", rows)
 
     def _make_tables(self) -> None:
-        for statement in _TABLES:
+        for statement in sqlite_schema.TABLES:
             self._file.execute(statement)
         properties = {
             **HEADER,
