@@ -141,10 +141,21 @@ def test_many_small_chunks_take_no_time(monkeypatch):
 
 def test_a_users_image_with_a_large_text_says_what_helps():
     image = Image.open(io.BytesIO(with_chunks(TEXTS["zTXt"], last=True)))
-    with pytest.raises(
-        pdna.ImageError, match=r"is whole, but a text .* give the file to hash_file"
-    ):
+    with pytest.raises(pdna.ImageError, match=r"is whole, but a text .* hash_file reads PNG files"):
         pdna.hash_image(image)
+
+
+def test_an_icon_with_a_large_text_is_called_whole():
+    """Pillow reads it as a PNG file within another one."""
+    buffer = io.BytesIO()
+    PHOTO.save(buffer, "ICO", sizes=[PHOTO.size])
+    content = buffer.getvalue()
+    start = content.index(PLAIN[:8])
+    png = content[start:]
+    png = png[:33] + TEXTS["zTXt"] + png[33:]
+    content = content[: start - 8] + len(png).to_bytes(4, "little") + content[start - 4 : start]
+    with pytest.raises(pdna.ImageError, match=r"is whole, .*MAX_TEXT_CHUNK is raised"):
+        pdna.hash_file(content + png)
 
 
 # Files at which Pillow warns, logs, or libtiff writes to file descriptor 2.

@@ -66,8 +66,9 @@ def _reason(error: Exception) -> str:
             return f"cannot be read ({_quoted(error)}); check the disk and the path"
         case ValueError() if "MAX_TEXT_" in text:
             return (
-                "is whole, but a text or colour profile in it is larger than Pillow unpacks; give "
-                "the file to hash_file, which needs neither"
+                "is whole, but a text or colour profile in it is larger than Pillow unpacks; "
+                "hash_file reads PNG files all the same, and others if "
+                "PIL.PngImagePlugin.MAX_TEXT_CHUNK is raised"
             )
         case ValueError() if "closed image" in text:
             return "is closed; open it again"
