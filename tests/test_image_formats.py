@@ -81,6 +81,41 @@ def test_plugins_in_workers_and_on_the_command_line(extra, tmp_path, run):
     assert result.stdout.decode().strip() == ",".join(map(str, expected)), result.stderr
 
 
+THREADS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import photodna_nb as pdna
+
+def hash_of(path):
+    try:
+        return tuple(pdna.hash_file(path).tolist())
+    except pdna.ImageError as error:
+        return error.reason
+
+paths = sys.argv[1:] * 25
+with ThreadPoolExecutor(16) as pool:
+    results = list(pool.map(hash_of, paths))
+alone = {path: hash_of(path) for path in sys.argv[1:]}
+assert [alone[path] for path in paths] == results
+print(*sorted(isinstance(result, tuple) for result in alone.values()))
+"""
+
+
+@pytest.mark.long
+def test_many_threads_of_a_new_process_meet_the_plugins_at_once(tmp_path):
+    """And files of the other formats that need something of the process."""
+    for name, content in {"heif": encoded("heif"), "jxl": encoded("jxl")}.items():
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / f"cut_{name}").write_bytes(content[: len(content) // 2])
+    for kind, options in {
+        "PNG": {}, "AVIF": {}, "TIFF": {"compression": "tiff_lzw"}, "PCX": {}, "JPEG2000": {},
+    }.items():  # fmt: skip
+        PHOTO.save(tmp_path / kind, kind, **options)
+    command = [sys.executable, "-W", "error", "-c", THREADS, *sorted(tmp_path.iterdir())]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert (result.stdout, result.stderr) == ("False False" + " True" * 7 + "\n", "")
+
+
 def test_without_the_plugin_the_error_names_the_extra(extra, not_registered, monkeypatch, tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes({"heif": HEIC_HEAD, "jxl": b"\xff\x0a" + bytes(50)}[extra])
@@ -107,7 +142,7 @@ def test_cut_and_altered_files_of_plugins_are_errors_or_hashes(extra):
     for length in range(12, len(content) - 1, len(content) // 20):
         with pytest.raises(pdna.ImageError) as caught:
             pdna.hash_file(content[:length])
-        assert "damaged" in caught.value.reason or "not an image" in caught.value.reason
+        assert "damaged" in caught.value.reason
     for _ in range(20):
         altered = bytearray(content)
         for place in rng.integers(12, len(content), 5):

@@ -76,7 +76,8 @@ def hash_file(file: FileLike) -> NDArray[np.uint8]:
     ----------
     file : str, os.PathLike, bytes or binary file
         A path, the content of a file as bytes, or a file opened in binary mode,
-        in any format that Pillow reads.
+        in any format that Pillow reads, in HEIC or HEIF with the extra ``heif``, and in JPEG XL
+        with the extra ``jxl``.
 
     Returns
     -------

@@ -159,7 +159,9 @@ def no_image(head: bytes) -> str | None:
 
 
 def image_kind(head: bytes) -> str | None:
-    """Return the format as which an image begins, one of Pillow's own, or None."""
+    """Return the format as which an image begins, or None."""
+    if plugin := _plugin(head):
+        return plugin.name
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
     if _brands(head) & _AVIF_BRANDS:
