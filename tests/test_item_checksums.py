@@ -3,14 +3,15 @@
 import json
 import random
 import sqlite3
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from conftest import scaled
-from indexes import HASHES, METADATA, answered, corrupt, edit, save_index
+from indexes import HASHES, METADATA, answered, corrupt, edit, names, save_index
 
 import photodna_nb as pdna
-from photodna_nb.index import item_record
+from photodna_nb.index import item_record, sqlite_schema
 from photodna_nb.index.item_record import ItemRecord
 
 FORMER = Path(__file__).parent / "former_files"
@@ -81,6 +82,22 @@ def test_a_row_that_the_index_file_lacks(tmp_path):
         assert index.get(2).hash[100] == HASHES[1][100] ^ 0x80
 
 
+def test_a_row_that_is_gone(tmp_path):
+    """A row that the index file lacks, and that the database no longer finds."""
+    files = save_index(tmp_path, HASHES[:2], "meta.sqlite")
+    with pdna.HashIndex.open(*files) as reader:
+        with pdna.HashIndex.open(*files) as index:
+            index.add(["/b", "/c"], HASHES[2:4])
+            index.save()
+        connection = sqlite3.connect(files[1], isolation_level=None)
+        connection.execute("DELETE FROM items WHERE id = 3")
+        connection.execute("UPDATE properties SET value = value - 1 WHERE key = 'change_count'")
+        connection.close()
+        for call in (lambda: pdna.HashIndex.open(*files), lambda: reader.search(HASHES[:1])):
+            with pytest.raises(pdna.IndexFileError, match=r"not all of 2 item\(s\) from id 3 on"):
+                call()
+
+
 @pytest.mark.parametrize(
     ("old", "new"), [("/photos/1.jpg", "/photos/7.jpg"), ('"n":1', '"n":7'), ('"n":1', '"m":1')]
 )
@@ -124,9 +141,18 @@ def found_in(files):
             return (
                 index.search(HASHES[:3], 9),
                 [(i.id, i.path, i.hash.tobytes(), i.extra, i.record) for i in index.items()],
-            )
+                len(index),
+            ), [name in index for name in (*names(2), "/new.jpg")]
     except pdna.IndexFileError:
         return None
+
+
+def is_sound(files):
+    try:
+        with pdna.HashIndex.open(*files) as index:
+            return not index.verify().lacking
+    except pdna.IndexFileError:
+        return False
 
 
 @pytest.fixture
@@ -141,16 +167,23 @@ def small(tmp_path, meta):
 
 @pytest.mark.scaled
 def test_no_altered_byte_of_the_metadata_changes_an_answer(small):
-    """Of an SQLite database, also those that the journal of the index over paths would have."""
+    """Only the database's index over paths may lose a path, until the index is verified."""
     whole, expected = small[1].read_bytes(), found_in(small)
-    assert len(expected[1]) == 3
-    drawn = random.Random(8)
+    assert (expected[0][2], expected[1]) == (3, [True] * 3)
+    drawn, outcomes = random.Random(8), Counter()
     used = [offset for offset, byte in enumerate(whole) if byte]
     for offset in drawn.sample(used, min(len(used), scaled(400, 10**6))):
         corrupt(small[1], offset, bytes([whole[offset] ^ drawn.randint(1, 255)]))
-        assert found_in(small) in (None, expected), offset
+        found = found_in(small)
+        outcome = "error" if found is None else "same answers"
+        if found not in (None, expected):
+            assert (found[0], is_sound(small)) == (expected[0], False), offset
+            outcome = "path not found, verify names the damage"
+        outcomes[outcome] += 1
         small[1].write_bytes(whole)
+    print(small[1].name, outcomes)
     assert found_in(small) == expected
+    assert is_sound(small)
 
 
 def test_another_program_rewrites_the_json(tmp_path):
@@ -200,20 +233,33 @@ def test_what_another_program_does_to_a_database_is_no_damage(tmp_path):
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_former_database_is_upgraded_when_it_is_written(tmp_path, version):
     files = tmp_path / "i", tmp_path / "m.sqlite"
-    files[0].write_bytes((FORMER / "uint8.faiss").read_bytes())
-    files[1].write_bytes((FORMER / "uint8.sqlite").read_bytes())
+    if version == 1:
+        files[0].write_bytes((FORMER / "uint8.faiss").read_bytes())
+        files[1].write_bytes((FORMER / "uint8.sqlite").read_bytes())
+    else:
+        files = save_index(tmp_path, HASHES[:3], "m.sqlite", "uint8")
+        connection = sqlite3.connect(files[1], isolation_level=None)
+        rows = connection.execute("SELECT id, path, hash, extra, other FROM items").fetchall()
+        connection.execute("DROP TABLE items")
+        for statement in sqlite_schema._STATEMENTS[2][1:]:
+            connection.execute(statement)
+        connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", rows)
+        connection.execute("DELETE FROM properties WHERE key = 'contiguous_from'")
+        connection.execute("UPDATE properties SET value = 0 WHERE key = 'change_count'")
+        connection.execute("PRAGMA user_version = 2")
+        connection.close()
     with pdna.HashIndex.open(*files) as index:
         items = [(item.id, item.path, item.extra) for item in index.items()]
-        assert user_version(files[1]) == 1, "reading writes nothing"
+        assert user_version(files[1]) == version, "reading writes nothing"
         index.add(["/new"], HASHES[:1])
-    assert user_version(files[1]) == 1, "nothing was saved"
+    assert user_version(files[1]) == version, "nothing was saved"
     with pdna.HashIndex.open(*files) as index:
         index.add(["/new"], HASHES[:1])
         index.save()
         assert [(item.id, item.path, item.extra) for item in index.items()][:-1] == items
         index.verify()
     assert user_version(files[1]) == 3
-    fresh = save_index(tmp_path, HASHES[:1], "fresh.sqlite")[1]
+    fresh = save_index(tmp_path, HASHES[:1], "fresh.sqlite", overwrite=True)[1]
     assert schema(files[1]) == schema(fresh)
     with sqlite3.connect(files[1]) as connection:
         assert connection.execute("SELECT count(checksum) FROM items").fetchone() == (

@@ -159,6 +159,9 @@ class MemoryStore:
                 raise ChangedItemError(self.path, identifier, hash_bytes)
         return ids, hashes
 
+    def added(self, start: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        return self.ids_and_hashes(start)
+
     def lookup(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
         known = self._columns.ids
         if not len(known):

@@ -139,6 +139,15 @@ class MetadataStore(Protocol):
     def ids_and_hashes(self, start: int = 0) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Return ids (n,), ascending, and hashes (n, 144) of the items from id `start` on."""
 
+    def added(self, start: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Return the same of the items that were added from id `start` on, of which none is gone.
+
+        Raises
+        ------
+        IndexFileError
+            One of them is not there.
+        """
+
     def lookup(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
         """Return which of ids (m,) there are, (m,) bool, and their hashes (m, 144)."""
 

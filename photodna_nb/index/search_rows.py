@@ -90,7 +90,7 @@ class SearchRows:
         exact = index_types.parse(store.index_type).exact
         if exact and index_types.parse(file.index_type).exact:
             if unchanged:
-                ids, rows = store.ids_and_hashes(header["next_id"])
+                ids, rows = store.added(header["next_id"])
                 result = cls([*file.parts, RowSegment.of(rows, ids)])
             else:
                 result = cls(compared(path, file, store))
@@ -103,7 +103,7 @@ class SearchRows:
 
         approximate = ApproximateIndex.read(path, file.checked_content(), header)
         if unchanged:
-            ids, rows = store.ids_and_hashes(header["next_id"])
+            ids, rows = store.added(header["next_id"])
             pending: RowSegment | None = RowSegment.of(rows, ids)
         else:
             pending = _pending(path, approximate.ids(), header, store)

@@ -149,7 +149,7 @@ class IndexSession:
                     yield
                     return
                 if appended:
-                    ids, rows = self.store.ids_and_hashes(self._loaded.next_id)
+                    ids, rows = self.store.added(self._loaded.next_id)
                     self.rows.append(rows, ids)
                     self._loaded = state
                     yield

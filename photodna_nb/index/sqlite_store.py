@@ -102,6 +102,18 @@ class SqliteStore:
                 hashes.append(_joined([row[1] for row in rows]))
         return np.concatenate(ids), np.concatenate(hashes)
 
+    def added(self, start: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        ids, hashes = self.ids_and_hashes(start)
+        with self._file.errors():
+            first = self._properties().get("contiguous_from")
+            if metadata.is_id(first):
+                start = max(start, first)
+                number = self.state().next_id - start
+                if np.count_nonzero(ids >= start) != number > 0:
+                    reason = f"is damaged: not all of {number} item(s) from id {start} on are there"
+                    raise metadata.damaged(self.path, reason)
+        return ids, hashes
+
     def lookup(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
         requested = ids.tolist()
         statement = self._select("id, hash") + " WHERE id IN ({})"
@@ -245,6 +257,9 @@ class SqliteStore:
         self._file.connection.create_function("item_checksum", 5, _computed_checksum)
         for former, key in _NEW_KEYS.items():
             self._file.execute("UPDATE properties SET key = ? WHERE key = ?", (key, former))
+        # Other programs may have left out ids before.
+        contiguous_from = ("contiguous_from", self.state().next_id)
+        self._file.execute("INSERT INTO properties VALUES (?, ?)", contiguous_from)
         for statement in sqlite_schema.UPGRADE:
             self._file.execute(statement)
         self._version = VERSION
@@ -289,6 +304,7 @@ class SqliteStore:
             "index_type": self.index_type,
             "store_id": secrets.token_hex(16),
             "next_id": 1,
+            "contiguous_from": 1,
             "change_count": 0,
             "other": "{}",
         }
