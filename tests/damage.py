@@ -17,17 +17,32 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
+import numba
 import numpy as np
+from numba.core.registry import cpu_target
 
 import photodna_nb as pdna
+from photodna_nb.evaluation import Config, variant_hashes
 from photodna_nb.hashing.hash_journal import HashJournal
+from photodna_nb.index import exact_search, row_segments, search_rows
+from photodna_nb.kernels import jit
 from photodna_nb.tables.columns import FileFailure
 
 HASHES = np.random.default_rng(7).integers(0, 256, (3, 144), np.uint8)
+MORE_HASHES = np.random.default_rng(8).integers(0, 40, (700, 144), np.uint8)
 PATHS = ["/photos/a.jpg", "/photos/\udcffb.jpg", "/photos/猫.jpg"]
+CONFIG = Config.from_dict(
+    {
+        "originals": {"kind": "dead_leaves", "number": 9, "size": [64, 48]},
+        "variants": {"transforms": ["jpeg:30"]},
+    }
+)
 OUTCOMES = ("noticed", "harmless", "wrong", "crashed")
 
 
@@ -35,11 +50,13 @@ class Store(NamedTuple):
     """A file that is damaged, and what is read of it.
 
     write: writes the store into an empty folder and returns the file; answer: what is read;
-    parts_count: whether an answer that lacks entries of the right one counts as noticed.
+    verify: what else may notice damage, after a right answer; parts_count: whether an answer
+    that lacks entries of the right one counts as noticed.
     """
 
     write: Callable[[Path], Path]
     answer: Callable[[Path], Any]
+    verify: Callable[[Path], Any] = lambda path: None
     parts_count: bool = False
 
 
@@ -69,6 +86,110 @@ def pairs_file(name: str) -> Store:
         return [column.tolist() for column in pdna.read_pairs(path)]
 
     return Store(write, answer)
+
+
+def index_file(
+    damaged: str, meta: str, index_type: str, rows: Any = HASHES, pending: bool = False
+) -> Store:
+    """Return the store of an index; `pending`: its file lacks an item of the metadata."""
+
+    def opened(path: Path) -> pdna.HashIndex:
+        return pdna.HashIndex.open(path.parent / "index.faiss", path.parent / meta)
+
+    def write(folder: Path) -> Path:
+        pair = folder / "index.faiss", folder / meta
+        paths = [f"/photos/\udcff{number}.jpg" for number in range(len(rows))]
+        with pdna.HashIndex.create(*pair, index_type=index_type) as index:
+            index.add(paths[:-1], rows[:-1], extra=[{"n": 1.5}] * (len(rows) - 1))
+            index.save()
+            old = pair[0].read_bytes()
+            index.add(paths[-1:], rows[-1:])
+            index.save()
+        if pending:  # as after a kill
+            pair[0].write_bytes(old)
+        return folder / damaged
+
+    def answer(path: Path) -> Any:
+        with opened(path) as index:
+            items = [(item.id, item.path, item.extra) for item in index.items()]
+            matches = index.search(rows[-2:], 3), index.search(rows[-2:], 3, max_distance=300)
+            return repr(matches), items, len(index)
+
+    def verify(path: Path) -> None:
+        with opened(path) as index:
+            index.verify()
+
+    return Store(write, answer, verify)
+
+
+def tree_file() -> Store:
+    """Return the store of an index file with a search tree, which large ones have."""
+    plain = index_file("index.faiss", "meta.sqlite", "uint8", MORE_HASHES)
+
+    def with_trees(function: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        def call(path: Path) -> Any:
+            with ExitStack() as stack:
+                for module in (exact_search, row_segments, search_rows):
+                    if hasattr(module, "MIN_TREE_ROWS"):
+                        stack.enter_context(patch.object(module, "MIN_TREE_ROWS", 600))
+                return function(path)
+
+        return call
+
+    return Store(*map(with_trees, plain[:3]))
+
+
+def run_file(name: str) -> Store:
+    def write(folder: Path) -> Path:
+        pdna.evaluation.run(CONFIG, folder / "run")
+        return folder / "run" / name
+
+    def answer(path: Path) -> Any:
+        folder = path.parent
+        while folder.name != "run":
+            folder = folder.parent
+        results = pdna.evaluation.Results.load(folder)
+        counts = [repr(value) for value in vars(results.counts).values()]
+        return results.summary, results.tables, counts, results.config.to_dict(), results.manifest
+
+    return Store(write, answer)
+
+
+def run_journal(folder: Path) -> Path:
+    transforms = CONFIG.transforms
+    with variant_hashes._journal(place(folder / "journal.jsonl")) as records:
+        for original in pdna.datasets.dead_leaves(2, (32, 24)):
+            digest = original.digest()
+            records.append(variant_hashes.hash_original(original, transforms, 0, digest))
+    return folder / "journal.jsonl"
+
+
+def run_journal_records(path: Path) -> Any:
+    return [repr(record) for record in variant_hashes._journal(place(path)).records()]
+
+
+def place(path: Path) -> Any:
+    """Return what stands for the folder of a run whose journal is that file."""
+    return SimpleNamespace(path=lambda name: str(path))
+
+
+def add_seven(number: int) -> int:
+    return number + 7
+
+
+def kernel_file(folder: Path) -> Path:
+    folder.chmod(0o755)
+    kernel = numba.njit(**jit.OPTIONS)(add_seven)
+    kernel._cache = jit._Cache(add_seven, str(folder))
+    kernel(3)
+    return next(folder.iterdir())
+
+
+def cached_kernel(path: Path) -> Any:
+    """Return what a kernel answers if it comes from the file: otherwise it is compiled anew."""
+    cache = jit._Cache(add_seven, str(path.parent))
+    compiled = cache.load_overload((numba.int64,), cpu_target.target_context)
+    return [] if compiled is None else [compiled.entry_point(3)]
 
 
 def rows_of_a_file(folder: Path) -> Path:
@@ -101,6 +222,30 @@ STORES = {
     "pairs .npz": pairs_file("pairs.npz"),
     "pairs .parquet": pairs_file("pairs.parquet"),
     "journal of hash_files": Store(journal, journal_records, parts_count=True),
+    "journal of a run": Store(run_journal, run_journal_records, parts_count=True),
+    **{
+        f"metadata, {meta}{' that the index lacks' * pending}": index_file(
+            meta, meta, "flat", pending=pending
+        )
+        for meta in ("meta.json", "meta.sqlite")
+        for pending in (False, True)
+    },
+    **{
+        f"index, {index_type}": index_file("index.faiss", "meta.sqlite", index_type, rows)
+        for index_type, rows in (
+            *(("flat", HASHES), ("uint8", HASHES), ("HNSW8", HASHES)),
+            ("IVF1,SQ8", MORE_HASHES[:40]),
+        )
+    },
+    "index, with a search tree": tree_file(),
+    **{
+        f"run, {name}": run_file(name)
+        for name in (
+            *("manifest.json", "run.json", "results.json", "hashes.npz", "counts.npz"),
+            "tables/transforms.csv",
+        )
+    },
+    "compiled kernel": Store(kernel_file, cached_kernel, parts_count=True),
 }
 
 
@@ -131,6 +276,10 @@ def outcome(store: Store, path: Path, expected: Any) -> tuple[str, str]:
     except Exception as error:
         return "crashed", repr(error)
     if found == expected:
+        try:
+            store.verify(path)
+        except pdna.PhotodnaError as error:
+            return "noticed", str(error)
         return "harmless", ""
     return "noticed" if store.parts_count and is_part(found, expected) else "wrong", repr(found)
 

@@ -27,6 +27,9 @@ from photodna_nb.tables.columns import (
 # Keys of the metadata of the schema.
 _FAILURES = b"photodna_nb.failures"
 _DIGEST = b"photodna_nb.digest"
+# The field_id of the paths in a file with a digest: one altered byte can remove all metadata of the
+# schema, and with them the failures.
+_FIELD_ID = {b"PARQUET:field_id": b"144"}
 
 
 class ContentDigest:
@@ -54,13 +57,13 @@ class ContentDigest:
         digests = b"".join(digest.digest() for digest in self._digests.values())
         return {_DIGEST: sha256(digests).hexdigest().encode("ascii")}
 
-    def check(self, metadata: Mapping[bytes, bytes] | None) -> None:
-        """Raise a ValueError if a file's metadata hold another digest; old files have none."""
-        found = (metadata or {}).get(_DIGEST)
-        if found is not None and found != self.metadata()[_DIGEST]:
+    def check(self, metadata: Mapping[bytes, bytes] | None, *, needed: bool = False) -> None:
+        """Raise a ValueError if a file's metadata hold another digest, or lack one it `needed`."""
+        expected = self.metadata()[_DIGEST]
+        if (metadata or {}).get(_DIGEST, b"" if needed else expected) != expected:
             raise ValueError(
-                "its digest does not hold; if another program changed it, remove "
-                f"{_DIGEST.decode('ascii')} from the metadata of its schema"
+                "its digest does not hold; if another program changed it, save it there without "
+                "the metadata of its schema and fields"
             )
 
 
@@ -73,12 +76,15 @@ def write(name: str, table: TableColumns) -> list[memoryview]:
     except UnicodeDecodeError:  # Parquet's strings are UTF-8
         column = pa.array(paths, pa.binary())
     hashes = pa.array([row.tobytes() for row in table.hashes], pa.binary(HASH_BYTES))
-    columns = {"path": column, "hash": hashes, "detail": pa.array(table.detail)}
+    path = pa.field("path", column.type, metadata=_FIELD_ID)
+    schema = pa.schema([path, ("hash", hashes.type), ("detail", pa.float64())])
     failures = {_FAILURES: failures_text(table.failures).encode("ascii")}
     metadata = failures | _content_digest(table).metadata()
     content = io.BytesIO()
     parquet.write_table(
-        pa.table(columns).replace_schema_metadata(metadata), content, write_page_checksum=True
+        pa.table([column, hashes, pa.array(table.detail)], schema.with_metadata(metadata)),
+        content,
+        write_page_checksum=True,
     )
     return [content.getbuffer()]
 
@@ -103,7 +109,8 @@ def read(name: str, content: bytes) -> TableColumns:
     columns = columns_from_rows(zip(map(_text, paths), hashes, detail, strict=True))._replace(
         failures=failures_from_text(metadata.get(_FAILURES, b"[]"))
     )
-    _content_digest(columns).check(metadata)
+    marked = _FIELD_ID.items() <= (table.schema.field("path").metadata or {}).items()
+    _content_digest(columns).check(metadata, needed=marked)
     return columns
 
 
