@@ -108,8 +108,12 @@ def test_results_of_another_schema(photos, tmp_path):
     results.write_text(json.dumps(values | {"schema": 4}))
     named = json.loads(manifest.read_bytes())
     named["results"]["results.json"] = sha256(results.read_bytes()).hexdigest()
+    del named["digest"]
     manifest.write_text(json.dumps(named))
     with pytest.raises(pdna.FileError, match=r"results.json: has the schema 4, and this version"):
+        Results.load(tmp_path / "run")
+    manifest.write_text(json.dumps(named | {"digest": "0" * 64}))
+    with pytest.raises(pdna.FileError, match=r"manifest.json: .*its own digest does not hold"):
         Results.load(tmp_path / "run")
 
 

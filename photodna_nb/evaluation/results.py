@@ -31,6 +31,7 @@ from photodna_nb.evaluation.run_files import (
     check_size,
     damaged,
     largest_total,
+    manifest_digest,
     parsed,
     path_of,
     read,
@@ -226,7 +227,8 @@ def add_report(results: Results, content: Mapping[str, bytes]) -> None:
 def _write(folder: str, content: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
     """Write files into a folder, the manifest last."""
     paths = {os.path.join(folder, *name.split("/")): data for name, data in content.items()}
-    paths[os.path.join(folder, MANIFEST)] = _json(manifest)
+    complete = {**manifest, "digest": manifest_digest(manifest)}
+    paths[os.path.join(folder, MANIFEST)] = _json(complete)
     for path in paths:
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from photodna_nb import files
 from photodna_nb.errors import FileError
-from photodna_nb.evaluation.config import Config, Originals, VariantsConfig
+from photodna_nb.evaluation.config import Config, Originals, VariantsConfig, canonical
 from photodna_nb.printable import printable
 
 MANIFEST, IDENTITY, JOURNAL, LOCK = "manifest.json", "run.json", "journal.jsonl", ".lock"
@@ -70,6 +70,7 @@ class Manifest(Struct, forbid_unknown_fields=True):
     results: dict[_FileName, _Digest]
     this_run: dict[str, str | float | bool | None]
     report: dict[_FileName, _Digest] = {}
+    digest: _Digest | None = None
 
 
 class _HashSettings(Struct, forbid_unknown_fields=True):
@@ -178,7 +179,16 @@ def read_manifest(folder: str) -> dict[str, Any]:
         The file is missing, damaged, or of another version.
     """
     content = read(folder, MANIFEST, largest=_LARGEST_MANIFEST)
-    return parsed(path_of(folder, MANIFEST), content, Manifest)
+    manifest = parsed(path_of(folder, MANIFEST), content, Manifest)
+    digest = manifest.pop("digest", None)  # earlier versions wrote none
+    if digest not in (None, manifest_digest(manifest)):
+        raise damaged(path_of(folder, MANIFEST), "its own digest does not hold")
+    return manifest
+
+
+def manifest_digest(manifest: Mapping[str, Any]) -> str:
+    """Return the digest that a manifest holds of its other values."""
+    return hashlib.sha256(canonical(manifest).encode("ascii")).hexdigest()
 
 
 def parsed(
