@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
+from conftest import JIT_OFF, ROOT, local_cluster, messages, spawned_processes
 from PIL import Image
 
 import photodna_nb as pdna
@@ -227,9 +227,7 @@ def test_one_directory_of_all(shared_golden, run, tmp_path):
     printed = {entry["filename"]: entry["photodna"] for entry in entries}
     assert len(hashes) >= 2200
     assert {name: printed.get(name) for name in hashes} == hashes
-    errors = [
-        line.removeprefix("photodna-nb: error: ") for line in result.stderr.decode().splitlines()
-    ]
+    errors = [line.removeprefix("photodna-nb: error: ") for line in messages(result)]
     assert all(line.startswith(f"{tmp_path}/") for line in errors)
     assert refusals <= {line.split(": ")[0] for line in errors}
     assert len(refusals) >= 270
