@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 
+import msgspec
 import numpy as np
 import pytest
 from conftest import JIT_OFF
@@ -168,6 +169,21 @@ def test_given_hashes_of_files(tmp_path, images, meta):
         assert index.add([a], HASHES[:1]).ids == [1]
         assert index.add([a], HASHES[1:2]).updated == [2]
         assert index.get(a).record.size == os.stat(a).st_size
+        index.save()
+        os.utime(a, ns=(1, 1))
+        with pytest.raises(pdna.ArgumentError, match=r"a\.bmp is there twice, with two hashes"):
+            index.add([a, a], HASHES[[1, 0]])
+        assert index.add([a, a], HASHES[[1, 1]]).refreshed == [a]
+        assert [item.id for item in index.items()] == [2]
+
+
+def test_a_given_hash_leaves_the_detail(files, images):
+    a = images / "a.bmp"
+    with pdna.HashIndex.open(*files) as index:
+        before = index.get(a).record
+        os.utime(a, ns=(1, 1))
+        index.add([a], index.get(a).hash[None])
+        assert index.get(a).record == msgspec.structs.replace(before, modified=1)
 
 
 # The index and the metadata.

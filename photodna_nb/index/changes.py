@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +31,8 @@ from photodna_nb.printable import printable
 if TYPE_CHECKING:
     from photodna_nb.tables.table import HashTable
 
+# How many items are looked up and held at once.
+_ITEMS_AT_ONCE = 4096
 # The size in bytes and the time of modification of a file.
 FileStatus = tuple[int, int]
 
@@ -169,14 +171,22 @@ def _file_record(
 
 def _unchanged(session: IndexSession, paths: Sequence[str]) -> set[int]:
     """Return the numbers of the paths whose files are indexed, and have the same status."""
+    unchanged = set()
     with session.current():
-        known = session.store.find(paths)
-        items = session.store.get([i for ids in known.values() for i in ids])
-    status = {
-        path: {(items[i].record.size, items[i].record.modified) for i in ids if i in items}
-        for path, ids in known.items()
-    }
-    return {i for i, path in enumerate(paths) if file_status(path) in status.get(path, ())}
+        for rows in _chunks(len(paths)):
+            known = session.items_by_path([paths[row] for row in rows])
+            for row in rows:
+                items = known.get(paths[row], [])
+                status = {(item.record.size, item.record.modified) for item in items}
+                if items and file_status(paths[row]) in status:
+                    unchanged.add(row)
+    return unchanged
+
+
+def _chunks(number: int) -> Iterator[range]:
+    """Yield ranges of rows, so that few items are in memory at a time."""
+    for start in range(0, number, _ITEMS_AT_ONCE):
+        yield range(start, min(number, start + _ITEMS_AT_ONCE))
 
 
 class _Changes:
@@ -188,47 +198,53 @@ class _Changes:
         Items to append, and items whose file has another status now, and the same hash.
     replaced, updated : list of int
         Ids of items whose file has another hash now, and of the new items of these files.
+    skipped : list of str
+        Paths of candidates that make no new item.
     """
 
-    def __init__(self, session: IndexSession, paths: Iterable[str]) -> None:
-        known = session.store.find(list(set(paths)))
-        items = session.store.get([i for ids in known.values() for i in ids])
-        self._items = {path: [items[i] for i in ids] for path, ids in known.items()}
-        self._next_id = session.store.state().next_id
+    def __init__(self, next_id: int) -> None:
+        self._next_id = next_id
+        self._hashes: dict[str, list[NDArray[np.uint8]]] = {}
         self.new: list[Item] = []
         self.refreshed: list[Item] = []
         self.replaced: list[int] = []
         self.updated: list[int] = []
+        self.skipped: list[str] = []
 
-    def put(self, candidate: _Candidate, hash_bytes: NDArray[np.uint8]) -> bool:
-        """Note the candidate, and return whether it makes a new item."""
+    def put(
+        self, candidate: _Candidate, hash_bytes: NDArray[np.uint8], items: Sequence[Item]
+    ) -> None:
+        """Note a candidate, of whose path there are these items."""
         path, record, extra = candidate
-        items = self._items.setdefault(path, [])
+        earlier = self._hashes.setdefault(path, [])
+        if any(np.array_equal(one, hash_bytes) for one in earlier):
+            self.skipped.append(path)
+            return
+        if earlier and not record.label:
+            raise ArgumentError(f"images: {printable(path)} is there twice, with two hashes")
+        earlier.append(hash_bytes)
         same = [item for item in items if np.array_equal(item.hash, hash_bytes)]
         files = [] if record.label else [item for item in items if not item.record.label]
-        if unchanged := [item for item in files if item in same]:
-            self._refresh(unchanged[0], record)
-            return False
-        if same and not files:
-            return False
+        unchanged = [item for item in files if item in same]
+        if unchanged or (same and not files):
+            self.skipped.append(path)
+            for one in unchanged[:1]:
+                self._refresh(one, record)
+            return
         item = Item(self._next_id + len(self.new), path, hash_bytes, extra, record=record)
         if files:
             former = files[0]
-            if former.id >= self._next_id:
-                raise ArgumentError(f"images: {printable(path)} is there twice, with two hashes")
             item = replace(item, extra=former.extra | extra, other=former.other)
-            items.remove(former)
             self.replaced.append(former.id)
             self.updated.append(item.id)
         self.new.append(item)
-        items.append(item)
-        return True
 
     def _refresh(self, item: Item, record: ItemRecord) -> None:
         if (item.record.size, item.record.modified) != (record.size, record.modified):
-            record = msgspec.structs.replace(record, name=item.record.name)
-            if item.id < self._next_id:
-                self.refreshed.append(replace(item, record=record))
+            known = msgspec.structs.asdict(record) | {"name": item.record.name}
+            known = {key: value for key, value in known.items() if value is not None}
+            record = msgspec.structs.replace(item.record, **known)
+            self.refreshed.append(replace(item, record=record))
 
 
 def _append(
@@ -243,10 +259,12 @@ def _append(
     if not candidates and (skipped or failures):
         return Added([], skipped, failures)
     with session.changing() as begun:
-        changes = _Changes(session, (candidate.path for candidate in candidates))
-        for candidate, row in zip(candidates, hashes, strict=True):
-            if not changes.put(candidate, row):
-                skipped.append(candidate.path)
+        changes = _Changes(session.store.state().next_id)
+        for rows in _chunks(len(candidates)):
+            known = session.items_by_path([candidates[row].path for row in rows])
+            for row in rows:
+                candidate = candidates[row]
+                changes.put(candidate, hashes[row], known.get(candidate.path, []))
         if changes.new or changes.refreshed or begun:
             session.delete(changes.replaced)
             session.refresh(changes.refreshed)
@@ -256,4 +274,4 @@ def _append(
     updated = set(changes.updated)
     ids = [item.id for item in changes.new if item.id not in updated]
     refreshed = [item.path for item in changes.refreshed]
-    return Added(ids, skipped, failures, changes.updated, refreshed)
+    return Added(ids, skipped + changes.skipped, failures, changes.updated, refreshed)

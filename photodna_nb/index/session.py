@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Any
@@ -175,17 +175,21 @@ class IndexSession:
         if not isinstance(item, str | bytes | os.PathLike):
             raise ArgumentTypeError(f"{name}: got {describe(item)}, needs an id or a path")
         label = arguments.label(name, checks.path(name, item))
-        ids = self.store.find([label]).get(label)
-        if ids is None:
-            path = os.path.realpath(arguments.text(name, item))
-            ids = self.store.find([path]).get(path, [])
+        if items := self.items_by_path([label]).get(label):
+            return items
+        path = os.path.realpath(arguments.text(name, item))
+        return self.items_by_path([path]).get(path, [])
+
+    def items_by_path(self, paths: Sequence[str]) -> dict[str, list[Item]]:
+        """Return the items, by id, of each path or label that is indexed."""
+        known = self.store.find(paths)
         with self.with_remedy():
-            items = self.store.get(ids)
-        for identifier in ids:
-            if identifier not in items:
-                problem = f"is damaged: it has a path of id {identifier}, and no such item"
-                raise metadata.damaged(self.meta_path, problem)
-        return [items[identifier] for identifier in ids]
+            items = self.store.get([i for ids in known.values() for i in ids])
+        missing = {i for ids in known.values() for i in ids} - items.keys()
+        if missing:
+            problem = f"is damaged: it has a path of id {min(missing)}, and no such item"
+            raise metadata.damaged(self.meta_path, problem)
+        return {path: [items[i] for i in ids] for path, ids in known.items()}
 
     def with_remedy(self) -> ErrorContext:
         """Return a context that adds to errors the command that rebuilds the index.

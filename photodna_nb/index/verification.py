@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from photodna_nb.index import changes
 from photodna_nb.index.metadata import Item
@@ -55,6 +53,20 @@ class Verification:
     n_pending: int = 0
 
 
+class _IndexedFile(NamedTuple):
+    """What is needed of an item to compare it with its file, in little memory."""
+
+    name: str
+    path: str
+    status: tuple[int | None, int | None]
+    hash: bytes
+
+    @classmethod
+    def of(cls, item: Item, compare_content: bool) -> _IndexedFile:
+        status = item.record.size, item.record.modified
+        return cls(item.name, item.path, status, item.hash.tobytes() if compare_content else b"")
+
+
 def verify(
     session: IndexSession, compare_content: bool, hash_options: dict[str, Any]
 ) -> Verification:
@@ -65,7 +77,7 @@ def verify(
             if item.record.label:
                 n_labels += 1
             else:
-                files.append(item)
+                files.append(_IndexedFile.of(item, compare_content))
         n_unchecked = session.store.count_unchecked()
         lacking, n_pending = session.verify()
     n_items = n_labels + len(files)
@@ -80,11 +92,9 @@ def verify(
         known = [
             (item, one)
             for item, one in zip(files, status, strict=True)
-            if one is not None and item.record.size is not None
+            if one is not None and item.status[0] is not None
         ]
-        changed = [
-            item.name for item, one in known if one != (item.record.size, item.record.modified)
-        ]
+        changed = [item.name for item, one in known if one != item.status]
         n_unknown = len(present) - len(known)
     return Verification(
         n_items, changed, missing, failures, lacking, n_labels, n_unknown, n_unchecked, n_pending
@@ -92,7 +102,7 @@ def verify(
 
 
 def _other_contents(
-    items: list[Item], hash_options: dict[str, Any]
+    items: list[_IndexedFile], hash_options: dict[str, Any]
 ) -> tuple[list[str], list[FileFailure]]:
     """Return the names of the items whose files have another hash, and the failures."""
     from photodna_nb.hashing.files import hash_files
@@ -100,7 +110,5 @@ def _other_contents(
     table = hash_files([item.path for item in items], errors="record", **hash_options)
     failed = {path for path, _ in table.failures}
     hashed = [item for item in items if item.path not in failed]
-    differs = [
-        not np.array_equal(item.hash, row) for item, row in zip(hashed, table.hashes, strict=True)
-    ]
+    differs = [item.hash != row.tobytes() for item, row in zip(hashed, table.hashes, strict=True)]
     return [item.name for item, one in zip(hashed, differs, strict=True) if one], table.failures
