@@ -8,15 +8,21 @@ bytes that are not UTF-8. It is stored unchanged; text for people contains it as
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 
-def printable(name: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
+def printable(
+    name: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+    is_printable: Callable[[str], bool] = str.isprintable,
+) -> str:
     r"""Return `name` on one line, with escapes for characters that are not printable.
 
     Parameters
     ----------
     name : str, bytes or path
         Name of a file, or any text of another program.
+    is_printable : callable
+        Function that returns whether all characters of a text can be shown.
 
     Returns
     -------
@@ -31,13 +37,13 @@ def printable(name: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     café \x1b[31m\xff.png
     """
     text = os.fsdecode(name)
-    if text.isprintable():
+    if is_printable(text):
         return text or "''"
-    return "".join(map(_escape, text))
+    return "".join(_escape(character, is_printable) for character in text)
 
 
-def _escape(character: str) -> str:
-    if character.isprintable() and character != "\\":
+def _escape(character: str, is_printable: Callable[[str], bool]) -> str:
+    if is_printable(character) and character != "\\":
         return character
     if "\udc80" <= character <= "\udcff":  # a byte that os.fsdecode could not decode
         return f"\\x{ord(character) - 0xDC00:02x}"

@@ -1,5 +1,6 @@
 """Folders of runs that a stranger made: nothing outside is read or written, whatever they hold."""
 
+import html.parser
 import io
 import json
 import os
@@ -390,3 +391,74 @@ def test_sizes_grow_with_the_originals():
     n, v = 10**6, 60
     hashes, counts = n * (v + 1) * 153, n * v * 8
     assert hashes + counts < run_files.largest_total(n, v) < 2**40
+
+
+# Texts
+
+
+class Tags(html.parser.HTMLParser):
+    """Tags of a page with their attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+HOSTILE_TEXT = (
+    '"><script>alert(1)</script><img src=x onerror=alert(1)><a href="javascript:alert(1)">'
+    "</style><style>*{display:none}</style>{{ 7 * 7 }}{% raw %}' onload='alert(1)\x1b[31m\u202e"
+)
+
+
+def places_of_texts(values, place=()):
+    """Yield where the texts of a JSON file are; of a list, those of the first item."""
+    if isinstance(values, str):
+        yield place
+    elif isinstance(values, dict):
+        for key, value in values.items():
+            yield from places_of_texts(value, (*place, key))
+    elif isinstance(values, list) and values:
+        yield from places_of_texts(values[0], (*place, 0))
+
+
+def with_text(values, place):
+    *parents, key = place
+    for name in parents:
+        values = values[name]
+    values[key] = HOSTILE_TEXT
+
+
+def test_texts_are_shown_and_not_obeyed(finished, tmp_path):
+    """Every text of the results and the manifest that a page may show."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    accepted = []
+    for name, change in (("results.json", with_results), ("manifest.json", with_manifest)):
+        for place in places_of_texts(json.loads((folder / name).read_bytes())):
+            before = files_in(folder)
+            change(folder, lambda values, place=place: with_text(values, place))
+            try:
+                Results.load(folder)
+                accepted.append(place)
+            except pdna.FileError:
+                for path, content in before.items():
+                    path.write_bytes(content)
+    columns = {place[-1] for place in accepted}
+    assert {"error", "reason", "photodna_nb", "original"} <= columns
+    page = Path(pdna.report.write(folder)).read_text(encoding="utf-8")
+    tags = Tags(page).found
+    assert "alert(1)" in page
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+    assert "49" not in page.partition("{{")[2][:20]
+    assert [tag for tag, _ in tags].count("style") == 1
+    assert not {"script", "a", "iframe", "object", "link"} & {tag for tag, _ in tags}
+    for tag, attributes in tags:
+        assert not [key for key in attributes if key.startswith("on")]
+        assert tag != "img" or attributes["src"].startswith(
+            ("data:image/png;base64,", "data:image/jpeg;base64,")
+        )

@@ -431,7 +431,13 @@ def toml_value(values: Any) -> str:
         return f"{{ {', '.join(pairs)} }}"
     if isinstance(values, list | tuple):
         return f"[{', '.join(map(toml_value, values))}]"
-    return json.dumps(values, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")
+    return "".join(map(_toml_character, json.dumps(values, ensure_ascii=False, allow_nan=False)))
+
+
+def _toml_character(character: str) -> str:
+    """Return a character, or its escape if it is not visible; TOML has none for a surrogate."""
+    is_visible = character.isprintable() or "\ud800" <= character <= "\udfff"
+    return character if is_visible else f"\\U{ord(character):08x}"
 
 
 def canonical(values: Any) -> str:

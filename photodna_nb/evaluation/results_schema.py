@@ -238,7 +238,11 @@ def _mismatches(
     names = "transform", "detail_bin", "oriented", "threshold_name", "threshold"
     recalls = itertools.product(specs, (None, *bins), (False, True), named)
     for table, columns, keys in (
-        ("transforms", names[:1], [(spec,) for spec in specs]),
+        (
+            "transforms",
+            ("transform", "label", "transform_name"),
+            [(one.spec, one.label, one.name) for one in config.transforms],
+        ),
         ("transforms_by_detail_bin", names[:2], list(itertools.product(specs, bins))),
         ("recall", names, [(*key, *name) for *key, name in recalls]),
         ("detail", ("detail_bin",), [(number,) for number in bins]),

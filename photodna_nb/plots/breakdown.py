@@ -13,7 +13,7 @@ from photodna_nb.corpus.transforms import parse
 from photodna_nb.errors import ArgumentError
 from photodna_nb.plots import arguments
 from photodna_nb.plots.arguments import Rows, Thresholds
-from photodna_nb.plots.layout import axes_for, inches_of
+from photodna_nb.plots.layout import AS_IT_IS, axes_for, drawn_line, inches_of
 from photodna_nb.plots.rate_axes import (
     DISTANCE,
     GENUINE,
@@ -177,7 +177,7 @@ def plot_variant_distances(
     title = "Distances of variants" + ", best of eight orientations" * oriented
     x = f"{DISTANCE}, {_pairs(rows)}"
     kinds = [row["transform_name"] for row in rows]
-    ax = _line_axes(ax, [row["label"] for row in rows], kinds, title, x)
+    ax = _line_axes(ax, [drawn_line(row["label"]) for row in rows], kinds, title, x)
     markers = ("median", "o"), ("95th percentile", "|"), ("largest", "D")
     _draw_ranges(ax, rows, dict(zip(distances, markers, strict=True)), GENUINE, styles)
     return ax
@@ -277,7 +277,7 @@ def _line_axes(
     ax.set_ylim(max(len(labels), 1) - 0.5, -0.5)
     tick_size = scaled_font_size(ax, plt.rcParams["ytick.labelsize"])
     size = min(tick_size, 0.8 * _line_height(ax, labels))
-    ax.set_yticks(range(len(labels)), labels=list(labels), fontsize=size, parse_math=False)
+    ax.set_yticks(range(len(labels)), labels=list(labels), fontsize=size, **AS_IT_IS)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", alpha=0.3)
     group = 0

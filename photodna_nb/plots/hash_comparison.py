@@ -15,15 +15,16 @@ from photodna_nb.pairs import metrics
 from photodna_nb.plots import arguments
 from photodna_nb.plots.cells import DIRECTIONS, cell_axes, direction_legend, draw_wedges
 from photodna_nb.plots.layout import (
+    AS_IT_IS,
     AnyFigure,
     add_labels,
     axes_for,
     colour_bar,
+    drawn_name,
     figure_for,
     fit_line,
     inches_of,
     outline,
-    short_name,
 )
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def plot_hash_pair(
         cell_axes(ax)
         draw_wedges(ax, cells, float(both.max()))
         width = 1.15 * 72 * inches_of(ax)[0]  # the layout makes the axes wider
-        name = fit_line(short_name(label, 24), width, ax.title.get_fontsize())
-        ax.set_title(name, parse_math=False)
+        name = fit_line(drawn_name(label, 24), width, ax.title.get_fontsize())
+        ax.set_title(name, **AS_IT_IS)
     squared = ((both[0].astype(np.int64) - both[1]) ** 2).sum(axis=2)
     shares = 100 * squared / max(1, squared.sum())
     cell_axes(axes[2])
@@ -156,9 +157,9 @@ def plot_distance_matrix(
         _write_values(ax, distances)
     if labels is not None and n <= _MOST_LABELS:
         letters = min(24, int(5.5 * inches_of(ax)[0]))
-        names = [short_name(label, letters) for label in labels]
-        ax.set_xticks(range(n), names, rotation=90, fontsize="small", parse_math=False)
-        ax.set_yticks(range(n), names, fontsize="small", parse_math=False)
+        names = [drawn_name(label, letters) for label in labels]
+        ax.set_xticks(range(n), names, rotation=90, fontsize="small", **AS_IT_IS)
+        ax.set_yticks(range(n), names, fontsize="small", **AS_IT_IS)
     title = f"L2 distances of {n} hashes"
     if threshold is not None:
         matching = (distances <= threshold) & ~np.eye(n, dtype=bool)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
@@ -20,8 +21,16 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
 from photodna_nb.hashing.images import ImageLike, read_pixels, to_rgb
 from photodna_nb.pairs.metrics import Limit, max_distance_squared
 from photodna_nb.plots import arguments
-from photodna_nb.plots.layout import AnyFigure, figure_for, fit_line, fit_text, inches_of
-from photodna_nb.printable import printable
+from photodna_nb.plots.layout import (
+    AS_IT_IS,
+    AnyFigure,
+    drawn_line,
+    drawn_text,
+    figure_for,
+    fit_line,
+    fit_text,
+    inches_of,
+)
 
 if TYPE_CHECKING:
     from photodna_nb.index.records import Match
@@ -165,7 +174,7 @@ def plot_matches(
     images += [[_open(match.path)] for match in matches]
     within = [match.distance_squared <= squared for match in matches]
     names = [
-        f"{rank}. {printable(os.path.basename(match.path))}"
+        f"{rank}. {drawn_line(os.path.basename(match.path))}"
         for rank, match in enumerate(matches, start=1)
     ]
     notes = ["", *(_note(match, squared) for match in matches)]
@@ -239,9 +248,7 @@ def plot_image_pairs(
     texts = [""] * len(images)
     if labels is not None:
         texts = arguments.labels("labels", labels, len(images), "pairs")
-    texts = [
-        "\n".join(printable(line) if line else "" for line in text.splitlines()) for text in texts
-    ]
+    texts = list(map(drawn_text, texts))
     columns = arguments.columns(columns)
     font_size, line_width = _label_size(_PAIR_INCHES)
     lines = max(fit_text(text, line_width, font_size).count("\n") + 1 for text in texts)
@@ -288,7 +295,10 @@ def _draw_sheet(
         label = fit_label(label, line_width, size)
         _draw_side_by_side(ax, images_of_one, label, fit_text(note, line_width, size), size)
     if title:
-        figure.suptitle(title, fontsize="medium", wrap=True, parse_math=False)
+        # Matplotlib reads formulas where it breaks lines itself.
+        points = FontProperties(size="medium").get_size_in_points()
+        lines_of_title = fit_text(drawn_text(title), 70 * inches_of(figure)[0], points)
+        figure.suptitle(lines_of_title, fontsize="medium", **AS_IT_IS)
     return figure
 
 
@@ -304,7 +314,7 @@ def _draw_side_by_side(
         left = right + _GAP
         if isinstance(image, str):
             right = left + 4 / 3
-            text = ax.text((left + right) / 2, 0.5, textwrap.fill(image, 14), parse_math=False)
+            text = ax.text((left + right) / 2, 0.5, textwrap.fill(image, 14), **AS_IT_IS)
             text.set(fontsize=font_size, ha="center", va="center")
         else:
             right = left + image.width / image.height
@@ -316,8 +326,8 @@ def _draw_side_by_side(
         ax.add_patch(frame).set_clip_on(False)
     ax.set(xlim=(0.0, right), ylim=(1.0, 0.0), aspect="equal", xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-    ax.set_title(above, fontsize=font_size, pad=2, parse_math=False)
-    ax.set_xlabel(below, fontsize=font_size, labelpad=2, parse_math=False)
+    ax.set_title(above, fontsize=font_size, pad=2, **AS_IT_IS)
+    ax.set_xlabel(below, fontsize=font_size, labelpad=2, **AS_IT_IS)
 
 
 def _parse(item: Any) -> AnyTransform:
@@ -349,7 +359,7 @@ def _open(path: str) -> Image.Image | str:
     try:
         return to_rgb(read_pixels(path))
     except ImageError as error:
-        return printable(error.reason.partition(";")[0])
+        return drawn_line(error.reason.partition(";")[0])
 
 
 def _note(match: Match, squared: int) -> str:

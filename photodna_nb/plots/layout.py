@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure, SubplotParams
-from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.textpath import text_to_path
@@ -22,6 +24,9 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.printable import printable
 
 AnyFigure = Figure | SubFigure
+Font = str | os.PathLike[str]
+# Properties of texts from outside: a dollar sign begins no formula, and a backslash no command.
+AS_IT_IS: dict[str, Any] = {"parse_math": False, "usetex": False}
 
 
 def axes_for(ax: Axes | None) -> Axes:
@@ -120,6 +125,35 @@ def short_name(name: str, letters: int) -> str:
     return _without_middle(printable(name), letters)
 
 
+def drawn_name(name: str, letters: int) -> str:
+    """Return `drawn_line` of at most so many letters; a longer one loses its middle."""
+    return _without_middle(drawn_line(name), letters)
+
+
+def drawn_text(text: str) -> str:
+    """Return `drawn_line` of each line."""
+    return "\n".join(map(drawn_line, text.split("\n")))
+
+
+def drawn_line(text: str) -> str:
+    """Return a text from outside as a figure shows it, on one line.
+
+    Escapes stand for characters that are not printable, and for those without a glyph in the
+    fonts of the figure, which would all be the same box.
+    """
+    paths = (findfont(FontProperties(family=[name])) for name in mpl.rcParams["font.family"])
+    glyphs = set().union(*map(_glyphs, paths))
+    return text and printable(
+        text, lambda part: part.isprintable() and glyphs.issuperset(map(ord, part))
+    )
+
+
+@cache
+def _glyphs(path: str) -> frozenset[int]:
+    """Return the characters of a font."""
+    return frozenset(get_font(path).get_charmap())
+
+
 def text_width(text: str, size: float) -> float:
     """Return the width of a line in a font size, both in points."""
     font = FontProperties(size=size)
@@ -172,9 +206,13 @@ def pillow_font(size: float) -> ImageFont.FreeTypeFont:
 
 
 def render_png(
-    draw: Callable[[], Axes | AnyFigure], size: tuple[float, float] = (5.4, 4.3), dpi: int = 160
+    draw: Callable[[], Axes | AnyFigure],
+    size: tuple[float, float] = (5.4, 4.3),
+    dpi: int = 160,
+    *,
+    fonts: Font | Sequence[Font] = (),
 ) -> bytes:
-    """Return a figure as PNG, in Matplotlib's own style whatever the user's is.
+    r"""Return a figure as PNG, in Matplotlib's own style whatever the user's is.
 
     Parameters
     ----------
@@ -186,6 +224,9 @@ def render_png(
         can be read on a phone.
     dpi : int
         Pixels per inch.
+    fonts : str, os.PathLike, or sequence of them
+        Font families, or paths of font files, for the letters of names. Letters that neither
+        these nor Matplotlib's own font have are written as escapes, such as ``\u6d77``.
 
     Returns
     -------
@@ -196,6 +237,8 @@ def render_png(
     ------
     ArgumentTypeError
         `draw` returns neither axes nor a figure.
+    ArgumentError
+        A font is not installed, or a file is no font.
 
     Examples
     --------
@@ -212,6 +255,8 @@ def render_png(
             {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
         )
         mpl.rcParams["figure.figsize"] = size
+        names = [fonts] if isinstance(fonts, str | os.PathLike) else fonts
+        mpl.rcParams["font.family"] = [*map(_font_family, names), *mpl.rcParams["font.family"]]
         try:
             figure = _figure_of(draw())
             figure.savefig(content, format="png", dpi=dpi, metadata={"Software": None})
@@ -220,6 +265,21 @@ def render_png(
             for number in set(plt.get_fignums()) - before:
                 plt.close(number)
     return content.getvalue()
+
+
+def _font_family(font: Font) -> str:
+    """Return the name of a font family that Matplotlib finds."""
+    name = os.fspath(font)
+    try:
+        if os.path.isfile(name):
+            fontManager.addfont(name)
+            return str(get_font(name).family_name)
+        findfont(FontProperties(family=[name]), fallback_to_default=False)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise ArgumentError(
+            f"fonts: got {printable(name)}, needs an installed font family or a font file"
+        ) from error
+    return name
 
 
 def _figure_of(drawn: object) -> Figure:

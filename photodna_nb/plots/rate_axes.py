@@ -24,11 +24,12 @@ from photodna_nb.evaluation.intervals import FalseMatchRates
 from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.evaluation.tail import Tail
 from photodna_nb.plots.layout import (
+    AS_IT_IS,
     add_labels,
+    drawn_name,
     fit_text,
     inches_of,
     root_of,
-    short_name,
     text_width,
 )
 
@@ -92,7 +93,7 @@ def threshold_marker(name: str, threshold: int, style: ThresholdStyle) -> dict[s
         "elinewidth": 1.2,
         "capsize": 2,
         "clip_on": False,
-        "label": f"L2 ≤ {threshold}: {short_name(name, 24)}",
+        "label": f"L2 ≤ {threshold}: {drawn_name(name, 24)}",
         "gid": f"threshold {name}",
     }
 
@@ -126,7 +127,7 @@ def threshold_lines(ax: Axes, styles: ThresholdStyles, end: float) -> None:
             fontsize=size,
             arrowprops={"arrowstyle": "-", "relpos": (0, 0), "shrinkA": 0, "shrinkB": 0, **line},
             gid=f"name {name}",
-        ).set_parse_math(False)
+        ).set(**AS_IT_IS)
     ax.set_title(
         ax.get_title(),
         fontsize=ax.title.get_fontsize(),
@@ -143,7 +144,7 @@ def _place_names(ax: Axes, styles: ThresholdStyles) -> tuple[list[str], list[int
     starts = [threshold for _, threshold, _ in styles]
     for letters, prefix in ((24, "L2 ≤ "), (12, ""), (6, "")):
         texts = [
-            f" {short_name(name, letters)}: {prefix}{threshold}" for name, threshold, _ in styles
+            f" {drawn_name(name, letters)}: {prefix}{threshold}" for name, threshold, _ in styles
         ]
         ends = [
             start + unit * text_width(text, size) for text, start in zip(texts, starts, strict=True)
@@ -242,7 +243,7 @@ def fitted_legend(ax: Axes, note: str = "", marker_scale: float = 1.0) -> None:
         borderpad=0.0,
     )
     for text in (*legend.get_texts(), legend.get_title()):
-        text.set_parse_math(False)  # a name with dollar signs is not a formula
+        text.set(**AS_IT_IS)
     legend.set_gid("legend")
 
 

@@ -88,8 +88,10 @@ def _configuration(config: Config) -> str:
 
 
 def _with_fixed_units(value: Any) -> Any:
-    """Return text in which no line ends between a number and its unit; HTML is unchanged."""
-    return _BEFORE_A_UNIT.sub("\u00a0", value) if type(value) is str else value
+    """Return printable text in which no line ends between a number and its unit, or HTML as is."""
+    if type(value) is not str or not value:
+        return value
+    return _BEFORE_A_UNIT.sub("\u00a0", printable(value))
 
 
 def _in_two_lines(text_of: Callable[[Mapping[str, Any]], str]) -> Callable[..., Markup]:
