@@ -135,6 +135,19 @@ def path(name: str, value: Any) -> str:
     return os.fsdecode(value)
 
 
+def survives_as_bytes(text: str) -> bool:
+    """Return whether a text comes back from the bytes in which a file name is stored.
+
+    Half of a surrogate pair has none, and escaped bytes that are UTF-8 come back as letters.
+    """
+    if text.isascii():
+        return True
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape") == text
+    except UnicodeEncodeError:
+        return False
+
+
 def choice(name: str, value: Any, choices: Collection[str]) -> str:
     """Return `value`, if it is one of the texts in `choices`; the error suggests a similar one."""
     if not isinstance(value, str):

@@ -1,5 +1,6 @@
 """Each check of an argument: what it takes, what it refuses, and what its message says."""
 
+import os
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -136,3 +137,28 @@ def test_read_only_leaves_the_array_itself_writable():
     assert not view.flags.writeable
     assert value.flags.writeable
     assert np.shares_memory(checks.read_only(value), value)
+
+
+def test_texts_that_survive_as_bytes():
+    """Those that `os.fsdecode` returns, whatever the bytes of a name are."""
+    for text in ("", "a", "a\0", "猫", "\udcff", "\udcff\udcfe", "\uffff", "😀", "\udcc3a"):
+        assert checks.survives_as_bytes(text)
+    for text in (
+        "\ud800",
+        "a\udfff",
+        "\ud83d\ude00",
+        "\udcc3\udca9",
+        "\ue000\udcf0\udc9f\udc98\udc80",
+    ):
+        assert not checks.survives_as_bytes(text)
+    for byte in range(256):
+        assert checks.survives_as_bytes(os.fsdecode(bytes([byte, 0xA9])))
+
+
+@pytest.mark.parametrize("meta", ["m.json", "m.sqlite"])
+def test_a_label_that_would_become_another_is_refused(tmp_path, meta):
+    with pdna.HashIndex.create(tmp_path / "i", tmp_path / meta) as index:
+        for label in ("a\ud800", "a\udcc3\udca9"):
+            table = pdna.HashTable([label], np.zeros((1, 144), np.uint8), np.zeros(1))
+            with pytest.raises(pdna.ArgumentError, match="half of a surrogate pair; correct"):
+                index.add(table)

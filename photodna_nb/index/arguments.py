@@ -45,11 +45,9 @@ def text(name: str, path: Any) -> str:
 
 def label(name: str, value: str) -> str:
     """Return the label of a hash letter for letter, if metadata can hold it."""
-    try:
-        os.fsencode(value)
-    except UnicodeEncodeError as error:
+    if not checks.survives_as_bytes(value):
         reason = "which holds half of a surrogate pair; correct the label"
-        raise ArgumentError(f"{name}: got {value[:100]!r}, {reason}") from error
+        raise ArgumentError(f"{name}: got {value[:100]!r}, {reason}")
     return value
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES
 
 
@@ -44,22 +45,14 @@ def columns_from_rows(rows: Iterable[tuple[str, bytes, float]]) -> TableColumns:
 def check_paths(table: TableColumns) -> None:
     """Raise a ValueError if a path is none that `os.fsdecode` can return.
 
-    It could not be told apart from another one in a file: half of a surrogate pair has no bytes,
-    and a NUL ends a text.
+    In a file it would become another one, and a NUL ends a text.
     """
     for number, path in enumerate(table.paths):
-        if "\0" in path or (not path.isascii() and not _survives(path)):
+        if "\0" in path or not checks.survives_as_bytes(path):
             raise ValueError(
                 f"path {number} (counted from 0), {path[:80]!a}, holds NUL or half of a surrogate "
                 "pair, which no file name can; rename it"
             )
-
-
-def _survives(path: str) -> bool:
-    try:
-        return path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape") == path
-    except UnicodeEncodeError:
-        return False
 
 
 def failures_text(failures: Iterable[FileFailure]) -> str:

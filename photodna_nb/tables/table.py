@@ -81,7 +81,7 @@ class HashTable:
             ``.json``: the list that ``--hash-dir`` prints, with the detail.
             ``.csv``: lines of path and base64, as other PhotoDNA tools write them; no detail.
             ``.npz``: NumPy arrays. ``.parquet``: needs pyarrow. Only ``.npz`` and
-            ``.parquet`` hold the failures.
+            ``.parquet`` hold the failures, and a digest by which `load` notices an altered byte.
         spreadsheet : bool
             For a ``.csv`` file that a spreadsheet opens: whether an apostrophe is put before
             paths that begin with ``=``, ``+``, ``-``, ``@``, a tab or a line end, which would be
