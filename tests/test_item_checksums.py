@@ -4,11 +4,13 @@ import json
 import random
 import sqlite3
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from conftest import scaled
 from indexes import HASHES, METADATA, answered, corrupt, edit, names, save_index
+from PIL import Image
 
 import photodna_nb as pdna
 from photodna_nb.index import item_record, sqlite_schema
@@ -266,6 +268,44 @@ def test_a_former_database_is_upgraded_when_it_is_written(tmp_path, version):
             len(items) + 1,
         )
     connection.close()
+
+
+def test_former_json_is_upgraded_when_it_is_written(tmp_path):
+    """What earlier versions put into the user's keys stays there, and is read from there."""
+    files = tmp_path / "i", tmp_path / "m.json"
+    files[0].write_bytes((FORMER / "flat.faiss").read_bytes())
+    files[1].write_bytes((FORMER / "flat.json").read_bytes())
+    edit(files[1], lambda document: document["items"][0].update(extra={"detail": 7.5}))
+    with pdna.HashIndex.open(*files) as index:
+        assert index.verify().n_unchecked == len(index)
+        index.add(["/new"], HASHES[:1])
+        index.save()
+    with pdna.HashIndex.open(*files) as index:
+        assert index.verify().n_unchecked == 0
+        first = next(index.items())
+        assert (first.detail, first.extra) == (7.5, {"detail": 7.5})
+
+
+def test_a_copy_has_the_same_records(tmp_path):
+    """From JSON to SQLite and back, labels and names among them."""
+    files = [(tmp_path / f"i{i}", tmp_path / f"m{i}.{suffix}") for i, suffix in
+             enumerate(("json", "sqlite", "json", "sqlite"))]  # fmt: skip
+    image = tmp_path / "image.png"
+    Image.effect_noise((64, 64), 90).save(image)
+    link = tmp_path / "link.png"
+    link.symlink_to(image)
+    with pdna.HashIndex.create(*files[0]) as index:
+        index.add([link])
+        index.add(["label"], HASHES[:1], extra=[{"n": [1]}])
+        index.save()
+        items = [(item.path, item.extra, item.record) for item in index.items()]
+    assert items[0][2].name == str(link)
+    for one, other in pairwise(files):
+        with pdna.HashIndex.open(*one) as index:
+            index.copy_to(*other).close()
+        with pdna.HashIndex.open(*other) as index:
+            assert [(item.path, item.extra, item.record) for item in index.items()] == items
+            assert index.verify().n_unchecked == 0
 
 
 def user_version(path):
