@@ -12,7 +12,7 @@ from hashlib import sha256
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, messages
 from evaluations import EDITS, contents, photo_config, some_hashed
 from PIL import Image
 
@@ -338,7 +338,7 @@ def test_evaluate_on_the_command_line(run, photos, tmp_path):
     call = ("--evaluate", tmp_path / "config.toml", tmp_path / "run")
     result = run(*call, "--jobs", "2")
     assert result.returncode == 1
-    bad, long = result.stderr.decode().splitlines()
+    bad, long = messages(result)
     assert bad.startswith("photodna-nb: error: bad.jpg: is not an image that Pillow can identify")
     assert long.startswith("photodna-nb: error: long.png after webp:40: webp: cannot encode 17000")
     said = result.stdout.decode().splitlines()
