@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from photodna_nb.errors import IndexFileError as IndexFileError
     from photodna_nb.errors import LowDetailWarning as LowDetailWarning
     from photodna_nb.errors import PhotodnaError as PhotodnaError
+    from photodna_nb.errors import ResourceError as ResourceError
     from photodna_nb.errors import TableFileError as TableFileError
     from photodna_nb.hashing import stages as stages
     from photodna_nb.hashing.files import hash_file as hash_file
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 # The public names of each module.
 _NAMES = {
     "errors": "ArgumentError ArgumentTypeError FileError ImageError IndexFileError "
-    "LowDetailWarning PhotodnaError TableFileError",
+    "LowDetailWarning PhotodnaError ResourceError TableFileError",
     "hashing.files": "hash_file hash_files hash_image iterate_hashes",
     "hashing.orientations": "orientations",
     "hashing.stages": "HashTrace detail trace",

@@ -5,11 +5,31 @@ Each message names the file or argument, what came, what was needed and what to 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from typing import Self
 
 from photodna_nb.printable import printable
+
+# What to do where the system has no more of something, by the number of its error.
+_FREE_MEMORY = "free memory, use fewer workers (--jobs), or do the work in parts"
+_REMEDIES = {
+    errno.EMFILE: "too many files are open: raise the limit (ulimit -n), or use fewer workers",
+    errno.ENFILE: "too many files are open: end other programs",
+    errno.ENOMEM: _FREE_MEMORY,
+    errno.ENOSPC: "free space on the disk",
+}
+# Parts of the messages of other errors, and what to say in their place.
+_LACKING = {
+    "start new thread": "no thread can be started; free memory, raise the limit of processes "
+    "(ulimit -u), or use fewer workers (--jobs)",
+    "usable temporary directory": "no temporary folder can be written; set TMPDIR to one that can",
+    "writable cache directory": "no folder can be written; set MPLCONFIGDIR or TMPDIR to one "
+    "that can",
+    "failed to map segment": f"a library does not fit into memory; {_FREE_MEMORY}",
+    "load shared object": "a library cannot be loaded; free memory, or install the package anew",
+}
 
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -74,6 +94,10 @@ class IndexFileError(FileError):
     """An index or its metadata cannot be used, or the two do not belong together."""
 
 
+class ResourceError(PhotodnaError):
+    """The system has too little of something, such as threads."""
+
+
 class ErrorContext:
     """A context in which exceptions become others, mostly errors of this package.
 
@@ -106,3 +130,30 @@ class ErrorContext:
 
 class LowDetailWarning(UserWarning):
     """Images have next to no detail: their hashes say little or nothing about them."""
+
+
+def remedy_of(error: OSError, otherwise: str) -> str:
+    """Return what to do about an error of the system: `otherwise` if it lacks nothing."""
+    return _REMEDIES.get(error.errno or 0, otherwise)
+
+
+def lacking(error: BaseException) -> str:
+    """Return what the system has too little of, and what to do; an empty text for other errors."""
+    text = str(error)
+    if isinstance(error, MemoryError):
+        return f"out of memory; {_FREE_MEMORY}"
+    if isinstance(error, OSError) and error.errno in _REMEDIES:
+        return f"{error.strerror}; {_REMEDIES[error.errno]}"
+    if isinstance(error, OSError | RuntimeError | ImportError):
+        return next((said for part, said in _LACKING.items() if part in text), "")
+    return ""
+
+
+def resource_errors() -> ErrorContext:
+    """Return a context that turns what `lacking` knows, but MemoryError, into ResourceError."""
+
+    def translated(error: BaseException) -> ResourceError | None:
+        reason = "" if isinstance(error, MemoryError) else lacking(error)
+        return ResourceError(reason) if reason else None
+
+    return ErrorContext(translated)

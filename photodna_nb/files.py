@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from io import BufferedRandom, FileIO
 from typing import BinaryIO, Self
 
-from photodna_nb.errors import ErrorContext, FileError
+from photodna_nb.errors import ErrorContext, FileError, remedy_of
 
 PathLike = str | os.PathLike[str]
 Content = bytes | memoryview
@@ -115,7 +115,8 @@ def read_errors(path: str, error_type: type[FileError]) -> ErrorContext:
         if isinstance(error, FileNotFoundError):
             return error_type(path, "no such file; check the path")
         if isinstance(error, OSError):
-            return error_type(path, f"cannot be read ({error.strerror})")
+            remedy = remedy_of(error, "check the path and the permissions")
+            return error_type(path, f"cannot be read ({error.strerror}); {remedy}")
         return None
 
     return ErrorContext(translated)
@@ -355,10 +356,9 @@ def write_errors(path: str, error_type: type[FileError]) -> ErrorContext:
     def translated(error: BaseException) -> FileError | None:
         if not isinstance(error, OSError):
             return None
+        remedy = remedy_of(error, "check the folder, the permissions and the free space")
         return error_type(
-            path,
-            f"cannot be written ({error.strerror}) and is as it was before; "
-            "check the folder, the permissions and the free space",
+            path, f"cannot be written ({error.strerror}) and is as it was before; {remedy}"
         )
 
     return ErrorContext(translated)

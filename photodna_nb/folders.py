@@ -12,7 +12,7 @@ import codecs
 import os
 from contextlib import suppress
 
-from photodna_nb.errors import FileError
+from photodna_nb.errors import FileError, remedy_of
 
 
 def files_in(
@@ -105,7 +105,8 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
             return sorted(entries, key=lambda entry: entry.name)
     except (OSError, ValueError) as error:  # a ValueError: what cannot be a name
         reason = getattr(error, "strerror", None) or str(error)
-        raise FileError(folder, f"cannot be listed ({reason}); check the path") from error
+        remedy = remedy_of(error, "check the path") if isinstance(error, OSError) else "check it"
+        raise FileError(folder, f"cannot be listed ({reason}); {remedy}") from error
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -20,7 +20,7 @@ from typing import Generic, Self, TypeVar
 import msgspec
 
 from photodna_nb import files
-from photodna_nb.errors import ErrorContext, FileError
+from photodna_nb.errors import ErrorContext, FileError, remedy_of
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -187,10 +187,8 @@ class RecordLog(Generic[Record]):
                 self._file = None
             if not isinstance(error, OSError):
                 return None
-            return self._error_type(
-                self.path,
-                f"cannot be written ({error.strerror}); check the free space and the permissions",
-            )
+            remedy = remedy_of(error, "check the free space and the permissions")
+            return self._error_type(self.path, f"cannot be written ({error.strerror}); {remedy}")
 
         return ErrorContext(translated)
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from photodna_nb.checks import describe, integer, message
-from photodna_nb.errors import ArgumentTypeError
+from photodna_nb.errors import ArgumentTypeError, resource_errors
 from photodna_nb.processors import available_processors
 
 Item = TypeVar("Item")
@@ -79,7 +79,8 @@ def ordered_map(
     size = 1
 
     def submit(task: list[Item]) -> tuple[Future[tuple[list[Result], float]], list[Item]]:
-        return pool.submit(_run, function, task, 2 * seconds_per_task), task
+        with resource_errors():
+            return pool.submit(_run, function, task, 2 * seconds_per_task), task
 
     try:
         while True:

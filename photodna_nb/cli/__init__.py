@@ -18,7 +18,7 @@ from photodna_nb.cli import evaluate_mode, hash_modes, index_modes
 from photodna_nb.cli.images import listed_files
 from photodna_nb.cli.options import parse
 from photodna_nb.cli.output import OutputError, flush, print_error, print_message
-from photodna_nb.errors import FileError, PhotodnaError
+from photodna_nb.errors import FileError, PhotodnaError, lacking
 from photodna_nb.printable import printable
 
 # The function of each mode: it takes the operands, and its options as keywords (see `options`).
@@ -96,18 +96,19 @@ def _run(arguments: list[str]) -> int:
     except SystemExit as stop:  # argparse: 0 after --help and --version, 2 after wrong usage
         flush()
         return int(stop.code or 0)
-    except (PhotodnaError, MemoryError) as error:
+    except PhotodnaError as error:
         if isinstance(error, FileError):  # an index knows its files by their absolute paths
             typed = {os.path.abspath(argument): argument for argument in arguments}
             error.path = typed.get(str(error.path), error.path)
-        return print_error(str(error) or "out of memory")
+        return print_error(str(error))
     except OutputError:
         raise
-    except Exception as error:  # a bug: print one line, not a traceback
+    except Exception as error:  # too little of something, or a bug: one line, not a traceback
         if os.environ.get("PHOTODNA_NB_TRACEBACK"):
             traceback.print_exc()
         return print_error(
-            f"unexpected {type(error).__name__}: {printable(str(error))}; please report it, "
+            lacking(error)
+            or f"unexpected {type(error).__name__}: {printable(str(error))}; please report it, "
             "with what is printed when PHOTODNA_NB_TRACEBACK=1 is set"
         )
     return status

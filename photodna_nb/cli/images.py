@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from photodna_nb import folders
 from photodna_nb.cli.output import print_error, print_message
 from photodna_nb.cli.startup import start_numba
-from photodna_nb.errors import FileError, LowDetailWarning
+from photodna_nb.errors import FileError, LowDetailWarning, remedy_of
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
@@ -125,6 +125,6 @@ def listed_files(name: str) -> list[str]:
                     raise FileError(name, "is a device; give a file or a pipe")
                 content = file.read()
     except OSError as error:
-        reason = f"cannot be read ({error.strerror}); check the path"
+        reason = f"cannot be read ({error.strerror}); {remedy_of(error, 'check the path')}"
         raise FileError(name, reason) from error
     return folders.listed_paths(name, content)

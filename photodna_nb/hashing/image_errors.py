@@ -7,7 +7,7 @@ import re
 import PIL
 from PIL import Image
 
-from photodna_nb.errors import ErrorContext, ImageError
+from photodna_nb.errors import ErrorContext, ImageError, remedy_of
 from photodna_nb.printable import printable
 
 _SAVE_AGAIN = "open it in an image program and save it as PNG or JPEG"
@@ -63,7 +63,8 @@ def _reason(error: Exception) -> str:
         case MemoryError():
             return "does not fit into memory; free some, or use a smaller version of the image"
         case OSError() if error.errno is not None:
-            return f"cannot be read ({_quoted(error)}); check the disk and the path"
+            remedy = remedy_of(error, "check the disk and the path")
+            return f"cannot be read ({_quoted(error)}); {remedy}"
         case ValueError() if "MAX_TEXT_" in text:
             return (
                 "is whole, but a text or colour profile in it is larger than Pillow unpacks; "

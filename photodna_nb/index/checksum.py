@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb.errors import IndexFileError
+from photodna_nb.errors import IndexFileError, resource_errors
 from photodna_nb.files import Content
 
 PIECE = 1 << 20
@@ -123,7 +123,7 @@ class ChecksumFooter:
         todo = np.flatnonzero(self._unchecked & (np.cumsum(ends[:-1]) > 0)).tolist()
         # Digests are computed without the interpreter's lock.
         if len(todo) > 8:
-            with ThreadPoolExecutor() as pool:
+            with resource_errors(), ThreadPoolExecutor() as pool:
                 intact = all(pool.map(self._intact, todo))
         else:
             intact = all(map(self._intact, todo))

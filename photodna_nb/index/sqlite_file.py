@@ -180,7 +180,10 @@ class SqliteFile:
             case sqlite3.OperationalError() if "no such" in text or "decode" in text:
                 return metadata.damaged(self.path, f"is damaged ({text})")
             case sqlite3.OperationalError():
-                reason = f"cannot be used ({text}); check the permissions and the free space"
+                reason = (
+                    f"cannot be used ({text}); check the permissions, the free space, the limit of "
+                    "open files (ulimit -n) and the temporary folder (TMPDIR)"
+                )
                 return IndexFileError(self.path, reason)
             case sqlite3.ProgrammingError():
                 return IndexFileError(self.path, f"cannot be used any more ({text})")

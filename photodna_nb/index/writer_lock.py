@@ -9,7 +9,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from photodna_nb import files
-from photodna_nb.errors import IndexFileError
+from photodna_nb.errors import IndexFileError, remedy_of
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -65,11 +65,9 @@ class WriterLock:
                 f"{LOCK_TIMEOUT_SECONDS:.0f} s; wait until it has saved, or end it",
             ) from error
         except OSError as error:
-            raise IndexFileError(
-                self._meta_path,
-                f"cannot be changed ({error.strerror}: {self._path}); "
-                "check the folder and the permissions",
-            ) from error
+            remedy = remedy_of(error, "check the folder and the permissions")
+            reason = f"cannot be changed ({error.strerror}: {self._path}); {remedy}"
+            raise IndexFileError(self._meta_path, reason) from error
 
     def release(self) -> None:
         """Release the lock, if it is held."""
