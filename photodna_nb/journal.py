@@ -131,7 +131,8 @@ class RecordLog(Generic[Record]):
             Of `error_type`: see `open`.
         """
         file = self.open()
-        content = json.dumps(msgspec.to_builtins(record, str_keys=True)).encode("ascii")
+        values = msgspec.to_builtins(record, str_keys=True)
+        content = json.dumps(values, allow_nan=False).encode("ascii")
         with self._write_errors():
             file.write(_line(content))
             file.flush()

@@ -18,6 +18,7 @@ from PIL import Image
 
 import photodna_nb as pdna
 from photodna_nb import files, npz
+from photodna_nb import journal as record_log
 from photodna_nb.evaluation import run, run_folder, variant_hashes
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
@@ -266,7 +267,7 @@ def test_the_journal(tmp_path, monkeypatch):
     """A line that was cut off spoils neither those before it nor those after it."""
 
     def result(name, number, **errors):
-        content, detail = bytes([number]) * 2 * 144, [float(number), np.nan]
+        content, detail = bytes([number]) * 2 * 144, [float(number), None]
         return variant_hashes.OriginalHashes(name, f"digest {number}", content, detail, **errors)
 
     hashing = {"seed": 0, "variants": {"transforms": ["mirror"]}}
@@ -279,6 +280,8 @@ def test_the_journal(tmp_path, monkeypatch):
 
         append(result("a", 1), result("b", 2))
         path = tmp_path / "run" / "journal.jsonl"
+        for line in path.read_text().splitlines():
+            json.loads(line, parse_constant=pytest.fail)
         path.write_bytes(path.read_bytes()[:-9])
         assert set(variant_hashes._known_hashes(folder)) == {"a"}
         limit = Image.MAX_IMAGE_PIXELS
@@ -289,11 +292,18 @@ def test_the_journal(tmp_path, monkeypatch):
             "a": "digest 1", "c": "digest 3"
         }  # fmt: skip
         assert known["a"].hashes == bytes([1]) * 2 * 144
-        np.testing.assert_array_equal(known["a"].detail, [1, np.nan])
+        assert known["a"].detail == [1, None]
+        _, line, *_ = path.read_bytes().splitlines()
+        earlier = (
+            line[record_log._RECORD_AT : -1].replace(b"null]", b"NaN]").replace(b'"a"', b'"e"')
+        )
+        path.write_bytes(path.read_bytes() + record_log._line(earlier))
+        found = variant_hashes._known_hashes(folder)["e"].detail
+        np.testing.assert_array_equal(found, [1, np.nan], err_msg="of an earlier version")
         assert known["c"].errors == {0: "too large"}
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10**8)
         # With another limit the third one may succeed.
-        assert set(variant_hashes._known_hashes(folder)) == {"a"}
+        assert set(variant_hashes._known_hashes(folder)) == {"a", "e"}
     other = {"seed": 0, "variants": {"transforms": ["mirror", "flip"]}}
     with run_folder.open_run(str(tmp_path / "other"), other) as folder:
         shutil.copy(path, tmp_path / "other")

@@ -63,8 +63,8 @@ class OriginalHashes(msgspec.Struct, frozen=True):
         SHA-256 of the content that the original was made from; empty if it cannot be read.
     hashes : bytes
         Hash of the original, then of each variant, 144 bytes each; zeros where there is none.
-    detail : list of float
-        Detail of the same, in grey levels; NaN where there is no hash.
+    detail : sequence of float or None
+        Detail of the same, in grey levels; None where there is no hash (NaN is no JSON).
     errors : dict of int to str
         Reasons of missing hashes, by the number of the transform; -1 for the original itself.
     permanent : bool
@@ -77,7 +77,7 @@ class OriginalHashes(msgspec.Struct, frozen=True):
     name: str
     digest: str
     hashes: bytes
-    detail: list[float]
+    detail: Sequence[float | None]
     errors: dict[int, str] = {}
     permanent: bool = True
     pixel_limit: int | None = None
@@ -183,7 +183,7 @@ def hash_original(
             permanent = False
         hashed.append(_NO_HASH)
     hashes = b"".join(one.hash.tobytes() for one in hashed)
-    detail = [one.detail for one in hashed]
+    detail = [None if math.isnan(one.detail) else one.detail for one in hashed]
     limit = Image.MAX_IMAGE_PIXELS
     return OriginalHashes(original.name, digest, hashes, detail, errors, permanent, limit)
 
@@ -191,7 +191,7 @@ def hash_original(
 def _failed(
     original: Original, digest: str, n_variants: int, reason: str, permanent: bool
 ) -> OriginalHashes:
-    hashes, detail = bytes((1 + n_variants) * HASH_BYTES), [math.nan] * (1 + n_variants)
+    hashes, detail = bytes((1 + n_variants) * HASH_BYTES), [None] * (1 + n_variants)
     errors, limit = {ORIGINAL: reason}, Image.MAX_IMAGE_PIXELS
     return OriginalHashes(original.name, digest, hashes, detail, errors, permanent, limit)
 
@@ -352,7 +352,7 @@ def _write(folder: RunFolder, results: Sequence[OriginalHashes]) -> StoredHashes
         )
     content = np.frombuffer(b"".join(result.hashes for result in good), np.uint8)
     hashes = content.reshape(len(good), -1, HASH_BYTES)
-    detail = np.array([result.detail for result in good])
+    detail = np.array([result.detail for result in good], np.float64)
     hashed = VariantHashes(
         tuple(result.name for result in good),
         tuple(result.digest for result in good),
