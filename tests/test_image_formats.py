@@ -266,6 +266,26 @@ def test_files_of_other_kinds_are_named(kind, tmp_path):
         assert caught.value.reason.startswith(f"is {kind}, not an image; ")
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "does not fit into memory"),
+        (OSError(5, "Input/output error"), r"cannot be read \(OSError: Input/output error\)"),
+        (Image.DecompressionBombError("99 pixels"), "99 pixels are over the limit"),
+    ],
+)
+def test_an_error_of_the_system_is_not_one_of_the_kind_of_file(monkeypatch, error, words):
+    """Pillow opens many DNG files, too."""
+    (content,) = NO_IMAGES["a camera RAW file (DNG)"]
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(pdna.ImageError, match=words):
+        pdna.hash_file(content)
+
+
 def test_other_files_are_named_as_before():
     for content, words in (
         (b"", "is empty"),

@@ -65,9 +65,7 @@ def digest_of(content):
 
 def with_manifest(folder, change):
     manifest = json.loads((folder / "manifest.json").read_bytes())
-    manifest.pop(
-        "digest", None
-    )  # as earlier versions wrote it
+    manifest.pop("digest", None)  # as earlier versions wrote it
     change(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest))
 

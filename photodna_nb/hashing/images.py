@@ -219,9 +219,11 @@ def _read(source: BinaryIO, name: str | None) -> NDArray[np.uint8]:
         if head.startswith(PNG_SIGNATURE):
             return _read_png(source, head, name)
         return _read_once(source, head, name)
-    except ImageError:
+    except (ImageError, MemoryError, Image.DecompressionBombError):
         raise
     except Exception as error:
+        if getattr(error, "errno", None) is not None:  # of the system; the content may be sound
+            raise
         reason = image_formats.no_image(head)
         kind = image_formats.image_kind(head)
         if reason is None and kind and isinstance(error, PIL.UnidentifiedImageError):
