@@ -141,9 +141,7 @@ def unpack(
             raise ValueError("not a zip archive")
         check_digest(io.BytesIO(content))
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if len(set(archive.namelist())) < len(archive.namelist()):
-                raise ValueError("it holds two members of the same name")
-            entries = {name: archive.getinfo(f"{name}.npy") for name in names}
+            entries = {name: entry_of(archive, name) for name in names}
             _check_sizes(entries.values(), len(content))
             return {name: _member(archive, entry) for name, entry in entries.items()}
     except MemoryError:
@@ -156,6 +154,13 @@ def unpack(
             f"is damaged or another file ({type(error).__name__}{detail}); "
             "delete it, and create it again",
         ) from error
+
+
+def entry_of(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """Return the entry of an array; a second one of that name is a ValueError."""
+    if archive.namelist().count(f"{name}.npy") > 1:
+        raise ValueError(f"it holds two arrays {name}")
+    return archive.getinfo(f"{name}.npy")
 
 
 def unpacked_limit(size: int) -> int:

@@ -365,6 +365,8 @@ def test_hostile_tables_are_refused_soon_and_within_little_memory(tmp_path):
     assert (child.returncode, child.stderr) == (0, "")
     loaded = [json.loads(line) for line in child.stdout.splitlines()]
     assert len(loaded) == len(list((tmp_path / "tables").iterdir())) > 45
+    with pytest.raises(pdna.TableFileError, match="it holds two arrays hashes"):
+        pdna.distance_matrix(str(tmp_path / "tables" / "twice.npz"))
     for name, error, message, seconds, megabytes in loaded:
         assert error == "TableFileError", (name, error, message)
         assert name in message

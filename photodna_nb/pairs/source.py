@@ -203,7 +203,7 @@ def _segment(path: str) -> FileSegment:
             suffix = os.path.splitext(path)[1].lower()
             if suffix == ".npz":
                 npz.check_digest(file)
-                end = _enter_member(file, "hashes.npy")
+                end = _enter_member(file, "hashes")
             elif suffix != ".npy":
                 raise ValueError("not .npy or .npz; save the table as .npz")
             version = np.lib.format.read_magic(file)
@@ -229,7 +229,7 @@ def _segment(path: str) -> FileSegment:
 def _enter_member(file: BinaryIO, name: str) -> int:
     """Check the checksum of an uncompressed member, move to its first byte, return its end."""
     with zipfile.ZipFile(file) as archive:
-        member = archive.getinfo(name)
+        member = npz.entry_of(archive, name)
         if member.compress_type != zipfile.ZIP_STORED:
             raise ValueError("they are compressed; load the table and save it again")
         with archive.open(member) as opened:
