@@ -18,8 +18,8 @@ from conftest import JIT_OFF, ROOT
 import photodna_nb as pdna
 
 PACKAGE = ROOT / "photodna_nb"
-# These numbers go down, not up.
-MOST_LINES_OF_CODE = 15_300
+# Only a feature raises the first number, and nothing raises the others.
+MOST_LINES_OF_CODE = 17_700
 MOST_LINES_OF_A_MODULE = 450
 MOST_MODULES_OF_AN_EVALUATION = 65
 

@@ -239,7 +239,7 @@ class NeighbourGraph:
         """Return, and mark, the places whose limits are beyond what the filter can test."""
         found: list[int] = []
         for box in range(self._n_boxes):
-            projected = self._renew_limits(np.array([box]))
+            projected = self._update_limits(np.array([box]))
             found += (np.flatnonzero(projected > MAX_PROJECTED) + box * SUPERBLOCK_ROWS).tolist()
         self._heaps[found] = -1
         return found
@@ -258,7 +258,7 @@ class NeighbourGraph:
         batch = np.argsort(distances, kind="stable")[start:stop]
         distances = distances[batch]
         batch += box
-        self._renew_limits(np.append(batch, box))
+        self._update_limits(np.append(batch, box))
         limits = np.maximum(self._of_boxes[batch], self._of_boxes[box])
         near_boxes = checks.read_only(batch[distances <= limits].astype(np.int32))
         if not len(near_boxes):
@@ -280,7 +280,7 @@ class NeighbourGraph:
             with self._lock:
                 kernels.insert_mutual(self._rows.order, pairs, distances, count, self._heaps)
 
-    def _renew_limits(self, boxes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    def _update_limits(self, boxes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Compute the limits of the rows of boxes from their heaps; returns those in projection."""
         farthest = self._heaps[:, 0].reshape(-1, SUPERBLOCK_ROWS)[boxes] >> 32
         within, projection = np.clip(farthest, 0, self._limit), self._rows.projection
