@@ -130,7 +130,7 @@ def _of_table(
     table: HashTable, names: Sequence[str], extras: Sequence[dict[str, Any]]
 ) -> list[_Candidate]:
     """Return the files of a table that was hashed here, or the labels of another one."""
-    detail = [None if math.isnan(one) else one for one in table.detail.tolist()]
+    detail = [one if math.isfinite(one) else None for one in table.detail.tolist()]
     if table.file_status is None:
         records = [ItemRecord(detail=one, label=True) for one in detail]
         return list(map(_Candidate, names, records, extras))
@@ -217,13 +217,13 @@ class _Changes:
         """Note a candidate, of whose path there are these items."""
         path, record, extra = candidate
         earlier = self._hashes.setdefault(path, [])
-        if any(np.array_equal(one, hash_bytes) for one in earlier):
+        if any((one == hash_bytes).all() for one in earlier):
             self.skipped.append(path)
             return
         if earlier and not record.label:
             raise ArgumentError(f"images: {printable(path)} is there twice, with two hashes")
         earlier.append(hash_bytes)
-        same = [item for item in items if np.array_equal(item.hash, hash_bytes)]
+        same = [item for item in items if (item.hash == hash_bytes).all()]
         files = [] if record.label else [item for item in items if not item.record.label]
         unchanged = [item for item in files if item in same]
         if unchanged or (same and not files):

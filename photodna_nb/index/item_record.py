@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from zlib import crc32
 
@@ -54,7 +55,14 @@ class ItemRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     label: bool = False
 
 
+class _OnlyRecord(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """An `extra` without keys of the user."""
+
+    photodna_nb: ItemRecord
+
+
 EMPTY_RECORD = ItemRecord()
+_DECODER = msgspec.json.Decoder(_OnlyRecord)
 
 
 def encode_extra(record: ItemRecord, extra: Mapping[str, Any]) -> str:
@@ -73,6 +81,8 @@ def decode_extra(text: str | bytes) -> tuple[dict[str, Any], ItemRecord]:
     ValueError
         The text is not the JSON of an `extra`.
     """
+    with suppress(msgspec.MsgspecError, UnicodeError):  # what it accepts means the same
+        return {}, _DECODER.decode(text).photodna_nb
     extra = json_object(text)
     own = extra.pop(KEY, None)
     if own is None:
@@ -156,6 +166,8 @@ def json_object(text: str | bytes) -> dict[str, Any]:
     ValueError
         The text is not that of an object.
     """
+    if text == NO_KEYS:
+        return {}
     value = json.loads(text)
     if not isinstance(value, dict):
         raise ValueError(f"{text[:40]!r} where an object belongs")

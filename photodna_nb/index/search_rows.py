@@ -14,7 +14,7 @@ from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.hashing import orientations as hash_orientations
-from photodna_nb.index import faiss_file, index_types, metadata
+from photodna_nb.index import faiss_file, index_types
 from photodna_nb.index.faiss_file import EMPTY_SEGMENT, IndexFile
 from photodna_nb.index.metadata import MetadataStore, StoreState
 from photodna_nb.index.records import RowMatches
@@ -86,7 +86,7 @@ class SearchRows:
             state.next_id,
         ):
             raise MismatchError(path, "is newer than its metadata")
-        unchanged = _is_unchanged(header, state)
+        unchanged = is_unchanged(header, state)
         exact = index_types.parse(store.index_type).exact
         if exact and index_types.parse(file.index_type).exact:
             if unchanged:
@@ -251,7 +251,7 @@ def _is_ours(header: dict[str, Any], state: StoreState) -> bool:
     return same and header.get("format") == _FORMAT
 
 
-def _is_unchanged(header: dict[str, Any], state: StoreState) -> bool:
+def is_unchanged(header: dict[str, Any], state: StoreState) -> bool:
     """Return whether items have at most been added since the index file was written."""
     return _is_ours(header, state) and header["change_count"] == state.change_count
 
@@ -262,7 +262,7 @@ def verify(path: str, file: IndexFile, store: MetadataStore) -> NDArray[np.int64
     Raises
     ------
     IndexFileError
-        The two do not belong together, or one of them is damaged.
+        The two do not belong together, or the file is damaged.
     """
     file.footer.check()
     if index_types.parse(file.index_type).exact:
@@ -279,11 +279,6 @@ def verify(path: str, file: IndexFile, store: MetadataStore) -> NDArray[np.int64
         approximate = ApproximateIndex.read(path, file.checked_content(), file.footer.header)
         file_ids = approximate.ids()
         _pending(path, file_ids, file.footer.header, store)
-    if _is_unchanged(file.footer.header, store.state()):
-        lacking = np.setdiff1d(file_ids, store.ids_and_hashes()[0])
-        if len(lacking):
-            reason = f"lacks item {lacking[0]}, which the index file holds"
-            raise metadata.damaged(store.path, reason)
     return file_ids
 
 

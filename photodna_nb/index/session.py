@@ -221,6 +221,9 @@ class IndexSession:
             file_ids = search_rows.verify(self.index_path, file, self.store)
             ids, _ = self.store.ids_and_hashes()
             lacking = np.setdiff1d(file_ids, ids).tolist()
+            if lacking and search_rows.is_unchanged(file.footer.header, self.store.state()):
+                reason = f"lacks item {lacking[0]}, which the index file holds"
+                raise metadata.damaged(self.meta_path, reason)
             n_pending = len(np.setdiff1d(ids, file_ids))
             return [] if self._phase is Phase.CHANGING else lacking, n_pending
 

@@ -245,9 +245,12 @@ class SqliteStore:
         computed = _computed_checksum(*row[:-1])
         if checksum is not None and (computed is None or not holds(checksum, computed)):
             raise ChangedItemError(self.path, identifier, content, os.fsdecode(path))
-        keys, record = item_record.decode_extra(extra)
+        try:
+            keys, record = item_record.decode_extra(extra)
+            other_keys = item_record.json_object(other or NO_KEYS)
+        except ValueError as error:
+            raise ValueError(f"item {identifier}: {error}") from error
         hash_bytes = np.frombuffer(content, np.uint8)
-        other_keys = item_record.json_object(other or NO_KEYS)
         return Item(identifier, os.fsdecode(path), hash_bytes, keys, other_keys, record)
 
     def _upgrade(self) -> None:
