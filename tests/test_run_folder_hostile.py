@@ -233,6 +233,11 @@ HOSTILE = {
     "an array of terabytes": array_of_terabytes,
     "counts of other originals": changed_array("counts.npz", "names", lambda names: names[::-1]),
     "rows beyond the end": changed_array("counts.npz", "nearest_i", lambda rows: rows + 1000),
+    "pairs that were not counted": changed_array(
+        "counts.npz", "nearest_distance_squared", lambda squared: np.sort(squared // 2)
+    ),
+    "an original with itself": changed_array("counts.npz", "nearest_i", np.zeros_like),
+    "other halves": changed_array("counts.npz", "in_validation_half", np.logical_not),
     "negative counts": changed_array("counts.npz", "impostor_originals", lambda counts: counts - 1),
     "counts of another shape": changed_array("counts.npz", "compared", lambda rows: rows[:-1]),
     "counts of objects": changed_array("counts.npz", "detail", lambda rows: rows.astype(object)),

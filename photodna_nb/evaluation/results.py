@@ -108,7 +108,7 @@ class Results:
         path = os.path.join(folder, MANIFEST)
         manifest = read_manifest(folder)
         try:
-            base = manifest["this_run"].get("base", ".")
+            base = manifest["this_run"]["base"]
             config = Config.from_dict(manifest["configuration"], base=base)
         except PhotodnaError as error:
             raise damaged(path, str(error)) from error

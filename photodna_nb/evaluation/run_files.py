@@ -60,6 +60,18 @@ class _ManifestVersions(Struct, forbid_unknown_fields=True):
     results: _Versions
 
 
+class _ThisRun(Struct, forbid_unknown_fields=True):
+    started: str
+    seconds: float
+    host: str
+    system: str
+    processors: int
+    threads: int
+    originals_hashed: int
+    originals_available: bool
+    base: str
+
+
 class Manifest(Struct, forbid_unknown_fields=True):
     """Schema of ``manifest.json``."""
 
@@ -68,7 +80,7 @@ class Manifest(Struct, forbid_unknown_fields=True):
     versions: _ManifestVersions
     inputs: dict[str, _Digest | None]
     results: dict[_FileName, _Digest]
-    this_run: dict[str, str | float | bool | None]
+    this_run: _ThisRun
     report: dict[_FileName, _Digest] = {}
     digest: _Digest | None = None
 

@@ -83,7 +83,24 @@ def unpack_counts(path: str, content: bytes, largest_sample: int) -> dict[str, A
         ranges[name] = members[name], 0, most
         ranges[f"sum of {name}"] = members[name].sum(dtype=float), 0, most
     check_ranges(path, ranges)
+    check_ranges(path, _listed_pairs(members))
     return members
+
+
+def _listed_pairs(members: Mapping[str, Any]) -> dict[str, tuple[Any, float, float]]:
+    """Return the ranges of numbers that are known where the listed pairs are those counted."""
+    i, j, limit = members["nearest_i"], members["nearest_j"], members["nearest_limit"].item()
+    first, second = (members["in_validation_half"][rows] for rows in (i, j))
+    split = np.where(first == second, first, _SPLITS - 1)
+    bins = np.ceil(np.sqrt(members["nearest_distance_squared"].astype(np.float64))).astype(np.int64)
+    listed = np.bincount(split * _N_BINS + bins, minlength=_SPLITS * _N_BINS)
+    counted = members["impostor_originals"] + members["impostor_variants"].sum(axis=0)
+    counted[:, limit + 1 :] = 0
+    return {
+        "nearest_i and nearest_j": (i - j != 0, 1, 1),
+        "compared": (members["compared"][i] & members["compared"][j], 1, 1),
+        "pairs that are listed and not counted": (listed.reshape(_SPLITS, -1) - counted, 0, 0),
+    }
 
 
 def unpack(
