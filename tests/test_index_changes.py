@@ -100,6 +100,17 @@ def test_only_the_content_shows_it(files, images):
         assert index.verify(compare_content=True).changed == []
 
 
+def test_images_of_low_detail_are_compared_without_a_warning(tmp_path):
+    """Warnings are errors here."""
+    flat = tmp_path / "flat.png"
+    Image.new("L", (160, 160), 9).save(flat)
+    index = pdna.HashIndex.in_memory()
+    with pytest.warns(pdna.LowDetailWarning):
+        index.add([flat])
+    found = index.verify(compare_content=True)
+    assert (found.n_items, found.changed, found.failures) == (1, [], [])
+
+
 def test_a_touched_file_is_hashed_once(files, images, monkeypatch):
     """Another time and the same hash: the item keeps its id, and gets the time."""
     a = images / "a.bmp"

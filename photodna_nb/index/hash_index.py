@@ -382,8 +382,8 @@ class HashIndex:
         """
         from photodna_nb.index import verification
 
-        options = {"max_workers": max_workers, "executor": executor, "progress": progress}
-        return verification.verify(self._session, compare_content, options)
+        options = {"max_workers": max_workers, "executor": executor}
+        return verification.verify(self._session, compare_content, progress, options)
 
     def copy_to(
         self,

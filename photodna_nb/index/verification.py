@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from photodna_nb.errors import ImageError
 from photodna_nb.index import changes
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.session import IndexSession
@@ -68,7 +70,7 @@ class _IndexedFile(NamedTuple):
 
 
 def verify(
-    session: IndexSession, compare_content: bool, hash_options: dict[str, Any]
+    session: IndexSession, compare_content: bool, progress: bool, hash_options: dict[str, Any]
 ) -> Verification:
     """Read all of both files, and compare items with their files: see `HashIndex.verify`."""
     n_labels, files = 0, []
@@ -86,7 +88,7 @@ def verify(
     present = [item for item, one in zip(files, status, strict=True) if one is not None]
     failures: list[FileFailure] = []
     if compare_content:
-        changed, failures = _other_contents(present, hash_options)
+        changed, failures = _other_contents(present, progress, hash_options)
         n_unknown = 0
     else:
         known = [
@@ -102,13 +104,23 @@ def verify(
 
 
 def _other_contents(
-    items: list[_IndexedFile], hash_options: dict[str, Any]
+    items: list[_IndexedFile], progress: bool, hash_options: dict[str, Any]
 ) -> tuple[list[str], list[FileFailure]]:
     """Return the names of the items whose files have another hash, and the failures."""
-    from photodna_nb.hashing.files import hash_files
+    from photodna_nb import parallel
+    from photodna_nb.hashing.files import iterate_hashes
+    from photodna_nb.tables.columns import FileFailure
 
-    table = hash_files([item.path for item in items], errors="record", **hash_options)
-    failed = {path for path, _ in table.failures}
-    hashed = [item for item in items if item.path not in failed]
-    differs = [item.hash != row.tobytes() for item, row in zip(hashed, table.hashes, strict=True)]
-    return [item.name for item, one in zip(hashed, differs, strict=True) if one], table.failures
+    changed, failures = [], []
+    paths = [item.path for item in items]
+    with (
+        closing(iterate_hashes(paths, **hash_options)) as results,
+        parallel.progress_bar(progress, paths, "files") as bar,
+    ):
+        for item, (_, result) in zip(items, results, strict=True):
+            bar.update()
+            if isinstance(result, ImageError):
+                failures.append(FileFailure(item.name, result.reason))
+            elif result.hash.tobytes() != item.hash:
+                changed.append(item.name)
+    return changed, failures
