@@ -389,8 +389,8 @@ def test_a_sheet_of_matches(image, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
     matches = [
         pdna.Match(0, str(tmp_path / "a$1$\nb.png"), 90_000, {}),
-        pdna.Match(1, str(tmp_path / ("long" * 20 + ".png")), 0, {"detail": 5.0}, "rotate_90"),
-        pdna.Match(2, str(tmp_path / "broken.png"), 90_001, {}),
+        pdna.Match(1, str(tmp_path / ("long" * 20 + ".png")), 0, {}, "rotate_90", detail=5.0),
+        pdna.Match(2, str(tmp_path / "broken.png"), 90_001, {}, name="/data/given.png"),
     ]
     figure = pdna.plots.plot_matches(image, matches)
     query, first, missing, broken = figure.axes
@@ -405,6 +405,7 @@ def test_a_sheet_of_matches(image, tmp_path):
     assert not missing.images
     assert missing.texts[0].get_text().split() == ["no", "such", "file"]
     assert not broken.images
+    assert broken.get_title() == "3. given.png", "as the user named it"
     assert "not an image" in broken.texts[0].get_text().replace("\n", " ")
     assert figure.get_suptitle() == "A query and the 3 nearest items"
     figure.canvas.draw()

@@ -174,7 +174,7 @@ def plot_matches(
     images += [[_open(match.path)] for match in matches]
     within = [match.distance_squared <= squared for match in matches]
     names = [
-        f"{rank}. {drawn_line(os.path.basename(match.path))}"
+        f"{rank}. {drawn_line(os.path.basename(match.name or match.path))}"
         for rank, match in enumerate(matches, start=1)
     ]
     notes = ["", *(_note(match, squared) for match in matches)]
