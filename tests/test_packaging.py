@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from fnmatch import fnmatch
 from importlib.resources import files
@@ -106,7 +107,8 @@ def test_the_citation_is_of_this_version():
     assert "2026/486" in citation
 
 
-def test_python_is_the_one_that_is_tested():
+def test_each_python_that_is_named_is_tested():
+    """The lowest one by all of CI, the others by a part: no one in between is left out."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     least = project["requires-python"].removeprefix(">=")
     minors = [
@@ -114,7 +116,16 @@ def test_python_is_the_one_that_is_tested():
         for one in project["classifiers"]
         if re.fullmatch(r"Programming Language :: Python :: \d+\.\d+", one)
     ]
-    assert minors == [least]
+    assert minors[0] == least
+    assert minors == [f"3.{int(least[2:]) + n}" for n in range(len(minors))]
+    listed = subprocess.run(
+        [sys.executable, ROOT / ".ci" / "pythons.py"], capture_output=True, text=True, check=True
+    )
+    for line in listed.stdout.splitlines():
+        version, path = line.split(" ", 1)
+        said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+        assert said.stdout.startswith(f"Python {version}.")
+        assert version != "{}.{}".format(*sys.version_info)
 
 
 def test_the_example_is_the_one_in_data():
