@@ -27,6 +27,7 @@ _LACKING = {
     "usable temporary directory": "no temporary folder can be written; set TMPDIR to one that can",
     "writable cache directory": "no folder can be written; set MPLCONFIGDIR or TMPDIR to one "
     "that can",
+    "error return without exception": f"the interpreter lacks memory; {_FREE_MEMORY}",
     "failed to map segment": f"a library does not fit into memory; {_FREE_MEMORY}",
     "load shared object": "a library cannot be loaded; free memory, or install the package anew",
 }
@@ -144,7 +145,7 @@ def lacking(error: BaseException) -> str:
         return f"out of memory; {_FREE_MEMORY}"
     if isinstance(error, OSError) and error.errno in _REMEDIES:
         return f"{error.strerror}; {_REMEDIES[error.errno]}"
-    if isinstance(error, OSError | RuntimeError | ImportError):
+    if isinstance(error, OSError | RuntimeError | ImportError | SystemError):
         return next((said for part, said in _LACKING.items() if part in text), "")
     return ""
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+import sys
 
 import faiss
 import numpy as np
@@ -221,7 +222,10 @@ def test_many_hashes_are_read(rows):
         b'{"a": "\\q"}',
         b'{"a": 01}',
         b'{"a": %s}' % (b"[" * 10**5 + b"]" * 10**5),
-        b'{"a": %s}' % (b"[" * 990 + b"]" * 990),
+        pytest.param(
+            b'{"a": %s}' % (b"[" * 990 + b"]" * 990),
+            marks=pytest.mark.skipif(sys.version_info >= (3, 12), reason="it can be read there"),
+        ),
         b'{"a": %s}' % (b"1" * 5000),
         b"[]",
         b"3",

@@ -258,7 +258,9 @@ def test_a_journal_that_cannot_be_written(photos, tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(files, "open_to_append", lambda path, *_: Full(path, "a+"))
-    message = r"journal.jsonl: cannot be written \(No space left on device\); check the free"
+    message = (
+        r"journal.jsonl: cannot be written \(No space left on device\); free space on the disk"
+    )
     with pytest.raises(pdna.FileError, match=message):
         run(photo_config(photos), tmp_path / "run")
 
