@@ -104,6 +104,7 @@ def test_later_calls_use_the_cache(run, folder, compiled):
     assert (result.returncode, result.stdout, result.stderr) == (0, stdout, b"")
 
 
+@pytest.mark.long
 def test_a_damaged_cache_is_replaced(run, folder, tmp_path, compiled):
     stdout, cache = compiled
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}

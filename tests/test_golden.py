@@ -126,6 +126,7 @@ def code_path(name, monkeypatch):
             yield client.get_executor()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
 @pytest.mark.parametrize("name", ["copies", "processes", "cluster"])
 def test_other_code_paths(shared_golden, name, monkeypatch):
@@ -207,6 +208,7 @@ def needs_a_program(record) -> bool:
     return "Ghostscript" in record.get("error", "")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
 def test_one_directory_of_all(shared_golden, run, tmp_path):
     """Good, odd, broken and hostile files side by side: the good ones come out, in order."""

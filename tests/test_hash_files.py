@@ -58,6 +58,7 @@ def test_processes(files, expected):
         assert executor.submit(int, "3").result() == 3, "left running"
 
 
+@pytest.mark.long
 def test_a_cluster_that_loses_a_worker(files, expected):
     """Real worker processes; one is killed in the middle, and every hash comes."""
     many = files * 20
@@ -235,7 +236,9 @@ def test_a_file_that_is_no_journal_is_not_written_to(files, tmp_path):
     assert Path(f"{output}.journal").read_text() == "notes of mine\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGKILL, marks=pytest.mark.long), signal.SIGINT]
+)
 def test_stopped_and_started_again(files, tmp_path, monkeypatch, number):
     """By a kill or Ctrl-C in the middle: what the journal holds is not read again."""
     many = tmp_path / "many"

@@ -213,6 +213,7 @@ def test_rebuilt_and_copied(files, tmp_path, meta):
 # Damage.
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("index_type", EXACT)
 @pytest.mark.parametrize("mapped", [False, True])
 def test_a_flipped_byte_is_noticed_or_not_read(tmp_path, index_type, mapped, monkeypatch):

@@ -228,6 +228,7 @@ def test_a_missing_package_folder_is_no_error(tmp_path, folder_for, monkeypatch)
     assert folder_for(tmp_path) == (None, [])
 
 
+@pytest.mark.long
 @posix
 def test_the_command_line_says_why(tmp_path, run):
     cache = tmp_path / "cache"

@@ -10,6 +10,7 @@ from mutated_images import compare, mutated, originals, outcome
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same files with or without JIT, but slowly")
 
 
+@pytest.mark.long
 @pytest.mark.scaled
 def test_mutated_images(tmp_path):
     number = scaled(72, 3000)

@@ -35,13 +35,18 @@ REAL = np.stack(
 )
 
 
-@pytest.fixture(params=BACKENDS)
+def longer(backends):
+    """Each of them compiles kernels of its own: parameters of the long tests."""
+    return [pytest.param(backend, marks=pytest.mark.long) for backend in backends]
+
+
+@pytest.fixture(params=[BACKENDS[-1], *longer(BACKENDS[:-1])])
 def every_backend(request, monkeypatch):
     monkeypatch.setenv("PHOTODNA_NB_BACKEND", request.param)
     assert packing.backend() == request.param
 
 
-@pytest.fixture(params=sorted({BACKENDS[0], BACKENDS[-1]}))
+@pytest.fixture(params=[BACKENDS[-1], *longer(BACKENDS[:-1][:1])])
 def backend(request, monkeypatch):
     """The widest and the narrowest: the kernels beside `matrix` read tiles alike."""
     monkeypatch.setenv("PHOTODNA_NB_BACKEND", request.param)
@@ -367,6 +372,7 @@ def test_backends_of_features(monkeypatch, features, names):
     assert packing.backend() == "numpy"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(JIT_OFF, reason="no processor in this")
 def test_a_processor_without_the_instructions(tmp_path):
     """Compiled for a generic processor, the backend is found to be missing, and all works."""
@@ -418,6 +424,7 @@ def in_files(tmp_path):
     return [tmp_path / name for name in ("a.npz", "b.npy", "c.npy")], hashes
 
 
+@pytest.mark.long
 @pytest.mark.skipif(JIT_OFF, reason="the same work with or without JIT, but slowly")
 @pytest.mark.parametrize("where", ["threads", "processes", "cluster"])
 def test_files_on_every_executor(in_files, where):

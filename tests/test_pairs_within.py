@@ -254,6 +254,7 @@ def test_a_file_holds_the_answer(tmp_path, suffix, metric, many_runs):
     assert os.listdir(tmp_path) == [path.name]
 
 
+@pytest.mark.long
 @slow_without_jit
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_same_file_from_every_executor(tmp_path, suffix, many_runs):

@@ -72,7 +72,10 @@ def test_every_page_with_examples_is_run():
     assert {name for name, text in TEXTS.items() if ">>> " in text} == set(DOCTESTS)
 
 
-@pytest.mark.parametrize("page", CONSOLES)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=[] if p == "README.md" else pytest.mark.long) for p in CONSOLES],
+)
 def test_every_command_prints_what_is_shown(page, tmp_path):
     (tmp_path / "data").symlink_to(ROOT / "data")
     program = tmp_path / "bin" / "photodna-nb"

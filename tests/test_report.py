@@ -126,6 +126,7 @@ def test_the_recommendation_comes_first(drawn):
         assert sentence in page.text
 
 
+@pytest.mark.long
 def test_the_configuration_in_the_page_repeats_the_run(drawn, tmp_path):
     (toml,) = re.findall(
         r"<summary>Configuration</summary><pre>(.*?)</pre>", page_of(drawn).content, re.S

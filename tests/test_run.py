@@ -328,6 +328,7 @@ def test_no_cell_of_a_table_is_a_formula(photos, tmp_path):
     assert all(float(cell) < 0 for cell in formulas), "numbers are no text"
 
 
+@pytest.mark.long
 def test_evaluate_on_the_command_line(run, photos, tmp_path):
     (tmp_path / "config.toml").write_text(
         '[originals]\nkind = "directory"\npath = "photos"\n'

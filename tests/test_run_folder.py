@@ -329,6 +329,7 @@ run(Config.from_dict(json.loads(sys.argv[1])), sys.argv[2], max_workers=int(sys.
 """
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_goes_on(tmp_path):
     """With SIGKILL, twice, with other numbers of threads; then cut off in a line."""
     config = config_of(

@@ -316,6 +316,7 @@ def files_in(folder):
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.long
 def test_hostile_folders(finished, tmp_path):
     """Each is refused, at the latest before anything is written, within the limits.
 
@@ -437,6 +438,7 @@ def with_text(values, place):
     values[key] = HOSTILE_TEXT
 
 
+@pytest.mark.long
 def test_texts_are_shown_and_not_obeyed(finished, tmp_path):
     """Every text of the results and the manifest that a page may show."""
     folder = tmp_path / "run"

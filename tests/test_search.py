@@ -451,6 +451,7 @@ def test_which_pairs_are_filtered(monkeypatch):
     assert neighbour_search.neighbour_projection(more, SQUARED) is None
 
 
+@pytest.mark.long
 @needs_jit
 @pytest.mark.parametrize("inside", [True, False])
 def test_where_the_filter_pays_for_neighbours(calls, inside):
