@@ -1,142 +1,75 @@
-"""Kill programs while they write an index, at random moments, and look at what they leave.
+"""Kill programs that use an index, at random moments, and look at what they leave.
 
-    python tests/faults.py --kills 300
+    python tests/faults.py --kills 400
+    python tests/faults.py --writers 8 --readers 2 --seconds 120
 
-A child builds an index, adds to it, removes from it and rebuilds it, for ever. Before a
-change it prints what it is about to do and, once `save` has returned, what it has done.
-It is killed (SIGKILL) after a time drawn from a seed. Then the index must open, pass
-`verify` and hold what was reported, with the change that was cut off in whole or not at
-all; each item must be found by a search, and each removed one be gone. The next child goes
-on from there. The table says how many kills met a change, and what they left lying about.
+A child builds an index, adds to it, removes from it, adds files again that have changed,
+rebuilds it as the same or another index type, converts it into the other kind of metadata, and
+verifies it, for ever. Before a change it prints what it is about to do and, once `save` has
+returned, what it has done. It is killed (SIGKILL) after a time drawn from a seed. Then the
+index must open, pass `verify` and hold what was reported, with the change that was cut off in
+whole or not at all; each item must be found by a search, and each removed one be gone. The
+next child goes on from there, on tables of the former version now and then. The table says how
+many kills met a change, and what they left lying about.
+
+With `--writers`, many programs use one index at once: see `writers.py`.
 """
 
 import argparse
-import json
-import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from hashlib import shake_128
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
+import writers
+from index_changes import (
+    KINDS,
+    READING_KINDS,
+    CheckedPair,
+    FilePair,
+    LostError,
+    changes,
+    copy_of,
+    digest_of,
+    hashes_of,
+    make_all,
+    name_of,
+    reports,
+)
+from indexes import METADATA, write_former_tables
 
 import photodna_nb as pdna
 from photodna_nb import files
 
-METADATA = ("meta.json", "meta.sqlite")
 INDEX_TYPES = ("flat", "uint8", "IVF4,SQ8")
 ROUTES = [(meta, index_type) for index_type in INDEX_TYPES for meta in METADATA]
 # Enough for a change to take so long that most kills meet one.
 SIZE = 3000
 # Seconds, in which some changes are made.
-LONGEST = {"flat": 0.6, "uint8": 0.6, "IVF4,SQ8": 6.0}
-
-Names = Iterable[int]
-
-
-class LostError(AssertionError):
-    """What was reported is not there, or what is there was never reported."""
+LONGEST = {"flat": 0.6, "uint8": 0.6, "IVF4,SQ8": 3.0}
+# Names that a child may give.
+NAMES_OF_A_CHILD = 10**6
 
 
-class Change(NamedTuple):
-    """What a child does between two saves. An item's name is a number, its hash drawn from it."""
-
-    what: str
-    added: range
-    removed: list[int]
-
-    def applied(self, names: Names) -> set[int]:
-        kept = set() if self.what == "build" else set(names) - set(self.removed)
-        return kept | set(self.added)
-
-    def as_json(self) -> str:
-        return json.dumps([self.what, self.added.start, self.added.stop, self.removed])
-
-    @classmethod
-    def of_json(cls, line: str) -> "Change":
-        what, start, stop, removed = json.loads(line)
-        return cls(what, range(start, stop), removed)
-
-
-def hashes_of(names: Names) -> np.ndarray:
-    content = b"".join(shake_128(b"%d" % name).digest(144) for name in names)
-    return np.frombuffer(content, np.uint8).reshape(-1, 144)
-
-
-def path_of(name: int) -> str:
-    return f"/photos/{name}.jpg"
-
-
-def name_of(path: str) -> int:
-    return int(Path(path).stem)
-
-
-# The child.
-
-
-def changes(names: set[int], first: int, size: int, drawn: random.Random) -> Iterator[Change]:
-    """Draw changes for ever, that keep the index at about `size` items."""
-    while True:
-        count = drawn.randint(1, size // 2)
-        added = range(first, first + count)
-        if not names or drawn.random() < 0.15:
-            change = Change("build", range(first, first + count + size // 2), [])
-        elif drawn.random() < 0.1:
-            change = Change("rebuild", range(0), [])
-        elif drawn.random() * len(names) < 0.6 * size:
-            change = Change("add", added, [])
-        else:
-            some = drawn.sample(sorted(names), min(len(names) - 1, drawn.randint(1, 200)))
-            change = Change("remove", range(0), some)
-        first = max(first, change.added.stop)
-        names = change.applied(names)
-        yield change
-
-
-def make(change: Change, pair: tuple[Path, Path], index_type: str) -> list[int]:
-    """Make a change, save it, and return the first id of what was added, if anything was."""
-    if change.what == "rebuild":
-        opened = pdna.HashIndex.rebuild(*pair)
-    elif change.what == "build":
-        opened = pdna.HashIndex.create(*pair, index_type=index_type, overwrite=True)
-    else:
-        opened = pdna.HashIndex.open(*pair)
-    ids = []
-    with opened as index:
-        if change.added:
-            ids = index.add(list(map(path_of, change.added)), hashes_of(change.added)).ids
-        if change.removed:
-            index.remove(list(map(path_of, change.removed)))
-        index.save()
-    if ids != list(range(ids[0], ids[0] + len(change.added)) if ids else change.added):
-        raise LostError("not all were added")
-    return ids[:1]
-
-
-def child(
-    pair: tuple[Path, Path], index_type: str, seed: int, size: int, sabotage: str | None
-) -> None:
+def child(pair: FilePair, index_type: str, seed: int, size: int, sabotage: str | None) -> None:
     if sabotage == "writes in place":
         files._write_temporary = _written_in_place
         files.move_into_place = lambda temporary, path, error_type: None
     with pdna.HashIndex.open(*pair) if pair[1].exists() else _empty() as index:
-        names = {name_of(item.path) for item in index.items()}
+        names = set(map(name_of, index.items()))
         index.search(hashes_of([0]))  # compiled, and all imported
     print("ready", flush=True)
-    for change in changes(names, max(names, default=0) + 1, size, random.Random(seed)):
-        print(change.as_json(), flush=True)
-        if sabotage == "reports too early":
-            print("[]", flush=True)
-        first = make(change, pair, index_type)
-        if sabotage != "reports too early":
-            print(json.dumps(first), flush=True)
+    drawn = random.Random(seed)
+    first = (seed + 1) * NAMES_OF_A_CHILD
+    make_all(changes(names, first, size, drawn, index_type), pair, sabotage)
 
 
 def _empty() -> pdna.HashIndex:
@@ -161,26 +94,24 @@ def started(pair, index_type, seed, size=SIZE, sabotage=None) -> subprocess.Pope
     return process
 
 
-# The parent.
-
-
-class Route:
-    """One pair of files, and what is known to be in it."""
+class Route(CheckedPair):
+    """A pair of files that children change, and another one into which they convert it."""
 
     def __init__(self, folder: Path, meta: str, index_type: str) -> None:
         self.name = f"{meta.partition('.')[2]} {index_type}"
-        self.index_type = index_type
         self.folder = folder / self.name.replace(" ", "-")
-        self.folder.mkdir()
-        self.pair = self.folder / "index.faiss", self.folder / meta
-        self.names: set[int] = set()
-        self.ids: dict[int, int] = {}
-        self.seen: Counter[str] = Counter()
+        super().__init__((self.folder / "index.faiss", self.folder / meta), self.folder, Counter())
+        self.copy = CheckedPair(copy_of(self.pair), self.folder, self.seen)
+        self._built_type = index_type
 
     def kill(self, seed: int, *, size: int = SIZE, sabotage: str | None = None) -> None:
         """Start a child, kill it, and check what it leaves."""
-        wait = random.Random(seed).uniform(0, LONGEST[self.index_type])
-        process = started(self.pair, self.index_type, seed, size, sabotage)
+        drawn = random.Random(seed)
+        wait = drawn.uniform(0, LONGEST[self._built_type])
+        if self.pair[1].suffix == ".sqlite" and self.pair[1].exists() and drawn.random() < 0.25:
+            write_former_tables(self.pair[1])
+            self.seen["former tables"] += 1
+        process = started(self.pair, self._built_type, seed, size, sabotage)
         with process:
             time.sleep(wait)
             process.send_signal(signal.SIGKILL)
@@ -188,79 +119,44 @@ class Route:
         if process.returncode != -signal.SIGKILL:
             raise LostError(f"the child ended by itself, with {process.returncode}")
         self.seen["kills"] += 1
+        self._check_all(lines)
+
+    def _check_all(self, lines: list[str]) -> None:
         gone: set[int] = set()
-        for line, reported in zip(lines[::2], [*lines[1::2], ""], strict=False):
-            change = Change.of_json(line)
-            after = change.applied(self.names)
-            if not reported:
+        copy_before, copy_after = self.copy.names, None
+        made = reports(lines)
+        digests = [*(report.change.digest for report in made[1:]), digest_of(self.pair)]
+        after = new_type = None
+        for report, digest in zip(made, digests, strict=True):
+            change = report.change
+            if change.what in READING_KINDS and digest != change.digest:
+                raise LostError(f"{change.what} has changed a file")
+            names = change.applied(self.names)
+            if report.ended is None:
+                after, new_type = names, change.index_type
                 self.seen["met a change"] += 1
                 self.seen[f"of these {change.what}"] += 1
-                self.check(gone, after)
-                return
-            gone |= self.names - after
-            self.names = after
-            for first in json.loads(reported):
-                self.ids |= zip(change.added, range(first, first + len(change.added)), strict=True)
+                if change.what == "convert":
+                    copy_after = names
+                break
             self.seen["reported"] += 1
-        self.check(gone, None)
-
-    def check(self, gone: set[int], after: set[int] | None) -> None:
-        """Check the files: as they were reported last or, after a kill, as they were to be."""
-        left = os.listdir(self.folder)
-        self.seen["left .tmp"] += any(name.endswith(".tmp") for name in left)
-        self.seen["left journal"] += any(name.endswith("-journal") for name in left)
-        if not self.pair[1].exists():
-            if self.names:
-                raise LostError("the metadata is gone")
-            return
-        try:
-            index = pdna.HashIndex.open(*self.pair)
-        except pdna.IndexFileError as error:
-            # A new index in place of an old one may be killed between its two files.
-            if after is None or "--faiss-rebuild" not in error.reason:
-                raise LostError(f"does not open: {error}") from error
-            self.seen["index refused"] += 1
-            index = pdna.HashIndex.rebuild(*self.pair)
-        with index:
-            self.compare(index, gone, after)
-
-    def compare(self, index: pdna.HashIndex, gone: set[int], after: set[int] | None) -> None:
-        index.verify()
-        self.seen["index behind"] += index._session.rows.rows_on_disk != len(index)
-        items = list(index.items())
-        ids = {name_of(item.path): item.id for item in items}
-        names = set(ids)
-        if len(ids) != len(items) or len(set(ids.values())) != len(items):
-            raise LostError("a path or an id is there twice")
-        if names == self.names:
-            self.seen["change undone"] += after is not None
-        elif names == after:
-            self.seen["change whole"] += 1
             gone |= self.names - names
-        else:
-            raise LostError(f"{len(self.names - names)} items lost, {len(names - self.names)} more")
-        kept = names & self.ids.keys()
-        if any(ids[name] != self.ids[name] for name in kept):
-            raise LostError("an item has got another id")
-        asked = sorted(names)
-        answers = index.search(hashes_of(asked), 2, max_distance=0)
-        found = [[(match.path, match.id) for match in matches] for matches in answers]
-        if found != [[(path_of(name), ids[name])] for name in asked]:
-            raise LostError("an item is not found by its hash")
-        gone -= names
-        if any(index.search(hashes_of(sorted(gone)), 1, max_distance=0)):
-            raise LostError("an item that was removed is found")
-        self.seen["items checked"] += len(asked)
-        self.names, self.ids = names, ids
+            self.names, self.ids = names, self.ids | report.ids
+            if change.what in ("build", "retype"):
+                self.index_type = change.index_type
+            if change.what == "convert":
+                self.copy.names, self.copy.ids = names, self.ids
+                self.copy.index_type = change.index_type
+        self.check(gone, after, new_type)
+        if copy_after or self.copy.names is not copy_before:
+            self.copy.check(copy_before - self.copy.names, copy_after, new_type)
 
 
-COLUMNS = (
+ROWS = (
     "kills",
     "met a change",
-    "of these build",
-    "of these add",
-    "of these remove",
-    "of these rebuild",
+    *(f"of these {kind}" for kind in ("remove", *dict.fromkeys(KINDS))),
+    "former tables",
     "left .tmp",
     "left journal",
     "index behind",
@@ -278,43 +174,70 @@ def kill_often(
     seed: int = 0,
     report: Callable[[str], Any] = lambda _: None,
     index_type: str | None = None,
+    jobs: int = 1,
 ) -> list[Route]:
-    """Kill children on all routes by turns; `LostError` if anything is wrong."""
+    """Kill children, as many on each route; `LostError` if anything is wrong."""
     routes = [Route(folder, *route) for route in ROUTES if index_type in (None, route[1])]
-    for i in range(number):
-        route = routes[i % len(routes)]
-        try:
-            route.kill(1000 * seed + i)
-        except LostError as error:
-            error.add_note(f"kill {i} of seed {seed}, {route.name}, files in {route.folder}")
-            raise
-        if i % 25 == 24:
-            report(f"{i + 1} kills")
+
+    def kill(start: int) -> None:
+        route = routes[start]
+        for i in range(start, number, len(routes)):
+            try:
+                route.kill(1000 * seed + i)
+            except LostError as error:
+                error.add_note(f"kill {i} of seed {seed}, {route.name}, files in {route.folder}")
+                raise
+            if i % 25 == 24:
+                report(f"kill {i + 1} of {number}")
+
+    with ThreadPoolExecutor(jobs) as executor:
+        list(executor.map(kill, range(len(routes))))
     return routes
 
 
-def table(routes: list[Route]) -> str:
-    """Return what was seen, a column each route."""
-    total = sum((route.seen for route in routes), Counter())
-    lines = [["", *(route.name for route in routes), "all"]]
-    for column in COLUMNS:
-        counts = [*(route.seen[column] for route in routes), total[column]]
-        lines.append([column, *map(str, counts)])
+def table(columns: dict[str, Counter[str]], rows: Iterable[str]) -> str:
+    """Return what was seen, and the sums."""
+    columns = columns | {"all": sum(columns.values(), Counter())}
+    lines = [["", *columns]]
+    lines += [[row, *(str(seen[row]) for seen in columns.values())] for row in rows]
     return "\n".join(
-        f"{line[0]:16}" + "".join(f"{cell:>14}" for cell in line[1:]) for line in lines
+        f"{line[0]:20}" + "".join(f"{cell:>16}" for cell in line[1:]) for line in lines
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Kill programs that write an index.")
-    parser.add_argument("--kills", type=int, default=300)
+    parser = argparse.ArgumentParser(description="Kill programs that use an index.")
+    parser.add_argument("--kills", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--index-type", choices=INDEX_TYPES, help="kill programs of this type only")
+    parser.add_argument("--jobs", type=int, default=1, help="how many children there are at once")
+    parser.add_argument("--writers", type=int, default=0, help="of one index, at once")
+    parser.add_argument("--readers", type=int, default=2, help="beside the writers")
+    parser.add_argument("--seconds", type=float, default=120, help="time that writers write")
     options = parser.parse_args()
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        routes = kill_often(Path(folder), options.kills, options.seed, print, options.index_type)
-    print(table(routes))
+    # It stays if anything is lost.
+    folder = Path(tempfile.mkdtemp())
+    if options.writers:
+        columns = {
+            f"{meta.partition('.')[2]} {options.index_type or 'flat'}": writers.write_at_once(
+                folder / meta,
+                meta,
+                options.writers,
+                options.readers,
+                options.seconds,
+                options.seed,
+                options.index_type or "flat",
+            )
+            for meta in METADATA
+        }
+        print(table(columns, writers.ROWS))
+    else:
+        routes = kill_often(
+            folder, options.kills, options.seed, print, options.index_type, options.jobs
+        )
+        print(table({route.name: route.seen for route in routes}, ROWS))
+    shutil.rmtree(folder)
     print(f"nothing lost; {time.perf_counter() - start:.0f} s")
 
 

@@ -1,11 +1,13 @@
 """What the tests of the index share: rows, files made by others, damage, brute force."""
 
 import json
+import sqlite3
+from contextlib import closing
 
-import faiss
 import numpy as np
 
 import photodna_nb as pdna
+from photodna_nb.index import sqlite_schema
 
 HASHES = np.random.default_rng(11).integers(0, 256, (30, 144), np.uint8)
 METADATA = ("meta.json", "meta.sqlite")
@@ -21,6 +23,22 @@ def save_index(folder, hashes, meta="meta.json", index_type="flat", **options):
         index.add(names(len(hashes)), hashes, extra=[{"n": i} for i in range(len(hashes))])
         index.save()
     return paths
+
+
+def write_former_tables(path):
+    """Give a database the tables of version 2, with the same items and properties."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        rows = connection.execute("SELECT id, path, hash, extra, other FROM items").fetchall()
+        kept = connection.execute("SELECT value, key FROM properties").fetchall()
+        connection.execute("DROP TABLE items")
+        for statement in sqlite_schema._STATEMENTS[2][1:]:
+            connection.execute(statement)
+        connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", rows)
+        connection.executemany("UPDATE properties SET value = ? WHERE key = ?", kept)
+        connection.execute("DELETE FROM properties WHERE key = 'contiguous_from'")
+        connection.execute("PRAGMA user_version = 2")
+        connection.execute("COMMIT")
 
 
 def names(number, start=0):
@@ -39,6 +57,8 @@ def in_memory(hashes, index_type="flat", pieces=1, meta="m"):
 
 def by_faiss(hashes, ids=None, index_type="flat"):
     """The same index, made by FAISS alone."""
+    import faiss  # slow to import
+
     ids = np.arange(1, len(hashes) + 1) if ids is None else ids
     inner = faiss.IndexFlatL2(144)
     if index_type == "uint8":
@@ -50,6 +70,8 @@ def by_faiss(hashes, ids=None, index_type="flat"):
 
 def write_foreign_index(folder, hashes, index_type="flat"):
     """Both files as ``oaphotodna.py`` writes them: the index without a footer."""
+    import faiss
+
     faiss.write_index(by_faiss(hashes, index_type=index_type), str(folder / "index.faiss"))
     meta = {
         "dimension": 144,

@@ -1,5 +1,6 @@
 """What was saved stays: kills, many writers, readers meanwhile, full disks, dead locks."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,19 +8,24 @@ import sys
 import threading
 import time
 import warnings
+from collections import Counter
 from contextlib import nullcontext, suppress
 from functools import partial
 
 import faults
+import index_changes
 import numpy as np
 import pytest
+import writers
 from conftest import JIT_OFF, TEST_SCALE, scaled
-from faults import Change, LostError, Route, hashes_of, name_of
+from faults import Route
+from index_changes import Change, LostError, hashes_of
 from indexes import HASHES, INDEX_TYPES, METADATA, answered, names, save_index
 from PIL import Image
 
 import photodna_nb as pdna
 from photodna_nb import files
+from photodna_nb.index.verification import Verification
 
 pytestmark = pytest.mark.skipif(
     JIT_OFF or not hasattr(os, "fork"), reason="needs speed, and signals as POSIX has them"
@@ -31,19 +37,20 @@ def meta(request):
     return request.param
 
 
-# Kills. `python tests/faults.py --kills 300` does the same for longer.
+# Kills. `python tests/faults.py --kills 400` does the same for longer.
 
 
 @pytest.mark.scaled
 def test_kills_lose_nothing(tmp_path):
-    n_kills = scaled(4, 300)
-    routes = faults.kill_often(tmp_path, n_kills, seed=1)
-    seen = sum((route.seen for route in routes), faults.Counter())
+    n_kills = scaled(4, 400)
+    columns = {route.name: route.seen for route in faults.kill_often(tmp_path, n_kills, seed=1)}
+    table = faults.table(columns, faults.ROWS)
+    seen = sum(columns.values(), Counter())
     assert seen["kills"] == n_kills
     assert seen["met a change"] >= n_kills / 2, "kills that meet no change show nothing"
     if n_kills >= 16:
-        assert seen["left .tmp"] + seen["left journal"] >= 1, faults.table(routes)
-    assert "items checked" in faults.table(routes)
+        assert seen["left .tmp"] + seen["left journal"] >= 1, table
+    assert "items checked" in table
 
 
 @pytest.mark.parametrize(
@@ -60,9 +67,9 @@ def test_kills_notice_a_program_that(tmp_path, sabotage):
         kill_often()
 
 
-def test_a_check_notices_each_loss(tmp_path):
+def test_a_check_notices_each_loss(tmp_path, monkeypatch):
     route = Route(tmp_path, "meta.json", "flat")
-    faults.make(Change("build", range(1, 6), []), route.pair, "flat")
+    index_changes.make(Change("build", range(1, 6), []), route.pair)
     route.names, route.ids = {1, 2, 3, 4, 5}, {name: name for name in range(1, 6)}
     route.check(set(), None)
     for names_before, ids, gone, words in (
@@ -73,10 +80,26 @@ def test_a_check_notices_each_loss(tmp_path):
         route.names, route.ids = names_before, ids
         with pytest.raises(LostError, match=words):
             route.check(gone, None)
+    picture = index_changes.FIRST_PICTURE + 8
+    index_changes.make(Change("update", range(picture, picture + 1), []), route.pair)
+    route.names, route.ids = {1, 2, 3, 4, 5, picture}, {}
+    route.check(set(), None)
+    index_changes.write_pictures([picture + index_changes.PICTURES_OF_A_WRITER], route.pair)
+    route.check(set(), None)
+    with monkeypatch.context() as patched:
+        patched.setattr(pdna.HashIndex, "verify", lambda *_, **__: Verification(6, n_labels=5))
+        with pytest.raises(LostError, match="verify says"):
+            route.check(set(), None)
+    with pytest.raises(LostError, match="verify has changed a file"):
+        route._check_all([json.dumps([0, "verify", [0, 0], [], "flat", "another digest"])])
+    route.index_type = "uint8"
+    with pytest.raises(LostError, match="its type is flat"):
+        route.check(set(), None)
+    route.index_type = "flat"
     with pdna.HashIndex.open(*route.pair) as index:
-        index.add(["/photos/6.jpg"], hashes_of([7]))
+        index.add(["/photos/6.jpg"], hashes_of([7]), extra=[{"name": 6}])
         index.save()
-    route.names, route.ids = {1, 2, 3, 4, 5, 6}, {}
+    route.names, route.ids = {1, 2, 3, 4, 5, 6, picture}, {}
     with pytest.raises(LostError, match="not found by its hash"):
         route.check(set(), None)
     route.pair[1].unlink()
@@ -246,7 +269,8 @@ def test_readers_see_one_state_or_another(tmp_path, meta, index_type):
     """While a child builds, adds and removes: what is found is all of one state."""
     pair = tmp_path / "index.faiss", tmp_path / meta
     names_now = set(range(1, 11))
-    faults.make(Change("build", range(1, 11), []), pair, index_type)
+    index_changes.make(Change("build", range(1, 11), [], index_type), pair)
+    index_changes.copy_of(pair)[0].parent.mkdir()
     process = faults.started(pair, index_type, seed=3, size=24)
     states, seen, searched, errors = {frozenset(names_now)}, [], [], []
     least, most = time.monotonic() + 0.7, time.monotonic() + 100  # busy machines take longer
@@ -255,10 +279,8 @@ def test_readers_see_one_state_or_another(tmp_path, meta, index_type):
         try:
             while (now := time.monotonic()) < least or (len(set(seen)) < 3 and now < most):
                 with opened() as index:
-                    ((*matches,),) = index.search(hashes_of([0]), 1000)
-                    check_distances(matches)
-                    searched.append(frozenset(name_of(match.path) for match in matches))
-                    seen.append(frozenset(name_of(item.path) for item in index.items()))
+                    searched.append(frozenset(writers.found(index, pair)))
+                    seen.append(frozenset(writers.listed(index, pair)))
         except Exception as error:
             errors.append(error)
 
@@ -273,8 +295,8 @@ def test_readers_see_one_state_or_another(tmp_path, meta, index_type):
         lines = process.stdout.read().splitlines()
     if errors:
         raise errors[0]
-    for line in lines[::2]:
-        names_now = Change.of_json(line).applied(names_now)
+    for report in index_changes.reports(lines):
+        names_now = report.change.applied(names_now)
         states.add(frozenset(names_now))
     assert set(seen) <= states
     if index_type.startswith("HNSW"):  # a graph may not lead to every item
@@ -284,11 +306,51 @@ def test_readers_see_one_state_or_another(tmp_path, meta, index_type):
     assert len(set(seen)) >= 3, "a writer that writes nothing disturbs nobody"
 
 
-def check_distances(matches):
-    """The hash behind each distance is that of the path beside it."""
-    rows = hashes_of([name_of(match.path) for match in matches]).astype(int)
-    squared = ((rows - hashes_of([0])) ** 2).sum(axis=1)
-    assert squared.tolist() == [match.distance_squared for match in matches]
+@pytest.mark.scaled
+def test_programs_write_and_read_at_once(tmp_path, meta):
+    """Some of them are killed. `python tests/faults.py --writers 8` does the same for longer."""
+    n_writers, seconds = scaled(3, 8), scaled(3, 60)
+    seen = writers.write_at_once(tmp_path / "index", meta, n_writers, 1, seconds)
+    assert all(seen[row] for row in ("kills", "lists", "searches", "reported update"))
+    assert seen["states seen"] > 10
+
+
+def test_an_answer_that_was_never_there_is_noticed():
+    """Of two writers: one adds 1, 2, and removes 1; the other adds 10**9."""
+    histories = [writers.History(), writers.History()]
+    for history, added in zip(histories, ([1, 2], [10**9]), strict=True):
+        lines = [[0, []]]
+        for at, name in enumerate(added, 1):
+            lines.append([10 * at, "add", [name, name + 1], [], "flat", ""])
+            lines.append([[name], 10 * at + 5])
+        history.follow(list(map(json.dumps, lines)))
+    removal = [[30, "remove", [0, 0], [1], "flat", ""]]
+    histories[0].follow(list(map(json.dumps, [[26, [[1, 1], [2, 2]]], *removal])))
+    histories[0].follow([json.dumps([40, [[2, 2]]])])
+    assert histories[0].names == {2}
+
+    def check(*answers):
+        answers = [
+            writers.Answer(begun, ended, True, {"0": digest(one), "1": digest(other)})
+            for begun, ended, one, other in answers
+        ]
+        return writers.check_answers(answers, histories)
+
+    digest, other = writers.digest, [10**9]
+    assert check((12, 13, [1], []), (12, 13, [1], other), (16, 25, [1, 2], other)) == 3
+    assert check((35, 36, [1, 2], other), (35, 36, [2], other), (50, 51, [2], other)) == 2
+    for answers, words in (
+        ([(12, 13, [1, 3], [])], "there never was"),
+        ([(12, 13, [1, 2], other)], "had not begun"),
+        ([(16, 18, [1], [])], "lacks what had been reported"),
+        ([(41, 42, [1, 2], other)], "lacks what had been reported"),
+        ([(12, 13, [1], []), (12, 13, [], other)], "what the other one lacks"),
+    ):
+        with pytest.raises(LostError, match=words):
+            check(*answers)
+    for items, words in (([], "1 lost, 0 more"), ([[2, 3]], "another id")):
+        with pytest.raises(LostError, match=words):
+            histories[0].follow([json.dumps([50, items])])
 
 
 def test_a_reader_in_the_same_program_takes_no_lock_away(tmp_path):

@@ -9,11 +9,20 @@ from pathlib import Path
 
 import pytest
 from conftest import scaled
-from indexes import HASHES, METADATA, answered, corrupt, edit, names, save_index
+from indexes import (
+    HASHES,
+    METADATA,
+    answered,
+    corrupt,
+    edit,
+    names,
+    save_index,
+    write_former_tables,
+)
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb.index import item_record, sqlite_schema
+from photodna_nb.index import item_record
 from photodna_nb.index.item_record import ItemRecord
 
 FORMER = Path(__file__).parent / "former_files"
@@ -240,16 +249,7 @@ def test_a_former_database_is_upgraded_when_it_is_written(tmp_path, version):
         files[1].write_bytes((FORMER / "uint8.sqlite").read_bytes())
     else:
         files = save_index(tmp_path, HASHES[:3], "m.sqlite", "uint8")
-        connection = sqlite3.connect(files[1], isolation_level=None)
-        rows = connection.execute("SELECT id, path, hash, extra, other FROM items").fetchall()
-        connection.execute("DROP TABLE items")
-        for statement in sqlite_schema._STATEMENTS[2][1:]:
-            connection.execute(statement)
-        connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", rows)
-        connection.execute("DELETE FROM properties WHERE key = 'contiguous_from'")
-        connection.execute("UPDATE properties SET value = 0 WHERE key = 'change_count'")
-        connection.execute("PRAGMA user_version = 2")
-        connection.close()
+        write_former_tables(files[1])
     with pdna.HashIndex.open(*files) as index:
         items = [(item.id, item.path, item.extra) for item in index.items()]
         assert user_version(files[1]) == version, "reading writes nothing"
