@@ -196,13 +196,11 @@ def kill_often(
 
 
 def table(columns: dict[str, Counter[str]], rows: Iterable[str]) -> str:
-    """Return what was seen, and the sums."""
+    """Return what was seen, and the sums, as Markdown."""
     columns = columns | {"all": sum(columns.values(), Counter())}
-    lines = [["", *columns]]
-    lines += [[row, *(str(seen[row]) for seen in columns.values())] for row in rows]
-    return "\n".join(
-        f"{line[0]:20}" + "".join(f"{cell:>16}" for cell in line[1:]) for line in lines
-    )
+    lines = [["", *columns], ["---"] * (len(columns) + 1)]
+    lines += [[row, *(f"{seen[row]:,}" for seen in columns.values())] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:

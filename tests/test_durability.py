@@ -306,13 +306,20 @@ def test_readers_see_one_state_or_another(tmp_path, meta, index_type):
     assert len(set(seen)) >= 3, "a writer that writes nothing disturbs nobody"
 
 
+@pytest.mark.long
 @pytest.mark.scaled
 def test_programs_write_and_read_at_once(tmp_path, meta):
     """Some of them are killed. `python tests/faults.py --writers 8` does the same for longer."""
-    n_writers, seconds = scaled(3, 8), scaled(3, 60)
+    n_writers, seconds = scaled(2, 8), scaled(2, 60)
     seen = writers.write_at_once(tmp_path / "index", meta, n_writers, 1, seconds)
     assert all(seen[row] for row in ("kills", "lists", "searches", "reported update"))
-    assert seen["states seen"] > 10
+    assert seen["states seen"] > 3
+
+
+@pytest.mark.long
+def test_writers_notice_a_program_that_takes_no_lock(tmp_path, capfd):
+    with pytest.raises(LostError):
+        writers.write_at_once(tmp_path / "index", "meta.json", 3, 0, 4, sabotage="takes no lock")
 
 
 def test_an_answer_that_was_never_there_is_noticed():

@@ -40,17 +40,20 @@ from index_changes import (
 )
 
 import photodna_nb as pdna
+from photodna_nb.index.writer_lock import WriterLock
 
 # About as many items has each writer.
 SIZE = 40
 KINDS = ("add", "add", "update")
 NAMES_OF_A_RUN = 10**6
-# Names the file whose existence ends all programs.
+# Name of the file whose existence ends all programs.
 STOP = "stop"
 
 
-def write(pair: FilePair, number: int, run: int) -> None:
+def write(pair: FilePair, number: int, run: int, sabotage: str = "") -> None:
     """Print the items of a writer, then change them until the end."""
+    if sabotage == "takes no lock":
+        WriterLock.acquire = lambda self: None
     with pdna.HashIndex.open(*pair) as index:
         ids = {name_of(i): i.id for i in index.items() if writer_of(name_of(i)) == number}
     print(json.dumps([time.monotonic(), list(ids.items())]), flush=True)
@@ -62,6 +65,7 @@ def write(pair: FilePair, number: int, run: int) -> None:
 def read(pair: FilePair) -> None:
     """Search and list, in an index that stays open and in new ones; print what is there."""
     with pdna.HashIndex.open(*pair) as kept:
+        found(kept, pair)  # compiled, and all imported
         for lists, opens in itertools.cycle(itertools.product((True, False), repeat=2)):
             begun = time.monotonic()
             with pdna.HashIndex.open(*pair) if opens else nullcontext(kept) as index:
@@ -206,8 +210,8 @@ def check_answers(answers: list[Answer], histories: list[History]) -> int:
 class _Programs:
     """Writers and readers, whose output goes into files."""
 
-    def __init__(self, pair: FilePair, n_writers: int, n_readers: int) -> None:
-        self._pair = pair
+    def __init__(self, pair: FilePair, n_writers: int, n_readers: int, sabotage: str) -> None:
+        self._pair, self._sabotage = pair, sabotage
         self._folder = pair[0].parent / "printed"
         self._folder.mkdir()
         self._runs = [0] * n_writers
@@ -217,13 +221,14 @@ class _Programs:
         for i in range(n_readers):
             self._start(f"reader {i}")
 
-    def _start(self, name: str, *words: int) -> None:
+    def _start(self, name: str, run: int = 0, *words: Any) -> None:
         command = [sys.executable, __file__, *map(str, (*self._pair, *words))]
-        with self._output(name, *words[1:]).open("wb") as output:
+        with self._output(name, run).open("wb") as output:
             self.processes[name] = subprocess.Popen(command, stdout=output)
 
     def _start_writer(self, number: int) -> None:
-        self._start(f"writer {number}", number, self._runs[number])
+        run = self._runs[number]
+        self._start(f"writer {number}", run, number, run, self._sabotage)
         self._runs[number] += 1
 
     def _output(self, name: str, run: int = 0) -> Path:
@@ -301,6 +306,7 @@ def write_at_once(
     seconds: float,
     seed: int = 0,
     index_type: str = "flat",
+    sabotage: str = "",
 ) -> Counter[str]:
     """Have programs use one index for some time; `LostError` if anything is wrong."""
     checked = CheckedPair((folder / "index.faiss", folder / meta), folder, Counter())
@@ -308,7 +314,7 @@ def write_at_once(
         index.save()
     drawn = random.Random(seed)
     n_kills = 0
-    programs = _Programs(checked.pair, n_writers, n_readers)
+    programs = _Programs(checked.pair, n_writers, n_readers, sabotage)
     try:
         programs.wait_until_ready()
         end = time.monotonic() + seconds
@@ -359,7 +365,7 @@ def _check_end(checked: CheckedPair, histories: list[History]) -> None:
 
 if __name__ == "__main__":
     pair = Path(sys.argv[1]), Path(sys.argv[2])
-    if numbers := sys.argv[3:]:
-        write(pair, *map(int, numbers))
+    if words := sys.argv[3:]:
+        write(pair, int(words[0]), int(words[1]), words[2])
     else:
         read(pair)
