@@ -36,7 +36,7 @@ def write_former_tables(path):
             connection.execute(statement)
         connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", rows)
         connection.executemany("UPDATE properties SET value = ? WHERE key = ?", kept)
-        connection.execute("DELETE FROM properties WHERE key = 'contiguous_from'")
+        connection.execute("DELETE FROM properties WHERE key IN ('contiguous_from', 'checksum')")
         connection.execute("PRAGMA user_version = 2")
         connection.execute("COMMIT")
 

@@ -4,6 +4,7 @@ import json
 import random
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -107,6 +108,36 @@ def test_a_row_that_is_gone(tmp_path):
         for call in (lambda: pdna.HashIndex.open(*files), lambda: reader.search(HASHES[:1])):
             with pytest.raises(pdna.IndexFileError, match=r"not all of 2 item\(s\) from id 3 on"):
                 call()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("index_type", "uint8"), ("next_id", 4), ("contiguous_from", 2), ("other", '{"owner": "b"}')],
+)
+def test_altered_properties(tmp_path, key, value):
+    """What is stored of the whole database: each value could be a right one."""
+    files = save_index(tmp_path, HASHES[:2], "meta.sqlite")
+    with pdna.HashIndex.open(*files) as reader:
+        with closing(sqlite3.connect(files[1], isolation_level=None)) as connection:
+            connection.execute("UPDATE properties SET value = ? WHERE key = ?", (value, key))
+        for call in (lambda: pdna.HashIndex.open(*files), lambda: reader.search(HASHES[:1])):
+            with pytest.raises(pdna.IndexFileError, match=r"meta.sqlite: is damaged .*properties"):
+                call()
+
+
+def test_no_id_is_used_again(tmp_path, meta):
+    """If the next id is altered after the last items were removed."""
+    files = save_index(tmp_path, HASHES[:3], meta)
+    with pdna.HashIndex.open(*files) as index:
+        index.remove([3])
+        index.save()
+    if meta.endswith("json"):
+        edit(files[1], lambda document: document.update(next_id=3))
+    else:
+        with closing(sqlite3.connect(files[1], isolation_level=None)) as connection:
+            connection.execute("UPDATE properties SET value = 3 WHERE key = 'next_id'")
+    with pytest.raises(pdna.IndexFileError, match=r"is damaged .*properties|next_id"):
+        pdna.HashIndex.open(*files)
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,8 @@ def _decode(path: str, content: bytes) -> tuple[ItemColumns, str, dict[str, Any]
     columns.next_id = following
     checksums_below = head.get("checksums_below")
     if metadata.is_id(checksums_below):
+        if following < checksums_below:  # an id would be used again
+            raise metadata.damaged(path, '"next_id" is lower than it was')
         columns.require_checksums(checksums_below)
     return columns, index_type, {key: value for key, value in head.items() if key not in _KEYS}
 

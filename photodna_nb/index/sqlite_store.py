@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -293,11 +294,15 @@ class SqliteStore:
 
     def _properties(self) -> dict[str, Any]:
         rows = self._file.execute("SELECT key, value FROM properties LIMIT 100")
-        return {_NEW_KEYS.get(str(key), str(key)): value for key, value in rows}
+        properties = {_NEW_KEYS.get(str(key), str(key)): value for key, value in rows}
+        if properties.get("checksum") not in (None, _properties_checksum(properties)):
+            raise metadata.damaged(self.path, "is damaged (the checksum of its properties)")
+        return properties
 
     def _set_properties(self, properties: dict[str, Any]) -> None:
-        rows = [(value, key) for key, value in properties.items()]
-        self._file.execute_many("UPDATE properties SET value = ? WHERE key = ?", rows)
+        checksum = _properties_checksum(self._properties() | properties)
+        rows = [*properties.items(), ("checksum", checksum)]
+        self._file.execute_many("REPLACE INTO properties VALUES (?, ?)", rows)
 
     def _make_tables(self) -> None:
         for statement in sqlite_schema.TABLES:
@@ -311,7 +316,7 @@ class SqliteStore:
             "change_count": 0,
             "other": "{}",
         }
-        self._file.execute_many("INSERT INTO properties VALUES (?, ?)", properties.items())
+        self._set_properties(properties)
         self._last_state = self.state()
 
     def _begin_replacing(self) -> bool:
@@ -360,6 +365,12 @@ def _computed_checksum(*row: Any) -> bytes | None:
         return item_checksum(identifier, hash_bytes, os.fsdecode(path), extra, other or NO_KEYS)
     except (TypeError, ValueError):
         return None
+
+
+def _properties_checksum(properties: dict[str, Any]) -> int:
+    """Return the checksum of the properties, but of itself and of what triggers change."""
+    kept = properties.keys() - {"checksum", "change_count"}
+    return crc32(repr([(key, properties[key]) for key in sorted(kept)]).encode())
 
 
 def _stored(path: str) -> str | bytes:
