@@ -98,6 +98,7 @@ def test_the_proof_where_it_is_tight(n_axes):
         assert moved**2 <= limit < (moved + 1 + np.sqrt(n_axes)) ** 2 + 1
 
 
+@pytest.mark.long
 @given(
     st.sampled_from(searches.BASES),
     st.sampled_from(AXES),

@@ -49,6 +49,7 @@ def test_threads(files, expected):
     assert pdna.hash_files([]).hashes.shape == (0, 144)
 
 
+@pytest.mark.long
 def test_processes(files, expected):
     with spawned_processes() as executor:
         table = pdna.hash_files(files, executor=executor)

@@ -304,6 +304,7 @@ def test_no_item_has_an_id_that_is_too_large(tmp_path):
             assert index.get(HUGE - 1).path == "/last"
 
 
+@pytest.mark.long
 def test_a_large_index_takes_few_steps(tmp_path):
     """The limit of steps is far from what an honest database needs."""
     hashes = np.random.default_rng(2).integers(0, 256, (20_000, 144), np.uint8)

@@ -149,6 +149,7 @@ def test_every_mode_says_it(folder, tmp_path, call, arguments):
         json.loads(result.stdout)
 
 
+@pytest.mark.long
 def test_evaluate_says_it(folder, tmp_path, call):
     config = tmp_path / "evaluation.toml"
     config.write_text(

@@ -138,6 +138,7 @@ def test_memory_of_an_answer():
     assert peaks[1] < 30 * 4000 * 3999 // 2
 
 
+@pytest.mark.long
 @slow_without_jit
 def test_memory_of_a_file(tmp_path, monkeypatch):
     """The chunks of the tasks, the runs and the pieces: 40 MB for a file of 190 MB."""
@@ -150,6 +151,7 @@ def test_memory_of_a_file(tmp_path, monkeypatch):
     assert peak < 40e6
 
 
+@pytest.mark.long
 @slow_without_jit
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux limits the memory of a process")
 def test_no_memory_is_left():

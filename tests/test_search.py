@@ -503,7 +503,13 @@ def test_one_side_and_two(metric, n, calls):
 
 
 @needs_jit
-@pytest.mark.parametrize("kind", ["photographs", "copies", "blank", "random", "clipped"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("photographs", "blank"),
+        *(pytest.param(kind, marks=pytest.mark.long) for kind in ("copies", "random", "clipped")),
+    ],
+)
 def test_public_functions(kind):
     """Whatever they decide, with any number of workers."""
     a, b = searches.some_hashes(kind, 400), searches.some_hashes(kind, 150, 2)
@@ -542,6 +548,7 @@ def test_the_order_of_chunks():
         assert answers[0] == answers[1] == answers[2]
 
 
+@pytest.mark.long
 @needs_jit
 def test_chunks_are_bounded(monkeypatch):
     """A span with too many pairs is divided, on threads and in the blocks of tasks."""

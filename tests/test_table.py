@@ -357,6 +357,7 @@ def test_a_path_that_no_file_can_have_is_refused(tmp_path, suffix):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_hostile_tables_are_refused_soon_and_within_little_memory(tmp_path):
     (tmp_path / "tables").mkdir()
     hostile_tables.write_all(tmp_path / "tables")
