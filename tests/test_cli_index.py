@@ -112,6 +112,18 @@ def test_json_has_no_nan(call, folder, tmp_path, number):
         assert entry["extra"]["k"] == [None, "NaN"]
 
 
+def test_json_is_valid_after_an_error(call, files):
+    """Of an item in the middle of a list; of a database, a whole page of items is read first."""
+    content = files[1].read_bytes()
+    files[1].write_bytes(content.replace(b"turned.png", b"turnde.png"))
+    result = call("--faiss-list", *files, "--json")
+    assert "item 2 (" in failed(result)[0]
+    if files[1].suffix == ".json":
+        assert [item["id"] for item in json.loads(result.stdout)] == [1]
+    else:
+        assert not result.stdout
+
+
 def test_list_and_remove(call, folder, files):
     turned = folder / "turned.png"
     lines = text(call("--faiss-list", *files)).splitlines()

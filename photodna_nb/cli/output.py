@@ -26,12 +26,20 @@ def print_lines(*lines: str, end: str = "\n", flush: bool = False) -> None:
 
 
 def print_json_list(entries: Iterable[Any]) -> None:
-    """Print a JSON list on standard output, each entry as soon as it is known."""
-    separator = "["
-    for entry in entries:
-        print_lines(separator, json_text(entry), end="")
-        separator = ","
-    print_lines("\n]" if separator == "," else "[]")
+    """Print a JSON list on standard output, each entry as soon as it is known.
+
+    The list is closed after an error, too, so that what was printed is valid JSON.
+    """
+    begun = False
+    try:
+        for entry in entries:
+            print_lines("," if begun else "[", json_text(entry), end="")
+            begun = True
+    finally:
+        if begun:
+            print_lines("\n]")
+    if not begun:
+        print_lines("[]")
 
 
 def json_text(value: Any) -> str:
