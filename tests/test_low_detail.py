@@ -103,9 +103,10 @@ def test_a_journal_of_an_earlier_version_is_read(folder, tmp_path, monkeypatch):
 def test_an_index_says_it(folder, tmp_path):
     with (
         pdna.HashIndex.create(tmp_path / "i", tmp_path / "m") as index,
-        pytest.warns(pdna.LowDetailWarning, match="has less than 100"),
+        pytest.warns(pdna.LowDetailWarning, match="has less than 100") as caught,
     ):
         index.add([folder / "flat.png"])
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def lines(result) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing, nullcontext
 from dataclasses import replace
+from types import FrameType
 from typing import Any, Literal
 
 import numpy as np
@@ -190,8 +192,17 @@ def hash_files(
     if output is not None:
         table.save(output)
     if message := low_detail.message():
-        warnings.warn(message, LowDetailWarning, stacklevel=2)
+        warnings.warn(message, LowDetailWarning, stacklevel=_level_of_the_user())
     return table
+
+
+def _level_of_the_user() -> int:
+    """Return the level, for the function that calls this one, of the code outside the package."""
+    frame: FrameType | None = sys._getframe()
+    level = 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("photodna_nb."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _rows(
