@@ -126,18 +126,20 @@ class Route(CheckedPair):
         copy_before, copy_after = self.copy.names, None
         made = reports(lines)
         digests = [*(report.change.digest for report in made[1:]), digest_of(self.pair)]
-        after = new_type = None
+        after = new_type = copy_type = None
         for report, digest in zip(made, digests, strict=True):
             change = report.change
             if change.what in READING_KINDS and digest != change.digest:
                 raise LostError(f"{change.what} has changed a file")
             names = change.applied(self.names)
             if report.ended is None:
-                after, new_type = names, change.index_type
+                after = names
                 self.seen["met a change"] += 1
                 self.seen[f"of these {change.what}"] += 1
+                if change.what in ("build", "retype"):
+                    new_type = change.index_type
                 if change.what == "convert":
-                    copy_after = names
+                    copy_after, copy_type = names, change.index_type
                 break
             self.seen["reported"] += 1
             gone |= self.names - names
@@ -147,9 +149,11 @@ class Route(CheckedPair):
             if change.what == "convert":
                 self.copy.names, self.copy.ids = names, self.ids
                 self.copy.index_type = change.index_type
-        self.check(gone, after, new_type)
+        replaced = after is not None and change.what == "build"
+        self.check(gone, after, new_type, replaced)
         if copy_after or self.copy.names is not copy_before:
-            self.copy.check(copy_before - self.copy.names, copy_after, new_type)
+            replaced = copy_after is not None
+            self.copy.check(copy_before - self.copy.names, copy_after, copy_type, replaced)
 
 
 ROWS = (

@@ -20,7 +20,7 @@ import writers
 from conftest import JIT_OFF, TEST_SCALE, scaled
 from faults import Route
 from index_changes import Change, LostError, hashes_of
-from indexes import HASHES, INDEX_TYPES, METADATA, answered, names, save_index
+from indexes import HASHES, INDEX_TYPES, METADATA, answered, names, save_index, write_former_tables
 from PIL import Image
 
 import photodna_nb as pdna
@@ -115,7 +115,8 @@ def test_killed_between_any_two_steps(tmp_path, meta, index_type):
         folder = tmp_path / str(step)
         folder.mkdir()
         pair = save_index(folder, HASHES[:5], meta, index_type)
-        exited = os.waitstatus_to_exitcode(in_a_child(partial(killed_at, step, pair)))
+        exited = os.waitstatus_to_exitcode(in_a_child(partial(killed_at, step, replace_one, pair)))
+        assert exited in (0, -signal.SIGKILL)
         with pdna.HashIndex.open(*pair) as index:
             ids = [item.id for item in index.items()]
             assert ids in ([1, 2, 3, 4, 5], [2, 3, 4, 5, 6])
@@ -132,7 +133,42 @@ def test_killed_between_any_two_steps(tmp_path, meta, index_type):
     assert reached >= 4, "there are two files, each synchronised and put in its place"
 
 
-def killed_at(step, pair):
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["build", "update", "rebuild", "retype", "convert"])
+@pytest.mark.parametrize("tables", [*METADATA, "former meta.sqlite"])
+def test_each_change_killed_between_any_two_steps(tmp_path, tables, kind):
+    first = index_changes.FIRST_PICTURE
+    second = first + index_changes.PICTURES_OF_A_WRITER
+    added = {"build": range(6, 9), "update": range(second, second + 1)}.get(kind, range(0))
+    change = Change(kind, added, [first] if kind == "update" else [], "uint8")
+    earlier = (
+        Change("build", range(1, 6), []),
+        Change("update", range(first, first + 1), []),
+        Change("convert", range(0), []),
+    )
+    for step in range(1, 40):
+        (tmp_path / str(step)).mkdir()
+        route = Route(tmp_path / str(step), tables.split()[-1], "flat")
+        lines = []
+        for one in earlier:
+            ids = index_changes.make(one, route.pair)
+            lines += [index_changes.announcement(one, route.pair), json.dumps([ids, 0])]
+        route._check_all(lines)
+        if tables.startswith("former"):
+            write_former_tables(route.pair[1])
+        lines = [index_changes.announcement(change, route.pair)]
+        make = partial(index_changes.make, change, route.pair)
+        exited = os.waitstatus_to_exitcode(in_a_child(partial(killed_at, step, make)))
+        assert exited in (0, -signal.SIGKILL)
+        if exited == 0:
+            lines.append("[[], 0]")
+        route._check_all(lines)
+        if exited == 0:
+            break
+    assert step > 3
+
+
+def killed_at(step, change, *arguments):
     """Change an index, and die before the given call that reaches the disk."""
     left = [step]
 
@@ -146,6 +182,10 @@ def killed_at(step, pair):
         return wrapped
 
     os.fsync, os.replace, os.unlink = before(os.fsync), before(os.replace), before(os.unlink)
+    change(*arguments)
+
+
+def replace_one(pair):
     with pdna.HashIndex.open(*pair) as index:
         index.remove([1])
         index.add(["/new"], HASHES[5:6])
