@@ -329,7 +329,7 @@ class CheckedPair:
         for compare_content in (False, True):
             found = index.verify(compare_content=compare_content)
             # These say what there is in which file, as after a kill or of a former version.
-            found_files = replace(found, lacking=[], n_pending=0, n_unchecked=0)
+            found_files = replace(found, lacking=[], n_pending=0, n_unchecked=0, other_type=None)
             n_labels = len(index) - len(pictures)
             found_files.changed.sort()
             if found_files != Verification(len(index), replaced, n_labels=n_labels):

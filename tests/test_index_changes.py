@@ -13,6 +13,7 @@ from PIL import Image
 from test_cli import failed, text
 
 import photodna_nb as pdna
+from photodna_nb import cli
 from photodna_nb.index.item_record import ItemRecord
 
 
@@ -380,3 +381,19 @@ def test_resume_compares_contents(call, images, tmp_path):
     assert np.array_equal(table.hashes[0], pdna.hash_file(images / "other.bmp"))
     result = call("--hash-dir", images, "--output", output, "--compare-content")
     assert (result.returncode, b"goes with --resume" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("meta", METADATA)
+def test_verify_names_the_type_of_a_file_that_was_not_written(tmp_path, capsys, meta):
+    """As after a kill between the two files of a rebuild."""
+    files = save_index(tmp_path, HASHES[:3], meta)
+    former = files[0].read_bytes()
+    pdna.HashIndex.rebuild(*files, index_type="uint8").close()
+    files[0].write_bytes(former)
+    assert cli.main(["--faiss-verify", *map(str, files)]) == 0
+    assert "the index file still has the type flat; --faiss-rebuild" in capsys.readouterr().out
+    with pdna.HashIndex.open(*files) as index:
+        assert (index.index_type, index.verify().other_type) == ("uint8", "flat")
+        index.add(["/new"], HASHES[4:5])
+        index.save()
+        assert index.verify().other_type is None

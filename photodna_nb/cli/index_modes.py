@@ -244,6 +244,9 @@ def verify(index_path: str, meta_path: str, *, compare_content: bool, jobs: int 
     for what, number in unchecked.items():
         if number:
             print_lines(f"Not compared: {number} {what}")
+    if found.other_type is not None:
+        still = f"the index file still has the type {found.other_type}"
+        print_lines(f"Not written yet: {still}; --faiss-rebuild writes it")
     changed = "has changed since it was indexed; hash it again with --faiss-add"
     missing = "is missing; take it out with --faiss-remove"
     for name in found.changed:

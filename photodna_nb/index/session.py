@@ -208,14 +208,15 @@ class IndexSession:
 
         return ErrorContext(translated)
 
-    def verify(self) -> tuple[list[int], int]:
+    def verify(self) -> tuple[list[int], int, str | None]:
         """Read all of both files, and raise an error if anything in them is wrong.
 
-        Returns the ids that the index file has and the metadata lacks, and how many it lacks.
+        Returns the ids that the index file has and the metadata lacks, how many it lacks, and the
+        type of the file if the metadata has another one.
         """
         with self.current():
             if not self._on_disk:
-                return [], 0
+                return [], 0, None
             self.store.verify()
             file = faiss_file.load(self.index_path)
             file_ids = search_rows.verify(self.index_path, file, self.store)
@@ -225,7 +226,10 @@ class IndexSession:
                 reason = f"lacks item {lacking[0]}, which the index file holds"
                 raise metadata.damaged(self.meta_path, reason)
             n_pending = len(np.setdiff1d(ids, file_ids))
-            return [] if self._phase is Phase.CHANGING else lacking, n_pending
+            if self._phase is Phase.CHANGING:
+                return [], n_pending, None
+            other_type = None if file.index_type == self.store.index_type else file.index_type
+            return lacking, n_pending, other_type
 
     # Writing: one program at a time, and the metadata first.
 

@@ -42,6 +42,9 @@ class Verification:
     n_pending : int
         Number of items that the index file does not hold yet: their hashes are in the metadata
         alone.
+    other_type : str or None
+        Type of the index file if it is not the `HashIndex.index_type`: a program was stopped that
+        changed the type. The answers are right, and the next `save` of a change writes the file.
     """
 
     n_items: int
@@ -53,6 +56,7 @@ class Verification:
     n_unknown: int = 0
     n_unchecked: int = 0
     n_pending: int = 0
+    other_type: str | None = None
 
 
 class _IndexedFile(NamedTuple):
@@ -81,7 +85,7 @@ def verify(
             else:
                 files.append(_IndexedFile.of(item, compare_content))
         n_unchecked = session.store.count_unchecked()
-        lacking, n_pending = session.verify()
+        lacking, n_pending, other_type = session.verify()
     n_items = n_labels + len(files)
     status = [changes.file_status(item.path) for item in files]
     missing = [item.name for item, one in zip(files, status, strict=True) if one is None]
@@ -98,9 +102,8 @@ def verify(
         ]
         changed = [item.name for item, one in known if one != item.status]
         n_unknown = len(present) - len(known)
-    return Verification(
-        n_items, changed, missing, failures, lacking, n_labels, n_unknown, n_unchecked, n_pending
-    )
+    counts = n_labels, n_unknown, n_unchecked, n_pending
+    return Verification(n_items, changed, missing, failures, lacking, *counts, other_type)
 
 
 def _other_contents(
