@@ -36,7 +36,7 @@ def no_figures(monkeypatch):
     """Pages without waiting for Matplotlib; returns what stands for each figure."""
     content = io.BytesIO()
     Image.new("RGB", (3, 2)).save(content, "PNG")
-    monkeypatch.setattr(pdna.plots, "render_png", lambda draw: content.getvalue())
+    monkeypatch.setattr(pdna.plots, "render_png", lambda draw, fonts: content.getvalue())
     return content.getvalue()
 
 
@@ -213,6 +213,15 @@ def test_a_report_does_not_outlive_its_results(tmp_path, no_figures):
     (tmp_path / "run" / "report.html").write_bytes(first)
     with pytest.raises(pdna.FileError, match=r"report.html: is not the file that manifest"):
         Results.load(tmp_path / "run")
+
+
+def test_fonts_of_the_figures(tmp_path, monkeypatch, no_figures):
+    given = set()
+    monkeypatch.setattr(
+        pdna.plots, "render_png", lambda draw, fonts: given.add(fonts) or no_figures
+    )
+    pdna.report.write(evaluated(tmp_path / "run", originals=FEW), fonts="DejaVu Serif")
+    assert given == {"DejaVu Serif"}
 
 
 def test_a_manifest_that_names_other_files_deletes_none(tmp_path, no_figures):

@@ -8,11 +8,13 @@ It needs Matplotlib and Jinja2, which ``pip install "photodna_nb[report]"`` inst
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.results import add_report
 from photodna_nb.evaluation.run_files import REPORT, check_writable
 from photodna_nb.files import PathLike
+from photodna_nb.plots.layout import Font
 from photodna_nb.report.figures import figures
 from photodna_nb.report.html import page
 from photodna_nb.report.recommendation import Recommendation, recommend
@@ -20,13 +22,15 @@ from photodna_nb.report.recommendation import Recommendation, recommend
 __all__ = ["Recommendation", "recommend", "write"]
 
 
-def write(results: Results | PathLike) -> str:
+def write(results: Results | PathLike, *, fonts: Font | Sequence[Font] = ()) -> str:
     """Write the report of a run into its folder, and return the path of the page.
 
     Parameters
     ----------
     results : Results, str or os.PathLike
         Results of a run, or its folder.
+    fonts : str, os.PathLike, or sequence of them
+        Fonts for letters of names in the figures, as in `plots.render_png`.
 
     Returns
     -------
@@ -38,16 +42,18 @@ def write(results: Results | PathLike) -> str:
     ------
     FileError
         The folder holds no results, or those of another run, or cannot be written.
+    ArgumentError
+        A font is not installed, or a file is no font.
 
     Notes
     -----
-    The same results give the same bytes. The page is made from the results alone: no pair is
-    counted, no image hashed, and no original read again.
+    The same results and fonts give the same bytes. The page is made from the results alone: no
+    pair is counted, no image hashed, and no original read again.
     """
     if not isinstance(results, Results):
         results = Results.load(results)
     check_writable(results.run_dir)
-    drawn = figures(results)
+    drawn = figures(results, fonts)
     content = {name: one.content for name, one in drawn.items()}
     content[REPORT] = page(results, drawn).encode("utf-8", "backslashreplace")
     add_report(results, content)

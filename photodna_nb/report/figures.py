@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from photodna_nb import plots
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.run_files import FIGURES
+from photodna_nb.plots.layout import Font
 
 
 class ReportFigure(NamedTuple):
@@ -65,7 +67,7 @@ _CAPTIONS = {
 _ORIENTED = " The distance is oriented: the smallest over the eight orientations of the original."
 
 
-def figures(results: Results) -> dict[str, ReportFigure]:
+def figures(results: Results, fonts: Font | Sequence[Font]) -> dict[str, ReportFigure]:
     """Return the figures by the names of their files in the folder of the run."""
     config, tables, rates = results.config, results.tables, results.estimates.all_originals
     thresholds = {row["name"]: row["threshold"] for row in tables["thresholds"]}
@@ -93,5 +95,6 @@ def figures(results: Results) -> dict[str, ReportFigure]:
         title, caption = _CAPTIONS[name]
         if oriented and name in ("recall", "variant_distances"):
             caption += _ORIENTED
-        report[f"{FIGURES}/{name}.png"] = ReportFigure(title, caption, plots.render_png(draw))
+        content = plots.render_png(draw, fonts=fonts)
+        report[f"{FIGURES}/{name}.png"] = ReportFigure(title, caption, content)
     return report
