@@ -125,7 +125,7 @@ class Route(CheckedPair):
         gone: set[int] = set()
         copy_before, copy_after = self.copy.names, None
         made = reports(lines)
-        digests = [*(report.change.digest for report in made[1:]), digest_of(self.pair)]
+        digests = [*(report.change.digest for report in made), digest_of(self.pair)][1:]
         after = new_type = copy_type = None
         for report, digest in zip(made, digests, strict=True):
             change = report.change

@@ -72,6 +72,7 @@ def test_a_check_notices_each_loss(tmp_path, monkeypatch):
     index_changes.make(Change("build", range(1, 6), []), route.pair)
     route.names, route.ids = {1, 2, 3, 4, 5}, {name: name for name in range(1, 6)}
     route.check(set(), None)
+    route._check_all([])  # killed before it began anything
     for names_before, ids, gone, words in (
         ({1, 2, 3, 4, 5, 6}, {}, set(), "1 items lost, 0 more"),
         ({1, 2, 3, 4}, {}, set(), "0 items lost, 1 more"),
