@@ -93,7 +93,7 @@ class RecordLog(Generic[Record]):
             if header != self._header and not self._header.startswith(header):
                 raise self._foreign()
             for line in file:
-                with suppress(msgspec.ValidationError, ValueError, TypeError, RecursionError):
+                with suppress(msgspec.MsgspecError, ValueError, TypeError, RecursionError):
                     yield self._record(line)
 
     def open(self) -> BufferedRandom:

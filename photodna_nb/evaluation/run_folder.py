@@ -71,7 +71,7 @@ def is_run(folder: str) -> bool:
     """Return whether a folder belongs to a run, and does not just hold some ``run.json``."""
     try:
         msgspec.json.decode(run_files.read(folder, IDENTITY), type=_AnyIdentity)
-    except (FileError, ValueError):
+    except (FileError, msgspec.MsgspecError, ValueError):
         return False
     return True
 

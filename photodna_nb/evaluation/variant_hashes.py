@@ -412,7 +412,7 @@ def _read(folder: RunFolder) -> tuple[bytes, VariantHashes, list[OriginalHashes]
     try:
         texts = json.loads("".join(members["errors"]))
         errors = msgspec.convert(texts, list[_Errors], str_keys=True)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise FileError(path, "is damaged or another file; create it again") from error
     failed = [
         OriginalHashes(name, digest, *empty, reasons, permanent, limit)

@@ -149,7 +149,7 @@ class ApproximateIndex:
             recall_values = {_FORMER_KEYS.get(k, k): v for k, v in header["recall"].items()}
             recall = msgspec.convert(recall_values, IndexRecall, strict=False)
             read = cls(index, header["index_type"], recall, header["n_built"])
-        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        except (RuntimeError, KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
             raise IndexFileError(path, f"is damaged ({error})") from error
         if (index.d, index.metric_type) != (HASH_BYTES, faiss.METRIC_L2) or not index.is_trained:
             raise IndexFileError(path, "is damaged: it is no index over hashes")
