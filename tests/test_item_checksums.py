@@ -301,6 +301,16 @@ def test_a_former_database_is_upgraded_when_it_is_written(tmp_path, version):
     connection.close()
 
 
+def test_a_former_database_is_replaced(tmp_path):
+    """Its tables are made anew, and the checksums count from then on."""
+    files = save_index(tmp_path, HASHES[:3], "m.sqlite")
+    write_former_tables(files[1])
+    with pdna.HashIndex.create(*files, overwrite=True) as index:
+        index.add(["/new"], HASHES[:1])
+        index.save()
+        assert index.verify().n_unchecked == 0
+
+
 def test_former_json_is_upgraded_when_it_is_written(tmp_path):
     """What earlier versions put into the user's keys stays there, and is read from there."""
     files = tmp_path / "i", tmp_path / "m.json"

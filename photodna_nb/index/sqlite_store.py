@@ -307,6 +307,7 @@ class SqliteStore:
     def _make_tables(self) -> None:
         for statement in sqlite_schema.TABLES:
             self._file.execute(statement)
+        self._version = VERSION
         properties = {
             **HEADER,
             "index_type": self.index_type,
