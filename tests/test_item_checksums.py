@@ -123,6 +123,10 @@ def test_altered_properties(tmp_path, key, value):
         for call in (lambda: pdna.HashIndex.open(*files), lambda: reader.search(HASHES[:1])):
             with pytest.raises(pdna.IndexFileError, match=r"meta.sqlite: is damaged .*properties"):
                 call()
+    with closing(sqlite3.connect(files[1], isolation_level=None)) as connection:
+        connection.execute("DELETE FROM properties WHERE key = 'checksum'")
+    with pdna.HashIndex.rebuild(*files) as index:
+        assert answered(index, HASHES[1], 1) == [(2, 0)]
 
 
 def test_no_id_is_used_again(tmp_path, meta):

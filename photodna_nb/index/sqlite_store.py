@@ -296,7 +296,8 @@ class SqliteStore:
         rows = self._file.execute("SELECT key, value FROM properties LIMIT 100")
         properties = {_NEW_KEYS.get(str(key), str(key)): value for key, value in rows}
         if properties.get("checksum") not in (None, _properties_checksum(properties)):
-            raise metadata.damaged(self.path, "is damaged (the checksum of its properties)")
+            reason = "is damaged (the checksum of its table of properties does not hold)"
+            raise metadata.damaged(self.path, reason)
         return properties
 
     def _set_properties(self, properties: dict[str, Any]) -> None:
