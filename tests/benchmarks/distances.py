@@ -142,10 +142,11 @@ def name_of(rows: np.ndarray, threads: int) -> str:
 
 
 def measure(options: Namespace) -> Iterator[Row]:
-    """Yield all rows."""
-    with threads_of_all(1):
-        yield from matrix("sqeuclidean")
-        yield from matrix("manhattan")
+    """Yield all rows, or those of nearest neighbours."""
+    if not options.nearest:
+        with threads_of_all(1):
+            yield from matrix("sqeuclidean")
+            yield from matrix("manhattan")
     many, others = hashes(options.many, 3), hashes(options.many, 4)
     for rows in (many[:2000], many[:10_000]):  # compiles, also what only larger sets need
         pdna.pairs_within(rows, max_distance=LIMITS[0])
@@ -154,13 +155,16 @@ def measure(options: Namespace) -> Iterator[Row]:
     expected = 0.0
     for threads in THREADS:
         with threads_of_all(threads):
-            for limit in LIMITS:
+            for limit in () if options.nearest else LIMITS:
                 for row in within(many, limit, threads, every_rival=True):
                     expected = row.value if row.by == OURS else expected
                     yield row
             for k in NEIGHBOURS:
                 yield from nearest(many, others, k, threads)
-            yield from histogram(many, threads)
+            if not options.nearest:
+                yield from histogram(many, threads)
+    if options.nearest:
+        return
     expected *= (options.million / options.many) ** 2
     if options.million and expected < LONGEST:
         rows = hashes(options.million, 5)
@@ -173,5 +177,6 @@ if __name__ == "__main__":
     parser = ArgumentParser()
     parser.add_argument("--many", type=int, default=50_000)
     parser.add_argument("--million", type=int, default=1_000_000, help="0: leave out")
+    parser.add_argument("--nearest", action="store_true", help="nearest neighbours alone")
     side_by_side(measure, parser)
     print(f"\nHashes drawn from {source()}.")
