@@ -107,13 +107,16 @@ class Route(CheckedPair):
     def kill(self, seed: int, *, size: int = SIZE, sabotage: str | None = None) -> None:
         """Start a child, kill it, and check what it leaves."""
         drawn = random.Random(seed)
-        wait = drawn.uniform(0, LONGEST[self._built_type])
+        share = drawn.random()
         if self.pair[1].suffix == ".sqlite" and self.pair[1].exists() and drawn.random() < 0.25:
             write_former_tables(self.pair[1])
             self.seen["former tables"] += 1
+        begun = time.monotonic()
         process = started(self.pair, self._built_type, seed, size, sabotage)
         with process:
-            time.sleep(wait)
+            # Busy machines, on which the start takes longer, take longer for changes as well.
+            slowness = max(1, time.monotonic() - begun)
+            time.sleep(share * slowness * LONGEST[self._built_type])
             process.send_signal(signal.SIGKILL)
             lines = process.stdout.read().splitlines()
         if process.returncode != -signal.SIGKILL:
