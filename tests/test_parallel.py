@@ -1,12 +1,15 @@
 """Ordered work on threads or an executor: bounded, in order, cancelled when it is closed."""
 
+import pkgutil
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from photodna_nb import parallel
+from photodna_nb import kernels, parallel
 
 
 def test_pending_work_is_bounded():
@@ -71,3 +74,23 @@ def test_tasks_that_have_not_begun_are_cancelled():
         results.close()
         release.set()
     assert begun in ([0], [0, 1])
+
+
+def test_threads_import_kernels_at_once():
+    """In a new program, whose threads begin with different modules, and so parts of Numba."""
+    modules = sorted(module.name for module in pkgutil.iter_modules(kernels.__path__))
+    program = f"""
+import sys, threading
+from importlib import import_module
+modules = {modules}
+barrier = threading.Barrier(len(modules))
+def load(name):
+    barrier.wait()
+    import_module("photodna_nb.kernels." + name)
+sys.setswitchinterval(1e-5)
+threads = [threading.Thread(target=load, args=(name,)) for name in modules]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

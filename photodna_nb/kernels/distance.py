@@ -17,6 +17,7 @@ Shapes that recur, with rows of 144 values, padded with zeros to whole tiles:
 - ``triangle``: whether only database rows after the query's own row count.
 """
 
+import numba  # noqa: F401 - threads that begin with a part of it meet it half-imported
 import numpy as np
 from numba.extending import overload
 

@@ -6,6 +6,7 @@ become the instructions of whatever processor Numba compiles for.
 
 from functools import cache
 
+import numba  # noqa: F401 - as in distance.py
 from llvmlite import ir
 from numba.core import cgutils, config
 from numba.core.registry import cpu_target
