@@ -516,6 +516,7 @@ def test_long_tables_are_cut():
     assert lines[-1] == "  and 1 more, which are in the JSON"
 
 
+@pytest.mark.long
 def test_on_the_command_line(run, runs, tmp_path, capsys):
     first, second = (results.run_dir for results in runs[:2])
     found = compare(first, second)

@@ -205,6 +205,7 @@ def test_a_damaged_journal_costs_its_lines_alone(files, tmp_path, monkeypatch):
         pdna.hash_files(files, output=tmp_path / "no" / "t.json")
 
 
+@pytest.mark.long
 def test_an_altered_byte_of_the_journal_is_never_another_hash(files, tmp_path):
     output = tmp_path / "t.json"
     expected = pdna.hash_files(files[:1], output=output)
@@ -237,9 +238,8 @@ def test_a_file_that_is_no_journal_is_not_written_to(files, tmp_path):
     assert Path(f"{output}.journal").read_text() == "notes of mine\n"
 
 
-@pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGKILL, marks=pytest.mark.long), signal.SIGINT]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_and_started_again(files, tmp_path, monkeypatch, number):
     """By a kill or Ctrl-C in the middle: what the journal holds is not read again."""
     many = tmp_path / "many"

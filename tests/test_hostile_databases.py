@@ -269,6 +269,7 @@ def outcomes(tmp_path_factory):
     return found, errors.decode()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_database_is_refused(outcomes, name):
     found, errors = outcomes

@@ -506,8 +506,11 @@ def test_one_side_and_two(metric, n, calls):
 @pytest.mark.parametrize(
     "kind",
     [
-        *("photographs", "blank"),
-        *(pytest.param(kind, marks=pytest.mark.long) for kind in ("copies", "random", "clipped")),
+        "photographs",
+        *(
+            pytest.param(kind, marks=pytest.mark.long)
+            for kind in ("blank", "copies", "random", "clipped")
+        ),
     ],
 )
 def test_public_functions(kind):

@@ -620,6 +620,7 @@ def test_wrong_options(results, name, value, kind, said):
         widgets.ThresholdTuner(results, **{name: value})
 
 
+@pytest.mark.long
 def test_without_ipywidgets_it_says_so():
     blocked = "import sys; sys.modules['ipywidgets'] = None; import photodna_nb; "
     done = subprocess.run(
