@@ -91,7 +91,6 @@ class NeighbourSearch:
     def __init__(self, queries: SearchTree, rows: SearchTree, k: int, limit: int) -> None:
         self._own = queries is rows
         self._queries, self._rows, self._k, self._limit = queries.queries, rows, k, limit
-        self._row_hashes = checks.read_only(rows.hashes[rows.order])
 
     def spans(self, workers: int) -> list[tuple[int, int]]:
         """Return the spans of queries that are tasks for so many workers."""
@@ -131,7 +130,7 @@ class NeighbourSearch:
 
         def refine(pairs: NDArray[np.int32], count: int, skipped: int) -> int:
             kernels.refine_nearest(
-                first, skipped, hashes, self._row_hashes, rows.order, pairs, count, heaps
+                first, skipped, hashes, rows.ordered_hashes, rows.order, pairs, count, heaps
             )
             return count
 
@@ -186,7 +185,6 @@ class NeighbourGraph:
 
     def __init__(self, rows: SearchTree, k: int, limit: int) -> None:
         self._rows, self._k, self._limit = rows, k, limit
-        self._hashes = checks.read_only(rows.hashes[rows.order])
         self._n_boxes = len(rows.superblocks)
         self._heaps = np.full((self._n_boxes * SUPERBLOCK_ROWS, k), (limit + 1) << 32, np.int64)
         self._heaps[len(rows) :] = -1
@@ -247,7 +245,7 @@ class NeighbourGraph:
     def _of_all(self, place: int) -> NDArray[np.int64]:
         number = int(self._rows.order[place])
         hashes = self._rows.hashes
-        return of_all_rows(hashes, self._hashes[place], number, self._k, self._limit)
+        return of_all_rows(hashes, hashes[number], number, self._k, self._limit)
 
     def _search(self, start: int, stop: int, box: int) -> None:
         """Insert the pairs of a box's rows with those of the nearest boxes `start` to `stop`."""
@@ -275,7 +273,9 @@ class NeighbourGraph:
     def _insert(self, pairs: NDArray[np.int32], count: int, skipped: int) -> None:
         """Insert pairs of places, more than `skipped` apart, into the heaps of both."""
         distances = np.empty(count, np.int32)
-        count = kernels.refine_mutual(skipped, self._hashes, pairs, count, self._heaps, distances)
+        count = kernels.refine_mutual(
+            skipped, self._rows.ordered_hashes, pairs, count, self._heaps, distances
+        )
         if count:
             with self._lock:
                 kernels.insert_mutual(self._rows.order, pairs, distances, count, self._heaps)

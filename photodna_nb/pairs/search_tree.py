@@ -177,6 +177,11 @@ class SearchTree:
         """Numbers of all boxes of 512 places."""
         return checks.read_only(np.arange(len(self.boxes[-1]), dtype=np.int32))
 
+    @cached_property
+    def ordered_hashes(self) -> NDArray[np.uint8]:
+        """The hashes in the order of the tree, a copy: rows of a box lie side by side."""
+        return checks.read_only(self.hashes[self.order])
+
     def read_hashes(self, places: NDArray[Any] | None) -> None:
         """Read the hashes at places, or all, if they are in a file."""
         if self.reader is not None:
