@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from photodna_nb.hashing.files import hash_files as hash_files
     from photodna_nb.hashing.files import hash_image as hash_image
     from photodna_nb.hashing.files import iterate_hashes as iterate_hashes
+    from photodna_nb.hashing.inputs import hash_directory as hash_directory
+    from photodna_nb.hashing.inputs import hash_inputs as hash_inputs
     from photodna_nb.hashing.orientations import orientations as orientations
     from photodna_nb.hashing.stages import HashTrace as HashTrace
     from photodna_nb.hashing.stages import detail as detail
@@ -60,6 +62,7 @@ _NAMES = {
     "errors": "ArgumentError ArgumentTypeError FileError ImageError IndexFileError "
     "LowDetailWarning PhotodnaError ResourceError TableFileError",
     "hashing.files": "hash_file hash_files hash_image iterate_hashes",
+    "hashing.inputs": "hash_directory hash_inputs",
     "hashing.orientations": "orientations",
     "hashing.stages": "HashTrace detail trace",
     "index": "HashIndex Match",

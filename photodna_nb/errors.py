@@ -69,7 +69,17 @@ class FileError(PhotodnaError, ValueError):
 
 
 class ImageError(FileError):
-    """An image cannot be read or hashed."""
+    """An image cannot be read or hashed.
+
+    Attributes
+    ----------
+    other_kind : str
+        What the file is if it is no image, such as ``"video"`` or ``"PDF document"``; ``"empty"``
+        or ``"not an image"`` if nothing shows that it should be one: Pillow cannot identify it,
+        it does not begin as an image, and its name has no suffix of one. Otherwise empty.
+    """
+
+    other_kind = ""
 
     def without_frames(self) -> Self:
         """Return this error without tracebacks, to be the result of a call.

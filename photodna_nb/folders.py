@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import codecs
 import os
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 
 from photodna_nb.errors import FileError, remedy_of
@@ -21,6 +23,7 @@ def files_in(
     recursive: bool,
     hidden: bool,
     errors: list[FileError] | None = None,
+    skipped: Counter[str] | None = None,
 ) -> list[str]:
     """Return the names of the files in a folder, relative to it, with ``/``.
 
@@ -35,6 +38,8 @@ def files_in(
     errors : list of FileError, optional
         Where the error of a folder below that cannot be listed is appended. If it is left
         out, the error is raised.
+    skipped : Counter, optional
+        Where hidden files and folders are counted that do not count as files, as ``"hidden"``.
 
     Raises
     ------
@@ -52,7 +57,10 @@ def files_in(
                 raise
             errors.append(error)
             continue
+        n_entries = len(entries)
         entries = [entry for entry in entries if hidden or not entry.name.startswith(".")]
+        if skipped is not None and len(entries) < n_entries:
+            skipped["hidden"] += n_entries - len(entries)
         names += [below + entry.name for entry in entries if not _is_folder(entry)]
         if recursive:
             remaining += [
@@ -87,6 +95,12 @@ def listed_paths(name: str, content: bytes) -> list[str]:
     return [os.fsdecode(path) for path in paths if path]
 
 
+def real_paths(paths: Iterable[str]) -> list[str]:
+    """Return each path as its real, absolute one."""
+    folders: dict[str, str] = {}
+    return [_real(path, folders) for path in paths]
+
+
 def _as_bytes(name: str, content: bytes) -> bytes:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         with suppress(UnicodeError):
@@ -115,3 +129,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link in a circle, for example; opening it shows the reason
         return False
+
+
+def _real(path: str, folders: dict[str, str]) -> str:
+    """Return `os.path.realpath`, which looks at each folder on the way, of one in known folders."""
+    folder, name = os.path.split(path)
+    if name in ("", os.curdir, os.pardir) or os.path.islink(path):
+        return os.path.realpath(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    return os.path.join(folders[folder], name)

@@ -208,7 +208,7 @@ def journal(folder: Path) -> Path:
 
 
 def journal_records(path: Path) -> Any:
-    with HashJournal(str(path).removesuffix(".journal")) as opened:
+    with HashJournal(str(path)) as opened:
         records = [opened.get(str(path.with_name(f"{name}.png"))) for name in "abc"]
     return [repr(record) for record in records if record is not None]
 

@@ -221,7 +221,7 @@ def test_resume_hashes_what_is_missing_in_the_journal(call, folder, tmp_path):
     lines = journal.read_bytes().splitlines(keepends=True)
     # As it was when two hashes were made; what is known of them is believed.
     journal.write_bytes(b"".join(lines[:2]))
-    with HashJournal(str(output)) as records:
+    with HashJournal(str(journal)) as records:
         second = json.loads(lines[2])[1]["path"]
         known = hash_if_changed(second, None, compare_content=False)
         records.append(msgspec.structs.replace(known, detail=known.detail + 1_000_000))

@@ -278,7 +278,7 @@ def test_the_journal_of_a_private_table_is_private(tmp_path):
     table = tmp_path / "t.csv"
     save_table(table)
     table.chmod(0o600)
-    with HashJournal(str(table)):
+    with HashJournal(f"{table}.journal", like=str(table)):
         assert (tmp_path / "t.csv.journal").stat().st_mode & 0o777 == 0o600
 
 

@@ -61,7 +61,7 @@ def test_how_many_and_which(folder):
     assert message_of(folder / "good.png") is None
     flat = folder / "flat.png"
     assert message_of(folder / "good.png", flat) == (
-        f"{flat} (0.0): 1 of 2 images have less than 100 grey levels of detail, and such images "
+        f"{flat} (0.0): 1 of 2 images has less than 100 grey levels of detail, and such images "
         "match whatever they show"
     )
     message = message_of(*sorted(folder.iterdir()), errors="record")

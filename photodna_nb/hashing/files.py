@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Generator, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from types import FrameType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +113,7 @@ def hash_files(
     errors: Literal["raise", "record"] = "raise",
     output: PathLike | None = None,
     compare_content: bool = False,
+    cache: PathLike | None = None,
 ) -> HashTable:
     """Return the hashes of many image files.
 
@@ -136,6 +138,9 @@ def hash_files(
     compare_content : bool
         Whether a file counts as changed if the SHA-256 of its content differs, instead of
         its size or its time of modification.
+    cache : str or os.PathLike, optional
+        A journal of hashes, in place of ``OUTPUT.journal``, that many calls may share: hashes of
+        unchanged files are taken from it, and new ones are appended to it.
 
     Returns
     -------
@@ -147,7 +152,7 @@ def hash_files(
     ImageError
         With ``errors="raise"``: the first file, in order, that cannot be hashed.
     TableFileError
-        `output` or its journal cannot be written, or the journal is a file of another kind.
+        `output` or the journal cannot be written, or the journal is a file of another kind.
     ArgumentTypeError, ArgumentError
         An argument has another type or value.
 
@@ -162,38 +167,127 @@ def hash_files(
     The threads read and decode files at the same time, which is nearly all of the work.
     Memory grows with the hashes and paths only, not with the pixels.
     """
-    checks.choice("errors", errors, ("raise", "record"))
-    if output is not None:
-        check_target(output)
-    elif compare_content:
-        raise ArgumentError(
-            "compare_content: got True, needs output; give the file that the table is saved to"
-        )
-    failures: list[FileFailure] = []
-    low_detail = LowDetailImages()
-    journal = nullcontext() if output is None else HashJournal(checks.path("output", output))
+    options = HashOptions(
+        max_workers, executor, progress, errors, output, compare_content, cache, _no_kind
+    )
+    options.check()
+    return hash_listed(paths, options)
+
+
+def _no_kind(path: str, error: ImageError) -> str:
+    """Skip no file."""
+    return ""
+
+
+class HashOptions(NamedTuple):
+    """The arguments of `hash_files` besides the paths, and what is skipped.
+
+    skipped_kind : callable
+        Takes the path of a file that cannot be hashed, and its error; returns the kind as which
+        it is counted in the table's ``skipped``, or "" if it is a failure.
+    """
+
+    max_workers: int | None
+    executor: Executor | None
+    progress: bool
+    errors: Literal["raise", "record"]
+    output: PathLike | None
+    compare_content: bool
+    cache: PathLike | None
+    skipped_kind: Callable[[str, ImageError], str]
+
+    def check(self) -> None:
+        """Refuse wrong arguments before anything is read."""
+        checks.choice("errors", self.errors, ("raise", "record"))
+        if self.output is not None:
+            check_target(self.output)
+        if self.compare_content and self.output is None and self.cache is None:
+            raise ArgumentError(
+                "compare_content: got True, needs output or cache; give the file that the table "
+                "is saved to, or one for the hashes of files"
+            )
+
+    def journal(self) -> AbstractContextManager[HashJournal | None]:
+        """Return the journal of the hashes, opened, if there is to be one."""
+        if self.cache is not None:
+            return HashJournal(checks.path("cache", self.cache))
+        if self.output is None:
+            return nullcontext()
+        output = checks.path("output", self.output)
+        return HashJournal(f"{output}.journal", like=output)
+
+
+def hash_listed(
+    paths: Iterable[PathLike],
+    options: HashOptions,
+    complete: Callable[[HashTable], HashTable] = lambda table: table,
+) -> HashTable:
+    """Return the hashes of files: see `hash_files`. Files of a `skipped_kind` are counted only.
+
+    complete: returns the whole table, before it is saved.
+    """
+    rows = _Rows(options)
     with (
-        journal as opened,
+        options.journal() as journal,
         closing(
             _iterate_records(
                 paths,
-                max_workers=max_workers,
-                executor=executor,
-                journal=opened,
-                compare_content=compare_content,
+                max_workers=options.max_workers,
+                executor=options.executor,
+                journal=journal,
+                compare_content=options.compare_content,
             )
         ) as results,
-        parallel.progress_bar(progress, paths, "files") as bar,
+        parallel.progress_bar(options.progress, paths, "files") as bar,
     ):
-        file_status: list[tuple[int, int]] = []
-        table = table_from_rows(_rows(results, errors, failures, low_detail, file_status, bar))
-    status = np.array(file_status, np.int64).reshape(-1, 2)
-    table = replace(table, failures=failures, file_status=status)
-    if output is not None:
-        table.save(output)
-    if message := low_detail.message():
+        table = table_from_rows(rows.of(results, bar))
+    table = complete(
+        replace(
+            table,
+            failures=rows.failures,
+            file_status=np.array(rows.file_status, np.int64).reshape(-1, 2),
+            image_size=np.array(rows.image_size, np.int32).reshape(-1, 2),
+            skipped=dict(rows.skipped),
+        )
+    )
+    if options.output is not None:
+        table.save(options.output)
+    if message := rows.low_detail.message():
         warnings.warn(message, LowDetailWarning, stacklevel=_level_of_the_user())
     return table
+
+
+class _Rows:
+    """The rows of a table of hashed files, and what is known besides the hashes."""
+
+    def __init__(self, options: HashOptions) -> None:
+        self._errors, self._skipped_kind = options.errors, options.skipped_kind
+        self.failures: list[FileFailure] = []
+        self.file_status: list[tuple[int, int]] = []
+        self.image_size: list[tuple[int, int]] = []
+        self.skipped: Counter[str] = Counter()
+        self.low_detail = LowDetailImages()
+
+    def of(
+        self, results: Iterable[tuple[str, HashRecord | ImageError]], bar: Any
+    ) -> Iterator[tuple[str, bytes, float]]:
+        """Yield path, hash and detail of each hashed file, and note the rest."""
+        for path, result in results:
+            bar.update()
+            if isinstance(result, HashRecord):
+                self.low_detail.add(path, result.hash_with_detail)
+                self.file_status.append((result.size, result.modified))
+                self.image_size.append((result.width, result.height))
+                yield path, result.hash, result.detail
+            elif kind := self._skipped_kind(path, result):
+                self.skipped[kind] += 1
+            elif self._errors == "raise":
+                try:
+                    raise result
+                finally:
+                    del result  # its traceback has this frame
+            else:
+                self.failures.append(FileFailure(path, result.reason))
 
 
 def _level_of_the_user() -> int:
@@ -203,30 +297,6 @@ def _level_of_the_user() -> int:
     while frame is not None and frame.f_globals.get("__name__", "").startswith("photodna_nb."):
         frame, level = frame.f_back, level + 1
     return level
-
-
-def _rows(
-    results: Iterable[tuple[str, HashRecord | ImageError]],
-    errors: str,
-    failures: list[FileFailure],
-    low_detail: LowDetailImages,
-    file_status: list[tuple[int, int]],
-    bar: Any,
-) -> Iterator[tuple[str, bytes, float]]:
-    """Yield a row of the table for each hash, and add to the others what they hold."""
-    for path, result in results:
-        bar.update()
-        if isinstance(result, HashRecord):
-            low_detail.add(path, result.hash_with_detail)
-            file_status.append((result.size, result.modified))
-            yield path, result.hash, result.detail
-        elif errors == "raise":
-            try:
-                raise result
-            finally:
-                del result  # its traceback has this frame
-        else:
-            failures.append(FileFailure(path, result.reason))
 
 
 # A path, the record of its file in the journal, and whether the content decides.

@@ -39,6 +39,8 @@ class HashRecord(msgspec.Struct, frozen=True):
         Version of Pillow: another one may decode the file to other pixels.
     clipped_from : str
         As in `HashWithDetail`; empty in records of earlier versions.
+    width, height : int
+        Pixels; zeros in records of earlier versions.
     """
 
     path: str
@@ -49,11 +51,15 @@ class HashRecord(msgspec.Struct, frozen=True):
     detail: float
     pillow: str
     clipped_from: str = ""
+    width: int = 0
+    height: int = 0
 
     @property
     def hash_with_detail(self) -> HashWithDetail:
         """The hash as an array, and the detail."""
-        return HashWithDetail(np.frombuffer(self.hash, np.uint8), self.detail, self.clipped_from)
+        size = self.width, self.height
+        hash_bytes = np.frombuffer(self.hash, np.uint8)
+        return HashWithDetail(hash_bytes, self.detail, self.clipped_from, size)
 
 
 class HashJournal(RecordLog[HashRecord]):
@@ -63,9 +69,11 @@ class HashJournal(RecordLog[HashRecord]):
 
     Parameters
     ----------
-    table : str
-        Path of the table that the hashes are for. The journal has the same owner and permissions,
-        and ``.journal`` at the end of its name.
+    path : str
+        Path of the journal.
+    like : str, optional
+        A file whose owner and permissions a new journal takes, such as the table that the hashes
+        are for.
 
     Raises
     ------
@@ -73,9 +81,8 @@ class HashJournal(RecordLog[HashRecord]):
         The file cannot be read or written, or is no journal of hashes.
     """
 
-    def __init__(self, table: str) -> None:
-        path = f"{table}.journal"
-        super().__init__(path, "hashes of files", 1, HashRecord, TableFileError, like=table)
+    def __init__(self, path: str, like: str = "") -> None:
+        super().__init__(path, "hashes of files", 1, HashRecord, TableFileError, like)
         self._records = {
             record.path: record for record in self.records() if record.pillow == PIL.__version__
         }
@@ -132,6 +139,8 @@ def hash_if_changed(
         detail=result.detail,
         pillow=PIL.__version__,
         clipped_from=result.clipped_from,
+        width=result.size[0],
+        height=result.size[1],
     )
 
 

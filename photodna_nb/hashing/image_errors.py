@@ -11,6 +11,10 @@ from photodna_nb.errors import ErrorContext, ImageError, remedy_of
 from photodna_nb.printable import printable
 
 _SAVE_AGAIN = "open it in an image program and save it as PNG or JPEG"
+UNIDENTIFIED = (
+    "is not an image that Pillow can identify, or is cut off in its header; "
+    f"if it opens elsewhere, {_SAVE_AGAIN}"
+)
 
 
 def image_errors(name: str | None) -> ErrorContext:
@@ -53,10 +57,7 @@ def _reason(error: Exception) -> str:
         case PermissionError():
             return "permission denied; make the file readable for this user"
         case PIL.UnidentifiedImageError():
-            return (
-                "is not an image that Pillow can identify, or is cut off in its header; "
-                f"if it opens elsewhere, {_SAVE_AGAIN}"
-            )
+            return UNIDENTIFIED
         case Image.DecompressionBombError():
             size = re.search(r"\d+ pixels", text)
             return too_large(f"{size[0] if size else 'its pixels'} are")

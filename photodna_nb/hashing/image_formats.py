@@ -158,6 +158,13 @@ def no_image(head: bytes) -> str | None:
     return f"is {kind}, not an image; {remedy or 'leave it out'}"
 
 
+def other_kind(head: bytes) -> str:
+    """Return of what kind the content is that `no_image` refuses, such as "video", or ""."""
+    if not head:
+        return "empty"
+    return (_kind(head) or "").partition(" (")[0].removeprefix("a ")
+
+
 def image_kind(head: bytes) -> str | None:
     """Return the format as which an image begins, or None."""
     if plugin := _plugin(head):

@@ -25,7 +25,12 @@ from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError
 from photodna_nb.hashing import image_formats
 from photodna_nb.hashing.decoder_messages import ProcessSetting, ignored_warnings, quiet_codecs
-from photodna_nb.hashing.image_errors import damaged_header, image_errors, too_large
+from photodna_nb.hashing.image_errors import (
+    UNIDENTIFIED,
+    damaged_header,
+    image_errors,
+    too_large,
+)
 from photodna_nb.hashing.png_chunks import PNG_SIGNATURE, PngWithoutTexts
 
 ImageLike = Image.Image | NDArray[np.uint8]
@@ -51,6 +56,9 @@ _LIKELY_FORMATS = {
     for kind, suffixes in _COMMON_FORMATS.items()
     for suffix in suffixes
 }
+
+# A file with one of these suffixes that cannot be identified is a damaged image.
+_IMAGE_SUFFIXES = frozenset([*_LIKELY_FORMATS, ".heic", ".heif", ".avif", ".jxl"])
 
 # Modes whose values Pillow clips to 0 .. 255, by their beginnings: such an image may become flat.
 _CLIPPED_MODES = {"I;": "16-bit grey", "I": "32-bit integers", "F": "floating-point numbers"}
@@ -226,11 +234,22 @@ def _read(source: BinaryIO, name: str | None) -> NDArray[np.uint8]:
             raise
         reason = image_formats.no_image(head)
         kind = image_formats.image_kind(head)
-        if reason is None and kind and isinstance(error, PIL.UnidentifiedImageError):
-            reason = damaged_header(kind)
+        if reason is None and isinstance(error, PIL.UnidentifiedImageError):
+            reason = damaged_header(kind) if kind else UNIDENTIFIED
         if reason is None:
             raise
-        raise ImageError(name, reason) from error
+        refused = ImageError(name, reason)
+        refused.other_kind = _other_kind(head, name)
+        raise refused from error
+
+
+def _other_kind(head: bytes, name: str | None) -> str:
+    """Return what a file is that Pillow cannot read; "" if it begins as an image or is named so."""
+    kind = image_formats.other_kind(head)
+    suffix = os.path.splitext(name or "")[1].lower()
+    if kind in ("", "empty") and (image_formats.image_kind(head) or suffix in _IMAGE_SUFFIXES):
+        return ""
+    return kind or "not an image"
 
 
 def _read_png(source: BinaryIO, head: bytes, name: str | None) -> NDArray[np.uint8]:

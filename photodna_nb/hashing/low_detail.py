@@ -58,7 +58,8 @@ class LowDetailImages:
         ]
         more = "" if few else f" and {len(self._details) - _NAMED} more"
         single = self._added == 1
-        have = "has" if single else f"{len(self._details)} of {self._added} images have"
+        verb = "has" if len(self._details) == 1 else "have"
+        have = verb if single else f"{len(self._details)} of {self._added} images {verb}"
         message = (
             f"{', '.join(names)}{more}: {have} less than {LOW_DETAIL:g} grey levels of detail, and "
             "such images match whatever they show"

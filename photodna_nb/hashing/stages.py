@@ -67,11 +67,14 @@ class HashWithDetail(NamedTuple):
     clipped_from : str
         If the detail is low, the kind of pixels that Pillow clipped to 8 bits, such as
         ``"16-bit grey"``; otherwise empty.
+    size : tuple of two int
+        Width and height of the image in pixels; zeros if they are not known.
     """
 
     hash: NDArray[np.uint8]
     detail: float
     clipped_from: str = ""
+    size: tuple[int, int] = (0, 0)
 
 
 def hash_and_detail(pixels: NDArray[np.uint8]) -> HashWithDetail:
@@ -80,7 +83,7 @@ def hash_and_detail(pixels: NDArray[np.uint8]) -> HashWithDetail:
     raw = _gradients(_feature_grid(_corner_sums(pixels)))
     scaled = _scaled_gradients(raw, height, width)
     vector = _normalisation(scaled)[-1]
-    return HashWithDetail(_quantise(vector), _norm(scaled, 0.0))
+    return HashWithDetail(_quantise(vector), _norm(scaled, 0.0), size=(width, height))
 
 
 def trace(image: ImageLike) -> HashTrace:

@@ -58,22 +58,6 @@ def absolute(path: str) -> str:
     return os.path.join(os.getcwd(), path) if unresolved else os.path.abspath(path)
 
 
-def real_paths(paths: Iterable[str]) -> list[str]:
-    """Return each path as its real, absolute one."""
-    folders: dict[str, str] = {}
-    return [_real(path, folders) for path in paths]
-
-
-def _real(path: str, folders: dict[str, str]) -> str:
-    """Return `os.path.realpath`, which looks at each folder on the way, of one in known folders."""
-    folder, name = os.path.split(path)
-    if name in ("", os.curdir, os.pardir) or os.path.islink(path):
-        return os.path.realpath(path)
-    if folder not in folders:
-        folders[folder] = os.path.realpath(folder)
-    return os.path.join(folders[folder], name)
-
-
 def entries(name: str, values: Any) -> Iterator[tuple[int, Any]]:
     """Return the values with their numbers, if there can be one for each image."""
     return enumerate(checks.iterable(name, values, "a sequence, one an image"))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError
+from photodna_nb.folders import real_paths
 from photodna_nb.index import arguments
 from photodna_nb.index.arguments import PathLike
 from photodna_nb.index.item_record import ItemRecord
@@ -77,7 +78,7 @@ def add(
 
     extras = _extras(extra, len(names), len(names))
     # Before the lock is taken: hashing is what lasts.
-    paths = arguments.real_paths(names)
+    paths = real_paths(names)
     unchanged = set() if compare_content else _unchanged(session, paths)
     skipped = [path for i, path in enumerate(paths) if i in unchanged]
     table = hash_files([n for i, n in enumerate(names) if i not in unchanged], **hash_options)
@@ -129,26 +130,27 @@ def _extras(
 def _of_table(
     table: HashTable, names: Sequence[str], extras: Sequence[dict[str, Any]]
 ) -> list[_Candidate]:
-    """Return the files of a table that was hashed here, or the labels of another one."""
-    detail = [one if math.isfinite(one) else None for one in table.detail.tolist()]
-    if table.file_status is None:
-        records = [ItemRecord(detail=one, label=True) for one in detail]
-        return list(map(_Candidate, names, records, extras))
+    """Return the files that were hashed here, and the labels from tables, in a table."""
     import PIL
 
-    paths = arguments.real_paths(names)
-    return [
-        _Candidate(path, _file_record(name, path, (size, modified), one, PIL.__version__), mine)
-        for name, path, (size, modified), one, mine in zip(
-            names, paths, table.file_status.tolist(), detail, extras, strict=True
-        )
-    ]
+    detail = [one if math.isfinite(one) else None for one in table.detail.tolist()]
+    status = [(-1, -1)] * len(table) if table.file_status is None else table.file_status.tolist()
+    files = iter(real_paths(name for name, one in zip(names, status, strict=True) if one[0] >= 0))
+    candidates = []
+    for name, (size, modified), one, mine in zip(names, status, detail, extras, strict=True):
+        if size < 0:
+            candidates.append(_Candidate(name, ItemRecord(detail=one, label=True), mine))
+        else:
+            path = next(files)
+            record = _file_record(name, path, (size, modified), one, PIL.__version__)
+            candidates.append(_Candidate(path, record, mine))
+    return candidates
 
 
 def _of_names(names: Sequence[str], extras: Sequence[dict[str, Any]]) -> list[_Candidate]:
     """Return the files of this machine among names, and the others as labels."""
     candidates = []
-    for name, path, mine in zip(names, arguments.real_paths(names), extras, strict=True):
+    for name, path, mine in zip(names, real_paths(names), extras, strict=True):
         status = file_status(path) if os.path.isfile(path) else None
         if status is None:
             candidates.append(_Candidate(name, ItemRecord(label=True), mine))

@@ -45,6 +45,11 @@ def format_of(name: str) -> TableFormat:
     return FORMATS[format_suffix(name, FORMATS)]
 
 
+def is_table(name: str) -> bool:
+    """Return whether a file is a table of hashes, by its suffix."""
+    return os.path.splitext(name)[1].lower() in FORMATS
+
+
 def format_suffix(name: str, suffixes: Collection[str]) -> str:
     """Return the suffix of a file, or raise an ArgumentError if it is none of `suffixes`."""
     suffix = os.path.splitext(name)[1].lower()

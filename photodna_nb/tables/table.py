@@ -41,8 +41,13 @@ class HashTable:
     failures : list of FileFailure
         Files that could not be hashed.
     file_status : ndarray of int64, (n, 2), optional
-        Size in bytes and time of modification in nanoseconds of each file when it was hashed.
-        None in a table from a file or from elsewhere, whose paths are labels to an index.
+        Size in bytes and time of modification in nanoseconds of each file when it was hashed; -1
+        for hashes from a table, whose paths are labels to an index. None if all are such.
+    image_size : ndarray of int32, (n, 2), optional
+        Width and height of each image in pixels; zeros where they are not known. None if all
+        are such.
+    skipped : dict of str to int
+        How many files of folders were not hashed, by the reason: see `hash_directory`.
 
     Raises
     ------
@@ -55,6 +60,8 @@ class HashTable:
     detail: NDArray[np.float64]
     failures: list[FileFailure] = field(default_factory=list)
     file_status: NDArray[np.int64] | None = None
+    image_size: NDArray[np.int32] | None = None
+    skipped: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows = len(self.paths)
@@ -62,6 +69,8 @@ class HashTable:
         checks.array("detail", self.detail, np.float64, (rows,))
         if self.file_status is not None:
             checks.array("file_status", self.file_status, np.int64, (rows, 2))
+        if self.image_size is not None:
+            checks.array("image_size", self.image_size, np.int32, (rows, 2))
         if np.isinf(self.detail).any():
             raise ArgumentError("detail: got an infinite number, needs finite ones or NaN")
 

@@ -1,0 +1,220 @@
+"""Hashes of what people have: folders of images, image files, and tables of hashes.
+
+One rule says which files of a folder count as images: those that Pillow can identify. Hidden
+files, and files of other kinds, are counted. A file that begins as an image, or has the suffix
+of one, and cannot be read is an error, as is every file that is named itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from photodna_nb import checks, folders
+from photodna_nb.errors import FileError, ImageError
+from photodna_nb.files import PathLike
+from photodna_nb.hashing.files import HashOptions, hash_listed
+from photodna_nb.tables.columns import FileFailure
+from photodna_nb.tables.formats import is_table
+from photodna_nb.tables.table import HashTable
+
+
+def hash_directory(
+    folder: PathLike,
+    *,
+    recursive: bool = True,
+    max_workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+    errors: Literal["raise", "record"] = "raise",
+    output: PathLike | None = None,
+    compare_content: bool = False,
+    cache: PathLike | None = None,
+) -> HashTable:
+    """Return the hashes of the images in a folder.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        Path of the folder.
+    recursive : bool
+        Whether the folders below are walked, too. Links to folders are not followed.
+    max_workers, executor, progress, errors, output, compare_content, cache
+        As in `hash_files`.
+
+    Returns
+    -------
+    HashTable
+        Hashes and failures, sorted by name, the files of a folder before those of the folders
+        below it. A file that two links name is hashed once. ``skipped`` counts the other files by
+        kind: ``"hidden"`` files and folders, ``"named twice"``, ``"not an image"``, ``"empty"``,
+        ``"video"``, ``"PDF document"``, ``"camera RAW file"`` and the like.
+
+    Raises
+    ------
+    FileError
+        The folder cannot be listed.
+    ImageError
+        With ``errors="raise"``: an image cannot be hashed.
+    TableFileError, ArgumentTypeError, ArgumentError
+        As from `hash_files`.
+
+    Warns
+    -----
+    LowDetailWarning
+        As `hash_files` warns.
+
+    Notes
+    -----
+    A file that Pillow cannot identify is a failure only if it begins as an image or has the
+    suffix of a common format, such as ``.jpg``: then it is damaged.
+    """
+    name = checks.path("folder", folder)
+    files = _Files(errors)
+    options = HashOptions(
+        max_workers, executor, progress, errors, output, compare_content, cache, files.kind
+    )
+    options.check()
+    files.add_folder(name, recursive)
+    return _hashed(files, options, {})
+
+
+def hash_inputs(
+    paths: Iterable[PathLike],
+    *,
+    recursive: bool = True,
+    max_workers: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+    errors: Literal["raise", "record"] = "raise",
+    output: PathLike | None = None,
+    compare_content: bool = False,
+    cache: PathLike | None = None,
+    table_options: Mapping[str, Any] | None = None,
+) -> HashTable:
+    """Return the hashes of folders, image files and tables of hashes, in one table.
+
+    Parameters
+    ----------
+    paths : iterable of str or os.PathLike
+        Folders, as `hash_directory` takes them; files that `HashTable.load` reads, by their
+        suffixes; all others are image files.
+    recursive, max_workers, executor, progress, errors, output, compare_content, cache
+        As in `hash_directory`.
+    table_options : mapping, optional
+        Further arguments of `HashTable.load`.
+
+    Returns
+    -------
+    HashTable
+        In the order of `paths`. A file that is named twice is hashed once. Rows of tables have
+        labels and no ``file_status``: -1 stands there.
+
+    Raises
+    ------
+    FileError, ImageError, TableFileError, ArgumentTypeError, ArgumentError
+        As from `hash_directory` and `HashTable.load`; with ``errors="record"``, a folder or a
+        table that cannot be read is one of the failures.
+
+    Warns
+    -----
+    LowDetailWarning
+        As `hash_files` warns.
+    """
+    files = _Files(errors)
+    options = HashOptions(
+        max_workers, executor, progress, errors, output, compare_content, cache, files.kind
+    )
+    options.check()
+    tables: dict[int, list[HashTable]] = {}
+    for path in checks.iterable("paths", paths, "several paths", "put one path into a list"):
+        name = checks.path("paths", path)
+        try:
+            if os.path.isdir(name):
+                files.add_folder(name, recursive)
+            elif is_table(name):
+                table = HashTable.load(name, errors=errors, **(table_options or {}))
+                tables.setdefault(len(files.names), []).append(table)
+            else:
+                files.add(name)
+        except FileError as error:
+            files.note(error)
+    return _hashed(files, options, tables)
+
+
+def _hashed(
+    files: _Files, options: HashOptions, tables: Mapping[int, list[HashTable]]
+) -> HashTable:
+    """Return the hashes of the files, with tables before the files of these numbers."""
+
+    def complete(hashed: HashTable) -> HashTable:
+        numbers = {name: number for number, name in enumerate(files.names)}
+        hashed_numbers = np.array([numbers[path] for path in hashed.paths], np.intp)
+        parts, start = [], 0
+        for number, before in sorted(tables.items()):
+            end = int(np.searchsorted(hashed_numbers, number))
+            parts += [hashed[start:end], *before]
+            start = end
+        table = HashTable.concatenate([*parts, hashed[start:]]) if parts else hashed
+        loaded = [failure for some in tables.values() for one in some for failure in one.failures]
+        return replace(
+            table,
+            failures=[*files.failures, *hashed.failures, *loaded],
+            skipped=dict(files.skipped + Counter(hashed.skipped)),
+        )
+
+    return hash_listed(files.names, options, complete)
+
+
+class _Files:
+    """The image files that are named, or lie in folders, each once, and what was skipped."""
+
+    def __init__(self, errors: str) -> None:
+        self._raises = errors == "raise"
+        self._names: dict[str, str] = {}  # by the real path
+        self._in_folders: set[str] = set()
+        self.names: list[str] = []
+        self.failures: list[FileFailure] = []
+        self.skipped: Counter[str] = Counter()
+
+    def add(self, *names: str, in_folder: bool = False) -> None:
+        """Add files that were not added before, by name or because they lie in a folder."""
+        for name, path in zip(names, folders.real_paths(names), strict=True):
+            if path in self._names:
+                self.skipped["named twice"] += 1
+            else:
+                self._names[path] = name
+                self.names.append(name)
+                self._in_folders.add(name)
+            if not in_folder:
+                self._in_folders.discard(self._names[path])
+
+    def add_folder(self, folder: str, recursive: bool) -> None:
+        """Add the files of a folder that are not hidden."""
+        errors: list[FileError] = []
+        below = folders.files_in(
+            folder, recursive=recursive, hidden=False, errors=errors, skipped=self.skipped
+        )
+        for error in errors:
+            self.note(error)
+        self.add(*(os.path.join(folder, name) for name in below), in_folder=True)
+
+    def note(self, error: FileError) -> None:
+        """Add an error to the failures, or raise it."""
+        if self._raises:
+            raise error
+        self.failures.append(FileFailure(str(error.path), error.reason))
+
+    def kind(self, path: str, error: ImageError) -> str:
+        """Return the kind as which a file of a folder is skipped, or "" if it should be hashed."""
+        if path not in self._in_folders:
+            return ""
+        if os.path.exists(path) and not os.path.isfile(path):
+            return "no regular file"
+        return error.other_kind
