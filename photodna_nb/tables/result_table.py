@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks
-from photodna_nb.errors import ArgumentError, ArgumentTypeError, PhotodnaError
+from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.files import PathLike
 from photodna_nb.printable import printable
-from photodna_nb.tables import arrow, result_files
+from photodna_nb.tables import arrow, frames, result_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,12 +107,7 @@ class ResultTable(ABC, Generic[Record]):
         PhotodnaError
             pandas is not installed.
         """
-        pandas = _pandas()
-        columns = {name: _series(pandas, column) for name, column in self._columns().items()}
-        frame = pandas.DataFrame(columns)
-        if units := dict(self._units()):
-            frame.attrs["units"] = units
-        return frame
+        return frames.to_frame(self._columns(), self._units())
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Return the table as an Arrow stream, which pyarrow, polars and DuckDB take.
@@ -187,23 +182,6 @@ def _row_numbers(rows: Any, count: int) -> NDArray[np.int64]:
         needed = f"numbers of the {count} rows, counted from 0"
         raise RowNumberError(checks.message("rows", str(outside[0]), needed))
     return np.where(numbers < 0, numbers + count, numbers).astype(np.int64)
-
-
-def _pandas() -> Any:
-    try:
-        import pandas
-    except ModuleNotFoundError as error:
-        raise PhotodnaError('to_pandas needs pandas: pip install "photodna_nb[tables]"') from error
-    return pandas
-
-
-def _series(pandas: Any, column: Column) -> Any:
-    if isinstance(column, np.ma.MaskedArray):
-        return pandas.arrays.IntegerArray(column.data, np.ma.getmaskarray(column))
-    if isinstance(column, np.ndarray) and column.ndim == 1:
-        return column
-    # Objects, since a path need not be UTF-8 and the strings of pandas are.
-    return pandas.Series(result_files.values(column), dtype=object)
 
 
 def _html_row(tag: str, cells: Iterator[str]) -> str:

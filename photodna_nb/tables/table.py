@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks, files
 from photodna_nb.checks import HASH_BYTES
-from photodna_nb.errors import ArgumentError, PhotodnaError, TableFileError
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, TableFileError
 from photodna_nb.files import PathLike
-from photodna_nb.tables import csv_format
+from photodna_nb.tables import csv_format, frames
+from photodna_nb.tables.arrow import Column
 from photodna_nb.tables.columns import (
     FileFailure,
     TableColumns,
@@ -21,14 +23,41 @@ from photodna_nb.tables.columns import (
     columns_from_rows,
 )
 from photodna_nb.tables.formats import format_of, format_suffix, read_errors
+from photodna_nb.tables.result_table import ResultTable, Rows, take
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, eq=False)
-class HashTable:
+# Fields that tell of all files, and have no entry for each row; values of rows of a table that
+# lacks one of the others.
+_WITHOUT_ROWS = {"failures", "skipped"}
+_UNKNOWN = {"file_status": -1, "image_size": 0}
+
+
+class HashRow(NamedTuple):
+    """A row of a `HashTable`.
+
+    path : str
+        Path of the file, or a label.
+    hash : ndarray of uint8, (144,)
+        Its hash.
+    detail : float
+        Detail of the image, in grey levels; NaN where it is not known.
+    """
+
+    path: str
+    hash: NDArray[np.uint8]
+    detail: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HashTable(ResultTable[HashRow]):
     """Hashes of many files, in the order in which the files were given.
+
+    ``table[5]`` is the `HashRow` of a file. A slice, a mask such as
+    ``table[table.detail >= 100]`` or an array of row numbers gives a table of those rows, with all
+    failures and what was skipped.
 
     Attributes
     ----------
@@ -78,8 +107,73 @@ class HashTable:
         """Return the number of hashes."""
         return len(self.paths)
 
-    def __repr__(self) -> str:
-        return f"<HashTable of {len(self)} hashes and {len(self.failures)} failures>"
+    def _contents(self) -> str:
+        return f"{len(self):,} hashes and {len(self.failures):,} failures"
+
+    def _columns(self) -> dict[str, Column]:
+        return {"path": self.paths, "hash": self.hashes, "detail": self.detail}
+
+    def _units(self) -> dict[str, str]:
+        return {"detail": "grey levels"}
+
+    def _take(self, rows: Rows) -> HashTable:
+        names = self.__dataclass_fields__.keys() - _WITHOUT_ROWS
+        return replace(self, **{name: take(getattr(self, name), rows) for name in names})
+
+    def _record(self, row: int) -> HashRow:
+        return HashRow(self.paths[row], self.hashes[row], float(self.detail[row]))
+
+    @classmethod
+    def concatenate(cls, tables: Iterable[HashTable]) -> HashTable:
+        """Return one table of the rows of several, in order.
+
+        Parameters
+        ----------
+        tables : iterable of HashTable
+            Tables. A failure that several of them have is listed once; numbers of skipped files
+            are added. What one of them does not know of its rows counts as unknown.
+
+        Raises
+        ------
+        ArgumentTypeError
+            One of them is no HashTable.
+        """
+        parts = list(checks.iterable("tables", tables, "several tables of type HashTable"))
+        for part in parts:
+            if not isinstance(part, HashTable):
+                raise ArgumentTypeError(
+                    checks.message("tables", f"{checks.describe(part)} among them", "HashTables")
+                )
+        if not parts:
+            return table_from_rows([])
+        skipped: Counter[str] = Counter()
+        for part in parts:
+            skipped.update(part.skipped)
+        joined: dict[str, Any] = {
+            "paths": [path for part in parts for path in part.paths],
+            "failures": list(dict.fromkeys(one for part in parts for one in part.failures)),
+            "skipped": dict(skipped),
+        }
+        for name in cls.__dataclass_fields__.keys() - joined.keys():
+            joined[name] = _joined([getattr(part, name) for part in parts], parts, name)
+        return cls(**joined)
+
+    @classmethod
+    def from_pandas(cls, frame: pd.DataFrame) -> HashTable:
+        """Return the table of a DataFrame, such as `to_pandas` returns.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            With the columns ``path``; ``hash``, 144 bytes or as many integers; and ``detail``, in
+            grey levels, which may be missing. Other columns are left out.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            A column is missing, or a value in it is none of these; the message names the row.
+        """
+        return cls(*columns_from_rows(frames.frame_rows(frame)))
 
     def save(self, path: PathLike, *, spreadsheet: bool = False) -> None:
         """Write the table to a file, in one step, in the format of its suffix.
@@ -137,26 +231,22 @@ class HashTable:
             check_paths(columns)
             return cls(*columns)
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas DataFrame with the columns path, hash (144 bytes) and detail.
-
-        Raises
-        ------
-        PhotodnaError
-            pandas is not installed.
-        """
-        try:
-            import pandas as pd
-        except ModuleNotFoundError as error:
-            raise PhotodnaError(
-                'to_pandas needs pandas: pip install "photodna_nb[tables]"'
-            ) from error
-        rows = [row.tobytes() for row in self.hashes]
-        # Objects, since a path need not be UTF-8 and the strings of pandas are.
-        paths = pd.Series(self.paths, dtype=object)
-        return pd.DataFrame({"path": paths, "hash": rows, "detail": self.detail})
-
 
 def table_from_rows(rows: Iterable[tuple[str, bytes, float]]) -> HashTable:
     """Return the table of rows of path, 144 bytes and detail."""
     return HashTable(*columns_from_rows(rows))
+
+
+def _joined(columns: list[NDArray[Any] | None], tables: list[HashTable], name: str) -> Any:
+    """Return the entries of all rows, with values for those of tables without the field."""
+    known = [column for column in columns if column is not None]
+    if not known:
+        return None
+    return np.concatenate(
+        [
+            np.full((len(table), *known[0].shape[1:]), _UNKNOWN[name], known[0].dtype)
+            if column is None
+            else column
+            for column, table in zip(columns, tables, strict=True)
+        ]
+    )
