@@ -112,7 +112,7 @@ def report(found: dict[str, list[Row]], path: Path) -> None:
     limits = " | ".join(f"within {limit}" for limit in LIMITS)
     print(f"\n| exponent from {FITTED_FROM:,} on | {limits} |")
     print("|---" * (1 + len(LIMITS)) + "|")
-    figure = plt.figure(figsize=(10, 5), layout="constrained")
+    figure = plt.figure(figsize=(9, 5.5), layout="constrained")
     figure.suptitle(f"Time of all pairs, {heading().partition(', Python')[0]}", fontsize="medium")
     axes = figure.subplots(1, len(LIMITS), sharey=True)
     for (name, rows), line in zip(found.items(), ("-", "--"), strict=False):
@@ -122,14 +122,15 @@ def report(found: dict[str, list[Row]], path: Path) -> None:
                 sizes, seconds = points(rows, by, limit)
                 power = exponent(sizes, seconds)
                 texts.append("" if power is None else f"{power:.2f}")
-                label = f"{by}, {name}" + (f": n^{power:.2f}" if power else "")
-                ax.loglog(sizes, seconds, style + line, label=label, markersize=4)
+                ax.loglog(sizes, seconds, style + line, label=f"{by}, {name}", markersize=4)
             print(f"| {by}, {name} |", " | ".join(texts), "|")
     for ax, limit in zip(axes, LIMITS, strict=True):
-        ax.set(title=f"within {limit}", xlabel="hashes, n", ylabel="seconds")
+        ax.set(title=f"within L2 {limit}", xlabel="number of hashes", ylabel="seconds")
+        ax.label_outer()
         ax.grid(alpha=0.3)
-        ax.legend(fontsize="small")
-    figure.savefig(path, dpi=100)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize="small")
+    figure.savefig(path, dpi=120)
 
 
 if __name__ == "__main__":
