@@ -143,7 +143,7 @@ def test_every_mode_says_it(folder, tmp_path, call, arguments):
     (line,) = lines(result)
     number = 2 if arguments[0] == "--compare" else 1
     assert line.startswith("photodna-nb: warning: ")
-    have = f"1 of {number} images have" if number > 1 else "has"
+    have = f"1 of {number} images has" if number > 1 else "has"
     assert f"grey16.png (0.0): {have} less than 100 grey levels" in line
     assert WHY.format("1 of 16-bit grey") in line
     if "--json" in arguments or arguments[-1] in ("list", "folder"):
