@@ -16,8 +16,8 @@ from typing import NoReturn
 
 from photodna_nb.cli import evaluate_mode, hash_modes, index_modes
 from photodna_nb.cli.images import listed_files
-from photodna_nb.cli.options import parse
 from photodna_nb.cli.output import OutputError, flush, print_error, print_message
+from photodna_nb.cli.parser import parse
 from photodna_nb.errors import FileError, PhotodnaError, lacking
 from photodna_nb.printable import printable
 
@@ -49,6 +49,10 @@ def script() -> NoReturn:
     searches through them would take a third of the time of hashing a small image.
     """
     gc.disable()
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what may follow
+        from photodna_nb.cli.completion import answer_shell
+
+        answer_shell()
     status = main()
     gc.freeze()
     sys.exit(status)
@@ -93,7 +97,7 @@ def _run(arguments: list[str]) -> int:
         with _pixel_limit(command.max_pixels):
             status = FUNCTIONS[command.mode](*operands, **command.options)
         flush()
-    except SystemExit as stop:  # argparse: 0 after --help and --version, 2 after wrong usage
+    except SystemExit as stop:  # 0 after --help and --version, 2 after wrong usage
         flush()
         return int(stop.code or 0)
     except PhotodnaError as error:

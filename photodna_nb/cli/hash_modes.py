@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from photodna_nb.cli.hints import not_one_image
 from photodna_nb.cli.images import files_in, hash_table, iterate_images
 from photodna_nb.cli.output import print_json_list, print_lines
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def hash_image(image: str, *, detail: bool) -> int:
     """Print the hash of an image, with its detail if that is asked for."""
-    table = hash_table([image], jobs=1)
+    table = hash_table([image], 1, not_one_image)
     if table.failures:
         return 1
     print_lines(",".join(map(str, table.hashes[0].tolist())))
@@ -77,7 +78,7 @@ def compare(image1: str, image2: str, *, metric: Metric | None, orientations: bo
     from photodna_nb.pairs.metrics import distance, similarity
 
     metric = metric or "euclidean"
-    table = hash_table([image1, image2], jobs=1)
+    table = hash_table([image1, image2], 1, not_one_image)
     if table.failures:
         return 1
     a, b = table.hashes

@@ -6,11 +6,12 @@ import os
 import stat
 import sys
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from photodna_nb import folders
+from photodna_nb.cli import hints
 from photodna_nb.cli.output import print_error, print_message
 from photodna_nb.cli.startup import start_numba
 from photodna_nb.errors import FileError, LowDetailWarning, remedy_of
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from photodna_nb.tables.table import HashTable
 
 
-def hash_table(paths: Sequence[str], jobs: int | None, **options: Any) -> HashTable:
+def hash_table(
+    paths: Sequence[str],
+    jobs: int | None,
+    other_reason: Callable[[str], str] = lambda path: "",
+    **options: Any,
+) -> HashTable:
     """Return the table of `hash_files`; print errors of files, and warnings, on standard error.
 
     The options are further arguments of `hash_files`.
@@ -38,7 +44,7 @@ def hash_table(paths: Sequence[str], jobs: int | None, **options: Any) -> HashTa
             errors="record",
             **options,
         )
-        print_failures(table.failures)
+        print_failures(table.failures, other_reason)
     return table
 
 
@@ -53,10 +59,12 @@ def printed_warnings() -> Iterator[None]:
         print_message(f"warning: {warning.message}")
 
 
-def print_failures(failures: Sequence[FileFailure]) -> None:
-    """Name files that could not be hashed on standard error."""
+def print_failures(
+    failures: Sequence[FileFailure], other_reason: Callable[[str], str] = lambda path: ""
+) -> None:
+    """Name files that could not be hashed on standard error, with another reason if any."""
     for path, reason in failures:
-        print_error(f"{printable(path)}: {reason}")
+        print_error(f"{printable(path)}: {printable(other_reason(path) or reason)}")
 
 
 def shows_progress(paths: Sequence[str]) -> bool:
@@ -106,6 +114,9 @@ def files_in(directory: str, recursive: bool) -> tuple[list[str], int]:
     error, and the other folders are listed.
     """
     errors: list[FileError] = []
+    if os.path.isfile(directory):
+        remedy = printable(hints.command("hash", directory))
+        raise FileError(directory, f"is a file, not a directory; for an image: {remedy}")
     names = folders.files_in(directory, recursive=recursive, hidden=True, errors=errors)
     for error in errors:
         print_error(str(error))

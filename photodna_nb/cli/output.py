@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from photodna_nb.printable import printable
+
 PROGRAM = "photodna-nb"
 
 
@@ -42,6 +44,25 @@ def print_json_list(entries: Iterable[Any]) -> None:
         print_lines("[]")
 
 
+def print_content(chunks: Iterable[bytes]) -> None:
+    """Print the content of a file on standard output: unchanged, but with escapes on a terminal.
+
+    Names in it may be of any bytes, and a terminal would obey some of them.
+    """
+    if sys.stdout is None:
+        raise OutputError("it is closed")
+    on_terminal = sys.stdout.isatty()
+    for chunk in chunks:
+        if on_terminal:
+            print_lines(*map(printable, chunk.splitlines()))
+            continue
+        flush()
+        try:
+            sys.stdout.buffer.write(chunk)
+        except OSError as error:
+            raise OutputError(error.strerror) from error
+
+
 def json_text(value: Any) -> str:
     """Return a value as JSON, which has no NaN and no infinite numbers: null stands for them."""
     try:
@@ -57,11 +78,16 @@ def flush() -> None:
 
 
 def print_message(message: str) -> None:
+    """Print a line on standard error that names this program."""
+    print_error_line(f"{PROGRAM}: {message}")
+
+
+def print_error_line(line: str) -> None:
     """Print a line on standard error; if that is closed or full, only the exit status remains."""
     if sys.stderr is not None:
         clear_progress_bar = "\r\x1b[K" if sys.stderr.isatty() else ""
         with suppress(OSError):
-            print(f"{clear_progress_bar}{PROGRAM}: {message}", file=sys.stderr, flush=True)
+            print(f"{clear_progress_bar}{line}", file=sys.stderr, flush=True)
 
 
 def print_error(message: str) -> int:
