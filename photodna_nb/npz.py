@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb.errors import FileError
+from photodna_nb.errors import ErrorContext, FileError
 
 # The first moment that a zip archive can name, and the system whose permissions it holds.
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -111,6 +111,14 @@ def write_member(
             file.write(np.ascontiguousarray(chunk, little).data)
 
 
+def member_names(
+    path: str, content: bytes, *, error_type: type[FileError] = FileError
+) -> list[str]:
+    """Return the names of the arrays in the content of a file: see `unpack`."""
+    with _reading_errors(path, error_type), zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+
 def unpack(
     path: str,
     content: bytes,
@@ -136,7 +144,7 @@ def unpack(
     FileError
         Of `error_type`: the file is damaged, lacks an array, or holds one that is too large.
     """
-    try:
+    with _reading_errors(path, error_type):
         if not zipfile.is_zipfile(io.BytesIO(content)):
             raise ValueError("not a zip archive")
         check_digest(io.BytesIO(content))
@@ -144,16 +152,23 @@ def unpack(
             entries = {name: entry_of(archive, name) for name in names}
             _check_sizes(entries.values(), len(content))
             return {name: _member(archive, entry) for name, entry in entries.items()}
-    except MemoryError:
-        raise
-    except Exception as error:  # NumPy and zipfile raise nearly anything
+
+
+def _reading_errors(path: str, error_type: type[FileError]) -> ErrorContext:
+    """Return a context that turns whatever is raised while an archive is read into `error_type`."""
+
+    def translated(error: BaseException) -> FileError | None:
+        if isinstance(error, MemoryError) or not isinstance(error, Exception):
+            return None  # NumPy and zipfile raise nearly anything else
         # NumPy advises to unpickle what is no array: never do that with an untrusted file.
         detail = "" if "pickle" in str(error) else f": {error}"
-        raise error_type(
+        return error_type(
             path,
             f"is damaged or another file ({type(error).__name__}{detail}); "
             "delete it, and create it again",
-        ) from error
+        )
+
+    return ErrorContext(translated)
 
 
 def entry_of(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:

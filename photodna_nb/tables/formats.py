@@ -1,4 +1,4 @@
-"""The file formats of tables, by suffix. A new format is a module and an entry in `FORMATS`."""
+"""The file formats of tables, by suffix. A new one is a module, a reader and a writer."""
 
 from __future__ import annotations
 
@@ -9,45 +9,61 @@ from typing import NamedTuple
 from photodna_nb import checks, files
 from photodna_nb.errors import ArgumentError, ErrorContext, TableFileError
 from photodna_nb.files import PathLike
-from photodna_nb.tables import csv_format, json_format, npz_format, parquet_format
-from photodna_nb.tables.columns import TableColumns
+from photodna_nb.tables import csv_format, json_format, list_formats, npz_format, parquet_format
+from photodna_nb.tables.columns import ReadOptions, TableColumns
 
 
-class TableFormat(NamedTuple):
-    """The functions of a file format.
+class TableWriter(NamedTuple):
+    """How a file format is written.
 
     write : callable
-        Takes the name of the file, for errors, and the columns; returns the content in chunks.
-    read : callable
-        Takes the name of the file, for errors, and its content; returns the columns.
+        Takes the name of the file, for errors, the columns, and the form of hashes, a key of
+        `hash_text.FORMS`; returns the content in chunks.
+    form : str
+        The form if none is given; "" where there is only one.
     """
 
-    write: Callable[[str, TableColumns], Iterable[files.Content]]
-    read: Callable[[str, bytes], TableColumns]
+    write: Callable[[str, TableColumns, str], Iterable[files.Content]]
+    form: str = ""
 
 
-FORMATS = {
-    ".json": TableFormat(json_format.write, json_format.read),
-    ".csv": TableFormat(csv_format.write, csv_format.read),
-    ".npz": TableFormat(npz_format.write, npz_format.read),
-    ".parquet": TableFormat(parquet_format.write, parquet_format.read),
+# Each reader takes the name of the file, for errors, its content and the options.
+READERS: dict[str, Callable[[str, bytes, ReadOptions], TableColumns]] = {
+    ".json": json_format.read,
+    ".jsonl": json_format.read_lines,
+    ".ndjson": json_format.read_lines,
+    ".csv": csv_format.read,
+    ".tsv": csv_format.read,
+    ".txt": csv_format.read,
+    ".xml": list_formats.read_xml,
+    ".npz": npz_format.read,
+    ".parquet": parquet_format.read,
+}
+WRITERS = {
+    ".json": TableWriter(json_format.write, "integers"),
+    ".jsonl": TableWriter(json_format.write_lines, "integers"),
+    ".csv": TableWriter(csv_format.writer(","), "base64"),
+    ".tsv": TableWriter(csv_format.writer("\t"), "base64"),
+    ".txt": TableWriter(csv_format.write_hashes, "base64"),
+    ".npz": TableWriter(npz_format.write),
+    ".parquet": TableWriter(parquet_format.write),
 }
 
 
-def format_of(name: str) -> TableFormat:
-    """Return the format of a file, by its suffix.
+def format_of(name: str) -> TableWriter:
+    """Return how a file is written, by its suffix.
 
     Raises
     ------
     ArgumentError
         There is no format of that suffix.
     """
-    return FORMATS[format_suffix(name, FORMATS)]
+    return WRITERS[format_suffix(name, WRITERS)]
 
 
 def is_table(name: str) -> bool:
     """Return whether a file is a table of hashes, by its suffix."""
-    return os.path.splitext(name)[1].lower() in FORMATS
+    return os.path.splitext(name)[1].lower() in READERS
 
 
 def format_suffix(name: str, suffixes: Collection[str]) -> str:
@@ -59,7 +75,7 @@ def format_suffix(name: str, suffixes: Collection[str]) -> str:
     return suffix
 
 
-def check_target(path: PathLike, suffixes: Collection[str] = FORMATS.keys()) -> str:
+def check_target(path: PathLike, suffixes: Collection[str] = WRITERS.keys()) -> str:
     """Return the suffix of a file that is written later, if that can be done.
 
     Raises
@@ -89,6 +105,9 @@ def read_errors(name: str, content: str) -> ErrorContext:
             return None
         if isinstance(error, MemoryError):
             return TableFileError(name, "needs more memory than is free; free some")
+        if isinstance(error, UnicodeDecodeError):
+            remedy = 'give the one it is in as encoding=, such as "cp1252"'
+            return TableFileError(name, f"is no text in {error.encoding}; {remedy}")
         # NumPy, pyarrow and csv raise nearly anything.
         problem = f"{type(error).__name__}: {error}"
         return TableFileError(name, f"is damaged or no table of {content} ({problem})")

@@ -7,7 +7,8 @@ not check them.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -17,19 +18,26 @@ from numpy.typing import NDArray
 from photodna_nb import npz
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import TableFileError
+from photodna_nb.tables import entries
 from photodna_nb.tables.columns import (
+    ReadOptions,
     TableColumns,
-    columns_from_rows,
     failures_from_text,
     failures_text,
 )
+from photodna_nb.tables.row_collector import RowCollector
 
 # Keys of the metadata of the schema.
 _FAILURES = b"photodna_nb.failures"
+_OTHER = b"photodna_nb.other"
 _DIGEST = b"photodna_nb.digest"
 # The field_id of the paths in a file with a digest: one altered byte can remove all metadata of the
 # schema, and with them the failures.
 _FIELD_ID = {b"PARQUET:field_id": b"144"}
+# Rows that become values of Python at once; bytes of a value beside texts, and of one in a list.
+_ROWS_AT_ONCE = 4096
+_VALUE_BYTES = 16
+_ELEMENT_BYTES = 8
 
 
 class ContentDigest:
@@ -67,77 +75,136 @@ class ContentDigest:
             )
 
 
-def write(name: str, table: TableColumns) -> list[memoryview]:
+def write(name: str, table: TableColumns, _: str) -> list[memoryview]:
     """Return the content of a file, whose name is for errors."""
     pa, parquet = pyarrow(name)
-    paths = [path.encode("utf-8", "surrogateescape") for path in table.paths]
-    try:
-        column = pa.array([path.decode("utf-8") for path in paths], pa.string())
-    except UnicodeDecodeError:  # Parquet's strings are UTF-8
-        column = pa.array(paths, pa.binary())
     hashes = pa.array([row.tobytes() for row in table.hashes], pa.binary(HASH_BYTES))
-    path = pa.field("path", column.type, metadata=_FIELD_ID)
-    schema = pa.schema([path, ("hash", hashes.type), ("detail", pa.float64())])
-    failures = {_FAILURES: failures_text(table.failures).encode("ascii")}
-    metadata = failures | _content_digest(table).metadata()
+    paths = _text_column(pa, table.paths)
+    path = pa.field("path", paths.type, metadata=_FIELD_ID)
+    other = {column: _text_column(pa, texts) for column, texts in table.other.items()}
+    schema = pa.schema(
+        [path, ("hash", hashes.type), ("detail", pa.float64())]
+        + [(column, texts.type) for column, texts in other.items()]
+    )
+    metadata = {_FAILURES: failures_text(table.failures).encode("ascii")}
+    if other:
+        metadata[_OTHER] = json.dumps(list(other)).encode("ascii")
+    metadata |= _content_digest(table).metadata()
     content = io.BytesIO()
     parquet.write_table(
-        pa.table([column, hashes, pa.array(table.detail)], schema.with_metadata(metadata)),
+        pa.table(
+            [paths, hashes, pa.array(table.detail), *other.values()],
+            schema.with_metadata(metadata),
+        ),
         content,
         write_page_checksum=True,
     )
     return [content.getbuffer()]
 
 
-def read(name: str, content: bytes) -> TableColumns:
+def _text_column(pa: Any, texts: Sequence[str]) -> Any:
+    encoded = [text.encode("utf-8", "surrogateescape") for text in texts]
+    try:
+        return pa.array([text.decode("utf-8") for text in encoded], pa.string())
+    except UnicodeDecodeError:  # Parquet's strings are UTF-8
+        return pa.array(encoded, pa.binary())
+
+
+def read(name: str, content: bytes, options: ReadOptions) -> TableColumns:
     """Return the table in the content of a file, whose name is for errors."""
-    table = read_columns(name, content, ("path", "hash"), ("detail",))
-    pa, _ = pyarrow(name)
-    paths, hashes = table["path"].to_pylist(), table["hash"].to_pylist()
-    for number, (path, row) in enumerate(zip(paths, hashes, strict=True)):
-        where = f"row {number} (counted from 0)"
-        if not isinstance(path, str | bytes):
-            raise TableFileError(name, f"{where} has no path")
-        if not isinstance(row, bytes) or len(row) != HASH_BYTES:
-            raise TableFileError(name, f"{where} has no {HASH_BYTES} bytes")
-    detail = [np.nan] * len(paths)
-    if "detail" in table.column_names:
-        if not pa.types.is_floating(table["detail"].type):
-            raise TableFileError(name, f"its detail is of type {table['detail'].type}, no float")
-        detail = table["detail"].to_pylist()
+    table = read_columns(name, content)
+    names = table.column_names
+    if len(set(names)) < len(names):
+        raise TableFileError(name, f"has two columns of one name: {', '.join(sorted(names))[:200]}")
+    if "detail" in names and not pyarrow(name)[0].types.is_floating(table["detail"].type):
+        raise TableFileError(name, f"its detail is of type {table['detail'].type}, no float")
     metadata = table.schema.metadata or {}
-    columns = columns_from_rows(zip(map(_text, paths), hashes, detail, strict=True))._replace(
-        failures=failures_from_text(metadata.get(_FAILURES, b"[]"))
-    )
-    marked = _FIELD_ID.items() <= (table.schema.field("path").metadata or {}).items()
-    _content_digest(columns).check(metadata, needed=marked)
+    field = table.schema.field("path") if "path" in names else None
+    marked = field is not None and _FIELD_ID.items() <= (field.metadata or {}).items()
+    checked = marked or _DIGEST in metadata
+    if checked:
+        options = options._replace(record=False)  # a bad row would be missing in the digest
+    rows = RowCollector(name, len(content), "row", record=options.record)
+    cells = zip(*(_cells(column) for column in table.columns), strict=True)
+    numbered = enumerate(dict(zip(names, row, strict=True)) for row in cells)
+    columns = entries.collect(name, rows, numbered, options, names)
+    earlier = failures_from_text(metadata.get(_FAILURES, b"[]"))
+    columns = columns._replace(failures=[*earlier, *columns.failures])
+    if checked:
+        own = json.loads(metadata.get(_OTHER, b"[]"))
+        other = {column: columns.other[column] for column in own}
+        _content_digest(columns._replace(other=other)).check(metadata, needed=marked)
     return columns
 
 
-def read_columns(
-    name: str, content: bytes, needed: Sequence[str], optional: Sequence[str] = ()
-) -> Any:
-    """Return the pyarrow table of some columns, if it is not much larger than the file.
+def _cells(column: Any) -> Iterator[Any]:
+    """Yield the values of a column: a list of bytes as bytes, a text that is repeated only once."""
+    import pyarrow as pa
+
+    for chunk in column.chunks:
+        if pa.types.is_dictionary(chunk.type):
+            values = chunk.dictionary.to_pylist()
+            yield from (None if i is None else values[i] for i in chunk.indices.to_pylist())
+        elif _is_list(chunk.type) and pa.types.is_integer(chunk.type.value_type):
+            for start in range(0, len(chunk), _ROWS_AT_ONCE):
+                yield from _lists(chunk.slice(start, _ROWS_AT_ONCE))
+        else:
+            for start in range(0, len(chunk), _ROWS_AT_ONCE):
+                yield from chunk.slice(start, _ROWS_AT_ONCE).to_pylist()
+
+
+def _is_list(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _lists(chunk: Any) -> Iterator[Any]:
+    """Yield the lists of a chunk: as bytes where all values of the chunk are from 0 to 255."""
+    import pyarrow.compute
+
+    values = chunk.flatten()
+    extremes = pyarrow.compute.min_max(values).as_py()
+    if values.null_count or not len(values) or extremes["min"] < 0 or extremes["max"] > 255:
+        yield from chunk.to_pylist()
+        return
+    content = values.to_numpy().astype(np.uint8).tobytes()
+    start = 0
+    for length in pyarrow.compute.list_value_length(chunk).to_pylist():
+        yield None if length is None else content[start : start + length]
+        start += length or 0
+
+
+def read_columns(name: str, content: bytes, needed: Sequence[str] | None = None) -> Any:
+    """Return the pyarrow table of some columns, or all, if it is not much larger than the file.
 
     Texts stay in dictionaries: a few bytes may name a long one a million times.
     """
     _, parquet = pyarrow(name)
     names = parquet.read_schema(io.BytesIO(content)).names
-    missing = set(needed) - set(names)
+    columns = names if needed is None else list(needed)
+    missing = set(columns) - set(names)
     if missing:
         raise TableFileError(name, f"has no column {' and '.join(sorted(missing))}")
-    columns = [column for column in (*needed, *optional) if column in names]
     file = parquet.ParquetFile(
         io.BytesIO(content), read_dictionary=columns, page_checksum_verification=True
     )
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
     limit = npz.unpacked_limit(len(content))
-    _check_size(
-        sum(max(group.total_byte_size, group.num_rows * HASH_BYTES) for group in groups), limit
-    )
-    table = file.read(columns)
+    _check_size(sum(map(_group_bytes, groups)), limit)
+    table = file.read(None if needed is None else columns)
     _check_size(sum(map(_text_bytes, table.columns)), limit)
     return table
+
+
+def _group_bytes(group: Any) -> int:
+    """Return the bytes that a group of rows takes at least when it is read, without its texts."""
+    chunks = map(group.column, range(group.num_columns))
+    values: int = sum(
+        chunk.num_values * (_ELEMENT_BYTES if "." in chunk.path_in_schema else _VALUE_BYTES)
+        for chunk in chunks
+    )
+    return max(int(group.total_byte_size), int(group.num_rows) * HASH_BYTES, values)
 
 
 def _check_size(size: int, limit: int) -> None:
@@ -167,12 +234,9 @@ def _content_digest(table: TableColumns) -> ContentDigest:
             # There is more than one NaN.
             "detail": np.where(np.isnan(table.detail), np.nan, table.detail),
             "failures": npz.pack_texts([failures_text(table.failures)]),
+            **{f"other {name}": npz.pack_texts(texts) for name, texts in table.other.items()},
         }
     )
-
-
-def _text(path: str | bytes) -> str:
-    return path if isinstance(path, str) else path.decode("utf-8", "surrogateescape")
 
 
 def pyarrow(name: str) -> tuple[Any, Any]:

@@ -54,7 +54,9 @@ def csv_content(table: _Table, *, spreadsheet: bool = False) -> Iterator[bytes]:
     writer.writerow(table[:0]._columns())
     for rows in _rows(table):
         if spreadsheet:
-            rows = ([harmless_cell(v) if isinstance(v, str) else v for v in row] for row in rows)
+            rows = (
+                tuple(harmless_cell(v) if isinstance(v, str) else v for v in row) for row in rows
+            )
         writer.writerows(rows)
         yield text.getvalue().encode("utf-8", "surrogateescape")
         text.seek(0)

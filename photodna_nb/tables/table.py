@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,23 @@ from photodna_nb import checks, files
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, TableFileError
 from photodna_nb.files import PathLike
-from photodna_nb.tables import csv_format, frames
+from photodna_nb.tables import csv_format, frames, hash_text
 from photodna_nb.tables.arrow import Column
 from photodna_nb.tables.columns import (
+    OWN_NAMES,
     FileFailure,
     TableColumns,
     check_paths,
     columns_from_rows,
+    read_options,
 )
-from photodna_nb.tables.formats import format_of, format_suffix, read_errors
+from photodna_nb.tables.formats import (
+    READERS,
+    WRITERS,
+    format_of,
+    format_suffix,
+    read_errors,
+)
 from photodna_nb.tables.result_table import ResultTable, Rows, take
 
 if TYPE_CHECKING:
@@ -31,7 +40,7 @@ if TYPE_CHECKING:
 
 # Fields that tell of all files, and have no entry for each row; values of rows of a table that
 # lacks one of the others.
-_WITHOUT_ROWS = {"failures", "skipped"}
+_WITHOUT_ROWS = {"failures", "skipped", "other"}
 _UNKNOWN = {"file_status": -1, "image_size": 0}
 
 
@@ -76,7 +85,10 @@ class HashTable(ResultTable[HashRow]):
         Width and height of each image in pixels; zeros where they are not known. None if all
         are such.
     skipped : dict of str to int
-        How many files of folders were not hashed, by the reason: see `hash_directory`.
+        How many files of folders, or entries of tables, are left out, by the reason: see
+        `hash_directory`.
+    other : dict of str to list of str
+        Further columns of a table that was loaded, n texts each.
 
     Raises
     ------
@@ -91,6 +103,7 @@ class HashTable(ResultTable[HashRow]):
     file_status: NDArray[np.int64] | None = None
     image_size: NDArray[np.int32] | None = None
     skipped: dict[str, int] = field(default_factory=dict)
+    other: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows = len(self.paths)
@@ -102,6 +115,12 @@ class HashTable(ResultTable[HashRow]):
             checks.array("image_size", self.image_size, np.int32, (rows, 2))
         if np.isinf(self.detail).any():
             raise ArgumentError("detail: got an infinite number, needs finite ones or NaN")
+        for name, texts in self.other.items():
+            if name in OWN_NAMES or len(texts) != rows:
+                raise ArgumentError(
+                    f"other: got the column {name!r} of {len(texts)} texts, needs {rows}, and a "
+                    f"name that is none of {', '.join(OWN_NAMES)}"
+                )
 
     def __len__(self) -> int:
         """Return the number of hashes."""
@@ -111,14 +130,16 @@ class HashTable(ResultTable[HashRow]):
         return f"{len(self):,} hashes and {len(self.failures):,} failures"
 
     def _columns(self) -> dict[str, Column]:
-        return {"path": self.paths, "hash": self.hashes, "detail": self.detail}
+        return {"path": self.paths, "hash": self.hashes, "detail": self.detail, **self.other}
 
     def _units(self) -> dict[str, str]:
         return {"detail": "grey levels"}
 
     def _take(self, rows: Rows) -> HashTable:
         names = self.__dataclass_fields__.keys() - _WITHOUT_ROWS
-        return replace(self, **{name: take(getattr(self, name), rows) for name in names})
+        columns = {name: take(getattr(self, name), rows) for name in names}
+        other = {name: take(texts, rows) for name, texts in self.other.items()}
+        return replace(self, **columns, other=other)
 
     def _record(self, row: int) -> HashRow:
         return HashRow(self.paths[row], self.hashes[row], float(self.detail[row]))
@@ -153,6 +174,10 @@ class HashTable(ResultTable[HashRow]):
             "paths": [path for part in parts for path in part.paths],
             "failures": list(dict.fromkeys(one for part in parts for one in part.failures)),
             "skipped": dict(skipped),
+            "other": {
+                name: [text for part in parts for text in part.other.get(name, [""] * len(part))]
+                for name in dict.fromkeys(name for part in parts for name in part.other)
+            },
         }
         for name in cls.__dataclass_fields__.keys() - joined.keys():
             joined[name] = _joined([getattr(part, name) for part in parts], parts, name)
@@ -173,68 +198,112 @@ class HashTable(ResultTable[HashRow]):
         ArgumentTypeError, ArgumentError
             A column is missing, or a value in it is none of these; the message names the row.
         """
-        return cls(*columns_from_rows(frames.frame_rows(frame)))
+        return cls(*columns_from_rows(frames.frame_rows(frame))[:4])
 
-    def save(self, path: PathLike, *, spreadsheet: bool = False) -> None:
+    def save(
+        self, path: PathLike, *, spreadsheet: bool = False, hash_format: str | None = None
+    ) -> None:
         """Write the table to a file, in one step, in the format of its suffix.
 
         Parameters
         ----------
         path : str or os.PathLike
-            ``.json``: the list that ``--hash-dir`` prints, with the detail.
-            ``.csv``: lines of path and base64, as other PhotoDNA tools write them; no detail.
+            ``.json``: the list that ``--hash-dir`` prints, with absolute paths, detail and further
+            columns;
+            ``.jsonl``: its entries, one on each line.
+            ``.csv``: lines of path and base64, as other PhotoDNA tools write them, with a first
+            line of names if there are further columns; no detail. ``.tsv``: the same with tabs.
+            ``.txt``: a hash on each line, without paths.
             ``.npz``: NumPy arrays. ``.parquet``: needs pyarrow. Only ``.npz`` and
             ``.parquet`` hold the failures, and a digest by which `load` notices an altered byte.
         spreadsheet : bool
-            For a ``.csv`` file that a spreadsheet opens: whether an apostrophe is put before
-            paths that begin with ``=``, ``+``, ``-``, ``@``, a tab or a line end, which would be
-            run as formulas. It stays part of the path when the table is loaded.
+            For a ``.csv`` or ``.tsv`` file that a spreadsheet opens: whether an apostrophe is put
+            before texts that begin with ``=``, ``+``, ``-``, ``@``, a tab or a line end, which
+            would be run as formulas. It stays part of the path when the table is loaded.
+        hash_format : {"base64", "hex", "integers"}, optional
+            How hashes are written in a format of text; integers in ``.json`` and ``.jsonl`` and
+            base64 in the others if it is not given.
 
         Raises
         ------
         ArgumentTypeError, ArgumentError
-            There is no format of that suffix, or `spreadsheet` is no bool or set for another one.
+            There is no format of that suffix, or an option is none of these or not one for it.
         TableFileError
             The file cannot be written, or pyarrow is missing.
         """
         name = checks.path("path", path)
-        columns = TableColumns(self.paths, self.hashes, self.detail, self.failures)
+        write, form = format_of(name)
+        if hash_format is not None:
+            form = checks.choice("hash_format", hash_format, hash_text.FORMS)
+            format_suffix(name, [suffix for suffix in WRITERS if WRITERS[suffix].form])
+        columns = TableColumns(self.paths, self.hashes, self.detail, self.failures, self.other)
+        if self.file_status is not None and format_suffix(name, WRITERS) == ".json":
+            labels = (self.file_status[:, 0] < 0).tolist()
+            paths = zip(self.paths, labels, strict=True)
+            columns = columns._replace(
+                paths=[path if label else os.path.abspath(path) for path, label in paths]
+            )
         if checks.boolean("spreadsheet", spreadsheet):
-            format_suffix(name, [".csv"])
-            columns = columns._replace(paths=list(map(csv_format.harmless_cell, self.paths)))
+            format_suffix(name, [".csv", ".tsv"])
+            columns = csv_format.harmless_cells(columns)
         try:
             check_paths(columns)
         except ValueError as error:
             raise TableFileError(name, f"cannot be written: {error}") from error
-        files.write([(name, format_of(name).write(name, columns))], TableFileError)
+        files.write([(name, write(name, columns, form))], TableFileError)
 
     @classmethod
-    def load(cls, path: PathLike) -> HashTable:
+    def load(
+        cls,
+        path: PathLike,
+        *,
+        errors: Literal["raise", "record"] = "raise",
+        path_column: str | int | None = None,
+        hash_column: str | int | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+    ) -> HashTable:
         """Return the table in a file, in the format of its suffix: see `save`.
 
         Parameters
         ----------
         path : str or os.PathLike
-            File of this package or, for ``.json`` and ``.csv``, of another program.
+            File of this package or of another program. Text (``.csv``, ``.tsv``, ``.txt``) may
+            have any columns with ``,``, ``;``, tab or ``|`` between them, and names of columns in
+            its first line; JSON (``.json``, ``.jsonl``, ``.ndjson``) any keys. Hashes are 144
+            bytes in base64, hexadecimal digits or integers.
+        errors : {"raise", "record"}
+            Whether a bad line ends the reading with its error, or is listed in ``failures``,
+            such as ``list.csv:17``, and all others are read.
+        path_column, hash_column : str or int, optional
+            The columns of paths and hashes, by name or by number from 0, where neither known
+            names nor what is in them tells which they are. ``path_column=""``: there are no
+            paths, and the labels are file and line, such as ``list.csv:17``.
+        delimiter : str, optional
+            The character between columns, if it cannot be told.
+        encoding : str, optional
+            Encoding of a text that is neither UTF-8 nor UTF-16, such as ``"cp1252"``.
 
         Raises
         ------
-        ArgumentError
-            There is no format of that suffix.
+        ArgumentTypeError, ArgumentError
+            There is no format of that suffix, or an option has another type or value.
         TableFileError
-            The file is missing or damaged; the message names the line or entry.
+            The file is missing or damaged; the message names the line or entry. Or it is not
+            clear; the message asks which option says it.
         """
         name = checks.path("path", path)
-        read = format_of(name).read
+        read = READERS[format_suffix(name, READERS)]
+        options = read_options(errors, path_column, hash_column, delimiter, encoding)
         with read_errors(name, "hashes"):
-            columns = read(name, files.read(name, TableFileError))
+            columns = read(name, files.read(name, TableFileError), options)
             check_paths(columns)
-            return cls(*columns)
+            return cls(*columns[:4], skipped=dict(columns.skipped), other=dict(columns.other))
 
 
 def table_from_rows(rows: Iterable[tuple[str, bytes, float]]) -> HashTable:
     """Return the table of rows of path, 144 bytes and detail."""
-    return HashTable(*columns_from_rows(rows))
+    return HashTable(*columns_from_rows(rows)[:4])
 
 
 def _joined(columns: list[NDArray[Any] | None], tables: list[HashTable], name: str) -> Any:
