@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -145,10 +146,18 @@ def run():
     return run
 
 
-def messages(result) -> list[str]:
-    """Return the lines on standard error, but for the one about images of low detail."""
+SUMMARY = re.compile(r"photodna-nb: \d+ hashed, .* failed, in \d+\.\d s")
+
+
+def errors_and_warnings(result) -> list[str]:
+    """Return the lines on standard error, but for the summary at the end."""
     lines = result.stderr.decode().splitlines()
-    return [line for line in lines if "grey levels of detail" not in line]
+    return lines[:-1] if lines and SUMMARY.match(lines[-1]) else lines
+
+
+def messages(result) -> list[str]:
+    """Return the lines on standard error, but for low detail and the summary at the end."""
+    return [line for line in errors_and_warnings(result) if "grey levels of detail" not in line]
 
 
 @pytest.fixture

@@ -251,9 +251,9 @@ def test_a_folder_that_cannot_be_listed_does_not_stop_the_others(tmp_path, monke
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    paths, status = files_in(str(tmp_path), recursive=True)
+    paths, failures = files_in(str(tmp_path), recursive=True)
     assert paths == [f"{tmp_path}/a/1.png", f"{tmp_path}/c/3.png"]
-    assert status == 1
+    assert [path for path, _ in failures] == [f"{tmp_path}/b"]
     message = f"photodna-nb: error: {tmp_path}/b: cannot be listed (Permission denied)"
     assert capsys.readouterr().err.startswith(message)
 
@@ -263,7 +263,7 @@ def test_order_is_kept_on_any_number_of_threads(call, folder, tmp_path):
         source = folder / ("bad.jpg" if number % 7 == 3 else "a.png")
         (tmp_path / f"{number:02}.png").write_bytes(source.read_bytes())
     results = [call("--hash-dir", tmp_path, "--jobs", str(jobs)) for jobs in (1, 2, 16)]
-    assert len({(result.stdout, result.stderr) for result in results}) == 1
+    assert len({(result.stdout, *messages(result)) for result in results}) == 1
     assert len(json.loads(results[0].stdout)) == 34
 
 

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import spawned_processes
+from conftest import errors_and_warnings, spawned_processes
 from PIL import Image
 
 import photodna_nb as pdna
@@ -111,7 +111,7 @@ def test_an_index_says_it(folder, tmp_path):
 
 def lines(result) -> list[str]:
     assert result.returncode == 0
-    return result.stderr.decode().splitlines()
+    return errors_and_warnings(result)
 
 
 @pytest.mark.parametrize(

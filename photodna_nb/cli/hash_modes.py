@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from photodna_nb.cli.hints import not_one_image
 from photodna_nb.cli.images import files_in, hash_table, iterate_images
 from photodna_nb.cli.output import print_json_list, print_lines
+from photodna_nb.cli.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from photodna_nb.errors import FileError
     from photodna_nb.pairs.metrics import Metric
+    from photodna_nb.tables.columns import FileFailure
 
 
 def hash_image(image: str, *, detail: bool) -> int:
@@ -28,48 +31,59 @@ def hash_image(image: str, *, detail: bool) -> int:
 
 def hash_directory(directory: str, *, recursive: bool, **options: Any) -> int:
     """Print or write the hashes of the files in a directory, with the options of `hash_list`."""
-    paths, status = files_in(directory, recursive)
-    return max(status, hash_list(*paths, **options))
+    paths, failures = files_in(directory, recursive)
+    return hash_list(*paths, failures=failures, **options)
 
 
 def hash_list(
     *paths: str,
     output: str | None,
-    resume: bool,
-    spreadsheet: bool,
-    compare_content: bool,
     detail: bool,
     jobs: int | None,
+    failures: Sequence[FileFailure] = (),
+    **table_options: bool,
 ) -> int:
-    """Print the hashes of images as a JSON list, or write them to a table."""
-    if output is not None:
-        return _write_table(output, paths, jobs, resume, spreadsheet, compare_content)
-    from photodna_nb.tables.json_format import json_entry
+    """Print the hashes of images as a JSON list, or write them to a table.
 
-    errors: list[FileError] = []
-    print_json_list(
-        json_entry(path, hashed.hash) | ({"detail": hashed.detail} if detail else {})
-        for path, hashed in iterate_images(paths, jobs, errors)
-    )
-    return int(bool(errors))
+    failures: folders that could not be listed.
+    """
+    summary = Summary()
+    if output is not None:
+        n_hashed, n_failed = _write_table(output, paths, jobs, failures, **table_options)
+    else:
+        from photodna_nb.tables.json_format import json_entry
+
+        errors: list[FileError] = []
+        print_json_list(
+            json_entry(path, hashed.hash) | ({"detail": hashed.detail} if detail else {})
+            for path, hashed in iterate_images(paths, jobs, errors)
+        )
+        n_failed = len(failures) + len(errors)
+        n_hashed = len(paths) - len(errors)
+    summary.count(n_hashed, n_failed)
+    summary.print()
+    return int(n_failed > 0)
 
 
 def _write_table(
     output: str,
     paths: Sequence[str],
     jobs: int | None,
+    failures: Sequence[FileFailure],
     resume: bool,
     spreadsheet: bool,
     compare_content: bool,
-) -> int:
+) -> tuple[int, int]:
+    """Write the hashes and failures to a table, and return how many they are."""
     from photodna_nb.tables.formats import check_target
 
     check_target(output)
     journalled: dict[str, Any] = {"output": output, "compare_content": compare_content}
     table = hash_table(paths, jobs, **(journalled if resume else {}))
-    if spreadsheet or not resume:
+    if failures or spreadsheet or not resume:
+        table = replace(table, failures=[*failures, *table.failures])
         table.save(output, spreadsheet=spreadsheet)
-    return int(bool(table.failures))
+    return len(table), len(table.failures)
 
 
 def compare(image1: str, image2: str, *, metric: Metric | None, orientations: bool) -> int:

@@ -107,12 +107,13 @@ def on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def files_in(directory: str, recursive: bool) -> tuple[list[str], int]:
-    """Return the paths of the files in a directory, and the exit status.
+def files_in(directory: str, recursive: bool) -> tuple[list[str], list[FileFailure]]:
+    """Return the paths of the files in a directory, and the folders that cannot be listed.
 
-    The status is 1 if a folder below cannot be listed. Its error is printed on standard
-    error, and the other folders are listed.
+    Their errors are printed on standard error, and the other folders are listed.
     """
+    from photodna_nb.tables.columns import FileFailure
+
     errors: list[FileError] = []
     if os.path.isfile(directory):
         remedy = printable(hints.command("hash", directory))
@@ -120,7 +121,8 @@ def files_in(directory: str, recursive: bool) -> tuple[list[str], int]:
     names = folders.files_in(directory, recursive=recursive, hidden=True, errors=errors)
     for error in errors:
         print_error(str(error))
-    return [os.path.join(directory, name) for name in names], int(bool(errors))
+    failures = [FileFailure(str(error.path), error.reason) for error in errors]
+    return [os.path.join(directory, name) for name in names], failures
 
 
 def listed_files(name: str) -> list[str]:

@@ -90,9 +90,14 @@ def print_error_line(line: str) -> None:
             print(f"{clear_progress_bar}{line}", file=sys.stderr, flush=True)
 
 
-def print_error(message: str) -> int:
-    """Print an error on standard error, after what is printed already; return exit status 1."""
+def print_after_output(message: str) -> None:
+    """Print a line as `print_message`, after what is printed already on standard output."""
     if sys.stdout is not None:
         flush()
-    print_message(f"error: {message}")
+    print_message(message)
+
+
+def print_error(message: str) -> int:
+    """Print an error on standard error, after what is printed already; return exit status 1."""
+    print_after_output(f"error: {message}")
     return 1
