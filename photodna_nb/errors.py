@@ -77,9 +77,13 @@ class ImageError(FileError):
         What the file is if it is no image, such as ``"video"`` or ``"PDF document"``; ``"empty"``
         or ``"not an image"`` if nothing shows that it should be one: Pillow cannot identify it,
         it does not begin as an image, and its name has no suffix of one. Otherwise empty.
+    of_system : bool
+        Whether the reason lies in the system, as a lack of permission or memory or a fault of the
+        disk, and not in the content: the same file may be read another time.
     """
 
     other_kind = ""
+    of_system = False
 
     def without_frames(self) -> Self:
         """Return this error without tracebacks, to be the result of a call.

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
-from types import FrameType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks, parallel
-from photodna_nb.errors import ArgumentError, ImageError, LowDetailWarning
+from photodna_nb.errors import ArgumentError, ImageError
 from photodna_nb.files import PathLike
 from photodna_nb.hashing import images
 from photodna_nb.hashing.hash_journal import HashJournal, HashRecord, hash_if_changed
@@ -193,7 +190,7 @@ class HashOptions(NamedTuple):
     errors: Literal["raise", "record"]
     output: PathLike | None
     compare_content: bool
-    cache: PathLike | None
+    cache: PathLike | HashJournal | None
     skipped_kind: Callable[[str, ImageError], str]
 
     def check(self) -> None:
@@ -209,6 +206,8 @@ class HashOptions(NamedTuple):
 
     def journal(self) -> AbstractContextManager[HashJournal | None]:
         """Return the journal of the hashes, opened, if there is to be one."""
+        if isinstance(self.cache, HashJournal):
+            return self.cache
         if self.cache is not None:
             return HashJournal(checks.path("cache", self.cache))
         if self.output is None:
@@ -230,7 +229,7 @@ def hash_listed(
     with (
         options.journal() as journal,
         closing(
-            _iterate_records(
+            iterate_records(
                 paths,
                 max_workers=options.max_workers,
                 executor=options.executor,
@@ -252,8 +251,7 @@ def hash_listed(
     )
     if options.output is not None:
         table.save(options.output)
-    if message := rows.low_detail.message():
-        warnings.warn(message, LowDetailWarning, stacklevel=_level_of_the_user())
+    rows.low_detail.warn()
     return table
 
 
@@ -288,15 +286,6 @@ class _Rows:
                     del result  # its traceback has this frame
             else:
                 self.failures.append(FileFailure(path, result.reason))
-
-
-def _level_of_the_user() -> int:
-    """Return the level, for the function that calls this one, of the code outside the package."""
-    frame: FrameType | None = sys._getframe()
-    level = 0
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("photodna_nb."):
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 # A path, the record of its file in the journal, and whether the content decides.
@@ -341,7 +330,7 @@ def iterate_hashes(
         An argument has another type or value.
     """
     with closing(
-        _iterate_records(
+        iterate_records(
             paths,
             max_workers=max_workers,
             executor=executor,
@@ -353,13 +342,13 @@ def iterate_hashes(
             yield path, result.hash_with_detail if isinstance(result, HashRecord) else result
 
 
-def _iterate_records(
+def iterate_records(
     paths: Iterable[PathLike],
     *,
-    max_workers: int | None,
-    executor: Executor | None,
-    journal: HashJournal | None,
-    compare_content: bool,
+    max_workers: int | None = None,
+    executor: Executor | None = None,
+    journal: HashJournal | None = None,
+    compare_content: bool = False,
 ) -> Generator[tuple[str, HashRecord | ImageError], None, None]:
     """Yield the record of each file, or its error, in order: see `iterate_hashes`."""
     checks.iterable("paths", paths, "several paths", "hash one file with hash_file")

@@ -27,7 +27,11 @@ def image_errors(name: str | None) -> ErrorContext:
     def translated(error: BaseException) -> ImageError | None:
         if isinstance(error, ImageError) or not isinstance(error, Exception):
             return None
-        return ImageError(name, _reason(error))
+        refused = ImageError(name, _reason(error))
+        refused.of_system = isinstance(error, MemoryError) or (
+            getattr(error, "errno", None) is not None
+        )
+        return refused
 
     return ErrorContext(translated)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+import PIL
 from PIL import Image
 
 from photodna_nb.errors import ImageError
+from photodna_nb.versions import installed_version
 
 # Bytes from the beginning that are compared.
 _HEAD = 4096
@@ -97,6 +100,13 @@ _IMAGES = {
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
 }
+
+
+def decoders() -> str:
+    """Return what decides which files can be decoded: versions, programs, the limit of pixels."""
+    plugins = [installed_version(name) for name in ("pillow-heif", "pillow-jxl-plugin")]
+    versions = [PIL.__version__, *plugins, shutil.which("gs") and "Ghostscript"]
+    return " ".join(str(one) for one in (*versions, Image.MAX_IMAGE_PIXELS))
 
 
 def first_bytes(source: BinaryIO) -> bytes:

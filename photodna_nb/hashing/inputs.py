@@ -76,7 +76,7 @@ def hash_directory(
     suffix of a common format, such as ``.jpg``: then it is damaged.
     """
     name = checks.path("folder", folder)
-    files = _Files(errors)
+    files = InputFiles(errors)
     options = HashOptions(
         max_workers, executor, progress, errors, output, compare_content, cache, files.kind
     )
@@ -127,7 +127,7 @@ def hash_inputs(
     LowDetailWarning
         As `hash_files` warns.
     """
-    files = _Files(errors)
+    files = InputFiles(errors)
     options = HashOptions(
         max_workers, executor, progress, errors, output, compare_content, cache, files.kind
     )
@@ -149,7 +149,7 @@ def hash_inputs(
 
 
 def _hashed(
-    files: _Files, options: HashOptions, tables: Mapping[int, list[HashTable]]
+    files: InputFiles, options: HashOptions, tables: Mapping[int, list[HashTable]]
 ) -> HashTable:
     """Return the hashes of the files, with tables before the files of these numbers."""
 
@@ -172,12 +172,22 @@ def _hashed(
     return hash_listed(files.names, options, complete)
 
 
-class _Files:
-    """The image files that are named, or lie in folders, each once, and what was skipped."""
+class InputFiles:
+    """The image files that are named, or lie in folders, each once, and what was skipped.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the files as they were given, or that begin with that of their folder.
+    names_by_path : dict of str to str
+        The same by the real path.
+    failures, skipped : list of FileFailure, Counter
+        As of the `HashTable`.
+    """
 
     def __init__(self, errors: str) -> None:
         self._raises = errors == "raise"
-        self._names: dict[str, str] = {}  # by the real path
+        self.names_by_path: dict[str, str] = {}
         self._in_folders: set[str] = set()
         self.names: list[str] = []
         self.failures: list[FileFailure] = []
@@ -186,14 +196,14 @@ class _Files:
     def add(self, *names: str, in_folder: bool = False) -> None:
         """Add files that were not added before, by name or because they lie in a folder."""
         for name, path in zip(names, folders.real_paths(names), strict=True):
-            if path in self._names:
+            if path in self.names_by_path:
                 self.skipped["named twice"] += 1
             else:
-                self._names[path] = name
+                self.names_by_path[path] = name
                 self.names.append(name)
                 self._in_folders.add(name)
             if not in_folder:
-                self._in_folders.discard(self._names[path])
+                self._in_folders.discard(self.names_by_path[path])
 
     def add_folder(self, folder: str, recursive: bool) -> None:
         """Add the files of a folder that are not hidden."""

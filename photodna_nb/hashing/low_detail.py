@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections import Counter
 from itertools import islice
+from types import FrameType
 
 from photodna_nb.checks import LOW_DETAIL
+from photodna_nb.errors import LowDetailWarning
 from photodna_nb.hashing import images
 from photodna_nb.hashing.images import FileLike
 from photodna_nb.hashing.stages import HashWithDetail, hash_and_detail
@@ -71,3 +75,17 @@ class LowDetailImages:
                 "these images to 8 bits before they are hashed"
             )
         return message
+
+    def warn(self) -> None:
+        """Warn of them, if there are any, at the line of the user."""
+        if message := self.message():
+            warnings.warn(message, LowDetailWarning, stacklevel=_level_of_the_user())
+
+
+def _level_of_the_user() -> int:
+    """Return the level, for the function that calls this one, of the code outside the package."""
+    frame: FrameType | None = sys._getframe()
+    level = 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("photodna_nb."):
+        frame, level = frame.f_back, level + 1
+    return level
