@@ -22,6 +22,11 @@ import msgspec
 from photodna_nb import files
 from photodna_nb.errors import ErrorContext, FileError, remedy_of
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 Record = TypeVar("Record", bound=msgspec.Struct)
 
 # A line is the checksum, of 8 bytes in hexadecimal, and the record between these.
@@ -108,6 +113,9 @@ class RecordLog(Generic[Record]):
             return self._file
         with self._write_errors():
             file = self._file = files.open_to_append(self.path, self._like, self._error_type)
+            if fcntl is not None:
+                with suppress(OSError):  # of a file system without locks
+                    fcntl.flock(file, fcntl.LOCK_SH)
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             start = file.read(len(self._header))
@@ -152,8 +160,8 @@ class RecordLog(Generic[Record]):
                 self._file.close()
                 self._file = None
 
-    def delete(self) -> None:
-        """Close the file and delete it, if it is there.
+    def delete(self) -> bool:
+        """Close the file and delete it; return False if another program has it open.
 
         Raises
         ------
@@ -163,7 +171,21 @@ class RecordLog(Generic[Record]):
         self.close()
         with self._write_errors():
             if os.path.lexists(self.path):
+                if self._in_use():
+                    return False
                 os.unlink(self.path)
+        return True
+
+    def _in_use(self) -> bool:
+        """Return whether another program has the file open; Windows refuses to delete it then."""
+        if fcntl is None:
+            return False
+        with files.open_regular(self.path, self._error_type) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                return isinstance(error, BlockingIOError)
+        return False
 
     def _record(self, line: bytes) -> Record:
         content = line[_RECORD_AT:].removesuffix(b"\n").removesuffix(_AFTER)

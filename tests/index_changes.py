@@ -9,8 +9,10 @@ import json
 import os
 import random
 import time
+import traceback
+import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import shake_128
@@ -228,6 +230,23 @@ def write_pictures(names: Names, pair: FilePair) -> None:
 
 
 # The parent.
+
+
+def in_a_child(work: Callable[[], None]) -> int:
+    """Return the id of a child that does something, and ends without all that programs do last."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # FAISS has threads; they rest
+        pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return pid
 
 
 class CheckedPair:

@@ -25,19 +25,22 @@ def save_index(folder, hashes, meta="meta.json", index_type="flat", **options):
     return paths
 
 
-def write_former_tables(path):
-    """Give a database the tables of version 2, with the same items and properties."""
+def write_former_tables(path, version=2):
+    """Give a database the tables of version 2 or 3, with the same items and properties."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN")
-        rows = connection.execute("SELECT id, path, hash, extra, other FROM items").fetchall()
-        kept = connection.execute("SELECT value, key FROM properties").fetchall()
-        connection.execute("DROP TABLE items")
-        for statement in sqlite_schema._STATEMENTS[2][1:]:
-            connection.execute(statement)
-        connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", rows)
-        connection.executemany("UPDATE properties SET value = ? WHERE key = ?", kept)
-        connection.execute("DELETE FROM properties WHERE key IN ('contiguous_from', 'checksum')")
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("DROP TABLE unreadable")
+        if version == 2:
+            rows = connection.execute("SELECT id, path, hash, extra, other FROM items").fetchall()
+            kept = connection.execute("SELECT value, key FROM properties").fetchall()
+            connection.execute("DROP TABLE items")
+            for statement in sqlite_schema._STATEMENTS[2][1:]:
+                connection.execute(statement)
+            connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", rows)
+            connection.executemany("UPDATE properties SET value = ? WHERE key = ?", kept)
+            keys = "('contiguous_from', 'checksum')"
+            connection.execute(f"DELETE FROM properties WHERE key IN {keys}")
+        connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("COMMIT")
 
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections import Counter
 from contextlib import nullcontext, suppress
 from functools import partial
@@ -194,18 +193,8 @@ def replace_one(pair):
 
 
 def in_a_child(work):
-    """The status of a child that does something, and ends without all that a program does last."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # FAISS has threads; they rest
-        pid = os.fork()
-    if not pid:
-        status = 1
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitpid(pid, 0)[1]
+    """The status of a child that does something."""
+    return os.waitpid(index_changes.in_a_child(work), 0)[1]
 
 
 def test_everything_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):

@@ -63,7 +63,7 @@ def test_files_of_others_open_here(tmp_path, index_type):
     files = write_foreign_index(tmp_path, HASHES, index_type)
     index = pdna.HashIndex.open(*files)
     added = index.add(["/photos/new.jpg"], HASHES[:1])
-    assert added == ([31], [], [], [], [])
+    assert added == ([31], [], [], [], [], {})
     index.save()
     again = pdna.HashIndex.open(*files)
     assert len(again) == 31

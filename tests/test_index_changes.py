@@ -65,7 +65,7 @@ def test_a_changed_file_is_hashed_again(tmp_path, images, meta, index_type):
         index.save()
         replace_file(a, other)
         added = index.add([a, b], extra=[{"n": 2}, {}])
-        assert added == ([], [str(b)], [], [3], [])
+        assert added == ([], [str(b)], [], [3], [], {})
         index.save()
     with pdna.HashIndex.open(*pair) as index:
         index.verify()
@@ -150,7 +150,7 @@ def test_items_of_other_programs_are_hashed_once(tmp_path, images):
         found = index.verify()
         assert (found.n_unknown, found.n_unchecked, found.changed) == (2, 2, [])
         assert index.verify(compare_content=True).changed == [b]
-        assert index.add([a, b]) == ([], [a], [], [3], [a])
+        assert index.add([a, b]) == ([], [a], [], [3], [a], {})
         index.save()
         assert index.verify().n_unknown == 0
 

@@ -353,7 +353,7 @@ def test_truncations_of_a_database(small):
         "DROP TABLE items",
         "DROP TABLE properties",
         "PRAGMA application_id = 7",
-        "PRAGMA user_version = 4",
+        "PRAGMA user_version = 5",
     ],
 )
 def test_a_database_that_others_changed(tmp_path, statement):

@@ -23,7 +23,7 @@ from indexes import (
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb.index import item_record
+from photodna_nb.index import item_record, sqlite_schema
 from photodna_nb.index.item_record import ItemRecord
 
 FORMER = Path(__file__).parent / "former_files"
@@ -276,7 +276,7 @@ def test_what_another_program_does_to_a_database_is_no_damage(tmp_path):
         assert answered(index, HASHES[6], 1) == [(4, 0)]
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_former_database_is_upgraded_when_it_is_written(tmp_path, version):
     files = tmp_path / "i", tmp_path / "m.sqlite"
     if version == 1:
@@ -284,7 +284,7 @@ def test_a_former_database_is_upgraded_when_it_is_written(tmp_path, version):
         files[1].write_bytes((FORMER / "uint8.sqlite").read_bytes())
     else:
         files = save_index(tmp_path, HASHES[:3], "m.sqlite", "uint8")
-        write_former_tables(files[1])
+        write_former_tables(files[1], version)
     with pdna.HashIndex.open(*files) as index:
         items = [(item.id, item.path, item.extra) for item in index.items()]
         assert user_version(files[1]) == version, "reading writes nothing"
@@ -295,7 +295,7 @@ def test_a_former_database_is_upgraded_when_it_is_written(tmp_path, version):
         index.save()
         assert [(item.id, item.path, item.extra) for item in index.items()][:-1] == items
         index.verify()
-    assert user_version(files[1]) == 3
+    assert user_version(files[1]) == sqlite_schema.VERSION
     fresh = save_index(tmp_path, HASHES[:1], "fresh.sqlite", overwrite=True)[1]
     assert schema(files[1]) == schema(fresh)
     with sqlite3.connect(files[1]) as connection:

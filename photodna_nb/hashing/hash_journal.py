@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Annotated
+from typing import Annotated, Self
 
 import msgspec
 import numpy as np
@@ -86,7 +86,11 @@ class HashJournal(RecordLog[HashRecord]):
         self._records = {
             record.path: record for record in self.records() if record.pillow == PIL.__version__
         }
-        self.open()  # so that a file that cannot be written is an error before the work
+
+    def __enter__(self) -> Self:
+        """Open the file, so that one that cannot be written is an error before the work."""
+        self.open()
+        return self
 
     def get(self, path: str) -> HashRecord | None:
         """Return the newest record of that file, from whatever folder it is named."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import re
-import shutil
 import struct
 from collections.abc import Iterator
+from shutil import which
 from typing import BinaryIO, NamedTuple
 
 import PIL
@@ -105,7 +105,7 @@ _IMAGES = {
 def decoders() -> str:
     """Return what decides which files can be decoded: versions, programs, the limit of pixels."""
     plugins = [installed_version(name) for name in ("pillow-heif", "pillow-jxl-plugin")]
-    versions = [PIL.__version__, *plugins, shutil.which("gs") and "Ghostscript"]
+    versions = [PIL.__version__, *plugins, which("gs") and "Ghostscript"]
     return " ".join(str(one) for one in (*versions, Image.MAX_IMAGE_PIXELS))
 
 

@@ -132,20 +132,9 @@ def hash_inputs(
         max_workers, executor, progress, errors, output, compare_content, cache, files.kind
     )
     options.check()
-    tables: dict[int, list[HashTable]] = {}
-    for path in checks.iterable("paths", paths, "several paths", "put one path into a list"):
-        name = checks.path("paths", path)
-        try:
-            if os.path.isdir(name):
-                files.add_folder(name, recursive)
-            elif is_table(name):
-                table = HashTable.load(name, errors=errors, **(table_options or {}))
-                tables.setdefault(len(files.names), []).append(table)
-            else:
-                files.add(name)
-        except FileError as error:
-            files.note(error)
-    return _hashed(files, options, tables)
+    named = checks.iterable("paths", paths, "several paths", "put one path into a list")
+    names = [checks.path("paths", path) for path in named]
+    return _hashed(files, options, files.add_inputs(names, recursive, table_options or {}))
 
 
 def _hashed(
@@ -170,6 +159,11 @@ def _hashed(
         )
 
     return hash_listed(files.names, options, complete)
+
+
+def is_folder_or_table(name: str) -> bool:
+    """Return whether a name is not that of one image file."""
+    return os.path.isdir(name) or is_table(name)
 
 
 class InputFiles:
@@ -204,6 +198,28 @@ class InputFiles:
                 self._in_folders.add(name)
             if not in_folder:
                 self._in_folders.discard(self.names_by_path[path])
+
+    def add_inputs(
+        self, names: Iterable[str], recursive: bool, table_options: Mapping[str, Any]
+    ) -> dict[int, list[HashTable]]:
+        """Add files and the files of folders, and return tables before the files of these numbers.
+
+        An error is noted.
+        """
+        errors: Literal["raise", "record"] = "raise" if self._raises else "record"
+        tables: dict[int, list[HashTable]] = {}
+        for name in names:
+            try:
+                if os.path.isdir(name):
+                    self.add_folder(name, recursive)
+                elif is_table(name):
+                    table = HashTable.load(name, errors=errors, **table_options)
+                    tables.setdefault(len(self.names), []).append(table)
+                else:
+                    self.add(name)
+            except FileError as error:
+                self.note(error)
+        return tables
 
     def add_folder(self, folder: str, recursive: bool) -> None:
         """Add the files of a folder that are not hidden."""

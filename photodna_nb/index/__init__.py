@@ -4,7 +4,7 @@ from photodna_nb.checks import LOW_DETAIL
 from photodna_nb.index.hash_index import HashIndex
 from photodna_nb.index.item_record import ItemRecord
 from photodna_nb.index.metadata import Item
-from photodna_nb.index.records import Added, FaissMatch, Match
+from photodna_nb.index.records import Added, FaissMatch, Match, Synced
 from photodna_nb.index.verification import Verification
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "Item",
     "ItemRecord",
     "Match",
+    "Synced",
     "Verification",
 ]

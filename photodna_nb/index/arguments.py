@@ -119,6 +119,16 @@ def with_remedy(
     return IndexFileError(index_name, reason)
 
 
+def exists_already(path: str, index_name: str, meta_name: str) -> IndexFileError:
+    """Return the error for a file of a new index that is there."""
+    use = "add to it with --faiss-add (HashIndex.open)"
+    if not os.path.lexists(index_name):
+        error = with_remedy(IndexFileError(index_name, "is missing"), index_name, meta_name)
+        use = f"its index {error.reason}"
+    reason = f"exists already; {use}, or replace it with --overwrite (overwrite=True)"
+    return IndexFileError(path, reason)
+
+
 def former_type(index_name: str, meta_name: str, number: int) -> IndexFileError:
     """Return the error for an index of the approximate type of an earlier version."""
     lists = min(number // ITEMS_PER_LIST, round(number**0.5))

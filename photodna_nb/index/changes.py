@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,12 +25,15 @@ from photodna_nb.folders import real_paths
 from photodna_nb.index import arguments
 from photodna_nb.index.arguments import PathLike
 from photodna_nb.index.item_record import ItemRecord
+from photodna_nb.index.lookup import find_items, items_by_path
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.records import Added
 from photodna_nb.index.session import IndexSession
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
+    from photodna_nb.hashing.inputs import InputFiles
+    from photodna_nb.index.unsaved_hashes import UnsavedHashes
     from photodna_nb.tables.table import HashTable
 
 # How many items are looked up and held at once.
@@ -38,7 +42,7 @@ _ITEMS_AT_ONCE = 4096
 FileStatus = tuple[int, int]
 
 
-class _Candidate(NamedTuple):
+class Candidate(NamedTuple):
     """An image or a label that may become an item."""
 
     path: str
@@ -52,6 +56,7 @@ def add(
     hashes: NDArray[np.uint8] | None,
     extra: Sequence[Mapping[str, Any]] | None,
     compare_content: bool,
+    recursive: bool,
     hash_options: dict[str, Any],
 ) -> Added:
     """Append images, their hashes or a table: see `HashIndex.add`.
@@ -65,7 +70,7 @@ def add(
             raise ArgumentError("hashes: a table has its own; leave them out")
         names = [arguments.label(f"images.paths[{i}]", p) for i, p in enumerate(images.paths)]
         extras = _extras(extra, len(names), len(names))
-        return _append(session, _of_table(images, names, extras), images.hashes, [], images)
+        return _append_table(session, images, names, extras)
     # What is no name of a file is one of the failures, where these are recorded.
     recorded = hashes is None and hash_options["errors"] == "record"
     check = checks.path if recorded else arguments.text
@@ -73,22 +78,63 @@ def add(
     if hashes is not None:
         checks.array("hashes", hashes, np.uint8, ("n", HASH_BYTES))
         extras = _extras(extra, len(names), len(hashes))
-        return _append(session, _of_names(names, extras), hashes, [], None)
-    from photodna_nb.hashing.files import hash_files
+        return append(session, _of_names(names, extras), hashes).added
+    from photodna_nb.hashing.inputs import InputFiles, is_folder_or_table
 
+    files, tables = InputFiles(hash_options["errors"]), []
+    if any(map(is_folder_or_table, names)):
+        if extra is not None:
+            raise ArgumentError("extra: needs image files alone, and images has a folder or table")
+        loaded = files.add_inputs(names, recursive, {})
+        names, tables = files.names, [table for some in loaded.values() for table in some]
     extras = _extras(extra, len(names), len(names))
     # Before the lock is taken: hashing is what lasts.
     paths = real_paths(names)
     unchanged = set() if compare_content else _unchanged(session, paths)
-    skipped = [path for i, path in enumerate(paths) if i in unchanged]
-    table = hash_files([n for i, n in enumerate(names) if i not in unchanged], **hash_options)
-    failed = {path for path, _ in table.failures}
-    extras = [
-        one
-        for i, (name, one) in enumerate(zip(names, extras, strict=True))
-        if i not in unchanged and name not in failed
-    ]
-    return _append(session, _of_table(table, table.paths, extras), table.hashes, skipped, table)
+    changed = [name for i, name in enumerate(names) if i not in unchanged]
+    hashed = _hashed(session, changed, files, compare_content, hash_options)
+    table = HashTable.concatenate([hashed, *tables])
+    extra_of = dict(zip(reversed(names), reversed(extras), strict=True))
+    extras = [extra_of.get(path, {}) for path in table.paths]
+    failures = [*files.failures, *table.failures]
+    nothing = not len(table) and (unchanged or failures)
+    added = Added([], [], []) if nothing else _append_table(session, table, table.paths, extras)
+    return added._replace(
+        skipped=[paths[i] for i in sorted(unchanged)] + added.skipped,
+        failures=failures,
+        other_files=dict(files.skipped + Counter(table.skipped)),
+    )
+
+
+def _hashed(
+    session: IndexSession,
+    names: Sequence[str],
+    files: InputFiles,
+    compare_content: bool,
+    hash_options: dict[str, Any],
+) -> HashTable:
+    """Hash files; several are kept in a journal until they are saved."""
+    from photodna_nb.hashing.files import HashOptions, hash_listed
+
+    journal = unsaved_hashes(session) if len(names) > 1 else None
+    options = HashOptions(
+        output=None,
+        cache=journal,
+        compare_content=compare_content and journal is not None,
+        skipped_kind=files.kind,
+        **hash_options,
+    )
+    options.check()
+    return hash_listed(names, options)
+
+
+def unsaved_hashes(session: IndexSession) -> UnsavedHashes | None:
+    """Return the journal of hashes that the next commit saves; none of an index in memory."""
+    from photodna_nb.index.unsaved_hashes import UnsavedHashes
+
+    if session.unsaved is None and not session.in_memory:
+        session.unsaved = UnsavedHashes(f"{session.index_path}.journal", session.meta_path)
+    return session.unsaved
 
 
 def remove(session: IndexSession, items: Sequence[int | PathLike]) -> list[Item]:
@@ -97,7 +143,7 @@ def remove(session: IndexSession, items: Sequence[int | PathLike]) -> list[Item]
     with session.changing():
         removed: dict[int, Item] = {}
         for i, one in named:
-            matching = session.find_items(f"items[{i}]", one)
+            matching = find_items(session, f"items[{i}]", one)
             if not matching:
                 raise ArgumentError(f"items[{i}]: {printable(str(one))} is not in the index")
             removed |= {item.id: item for item in matching}
@@ -129,7 +175,7 @@ def _extras(
 
 def _of_table(
     table: HashTable, names: Sequence[str], extras: Sequence[dict[str, Any]]
-) -> list[_Candidate]:
+) -> list[Candidate]:
     """Return the files that were hashed here, and the labels from tables, in a table."""
     import PIL
 
@@ -139,33 +185,34 @@ def _of_table(
     candidates = []
     for name, (size, modified), one, mine in zip(names, status, detail, extras, strict=True):
         if size < 0:
-            candidates.append(_Candidate(name, ItemRecord(detail=one, label=True), mine))
+            candidates.append(Candidate(name, ItemRecord(detail=one, label=True), mine))
         else:
             path = next(files)
-            record = _file_record(name, path, (size, modified), one, PIL.__version__)
-            candidates.append(_Candidate(path, record, mine))
+            record = file_record(name, path, (size, modified), one, PIL.__version__)
+            candidates.append(Candidate(path, record, mine))
     return candidates
 
 
-def _of_names(names: Sequence[str], extras: Sequence[dict[str, Any]]) -> list[_Candidate]:
+def _of_names(names: Sequence[str], extras: Sequence[dict[str, Any]]) -> list[Candidate]:
     """Return the files of this machine among names, and the others as labels."""
     candidates = []
     for name, path, mine in zip(names, real_paths(names), extras, strict=True):
         status = file_status(path) if os.path.isfile(path) else None
         if status is None:
-            candidates.append(_Candidate(name, ItemRecord(label=True), mine))
+            candidates.append(Candidate(name, ItemRecord(label=True), mine))
         else:
-            candidates.append(_Candidate(path, _file_record(name, path, status), mine))
+            candidates.append(Candidate(path, file_record(name, path, status), mine))
     return candidates
 
 
-def _file_record(
+def file_record(
     name: str,
     path: str,
     status: FileStatus,
     detail: float | None = None,
     pillow: str | None = None,
 ) -> ItemRecord:
+    """Return what is known of a file under a name, of that real path."""
     absolute = arguments.absolute(name)
     given = None if absolute == path else absolute
     return ItemRecord(given, status[0], status[1], detail, pillow)
@@ -176,7 +223,7 @@ def _unchanged(session: IndexSession, paths: Sequence[str]) -> set[int]:
     unchanged = set()
     with session.current():
         for rows in _chunks(len(paths)):
-            known = session.items_by_path([paths[row] for row in rows])
+            known = items_by_path(session, [paths[row] for row in rows])
             for row in rows:
                 items = known.get(paths[row], [])
                 status = {(item.record.size, item.record.modified) for item in items}
@@ -191,7 +238,7 @@ def _chunks(number: int) -> Iterator[range]:
         yield range(start, min(number, start + _ITEMS_AT_ONCE))
 
 
-class _Changes:
+class ItemChanges:
     """What candidates change in the items that there are.
 
     Attributes
@@ -213,8 +260,16 @@ class _Changes:
         self.updated: list[int] = []
         self.skipped: list[str] = []
 
+    @property
+    def added(self) -> Added:
+        """What `HashIndex.add` returns of them."""
+        updated = set(self.updated)
+        ids = [item.id for item in self.new if item.id not in updated]
+        refreshed = [item.path for item in self.refreshed]
+        return Added(ids, self.skipped, [], self.updated, refreshed)
+
     def put(
-        self, candidate: _Candidate, hash_bytes: NDArray[np.uint8], items: Sequence[Item]
+        self, candidate: Candidate, hash_bytes: NDArray[np.uint8], items: Sequence[Item]
     ) -> None:
         """Note a candidate, of whose path there are these items."""
         path, record, extra = candidate
@@ -249,21 +304,24 @@ class _Changes:
             self.refreshed.append(replace(item, record=record))
 
 
-def _append(
+def _append_table(
     session: IndexSession,
-    candidates: Sequence[_Candidate],
-    hashes: NDArray[np.uint8],
-    skipped: list[str],
-    table: HashTable | None,
+    table: HashTable,
+    names: Sequence[str],
+    extras: Sequence[dict[str, Any]],
 ) -> Added:
+    added = append(session, _of_table(table, names, extras), table.hashes).added
+    return added._replace(failures=list(table.failures))
+
+
+def append(
+    session: IndexSession, candidates: Sequence[Candidate], hashes: NDArray[np.uint8]
+) -> ItemChanges:
     """Append the candidates of which there is no item yet, and replace those that have changed."""
-    failures = [] if table is None else list(table.failures)
-    if not candidates and (skipped or failures):
-        return Added([], skipped, failures)
     with session.changing() as begun:
-        changes = _Changes(session.store.state().next_id)
+        changes = ItemChanges(session.store.state().next_id)
         for rows in _chunks(len(candidates)):
-            known = session.items_by_path([candidates[row].path for row in rows])
+            known = items_by_path(session, [candidates[row].path for row in rows])
             for row in rows:
                 candidate = candidates[row]
                 changes.put(candidate, hashes[row], known.get(candidate.path, []))
@@ -273,7 +331,4 @@ def _append(
             session.insert(changes.new)
         else:
             session.end_unchanged()
-    updated = set(changes.updated)
-    ids = [item.id for item in changes.new if item.id not in updated]
-    refreshed = [item.path for item in changes.refreshed]
-    return Added(ids, skipped + changes.skipped, failures, changes.updated, refreshed)
+    return changes

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks
-from photodna_nb.index import arguments, changes, index_types
+from photodna_nb.index import arguments, changes, index_types, lookup
 from photodna_nb.index.arguments import PathLike
 from photodna_nb.index.index_files import IndexFiles
 from photodna_nb.index.metadata import Item
-from photodna_nb.index.records import Added, Match
+from photodna_nb.index.records import Added, Match, Synced
 from photodna_nb.pairs import metrics
 from photodna_nb.pairs.metrics import Limit
 from photodna_nb.printable import printable
@@ -59,7 +59,7 @@ class HashIndex(IndexFiles):
 
         """
         with self._session.current():
-            return next(iter(self._session.find_items("item", item)), None)
+            return next(iter(lookup.find_items(self._session, "item", item)), None)
 
     def items(self) -> Iterator[Item]:
         """Yield all items by id."""
@@ -84,6 +84,7 @@ class HashIndex(IndexFiles):
         hashes: NDArray[np.uint8] | None = None,
         *,
         extra: Sequence[Mapping[str, Any]] | None = None,
+        recursive: bool = True,
         compare_content: bool = False,
         errors: Literal["raise", "record"] = "raise",
         max_workers: int | None = None,
@@ -98,14 +99,17 @@ class HashIndex(IndexFiles):
         Parameters
         ----------
         images : sequence of str or os.PathLike, n, or HashTable
-            Paths, stored as real, absolute ones. Two files with the same hash are two
-            items. Of a table also the hashes and the details; the paths of one that
-            `hash_files` did not make are labels.
+            Paths, stored as real, absolute ones, of image files, folders and tables of hashes, as
+            `hash_inputs` takes them. Two files with the same hash are two items. Of a table also
+            the hashes and the details; the paths of one that `hash_files` did not make are labels.
         hashes : ndarray of uint8, (n, 144), optional
             Their hashes; if left out, the files are hashed. Names of no file are labels then.
             A label is stored letter for letter, and has an item for each of its hashes.
         extra : sequence of dict, n, optional
-            Stored with the items; JSON values. The key ``photodna_nb`` is not the user's.
+            Stored with the items; JSON values. The key ``photodna_nb`` is not the user's. Not with
+            folders or files of tables.
+        recursive : bool
+            Whether folders below a folder are walked, too.
         compare_content : bool
             Whether all files are hashed, not only those of another size or time than before.
         errors, max_workers, executor, progress
@@ -115,14 +119,87 @@ class HashIndex(IndexFiles):
         ------
         ArgumentTypeError, ArgumentError
             `hashes` has another dtype or shape, or the lengths differ.
-        ImageError
-            A file cannot be hashed, unless `errors` is "record".
+        FileError
+            A file cannot be hashed, or a folder or table not be read, unless `errors` is "record".
         IndexFileError
             Another program keeps changing the index, or a file cannot be used.
+
+        Notes
+        -----
+        Each hash of a file is appended to ``INDEX.journal`` as soon as it is computed. After an
+        interruption, the same call takes it from there; `save` deletes the journal.
         """
         options: dict[str, Any] = {"errors": errors, "max_workers": max_workers}
         options |= {"executor": executor, "progress": progress}
-        return changes.add(self._session, images, hashes, extra, compare_content, options)
+        return changes.add(
+            self._session, images, hashes, extra, compare_content, recursive, options
+        )
+
+    def sync(
+        self,
+        folders: Sequence[PathLike],
+        *,
+        recursive: bool = True,
+        allow_empty: bool = False,
+        dry_run: bool = False,
+        compare_content: bool = False,
+        max_workers: int | None = None,
+        executor: Executor | None = None,
+        progress: bool = False,
+    ) -> Synced:
+        """Make the index hold what folders hold, and save it.
+
+        New files are added, and files of another size or time of modification are hashed again.
+        Items of files that are gone are removed if these were in one of the folders, by their real
+        paths; labels and other items stay. A file that cannot be hashed is remembered, and not
+        tried again before it or a decoder changes. What is hashed is saved now and then, also
+        after Ctrl-C, so that the next call goes on.
+
+        Parameters
+        ----------
+        folders : sequence of str or os.PathLike
+            Folders. Their files are those that `hash_directory` hashes.
+        recursive : bool
+            Whether the folders below are walked, too; if not, items of files in these stay.
+        allow_empty : bool
+            Whether a folder may have no files. If not, that is an error, and items stay whose
+            files were in a folder below that is empty now, as where a disk is not mounted.
+        dry_run : bool
+            Whether to return only what would be done. No file is opened.
+        compare_content : bool
+            Whether all files are hashed, not only those of another size or time than before.
+        max_workers, executor, progress
+            As `hash_files` takes them.
+
+        Raises
+        ------
+        FileError
+            A folder is missing, cannot be listed, or has no files; nothing was changed.
+        ArgumentTypeError, ArgumentError
+            An argument has another type or value, there are changes that are not saved, or too few
+            items for a new index of an approximate type.
+        IndexFileError
+            Another program keeps changing the index, or a file cannot be used.
+
+        Warns
+        -----
+        LowDetailWarning
+            As `hash_files` warns.
+
+        Notes
+        -----
+        A file that was renamed or moved is a removed and a new item with another id. It keeps the
+        user's `extra` if it has the same hash, size and time of modification.
+        """
+        from photodna_nb.index import folder_sync
+
+        flags = {"recursive": recursive, "allow_empty": allow_empty, "dry_run": dry_run}
+        for name, value in (flags | {"compare_content": compare_content}).items():
+            checks.boolean(name, value)
+        options = folder_sync.SyncOptions(
+            recursive, allow_empty, dry_run, compare_content, max_workers, executor, progress
+        )
+        return folder_sync.sync(self._session, folders, options)
 
     def remove(self, items: Sequence[int | PathLike]) -> list[Item]:
         """Remove items, and return them; nothing is written before `save`.

@@ -91,6 +91,35 @@ class IndexFiles:
         return index
 
     @classmethod
+    def open_or_create(
+        cls, index_path: PathLike, meta_path: PathLike, *, index_type: str = "flat"
+    ) -> Self:
+        """Return the index in two files or, if neither is there, a new one.
+
+        Nothing is written before `save` or `sync`. If another program has written the files by
+        then, the changes are made in its index. If the index file alone is missing, as after a
+        kill, it is written anew from the metadata.
+
+        Parameters
+        ----------
+        index_path, meta_path, index_type
+            As for `create`; the type is that of a new index.
+
+        Raises
+        ------
+        IndexFileError, ArgumentError
+            As from `open` and `create`.
+        """
+        files = arguments.two_files(index_path, meta_path)
+        if os.path.lexists(files[1]) and not os.path.lexists(files[0]):
+            return cls.rebuild(*files)
+        if os.path.lexists(files[0]):
+            return cls.open(*files)
+        index = cls.create(*files, index_type=index_type)
+        index._session.join = True
+        return index
+
+    @classmethod
     def rebuild(
         cls, index_path: PathLike, meta_path: PathLike, *, index_type: str | None = None
     ) -> Self:

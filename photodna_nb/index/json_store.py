@@ -23,9 +23,17 @@ from photodna_nb.errors import IndexFileError
 from photodna_nb.index import item_record, metadata
 from photodna_nb.index.item_record import EMPTY_RECORD, NO_KEYS
 from photodna_nb.index.memory_store import ItemColumns, MemoryStore
-from photodna_nb.index.metadata import HEADER, Item
+from photodna_nb.index.metadata import HEADER, Item, Unreadable
 
-_KEYS = {"next_id", "items", "index_type", "index_kind", "checksums_below", *HEADER}
+_KEYS = {
+    "next_id",
+    "items",
+    "index_type",
+    "index_kind",
+    "checksums_below",
+    "unreadable_files",
+    *HEADER,
+}
 _ITEMS_AT_ONCE = 1024
 # Each byte as JSON, a comma behind it, padded with zeros.
 _TEXTS = np.array([f"{value},".encode() for value in range(256)], "S4")
@@ -63,6 +71,7 @@ class JsonDocument(msgspec.Struct, forbid_unknown_fields=True):
     index_kind: Any = msgspec.UNSET
     next_id: Any = msgspec.UNSET
     checksums_below: Any = msgspec.UNSET
+    unreadable_files: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class JsonStore(MemoryStore):
@@ -105,6 +114,8 @@ class JsonStore(MemoryStore):
         head["checksums_below"] = columns.next_id
         if self.index_type != "flat":
             head["index_type"] = self.index_type
+        if columns.unreadable:
+            head["unreadable_files"] = list(columns.unreadable.values())
         yield json.dumps(head)[:-1].encode("ascii") + b', "items": ['
         for start in range(0, len(columns.ids), _ITEMS_AT_ONCE):
             chunk = slice(start, start + _ITEMS_AT_ONCE)
@@ -155,6 +166,8 @@ def _decode(path: str, content: bytes) -> tuple[ItemColumns, str, dict[str, Any]
         if following < checksums_below:  # an id would be used again
             raise metadata.damaged(path, '"next_id" is lower than it was')
         columns.require_checksums(checksums_below)
+    if isinstance(unreadable := head.get("unreadable_files"), list):
+        columns.unreadable = Unreadable.by_path(unreadable)
     return columns, index_type, {key: value for key, value in head.items() if key not in _KEYS}
 
 
@@ -167,6 +180,7 @@ def _decode_fast(content: bytes) -> tuple[dict[str, Any], ItemColumns]:
     head = {key: getattr(document, key) for key in document.__struct_fields__}
     head = {key: value for key, value in head.items() if value is not msgspec.UNSET}
     del head["items"]
+    head["unreadable_files"] = json.loads(bytes(document.unreadable_files))
     columns = ItemColumns()
     ids = np.array([entry.id for entry in entries], np.int64)
     columns.put(ids, _hashes([entry.hash for entry in entries]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.index import item_record, metadata
 from photodna_nb.index.item_record import EMPTY_RECORD, NO_CHECKSUM, NO_KEYS
-from photodna_nb.index.metadata import ChangedItemError, Item, StoreState
+from photodna_nb.index.metadata import ChangedItemError, Item, StoreState, Unreadable
 
 
 class ItemColumns:
@@ -32,6 +32,7 @@ class ItemColumns:
         self.extras: list[str] = []
         self.checksums: list[bytes | None] = []
         self.others: dict[int, str] = {}
+        self.unreadable: dict[str, Unreadable] = {}
 
     @property
     def ids(self) -> NDArray[np.int64]:
@@ -110,6 +111,7 @@ class ItemColumns:
         other.put(self.ids, self.hashes)
         other.paths, other.extras = self.paths.copy(), self.extras.copy()
         other.checksums, other.others = self.checksums.copy(), self.others.copy()
+        other.unreadable = self.unreadable.copy()
         return other
 
     def computed_checksum(self, row: int) -> bytes:
@@ -187,6 +189,12 @@ class MemoryStore:
         for row in range(len(columns.ids)):
             yield self._item(columns, row)
 
+    def paths(self) -> Iterator[tuple[int, str]]:
+        return zip(self._columns.ids.tolist(), self._columns.paths, strict=True)
+
+    def unreadable(self) -> dict[str, Unreadable]:
+        return self._columns.unreadable.copy()
+
     def begin(self) -> None:
         self._before, self._columns = self._columns, self._columns.copy()
 
@@ -206,6 +214,10 @@ class MemoryStore:
             row = int(np.searchsorted(self._columns.ids, item.id))
             self._columns.extras[row] = item_record.encode_extra(item.record, item.extra)
             self._columns.checksums[row] = self._columns.computed_checksum(row)
+
+    def remember(self, unreadable: Mapping[str, Unreadable | None]) -> None:
+        known = {**self._columns.unreadable, **unreadable}
+        self._columns.unreadable = {path: one for path, one in known.items() if one is not None}
 
     def commit(self) -> None:
         self._before = None

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeGuard
+from typing import Any, NamedTuple, Protocol, Self, TypeGuard
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,6 +74,41 @@ class Item:
             return None
         # JSON holds numbers of any size, and NaN.
         return float(detail) if -1e300 < detail < 1e300 else None
+
+
+class Unreadable(NamedTuple):
+    """A file of a folder that cannot be hashed, and is not tried again before something changes.
+
+    Attributes
+    ----------
+    path : str
+        Real, absolute path.
+    size, modified : int
+        As of an `ItemRecord`; -1 where there is no such file.
+    decoders : str
+        What could be decoded: see `image_formats.decoders`.
+    kind : str
+        The kind as which the file is counted, such as ``"video"``; empty for a failure.
+    reason : str
+        Why it cannot be hashed.
+    """
+
+    path: str
+    size: int
+    modified: int
+    decoders: str
+    kind: str
+    reason: str
+
+    @classmethod
+    def by_path(cls, rows: Iterable[Any]) -> dict[str, Self]:
+        """Return what rows of these values hold; one with others counts as missing."""
+        found = {}
+        for row in rows:
+            with suppress(msgspec.ValidationError):
+                one = msgspec.convert(row, cls)
+                found[one.path] = one
+        return found
 
 
 class StoreState(NamedTuple):
@@ -160,6 +196,12 @@ class MetadataStore(Protocol):
     def items(self) -> Iterator[Item]:
         """Yield all items by id."""
 
+    def paths(self) -> Iterator[tuple[int, str]]:
+        """Yield id and path or label of all items by id, without a look at their checksums."""
+
+    def unreadable(self) -> dict[str, Unreadable]:
+        """Return the files that could not be hashed, by path."""
+
     def begin(self) -> None:
         """Begin a change. The caller has a lock that keeps other writers out."""
 
@@ -171,6 +213,9 @@ class MetadataStore(Protocol):
 
     def refresh_records(self, items: Sequence[Item]) -> None:
         """Replace the records of these items, whose ids, paths and hashes are there."""
+
+    def remember(self, unreadable: Mapping[str, Unreadable | None]) -> None:
+        """Store files that could not be hashed, or None for those to forget, by path."""
 
     def commit(self) -> None:
         """Make the change last.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -124,6 +125,8 @@ class Added(NamedTuple):
         Ids of the items in place of those whose files have another hash now.
     refreshed : sequence of str
         Those of `skipped` whose files have another size or time of modification now.
+    other_files : mapping of str to int
+        How many files of folders were not hashed, by the reason: see `hash_directory`.
     """
 
     ids: list[int]
@@ -131,3 +134,55 @@ class Added(NamedTuple):
     failures: list[FileFailure]
     updated: Sequence[int] = ()
     refreshed: Sequence[str] = ()
+    other_files: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True, repr=False)
+class Synced:
+    """The result of `HashIndex.sync`.
+
+    Attributes
+    ----------
+    added, updated, removed : list of str
+        Names of files that are new in the index, that have another hash now, and that are gone. In
+        a dry run, files that would be hashed as new or changed ones, and that would be removed.
+    kept : list of str
+        Names of files that are gone and whose items stay: the folder in which they were is empty,
+        as where a disk is not mounted, or cannot be listed.
+    unchanged : int
+        Number of files that have the hash that they had.
+    failures : list of FileFailure
+        Files that cannot be hashed, and folders below that cannot be listed, as far as that is new.
+    remembered : list of FileFailure
+        Files that could not be hashed in an earlier call, and have not changed since.
+    skipped : dict of str to int
+        How many other files there are, by kind: see `hash_directory`.
+    seconds : float
+        Time that the call took.
+    dry_run : bool
+        Whether nothing was changed.
+    """
+
+    added: list[str]
+    updated: list[str]
+    removed: list[str]
+    kept: list[str]
+    unchanged: int
+    failures: list[FileFailure]
+    remembered: list[FileFailure]
+    skipped: dict[str, int]
+    seconds: float
+    dry_run: bool = False
+
+    def __repr__(self) -> str:
+        numbers = {
+            "added": len(self.added),
+            "updated": len(self.updated),
+            "removed": len(self.removed),
+            "unchanged": self.unchanged,
+            "kept": len(self.kept),
+            "failed": len(self.failures),
+            "remembered": len(self.remembered),
+        }
+        texts = ", ".join(f"{number} {what}" for what, number in numbers.items())
+        return f"<Synced: {texts}{' (dry run)' if self.dry_run else ''}>"

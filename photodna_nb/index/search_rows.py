@@ -94,8 +94,9 @@ class SearchRows:
                 result = cls([*file.parts, RowSegment.of(rows, ids)])
             else:
                 result = cls(compared(path, file, store))
-            # Of other metadata, after a kill: it is written anew with the next change.
-            result.rows_on_disk = file.segment.count if ours or state.store_id is None else 0
+            # Of other metadata or an earlier state, after a kill: the next change writes it anew.
+            current = unchanged or state.store_id is None
+            result.rows_on_disk = file.segment.count if current else 0
             return result
         if file.index_type != store.index_type:
             return cls.from_store(store)

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from photodna_nb import checks, files
-from photodna_nb.checks import describe
-from photodna_nb.errors import ArgumentError, ArgumentTypeError, ErrorContext, IndexFileError
-from photodna_nb.index import arguments, faiss_file, metadata, search_rows
+from photodna_nb import files
+from photodna_nb.errors import ArgumentError, ErrorContext, IndexFileError
+from photodna_nb.index import arguments, faiss_file, metadata, search_rows, stores
 from photodna_nb.index.checksum import with_footer
 from photodna_nb.index.metadata import (
     FORMER_TYPE,
@@ -27,10 +26,14 @@ from photodna_nb.index.metadata import (
     Item,
     MetadataStore,
     StoreState,
+    Unreadable,
 )
 from photodna_nb.index.search_rows import MismatchError, SearchRows
 from photodna_nb.index.writer_lock import WriterLock
 from photodna_nb.printable import printable
+
+if TYPE_CHECKING:
+    from photodna_nb.index.unsaved_hashes import UnsavedHashes
 
 # Items in a database that the index file may lack: reading them takes a part of what reading
 # the file takes, and writing it anew for each one of them would take for ever.
@@ -73,6 +76,11 @@ class IndexSession:
         Held by whoever uses the session.
     accepted : list of int
         Ids of the items that `begin_rebuild` accepted although their checksums did not hold.
+    join : bool
+        Whether changes of a new index are made in the files that another program has written
+        meanwhile, if it has.
+    unsaved : UnsavedHashes or None
+        The journal of hashes that `commit` saves.
     """
 
     def __init__(
@@ -81,9 +89,10 @@ class IndexSession:
         self.index_path, self.meta_path, self.store = index_path, meta_path, store
         self.mutex = threading.RLock()
         self._lock = WriterLock(meta_path)
-        self._overwrite = overwrite
+        self._overwrite, self.join = overwrite, False
         self.rows = SearchRows()
         self.accepted: list[int] = []
+        self.unsaved: UnsavedHashes | None = None
         self._loaded = store.state()
         self._phase = Phase.READING
         self._on_disk = False
@@ -93,6 +102,16 @@ class IndexSession:
     def in_memory(self) -> bool:
         """Whether there are no files."""
         return not self.meta_path
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the index is in its files: a new one is not before its first commit."""
+        return self._on_disk
+
+    @property
+    def begun(self) -> bool:
+        """Whether a change has begun that is not committed."""
+        return self._phase is Phase.CHANGING
 
     # Reading: the files as they are at this moment.
 
@@ -167,30 +186,6 @@ class IndexSession:
         if reading and self.store.state() != self._loaded:
             raise StaleRowsError
 
-    def find_items(self, name: str, item: Any) -> list[Item]:
-        """Return the items of an id, label or path, by id; `name` is that of the argument."""
-        if isinstance(item, int | np.integer) and not isinstance(item, bool):
-            with self.with_remedy():
-                return list(self.store.get([int(item)] if 0 <= item < 2**63 else []).values())
-        if not isinstance(item, str | bytes | os.PathLike):
-            raise ArgumentTypeError(f"{name}: got {describe(item)}, needs an id or a path")
-        label = arguments.label(name, checks.path(name, item))
-        if items := self.items_by_path([label]).get(label):
-            return items
-        path = os.path.realpath(arguments.text(name, item))
-        return self.items_by_path([path]).get(path, [])
-
-    def items_by_path(self, paths: Sequence[str]) -> dict[str, list[Item]]:
-        """Return the items, by id, of each path or label that is indexed."""
-        known = self.store.find(paths)
-        with self.with_remedy():
-            items = self.store.get([i for ids in known.values() for i in ids])
-        missing = {i for ids in known.values() for i in ids} - items.keys()
-        if missing:
-            problem = f"is damaged: it has a path of id {min(missing)}, and no such item"
-            raise metadata.damaged(self.meta_path, problem)
-        return {path: [items[i] for i in ids] for path, ids in known.items()}
-
     def with_remedy(self) -> ErrorContext:
         """Return a context that adds to errors the command that rebuilds the index.
 
@@ -207,29 +202,6 @@ class IndexSession:
             return None if other is error else other
 
         return ErrorContext(translated)
-
-    def verify(self) -> tuple[list[int], int, str | None]:
-        """Read all of both files, and raise an error if anything in them is wrong.
-
-        Returns the ids that the index file has and the metadata lacks, how many it lacks, and the
-        type of the file if the metadata has another one.
-        """
-        with self.current():
-            if not self._on_disk:
-                return [], 0, None
-            self.store.verify()
-            file = faiss_file.load(self.index_path)
-            file_ids = search_rows.verify(self.index_path, file, self.store)
-            ids, _ = self.store.ids_and_hashes()
-            lacking = np.setdiff1d(file_ids, ids).tolist()
-            if lacking and search_rows.is_unchanged(file.footer.header, self.store.state()):
-                reason = f"lacks item {lacking[0]}, which the index file holds"
-                raise metadata.damaged(self.meta_path, reason)
-            n_pending = len(np.setdiff1d(ids, file_ids))
-            if self._phase is Phase.CHANGING:
-                return [], n_pending, None
-            other_type = None if file.index_type == self.store.index_type else file.index_type
-            return lacking, n_pending, other_type
 
     # Writing: one program at a time, and the metadata first.
 
@@ -255,6 +227,9 @@ class IndexSession:
     def _begin(self) -> None:
         self._lock.acquire()
         try:
+            if self.join and not self._on_disk and os.path.lexists(self.meta_path):
+                self.store = stores.open_store(self.meta_path)
+                self.load()
             if self._on_disk:
                 with self.current():
                     pass
@@ -293,6 +268,12 @@ class IndexSession:
             self.store.refresh_records(items)
             self._records_changed = True
 
+    def remember(self, unreadable: Mapping[str, Unreadable | None]) -> None:
+        """Store files that cannot be hashed, or None for those to forget, by their paths."""
+        if unreadable:
+            self.store.remember(unreadable)
+            self._records_changed = True
+
     def insert(self, items: list[Item]) -> None:
         """Append items with the next ids; all or none."""
         if not items:
@@ -313,6 +294,7 @@ class IndexSession:
         """Insert all items of another store, under their ids."""
         with self.changing():
             self.store.other = store.other
+            self.store.remember(store.unreadable())
             self.store.insert(store.items(), store.state().next_id)
             self.rows = SearchRows.from_store(store)
 
@@ -342,12 +324,18 @@ class IndexSession:
             self._phase = Phase.READING
             self._lock.release()
 
-    def commit(self) -> None:
-        """Write what was changed, and let others write; see `HashIndex.save`."""
-        if not self._on_disk:
-            self.check_new(self.index_path, self.meta_path)
+    def commit(self, *, postpone: bool = False) -> None:
+        """Write what was changed, and let others write; see `HashIndex.save`.
+
+        postpone: whether the index file, if there is one, is left to a later commit. One with JSON
+        is not, as other programs read both.
+        """
         with self.changing(keep=True):
-            if self._write_index or not self._on_disk or self._too_many_pending():
+            if not self._on_disk:
+                self.check_new(self.index_path, self.meta_path)
+            behind = self._write_index or self._too_many_pending()
+            postpone = postpone and self.store.state().store_id is not None
+            if not self._on_disk or (behind and not postpone):
                 with self._staged_index() as staged:
                     self._commit_store()
                     try:
@@ -364,6 +352,7 @@ class IndexSession:
                 else:
                     self.store.rollback()
                 self._end_committed()
+                self._write_index = behind
 
     def _too_many_pending(self) -> bool:
         # JSON goes with an index that has all items: other programs read both.
@@ -398,6 +387,9 @@ class IndexSession:
         """Note that the store is on the disk, and release the lock."""
         self._loaded, self._on_disk = self.store.state(), True
         self._phase, self._write_index, self._records_changed = Phase.READING, False, False
+        if self.unsaved is not None:
+            self.unsaved.forget_used()
+            self.unsaved = None
         self._lock.release()
 
     def content(self) -> bytes:
@@ -427,13 +419,7 @@ class IndexSession:
         """Raise an error if one of the files exists, and must not be replaced."""
         for path in paths:
             if not self._overwrite and not self._on_disk and os.path.lexists(path):
-                use = "add to it with --faiss-add (HashIndex.open)"
-                if not os.path.lexists(self.index_path):
-                    error = IndexFileError(self.index_path, "is missing")
-                    error = arguments.with_remedy(error, self.index_path, self.meta_path)
-                    use = f"its index {error.reason}"
-                reason = f"exists already; {use}, or replace it with --overwrite (overwrite=True)"
-                raise IndexFileError(path, reason)
+                raise arguments.exists_already(path, self.index_path, self.meta_path)
 
     def __reduce__(self) -> Any:
         return _session_in_memory, (self.store,)

@@ -9,7 +9,7 @@ from photodna_nb.checks import HASH_BYTES
 
 # "PDNA"; and the version of the tables below.
 APPLICATION = 0x50444E41
-VERSION = 3
+VERSION = 4
 # Keys of the table of properties in version 1.
 FORMER_KEYS = {"store_id": "collection", "change_count": "removals", "index_type": "index_kind"}
 # The columns of an item, but the checksum, which is computed from them.
@@ -28,6 +28,10 @@ _ITEMS = _FORMER_ITEMS.replace(
     """other TEXT,  -- a JSON object: keys of another program
     checksum BLOB  -- see item_record.py; null where another program has written the item""",
 )
+_UNREADABLE = """CREATE TABLE unreadable (
+    path PRIMARY KEY,  -- as of an item
+    size, modified, decoders, kind, reason
+) WITHOUT ROWID"""
 _INDEX = "CREATE INDEX items_path ON items (path)"
 
 
@@ -66,13 +70,15 @@ TABLES = (
     f"PRAGMA user_version = {VERSION}",
     "DROP TABLE IF EXISTS items",
     "DROP TABLE IF EXISTS properties",
+    "DROP TABLE IF EXISTS unreadable",
     _PROPERTIES,
+    _UNREADABLE,
     _ITEMS,
     _INDEX,
     *_TRIGGERS,
 )
-# From a former version, whose items have no checksums: what is there is accepted.
-UPGRADE = (
+# From versions 1 and 2, whose items have no checksums: what is there is accepted.
+ITEMS_WITH_CHECKSUMS = (
     "DROP INDEX items_path",
     "DROP TRIGGER items_deleted",
     "DROP TRIGGER items_inserted",
@@ -83,13 +89,15 @@ UPGRADE = (
     "DROP TABLE former_items",
     _INDEX,
     *_TRIGGERS,
-    f"PRAGMA user_version = {VERSION}",
 )
+# From versions 1 to 3.
+UPGRADE = (_UNREADABLE, f"PRAGMA user_version = {VERSION}")
 # All statements that make the tables of a version: a database with others is not read.
 _STATEMENTS = {
     1: (_PROPERTIES, _FORMER_ITEMS, _INDEX, *_counting_triggers("removals")),
     2: (_PROPERTIES, _FORMER_ITEMS, _INDEX, *_counting_triggers("change_count")),
-    VERSION: (_PROPERTIES, _ITEMS, _INDEX, *_TRIGGERS),
+    3: (_PROPERTIES, _ITEMS, _INDEX, *_TRIGGERS),
+    VERSION: (_PROPERTIES, _ITEMS, _INDEX, *_TRIGGERS, _UNREADABLE),
 }
 # More than there are in any version.
 MAX_STATEMENTS = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from zlib import crc32
@@ -23,7 +23,7 @@ from photodna_nb.index.item_record import (
     holds,
     item_checksum,
 )
-from photodna_nb.index.metadata import HEADER, ChangedItemError, Item, StoreState
+from photodna_nb.index.metadata import HEADER, ChangedItemError, Item, StoreState, Unreadable
 from photodna_nb.index.sqlite_file import Row, SqliteFile
 from photodna_nb.index.sqlite_schema import COLUMNS, FORMER_KEYS, VERSION
 
@@ -161,6 +161,19 @@ class SqliteStore:
                 raise metadata.damaged(self.path, "is damaged (its ids are out of order)")
             after = page[-1].id
 
+    def paths(self) -> Iterator[tuple[int, str]]:
+        with self._file.errors():
+            for rows in self._file.fetch("SELECT id, path FROM items", (), _ROWS_AT_ONCE):
+                for identifier, path in rows:
+                    yield identifier, os.fsdecode(path)
+
+    def unreadable(self) -> dict[str, Unreadable]:
+        if self._version < 4:
+            return {}
+        rows = self._file.execute("SELECT * FROM unreadable")
+        with self._file.errors():
+            return Unreadable.by_path((os.fsdecode(path), *rest) for path, *rest in rows)
+
     def begin(self) -> None:
         try:
             if self._file.on_disk:
@@ -187,6 +200,12 @@ class SqliteStore:
         rows = [(row[3], row[-1], row[0]) for row in map(_row, items)]
         statement = "UPDATE items SET extra = ?, checksum = ? WHERE id = ?"
         self._file.execute_many(statement, rows)
+
+    def remember(self, unreadable: Mapping[str, Unreadable | None]) -> None:
+        forgotten = [(_stored(path),) for path in unreadable]
+        self._file.execute_many("DELETE FROM unreadable WHERE path = ?", forgotten)
+        rows = [(_stored(one.path), *one[1:]) for one in unreadable.values() if one is not None]
+        self._file.execute_many("INSERT INTO unreadable VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def commit(self) -> None:
         other = encode_extra(EMPTY_RECORD, self.other)
@@ -258,12 +277,15 @@ class SqliteStore:
         """Bring the tables of a former version to this one, within a transaction."""
         if self._version == VERSION:
             return
-        self._file.connection.create_function("item_checksum", 5, _computed_checksum)
-        for former, key in _NEW_KEYS.items():
-            self._file.execute("UPDATE properties SET key = ? WHERE key = ?", (key, former))
-        # Other programs may have left out ids before.
-        contiguous_from = ("contiguous_from", self.state().next_id)
-        self._file.execute("INSERT INTO properties VALUES (?, ?)", contiguous_from)
+        if self._version < 3:
+            self._file.connection.create_function("item_checksum", 5, _computed_checksum)
+            for former, key in _NEW_KEYS.items():
+                self._file.execute("UPDATE properties SET key = ? WHERE key = ?", (key, former))
+            # Other programs may have left out ids before.
+            contiguous_from = ("contiguous_from", self.state().next_id)
+            self._file.execute("INSERT INTO properties VALUES (?, ?)", contiguous_from)
+            for statement in sqlite_schema.ITEMS_WITH_CHECKSUMS:
+                self._file.execute(statement)
         for statement in sqlite_schema.UPGRADE:
             self._file.execute(statement)
         self._version = VERSION

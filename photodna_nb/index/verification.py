@@ -6,8 +6,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from photodna_nb.errors import ImageError
-from photodna_nb.index import changes
+from photodna_nb.index import changes, faiss_file, metadata, search_rows
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.session import IndexSession
 
@@ -85,7 +87,7 @@ def verify(
             else:
                 files.append(_IndexedFile.of(item, compare_content))
         n_unchecked = session.store.count_unchecked()
-        lacking, n_pending, other_type = session.verify()
+        lacking, n_pending, other_type = _compared_files(session)
     n_items = n_labels + len(files)
     status = [changes.file_status(item.path) for item in files]
     missing = [item.name for item, one in zip(files, status, strict=True) if one is None]
@@ -104,6 +106,30 @@ def verify(
         n_unknown = len(present) - len(known)
     counts = n_labels, n_unknown, n_unchecked, n_pending
     return Verification(n_items, changed, missing, failures, lacking, *counts, other_type)
+
+
+def _compared_files(session: IndexSession) -> tuple[list[int], int, str | None]:
+    """Read all of both files, and raise an error if anything in them is wrong.
+
+    Returns the ids that the index file has and the metadata lacks, how many it lacks, and the
+    type of the file if the metadata has another one.
+    """
+    if not session.on_disk:
+        return [], 0, None
+    store = session.store
+    store.verify()
+    file = faiss_file.load(session.index_path)
+    file_ids = search_rows.verify(session.index_path, file, store)
+    ids, _ = store.ids_and_hashes()
+    lacking = np.setdiff1d(file_ids, ids).tolist()
+    if lacking and search_rows.is_unchanged(file.footer.header, store.state()):
+        reason = f"lacks item {lacking[0]}, which the index file holds"
+        raise metadata.damaged(session.meta_path, reason)
+    n_pending = len(np.setdiff1d(ids, file_ids))
+    if session.begun:
+        return [], n_pending, None
+    other_type = None if file.index_type == store.index_type else file.index_type
+    return lacking, n_pending, other_type
 
 
 def _other_contents(

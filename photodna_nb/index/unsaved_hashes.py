@@ -1,0 +1,42 @@
+"""The journal beside an index: what was hashed for it and is not saved yet.
+
+A call that is interrupted leaves it, the next one takes the hashes of unchanged files from it,
+and the `save` that stores them deletes it.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Self
+
+from photodna_nb.errors import FileError
+from photodna_nb.hashing.hash_journal import HashJournal, HashRecord
+
+
+class UnsavedHashes(HashJournal):
+    """A journal of hashes of which those that were used, or were appended here, get saved.
+
+    It is created with its first record.
+    """
+
+    def __init__(self, path: str, like: str) -> None:
+        super().__init__(path, like)
+        self._used: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def get(self, path: str) -> HashRecord | None:
+        """Return the newest record of a file, and note that it is used."""
+        self._used.add(os.path.abspath(path))
+        return super().get(path)
+
+    def forget_used(self) -> None:
+        """Delete the journal, unless another program uses it, but for the records of others."""
+        others = [record for path, record in self._records.items() if path not in self._used]
+        with suppress(FileError):  # all is saved; what stays is used again
+            if self.delete():
+                with self:
+                    for record in others:
+                        self.append(record)
