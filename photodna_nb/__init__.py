@@ -51,10 +51,12 @@ if TYPE_CHECKING:
     from photodna_nb.pairs.histogram import distance_histogram as distance_histogram
     from photodna_nb.pairs.metrics import distance as distance
     from photodna_nb.pairs.metrics import similarity as similarity
-    from photodna_nb.pairs.pair_files import Pairs as Pairs
-    from photodna_nb.pairs.pair_files import read_pairs as read_pairs
+    from photodna_nb.pairs.pair_table import Pair as Pair
+    from photodna_nb.pairs.pair_table import Pairs as Pairs
+    from photodna_nb.pairs.pair_table import read_pairs as read_pairs
     from photodna_nb.pairs.within import pairs_within as pairs_within
     from photodna_nb.pairs.within import write_pairs as write_pairs
+    from photodna_nb.tables.table import HashRow as HashRow
     from photodna_nb.tables.table import HashTable as HashTable
 
 # The public names of each module.
@@ -71,9 +73,9 @@ _NAMES = {
     "pairs.all_pairs": "Neighbours distance_matrix nearest",
     "pairs.histogram": "DistanceHistogram distance_histogram",
     "pairs.metrics": "distance similarity",
-    "pairs.pair_files": "Pairs read_pairs",
+    "pairs.pair_table": "Pair Pairs read_pairs",
     "pairs.within": "pairs_within write_pairs",
-    "tables.table": "HashTable",
+    "tables.table": "HashRow HashTable",
 }
 _MODULE_OF_NAME = {name: module for module, names in _NAMES.items() for name in names.split()}
 _PUBLIC_MODULES = {

@@ -39,6 +39,11 @@ def scaled(default: int, full: int) -> int:
     return int(min(full, default * TEST_SCALE))
 
 
+def columns_of(pairs):
+    """Return the columns of `Pairs`."""
+    return pairs.i, pairs.j, pairs.distance
+
+
 settings.register_profile("kernels", deadline=None, max_examples=15 if JIT_OFF else 60)
 settings.load_profile("kernels")
 

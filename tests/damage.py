@@ -83,7 +83,8 @@ def pairs_file(name: str) -> Store:
         return folder / name
 
     def answer(path: Path) -> Any:
-        return [column.tolist() for column in pdna.read_pairs(path)]
+        pairs = pdna.read_pairs(path)
+        return [column.tolist() for column in (pairs.i, pairs.j, pairs.distance)]
 
     return Store(write, answer)
 

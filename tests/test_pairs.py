@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import oracle
 import pytest
-from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
+from conftest import JIT_OFF, ROOT, columns_of, local_cluster, spawned_processes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -223,7 +223,7 @@ def check_within(sides, exact, counted, metric):
         if metric == "euclidean":
             limit = math.isqrt(limit)
             largest = limit**2
-        i, j, distance = pdna.pairs_within(*sides, max_distance=limit, metric=metric)
+        i, j, distance = columns_of(pdna.pairs_within(*sides, max_distance=limit, metric=metric))
         expected = np.nonzero(counted & (exact <= largest))
         np.testing.assert_array_equal((i, j), expected)
         np.testing.assert_array_equal(distance, in_units(exact[expected], metric))
@@ -438,8 +438,8 @@ def test_files_on_every_executor(in_files, where):
         np.testing.assert_array_equal(found.counts, expected.counts)
         np.testing.assert_array_equal(found.same_group, expected.same_group)
         for one, other in zip(
-            pdna.pairs_within(files, max_distance=9, executor=executor),
-            pdna.pairs_within(hashes, max_distance=9),
+            columns_of(pdna.pairs_within(files, max_distance=9, executor=executor)),
+            columns_of(pdna.pairs_within(hashes, max_distance=9)),
             strict=True,
         ):
             np.testing.assert_array_equal(one, other)

@@ -9,7 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
+from conftest import JIT_OFF, ROOT, columns_of, local_cluster, spawned_processes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,7 +48,8 @@ def loaded(path):
 
 
 def assert_same(found, expected):
-    for one, other in zip(found, expected, strict=True):
+    both = (columns_of(one) if isinstance(one, pdna.Pairs) else one for one in (found, expected))
+    for one, other in zip(*both, strict=True):
         np.testing.assert_array_equal(one, other, strict=True)
 
 
@@ -193,24 +194,22 @@ def test_images_of_low_detail_are_not_compared(inside, tmp_path):
         every = pdna.pairs_within(hashes, None if inside else hashes[::-1], **options)
         stay = np.isin(every.i, kept) & np.isin(every.j, kept if inside else 49 - kept)
         assert 0 < stay.sum() < len(stay)
-        expected = pdna.Pairs(*(column[stay] for column in every))
+        expected = every[stay]
         assert_same(pdna.pairs_within(a, b, min_detail=100, **options), expected)
         assert_same(pdna.pairs_within(a, b, min_detail=0, **options), without(every, {0, 1}, b))
         path = tmp_path / "p.npz"
         assert pdna.write_pairs(path, a, b, min_detail=100, **options) == stay.sum()
         assert_same(loaded(path), expected)
     whole = pdna.HashTable(a.paths, hashes, np.full(50, 100.0))
-    assert_same(
-        pdna.pairs_within(whole, max_distance=300, min_detail=100),
-        pdna.pairs_within(hashes, max_distance=300),
-    )
+    every = pdna.pairs_within(hashes, max_distance=300)
+    assert_same(pdna.pairs_within(whole, max_distance=300, min_detail=100), every)
 
 
 def without(pairs, rows, b):
     """The pairs without rows of `a` and, which are reversed there, of `b`."""
     rows = np.array(sorted(rows))
     stay = ~np.isin(pairs.i, rows) & ~np.isin(pairs.j, rows if b is None else 49 - rows)
-    return pdna.Pairs(*(column[stay] for column in pairs))
+    return pairs[stay]
 
 
 @slow_without_jit

@@ -10,7 +10,7 @@ import numpy as np
 import oracle
 import pytest
 import searches
-from conftest import JIT_OFF, local_cluster, spawned_processes
+from conftest import JIT_OFF, columns_of, local_cluster, spawned_processes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -523,7 +523,7 @@ def test_public_functions(kind):
             for workers in (1, 2, 3):
                 options = {"metric": metric, "max_workers": workers}
                 found = pdna.pairs_within(*sides, max_distance=limit, **options)
-                pairs = zip(*(column.tolist() for column in found), strict=True)
+                pairs = zip(*(column.tolist() for column in columns_of(found)), strict=True)
                 assert list(pairs) == searches.pairs_of(exact, limit, inside)
         for k in (1, 5, 100, exact.shape[1] - inside):
             for workers in (1, 3):

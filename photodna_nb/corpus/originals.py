@@ -13,6 +13,7 @@ from PIL import Image
 from photodna_nb import files
 from photodna_nb.errors import ImageError
 from photodna_nb.hashing import images
+from photodna_nb.printable import short
 
 
 @dataclass(frozen=True)
@@ -104,4 +105,4 @@ class Dataset(Sequence[Original]):
         return self.originals[index]
 
     def __repr__(self) -> str:
-        return f"<Dataset of {len(self)} originals: {self.description}>"
+        return f"<Dataset of {len(self)} originals: {short(self.description)}>"

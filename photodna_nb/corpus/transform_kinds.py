@@ -14,8 +14,10 @@ from photodna_nb import checks
 from photodna_nb.corpus import operations as op
 from photodna_nb.corpus.operations import EDGES, Operation, crop_at
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.printable import short_repr
 
 
+@short_repr
 @dataclass(frozen=True)
 class TransformKind:
     """A transform without its strength, as `KINDS` lists it.

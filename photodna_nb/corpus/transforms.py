@@ -24,6 +24,7 @@ from photodna_nb.corpus.transform_kinds import (
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.hashing import images
 from photodna_nb.hashing.images import ImageLike
+from photodna_nb.printable import short_repr
 
 __all__ = [
     "KINDS",
@@ -123,6 +124,7 @@ class Transform:
         return images.to_rgb(self.kind.operation(images.to_rgb(image), self.strength, seed))
 
 
+@short_repr
 @dataclass(frozen=True)
 class Chain:
     """Several transforms, one after the other.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from photodna_nb.evaluation.json_record import JSONRecord, json_number
 from photodna_nb.evaluation.pair_counts import PairCounts
+from photodna_nb.printable import short_repr
 
 Verdict = Literal["identical", "overlapping", "significant", "unknown"]
 MeetsTarget = Literal["yes", "no", "unclear", "unknown"]
@@ -38,6 +39,7 @@ class ValueChange(NamedTuple):
     second: Any
 
 
+@short_repr
 @dataclass(frozen=True)
 class OriginalChanges:
     """Names of originals, by what happened to them from the first run to the second.

@@ -281,14 +281,14 @@ class _Impostors:
         options: Any = {"max_distance": limit * limit, "metric": "sqeuclidean"}
         options["max_workers"] = self.max_workers
         if transform == ORIGINAL:
-            row, column, squared = pairs_within(hashes, **options)
-            place, i = self._all_duplicates(first[row])
-            column, squared = column[place], squared[place]
+            found = pairs_within(hashes, **options)
+            place, i = self._all_duplicates(first[found.i])
+            column, squared = found.j[place], found.distance[place]
         else:
             rows = np.flatnonzero(self.hashed.available[:, transform] & self.compared)
             variants = self.hashed.variants[rows, transform]
-            row, column, squared = pairs_within(variants, hashes, **options)
-            i = rows[row]
+            found = pairs_within(variants, hashes, **options)
+            i, column, squared = rows[found.i], found.j, found.distance
         others = self.duplicate_of[i] != first[column]
         i, column, squared = i[others], column[others], squared[others]
         place, j = self._all_duplicates(first[column])

@@ -13,8 +13,10 @@ from photodna_nb import checks
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.dependence import Floats, Integers
 from photodna_nb.evaluation.json_record import JSONRecord, json_number
+from photodna_nb.printable import short_repr
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class RateCurves(JSONRecord):
     """Rates at the integer thresholds 0 … t - 1, and summary numbers of the curves.

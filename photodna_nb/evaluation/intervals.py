@@ -26,6 +26,7 @@ from photodna_nb.evaluation.dependence import (
     sort_impostor_pairs,
 )
 from photodna_nb.evaluation.json_record import JSONRecord
+from photodna_nb.printable import short_repr
 
 # With fewer matching dyads, their dependence cannot be estimated.
 MIN_MATCHES = 10
@@ -58,6 +59,7 @@ class FalseMatchRate(JSONRecord):
     at_least_ten_matches: bool
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class FalseMatchRates(JSONRecord):
     """False match rates at the integer thresholds 0 … t - 1, with confidence intervals.

@@ -15,6 +15,7 @@ from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation import stored_arrays
 from photodna_nb.files import PathLike
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
+from photodna_nb.printable import short_repr
 
 # Number of pairs in each distance bin, (3061,), or several such rows.
 Histogram = NDArray[np.int64]
@@ -29,6 +30,7 @@ N_BINS = SIMILARITY_SCALE + 1
 _SAMPLE = 2000
 
 
+@short_repr
 class NearestImpostors(NamedTuple):
     """Impostor pairs in the order of their distance.
 

@@ -31,8 +31,10 @@ from photodna_nb.evaluation.pair_counts import HALVES, N_BINS, Half, Histogram, 
 from photodna_nb.evaluation.tail import Tail
 from photodna_nb.evaluation.tail_fit import fit_tail
 from photodna_nb.pairs import all_pairs
+from photodna_nb.printable import short_repr
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class RateEstimates:
     """Recall and false match rates of some originals, with confidence intervals.

@@ -12,12 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from photodna_nb.evaluation.dependence import Floats
 from photodna_nb.evaluation.json_record import JSONRecord, json_number
 from photodna_nb.evaluation.tail_likelihood import tail_rate
+from photodna_nb.printable import short_repr
 
 # Fits were compared with counts at rates so many times below the rate at ten matching dyads:
 # tests/benchmarks/tail.py.
 _VALIDATION_DEPTH = 100
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class TailRates:
     """False match rates by the fitted tail at some thresholds.
@@ -64,6 +66,7 @@ class ReliableRate(NamedTuple):
     beyond_validation: bool
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Tail(JSONRecord):
     """A generalised Pareto distribution of the impostor distances below a fit threshold.

@@ -19,10 +19,12 @@ from photodna_nb.errors import ArgumentError
 from photodna_nb.hashing import images
 from photodna_nb.hashing.images import ImageLike
 from photodna_nb.kernels import hashing as kernels
+from photodna_nb.printable import short_repr
 
 Floats = NDArray[np.float64]
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class HashTrace:
     """Every stage of one hash; all arrays are read-only.
@@ -55,6 +57,7 @@ class HashTrace:
     detail: float
 
 
+@short_repr
 class HashWithDetail(NamedTuple):
     """A hash, and the detail of its image.
 

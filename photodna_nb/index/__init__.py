@@ -5,6 +5,7 @@ from photodna_nb.index.hash_index import HashIndex
 from photodna_nb.index.item_record import ItemRecord
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.records import Added, FaissMatch, Match, Synced
+from photodna_nb.index.search_results import SearchResults, SearchRow, SearchTable
 from photodna_nb.index.verification import Verification
 
 __all__ = [
@@ -15,6 +16,9 @@ __all__ = [
     "Item",
     "ItemRecord",
     "Match",
+    "SearchResults",
+    "SearchRow",
+    "SearchTable",
     "Synced",
     "Verification",
 ]

@@ -17,6 +17,7 @@ from photodna_nb.index.faiss_search import CandidateSource, faiss_threads, neare
 from photodna_nb.index.records import RowMatches
 from photodna_nb.index.row_segments import RowSegment
 from photodna_nb.pairs.metrics import MAX_DISTANCE_SQUARED
+from photodna_nb.printable import short_repr
 
 Lookup = Callable[[NDArray[np.int64]], tuple[NDArray[np.bool_], NDArray[np.uint8]]]
 
@@ -36,6 +37,7 @@ _ROWS_AT_ONCE = 1 << 14
 _FORMER_KEYS = {"copies": "perturbed", "effort": "value"}
 
 
+@short_repr
 @dataclass(frozen=True)
 class IndexRecall:
     """Shares of the exact answers that an approximate index finds, measured when it is built.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +14,8 @@ from photodna_nb.index import arguments, changes, index_types, lookup
 from photodna_nb.index.arguments import PathLike
 from photodna_nb.index.index_files import IndexFiles
 from photodna_nb.index.metadata import Item
-from photodna_nb.index.records import Added, Match, Synced
+from photodna_nb.index.records import Added, Synced
+from photodna_nb.index.search_results import SearchResults
 from photodna_nb.pairs import metrics
 from photodna_nb.pairs.metrics import Limit
 from photodna_nb.printable import printable
@@ -68,15 +68,14 @@ class HashIndex(IndexFiles):
         with self._session.with_remedy():
             yield from self._session.store.items()
 
+    __iter__ = items
+
     def table(self) -> HashTable:
         """Return paths, hashes and detail of all items, by id."""
         from photodna_nb.tables.table import table_from_rows
 
         with self._session.current():
-            return table_from_rows(
-                (item.path, item.hash.tobytes(), math.nan if item.detail is None else item.detail)
-                for item in self._session.store.items()
-            )
+            return table_from_rows(self._session.store.table_rows())
 
     def add(
         self,
@@ -230,7 +229,7 @@ class HashIndex(IndexFiles):
         min_detail: float | None = None,
         nprobe: int | None = None,
         ef_search: int | None = None,
-    ) -> list[list[Match]]:
+    ) -> SearchResults:
         """Return, for each query, the `k` nearest items within the limits.
 
         Parameters
@@ -255,7 +254,7 @@ class HashIndex(IndexFiles):
 
         Returns
         -------
-        list of n lists of Match
+        SearchResults, a list of n lists of Match
             Ordered by distance, then id. Exact for the types ``"flat"`` and ``"uint8"``.
 
         Raises
@@ -275,7 +274,8 @@ class HashIndex(IndexFiles):
             orientations,
             None if min_detail is None else checks.real("min_detail", min_detail, 0),
         )
-        return find_matches(self._session, queries, options)
+        paths = getattr(hashes, "paths", None)
+        return SearchResults(find_matches(self._session, queries, options), paths)
 
     def verify(
         self,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from photodna_nb.checks import HASH_BYTES
 from photodna_nb.index import item_record, metadata
 from photodna_nb.index.item_record import EMPTY_RECORD, NO_CHECKSUM, NO_KEYS
 from photodna_nb.index.metadata import ChangedItemError, Item, StoreState, Unreadable
+
+_Decoded = TypeVar("_Decoded")
 
 
 class ItemColumns:
@@ -195,6 +198,20 @@ class MemoryStore:
     def unreadable(self) -> dict[str, Unreadable]:
         return self._columns.unreadable.copy()
 
+    def table_rows(self) -> Iterator[tuple[str, bytes, float]]:
+        columns = self._columns
+        ids, hashes = columns.ids.tolist(), columns.hashes.tobytes()
+        for row, (identifier, path, extra) in enumerate(
+            zip(ids, columns.paths, columns.extras, strict=True)
+        ):
+            content = hashes[row * HASH_BYTES : (row + 1) * HASH_BYTES]
+            other = columns.others.get(identifier, NO_KEYS)
+            computed = item_record.item_checksum(identifier, content, path, extra, other)
+            if not item_record.holds(columns.checksums[row], computed):
+                raise ChangedItemError(self.path, identifier, content, path)
+            detail = metadata.detail_of(*self._decoded(row, extra, item_record.decode_extra))
+            yield path, content, math.nan if detail is None else detail
+
     def begin(self) -> None:
         self._before, self._columns = self._columns, self._columns.copy()
 
@@ -255,10 +272,14 @@ class MemoryStore:
         hash_bytes = columns.hashes[row]
         if not item_record.holds(columns.checksums[row], columns.computed_checksum(row)):
             raise ChangedItemError(self.path, identifier, hash_bytes.tobytes(), path)
+        extra, record = self._decoded(row, columns.extras[row], item_record.decode_extra)
+        keys = columns.others.get(identifier, NO_KEYS)
+        other = self._decoded(row, keys, item_record.json_object)
+        return Item(identifier, path, hash_bytes, extra, other, record)
+
+    def _decoded(self, row: int, text: str, decode: Callable[[str], _Decoded]) -> _Decoded:
         try:
-            extra, record = item_record.decode_extra(columns.extras[row])
-            other = item_record.json_object(columns.others.get(identifier, NO_KEYS))
+            return decode(text)
         except (ValueError, RecursionError) as error:
             problem = f'item {row} (counted from 0) has an "extra" that cannot be read ({error})'
             raise metadata.damaged(self.path, problem) from error
-        return Item(identifier, path, hash_bytes, extra, other, record)

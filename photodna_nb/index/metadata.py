@@ -21,7 +21,7 @@ from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, IndexFileError
 from photodna_nb.index import index_types
 from photodna_nb.index.item_record import EMPTY_RECORD, ItemRecord
-from photodna_nb.printable import printable
+from photodna_nb.printable import printable, short_repr
 
 HEADER: dict[str, Any] = {
     "dimension": HASH_BYTES,
@@ -32,6 +32,7 @@ HEADER: dict[str, Any] = {
 FORMER_TYPE = "ivf"
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Item:
     """One indexed image, or one hash under a label.
@@ -67,13 +68,18 @@ class Item:
     @property
     def detail(self) -> float | None:
         """Detail of the image in grey levels, or None where it is not known."""
-        if self.record.detail is not None:
-            return self.record.detail
-        detail = self.extra.get("detail")  # of an earlier version, or the user's
-        if not isinstance(detail, int | float) or isinstance(detail, bool):
-            return None
-        # JSON holds numbers of any size, and NaN.
-        return float(detail) if -1e300 < detail < 1e300 else None
+        return detail_of(self.extra, self.record)
+
+
+def detail_of(extra: Mapping[str, Any], record: ItemRecord) -> float | None:
+    """Return the detail of an item in grey levels, or None where it is not known."""
+    if record.detail is not None:
+        return record.detail
+    detail = extra.get("detail")  # of an earlier version, or the user's
+    if not isinstance(detail, int | float) or isinstance(detail, bool):
+        return None
+    # JSON holds numbers of any size, and NaN.
+    return float(detail) if -1e300 < detail < 1e300 else None
 
 
 class Unreadable(NamedTuple):
@@ -201,6 +207,9 @@ class MetadataStore(Protocol):
 
     def unreadable(self) -> dict[str, Unreadable]:
         """Return the files that could not be hashed, by path."""
+
+    def table_rows(self) -> Iterator[tuple[str, bytes, float]]:
+        """Yield path, hash and detail, NaN where it is not known, of all items by id."""
 
     def begin(self) -> None:
         """Begin a change. The caller has a lock that keeps other writers out."""

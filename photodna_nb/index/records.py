@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from photodna_nb.checks import LOW_DETAIL
 from photodna_nb.hashing.orientations import Orientation
 from photodna_nb.pairs import metrics
+from photodna_nb.printable import record_repr, short_repr
 
 if TYPE_CHECKING:
     from photodna_nb.tables.columns import FileFailure
@@ -58,8 +59,12 @@ class _WithDistance:
         """1 - distance / 3060."""
         return metrics.similarity_at(self.distance_squared)
 
+    def __repr__(self) -> str:
+        computed = f"distance={self.distance:.4f}, similarity={self.similarity:.6f}"
+        return f"{record_repr(self)[:-1]}, {computed})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class FaissMatch(_WithDistance):
     """A vector of a FAISS index and its distance from the query.
 
@@ -75,7 +80,7 @@ class FaissMatch(_WithDistance):
     distance_squared: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Match(_WithDistance):
     """An indexed image and its distance from the query.
 
@@ -112,6 +117,7 @@ class Match(_WithDistance):
         return self.detail is not None and self.detail < LOW_DETAIL
 
 
+@short_repr
 class Added(NamedTuple):
     """The result of `HashIndex.add`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from photodna_nb.index import item_record, metadata, sqlite_schema
 from photodna_nb.index.item_record import (
     EMPTY_RECORD,
     NO_KEYS,
+    ItemRecord,
     encode_extra,
     hash_checksum,
     holds,
@@ -174,6 +176,15 @@ class SqliteStore:
         with self._file.errors():
             return Unreadable.by_path((os.fsdecode(path), *rest) for path, *rest in rows)
 
+    def table_rows(self) -> Iterator[tuple[str, bytes, float]]:
+        statement = self._select(COLUMNS) + " ORDER BY id"
+        with self.reading(), self._file.errors():
+            for rows in self._file.fetch(statement, (), _ROWS_A_PAGE):
+                for row in rows:
+                    self._check_item(row)
+                    detail = metadata.detail_of(*self._extra(row))
+                    yield os.fsdecode(row[1]), row[2], math.nan if detail is None else detail
+
     def begin(self) -> None:
         try:
             if self._file.on_disk:
@@ -258,18 +269,27 @@ class SqliteStore:
             if not holds(checksum, hash_checksum(identifier, hash_bytes)):
                 raise ChangedItemError(self.path, identifier, hash_bytes)
 
-    def _item(self, row: Row) -> Item:
-        identifier, path, content, extra, other, checksum = row
+    def _check_item(self, row: Row) -> None:
+        identifier, path, content, _, _, checksum = row
         if len(content) != HASH_BYTES:
             raise ValueError(f"a hash of {len(content)} bytes")
         computed = _computed_checksum(*row[:-1])
         if checksum is not None and (computed is None or not holds(checksum, computed)):
             raise ChangedItemError(self.path, identifier, content, os.fsdecode(path))
+
+    @staticmethod
+    def _extra(row: Row) -> tuple[dict[str, Any], ItemRecord]:
+        """Return the user's keys and the record of a row."""
         try:
-            keys, record = item_record.decode_extra(extra)
-            other_keys = item_record.json_object(other or NO_KEYS)
+            return item_record.decode_extra(row[3])
         except ValueError as error:
-            raise ValueError(f"item {identifier}: {error}") from error
+            raise ValueError(f"item {row[0]}: {error}") from error
+
+    def _item(self, row: Row) -> Item:
+        self._check_item(row)
+        identifier, path, content, _, other, _ = row
+        keys, record = self._extra(row)
+        other_keys = item_record.json_object(other or NO_KEYS)
         hash_bytes = np.frombuffer(content, np.uint8)
         return Item(identifier, os.fsdecode(path), hash_bytes, keys, other_keys, record)
 

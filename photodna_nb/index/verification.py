@@ -12,11 +12,13 @@ from photodna_nb.errors import ImageError
 from photodna_nb.index import changes, faiss_file, metadata, search_rows
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.session import IndexSession
+from photodna_nb.printable import short_repr
 
 if TYPE_CHECKING:
     from photodna_nb.tables.columns import FileFailure
 
 
+@short_repr
 @dataclass(frozen=True)
 class Verification:
     """The differences between an index and its files, where nothing is damaged.

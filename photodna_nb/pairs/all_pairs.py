@@ -21,6 +21,7 @@ from photodna_nb.pairs.metrics import Metric, max_integer_distance
 from photodna_nb.pairs.packing import kernel_metric, pack_database, pack_queries
 from photodna_nb.pairs.search import found_neighbours
 from photodna_nb.pairs.source import compared_source, hash_source
+from photodna_nb.printable import short_repr
 
 # Pairs of a matrix in one task: a fraction of a second, so that Ctrl-C is prompt.
 _PAIRS_PER_TASK = 2**28
@@ -28,6 +29,7 @@ _PAIRS_PER_TASK = 2**28
 _INDEX = 2**32 - 1
 
 
+@short_repr
 class Neighbours(NamedTuple):
     """Nearest neighbours of each hash, sorted by distance and then by index.
 

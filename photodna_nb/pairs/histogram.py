@@ -19,8 +19,10 @@ from photodna_nb.kernels import distance as kernels
 from photodna_nb.pairs.blocks import Hashes, PairBlock, PairBlocks
 from photodna_nb.pairs.metrics import Limit, Metric, max_integer_distance
 from photodna_nb.pairs.packing import kernel_metric
+from photodna_nb.printable import short_repr
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class DistanceHistogram:
     """Numbers of pairs of hashes by distance.

@@ -6,16 +6,18 @@ import math
 import numbers
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
 Metric = Literal["euclidean", "sqeuclidean", "manhattan"]
+# The unit of distances, as tables of results name it.
+UNITS: dict[Metric, str] = {"euclidean": "L2", "sqeuclidean": "squared L2", "manhattan": "L1"}
 Limit = float | int | str | Decimal | Fraction
 
 # The L2 distance of 144 zeros from 144 times 255, by which `similarity` is scaled.
@@ -24,27 +26,34 @@ MAX_DISTANCE_SQUARED = SIMILARITY_SCALE**2
 MAX_DISTANCE_MANHATTAN = HASH_BYTES * 255
 
 
-def distance(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric = "euclidean") -> float:
-    """Return the distance of two hashes.
+# Differences of so many hashes are held at once.
+_ROWS_AT_ONCE = 2**15
+
+
+def distance(a: Any, b: Any, metric: Metric = "euclidean") -> Any:
+    """Return the distance of two hashes, or of one from many, or of many from as many.
 
     Parameters
     ----------
-    a, b : ndarray of uint8, (144,)
-        Hashes.
+    a, b : ndarray of uint8, (144,) or (..., 144), or HashTable
+        Hashes. Several are compared one by one, by NumPy's rules of broadcasting: one hash with
+        n others, or n with n. `distance_matrix` compares n with m.
     metric : {"euclidean", "sqeuclidean", "manhattan"}
         Root of the sum of squared differences, the sum itself, or the sum of
         absolute differences.
 
     Returns
     -------
-    float
+    float, or ndarray
+        Of two hashes a float. Of more an array: float64 for "euclidean", int32 otherwise.
         Euclidean: 0 to 3060 in principle; two hashes that are not all zero are
         at most about 1448 apart, since their norms are about 1000 to 1021.
 
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        A hash has another dtype or shape, or the metric is unknown.
+        A hash has another dtype or shape, the numbers of hashes do not fit together, or the
+        metric is unknown.
 
     Examples
     --------
@@ -54,15 +63,35 @@ def distance(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric = "eucli
     >>> b[:2] = 3, 4
     >>> distance(a, b), distance(a, b, "manhattan")
     (5.0, 7.0)
+    >>> distance(a, np.stack([a, b, b]))
+    array([0., 5., 5.])
     """
     checked_metric(metric)
-    a = checks.array("a", a, np.uint8, (HASH_BYTES,))
-    b = checks.array("b", b, np.uint8, (HASH_BYTES,))
-    difference = a.astype(np.int64) - b
-    if metric == "manhattan":
-        return float(np.abs(difference).sum())
-    squared = int((difference * difference).sum())
-    return math.sqrt(squared) if metric == "euclidean" else float(squared)
+    a, b = _hashes("a", a), _hashes("b", b)
+    try:
+        a, b = np.broadcast_arrays(a, b)
+    except ValueError as error:
+        raise ArgumentError(
+            f"a, b: got shapes {a.shape} and {b.shape}, needs one hash and others, or as many of "
+            "both; distance_matrix compares all of one with all of the other"
+        ) from error
+    integers = np.empty(a.shape[:-1], np.int32)
+    for start in range(0, len(integers) if integers.ndim else 1, _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE) if integers.ndim else ...
+        difference = a[rows].astype(np.int32) - b[rows]
+        if metric == "manhattan":
+            integers[rows] = np.abs(difference).sum(axis=-1)
+        else:
+            integers[rows] = np.einsum("...i,...i->...", difference, difference)
+    distances = np.sqrt(integers) if metric == "euclidean" else integers
+    return distances if distances.ndim else float(distances)
+
+
+def _hashes(name: str, value: Any) -> NDArray[np.uint8]:
+    """Return hashes, (..., 144), from an array of that shape or from a HashTable."""
+    value = getattr(value, "hashes", value)
+    others = ["n"] * (getattr(value, "ndim", 1) - 1)
+    return checks.array(name, value, np.uint8, (*others, HASH_BYTES))
 
 
 def checked_metric(metric: Metric) -> Metric:
@@ -72,17 +101,17 @@ def checked_metric(metric: Metric) -> Metric:
     return metric
 
 
-def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """Return the similarity ``1 - L2 / 3060`` of two hashes.
+def similarity(a: Any, b: Any) -> Any:
+    """Return the similarity ``1 - L2 / 3060`` of two hashes, of one to many, or of many to as many.
 
     Parameters
     ----------
-    a, b : ndarray of uint8, (144,)
-        Hashes.
+    a, b : ndarray of uint8, (144,) or (..., 144), or HashTable
+        Hashes, as `distance` takes them.
 
     Returns
     -------
-    float
+    float, or ndarray of float64
         0 to 1, with 1 for equal hashes. Mind the scale: two unrelated photographs
         score about 0.70 and almost nothing scores below 0.53. Thresholds are
         easier to choose as distances.
@@ -90,14 +119,20 @@ def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        A hash has another dtype or shape.
+        A hash has another dtype or shape, or the numbers of hashes do not fit together.
     """
-    return similarity_at(int(distance(a, b, "sqeuclidean")))
+    similarities = similarities_at(distance(a, b, "sqeuclidean"))
+    return similarities if similarities.ndim else float(similarities)
+
+
+def similarities_at(distances_squared: ArrayLike) -> NDArray[np.float64]:
+    """Return the similarities, 0 to 1, of hashes at those squared L2 distances."""
+    return np.asarray(1 - np.sqrt(distances_squared) / SIMILARITY_SCALE)
 
 
 def similarity_at(distance_squared: int) -> float:
     """Return the similarity, 0 to 1, of two hashes at that squared L2 distance."""
-    return max(0.0, 1.0 - math.sqrt(distance_squared) / SIMILARITY_SCALE)
+    return float(similarities_at(distance_squared))
 
 
 def max_distance_squared(

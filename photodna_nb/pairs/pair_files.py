@@ -3,82 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import checks, files, npz
+from photodna_nb import files, npz
 from photodna_nb.errors import TableFileError
-from photodna_nb.files import PathLike
+from photodna_nb.printable import short_repr
 from photodna_nb.tables import parquet_format
 from photodna_nb.tables.formats import format_suffix, read_errors
 
 
-class Pairs(NamedTuple):
-    """Pairs of hashes, sorted by i and then j.
-
-    i, j : ndarray of int64, (p,)
-        Row in `a` and row in `b` of each pair; without `b`, two rows of `a`, i < j.
-    distance : ndarray, (p,)
-        Distance of each pair: float64 for "euclidean", int32 otherwise.
-    """
+@short_repr
+class PairColumns(NamedTuple):
+    """The columns of pairs in a file: see `Pairs`."""
 
     i: NDArray[np.int64]
     j: NDArray[np.int64]
     distance: NDArray[Any]
 
 
-PairPieces = Callable[[], Iterator[Pairs]]
+PairPieces = Callable[[], Iterator[PairColumns]]
 
 
-def read_pairs(path: PathLike) -> Pairs:
-    """Return the pairs in a file that `write_pairs` wrote, after its digest is checked.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        An ``.npz`` or ``.parquet`` file.
-
-    Returns
-    -------
-    Pairs
-        All pairs of the file.
-
-    Raises
-    ------
-    ArgumentError
-        The file has another suffix.
-    TableFileError
-        The file is missing, damaged or of another kind, or pyarrow is missing.
-
-    Notes
-    -----
-    Takes up to three times the size of an ``.npz`` file in memory. Other programs read the files
-    too, and check parts of them: `numpy.load` a CRC of each array, and pyarrow one of each page
-    if it is asked to (``page_checksum_verification``).
-    """
-    name = checks.path("path", path)
-    read = FORMATS[format_suffix(name, FORMATS)][1]
+def read(name: str) -> PairColumns:
+    """Return the pairs in a file: see `read_pairs`."""
+    read_format = FORMATS[format_suffix(name, FORMATS)][1]
     with read_errors(name, "pairs"):
-        pairs = Pairs(**read(name, files.read(name, TableFileError)))
+        pairs = PairColumns(**read_format(name, files.read(name, TableFileError)))
         for column, dtypes in zip(pairs, ("int64", "int64", ("int32", "float64")), strict=True):
             if str(column.dtype) not in dtypes or column.shape != pairs.i.shape:
                 raise ValueError(f"a column of {column.dtype} and shape {column.shape}")
     return pairs
 
 
+def write(name: str, dtypes: tuple[type, ...], count: int, pieces: PairPieces) -> None:
+    """Write pairs to a file in the format of its suffix, in one step.
+
+    Parameters
+    ----------
+    name : str
+        Path of the file.
+    dtypes : tuple of type
+        Type of each column.
+    count : int
+        Number of pairs.
+    pieces : callable
+        Returns an iterator over the pairs; it may be called more than once.
+    """
+    write_format = FORMATS[format_suffix(name, FORMATS)][0]
+    content = partial(write_format, name, dtypes, count, pieces)
+    files.write([(name, content)], TableFileError)
+
+
 def _write_npz(
     _: str, dtypes: tuple[type, ...], count: int, pieces: PairPieces, file: BinaryIO
 ) -> None:
     with npz.new_archive(file) as archive:
-        for number, (column, dtype) in enumerate(zip(Pairs._fields, dtypes, strict=True)):
+        for number, (column, dtype) in enumerate(zip(PairColumns._fields, dtypes, strict=True)):
             values = (pairs[number] for pairs in pieces())
             npz.write_member(archive, column, np.dtype(dtype), (count,), values)
 
 
 def _read_npz(name: str, content: bytes) -> dict[str, NDArray[Any]]:
-    return npz.unpack(name, content, Pairs._fields, error_type=TableFileError)
+    return npz.unpack(name, content, PairColumns._fields, error_type=TableFileError)
 
 
 def _write_parquet(
@@ -86,7 +76,8 @@ def _write_parquet(
 ) -> None:
     pa, parquet = parquet_format.pyarrow(name)
     empty: dict[str, NDArray[Any]] = {
-        column: np.empty(0, dtype) for column, dtype in zip(Pairs._fields, dtypes, strict=True)
+        column: np.empty(0, dtype)
+        for column, dtype in zip(PairColumns._fields, dtypes, strict=True)
     }
     digest = parquet_format.ContentDigest(empty)
     schema = pa.table(empty).schema
@@ -98,8 +89,8 @@ def _write_parquet(
 
 
 def _read_parquet(name: str, content: bytes) -> dict[str, NDArray[Any]]:
-    table = parquet_format.read_columns(name, content, Pairs._fields)
-    pairs = {column: table[column].to_numpy() for column in Pairs._fields}
+    table = parquet_format.read_columns(name, content, PairColumns._fields)
+    pairs = {column: table[column].to_numpy() for column in PairColumns._fields}
     parquet_format.ContentDigest(pairs).check(table.schema.metadata)
     return pairs
 

@@ -166,6 +166,11 @@ def compared_source(
     return hash_source(name, value.hashes[rows]), rows
 
 
+def paths_of(value: Any) -> Sequence[str] | None:
+    """Return the paths of an argument of hashes, by row; None if it is no HashTable."""
+    return value.paths if isinstance(value, HashTable) else None
+
+
 def split_source(source: HashSource, size: int) -> list[HashSource]:
     """Return the same hashes in chunks of `size`, the last one smaller."""
     starts = range(0, source.count, size)

@@ -9,16 +9,18 @@ from functools import partial
 
 import numpy as np
 
-from photodna_nb import checks, files
-from photodna_nb.errors import ArgumentError, TableFileError
+from photodna_nb import checks
+from photodna_nb.errors import ArgumentError
 from photodna_nb.files import PathLike
+from photodna_nb.pairs import pair_files
 from photodna_nb.pairs.all_pairs import in_units
 from photodna_nb.pairs.blocks import Hashes, PackedPairs
 from photodna_nb.pairs.metrics import Limit, Metric, max_integer_distance
-from photodna_nb.pairs.pair_files import FORMATS, Pairs
+from photodna_nb.pairs.pair_files import PairColumns
 from photodna_nb.pairs.pair_keys import PIECE_KEYS, KeyBuckets, KeyFile, Keys, PairKeys
+from photodna_nb.pairs.pair_table import Pairs
 from photodna_nb.pairs.search import found_pairs
-from photodna_nb.pairs.source import compared_source
+from photodna_nb.pairs.source import compared_source, paths_of
 from photodna_nb.tables.formats import check_target
 
 # 24 bytes each: an answer of 2.4 GB.
@@ -66,7 +68,8 @@ def pairs_within(
     Returns
     -------
     Pairs
-        Rows and distance of each pair; the rows are those of `a` and `b` with all images.
+        A table of rows and distance of each pair, with the paths of a HashTable; the rows are
+        those of `a` and `b` with all images.
 
     Raises
     ------
@@ -143,7 +146,7 @@ def write_pairs(
     some 500 MB of memory for answers of any size, besides 90 to 300 bytes a hash.
     """
     name = checks.path("path", path)
-    suffix = check_target(name, FORMATS)
+    check_target(name, pair_files.FORMATS)
     search = _Search(a, b, max_distance, metric, min_detail, (max_workers, executor, progress))
     buckets, count, written = KeyBuckets(), 0, 0
     with KeyFile(name) as file, closing(search.chunks) as chunks:
@@ -155,8 +158,7 @@ def write_pairs(
                 written = count
         file.add(buckets)
         pieces = partial(search.stored_pairs, file)
-        write = partial(FORMATS[suffix][0], name, search.dtypes, count, pieces)
-        files.write([(name, write)], TableFileError)
+        pair_files.write(name, search.dtypes, count, pieces)
     return count
 
 
@@ -178,6 +180,7 @@ class _Search:
         if b is not None:
             database, self._j = compared_source("b", b, min_detail)
         self._metric = metric
+        self._paths = paths_of(a), paths_of(a if b is None else b)
         self.dtypes = np.int64, np.int64, np.float64 if metric == "euclidean" else np.int32
         self.keys = PairKeys((database.count - 1).bit_length(), limit.bit_length())
         other = None if b is None else database
@@ -185,27 +188,27 @@ class _Search:
             queries, other, limit, metric, *options
         )
 
-    def pairs(self, bucket: int, keys: Keys) -> Pairs:
+    def pairs(self, bucket: int, keys: Keys) -> PairColumns:
         """Return pairs from their keys."""
         i, j, distances = self.keys.unpack(bucket, keys)
         i = i if self._i is None else self._i[i]
         j = j if self._j is None else self._j[j]
-        return Pairs(i, j, in_units(distances, self._metric))
+        return PairColumns(i, j, in_units(distances, self._metric))
 
     def sorted_pairs(self, buckets: KeyBuckets) -> Pairs:
         """Return the pairs of all keys, which become the first column."""
         keys, places = buckets.remove_sorted()
         j, distance = np.empty(len(keys), np.int64), np.empty(len(keys), self.dtypes[2])
-        pairs = Pairs(keys.view(np.int64), j, distance)
+        pairs = PairColumns(keys.view(np.int64), j, distance)
         for bucket, place in places.items():
             for start in range(place.start, place.stop, PIECE_KEYS):
                 piece = slice(start, min(start + PIECE_KEYS, place.stop))
                 values = self.pairs(bucket, keys[piece])
                 for column, column_values in zip(pairs, values, strict=True):
                     column[piece] = column_values
-        return pairs
+        return Pairs(*pairs, self._metric, *self._paths)
 
-    def stored_pairs(self, file: KeyFile) -> Iterator[Pairs]:
+    def stored_pairs(self, file: KeyFile) -> Iterator[PairColumns]:
         """Yield the pairs of all keys in a file, in order, in pieces."""
         return (self.pairs(bucket, keys) for bucket, keys in file.pieces())
 

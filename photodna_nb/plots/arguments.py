@@ -14,12 +14,18 @@ from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.index.records import Match
+from photodna_nb.index.search_results import SearchResults
 from photodna_nb.kernels.hashing import GRID
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 from photodna_nb.plots.layout import short_name
+from photodna_nb.tables import result_files
+from photodna_nb.tables.result_table import ResultTable
 
 Thresholds = Mapping[str, int]
 Rows = Sequence[Mapping[str, Any]]
+
+# Pairs of a table whose images are opened.
+MOST_PAIRS = 200
 
 
 def sequence(name: str, value: Any, needed: str) -> list[Any]:
@@ -74,14 +80,53 @@ def estimates(value: Any) -> RateEstimates:
 
 
 def matches(value: Any) -> list[Match]:
-    """Return the matches of one query."""
+    """Return the matches of one query, from a list or a table of them."""
     needed = "the matches of one query: index.search(hashes)[0]"
+    table = value.table() if isinstance(value, SearchResults) else value
+    if isinstance(table, ResultTable):
+        return _matches_of(table, needed)
     items = sequence("matches", value, needed)
     for item in items:
         if not isinstance(item, Match):
             got = f"a list of {describe(item)}"
             raise ArgumentTypeError(checks.message("matches", got, needed))
     return items
+
+
+def _matches_of(table: ResultTable[Any], needed: str) -> list[Match]:
+    columns = table._columns()
+    if not {"match", "distance", "orientation", "detail"} <= columns.keys():
+        raise ArgumentTypeError(checks.message("matches", describe(table), needed))
+    queries = list(columns.get("query", columns.get("path", [])))
+    if len(set(queries)) > 1:
+        raise ArgumentError(
+            checks.message("matches", f"those of {len(set(queries)):,} queries", needed)
+        )
+    names, *others = (columns[name] for name in ("match", "distance", "orientation", "detail"))
+    values = zip(names, *map(result_files.values, others), strict=True)
+    return [
+        Match(row, name, round(distance**2), {}, orientation, name, detail)
+        for row, (name, distance, orientation, detail) in enumerate(values)
+    ]
+
+
+def pairs_of_table(value: Any) -> list[tuple[str, str, str]] | None:
+    """Return both paths of each pair in a table and its distance as text; None of no table."""
+    table = value.table() if isinstance(value, SearchResults) else value
+    if not isinstance(table, ResultTable):
+        return None
+    needed = "pairs of a HashTable, whose files can be opened: pairs_within(table, …)"
+    if len(table) > MOST_PAIRS:
+        needed = f"at most {MOST_PAIRS}: pairs[:{MOST_PAIRS}]"
+        raise ArgumentError(checks.message("pairs", f"{len(table):,}", needed))
+    columns = table._columns()
+    for one, other in (("path_i", "path_j"), ("path", "match")):
+        if one in columns and other in columns:
+            unit = table._units().get("distance", "L2")
+            distances = (f"{unit} {distance:.0f}" for distance in columns["distance"])
+            return list(zip(columns[one], columns[other], distances, strict=True))
+    got = f"{type(table).__name__} without paths"
+    raise ArgumentError(checks.message("pairs", got, needed))
 
 
 def rows(value: Any, table: str, columns: Collection[str]) -> Rows:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks
+from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.kernels.hashing import CELLS
 from photodna_nb.pairs import metrics
@@ -72,6 +73,8 @@ def plot_hash_pair(
     >>> plot_hash_pair(a, b, labels=("black", "grey"), figure=Figure()).get_suptitle()
     'Two hashes, L2 distance 60 (similarity 0.980)'
     """
+    for name, one in (("a", a), ("b", b)):
+        checks.array(name, one, np.uint8, (HASH_BYTES,))
     distance, similarity = metrics.distance(a, b), metrics.similarity(a, b)
     names = arguments.labels("labels", labels, 2, "hashes")
     figure = figure_for(figure, 9, 3.8)

@@ -34,6 +34,8 @@ from photodna_nb.plots.layout import (
 
 if TYPE_CHECKING:
     from photodna_nb.index.records import Match
+    from photodna_nb.index.search_results import SearchResults
+    from photodna_nb.tables.result_table import ResultTable
 
 # Pixels of the longer side of a thumbnail; more are not visible on a sheet.
 _THUMBNAIL = 400
@@ -113,7 +115,7 @@ def plot_transforms(
 
 def plot_matches(
     query: ImageLike,
-    matches: Sequence[Match],
+    matches: Sequence[Match] | SearchResults | ResultTable[Any],
     *,
     max_distance: Limit | None = None,
     columns: int | None = None,
@@ -125,7 +127,7 @@ def plot_matches(
     ----------
     query : PIL.Image.Image, or ndarray of uint8 (H, W, 3), (H, W, 4) or (H, W)
         The image of the query; it comes first.
-    matches : sequence of Match
+    matches : sequence of Match, SearchResults or table of matches
         Matches of one query, nearest first: ``index.search(hashes)[0]``. Their files are
         opened. A file that cannot be opened has an empty frame with the reason.
     max_distance : float, int, str, Decimal or Fraction, optional
@@ -174,7 +176,7 @@ def plot_matches(
     images += [[_open(match.path)] for match in matches]
     within = [match.distance_squared <= squared for match in matches]
     names = [
-        f"{rank}. {drawn_line(os.path.basename(match.name or match.path))}"
+        f"{rank}. {_base_name(match.name or match.path)}"
         for rank, match in enumerate(matches, start=1)
     ]
     notes = ["", *(_note(match, squared) for match in matches)]
@@ -193,7 +195,7 @@ def plot_matches(
 
 
 def plot_image_pairs(
-    pairs: Sequence[tuple[ImageLike | None, ImageLike | None]],
+    pairs: Sequence[tuple[ImageLike | None, ImageLike | None]] | SearchResults | ResultTable[Any],
     *,
     labels: Sequence[str] | None = None,
     title: str = "",
@@ -204,12 +206,14 @@ def plot_image_pairs(
 
     Parameters
     ----------
-    pairs : sequence of tuple of two images
+    pairs : sequence of tuple of two images, Pairs, SearchResults or table of matches
         Pillow images, or ndarrays of uint8 (H, W, 3), (H, W, 4) or (H, W); None for a missing
-        image, which leaves an empty frame.
+        image, which leaves an empty frame. Or at most 200 rows of a table with two paths and a
+        distance: ``pairs_within(table, …)[:20]``, or matches. Their files are opened.
     labels : sequence of str, optional
         Text below each pair: names and distance for example, one on each line. Lines are broken
-        between words; a word that is wider than its line loses its middle.
+        between words; a word that is wider than its line loses its middle. By default file
+        names and distance of a table.
     title : str
         Title of the figure.
     columns : int, optional
@@ -228,7 +232,8 @@ def plot_image_pairs(
         `pairs` is not a sequence of pairs, or an image, label or number of columns has another
         type.
     ArgumentError
-        There are no pairs or not as many labels as pairs, or `columns` is less than 1.
+        There are no pairs or not as many labels as pairs, a table has no paths or more than 200
+        rows, or `columns` is less than 1.
     ImageError
         An image cannot be decoded, or is too small.
 
@@ -242,10 +247,15 @@ def plot_image_pairs(
     >>> figure.axes[0].get_xlabel()
     'a.png, b.png\nL2 199'
     """
-    images = [_pair(pair) for pair in arguments.sequence("pairs", pairs, _PAIRS)]
+    rows = arguments.pairs_of_table(pairs)
+    if rows is None:
+        images = [_pair(pair) for pair in arguments.sequence("pairs", pairs, _PAIRS)]
+        texts = [""] * len(images)
+    else:
+        images = [[_open(one), _open(other)] for one, other, _ in rows]
+        texts = ["\n".join([*map(_base_name, row[:2]), row[2]]) for row in rows]
     if not images:
         raise ArgumentError("pairs: got none, needs one or more")
-    texts = [""] * len(images)
     if labels is not None:
         texts = arguments.labels("labels", labels, len(images), "pairs")
     texts = list(map(drawn_text, texts))
@@ -352,6 +362,10 @@ def _pair(pair: Sequence[ImageLike | None]) -> list[Image.Image | str]:
         got = f"{len(pair)} in one" if isinstance(pair, Sequence) else describe(pair)
         raise ArgumentTypeError(f"pairs: got {got}, needs {_PAIRS}")
     return ["missing" if image is None else to_rgb(image) for image in pair]
+
+
+def _base_name(path: str) -> str:
+    return drawn_line(os.path.basename(path))
 
 
 def _open(path: str) -> Image.Image | str:

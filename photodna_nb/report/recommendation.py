@@ -17,7 +17,7 @@ from photodna_nb.evaluation.config import (
 )
 from photodna_nb.evaluation.run_originals import SUSPECTED_DISTANCE
 from photodna_nb.files import PathLike
-from photodna_nb.printable import printable
+from photodna_nb.printable import printable, short_repr
 from photodna_nb.report.formatting import (
     amount,
     count,
@@ -35,6 +35,7 @@ from photodna_nb.report.formatting import (
 _HIGH_RECALL, _LOW_RECALL = 0.99, 0.5
 
 
+@short_repr
 class Recommendation(NamedTuple):
     """The recommended threshold of a run, with its reasons and limits.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -9,6 +10,8 @@ import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, BinaryIO, Protocol
+
+import numpy as np
 
 from photodna_nb import checks, files
 from photodna_nb.errors import TableFileError
@@ -31,6 +34,8 @@ class _Table(Protocol):
 
     def _columns(self) -> dict[str, Column]: ...
 
+    def _file_metadata(self) -> dict[bytes, bytes]: ...
+
 
 def values(column: Column) -> list[Any]:
     """Return a column as Python has its values: None for what is not known, bytes of a hash."""
@@ -52,12 +57,9 @@ def csv_content(table: _Table, *, spreadsheet: bool = False) -> Iterator[bytes]:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(table[:0]._columns())
+    cell = harmless_cell if spreadsheet else str
     for rows in _rows(table):
-        if spreadsheet:
-            rows = (
-                tuple(harmless_cell(v) if isinstance(v, str) else v for v in row) for row in rows
-            )
-        writer.writerows(rows)
+        writer.writerows([cell(v) if isinstance(v, str) else v for v in row] for row in rows)
         yield text.getvalue().encode("utf-8", "surrogateescape")
         text.seek(0)
         text.truncate()
@@ -66,7 +68,7 @@ def csv_content(table: _Table, *, spreadsheet: bool = False) -> Iterator[bytes]:
 def json_content(table: _Table) -> Iterator[bytes]:
     """Yield the content of a JSON file: a list with an object on each line."""
     separator = "[\n"
-    for objects in _objects(table):
+    for objects in filter(None, _objects(table)):
         yield (separator + ",\n".join(objects)).encode("ascii")
         separator = ",\n"
     yield b"\n]\n" if len(table) else b"[]\n"
@@ -105,14 +107,24 @@ def save(table: _Table, path: PathLike, spreadsheet: bool) -> None:
 
 def _write_parquet(name: str, table: _Table, file: BinaryIO) -> None:
     pa, parquet = parquet_format.pyarrow(name)
-    parquet.write_table(pa.table(table), file, write_page_checksum=True)
+    content = pa.table(table)
+    with parquet.ParquetWriter(file, content.schema, write_page_checksum=True) as writer:
+        writer.write_table(content)
+        writer.add_key_value_metadata(table._file_metadata())
 
 
 def _rows(table: _Table) -> Iterator[Iterator[tuple[Any, ...]]]:
     """Yield the rows of a table, some thousands at once; at least one time."""
     for start in range(0, len(table) or 1, _ROWS_AT_ONCE):
         columns = table[start : start + _ROWS_AT_ONCE]._columns()
-        yield zip(*map(values, columns.values()), strict=True)
+        yield zip(*map(_json_values, columns.values()), strict=True)
+
+
+def _json_values(column: Column) -> list[Any]:
+    """Return a column as JSON has its values: base64 of bytes."""
+    if isinstance(column, np.ndarray) and column.ndim == 2:
+        return [base64.b64encode(row).decode("ascii") for row in column]
+    return values(column)
 
 
 def _objects(table: _Table) -> Iterator[list[str]]:

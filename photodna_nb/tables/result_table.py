@@ -65,6 +65,10 @@ class ResultTable(ABC, Generic[Record]):
         """Return the units of columns, by name of the column."""
         return {}
 
+    def _file_metadata(self) -> dict[bytes, bytes]:
+        """Return entries of the metadata of a Parquet file."""
+        return {}
+
     def _contents(self) -> str:
         """Return what the table holds, for its repr."""
         return f"{len(self):,} row{'s' * (len(self) != 1)}"

@@ -15,6 +15,7 @@ from photodna_nb import checks, files
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, TableFileError
 from photodna_nb.files import PathLike
+from photodna_nb.printable import short_repr
 from photodna_nb.tables import csv_format, frames, hash_text
 from photodna_nb.tables.arrow import Column
 from photodna_nb.tables.columns import (
@@ -44,6 +45,7 @@ _WITHOUT_ROWS = {"failures", "skipped", "other"}
 _UNKNOWN = {"file_status": -1, "image_size": 0}
 
 
+@short_repr
 class HashRow(NamedTuple):
     """A row of a `HashTable`.
 
