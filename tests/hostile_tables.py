@@ -18,6 +18,7 @@ import time
 import warnings
 import zipfile
 from base64 import b64encode
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,8 @@ def parquet(file: Path, rows=1, compression="zstd", **columns) -> None:
 
 def write_all(folder: Path) -> None:
     """Write the tables; each name says what is wrong."""
+    import pyarrow as pa
+
     zeros = npy(bytes(144 * 800_000), "(800000, 144)")
 
     def text(name: str, content: str | bytes) -> None:
@@ -97,6 +100,34 @@ def write_all(folder: Path) -> None:
     text("nul.json", json.dumps([entry(path="/a\0")]))
     text("two_paths.json", json.dumps([entry()]).replace('"filename"', '"path"'))
     text("lists.json", f"[{'[],' * 1_500_000}[]]")
+    text("quotes.csv", LINE + 'a","b\n' * 800_000)  # each line opens a quote again
+    text("cells.csv", "path,base64," + ",".join(f"c{i}" for i in range(9000)) + "\n" + LINE * 9999)
+    text("utf_16.csv", (LINE * 9999).encode("utf-16")[:-1])
+    text("no_hash.txt", "x\n" * 2_500_000)
+    text("numbers.txt", "1," * 2_500_000)
+    text("long.txt", "A" * 5_000_000)
+    text("brackets.txt", "[" * 5_000_000 + "\n" + "{" * 5_000_000)
+    text("deep.jsonl", "[" * 5_000_000)
+    text("keys.jsonl", "\n".join(keyed_lines(40_000)))
+    text("keys.json", json.dumps([{f"k{n}": 1 for n in range(300_000)}]))
+    text("two_paths.jsonl", json.dumps(entry()).replace('"filename"', '"path"'))
+    text("dictionaries.json", "{" + '"a": {' * 300_000)
+    doctype = '<!DOCTYPE a [<!ENTITY b "{}">]><queryResult><images><image><id>&b;</id>'
+    text("entities.xml", doctype.format("b" * 1000))
+    repeated = "&l{};"
+    laughs = "".join(f"<!ENTITY l{n + 1} '{10 * repeated.format(n)}'>" for n in range(9))
+    text("laughs.xml", f'<!DOCTYPE a [<!ENTITY l0 "ha">{laughs}]><image><id>&l9;</id></image>')
+    text("external.xml", '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><image>&b;</image>')
+    text("schema.xml", '<!DOCTYPE a SYSTEM "file:///dev/zero"><image><id>1</id></image>')
+    text("deep.xml", "<a>" * 1_500_000)
+    attributes = " ".join(f"a{n}='1'" for n in range(400_000))
+    text("attributes.xml", f"<image><id {attributes}/></image>")
+    text("text.xml", f"<image><id>{'a' * 5_000_000}</id></image>")
+    text("elements.xml", f"<image>{'<id>1</id>' * 500_000}</image>")
+    text("names.xml", f"<{'a' * 5_000_000}/>")
+    text("cut.xml", "<queryResult><images><image><id>")
+    text("zeros.xml", bytes(5_000_000))
+    text("no_list.xml", "<html><body>Sign in</body></html>")
     archive(folder / "unpacks.npz", zipfile.ZIP_DEFLATED, hashes=zeros)
     archive(folder / "claims_less.npz", zipfile.ZIP_DEFLATED, hashes=zeros)
     claim_small_member(folder / "claims_less.npz")
@@ -119,6 +150,10 @@ def write_all(folder: Path) -> None:
     parquet(folder / "dictionary.parquet", 3000, path=["a" * 100_000] * 3000)
     parquet(folder / "infinite.parquet", detail=[np.inf])
     parquet(folder / "text_detail.parquet", detail=["12"])
+    lists = pa.array([[0] * 144], pa.list_(pa.uint8())).take(pa.array(np.zeros(800_000, int)))
+    parquet(folder / "lists.parquet", 800_000, hash=lists)
+    parquet(folder / "one_list.parquet", hash=[[0] * 20_000_000])
+    parquet(folder / "numbers.parquet", 600_000, **{f"n{n}": np.zeros(600_000) for n in range(20)})
     parquet(folder / "nested.parquet", path=[{"a": "/a"}])
     (folder / "two_paths.parquet").write_bytes(two_columns())
     text("footer.parquet", b"PAR1" + bytes(100) + b"\xf0\xff\xff\x7fPAR1")
@@ -129,6 +164,12 @@ def write_all(folder: Path) -> None:
     os.mkfifo(folder / "pipe.json")
     with socket.socket(socket.AF_UNIX) as opened, contextlib.chdir(folder):
         opened.bind("socket.csv")  # its name may not be long
+
+
+def keyed_lines(number: int) -> Iterator[str]:
+    """Yield entries each of which has a key that no other one has."""
+    for n in range(number):
+        yield json.dumps({"path": "/a", "photodna": b64encode(HASH).decode(), f"key{n}": ""})
 
 
 def two_columns() -> bytes:

@@ -141,6 +141,12 @@ def test_a_text_that_is_not_in_its_encoding(tmp_path):
             loaded(tmp_path / "t.csv", content, **options)
 
 
+def test_quotes_that_match_with_one_delimiter_alone(tmp_path):
+    for path in ("a;b", "a|b\tc"):
+        text = f'"{path}",{base64_of(HASHES[0])}'
+        assert_holds(loaded(tmp_path / "t.csv", text), [path], HASHES[:1])
+
+
 def test_further_columns_are_kept(tmp_path):
     lines = [["id", "hash", "path", "note", "", "note", "detail"]]
     lines += [
@@ -424,3 +430,182 @@ def test_forms_of_saved_hashes(tmp_path):
         pdna.ArgumentError, match=r"suffix '\.ndjson', needs one of \.json, \.jsonl"
     ):
         table.save(tmp_path / "t.ndjson")
+
+
+def ncmec(rows):
+    entries = "".join(
+        f"""<{kind}><member id="42">Some &amp; Member</member>
+        <timestamp>2017-10-24T15:00:00Z</timestamp><id>{name}</id><classification>A1</classification>
+        <fingerprints><md5>{name}5</md5>{hashed}</fingerprints></{kind}>"""
+        for kind, name, row in rows
+        for hashed in [f"<pdna>{row}</pdna>" if row else ""]
+    )
+    return f"""<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+    <queryResult xmlns="https://hashsharing.ncmec.org/hashsharing/v2"><images count="3">{entries}
+    <deletedImage><member id="43">x</member><id>gone</id></deletedImage></images>
+    <paging><next>/v2/entries?from=1</next></paging></queryResult>"""
+
+
+def test_the_list_of_ncmec(tmp_path):
+    """It is as the public client of its interface reads it, from 2017 on."""
+    rows = [
+        *[("video", f"v{number}", None) for number in range(60)],
+        ("image", "é1", HASHES[0].tobytes().hex()),
+        ("image", "none", None),
+        ("image", "i2", f"\n  {base64_of(HASHES[1])}\n"),
+    ]
+    table = loaded(tmp_path / "t.xml", ncmec(rows))
+    assert_holds(table, ["é1", "i2"], HASHES[:2])
+    assert table.skipped == {"no PhotoDNA hash": 61, "deleted": 1}
+    assert table.other == {
+        "element": ["image"] * 2,
+        "member": ["Some & Member"] * 2,
+        "member id": ["42"] * 2,
+        "timestamp": ["2017-10-24T15:00:00Z"] * 2,
+        "classification": ["A1"] * 2,
+        "md5": ["é15", "i25"],
+    }
+    bad = ncmec([*rows, ("image", "bad", "a1a1...")])
+    table = loaded(tmp_path / "t.xml", bad, errors="record")
+    assert table.paths == ["é1", "i2"]
+    (failure,) = table.failures
+    assert failure.error.startswith("has no hash")
+    with pytest.raises(pdna.TableFileError, match=r"t\.xml: entry 63 .*has no hash"):
+        loaded(tmp_path / "t.xml", bad)
+    assert len(loaded(tmp_path / "t.xml", ncmec([]))) == 0
+    utf_16 = ncmec(rows).replace("UTF-8", "UTF-16").encode("utf-16")
+    assert_holds(loaded(tmp_path / "t.xml", utf_16), ["é1", "i2"], HASHES[:2])
+    latin = ncmec(rows).encode("latin-1")
+    with pytest.raises(pdna.TableFileError, match="is no XML"):
+        loaded(tmp_path / "t.xml", latin)
+    assert loaded(tmp_path / "t.xml", latin, encoding="latin-1").paths == ["é1", "i2"]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_lists_of_threat_exchange(tmp_path, nested):
+    def entry(number, kind, text, **more):
+        named = {"indicator": text, "type": kind}
+        return {"id": str(number), **({"indicator": named} if nested else named), **more}
+
+    integers = ",".join(map(str, HASHES[0]))
+    entries = [entry(n, "HASH_MD5", "a" * 32) for n in range(60)]
+    entries += [
+        entry(60, "HASH_PHOTODNA", integers, last_updated=17, should_delete=False),
+        entry(61, "HASH_PHOTODNA", base64_of(HASHES[1]), should_delete=True),
+        entry(62, "HASH_PHOTODNA", base64_of(HASHES[1])),
+    ]
+    document = {"data": entries, "paging": {"cursors": {"after": "x"}}}
+    for suffix, text in (
+        ("json", json.dumps(document)),
+        ("json", json.dumps(entries)),
+        ("jsonl", "\n".join(map(json.dumps, entries))),
+    ):
+        table = loaded(tmp_path / f"t.{suffix}", text)
+        assert_holds(table, ["60", "62"], HASHES[:2])
+        assert table.skipped == {"no PhotoDNA hash": 60, "deleted": 1}
+        assert table.other["last_updated"] == ["17", ""]
+    lines = [["id", "type", "indicator"], ["1", "HASH_MD5", "a"], ["2", "HASH_PHOTODNA", integers]]
+    table = loaded(tmp_path / "t.csv", "\n".join(quoted(line, ",") for line in lines))
+    assert_holds(table, ["2"], HASHES[:1])
+    assert table.skipped == {"no PhotoDNA hash": 1}
+
+
+def test_lists_of_project_vic(tmp_path):
+    """A list of media, and one of cases with media: version 2.0, and 1.3 with other odata keys."""
+
+    def media(number, row, **more):
+        hashes = [{"HashName": "SHA1", "HashValue": "aa"}]
+        if row is not None:
+            hashes.append({"HashName": "PhotoDNA", "HashValue": base64_of(row)})
+        one = {"MediaID": number, "Category": 1, "MD5": f"{number:032x}"}
+        return one | {"AlternativeHashes": hashes} | more
+
+    found = [media(1, HASHES[0]), media(2, None), {"MediaID": 3, "MD5": "3"}, media(4, HASHES[1])]
+    paths = [f"{1:032x}", f"{4:032x}"]
+    model = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata"
+    for key, value in (
+        ("@odata.context", found),
+        (
+            "odata.metadata",
+            [{"CaseID": "1", "Media": found[:2]}, {"CaseID": "2", "Media": found[2:]}],
+        ),
+    ):
+        table = loaded(
+            tmp_path / "t.json", codecs.BOM_UTF8 + json.dumps({key: model, "value": value}).encode()
+        )
+        assert_holds(table, paths, HASHES[:2])
+        assert table.skipped == {"no PhotoDNA hash": 2}
+        assert table.other == {"MediaID": ["1", "4"], "Category": ["1", "1"]}
+    found[0]["RelativeFilePath"] = found[3]["RelativeFilePath"] = "VIC\\a.jpg"
+    table = loaded(tmp_path / "t.json", json.dumps({"@odata.context": model, "value": found}))
+    assert table.paths == ["VIC\\a.jpg"] * 2
+
+
+@pytest.mark.parametrize(
+    "form", ["uint8", "int32", "fixed list", "large list", "binary", "fixed", "text", "hex"]
+)
+def test_parquet_of_others(tmp_path, form):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    hashes = {
+        "uint8": lambda: pa.array(HASHES.tolist(), pa.list_(pa.uint8())),
+        "int32": lambda: pa.array(HASHES.tolist(), pa.list_(pa.int32())),
+        "fixed list": lambda: pa.array(HASHES.tolist(), pa.list_(pa.uint8(), 144)),
+        "large list": lambda: pa.array(HASHES.tolist(), pa.large_list(pa.int64())),
+        "binary": lambda: pa.array(list(map(bytes, HASHES))),
+        "fixed": lambda: pa.array(list(map(bytes, HASHES)), pa.binary(144)),
+        "text": lambda: pa.array(list(map(base64_of, HASHES))),
+        "hex": lambda: pa.array([row.tobytes().hex() for row in HASHES], pa.large_string()),
+    }[form]()
+    columns = {"filename": PATHS, "photodna": hashes, "n": [1, None, 3, 4], "tags": [["a"]] * 4}
+    parquet.write_table(pa.table(columns), tmp_path / "t.parquet", row_group_size=3)
+    table = pdna.HashTable.load(tmp_path / "t.parquet")
+    assert_holds(table)
+    assert table.other == {"n": ["1", "", "3", "4"], "tags": ['["a"]'] * 4}
+    parquet.write_table(pa.table({"h": hashes}), tmp_path / "t.parquet")
+    assert_holds(pdna.HashTable.load(tmp_path / "t.parquet"), [f"t.parquet[{n}]" for n in range(4)])
+    if form not in ("fixed", "fixed list"):
+        bad = pa.concat_arrays(
+            [hashes.slice(1, 1), pa.array([None, hashes[0].as_py()[:-1]], hashes.type)]
+        )
+        parquet.write_table(pa.table({"key": ["a", "b", "c"], "h": bad}), tmp_path / "t.parquet")
+        table = pdna.HashTable.load(tmp_path / "t.parquet", errors="record")
+        assert table.paths == ["a"]
+        np.testing.assert_array_equal(table.hashes, HASHES[1:2])
+        assert [place[-3:] for place, _ in table.failures] == ["[1]", "[2]"]
+        with pytest.raises(pdna.TableFileError, match=r"row 1 \(counted from 0\) has no hash"):
+            pdna.HashTable.load(tmp_path / "t.parquet")
+
+
+def test_numpy_archives_of_others(tmp_path):
+    path = tmp_path / "t.npz"
+    for hashes in (HASHES, HASHES.astype(np.int64), np.array(list(map(base64_of, HASHES)))):
+        np.savez(path, names=np.array(PATHS), hashes=hashes, size=np.arange(4), seed=np.array(3))
+        if hashes.ndim == 1:
+            with pytest.raises(pdna.TableFileError, match="holds hashes"):
+                pdna.HashTable.load(path)
+            continue
+        table = pdna.HashTable.load(path, path_column="names")
+        assert_holds(table)
+        assert table.other == {"size": ["0", "1", "2", "3"]}
+    np.savez_compressed(path, HASHES)
+    assert_holds(pdna.HashTable.load(path), [f"t.npz[{n}]" for n in range(4)])
+    np.savez(path, hashes=HASHES, path=np.array(PATHS, object))
+    with pytest.raises(pdna.TableFileError, match="is damaged or another file"):
+        pdna.HashTable.load(path)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_further_columns_in_files_of_ours(tmp_path, suffix):
+    other = {"note": ["a", "\udcff", "", "猫"], "n": ["1", "2", "3", "4"]}
+    table = pdna.HashTable(PATHS, HASHES, np.ones(4), other=other)
+    table.save(tmp_path / f"t{suffix}")
+    for errors in ("raise", "record"):
+        found = pdna.HashTable.load(tmp_path / f"t{suffix}", errors=errors)
+        assert_holds(found)
+        assert found.other == other
+    for wrong in ("\0", "\ud800"):
+        table = pdna.HashTable(["/a"], HASHES[:1], np.ones(1), other={"note": [wrong]})
+        with pytest.raises(pdna.TableFileError, match="cannot be written: a further column"):
+            table.save(tmp_path / f"t{suffix}")

@@ -75,9 +75,7 @@ def is_photodna(kind: str) -> bool:
 
 def count_hashes(rows: Sequence[Sequence[Any]]) -> int:
     """Return the number of rows in which a hash is."""
-    return sum(
-        any(map(hash_text.holds_hash, row)) or any(_integer_runs([row], 0, None)) for row in rows
-    )
+    return sum(any(map(_holds_hash, row)) or any(_integer_runs([row], 0, None)) for row in rows)
 
 
 def is_header(cells: Sequence[str], options: ReadOptions) -> bool:
@@ -159,8 +157,7 @@ def _hash_column(
     counts = [0] * min(_MOST_COLUMNS, max(map(len, rows), default=0))
     for row in rows:
         for i, cell in enumerate(row[:_MOST_COLUMNS]):
-            if i != path and (not isinstance(cell, str) or len(cell) >= hash_text.BASE64_LENGTH):
-                counts[i] += hash_text.holds_hash(cell)
+            counts[i] += i != path and _holds_hash(cell)
     most = max(counts, default=0)
     if not most:
         for start, length in _integer_runs(rows, 0, path):
@@ -186,6 +183,12 @@ def _hash_column(
             "the ones to read? Give it as hash_column="
         )
     return first, 1
+
+
+def _holds_hash(cell: Any) -> bool:
+    if isinstance(cell, str) and len(cell) < hash_text.BASE64_LENGTH:
+        return False
+    return hash_text.holds_hash(cell)
 
 
 def _differ(row: Sequence[Any], i: int, j: int) -> bool:

@@ -154,7 +154,9 @@ def _layout(name: str, content: bytes, options: ReadOptions) -> _Layout | None:
         records = [record for _, record in DelimitedRecords(name, lines, len(content), delimiter)]
         rows = [record for record in records if isinstance(record, list) and any(record)]
         if not rows:
-            raise TableFileError(name, f"line 1 is no line of cells ({records[0] or 'no text'})")
+            problem = f"its first line is no line of cells ({records[0]})"
+            questions.append((-1, ColumnQuestionError(problem)))
+            continue
         names = rows.pop(0) if column_roles.is_header(rows[0], options) else None
         with_hash = [row for row in rows if column_roles.count_hashes([row])]
         widths = Counter(map(len, with_hash or rows))
@@ -164,8 +166,8 @@ def _layout(name: str, content: bytes, options: ReadOptions) -> _Layout | None:
             layouts.append(_layout_of(delimiter, names, width, rows, options))
         except ColumnQuestionError as error:
             questions.append((len(with_hash), error))
-    best = max((layout[4:6] for layout in layouts), default=(False, -1))
-    n_asked, question = max(questions, key=itemgetter(0), default=(-1, None))
+    best = max((layout[4:6] for layout in layouts), default=(False, -2))
+    n_asked, question = max(questions, key=itemgetter(0), default=(-2, None))
     if question is not None and not best[0] and n_asked > best[1]:
         raise TableFileError(name, str(question)) from question
     found = [layout for layout in layouts if layout[4:6] == best]

@@ -19,6 +19,7 @@ _DELETED = "deleted"
 # Elements of NCMEC's list that are entries; others hold the key of an entry, or are left out.
 _ENTRIES = {"image", "video"}
 _DELETED_ENTRIES = {"deletedImage", "deletedVideo"}
+_LISTS = {"images", "videos"}
 _XML_HASH = "pdna"
 # Bytes that are parsed at once, and the most characters and keys of an entry.
 _CHUNK = 2**16
@@ -50,6 +51,7 @@ class _EntriesOfXml:
         self._key = ""
         self._size = 0
         self._found: list[Any] = []
+        self._is_list = False
 
     def entries(self, content: bytes) -> Iterator[Any]:
         """Yield the entries: mappings, and those that are skipped."""
@@ -62,6 +64,8 @@ class _EntriesOfXml:
                 raise TableFileError(self._name, f"is no XML ({error})") from error
             yield from self._found
             self._found.clear()
+        if not self._is_list:
+            raise TableFileError(self._name, "has no <images> or <videos>, as lists of NCMEC have")
 
     def _refuse(self, *_: Any) -> None:
         raise TableFileError(
@@ -70,6 +74,7 @@ class _EntriesOfXml:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         local = name.rpartition(" ")[2]
+        self._is_list = self._is_list or local in _LISTS
         if self._entry is not None:
             self._key = local
             while self._key in self._entry:  # a second one of that name

@@ -59,7 +59,7 @@ def _own_table(name: str, members: Mapping[str, NDArray[Any]]) -> TableColumns:
         raise TableFileError(name, f"its paths are of {members['paths'].dtype}, no bytes")
     (failures,) = npz.unpack_texts(members["failures"])
     (other,) = npz.unpack_texts(members[_OTHER]) if _OTHER in members else ("{}",)
-    further = msgspec.json.decode(other, type=dict[str, list[str]])
+    further = msgspec.convert(json.loads(other), dict[str, list[str]])
     return TableColumns(
         list(npz.unpack_texts(members["paths"])),
         members["hashes"],

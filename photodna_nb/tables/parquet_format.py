@@ -181,13 +181,15 @@ def read_columns(name: str, content: bytes, needed: Sequence[str] | None = None)
     Texts stay in dictionaries: a few bytes may name a long one a million times.
     """
     _, parquet = pyarrow(name)
-    names = parquet.read_schema(io.BytesIO(content)).names
+    schema = parquet.read_schema(io.BytesIO(content))
+    names = schema.names
     columns = names if needed is None else list(needed)
     missing = set(columns) - set(names)
     if missing:
         raise TableFileError(name, f"has no column {' and '.join(sorted(missing))}")
+    texts = [field.name for field in schema if field.type.num_fields == 0 and field.name in columns]
     file = parquet.ParquetFile(
-        io.BytesIO(content), read_dictionary=columns, page_checksum_verification=True
+        io.BytesIO(content), read_dictionary=texts, page_checksum_verification=True
     )
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
     limit = npz.unpacked_limit(len(content))
