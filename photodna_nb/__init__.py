@@ -47,8 +47,12 @@ if TYPE_CHECKING:
     from photodna_nb.pairs.all_pairs import Neighbours as Neighbours
     from photodna_nb.pairs.all_pairs import distance_matrix as distance_matrix
     from photodna_nb.pairs.all_pairs import nearest as nearest
+    from photodna_nb.pairs.groups import DuplicateGroups as DuplicateGroups
+    from photodna_nb.pairs.groups import duplicates as duplicates
     from photodna_nb.pairs.histogram import DistanceHistogram as DistanceHistogram
     from photodna_nb.pairs.histogram import distance_histogram as distance_histogram
+    from photodna_nb.pairs.matches import Matches as Matches
+    from photodna_nb.pairs.matches import match as match
     from photodna_nb.pairs.metrics import distance as distance
     from photodna_nb.pairs.metrics import similarity as similarity
     from photodna_nb.pairs.pair_table import Pair as Pair
@@ -71,7 +75,9 @@ _NAMES = {
     "index.faiss_search": "faiss_search",
     "index.records": "FaissMatch",
     "pairs.all_pairs": "Neighbours distance_matrix nearest",
+    "pairs.groups": "DuplicateGroups duplicates",
     "pairs.histogram": "DistanceHistogram distance_histogram",
+    "pairs.matches": "Matches match",
     "pairs.metrics": "distance similarity",
     "pairs.pair_table": "Pair Pairs read_pairs",
     "pairs.within": "pairs_within write_pairs",

@@ -79,3 +79,12 @@ def _permutations() -> NDArray[np.intp]:
 
 
 _PERMUTATIONS = _permutations()
+# Orientations of one image of each pair that are enough to see the pair in all eight: its other
+# image in the orientation that turns back, `rotate_270`, has the same distance.
+OF_PAIRS = [0, 1, 2, 3, 4, 6, 7]
+
+
+def oriented(hashes: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Return hashes, (..., 144), in the orientation of that number."""
+    turned: NDArray[np.uint8] = np.take(hashes, _PERMUTATIONS[orientation], axis=-1)
+    return turned

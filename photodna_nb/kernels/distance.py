@@ -203,6 +203,42 @@ def within(
 
 
 @kernel
+def farthest(block, n_orientations, m, first_row, stops, distances):
+    """Raise the distance of each query to that of the farthest of its rows.
+
+    The queries are consecutive members of a sequence, the m rows others of it: number 0 is
+    the first query, `first_row` the first row. The rows of query i are those from number i + 1
+    to stops[i], exclusive; stops (n,) int64 ascends. With eight orientations, the block has the
+    queries eight times, padded to whole tiles each time, and the smallest of the eight
+    distances of a pair counts. distances: (n,) int32.
+    """
+    n = stops.shape[0]
+    tile = np.empty((TILE_QUERIES, TILE_ROWS), np.int32)
+    other = np.empty((TILE_QUERIES, TILE_ROWS), np.int32)
+    padded = (n + TILE_QUERIES - 1) // TILE_QUERIES * TILE_QUERIES
+    for query in range(0, n, TILE_QUERIES):
+        last = min(n, query + TILE_QUERIES) - 1
+        for row in range(0, m, TILE_ROWS):
+            number = first_row + row
+            if number >= stops[last]:
+                break
+            if number + TILE_ROWS <= query + 1:
+                continue
+            fill_tile(block, row, query, tile)
+            for orientation in range(1, n_orientations):
+                fill_tile(block, row, orientation * padded + query, other)
+                for q in range(TILE_QUERIES):
+                    for column in range(TILE_ROWS):
+                        tile[q, column] = min(tile[q, column], other[q, column])
+            for q in range(last + 1 - query):
+                largest = distances[query + q]
+                stop = min(TILE_ROWS, m - row, stops[query + q] - number)
+                for column in range(max(0, query + q + 1 - number), stop):
+                    largest = max(largest, tile[q, column])
+                distances[query + q] = largest
+
+
+@kernel
 def insert_neighbour(neighbours, candidate):
     """Insert a packed neighbour into a heap, (k,) int64, the largest first, if it is smaller."""
     k = neighbours.shape[0]

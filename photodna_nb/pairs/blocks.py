@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,27 @@ _TASKS = 8
 # the most pairs in the answer of a task, which are all pairs of such a block.
 _DIVIDED_ROWS = 512
 MAX_PAIRS_OF_TASK = _DIVIDED_ROWS**2
+# The lower half of a packed pair: an index.
+_INDEX = 2**32 - 1
+
+
+class Labels(Protocol):
+    """Labels of hashes, (n,) int32; what takes them looks them up when a task is submitted."""
+
+    def __getitem__(self, rows: slice, /) -> NDArray[np.int32]:
+        """Return the labels of some hashes."""
+
+
+@dataclass(frozen=True, eq=False)
+class OrderedLabels:
+    """Labels of hashes that are in another order: that of a tree."""
+
+    labels: NDArray[np.int32]
+    order: NDArray[np.int32]
+
+    def __getitem__(self, rows: slice) -> NDArray[np.int32]:
+        """Return the labels of the hashes at some places of the order."""
+        return self.labels[self.order[rows]]
 
 
 class PackedPairs(NamedTuple):
@@ -44,6 +66,21 @@ class PackedPairs(NamedTuple):
 
     packed: NDArray[np.int64]
     distances: NDArray[np.int32]
+
+    @property
+    def i(self) -> NDArray[np.int64]:
+        """The first hash of each pair."""
+        return self.packed >> 32
+
+    @property
+    def j(self) -> NDArray[np.int64]:
+        """The second hash of each pair."""
+        return self.packed & _INDEX
+
+    def between(self, i_labels: NDArray[np.int32], j_labels: NDArray[np.int32]) -> PackedPairs:
+        """Return the pairs of hashes with two labels."""
+        differing = i_labels[self.i] != j_labels[self.j]
+        return PackedPairs(self.packed[differing], self.distances[differing])
 
 
 class PairBlock(NamedTuple):
@@ -136,25 +173,18 @@ class PairBlocks:
         self,
         function: Callable[..., Result],
         progress: bool,
-        labels: list[NDArray[np.int32]] | None = None,
+        labels: Sequence[Labels] | None = None,
     ) -> Generator[Result, None, None]:
         """Yield ``function(block)`` of each block in order, computed on the workers.
 
         With labels, of `a` and, if there is one, of `b`, the function also gets those
         of the block's queries and of its database rows.
         """
-
-        def tasks() -> Iterator[tuple[Any, ...]]:
-            for block in self:
-                chunks = (block.queries, block.database)
-                sides = zip(chunks, (labels[0], labels[-1]), strict=True) if labels else ()
-                yield block, *(side[chunk.start : chunk.stop] for chunk, side in sides)
-
         with (
             closing(
                 parallel.ordered_map(
                     partial(_call, function),
-                    tasks(),
+                    _tasks(self, labels),
                     max_workers=self._max_workers,
                     executor=self._executor,
                 )
@@ -166,27 +196,40 @@ class PairBlocks:
                 yield result
 
     def map_bounded(
-        self, function: Callable[[PairBlock], Result | None], progress: bool
+        self,
+        function: Callable[..., Result | None],
+        progress: bool,
+        labels: Sequence[Labels] | None = None,
     ) -> Generator[Result, None, None]:
         """Yield ``function(block)`` of each block in order, as `map` does.
 
         A block is divided if the function returns None, since its answer is too large.
         """
-        with closing(self.map(function, progress)) as results:
+        with closing(self.map(function, progress, labels)) as results:
             for block, result in zip(self, results, strict=True):
                 if result is not None:
                     yield result
                     continue
                 with closing(
                     parallel.ordered_map(
-                        function,
-                        block.divided(),
+                        partial(_call, function),
+                        _tasks(block.divided(), labels),
                         max_workers=self._max_workers,
                         executor=self._executor,
                         items_per_task=1,
                     )
                 ) as answers:
                     yield from (answer for answer in answers if answer is not None)
+
+
+def _tasks(
+    blocks: Iterable[PairBlock], labels: Sequence[Labels] | None
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the arguments of each block's task: the block and, if there are any, its labels."""
+    for block in blocks:
+        chunks = (block.queries, block.database)
+        sides = zip(chunks, (labels[0], labels[-1]), strict=True) if labels else ()
+        yield block, *(side[chunk.start : chunk.stop] for chunk, side in sides)
 
 
 def _call(function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:

@@ -132,11 +132,21 @@ class NearPairs:
 
 
 class PairSearch:
-    """The pairs of queries and rows, or inside one tree, within a limit."""
+    """The pairs of queries and rows, or inside one tree, within a limit.
+
+    labels: of the queries and of the rows, int32; a pair with one label is not needed. They may
+    change during the search.
+    """
 
     def __init__(
-        self, queries: SearchTree | ProjectedQueries, rows: SearchTree, metric: int, limit: int
+        self,
+        queries: SearchTree | ProjectedQueries,
+        rows: SearchTree,
+        metric: int,
+        limit: int,
+        labels: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
     ) -> None:
+        self._labels = labels
         self._triangle = queries is rows
         if isinstance(queries, SearchTree):
             queries = queries.queries
@@ -156,7 +166,7 @@ class PairSearch:
     def pairs(self, span: tuple[int, int], max_pairs: int) -> PackedPairs | None:
         """Return the pairs of a span of queries, or None if they are too many and divisible."""
         first, last = span
-        superblocks = self._near_superblocks(span)
+        superblocks = self._differing(span, self._near_superblocks(span))
         near = NearPairs(span, self._rows, triangle=self._triangle)
         found: list[PackedPairs] = []
         n_found = place = 0
@@ -208,6 +218,19 @@ class PairSearch:
         if reader is not None:
             reader.read_places(superblocks)
         return superblocks
+
+    def _differing(
+        self, span: tuple[int, int], superblocks: NDArray[np.int32]
+    ) -> NDArray[np.int32]:
+        """Return the superblocks without those of which all rows have the label of all queries."""
+        if self._labels is None or not len(superblocks):
+            return superblocks
+        labels = self._labels[0][self._queries.order[slice(*span)]]
+        if (labels != labels[0]).any():
+            return superblocks
+        differing = self._labels[1][self._rows.order] != labels[0]
+        needed = np.logical_or.reduceat(differing, np.arange(0, len(differing), SUPERBLOCK_ROWS))
+        return checks.read_only(superblocks[needed[superblocks]])
 
     def _refined(self, pairs: NDArray[np.int32], count: int) -> PackedPairs:
         self._rows.read_hashes(pairs[:count, 1])
@@ -261,7 +284,8 @@ class PairSearch:
         j = self._rows.order[rows].astype(np.int64)
         if self._triangle:
             i, j = np.minimum(i, j), np.maximum(i, j)
-        return PackedPairs((i << 32) + j, distances)
+        pairs = PackedPairs((i << 32) + j, distances)
+        return pairs if self._labels is None else pairs.between(*self._labels)
 
 
 def spans_of(count: int, most: int, n_tasks: int) -> list[tuple[int, int]]:

@@ -226,3 +226,18 @@ def _out_of_range(name: str, value: Limit, span: str) -> ArgumentError:
     except ValueError:
         text = "a number of thousands of digits"
     return ArgumentError(f"{name}: got {text}, needs a number from {span}")
+
+
+def row_distances(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric) -> NDArray[np.int32]:
+    """Return the squared L2 or L1 distance of each row of `a`, (n, 144), from that of `b`."""
+    differences = a.astype(np.int32) - b
+    if metric == "manhattan":
+        distances: NDArray[np.int32] = np.abs(differences).sum(axis=1, dtype=np.int32)
+    else:
+        distances = np.einsum("ij,ij->i", differences, differences)
+    return distances
+
+
+def float_limit(name: str, max_distance: Limit) -> float:
+    """Return a limit as a float, if it is not beyond all distances."""
+    return float(min(_exact(name, max_distance, "0 up"), Fraction(MAX_DISTANCE_SQUARED)))

@@ -20,6 +20,7 @@ from photodna_nb.kernels import distance as kernels
 from photodna_nb.pairs.blocks import (
     MAX_PAIRS_OF_TASK,
     Hashes,
+    OrderedLabels,
     PackedPairs,
     PairBlock,
     PairBlocks,
@@ -48,6 +49,7 @@ def found_pairs(
     max_workers: int | None,
     executor: Executor | None,
     progress: bool,
+    labels: NDArray[np.int32] | None = None,
 ) -> Generator[PackedPairs, None, None]:
     """Yield the pairs within a limit in chunks of bounded size, none empty.
 
@@ -57,6 +59,9 @@ def found_pairs(
         Largest squared L2 or L1 distance, inclusive.
     a, b, metric, max_workers, executor, progress
         As in `pairs_within`.
+    labels : ndarray of int32, optional
+        Labels of the rows of `a` and of as many of `b`. Pairs with one label are not needed, and
+        most are left out. The caller may give more pairs one label between two chunks.
 
     Yields
     ------
@@ -68,22 +73,24 @@ def found_pairs(
     number = kernel_metric(metric)
     projection = pair_projection(sources, limit, number)
     of_block = partial(_pairs_of_block, projection, number, limit)
+    both = None if labels is None else (labels, labels)
     chunks: Generator[PackedPairs, None, None]
     if executor is None and projection is not None:
         sources = _loaded(sources)
     if projection is None or not _in_memory(sources):
         blocks = _blocks(sources, max_workers, executor, projection)
-        chunks = blocks.map_bounded(of_block, progress)
+        chunks = blocks.map_bounded(of_block, progress, both)
     else:
         trees = _trees(sources, projection, max_workers if executor is None else None)
-        search = PairSearch(trees[0], trees[-1], number, limit)
+        search = PairSearch(trees[0], trees[-1], number, limit, both)
         if executor is None:
             spans = search.spans(parallel.worker_count(max_workers, None))
             chunks = _pairs_of_spans(search, spans, max_workers, progress)
         else:
             ordered = [HashSource(0, len(tree), tree.hashes[tree.order]) for tree in trees]
             blocks = _blocks(ordered, max_workers, executor, projection, search.is_near)
-            in_order = blocks.map_bounded(of_block, progress)
+            of_places = both and [OrderedLabels(both[0], tree.order) for tree in trees]
+            in_order = blocks.map_bounded(of_block, progress, of_places)
             chunks = (search.renumbered(chunk) for chunk in in_order)
     with closing(chunks):
         yield from (chunk for chunk in chunks if len(chunk.packed))
@@ -201,9 +208,18 @@ def _block_trees(block: PairBlock, projection: Projection) -> tuple[SearchTree, 
 
 
 def _pairs_of_block(
-    projection: Projection | None, metric: int, limit: int, block: PairBlock
+    projection: Projection | None,
+    metric: int,
+    limit: int,
+    block: PairBlock,
+    *labels: NDArray[np.int32],
 ) -> PackedPairs | None:
-    """Return the pairs of a block within a limit, or None if they are too many for one task."""
+    """Return the pairs of a block within a limit, or None if they are too many for one task.
+
+    labels: of the queries and of the rows; a pair with one label is not needed.
+    """
+    if labels and all((side == labels[0][0]).all() for side in labels):
+        return PackedPairs(np.empty(0, np.int64), np.empty(0, np.int32))
     starts = block.queries.start, block.database.start
     sizes = block.queries.count, block.database.count
     if projection is None or sizes[0] * sizes[1] <= MAX_PAIRS_OF_TASK:
@@ -218,9 +234,12 @@ def _pairs_of_block(
         if count > MAX_PAIRS_OF_TASK:
             return None
         i, j, distances = pairs[:count].T
-        packed = (i + starts[0] << 32) + j + starts[1]
-        return PackedPairs(packed, distances.astype(np.int32))
-    search = PairSearch(*_block_trees(block, projection), metric, limit)
+        found = PackedPairs((i << 32) + j, distances.astype(np.int32))
+        if labels:
+            found = found.between(*labels)
+        return found._replace(packed=found.packed + ((starts[0] << 32) + starts[1]))
+    of_sides = (labels[0], labels[1]) if labels else None
+    search = PairSearch(*_block_trees(block, projection), metric, limit, of_sides)
     answers: list[PackedPairs] = []
     count = 0
     for span in search.spans(1):

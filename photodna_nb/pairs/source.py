@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from photodna_nb import checks, files, npz
 from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentTypeError, TableFileError
+from photodna_nb.files import PathLike
 from photodna_nb.tables.table import HashTable
 
 # Hashes that follow each other in a sample.
@@ -153,14 +154,12 @@ def compared_source(
     """
     if min_detail is None:
         return hash_source(name, value), None
-    min_detail = checks.real("min_detail", min_detail, 0)
     if not isinstance(value, HashTable):
         raise ArgumentTypeError(
             f"min_detail: got {describe(value)} for {name}, needs a HashTable, which holds the "
             "detail of each image; load the file with HashTable.load, or hash_files makes one"
         )
-    unknown = np.isnan(value.detail) & value.hashes.any(axis=1)
-    rows = np.flatnonzero(unknown | (value.detail >= min_detail))
+    rows = detailed_rows(value, min_detail)
     if len(rows) == len(value):
         return hash_source(name, value), None
     return hash_source(name, value.hashes[rows]), rows
@@ -169,6 +168,57 @@ def compared_source(
 def paths_of(value: Any) -> Sequence[str] | None:
     """Return the paths of an argument of hashes, by row; None if it is no HashTable."""
     return value.paths if isinstance(value, HashTable) else None
+
+
+def detailed_rows(table: HashTable, min_detail: float | None) -> NDArray[np.int64]:
+    """Return the rows of a table that are compared: see `compared_source`."""
+    if min_detail is None:
+        return np.arange(len(table))
+    unknown = np.isnan(table.detail) & table.hashes.any(axis=1)
+    enough = table.detail >= checks.real("min_detail", min_detail, 0)
+    return np.flatnonzero(unknown | enough)
+
+
+def hash_table(name: str, value: Any) -> HashTable:
+    """Return an argument of hashes as a table.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for errors.
+    value : HashTable, ndarray of uint8 (n, 144), path, or sequence of paths
+        A path ends with ``.npy`` or as a table that `HashTable.load` reads.
+
+    Returns
+    -------
+    HashTable
+        A row of an array has its number as path, one of an ``.npy`` file the file and the number.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError, TableFileError
+        As `hash_source` and `HashTable.load` raise them.
+    """
+    if isinstance(value, HashTable):
+        return value
+    if isinstance(value, str | os.PathLike):
+        return _file_table(value)
+    if isinstance(value, Sequence) and all(isinstance(p, str | os.PathLike) for p in value):
+        return HashTable.concatenate([_file_table(path) for path in value])
+    return _numbered_table(hash_source(name, value).load(), "")
+
+
+def _file_table(path: PathLike) -> HashTable:
+    """Return the table in a file, or that of an array's file."""
+    if os.path.splitext(path)[1].lower() != ".npy":
+        return HashTable.load(path)
+    return _numbered_table(hash_source("", path).load(), f"{os.fspath(path)}:")
+
+
+def _numbered_table(hashes: NDArray[np.uint8], prefix: str) -> HashTable:
+    """Return the table of hashes of unknown detail, which have their row numbers as paths."""
+    paths = [f"{prefix}{row}" for row in range(len(hashes))]
+    return HashTable(paths, hashes, np.full(len(hashes), np.nan))
 
 
 def split_source(source: HashSource, size: int) -> list[HashSource]:
