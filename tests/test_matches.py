@@ -112,7 +112,7 @@ def test_a_file(found, tmp_path):
     assert rows[0] == ["path", "match", "rank", "distance", "similarity", "orientation", "detail"]
     assert rows[3][:4] == ["/1.png", "list 1", "2", "12.0"]
     assert rows[1][-1] == "", "its detail is not known"
-    assert found.to_pandas().attrs["units"] == {"detail": "grey levels"}
+    assert found.to_pandas().attrs["units"] == {"distance": "L2", "detail": "grey levels"}
 
 
 def test_low_detail_on_both_sides():

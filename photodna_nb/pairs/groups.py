@@ -19,6 +19,7 @@ from photodna_nb.pairs.all_pairs import in_units
 from photodna_nb.pairs.blocks import Hashes
 from photodna_nb.pairs.components import components, distinct, largest_distances
 from photodna_nb.pairs.metrics import (
+    UNITS,
     Limit,
     Metric,
     checked_metric,
@@ -171,6 +172,9 @@ class DuplicateGroups(ResultTable[DuplicateMember]):
             "height": height,
             "bytes": n_bytes,
         }
+
+    def _units(self) -> dict[str, str]:
+        return {"distance": UNITS[self.metric], "width": "pixels", "height": "pixels"}
 
     def _take(self, rows: Rows) -> DuplicateGroups:
         names = ("group", "row", "distance", "orientation")

@@ -19,6 +19,7 @@ from photodna_nb.kernels.distance import SQUARED
 from photodna_nb.pairs.blocks import Hashes, PackedPairs
 from photodna_nb.pairs.metrics import (
     SIMILARITY_SCALE,
+    UNITS,
     Limit,
     float_limit,
     max_integer_distance,
@@ -135,7 +136,7 @@ class Matches(ResultTable[KnownMatch]):
         }
 
     def _units(self) -> dict[str, str]:
-        return {"detail": "grey levels"}
+        return {"distance": UNITS["euclidean"], "detail": "grey levels"}
 
     def _take(self, rows: Rows) -> Matches:
         names = ("row", "known_row", "rank", "distance", "orientation")
