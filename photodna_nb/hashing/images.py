@@ -238,9 +238,14 @@ def _read(source: BinaryIO, name: str | None) -> NDArray[np.uint8]:
             reason = damaged_header(kind) if kind else UNIDENTIFIED
         if reason is None:
             raise
-        refused = ImageError(name, reason)
-        refused.other_kind = _other_kind(head, name)
-        raise refused from error
+        raise _refusal(name, reason, head) from error
+
+
+def _refusal(name: str | None, reason: str, head: bytes) -> ImageError:
+    # A variable of the frame that raises it would keep that frame alive.
+    error = ImageError(name, reason)
+    error.other_kind = _other_kind(head, name)
+    return error
 
 
 def _other_kind(head: bytes, name: str | None) -> str:
