@@ -388,7 +388,7 @@ class IndexSession:
         self._loaded, self._on_disk = self.store.state(), True
         self._phase, self._write_index, self._records_changed = Phase.READING, False, False
         if self.unsaved is not None:
-            self.unsaved.forget_used()
+            self.unsaved.forget_used(self.store.find)
             self.unsaved = None
         self._lock.release()
 

@@ -7,6 +7,7 @@ and the `save` that stores them deletes it.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Container
 from contextlib import suppress
 from typing import Self
 
@@ -32,9 +33,18 @@ class UnsavedHashes(HashJournal):
         self._used.add(os.path.abspath(path))
         return super().get(path)
 
-    def forget_used(self) -> None:
-        """Delete the journal, unless another program uses it, but for the records of others."""
-        others = [record for path, record in self._records.items() if path not in self._used]
+    def forget_used(self, indexed: Callable[[list[str]], Container[str]]) -> None:
+        """Delete the journal, unless another program uses it, but for records that are needed.
+
+        indexed: returns which of some paths are those of items.
+        """
+        unused = {
+            os.path.realpath(path): record
+            for path, record in self._records.items()
+            if path not in self._used
+        }
+        known = indexed(list(unused))
+        others = [record for path, record in unused.items() if path not in known]
         with suppress(FileError):  # all is saved; what stays is used again
             if self.delete():
                 with self:
