@@ -14,7 +14,7 @@ from test_cli import failed, text
 
 import photodna_nb as pdna
 from photodna_nb import cli
-from photodna_nb.index.item_record import ItemRecord
+from photodna_nb.item_record import ItemRecord
 
 
 @pytest.fixture(params=METADATA)

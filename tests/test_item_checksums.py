@@ -23,8 +23,9 @@ from indexes import (
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb.index import item_record, sqlite_schema
-from photodna_nb.index.item_record import ItemRecord
+from photodna_nb import item_record
+from photodna_nb.index import sqlite_schema
+from photodna_nb.item_record import ItemRecord
 
 FORMER = Path(__file__).parent / "former_files"
 RECORDS = [

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import checks
+from photodna_nb import checks, item_record
 from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, IndexFileError
-from photodna_nb.index import item_record, stores, writer_lock
+from photodna_nb.index import stores, writer_lock
 from photodna_nb.index.index_types import ITEMS_PER_LIST
 from photodna_nb.printable import printable
 

@@ -24,11 +24,11 @@ from photodna_nb.errors import ArgumentError
 from photodna_nb.folders import real_paths
 from photodna_nb.index import arguments
 from photodna_nb.index.arguments import PathLike
-from photodna_nb.index.item_record import ItemRecord
 from photodna_nb.index.lookup import find_items, items_by_path
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.records import Added
 from photodna_nb.index.session import IndexSession
+from photodna_nb.item_record import ItemRecord
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:

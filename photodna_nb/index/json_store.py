@@ -17,13 +17,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import checks, files
+from photodna_nb import checks, files, item_record
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
-from photodna_nb.index import item_record, metadata
-from photodna_nb.index.item_record import EMPTY_RECORD, NO_KEYS
+from photodna_nb.index import metadata
 from photodna_nb.index.memory_store import ItemColumns, MemoryStore
 from photodna_nb.index.metadata import HEADER, Item, Unreadable
+from photodna_nb.item_record import EMPTY_RECORD, NO_KEYS
 
 _KEYS = {
     "next_id",

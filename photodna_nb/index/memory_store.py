@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import checks
+from photodna_nb import checks, item_record
 from photodna_nb.checks import HASH_BYTES
-from photodna_nb.index import item_record, metadata
-from photodna_nb.index.item_record import EMPTY_RECORD, NO_CHECKSUM, NO_KEYS
+from photodna_nb.index import metadata
 from photodna_nb.index.metadata import ChangedItemError, Item, StoreState, Unreadable
+from photodna_nb.item_record import EMPTY_RECORD, NO_CHECKSUM, NO_KEYS
 
 _Decoded = TypeVar("_Decoded")
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, IndexFileError
 from photodna_nb.index import index_types
-from photodna_nb.index.item_record import EMPTY_RECORD, ItemRecord
+from photodna_nb.item_record import EMPTY_RECORD, ItemRecord
 from photodna_nb.printable import printable, short_repr
 
 HEADER: dict[str, Any] = {

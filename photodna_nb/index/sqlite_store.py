@@ -13,10 +13,14 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from photodna_nb import item_record
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
-from photodna_nb.index import item_record, metadata, sqlite_schema
-from photodna_nb.index.item_record import (
+from photodna_nb.index import metadata, sqlite_schema
+from photodna_nb.index.metadata import HEADER, ChangedItemError, Item, StoreState, Unreadable
+from photodna_nb.index.sqlite_file import Row, SqliteFile
+from photodna_nb.index.sqlite_schema import COLUMNS, FORMER_KEYS, VERSION
+from photodna_nb.item_record import (
     EMPTY_RECORD,
     NO_KEYS,
     ItemRecord,
@@ -25,9 +29,6 @@ from photodna_nb.index.item_record import (
     holds,
     item_checksum,
 )
-from photodna_nb.index.metadata import HEADER, ChangedItemError, Item, StoreState, Unreadable
-from photodna_nb.index.sqlite_file import Row, SqliteFile
-from photodna_nb.index.sqlite_schema import COLUMNS, FORMER_KEYS, VERSION
 
 # What one statement may name, and how many rows are fetched at once.
 _NAMES_AT_ONCE = 500
