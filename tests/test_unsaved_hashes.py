@@ -157,6 +157,13 @@ def test_no_journal_without_need(pair, journal, folder, monkeypatch):
     assert not journal.exists()
 
 
+def test_what_needs_no_save_leaves_no_journal(pair, journal, folder):
+    added(pair, [folder])
+    with pdna.HashIndex.open(*pair) as index:
+        assert len(index.add([folder], compare_content=True).skipped) == 12
+    assert not journal.exists()
+
+
 def test_a_file_of_another_kind_is_no_journal(pair, journal, folder):
     journal.write_text("mine\n" * 20)
     with (

@@ -322,6 +322,7 @@ class IndexSession:
         if not self.in_memory:
             self.store.rollback()
             self._phase = Phase.READING
+            self._forget_unsaved()
             self._lock.release()
 
     def commit(self, *, postpone: bool = False) -> None:
@@ -387,10 +388,14 @@ class IndexSession:
         """Note that the store is on the disk, and release the lock."""
         self._loaded, self._on_disk = self.store.state(), True
         self._phase, self._write_index, self._records_changed = Phase.READING, False, False
+        self._forget_unsaved()
+        self._lock.release()
+
+    def _forget_unsaved(self) -> None:
+        """Delete the journal of hashes that are saved."""
         if self.unsaved is not None:
             self.unsaved.forget_used(self.store.find)
             self.unsaved = None
-        self._lock.release()
 
     def content(self) -> bytes:
         """Return the content of the index file with all rows, saved or not."""
