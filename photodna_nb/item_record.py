@@ -93,6 +93,17 @@ def decode_extra(text: str | bytes) -> tuple[dict[str, Any], ItemRecord]:
         raise ValueError(f'"{KEY}": {error}') from error
 
 
+def detail_of(extra: Mapping[str, Any], record: ItemRecord) -> float | None:
+    """Return the detail of an item in grey levels, or None where it is not known."""
+    if record.detail is not None:
+        return record.detail
+    detail = extra.get("detail")  # of an earlier version, or the user's
+    if not isinstance(detail, int | float) or isinstance(detail, bool):
+        return None
+    # JSON holds numbers of any size, and NaN.
+    return float(detail) if -1e300 < detail < 1e300 else None
+
+
 def with_checksum(text: str, checksum: bytes) -> str:
     """Return the JSON of an `extra` with the checksum in the record."""
     own = f'{{"checksum":"{checksum.hex()}"}}'

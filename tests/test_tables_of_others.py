@@ -609,3 +609,60 @@ def test_further_columns_in_files_of_ours(tmp_path, suffix):
         table = pdna.HashTable(["/a"], HASHES[:1], np.ones(1), other={"note": [wrong]})
         with pytest.raises(pdna.TableFileError, match="cannot be written: a further column"):
             table.save(tmp_path / f"t{suffix}")
+
+
+def test_the_metadata_of_an_index(tmp_path):
+    names = tmp_path / "index.faiss", tmp_path / "meta.json"
+    extra = [{"n": 1.5}, {}, {"detail": 7}, {"path": "x"}]
+    with pdna.HashIndex.create(*names) as index:
+        index.add([f"/{n}.jpg" for n in range(4)], HASHES, extra=extra)
+        index.remove([2])
+        index.save()
+        expected = index.table()
+    table = pdna.HashTable.load(names[1])
+    assert_holds(table, expected.paths, expected.hashes)
+    np.testing.assert_array_equal(table.detail, [np.nan, 7, np.nan])
+    assert table.other == {"id": ["1", "3", "4"], "n": ["1.5", "", ""], "path_": ["", "", "x"]}
+    text = names[1].read_text()
+    for old, new in (
+        ('"path":"/2.jpg"', '"path":"/3.jpg"'),
+        (f"[{HASHES[2][0]},", f"[{HASHES[2][0] ^ 1},"),
+        ('"detail":7', '"detail":8'),
+        ('"id":3,', '"id":3,"note":1,'),
+        ('"checksum":"', '"other":"'),
+    ):
+        altered = text if old.startswith('"checksum') else text.replace(old, new, 1)
+        if altered == text:  # of the second item alone
+            start = text.index('"id":3')
+            altered = text[:start] + text[start:].replace(old, new, 1)
+        assert altered != text
+        table = loaded(tmp_path / "m.json", altered, errors="record")
+        assert table.paths == [expected.paths[0], expected.paths[2]]
+        (failure,) = table.failures
+        assert failure.path == f"{tmp_path / 'm.json'}[1]"
+        assert failure.error == "is item 3, changed by another program or damaged"
+        with pytest.raises(
+            pdna.TableFileError, match=r"entry 1 \(counted from 0\) is item 3, changed"
+        ):
+            loaded(tmp_path / "m.json", altered)
+
+
+def test_the_metadata_of_the_reference(tmp_path):
+    """Without checksums, as ``oaphotodna.py`` writes it."""
+    items = [
+        {"id": n + 1, "path": path, "hash": row.tolist(), "extra": {}}
+        for n, (path, row) in enumerate(zip(PATHS, HASHES, strict=True))
+    ]
+    head = {"dimension": 144, "metric": "squared_l2", "similarity_metric": "normalized_euclidean"}
+    document = {**head, "next_id": 5, "items": items}
+    assert_holds(loaded(tmp_path / "m.json", json.dumps(document, indent=2)))
+    items[1]["hash"] = [1]
+    items[2] = "x"
+    table = loaded(tmp_path / "m.json", json.dumps(document), errors="record")
+    assert [failure.error for failure in table.failures] == [
+        "has 1 values, needs 144",
+        "is no item of an index",
+    ]
+    document["dimension"] = 256
+    with pytest.raises(pdna.TableFileError, match="metadata of an index of other hashes"):
+        loaded(tmp_path / "m.json", json.dumps(document))

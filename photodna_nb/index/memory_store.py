@@ -209,7 +209,7 @@ class MemoryStore:
             computed = item_record.item_checksum(identifier, content, path, extra, other)
             if not item_record.holds(columns.checksums[row], computed):
                 raise ChangedItemError(self.path, identifier, content, path)
-            detail = metadata.detail_of(*self._decoded(row, extra, item_record.decode_extra))
+            detail = item_record.detail_of(*self._decoded(row, extra, item_record.decode_extra))
             yield path, content, math.nan if detail is None else detail
 
     def begin(self) -> None:

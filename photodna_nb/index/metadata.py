@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, IndexFileError
 from photodna_nb.index import index_types
-from photodna_nb.item_record import EMPTY_RECORD, ItemRecord
+from photodna_nb.item_record import EMPTY_RECORD, ItemRecord, detail_of
 from photodna_nb.printable import printable, short_repr
 
 HEADER: dict[str, Any] = {
@@ -69,17 +69,6 @@ class Item:
     def detail(self) -> float | None:
         """Detail of the image in grey levels, or None where it is not known."""
         return detail_of(self.extra, self.record)
-
-
-def detail_of(extra: Mapping[str, Any], record: ItemRecord) -> float | None:
-    """Return the detail of an item in grey levels, or None where it is not known."""
-    if record.detail is not None:
-        return record.detail
-    detail = extra.get("detail")  # of an earlier version, or the user's
-    if not isinstance(detail, int | float) or isinstance(detail, bool):
-        return None
-    # JSON holds numbers of any size, and NaN.
-    return float(detail) if -1e300 < detail < 1e300 else None
 
 
 class Unreadable(NamedTuple):

@@ -183,7 +183,7 @@ class SqliteStore:
             for rows in self._file.fetch(statement, (), _ROWS_A_PAGE):
                 for row in rows:
                     self._check_item(row)
-                    detail = metadata.detail_of(*self._extra(row))
+                    detail = item_record.detail_of(*self._extra(row))
                     yield os.fsdecode(row[1]), row[2], math.nan if detail is None else detail
 
     def begin(self) -> None:

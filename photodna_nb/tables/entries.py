@@ -98,11 +98,11 @@ def _add(rows: RowCollector, number: int, entry: Mapping[str, Any], keys: _Keys)
         value = entry.get(keys.path)
         if not isinstance(value, str | bytes | int) or isinstance(value, bool):
             raise HashFormError(f"has no text as {keys.path!r}")
-        path = _text(value)
+        path = text_of(value)
     detail = entry.get(keys.detail)
     if detail is not None and (not isinstance(detail, int | float) or isinstance(detail, bool)):
         raise HashFormError("has a detail that is no number")
-    other = [(key, _text(value)) for key, value in entry.items() if key not in keys]
+    other = [(key, text_of(value)) for key, value in entry.items() if key not in keys]
     try:
         detail = math.nan if detail is None else float(detail)
     except OverflowError:
@@ -110,7 +110,7 @@ def _add(rows: RowCollector, number: int, entry: Mapping[str, Any], keys: _Keys)
     rows.add(number, path, hash_bytes, detail, other)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Return a value as text: as JSON, unless it is text; "" for none."""
     if isinstance(value, str):
         return value

@@ -13,7 +13,7 @@ from numpy import uint8
 from numpy.typing import NDArray
 
 from photodna_nb.errors import TableFileError
-from photodna_nb.tables import entries, hash_text
+from photodna_nb.tables import entries, hash_text, index_metadata
 from photodna_nb.tables.columns import ReadOptions, TableColumns
 from photodna_nb.tables.hash_text import HashFormError
 from photodna_nb.tables.list_formats import plain_entries
@@ -65,6 +65,8 @@ def read(name: str, content: bytes, options: ReadOptions) -> TableColumns:
         if error.msg == "Extra data":
             return read_lines(name, content, options)
         raise
+    if index_metadata.is_metadata(document):
+        return index_metadata.read(name, len(content), document, options)
     rows = RowCollector(name, len(content), "entry", record=options.record)
     return _without_basenames(
         entries.collect(name, rows, enumerate(_entries(name, document)), options)
