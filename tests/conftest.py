@@ -151,7 +151,7 @@ def run():
     return run
 
 
-SUMMARY = re.compile(r"photodna-nb: \d+ hashed, .* failed, in \d+\.\d s")
+SUMMARY = re.compile(r"photodna-nb: \d+ \w+, .* failed, in \d+\.\d s")
 
 
 def errors_and_warnings(result) -> list[str]:

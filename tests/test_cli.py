@@ -212,8 +212,8 @@ def test_output_file(call, folder, tmp_path):
         table = pdna.HashTable.load(output)
         assert [os.path.basename(path) for path in table.paths] == ["a.png", "b.jpg", "c.png"]
         np.testing.assert_array_equal(table.hashes[0], pdna.hash_file(folder / "a.png"))
-    wrong = wrong_usage(call("--hash-dir", folder, "--output", "a.txt"))
-    assert "argument --output: got the suffix '.txt'" in wrong
+    wrong = wrong_usage(call("--hash-dir", folder, "--output", "a.bmp"))
+    assert "argument --output: got the suffix '.bmp'" in wrong
     message = failed(call("--hash-dir", folder, "--output", tmp_path / "no" / "a.csv"))
     assert len(message) == 1, "before any file is read"
     assert "its folder is missing or write-protected" in message[0]

@@ -36,8 +36,8 @@ def folder(tmp_path):
 
 def test_the_text_counts_each_kind():
     summary = Summary()
-    summary.count(3, 1, {"hidden": 2, "empty": 0})
-    summary.count(1, 0, {"hidden": 1, "not an image": 4})
+    summary.count({"hashed": 3}, 1, {"hidden": 2, "empty": 0})
+    summary.count({"hashed": 1}, 0, {"hidden": 1, "not an image": 4})
     assert summary.text(1.26) == (
         "4 hashed, 7 skipped (3 hidden, 4 not an image), 1 failed, in 1.3 s"
     )

@@ -21,10 +21,13 @@ TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page 
 
 # With how many examples at least, and of which modes.
 CONSOLES = {
-    "README.md": (4, ("--compare", "--faiss-build", "--faiss-query")),
+    "README.md": (5, ("--duplicates", "--compare", "--faiss-build", "--faiss-query")),
     "docs/command-line.md": (
-        17,
+        23,
         (
+            "--duplicates",
+            "--match",
+            "--faiss-sync",
             "--hash ",
             "--hash-dir",
             "--files-from",

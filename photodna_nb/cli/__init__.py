@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from photodna_nb.cli import evaluate_mode, hash_modes, index_modes
+from photodna_nb.cli import duplicate_modes, evaluate_mode, hash_modes, index_modes
 from photodna_nb.cli.images import listed_files
 from photodna_nb.cli.output import OutputError, flush, print_error, print_message
 from photodna_nb.cli.parser import parse
@@ -23,6 +23,8 @@ from photodna_nb.printable import printable
 
 # The function of each mode: it takes the operands, and its options as keywords (see `options`).
 FUNCTIONS: dict[str, Callable[..., int]] = {
+    "duplicates": duplicate_modes.duplicates,
+    "match": duplicate_modes.match,
     "hash": hash_modes.hash_image,
     "hash_dir": hash_modes.hash_directory,
     "files_from": hash_modes.hash_list,
@@ -30,6 +32,7 @@ FUNCTIONS: dict[str, Callable[..., int]] = {
     "faiss_build": index_modes.build,
     "faiss_add": index_modes.add,
     "faiss_query": index_modes.query,
+    "faiss_sync": index_modes.sync,
     "faiss_list": index_modes.list_items,
     "faiss_remove": index_modes.remove,
     "faiss_verify": index_modes.verify,

@@ -60,7 +60,7 @@ def hash_list(
         )
         n_failed = len(failures) + len(errors)
         n_hashed = len(paths) - len(errors)
-    summary.count(n_hashed, n_failed)
+    summary.count({"hashed": n_hashed}, n_failed)
     summary.print()
     return int(n_failed > 0)
 

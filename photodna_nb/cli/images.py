@@ -18,9 +18,33 @@ from photodna_nb.errors import FileError, LowDetailWarning, remedy_of
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
+    from photodna_nb.cli.summary import Summary
     from photodna_nb.hashing.stages import HashWithDetail
     from photodna_nb.tables.columns import FileFailure
     from photodna_nb.tables.table import HashTable
+
+
+def hashed_inputs(
+    paths: Sequence[str], jobs: int | None, summary: Summary, **options: Any
+) -> HashTable:
+    """Return the table of `hash_inputs`, and count it; print errors and warnings as `hash_table`.
+
+    The options are further arguments of `hash_inputs`.
+    """
+    start_numba()
+    from photodna_nb.hashing.inputs import hash_inputs
+
+    with printed_warnings():
+        table = hash_inputs(
+            paths,
+            max_workers=jobs,
+            progress=shows_progress(paths),
+            errors="record",
+            **options,
+        )
+        print_failures(table.failures)
+    summary.count_table(table)
+    return table
 
 
 def hash_table(
@@ -69,7 +93,7 @@ def print_failures(
 
 def shows_progress(paths: Sequence[str]) -> bool:
     """Return whether the progress over images is displayed."""
-    return len(paths) > 2 and on_terminal()
+    return (len(paths) > 2 or any(map(os.path.isdir, paths))) and on_terminal()
 
 
 def iterate_images(

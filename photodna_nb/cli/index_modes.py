@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from photodna_nb.cli.duplicate_modes import exit_status
 from photodna_nb.cli.images import (
-    iterate_images,
+    hashed_inputs,
     on_terminal,
     print_failures,
     printed_warnings,
     shows_progress,
 )
 from photodna_nb.cli.options import is_number
-from photodna_nb.cli.output import print_error, print_json_list, print_lines
+from photodna_nb.cli.output import print_error, print_json_list, print_lines, print_message
 from photodna_nb.cli.startup import start_numba
+from photodna_nb.cli.summary import Summary
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
-    from photodna_nb.errors import FileError
-    from photodna_nb.hashing.stages import HashWithDetail
     from photodna_nb.index import Added, HashIndex, Match
+    from photodna_nb.tables.table import HashTable
 
 TOP_K = 10
 _QUERIES_AT_ONCE = 256
@@ -39,16 +38,18 @@ def build(
     """Build an index of images."""
     from photodna_nb.index import HashIndex
 
+    summary = Summary()
     with HashIndex.create(
         index_path, meta_path, index_type=index_type or "flat", overwrite=overwrite
     ) as index:
-        added = _add(index, paths, max_workers=jobs)
+        added = _add(index, paths, summary, max_workers=jobs)
         if not added.ids:
             return print_error(
                 f"{printable(index_path)}: not written, since no image could be hashed"
             )
         _print_added("Indexed", added, index_path)
         _print_recall(index)
+    summary.print()
     return int(bool(added.failures))
 
 
@@ -56,13 +57,57 @@ def add(
     index_path: str, meta_path: str, *paths: str, compare_content: bool, jobs: int | None
 ) -> int:
     """Add images to an index; those that have changed are hashed again."""
+    summary = Summary()
     with _opened(index_path, meta_path) as index:
         before = index.recall
-        added = _add(index, paths, compare_content=compare_content, max_workers=jobs)
+        added = _add(index, paths, summary, compare_content=compare_content, max_workers=jobs)
         _print_added("Added", added, index_path)
         if index.recall != before:  # it was measured again
             _print_recall(index)
+    summary.print()
     return int(bool(added.failures))
+
+
+def sync(
+    index_path: str,
+    meta_path: str,
+    *folders: str,
+    index_type: str | None,
+    jobs: int | None,
+    **options: Any,
+) -> int:
+    """Make an index hold what folders hold, with the options of `HashIndex.sync`."""
+    from photodna_nb.index import HashIndex
+
+    summary = Summary()
+    start_numba()
+    with (
+        HashIndex.open_or_create(index_path, meta_path, index_type=index_type or "flat") as index,
+        printed_warnings(),
+    ):
+        synced = index.sync(folders, max_workers=jobs, progress=on_terminal(), **options)
+        print_failures(synced.failures)
+    changes = {"added": synced.added, "updated": synced.updated, "removed": synced.removed}
+    if synced.dry_run:
+        for word, names in changes.items():
+            for name in names:
+                print_lines(f"{word}\t{printable(name)}")
+    else:
+        print_lines(f"Added {len(synced.added)} file(s) into {printable(index_path)}")
+        for verb, names in ("Updated", synced.updated), ("Removed", synced.removed):
+            if names:
+                print_lines(f"{verb} {len(names)} file(s)")
+    if synced.kept:
+        print_message(
+            f"warning: {len(synced.kept)} item(s) stay, though their files are gone: the folder of "
+            f"{printable(synced.kept[0])} is empty or cannot be listed, as where a disk is not "
+            "mounted; if that is right, --allow-empty removes them"
+        )
+    done = {word: len(names) for word, names in changes.items()} | {"unchanged": synced.unchanged}
+    remembered = {"could not be read before": len(synced.remembered)}
+    summary.count(done, len(synced.failures), synced.skipped | remembered)
+    summary.print("nothing was changed (--dry-run)" if synced.dry_run else "")
+    return int(bool(synced.failures))
 
 
 def _opened(index_path: str, meta_path: str) -> HashIndex:
@@ -74,14 +119,17 @@ def _opened(index_path: str, meta_path: str) -> HashIndex:
     return HashIndex.open(index_path, meta_path)
 
 
-def _add(index: HashIndex, paths: Sequence[str], **options: Any) -> Added:
-    """Add images and save, and name each file that failed on standard error."""
+def _add(index: HashIndex, paths: Sequence[str], summary: Summary, **options: Any) -> Added:
+    """Add images, save and count them, and name each file that failed on standard error."""
     start_numba()
     with printed_warnings():
         added = index.add(paths, errors="record", progress=shows_progress(paths), **options)
         print_failures(added.failures)
     if added.ids or added.updated or added.refreshed:
         index.save()
+    skipped = {"indexed already": len(added.skipped), **added.other_files}
+    done = {"added": len(added.ids), "updated": len(added.updated)}
+    summary.count(done, len(added.failures), skipped)
     return added
 
 
@@ -104,6 +152,8 @@ def query(
     *paths: str,
     top_k: int | None,
     json: bool,
+    cache: str | None,
+    exit_code: bool,
     jobs: int | None,
     **limits: Any,
 ) -> int:
@@ -111,44 +161,47 @@ def query(
 
     The limits are further arguments of `HashIndex.search`.
     """
-    errors: list[FileError] = []
-    with (
-        _opened(index_path, meta_path) as index,
-        closing(iterate_images(paths, jobs, errors)) as images,
-    ):
+    summary = Summary()
+    n_matches = 0
+
+    def counted(answers: Iterator[_Answer]) -> Iterator[_Answer]:
+        nonlocal n_matches
+        for answer in answers:
+            n_matches += len(answer.matches)
+            yield answer
+
+    with _opened(index_path, meta_path) as index:
+        table = hashed_inputs(paths, jobs, summary, cache=cache)
         approximate = index.recall is not None
-        answers = _answers(index, images, top_k or TOP_K, limits)
+        answers = counted(_answers(index, table, top_k or TOP_K, limits))
         if json:
             print_json_list(_as_json(answer, approximate) for answer in answers)
         else:
             for number, answer in enumerate(answers):
                 lines = _as_text(answer, approximate, limits["orientations"])
                 print_lines(*([""] if number else []), *lines)
-    return int(bool(errors))
+    if len(paths) > 1 or len(table) > 1:
+        summary.print()
+    return exit_status(bool(table.failures), n_matches, exit_code)
 
 
 class _Answer(NamedTuple):
     path: str
-    detail: float  # of the query, in grey levels
+    detail: float  # of the query, in grey levels; NaN if it is not known
     excluded: bool  # whether its detail is below --min-detail
     matches: list[Match]
 
 
 def _answers(
-    index: HashIndex,
-    images: Iterator[tuple[str, HashWithDetail]],
-    top_k: int,
-    limits: dict[str, Any],
+    index: HashIndex, table: HashTable, top_k: int, limits: dict[str, Any]
 ) -> Iterator[_Answer]:
-    import numpy as np
-
     least = limits["min_detail"] or 0
-    while batch := list(islice(images, _QUERIES_AT_ONCE)):
-        hashes = np.stack([hashed.hash for _, hashed in batch])
-        results = index.search(hashes, top_k, **limits)
-        for (path, hashed), matches in zip(batch, results, strict=True):
-            excluded = hashed.detail < least
-            yield _Answer(path, hashed.detail, excluded, [] if excluded else matches)
+    for start in range(0, len(table), _QUERIES_AT_ONCE):
+        batch = table[start : start + _QUERIES_AT_ONCE]
+        results = index.search(batch.hashes, top_k, **limits)
+        for path, detail, matches in zip(batch.paths, batch.detail.tolist(), results, strict=True):
+            excluded = detail < least
+            yield _Answer(path, detail, excluded, [] if excluded else matches)
 
 
 def _as_json(answer: _Answer, approximate: bool) -> dict[str, Any]:

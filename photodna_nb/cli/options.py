@@ -13,6 +13,8 @@ from photodna_nb.errors import ArgumentError
 # Each mode: how many operands it takes, at least and at most. `--files-from` without another mode
 # is a mode of its own, and an option with another one.
 MODES: dict[str, tuple[int, int | None]] = {
+    "duplicates": (1, None),
+    "match": (2, None),
     "hash": (1, 1),
     "hash_dir": (1, 1),
     "files_from": (0, 0),
@@ -20,6 +22,7 @@ MODES: dict[str, tuple[int, int | None]] = {
     "faiss_build": (3, None),
     "faiss_add": (3, None),
     "faiss_query": (3, None),
+    "faiss_sync": (3, None),
     "faiss_list": (2, 2),
     "faiss_remove": (3, None),
     "faiss_verify": (2, 2),
@@ -52,30 +55,40 @@ def positive_integer(text: str) -> int:
 
 
 SWITCH = {"action": "store_true", "default": None}
-_MANY_IMAGES = "hash_dir files_from faiss_build faiss_add faiss_query evaluate"
+_SEARCHES = "duplicates match faiss_query"
+_MANY_IMAGES = f"{_SEARCHES} hash_dir files_from faiss_build faiss_add faiss_sync evaluate"
 
 # Each option: the modes that it goes with, and what argparse needs to know.
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "metric": ("compare", {"choices": ["euclidean", "manhattan"]}),
-    "min_similarity": ("faiss_query", {}),
-    "max_distance": ("faiss_query", {}),
-    "min_detail": ("faiss_query", {"type": non_negative}),
-    "orientations": ("faiss_query compare", SWITCH),
+    "min_similarity": (_SEARCHES, {}),
+    "max_distance": (_SEARCHES, {}),
+    "min_detail": (_SEARCHES, {"type": non_negative}),
+    "orientations": (f"{_SEARCHES} compare", SWITCH),
+    "cache": (_SEARCHES, {}),
+    "exit_code": (_SEARCHES, SWITCH),
     "nprobe": ("faiss_query", {"type": positive_integer}),
     "ef_search": ("faiss_query", {"type": positive_integer}),
+    "format": ("duplicates match", {"choices": ["text", "csv", "json", "jsonl"]}),
     "json": ("faiss_query faiss_list compare_runs", SWITCH),
     "detail": ("hash hash_dir files_from", SWITCH),
     "recursive": ("hash_dir", SWITCH),
-    "files_from": ("files_from faiss_build faiss_add faiss_query", {}),
-    "output": ("hash_dir files_from", {}),
+    "files_from": (f"files_from {_SEARCHES} faiss_build faiss_add", {}),
+    "output": ("duplicates match hash_dir files_from", {}),
     "resume": ("hash_dir files_from", SWITCH),
-    "spreadsheet": ("hash_dir files_from", SWITCH),
-    "compare_content": ("hash_dir files_from faiss_add faiss_verify", SWITCH),
-    "index_type": ("faiss_build faiss_rebuild faiss_convert", {}),
+    "spreadsheet": ("duplicates match hash_dir files_from", SWITCH),
+    "compare_content": ("hash_dir files_from faiss_add faiss_sync faiss_verify", SWITCH),
+    "dry_run": ("faiss_sync", SWITCH),
+    "allow_empty": ("faiss_sync", SWITCH),
+    "index_type": ("faiss_build faiss_sync faiss_rebuild faiss_convert", {}),
     "overwrite": ("faiss_build faiss_convert", SWITCH),
     "jobs": (f"{_MANY_IMAGES} faiss_verify", {"type": positive_integer}),
     "max_pixels": (f"{_MANY_IMAGES} hash compare", {"type": positive_integer}),
 }
+
+
+# Of --output with --duplicates and --match.
+OUTPUT_SUFFIXES = (".csv", ".json", ".jsonl", ".parquet", ".html")
 
 
 def flag(name: str) -> str:
@@ -122,8 +135,9 @@ def command_of(mode: str, operands: list[str], values: dict[str, Any]) -> Comman
     """
     for option, (modes, _) in OPTIONS.items():
         if values[option] is not None and mode not in modes.split():
-            flags = " or ".join(map(flag, modes.split()))
-            raise ArgumentError(f"{flag(option)} goes with {flags}")
+            *others, last = map(flag, modes.split())
+            flags = f"{', '.join(others)} or {last}" if others else last
+            raise ArgumentError(f"{flag(option)} does not go with {flag(mode)}, but with {flags}")
     options = {
         option: bool(values[option]) if OPTIONS[option][1] is SWITCH else values[option]
         for option in options_of(mode)
@@ -144,12 +158,14 @@ def _check_values(options: dict[str, Any]) -> None:
     """Refuse values that do not fit together, before anything is read."""
     output = options.get("output")
     if output is not None:
-        from photodna_nb.tables.formats import format_of
+        from photodna_nb.tables.formats import WRITERS, format_suffix
 
         with _argument_errors("argument --output"):
-            format_of(output)
-        if options["detail"]:
+            format_suffix(output, OUTPUT_SUFFIXES if "format" in options else WRITERS)
+        if options.get("detail"):
             raise ArgumentError("--detail goes without --output: tables hold it, but for .csv")
+        if options.get("format") is not None:
+            raise ArgumentError("--format goes without --output, whose suffix is the format")
     if options.get("spreadsheet") and not (output or "").lower().endswith(".csv"):
         raise ArgumentError("--spreadsheet goes with --output FILE.csv")
     if output is None and options.get("resume"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from photodna_nb.cli.output import print_after_output
@@ -17,22 +19,29 @@ class Summary:
 
     def __init__(self) -> None:
         self._begun = perf_counter()
-        self._hashed = self._read = self._failed = 0
-        self._skipped: dict[str, int] = {}
+        self._done: Counter[str] = Counter()
+        self._skipped: Counter[str] = Counter()
+        self._failed = 0
 
-    def count(self, hashed: int, failed: int, skipped: Mapping[str, int] | None = None) -> None:
-        """Add files that were hashed, failed, or were skipped, by kind."""
-        self._hashed += hashed
+    def count(
+        self,
+        done: Mapping[str, int],
+        failed: int,
+        skipped: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Add what was done, by the word for it, and files that failed or were skipped, by kind."""
+        self._done.update(done)
+        self._skipped.update(skipped)
         self._failed += failed
-        for kind, number in (skipped or {}).items():
-            self._skipped[kind] = self._skipped.get(kind, 0) + number
 
     def count_table(self, table: HashTable) -> None:
         """Add the files of a table, and its rows that were read from other tables."""
         status = table.file_status
         hashed = 0 if status is None else int((status[:, 0] >= 0).sum())
-        self._read += len(table) - hashed
-        self.count(hashed, len(table.failures), table.skipped)
+        done = {"hashed": hashed}
+        if hashed < len(table):
+            done["read from tables"] = len(table) - hashed
+        self.count(done, len(table.failures), table.skipped)
 
     def print(self, result: str = "") -> None:
         """Print the line on standard error, with the result of the mode at its end."""
@@ -40,11 +49,10 @@ class Summary:
 
     def text(self, seconds: float, result: str = "") -> str:
         """Return the line."""
-        parts = [f"{self._hashed} hashed"]
-        if self._read:
-            parts.append(f"{self._read} read from tables")
+        parts = [f"{number} {word}" for word, number in self._done.items()]
         kinds = [f"{number} {kind}" for kind, number in sorted(self._skipped.items()) if number]
-        n_skipped = sum(self._skipped.values())
-        parts.append(f"{n_skipped} skipped" + (f" ({', '.join(kinds)})" if kinds else ""))
+        parts.append(
+            f"{self._skipped.total()} skipped" + (f" ({', '.join(kinds)})" if kinds else "")
+        )
         text = f"{', '.join(parts)}, {self._failed} failed, in {seconds:.1f} s"
         return f"{text}; {result}" if result else text
