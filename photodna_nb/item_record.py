@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 from zlib import crc32
 
@@ -81,9 +80,10 @@ def decode_extra(text: str | bytes) -> tuple[dict[str, Any], ItemRecord]:
     ValueError
         The text is not the JSON of an `extra`.
     """
-    with suppress(msgspec.MsgspecError, UnicodeError):  # what it accepts means the same
-        return {}, _DECODER.decode(text).photodna_nb
-    extra = json_object(text)
+    try:
+        return {}, _DECODER.decode(text).photodna_nb  # what it accepts means the same
+    except (msgspec.MsgspecError, UnicodeError):
+        extra = json_object(text)
     own = extra.pop(KEY, None)
     if own is None:
         return extra, EMPTY_RECORD

@@ -473,6 +473,54 @@ def test_a_sheet_of_pairs(image):
         pdna.plots.plot_image_pairs(pairs, labels=["a"])
 
 
+def table_of(paths, distance=5):
+    hashes = np.zeros((len(paths), 144), np.uint8)
+    hashes[1:, 0] = distance
+    return pdna.HashTable(list(map(str, paths)), hashes, np.full(len(paths), 500.0))
+
+
+def test_a_sheet_of_a_table_of_pairs(image, tmp_path):
+    """Of pairs within a limit, of matches in an index and of matches with known hashes."""
+    for name in ("a$.png", "b\n.png"):
+        plt.imsave(tmp_path / name, image, cmap="gray")
+    table = table_of([tmp_path / "a$.png", tmp_path / "b\n.png", tmp_path / "gone.png"])
+    figure = pdna.plots.plot_image_pairs(pdna.pairs_within(table, max_distance=9))
+    first, second, _ = figure.axes
+    assert first.get_xlabel() == "a$.png\nb\\n.png\nL2 5"
+    assert [len(ax.images) for ax in figure.axes] == [2, 1, 1]
+    assert "no such file" in second.texts[0].get_text().replace("\n", " ")
+    near = pdna.pairs_within(table, max_distance=9, metric="manhattan")[:1]
+    assert pdna.plots.plot_image_pairs(near).axes[0].get_xlabel().endswith("L1 5")
+    labelled = pdna.plots.plot_image_pairs(near, labels=["own"])
+    assert labelled.axes[0].get_xlabel() == "own"
+    index = pdna.HashIndex.in_memory()
+    index.add(table)
+    results = index.search(table[:1], 2)
+    for found in (results, results.table(), pdna.match(table[:1], table, max_distance=9)):
+        figure = pdna.plots.plot_image_pairs(found[:2] if found is not results else found)
+        assert figure.axes[1].get_xlabel() == "a$.png\nb\\n.png\nL2 5"
+        figure = pdna.plots.plot_matches(image, found, max_distance=4)
+        assert [ax.get_title() for ax in figure.axes[1:3]] == ["1. a$.png", r"2. b\n.png"]
+        assert figure.axes[2].get_xlabel() == "L2 5\nsimilarity 0.998\nno match"
+
+
+def test_tables_that_cannot_be_drawn():
+    table = table_of(["a", "b"])
+    bare = pdna.pairs_within(table.hashes, max_distance=9)
+    with pytest.raises(pdna.ArgumentError, match="pairs: got Pairs without paths, needs pairs of"):
+        pdna.plots.plot_image_pairs(bare)
+    with pytest.raises(pdna.ArgumentError, match=r"pairs: got 201, needs at most 200: pairs\[:200"):
+        pdna.plots.plot_image_pairs(bare[[0] * 201])
+    with pytest.raises(pdna.ArgumentTypeError, match="matches: got Pairs, needs the"):
+        pdna.plots.plot_matches(IMAGE, bare)
+    index = pdna.HashIndex.in_memory()
+    index.add(table)
+    with pytest.raises(pdna.ArgumentError, match="matches: got those of 2 queries, needs"):
+        pdna.plots.plot_matches(IMAGE, index.search(table))
+    with pytest.raises(pdna.ArgumentError, match=r"a: got an array of shape \(2, 144\)"):
+        pdna.plots.plot_hash_pair(table.hashes, table.hashes[0])
+
+
 IMAGE = np.arange(1200, dtype=np.uint8).reshape(30, 40)
 MATCH = pdna.Match(0, "a.png", 0, {})
 

@@ -275,7 +275,7 @@ class SqliteStore:
         if len(content) != HASH_BYTES:
             raise ValueError(f"a hash of {len(content)} bytes")
         computed = _computed_checksum(*row[:-1])
-        if checksum is not None and (computed is None or not holds(checksum, computed)):
+        if checksum not in (None, computed) and not (computed and holds(checksum, computed)):
             raise ChangedItemError(self.path, identifier, content, os.fsdecode(path))
 
     @staticmethod
