@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 from faults import table
 from index_changes import LostError, in_a_child
-from indexes import METADATA
+from indexes import METADATA, write_former_tables
 from PIL import Image
 
 import photodna_nb as pdna
@@ -166,10 +166,22 @@ class Route:
         if self._in_a_row >= KILLS_IN_A_ROW:
             self.complete()
             self._in_a_row = 0
+            if self._drawn.random() < 0.3:
+                self._begin_anew()
+            elif self.pair[1].suffix == ".sqlite" and self._drawn.random() < 0.5:
+                write_former_tables(self.pair[1], self._drawn.choice((2, 3)))
+                self.seen["former tables"] += 1
             return self.kill(early)
         self._in_a_row += 1
         self._run(self._drawn.uniform(0, self._seconds), early)
         return None
+
+    def _begin_anew(self) -> None:
+        """Have the next call make the index."""
+        for path in self.pair:
+            path.unlink()
+        self.reported = {}
+        self.seen["new indexes"] += 1
 
     def _run(self, seconds: float | None, early: bool = False) -> None:
         source, output = os.pipe()
@@ -270,6 +282,8 @@ ROWS = (
     "left journal",
     "index file missing",
     "index behind",
+    "new indexes",
+    "former tables",
     "calls completed",
     "items checked",
 )
@@ -282,9 +296,7 @@ def kill_often(
     routes = [Route(folder, *route, seed + i) for i, route in enumerate(ROUTES)]
     for route in routes[:number]:
         route.complete()  # how long a call takes, that builds the index
-        for path in route.pair:
-            path.unlink()
-        route.reported = {}
+        route._begin_anew()
     for i in range(number):
         route = routes[i % len(routes)]
         try:
