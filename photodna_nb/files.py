@@ -22,6 +22,9 @@ Content = bytes | memoryview
 # The content of a file in chunks, or a function that writes it.
 NewContent = Iterable[Content] | Callable[[BinaryIO], None]
 
+# Names of temporary files and folders begin with it.
+_PREFIX = ".photodna-nb-"
+
 # Opening neither waits for a pipe nor takes a terminal; not every system has all flags.
 _FLAGS = 0
 for _flag in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
@@ -207,6 +210,64 @@ class StagedFile:
             self._temporary = None
 
 
+class StagedFolder:
+    """A folder of new files, which has its name once all of them are in it.
+
+    The files are not flushed to the disk one by one: they can be made again.
+
+    Parameters
+    ----------
+    parent : str
+        The folder in which it is to be, created if it is missing.
+    like : str
+        File whose owner and permissions each file takes, if that is there.
+    error_type : type
+        Class of the error, a FileError, where nothing can be written.
+    """
+
+    def __init__(self, parent: str, like: str, error_type: type[FileError]) -> None:
+        self._parent, self._like = parent, like
+        self._errors = write_errors(parent, error_type)
+        self._temporary = os.path.join(parent, f"{_PREFIX}{secrets.token_hex(8)}.tmp")
+        with self._errors:
+            with suppress(FileExistsError):
+                os.mkdir(parent)
+            os.mkdir(self._temporary)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        remove_folder(self._temporary)
+        with suppress(OSError):  # something else is in it
+            os.rmdir(self._parent)
+
+    def add(self, name: str, content: Content) -> None:
+        """Write a file, whose name is a number and a suffix: `remove_folder` deletes no other."""
+        path = os.path.join(self._temporary, name)
+        with self._errors, open(create(path, self._like), "wb") as file:
+            file.write(content)
+
+    def place(self, name: str) -> None:
+        """Give the folder its name, in place of one that has it."""
+        path = os.path.join(self._parent, name)
+        remove_folder(path)
+        with self._errors:
+            os.rename(self._temporary, path)
+
+
+def remove_folder(path: str) -> None:
+    """Delete the files in a folder whose names are numbers, and then the folder if it is empty."""
+    if os.path.islink(path):
+        return
+    with suppress(OSError):
+        with os.scandir(path) as entries:
+            own = [entry.path for entry in entries if entry.name.partition(".")[0].isdecimal()]
+        for file in own:
+            os.unlink(file)
+        os.rmdir(path)
+
+
 def move_into_place(temporary: str, path: str, error_type: type[FileError]) -> None:
     """Replace a file by one of `create_temporary`, in one step.
 
@@ -330,7 +391,7 @@ def remove_leftovers(path: str) -> None:
 
 def _prefix(path: str) -> tuple[str, str]:
     folder, name = os.path.split(os.path.realpath(path))
-    return folder, f".photodna-nb-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}-"
+    return folder, f"{_PREFIX}{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}-"
 
 
 def _write_temporary(path: str, content: NewContent, error_type: type[FileError]) -> str:

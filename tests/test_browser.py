@@ -11,30 +11,19 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
+from browsers import artifacts, complaints_of, missing, opened_browser
 from conftest import JIT_OFF, ROOT
 
 NOTEBOOK = "04_threshold_tuning.ipynb"
-BROWSERS = "chromium", "chromium-browser", "google-chrome", "chrome"
-BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
-MISSING = [name for name in ("playwright", "jupyterlab", "ipywidgets") if not find_spec(name)]
-if BROWSER is None:
-    MISSING.append("a browser (apt install chromium)")
+MISSING = missing("jupyterlab", "ipywidgets")
 
 pytestmark = [
     pytest.mark.notebook,
     pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
     pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly"),
 ]
-
-
-def artifacts():
-    folder = Path(os.environ.get("CI_ARTIFACTS") or ROOT / ".ci" / "artifacts")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @contextmanager
@@ -112,34 +101,22 @@ def settle(home):
 @contextmanager
 def opened(folder):
     """Yield a page with the notebook, all cells run, and a list of what the page complained of."""
-    from playwright.sync_api import sync_playwright
-
     home = folder / "home"
     home.mkdir()
     cells = copied(folder / "notebooks")
     settle(home)
-    with jupyter(folder / "notebooks", home) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=BROWSER,
-            # Chromium has no sandbox for root, as whom CI often runs, and /dev/shm may be small.
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
-        )
-        try:
-            page = browser.new_page(viewport={"width": 1280, "height": 1200})
-            page.set_default_timeout(60_000)
-            complaints = []
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
-            page.goto(address)
-            page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-            page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-            page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-            prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt")
-            prompts.filter(has_text=f"[{cells}]:").wait_for(state="attached", timeout=90_000)
-            yield page, complaints
-        finally:
-            browser.close()
+    with jupyter(folder / "notebooks", home) as address, opened_browser() as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 1200})
+        page.set_default_timeout(60_000)
+        complaints = complaints_of(page)
+        page.goto(address)
+        page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt")
+        prompts.filter(has_text=f"[{cells}]:").wait_for(state="attached", timeout=90_000)
+        yield page, complaints
 
 
 def settled(read, page, seconds=20):

@@ -43,8 +43,14 @@ def save_metadata(path):
         index.save()
 
 
+def save_review(path):
+    table = pdna.HashTable(["a", "b"], HASHES[[0, 0]], np.full(2, np.nan))
+    pdna.report.write_review(pdna.duplicates(table), path)
+
+
 # What writes a file, and a name that it takes.
 WRITERS = {
+    "review.html": save_review,
     "t.json": save_table,
     "t.csv": save_table,
     "t.npz": save_table,

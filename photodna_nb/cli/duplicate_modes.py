@@ -118,7 +118,7 @@ def _write_review() -> Callable[..., str]:
     import photodna_nb
 
     try:
-        write_review: Callable[..., str] = photodna_nb.report.write_review  # type: ignore[attr-defined]
+        write_review: Callable[..., str] = photodna_nb.report.write_review
         return write_review
     except AttributeError as error:
         raise PhotodnaError(f"argument --output: a page in HTML: {error}") from error

@@ -11,7 +11,7 @@ import io
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import nanoarrow
 import numpy as np
@@ -36,6 +36,8 @@ from photodna_nb.hashing.png_chunks import PNG_SIGNATURE, PngWithoutTexts
 ImageLike = Image.Image | NDArray[np.uint8]
 Result = TypeVar("Result")
 FileLike = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+# Takes an opened image and the name for error messages.
+_Use: TypeAlias = Callable[[Image.Image, str | None], Result]
 
 # Modes whose bytes the kernels read as they are; the other ones go through convert("RGB").
 _DIRECT_MODES = frozenset({"RGB", "RGBX", "RGBA", "L"})
@@ -90,7 +92,25 @@ def read_pixels(file: FileLike) -> NDArray[np.uint8]:
     ArgumentTypeError
         `file` is none of the accepted types.
     """
-    return _with_file(file, _read)
+    return _with_file(file, lambda source, name: _read(source, name, _decoded))
+
+
+def with_image(file: FileLike, use: Callable[[Image.Image], Result]) -> Result:
+    """Return what a function returns for the image in a file, opened and not decoded yet.
+
+    Parameters
+    ----------
+    file : str, os.PathLike, bytes or binary file
+        As `read_pixels` takes it.
+    use : callable
+        Takes the image that `read_pixels` decodes. It may be called twice.
+
+    Raises
+    ------
+    ImageError
+        As `read_pixels` raises it, and for all other exceptions of `use`.
+    """
+    return _with_file(file, lambda source, name: _read(source, name, lambda image, _: use(image)))
 
 
 def clipped_pixels(file: FileLike) -> str:
@@ -221,12 +241,12 @@ def _source(file: FileLike) -> tuple[str | None, str | BinaryIO]:
         return label, io.BytesIO(file.read())
 
 
-def _read(source: BinaryIO, name: str | None) -> NDArray[np.uint8]:
+def _read(source: BinaryIO, name: str | None, use: _Use[Result]) -> Result:
     head = image_formats.first_bytes(source)
     try:
         if head.startswith(PNG_SIGNATURE):
-            return _read_png(source, head, name)
-        return _read_once(source, head, name)
+            return _read_png(source, head, name, use)
+        return _read_once(source, head, name, use)
     except (ImageError, MemoryError, Image.DecompressionBombError):
         raise
     except Exception as error:
@@ -257,25 +277,25 @@ def _other_kind(head: bytes, name: str | None) -> str:
     return kind or "not an image"
 
 
-def _read_png(source: BinaryIO, head: bytes, name: str | None) -> NDArray[np.uint8]:
+def _read_png(source: BinaryIO, head: bytes, name: str | None, use: _Use[Result]) -> Result:
     """Read a PNG file, whatever the size of its texts and its colour profile.
 
     Pillow refuses the file where they are large, and has those of a large file in memory.
     """
     if source.seek(0, io.SEEK_END) <= _READ_AT_ONCE:
         try:
-            return _read_once(source, head, name)
+            return _read_once(source, head, name, use)
         except ImageError:
             raise
         except ValueError:  # as of a text that is too large; another error comes once more
             pass
-    return _read_once(io.BufferedReader(PngWithoutTexts(source)), head, name)
+    return _read_once(io.BufferedReader(PngWithoutTexts(source)), head, name, use)
 
 
-def _read_once(source: BinaryIO, head: bytes, name: str | None) -> NDArray[np.uint8]:
+def _read_once(source: BinaryIO, head: bytes, name: str | None, use: _Use[Result]) -> Result:
     with _opened(source, head, name) as image:
         _check_size(image.size, name)
-        return _decoded(image, name)
+        return use(image, name)
 
 
 def _opened(source: BinaryIO, head: bytes, name: str | None) -> Image.Image:

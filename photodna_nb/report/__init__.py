@@ -1,6 +1,7 @@
-"""The results of a run as one HTML page, which can be attached to a paper.
+"""Pages in HTML: the results of a run, and groups of pictures for review.
 
     pdna.report.write(pdna.evaluation.run("evaluation.toml", "run"))
+    pdna.report.write_review(pdna.duplicates(pdna.hash_directory("photos")), "review.html")
 
 It needs Matplotlib and Jinja2, which ``pip install "photodna_nb[report]"`` installs.
 """
@@ -18,8 +19,9 @@ from photodna_nb.plots.layout import Font
 from photodna_nb.report.figures import figures
 from photodna_nb.report.html import page
 from photodna_nb.report.recommendation import Recommendation, recommend
+from photodna_nb.report.review import write_review
 
-__all__ = ["Recommendation", "recommend", "write"]
+__all__ = ["Recommendation", "recommend", "write", "write_review"]
 
 
 def write(results: Results | PathLike, *, fonts: Font | Sequence[Font] = ()) -> str:

@@ -30,8 +30,8 @@ _MOST_INPUTS = 2000
 _BEFORE_A_UNIT = re.compile(r"(?<=\d) (?=[%×])|(?<=×) (?=10)")
 
 
-def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
-    """Return the report as one HTML page that holds its figures and thumbnails."""
+def template_environment() -> Environment:
+    """Return the environment of the templates, in which each text is escaped and printable."""
     environment = Environment(
         loader=PackageLoader("photodna_nb.report", ""),
         autoescape=True,
@@ -40,15 +40,20 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         lstrip_blocks=True,
         finalize=_with_fixed_units,
     )
-    for name in ("amount", "integer", "level", "rate", "proportion"):
+    for name in ("amount", "count", "integer", "level", "rate", "proportion"):
         environment.filters[name] = getattr(formatting, name)
+    environment.filters |= {"printable": printable, "g": lambda number: f"{number:g}"}
+    return environment
+
+
+def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
+    """Return the report as one HTML page that holds its figures and thumbnails."""
+    environment = template_environment()
     for name in ("recall", "false_match_rate", "false_matches", "validation_rate"):
         environment.filters[name] = _in_two_lines(getattr(formatting, name))
     environment.filters |= {
-        "printable": printable,
         "label": lambda spec: parse(spec).label,
         "l2": lambda distance: formatting.NOTHING if distance is None else f"{distance:.0f}",
-        "g": lambda number: f"{number:g}",
     }
     tables, inputs = results.tables, results.manifest["inputs"]
     groups, columns = list(_duplicate_groups(results)), ("thumbnail", "other_thumbnail")
