@@ -45,7 +45,7 @@ CONSOLES = {
         ),
     ),
 }
-DOCTESTS = {"README.md": 5, "docs/hash.md": 5}
+DOCTESTS = {"README.md": 5, "docs/hash.md": 5, "docs/api.md": 10}
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="says nothing about the kernels")
 

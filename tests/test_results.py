@@ -348,6 +348,13 @@ def test_from_pandas():
     assert found.paths == ["a", "\udcff"]
     np.testing.assert_array_equal(found.hashes, HASHES[:2])
     assert np.isnan(found.detail).all()
+    texts = pd.DataFrame({"path": ["a", "b"], "hash": [HASHES[0].tobytes().hex(), HASHES[1]]})
+    texts = texts.assign(day=pd.to_datetime(["2024-01-02", None]), n=[1.5, np.nan], s=["x", None])
+    found = pdna.HashTable.from_pandas(texts)
+    np.testing.assert_array_equal(found.hashes, HASHES[:2])
+    assert found.other == {"day": ["2024-01-02 00:00:00", ""], "n": ["1.5", ""], "s": ["x", ""]}
+    again = pdna.HashTable.from_pandas(found.to_pandas())
+    assert again.other == found.other
     missing = frame.assign(detail=pd.array([None, 5], dtype="Int64"))
     np.testing.assert_array_equal(pdna.HashTable.from_pandas(missing).detail, [np.nan, 5])
 
@@ -356,10 +363,11 @@ def test_from_pandas():
     ("column", "value", "words"),
     [
         ("path", 5, r"row 1 \(counted from 0\) has int as path, needs text"),
-        ("hash", b"123", "row 1 .* has bytes as hash, needs 144 bytes"),
-        ("hash", 144, "row 1 .* has int as hash"),
-        ("hash", [256] * 144, "row 1 .* has list as hash"),
-        ("hash", [1.0] * 144, "row 1 .* has list as hash"),
+        ("hash", b"123", "row 1 .* holds 3 bytes, needs 144"),
+        ("hash", 144, "row 1 .* has no hash, needs 192 characters of base64"),
+        ("hash", [256] * 144, "row 1 .* has values that are no integers from 0 to 255"),
+        ("hash", [1.0] * 144, "row 1 .* has values that are no integers"),
+        ("hash", "", "row 1 .* has no hash"),
         ("detail", "x", "row 1 .* has str as detail, needs a number"),
     ],
 )

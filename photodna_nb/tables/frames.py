@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from photodna_nb import checks
-from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, PhotodnaError
+from photodna_nb.tables import hash_text
 from photodna_nb.tables.arrow import Column
+from photodna_nb.tables.columns import TableColumns, columns_from_rows
+from photodna_nb.tables.hash_text import HashFormError
 from photodna_nb.tables.result_files import values
 
 if TYPE_CHECKING:
@@ -45,49 +47,48 @@ def _series(pd: Any, column: Column) -> Any:
     return pd.Series(values(column), dtype=object)
 
 
-def frame_rows(frame: Any) -> Iterator[tuple[str, bytes, float]]:
-    """Yield path, hash and detail of each row of a DataFrame: see `HashTable.from_pandas`."""
+def from_frame(frame: Any) -> TableColumns:
+    """Return the columns of a table in a DataFrame: see `HashTable.from_pandas`."""
     try:
-        missing = {"path", "hash"} - set(frame.columns)
-        paths, hashes = ([], []) if missing else (list(frame["path"]), list(frame["hash"]))
-        detail = list(frame["detail"]) if "detail" in frame.columns else [np.nan] * len(paths)
+        names, rows = list(frame.columns), len(frame)
+        columns = {name: list(frame[name]) for name in names}
     except (AttributeError, TypeError) as error:
         needed = "a DataFrame with the columns path and hash"
         raise ArgumentTypeError(checks.message("frame", checks.describe(frame), needed)) from error
-    if missing:
+    if missing := {"path", "hash"} - columns.keys():
         raise ArgumentError(
             f"frame: has no column {' and '.join(sorted(missing))}; rename the columns to path "
             "and hash"
         )
-    for row, (path, content, number) in enumerate(zip(paths, hashes, detail, strict=True)):
-        if not isinstance(path, str | bytes | os.PathLike):
-            problem = f"frame: row {row} (counted from 0) has {checks.describe(path)} as path"
-            raise ArgumentTypeError(f"{problem}, needs text")
-        yield os.fsdecode(path), _hash_bytes(row, content), _detail(row, number)
+    paths, hashes = columns.pop("path"), columns.pop("hash")
+    detail = columns.pop("detail", [None] * rows)
+    table = columns_from_rows(map(_row, range(rows), paths, hashes, detail))
+    other = {str(name): list(map(_text, values)) for name, values in columns.items()}
+    return table._replace(other=other)
 
 
-def _hash_bytes(row: int, value: Any) -> bytes:
+def _row(row: int, path: Any, value: Any, detail: Any) -> tuple[str, bytes, float]:
+    where = f"frame: row {row} (counted from 0)"
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise ArgumentTypeError(f"{where} has {checks.describe(path)} as path, needs text")
+    if isinstance(value, np.ndarray | tuple):
+        value = list(value)
     try:
-        if isinstance(value, int):
-            raise TypeError
-        content = bytes(value.tolist() if isinstance(value, np.ndarray) else value)
-    except (TypeError, ValueError):
-        content = b""
-    if len(content) != HASH_BYTES:
-        raise ArgumentError(
-            f"frame: row {row} (counted from 0) has {checks.describe(value)} as hash, needs "
-            f"{HASH_BYTES} bytes, or as many integers from 0 to 255"
-        )
-    return content
-
-
-def _detail(row: int, value: Any) -> float:
-    if value is None or type(value).__name__ == "NAType":  # what pandas has for a missing number
-        return np.nan
+        content = hash_text.from_value(value)
+    except HashFormError as error:
+        raise ArgumentError(f"{where} {error}") from error
     try:
-        return float(value)
+        return os.fsdecode(path), content, np.nan if _is_missing(detail) else float(detail)
     except (TypeError, ValueError) as error:
-        raise ArgumentTypeError(
-            f"frame: row {row} (counted from 0) has {checks.describe(value)} as detail, needs a "
-            "number, or none where it is not known"
-        ) from error
+        needed = "a number, or none where it is not known"
+        got = f"{checks.describe(detail)} as detail"
+        raise ArgumentTypeError(f"{where} has {got}, needs {needed}") from error
+
+
+def _is_missing(value: Any) -> bool:
+    """Return whether a value is None, or what pandas has for a missing one, but NaN."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _text(value: Any) -> str:
+    return "" if _is_missing(value) or value != value else str(value)

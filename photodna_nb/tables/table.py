@@ -192,15 +192,17 @@ class HashTable(ResultTable[HashRow]):
         Parameters
         ----------
         frame : pandas.DataFrame
-            With the columns ``path``; ``hash``, 144 bytes or as many integers; and ``detail``, in
-            grey levels, which may be missing. Other columns are left out.
+            With the columns ``path``; ``hash``, 144 bytes or integers, or the text of these in
+            base64 or hexadecimal; and ``detail``, in grey levels, which may be missing. Further
+            columns become texts, in ``other``.
 
         Raises
         ------
         ArgumentTypeError, ArgumentError
             A column is missing, or a value in it is none of these; the message names the row.
         """
-        return cls(*columns_from_rows(frames.frame_rows(frame))[:4])
+        columns = frames.from_frame(frame)
+        return cls(*columns[:4], other=dict(columns.other))
 
     def save(
         self, path: PathLike, *, spreadsheet: bool = False, hash_format: str | None = None
