@@ -175,8 +175,11 @@ def test_nothing_matched(call, folder, known, tmp_path):
 
 
 def test_errors_before_anything_is_hashed(call, folder, known, tmp_path, decoded):
-    (message,) = failed(call("--match", tmp_path / "gone.csv", folder))[1:]
-    assert message == f"{tmp_path}/gone.csv: holds no hash to compare with; check the path"
+    (message,) = failed(call("--match", tmp_path / "gone.csv", folder))
+    assert message.startswith(f"{tmp_path}/gone.csv: ")
+    (tmp_path / "empty").mkdir()
+    (message,) = failed(call("--match", tmp_path / "empty", folder))
+    assert message == f"{tmp_path}/empty: holds no hash to compare with; check the path"
     (message,) = failed(call("--duplicates", folder, "--output", tmp_path / "no" / "a.csv"))
     assert "its folder is missing or write-protected" in message
     message = wrong_usage(call("--duplicates", folder, "--output", "groups.npz"))
@@ -222,6 +225,33 @@ def test_an_index_of_folders_and_tables(call, folder, known, tmp_path):
         assert len(answers) == (6 if queries == folder else 2)
     assert [(one["query"], one["detail"]) for one in answers] == [("first", None), ("second", None)]
     assert not answers[0]["low_detail"]
+
+
+def test_the_error_of_an_unclear_table_names_the_option_that_makes_it_clear(call, folder, tmp_path):
+    hashes = [pdna.hash_file(folder / name).tobytes().hex() for name in ("a.png", "b.png")]
+    table = tmp_path / "two.csv"
+    table.write_text(f"one,{hashes[0]},{hashes[1]}\n")
+    for mode in (
+        ["--match", table, folder],
+        ["--duplicates", table],
+        ["--faiss-build", "i", "m", table],
+    ):
+        message = failed(call(*mode, cwd=tmp_path))[0]
+        assert message.startswith(f"{table}: the columns '1', '2' all hold hashes")
+        assert message.endswith("Give it as --hash-column")
+        message = failed(call(*mode, "--hash-column", "2", cwd=tmp_path))[0]
+        assert "Give it as --path-column, or --path-column '' if none does" in message
+    columns = ["--hash-column", "2", "--path-column", "0"]
+    assert text(call("--match", table, folder / "b.png", *columns)) == (
+        f"{folder}/b.png\tone\t0.0000\n"
+    )
+    text(call("--faiss-build", "i", "m", table, *columns, cwd=tmp_path))
+    with pdna.HashIndex.open(tmp_path / "i", tmp_path / "m") as index:
+        (item,) = index.items()
+    assert (item.path, item.hash.tobytes().hex()) == ("one", hashes[1])
+    table.write_text(f"one\t{hashes[0]}\n")
+    for delimiter in ("tab", "\\t"):
+        assert "\tone\t" in text(call("--match", table, folder / "a.png", "--delimiter", delimiter))
 
 
 def test_sync(call, folder, tmp_path):

@@ -26,12 +26,17 @@ NOTHING_MATCHED = 3  # the exit status with --exit-code
 
 
 def duplicates(
-    *paths: str, cache: str | None, exit_code: bool, jobs: int | None, **options: Any
+    *paths: str,
+    cache: str | None,
+    exit_code: bool,
+    jobs: int | None,
+    table_options: dict[str, Any],
+    **options: Any,
 ) -> int:
     """Print or write the groups of images that show the same."""
     summary = Summary()
     search, write = _search_and_write(options, jobs)
-    table = hashed_inputs(paths, jobs, summary, cache=cache)
+    table = hashed_inputs(paths, jobs, summary, cache=cache, table_options=table_options)
     from photodna_nb.pairs.groups import duplicates
 
     groups = duplicates(table, **search)
@@ -47,15 +52,19 @@ def match(
     cache: str | None,
     exit_code: bool,
     jobs: int | None,
+    table_options: dict[str, Any],
     **options: Any,
 ) -> int:
     """Print or write which images match which known ones."""
     summary = Summary()
     search, write = _search_and_write(options, jobs)
-    known_table = hashed_inputs([known], jobs, summary, cache=cache)
+    inputs: dict[str, Any] = {"cache": cache, "table_options": table_options}
+    known_table = hashed_inputs([known], jobs, summary, **inputs)
     if not len(known_table):
-        return print_error(f"{printable(known)}: holds no hash to compare with; check the path")
-    table = hashed_inputs(paths, jobs, summary, cache=cache)
+        if not known_table.failures:
+            print_error(f"{printable(known)}: holds no hash to compare with; check the path")
+        return 1
+    table = hashed_inputs(paths, jobs, summary, **inputs)
     from photodna_nb.cli.printed_matches import PrintedMatches
     from photodna_nb.pairs.matches import match
 

@@ -33,7 +33,7 @@ def build(
     *paths: str,
     index_type: str | None,
     overwrite: bool,
-    jobs: int | None,
+    **options: Any,
 ) -> int:
     """Build an index of images."""
     from photodna_nb.index import HashIndex
@@ -42,7 +42,7 @@ def build(
     with HashIndex.create(
         index_path, meta_path, index_type=index_type or "flat", overwrite=overwrite
     ) as index:
-        added = _add(index, paths, summary, max_workers=jobs)
+        added = _add(index, paths, summary, **options)
         if not added.ids:
             return print_error(
                 f"{printable(index_path)}: not written, since no image could be hashed"
@@ -53,14 +53,12 @@ def build(
     return int(bool(added.failures))
 
 
-def add(
-    index_path: str, meta_path: str, *paths: str, compare_content: bool, jobs: int | None
-) -> int:
+def add(index_path: str, meta_path: str, *paths: str, **options: Any) -> int:
     """Add images to an index; those that have changed are hashed again."""
     summary = Summary()
     with _opened(index_path, meta_path) as index:
         before = index.recall
-        added = _add(index, paths, summary, compare_content=compare_content, max_workers=jobs)
+        added = _add(index, paths, summary, **options)
         _print_added("Added", added, index_path)
         if index.recall != before:  # it was measured again
             _print_recall(index)
@@ -119,11 +117,14 @@ def _opened(index_path: str, meta_path: str) -> HashIndex:
     return HashIndex.open(index_path, meta_path)
 
 
-def _add(index: HashIndex, paths: Sequence[str], summary: Summary, **options: Any) -> Added:
+def _add(
+    index: HashIndex, paths: Sequence[str], summary: Summary, jobs: int | None, **options: Any
+) -> Added:
     """Add images, save and count them, and name each file that failed on standard error."""
     start_numba()
+    options |= {"max_workers": jobs, "progress": shows_progress(paths)}
     with printed_warnings():
-        added = index.add(paths, errors="record", progress=shows_progress(paths), **options)
+        added = index.add(paths, errors="record", **options)
         print_failures(added.failures)
     if added.ids or added.updated or added.refreshed:
         index.save()
@@ -155,6 +156,7 @@ def query(
     cache: str | None,
     exit_code: bool,
     jobs: int | None,
+    table_options: dict[str, Any],
     **limits: Any,
 ) -> int:
     """Search for many queries, and print the answers in order.
@@ -171,7 +173,7 @@ def query(
             yield answer
 
     with _opened(index_path, meta_path) as index:
-        table = hashed_inputs(paths, jobs, summary, cache=cache)
+        table = hashed_inputs(paths, jobs, summary, cache=cache, table_options=table_options)
         approximate = index.recall is not None
         answers = counted(_answers(index, table, top_k or TOP_K, limits))
         if json:

@@ -58,6 +58,8 @@ SWITCH = {"action": "store_true", "default": None}
 _SEARCHES = "duplicates match faiss_query"
 _MANY_IMAGES = f"{_SEARCHES} hash_dir files_from faiss_build faiss_add faiss_sync evaluate"
 
+_TABLES = f"{_SEARCHES} faiss_build faiss_add"  # modes that read tables of hashes
+
 # Each option: the modes that it goes with, and what argparse needs to know.
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "metric": ("compare", {"choices": ["euclidean", "manhattan"]}),
@@ -74,6 +76,10 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "detail": ("hash hash_dir files_from", SWITCH),
     "recursive": ("hash_dir", SWITCH),
     "files_from": (f"files_from {_SEARCHES} faiss_build faiss_add", {}),
+    "path_column": (_TABLES, {}),
+    "hash_column": (_TABLES, {}),
+    "delimiter": (_TABLES, {}),
+    "encoding": (_TABLES, {}),
     "output": ("duplicates match hash_dir files_from", {}),
     "resume": ("hash_dir files_from", SWITCH),
     "spreadsheet": ("duplicates match hash_dir files_from", SWITCH),
@@ -87,6 +93,8 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+# The arguments of `HashTable.load` that are options, too.
+TABLE_OPTIONS = ("path_column", "hash_column", "delimiter", "encoding")
 # Of --output with --duplicates and --match.
 OUTPUT_SUFFIXES = (".csv", ".json", ".jsonl", ".parquet", ".html")
 
@@ -141,8 +149,10 @@ def command_of(mode: str, operands: list[str], values: dict[str, Any]) -> Comman
     options = {
         option: bool(values[option]) if OPTIONS[option][1] is SWITCH else values[option]
         for option in options_of(mode)
-        if option not in ("files_from", "max_pixels")
+        if option not in ("files_from", "max_pixels", *TABLE_OPTIONS)
     }
+    if mode in _TABLES.split():
+        options["table_options"] = _table_options(values)
     if mode == "faiss_query":
         options["top_k"] = None
         # After the first image, so that an image may have a number for a name.
@@ -152,6 +162,17 @@ def command_of(mode: str, operands: list[str], values: dict[str, Any]) -> Comman
             operands = operands[:-1]
     _check_values(options)
     return Command(mode, operands, options, values["files_from"], values["max_pixels"])
+
+
+def _table_options(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `HashTable.load` for the options of the command line."""
+    given = {name: values[name] for name in TABLE_OPTIONS if values[name] is not None}
+    for name, value in given.items():
+        if name.endswith("_column") and is_number(value):
+            given[name] = int(value)
+    if given.get("delimiter") in ("\\t", "tab"):
+        given["delimiter"] = "\t"
+    return given
 
 
 def _check_values(options: dict[str, Any]) -> None:

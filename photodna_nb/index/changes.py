@@ -58,6 +58,7 @@ def add(
     compare_content: bool,
     recursive: bool,
     hash_options: dict[str, Any],
+    table_options: Mapping[str, Any],
 ) -> Added:
     """Append images, their hashes or a table: see `HashIndex.add`.
 
@@ -85,7 +86,7 @@ def add(
     if any(map(is_folder_or_table, names)):
         if extra is not None:
             raise ArgumentError("extra: needs image files alone, and images has a folder or table")
-        loaded = files.add_inputs(names, recursive, {})
+        loaded = files.add_inputs(names, recursive, table_options)
         names, tables = files.names, [table for some in loaded.values() for table in some]
     extras = _extras(extra, len(names), len(names))
     # Before the lock is taken: hashing is what lasts.

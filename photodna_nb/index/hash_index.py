@@ -89,6 +89,7 @@ class HashIndex(IndexFiles):
         max_workers: int | None = None,
         executor: Executor | None = None,
         progress: bool = False,
+        table_options: Mapping[str, Any] | None = None,
     ) -> Added:
         """Append images, or their hashes; what is indexed already is skipped.
 
@@ -113,6 +114,8 @@ class HashIndex(IndexFiles):
             Whether all files are hashed, not only those of another size or time than before.
         errors, max_workers, executor, progress
             As `hash_files` takes them, where files are hashed.
+        table_options : mapping, optional
+            Further arguments of `HashTable.load`, for files of tables.
 
         Raises
         ------
@@ -130,8 +133,9 @@ class HashIndex(IndexFiles):
         """
         options: dict[str, Any] = {"errors": errors, "max_workers": max_workers}
         options |= {"executor": executor, "progress": progress}
+        tables = table_options or {}
         return changes.add(
-            self._session, images, hashes, extra, compare_content, recursive, options
+            self._session, images, hashes, extra, compare_content, recursive, options, tables
         )
 
     def sync(
