@@ -156,6 +156,24 @@ def test_the_rank_is_the_last_column_where_an_image_has_several_matches(call, fo
     assert [row["rank"] for row in rows] == [1, 2]
 
 
+def test_a_page_for_review(call, folder, tmp_path):
+    pytest.importorskip("matplotlib")
+    for mode in (["--duplicates"], ["--match", folder / "a.png"]):
+        page = tmp_path / f"{mode[0]}.html"
+        assert text(call(*mode, folder, "--output", page)) == ""
+        assert "a small.jpg" in page.read_text("utf-8")
+
+
+def test_a_page_needs_an_extra(call, folder, tmp_path, monkeypatch, decoded):
+    monkeypatch.delitem(vars(pdna), "report", raising=False)
+    monkeypatch.setattr(
+        pdna, "_module_with_extra", lambda name: (_ for _ in ()).throw(AttributeError("needs more"))
+    )
+    (message,) = failed(call("--duplicates", folder, "--output", tmp_path / "page.html"))
+    assert message == "argument --output: a page in HTML: needs more"
+    assert decoded == []
+
+
 def test_nothing_matched(call, folder, known, tmp_path):
     pair = tmp_path / "i", tmp_path / "m"
     text(call("--faiss-build", *pair, known))
