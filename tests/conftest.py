@@ -123,6 +123,27 @@ def local_cluster():
         yield client
 
 
+needs_jit = pytest.mark.skipif(JIT_OFF, reason="the filter is compiled code")
+
+
+@pytest.fixture(params=[False, pytest.param(True, marks=needs_jit)], ids=["tiles", "trees"])
+def by_trees(request, monkeypatch):
+    """Whether few hashes are searched by trees, as many are, wherever the limit allows it."""
+    import searches
+
+    from photodna_nb.pairs import filter_search, search
+
+    projection = searches.some_projection("principal", 16)
+
+    def pair_projection(sources, limit, metric):
+        near = projection.limits(limit, metric, 16) <= filter_search.MAX_PROJECTED
+        return projection if near and min(source.count for source in sources) else None
+
+    if request.param:
+        monkeypatch.setattr(search, "pair_projection", pair_projection)
+    return request.param
+
+
 @pytest.fixture
 def call(capfdbinary, monkeypatch):
     """Call the command line in this process, which is faster; the result is that of `run`."""

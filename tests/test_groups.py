@@ -9,26 +9,17 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import searches
-from conftest import JIT_OFF, spawned_processes
+from conftest import JIT_OFF, needs_jit, spawned_processes
+from duplicate_sets import exact_distances, some_set, table_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 import photodna_nb as pdna
 from photodna_nb.hashing.orientations import OF_PAIRS, ORIENTATIONS, oriented
+from photodna_nb.kernels import distance
 from photodna_nb.kernels.components import join
-from photodna_nb.pairs import components, filter_search, search
+from photodna_nb.pairs import components, search
 from photodna_nb.pairs.metrics import row_distances
-
-N = 40 if JIT_OFF else 150
-needs_jit = pytest.mark.skipif(JIT_OFF, reason="the filter is compiled code")
-
-
-def exact_distances(a, b, metric="sqeuclidean", orientations=False):
-    """Return the distance of each pair, in integers, and the number of the nearest orientation."""
-    variants = pdna.orientations(a) if orientations else a[:, None]
-    number = searches.METRICS[metric]
-    of_each = [searches.distances(variants[:, o], b, number) for o in range(variants.shape[1])]
-    return np.min(of_each, axis=0), np.argmin(of_each, axis=0)
 
 
 def labels_of(near):
@@ -67,34 +58,7 @@ def found_groups(found):
     return list(zip(*columns, strict=True)), found.widest.tolist()
 
 
-def some_set(kind, n=N):
-    rng = np.random.default_rng(len(kind))
-    if kind == "oriented":
-        hashes = searches.some_hashes("copies", n)
-        return pdna.orientations(hashes)[np.arange(n), rng.integers(8, size=n)]
-    if kind == "symmetric":  # equal to some of their own orientations
-        hashes = searches.some_hashes("copies", n)
-        hashes[::2] = np.maximum(hashes[::2], oriented(hashes[::2], 1))
-        hashes[::5] = pdna.orientations(hashes[::5]).max(axis=1)
-        return hashes
-    if kind == "chains":  # each link 100 = 10 squared from the next
-        hashes = np.zeros((n, 144), np.uint8)
-        hashes[:, 0] = 10 * rng.permutation(np.arange(n) % 25)
-        hashes[:, 1] = np.arange(n) // 40 * 11
-        return hashes
-    if kind == "equal":
-        return searches.some_hashes("photographs", 9)[rng.integers(9, size=n)]
-    return searches.some_hashes(kind, n)
-
-
 SETS = ("photographs", "copies", "blank", "extremes", "oriented", "symmetric", "chains", "equal")
-
-
-@pytest.fixture(params=[False, pytest.param(True, marks=needs_jit)], ids=["tiles", "trees"])
-def by_trees(request, monkeypatch):
-    if request.param:
-        monkeypatch.setattr(filter_search, "_MIN_PAIRS", 1)
-    return request.param
 
 
 @pytest.mark.parametrize("orientations", [False, True])
@@ -106,7 +70,7 @@ def test_groups(kind, orientations, by_trees, monkeypatch):
     for metric in ("sqeuclidean", "manhattan"):
         exact, _ = exact_distances(hashes, hashes, metric, orientations)
         limits = [100, int(np.quantile(exact, 0.02)), int(np.quantile(exact, 0.3))]
-        for limit in limits[: 1 if metric == "manhattan" else 3 - by_trees]:
+        for limit in limits[: 1 if metric == "manhattan" else 3]:
             found = pdna.duplicates(
                 hashes, limit, metric=metric, orientations=orientations, min_detail=None
             )
@@ -219,27 +183,30 @@ def test_distinct():
     assert [len(part) for part in components.distinct(hashes[:0])] == [0, 0]
 
 
+@pytest.mark.long
 @needs_jit
 @pytest.mark.parametrize("where", ["trees", "tiles", "executor"])
 def test_the_number_of_pairs_does_not_matter(where, monkeypatch):
-    """Of images that are all within the limit, few pairs are computed, and none kept."""
-    n = 5000
+    """Of images that are all within the limit, not even half are computed."""
+    n = 16_000
     hashes = np.full((n, 144), 100, np.uint8)
     rng = np.random.default_rng(0)
     hashes[:, :40] += rng.integers(0, 3, (n, 40), np.uint8)
     hashes[n // 2 :, 40] = 250
-    if where == "tiles":
-        monkeypatch.setattr(search, "pair_projection", lambda *_: None)
-    joined = []
-    monkeypatch.setattr(
-        components, "join", lambda labels, pairs: joined.append(len(pairs)) or join(labels, pairs)
-    )
+    projection = None if where == "tiles" else searches.some_projection("principal", 16)
+    monkeypatch.setattr(search, "pair_projection", lambda *_: projection)
+    within, numbers = distance.within, []
+
+    def counted(*arguments):
+        numbers.append(within(*arguments))
+        return numbers[-1]
+
+    monkeypatch.setattr(distance, "within", counted)
     with ThreadPoolExecutor(2) as executor:
-        options = {"executor": executor} if where == "executor" else {"max_workers": 2}
+        options = {"executor": executor} if where == "executor" else {"max_workers": 1}
         found = pdna.duplicates(hashes, 40, min_detail=None, **options)
     np.testing.assert_array_equal(found.group, np.repeat([0, 1], n // 2))
-    within = 2 * (n // 2) ** 2 // 2
-    assert sum(joined) < within / 2
+    assert sum(numbers) < 2 * (n // 2) ** 2 / 2 / 2
 
 
 def test_equal_hashes_are_searched_once(monkeypatch):
@@ -262,13 +229,6 @@ def test_few_or_no_hashes():
 
 
 # Detail.
-
-
-def table_of(hashes, detail=np.nan, **fields):
-    n = len(hashes)
-    return pdna.HashTable(
-        [f"/{row}.png" for row in range(n)], hashes, np.full(n, detail, float), **fields
-    )
 
 
 def test_low_detail():

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import searches
 from conftest import JIT_OFF
-from test_groups import exact_distances, needs_jit, some_set, table_of
+from duplicate_sets import exact_distances, some_set, table_of
 
 import photodna_nb as pdna
 from photodna_nb.hashing.orientations import ORIENTATIONS
 from photodna_nb.hashing.orientations import oriented as turned
-from photodna_nb.pairs import filter_search, matches, neighbour_search, oriented
+from photodna_nb.pairs import matches, oriented
 
 
 def expected_matches(queries, known, limit, k, orientations):
@@ -33,13 +33,6 @@ def found_matches(found):
     squares = np.rint(found.distance**2).astype(int)
     columns = found.row, found.known_row, found.rank, squares, found.orientation
     return list(zip(*(column.tolist() for column in columns), strict=True))
-
-
-@pytest.fixture(params=[False, pytest.param(True, marks=needs_jit)], ids=["tiles", "trees"])
-def by_trees(request, monkeypatch):
-    if request.param:
-        for module in (filter_search, neighbour_search):
-            monkeypatch.setattr(module, "_MIN_PAIRS", 1)
 
 
 @pytest.mark.parametrize("orientations", [False, True])
@@ -102,7 +95,7 @@ def test_records(found):
     assert third.similarity == pdna.similarity(found.queries.hashes[1], found.known.hashes[1])
     np.testing.assert_array_equal(found.similarity, [one.similarity for one in found])
     assert (found.n_matched, found.max_distance) == (3, 100)
-    assert repr(found) == "<Matches of 4 matches of 3 images>"
+    assert repr(found) == "<Matches of 3 images with 4 known ones>"
     assert [one.match for one in found[found.rank == 1]] == ["/3.png", "list 0", "list 2"]
 
 

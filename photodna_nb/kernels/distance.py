@@ -216,13 +216,11 @@ def farthest(block, n_orientations, m, first_row, stops, distances):
     tile = np.empty((TILE_QUERIES, TILE_ROWS), np.int32)
     other = np.empty((TILE_QUERIES, TILE_ROWS), np.int32)
     padded = (n + TILE_QUERIES - 1) // TILE_QUERIES * TILE_QUERIES
-    for query in range(0, n, TILE_QUERIES):
-        last = min(n, query + TILE_QUERIES) - 1
-        for row in range(0, m, TILE_ROWS):
-            number = first_row + row
+    for row in range(0, m, TILE_ROWS):
+        number = first_row + row
+        for query in range(0, min(n, number + TILE_ROWS - 1), TILE_QUERIES):
+            last = min(n, query + TILE_QUERIES) - 1
             if number >= stops[last]:
-                break
-            if number + TILE_ROWS <= query + 1:
                 continue
             fill_tile(block, row, query, tile)
             for orientation in range(1, n_orientations):
@@ -231,11 +229,12 @@ def farthest(block, n_orientations, m, first_row, stops, distances):
                     for column in range(TILE_ROWS):
                         tile[q, column] = min(tile[q, column], other[q, column])
             for q in range(last + 1 - query):
-                largest = distances[query + q]
-                stop = min(TILE_ROWS, m - row, stops[query + q] - number)
-                for column in range(max(0, query + q + 1 - number), stop):
-                    largest = max(largest, tile[q, column])
-                distances[query + q] = largest
+                tile[q, : max(0, query + q + 1 - number)] = 0
+                tile[q, max(0, min(m - row, stops[query + q] - number)) :] = 0
+                largest = np.int32(0)
+                for column in range(TILE_ROWS):
+                    largest = np.int32(max(largest, tile[q, column]))
+                distances[query + q] = max(distances[query + q], largest)
 
 
 @kernel

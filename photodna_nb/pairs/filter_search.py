@@ -183,7 +183,7 @@ class PairSearch:
             elif n_near:
                 chunks = [self._refined(near.pairs, n_near)]
             for chunk in chunks:
-                found.append(chunk)
+                found.append(chunk.between(*self._labels) if self._labels else chunk)
                 n_found += len(chunk.packed)
                 if n_found > max_pairs and last - first > BOX_QUERIES:
                     return None
@@ -284,8 +284,7 @@ class PairSearch:
         j = self._rows.order[rows].astype(np.int64)
         if self._triangle:
             i, j = np.minimum(i, j), np.maximum(i, j)
-        pairs = PackedPairs((i << 32) + j, distances)
-        return pairs if self._labels is None else pairs.between(*self._labels)
+        return PackedPairs((i << 32) + j, distances)
 
 
 def spans_of(count: int, most: int, n_tasks: int) -> list[tuple[int, int]]:

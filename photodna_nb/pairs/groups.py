@@ -158,7 +158,7 @@ class DuplicateGroups(ResultTable[DuplicateMember]):
             yield DuplicateGroup(number, widest, exceeds_limit, self._members(start, stop))
 
     def _contents(self) -> str:
-        return f"{self.n_groups:,} groups with {len(self):,} images"
+        return f"{self.n_groups:,} group{'s' * (self.n_groups != 1)} with {len(self):,} images"
 
     def _columns(self) -> dict[str, Column]:
         sizes = _sizes(self.table, self.row)

@@ -122,7 +122,8 @@ class Matches(ResultTable[KnownMatch]):
         return len(np.unique(self.row))
 
     def _contents(self) -> str:
-        return f"{len(self):,} matches of {self.n_matched:,} images"
+        n, m = self.n_matched, len(self)
+        return f"{n:,} image{'s' * (n != 1)} with {m:,} known one{'s' * (m != 1)}"
 
     def _columns(self) -> dict[str, Column]:
         return {
