@@ -124,9 +124,11 @@ def test_a_result_has_a_short_text():
     assert repr(result) == f"<Synced: {text} (dry run)>"
 
 
-def test_a_dry_run_writes_nothing(pair, folder):
-    dry = sync(pair, folder, dry_run=True)
+def test_a_dry_run_writes_nothing(pair, folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    dry = sync(pair, folder.name, dry_run=True)
     assert names(dry.added) == ["a.png", "b.png", "bad.jpg", "c.png", "notes.txt"]
+    assert str(folder / "a.png") in dry.added
     assert (dry.dry_run, pair[0].exists(), pair[1].exists()) == (True, False, False)
     sync(pair, folder)
     before = content(pair[0].parent)
@@ -231,6 +233,7 @@ def test_a_folder_below_that_is_empty_may_be_a_disk_that_is_not_mounted(pair, fo
     draw(folder / "disk" / "deep" / "d.png", 4)
     sync(pair, folder)
     shutil.rmtree(folder / "disk" / "deep")
+    (folder / "disk" / ".keep").touch()
     kept = sync(pair, folder)
     assert (kept.removed, names(kept.kept)) == ([], ["d.png"])
     assert names(sync(pair, folder, dry_run=True).kept) == ["d.png"]
@@ -338,6 +341,8 @@ def test_unreadable_files_are_tried_once(pair, folder, decoded):
         assert (names(f.path for f in again.remembered), again.failures) == (["bad.jpg"], [])
         assert "get a complete copy" in again.remembered[0].error
     assert decoded == []
+    again = sync(pair, folder, compare_content=True)
+    assert (len(again.remembered), again.failures) == (1, [])
     touch(folder / "bad.jpg")
     changed = sync(pair, folder)
     assert (names(f.path for f in changed.failures), changed.remembered) == (["bad.jpg"], [])

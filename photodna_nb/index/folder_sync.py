@@ -75,7 +75,8 @@ def sync(session: IndexSession, folders: Sequence[PathLike], options: SyncOption
         files = _files_to_hash(session, tree, unreadable, found, options.compare_content, bar)
         if options.dry_run:
             for file in files:
-                (found.updated if file.indexed else found.added).append(file.name)
+                names = found.updated if file.indexed else found.added
+                names.append(arguments.absolute(file.name))
         else:
             hashed = _HashedFiles(session, tree.files, found, moved, unreadable)
             hashed.hash(files, options, bar)
@@ -127,12 +128,12 @@ class _Found:
     unchanged: int = 0
     low_detail: LowDetailImages = field(default_factory=LowDetailImages)
 
-    def note_failure(self, name: str, reason: str, kind: str, failures: list[FileFailure]) -> None:
-        """Count a file that cannot be hashed by its kind, or append it to the failures."""
+    def count(self, failure: FileFailure, kind: str, failures: list[FileFailure]) -> None:
+        """Count a file that cannot be hashed as one of its kind, or append it to failures."""
         if kind:
             self.skipped[kind] += 1
         else:
-            failures.append(FileFailure(name, reason))
+            failures.append(failure)
 
     def synced(self, seconds: float, dry_run: bool) -> Synced:
         """Return the result of the call."""
@@ -286,17 +287,16 @@ def _files_to_hash(
             status = changes.file_status(path)
             former = unreadable.get(path)
             if compare_content:
-                pass
+                yield _File(name, path, status, bool(items))
             elif any((item.record.size, item.record.modified) == status for item in items):
                 found.unchanged += 1
                 found.readable += [path] * (former is not None)
                 bar.update()
-                continue
             elif former is not None and former[1:4] == (*(status or _NO_FILE), able):
-                found.note_failure(name, former.reason, former.kind, found.remembered)
+                found.count(FileFailure(name, former.reason), former.kind, found.remembered)
                 bar.update()
-                continue
-            yield _File(name, path, status, bool(items))
+            else:
+                yield _File(name, path, status, bool(items))
 
 
 class _HashedFiles:
@@ -358,12 +358,13 @@ class _HashedFiles:
                 self._unreadable[file.path] = None
             return
         kind = "" if file.indexed else self._files.kind(file.name, result)
-        self._found.note_failure(file.name, result.reason, kind, self._found.failures)
+        status = file.status or _NO_FILE
+        now = Unreadable(file.path, *status, self._decoders, kind, result.reason)
+        known = now == self._known_unreadable.get(file.path)
+        failures = self._found.remembered if known else self._found.failures
+        self._found.count(FileFailure(file.name, result.reason), kind, failures)
         if file.status is None or not result.of_system:
-            status = file.status or _NO_FILE
-            self._unreadable[file.path] = Unreadable(
-                file.path, *status, self._decoders, kind, result.reason
-            )
+            self._unreadable[file.path] = now
 
     def _store(self) -> float:
         """Store what was hashed, and return how many seconds that took."""
