@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, columns_of
+from conftest import JIT_OFF, ROOT, columns_of
 
 import photodna_nb as pdna
 from photodna_nb.index import SearchResults
@@ -172,6 +172,14 @@ def test_arrow(large, monkeypatch):
         assert address == getattr(found, column).ctypes.data, "a copy"
 
 
+def test_names_of_columns_from_strangers():
+    other = {"<b>\udcff\n": ["1", "2"], "": ["3", "4"]}
+    some = table(["a", "b"], other=other)
+    assert pa.table(some).column_names[3:] == [r"<b>\xff\n", ""]
+    assert some.to_pandas().columns.tolist()[3:] == [r"<b>\xff\n", ""]
+    assert Cells(some._repr_html_()).cells[3:5] == [r"<b>\xff\n", ""]
+
+
 def test_half_of_a_surrogate_pair():
     with pytest.raises(pdna.ArgumentError, match=r"^path: got half of a surrogate pair"):
         pa.table(table(["\ud800"]))
@@ -250,6 +258,28 @@ def test_saved_pairs_are_read_again(tmp_path, suffix, metric):
         parquet.write_table(changed.replace_schema_metadata(metadata), path)
         with pytest.raises(pdna.TableFileError, match="digest"):
             pdna.read_pairs(path)
+
+
+@pytest.mark.skipif(JIT_OFF, reason="too slow without JIT")
+def test_the_documentation_lists_the_columns():
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = text.partition("| table | columns |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    documented = {names[0]: names[1:] for names in (re.findall(r"`(\w+)`", row) for row in rows)}
+    some = pdna.HashTable(list("ab"), np.zeros((2, 144), np.uint8), np.array([500.0, 500.0]))
+    index = pdna.HashIndex.in_memory()
+    index.add(some)
+    tables = [
+        some,
+        pdna.pairs_within(some, max_distance=9),
+        pdna.duplicates(some),
+        pdna.match(some, some),
+        index.search(some).table(),
+    ]
+    assert documented == {type(one).__name__: list(one._columns()) for one in tables}
+    for one in tables:
+        one = one[:1]
+        assert len(one.to_pandas()) == pa.table(one).num_rows == len(list(one)) == 1
+        assert type(one).__name__ in one._repr_html_()
 
 
 # Reprs.

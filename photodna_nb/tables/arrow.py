@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb.errors import ArgumentError
+from photodna_nb.printable import printable
 
 # See `ResultTable._columns`.
 Column = NDArray[Any] | list[str] | list[str | None]
@@ -30,15 +31,20 @@ def stream(columns: Mapping[str, Column], units: Mapping[str, str]) -> object:
     import nanoarrow
 
     arrays = {name: _array(name, column) for name, column in columns.items()}
-    fields = {
-        name: array.schema.modify(metadata={"unit": units[name]} if name in units else None)
-        for name, array in arrays.items()
-    }
+    fields = {}
+    for name, array in arrays.items():
+        metadata = {"unit": units[name]} if name in units else None
+        fields[field_name(name)] = array.schema.modify(metadata=metadata)
     length = len(next(iter(columns.values())))
     batch = nanoarrow.c_array_from_buffers(
         nanoarrow.struct(fields), length, [None], children=arrays.values(), null_count=0
     )
     return nanoarrow.c_array_stream(batch).__arrow_c_stream__()
+
+
+def field_name(name: str) -> str:
+    """Return the name of a column as UTF-8 can hold it, which Arrow and pandas need."""
+    return name if name.isprintable() else printable(name)
 
 
 def _array(name: str, column: Column) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from photodna_nb import checks
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, PhotodnaError
 from photodna_nb.tables import hash_text
-from photodna_nb.tables.arrow import Column
+from photodna_nb.tables.arrow import Column, field_name
 from photodna_nb.tables.columns import TableColumns, columns_from_rows
 from photodna_nb.tables.hash_text import HashFormError
 from photodna_nb.tables.result_files import values
@@ -32,7 +32,7 @@ def to_frame(columns: Mapping[str, Column], units: Mapping[str, str]) -> pd.Data
         import pandas as pd
     except ModuleNotFoundError as error:
         raise PhotodnaError('to_pandas needs pandas: pip install "photodna_nb[tables]"') from error
-    frame = pd.DataFrame({name: _series(pd, column) for name, column in columns.items()})
+    frame = pd.DataFrame({field_name(name): _series(pd, columns[name]) for name in columns})
     if units:
         frame.attrs["units"] = dict(units)
     return frame

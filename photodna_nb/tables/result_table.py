@@ -152,7 +152,7 @@ class ResultTable(ABC, Generic[Record]):
         rows = zip(*map(result_files.values, columns.values()), strict=True)
         lines = [
             f"<table><caption>{html.escape(repr(self)[1:-1])}</caption>",
-            _html_row("th", heads),
+            _html_row("th", map(_cell, heads)),
             *(_html_row("td", map(_cell, row)) for row in rows),
         ]
         if len(self) > len(first):
