@@ -302,7 +302,7 @@ def test_a_failure_leaves_the_old_page(tmp_path, variants, monkeypatch):
     def broken(*_):
         raise RuntimeError("stopped")
 
-    for name in ("_page", "read_group"):
+    for name in ("_page", "read_pictures"):
         with monkeypatch.context() as patch:
             patch.setattr(review, name, broken)
             with pytest.raises(RuntimeError, match="stopped"):

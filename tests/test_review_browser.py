@@ -455,6 +455,10 @@ def test_ten_thousand_groups(opened, many):
         assert page.evaluate("document.documentElement.scrollHeight") == height
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     page.get_by_role("heading", name="Group 9999", exact=True).wait_for()
+    press(page, "j", "j")  # from what is visible
+    page.evaluate("scrollTo(0, 0)")
+    press(page, "j")
+    assert focused(page) == "picture 0.png"
     # All cards of a large group are there, as they are scrolled to.
     large = int(np.flatnonzero(sizes == 40)[0])
     open_filters(page)

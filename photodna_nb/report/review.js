@@ -429,12 +429,19 @@
     const number = i - start[groupOf[i]];
     return { ...place, row: Math.floor(number / place.columns), column: number % place.columns };
   }
-  function focusPicture(i) {
-    active = i;
+  function rangeOf(i) {
     const place = placeOf(i);
     const line = lines[place.line];
     const from = listTop() + line.top + (place.row ? line.head + place.row * cardHeight : 0);
-    const to = listTop() + line.top + line.head + (place.row + 1) * cardHeight;
+    return [from, listTop() + line.top + line.head + (place.row + 1) * cardHeight];
+  }
+  function isVisible(i) {
+    const [from, to] = rangeOf(i);
+    return to > scrollY && from < scrollY + innerHeight;
+  }
+  function focusPicture(i) {
+    active = i;
+    const [from, to] = rangeOf(i);
     const top = byId("bar").offsetHeight + 6;
     if (from - top < scrollY) scrollTo(0, from - top);
     else if (to + 10 > scrollY + innerHeight) scrollTo(0, Math.min(from - top, to + 10 - innerHeight));
@@ -509,7 +516,7 @@
       act();
     } else if (moves[event.key] && shown.length && (inList || !event.key.startsWith("Arrow"))) {
       event.preventDefault();
-      const target = active < 0 ? firstVisible() : moves[event.key](active);
+      const target = active < 0 || !isVisible(active) ? firstVisible() : moves[event.key](active);
       if (target !== undefined && target >= 0) focusPicture(target);
       else if (active < 0 || !places.has(groupOf[active])) byId("status").scrollIntoView();
     } else if (inList && active >= 0 && event.target.closest(".card")) {

@@ -26,7 +26,7 @@ from photodna_nb.pairs.matches import Matches
 from photodna_nb.pairs.metrics import MAX_DISTANCE_SQUARED
 from photodna_nb.printable import printable
 from photodna_nb.report.html import template_environment
-from photodna_nb.report.review_pictures import ReviewMember, ReviewPicture, read_group
+from photodna_nb.report.review_pictures import ReviewMember, ReviewPicture, read_pictures
 from photodna_nb.tables.table import HashTable
 
 # Largest number of files whose thumbnails are in the page; those of more are in a folder beside it.
@@ -102,7 +102,9 @@ def write_review(
     name = checks.path("path", path)
     files.target_of(name, FileError)
     parallel.worker_count(max_workers, None)
+    visible = checks.boolean("progress", progress)
     all_groups = list(_groups_of(groups))
+    n_pictures = sum(len(one.members) for one in all_groups)
     n_files = sum(member.status is not None for one in all_groups for member in one.members)
     columns = _Columns(name)
     folder = f"{os.path.splitext(name)[0]}_files"
@@ -111,18 +113,18 @@ def write_review(
         staged = None
         if n_files > _MOST_EMBEDDED:
             staged = stack.enter_context(files.StagedFolder(folder, name, FileError))
-        members = (one.members for one in all_groups)
-        contents = parallel.ordered_map(read_group, members, max_workers=max_workers)
-        stack.enter_context(closing(contents))
-        visible = checks.boolean("progress", progress)
-        bar = stack.enter_context(parallel.progress_bar(visible, all_groups, "group"))
-        for one, pictures in zip(all_groups, contents, strict=True):
-            for number, thumbnail in columns.add(one, pictures):
-                if staged is None:
-                    columns.embedded.append(base64.b64encode(thumbnail).decode("ascii"))
-                else:
-                    staged.add(f"{number}.jpg", thumbnail)
-            bar.update()
+        bar = stack.enter_context(parallel.progress_bar(visible, range(n_pictures), "picture"))
+        pictures = read_pictures((one.members for one in all_groups), max_workers)
+        stack.enter_context(closing(pictures))
+        for one in all_groups:
+            columns.begin(one)
+            for member, picture in zip(one.members, pictures, strict=False):
+                number = columns.add(member, picture)
+                if picture.thumbnail is not None and staged is not None:
+                    staged.add(f"{number}.jpg", picture.thumbnail)
+                elif picture.thumbnail is not None:
+                    columns.embedded.append(base64.b64encode(picture.thumbnail).decode("ascii"))
+                bar.update()
         if staged is not None:
             digest = columns.thumbnails.hexdigest()[:16]
             staged.place(digest)
@@ -195,30 +197,28 @@ class _Columns:
         self._texts: dict[str, dict[str, int]] = {"notes": {}, "format": {}}
         self._page_folder = os.path.dirname(os.path.abspath(page))
 
-    def add(
-        self, group: _ReviewGroup, pictures: list[ReviewPicture]
-    ) -> Iterator[tuple[int, bytes]]:
-        """Append a group, and yield each new thumbnail with its number."""
+    def begin(self, group: _ReviewGroup) -> None:
+        """Begin a group."""
         self.values["number"].append(group.number)
         self.values["start"].append(len(self.values["name"]))
         self.values["widest"].append(round(group.widest, 4))
-        numbers: dict[int, int] = {}  # pictures of the same content share a thumbnail
-        for member, picture in zip(group.members, pictures, strict=True):
-            content = picture.thumbnail
-            if content is not None and id(content) not in numbers:
-                numbers[id(content)] = self.n_thumbnails
-                self.thumbnails.update(sha256(content).digest())
-                yield self.n_thumbnails, content
-                self.n_thumbnails += 1
-            self._append(member, picture, numbers.get(id(content), -1))
 
-    def _append(self, member: ReviewMember, picture: ReviewPicture, thumbnail: int) -> None:
+    def add(self, member: ReviewMember, picture: ReviewPicture) -> int:
+        """Append a picture, and return the number of its thumbnail; -1 for none."""
+        row, start = len(self.values["name"]), self.values["start"][-1]
+        thumbnail = -1
+        if picture.thumbnail is not None:
+            thumbnail = self.n_thumbnails
+            self.n_thumbnails += 1
+            self.thumbnails.update(sha256(picture.thumbnail).digest())
+        elif picture.original < row - start:
+            thumbnail = self.values["thumbnail"][start + picture.original]
         folder, slash, name = member.path.rpartition("/")
         shown = _shown(name)
         if shown != name:
-            self.values["shown"][len(self.values["name"])] = shown
+            self.values["shown"][row] = shown
         n_bytes, modified = picture.status
-        row = (
+        values = (
             self._folder(folder + slash, member.status is not None),
             name,
             *picture.size,
@@ -230,8 +230,9 @@ class _Columns:
             [self._number("notes", note) for note in picture.notes],
             thumbnail,
         )
-        for column, value in zip(self._NAMES.split(), row, strict=True):
+        for column, value in zip(self._NAMES.split(), values, strict=True):
             self.values[column].append(value)
+        return thumbnail
 
     def _folder(self, folder: str, is_file: bool) -> int:
         """Return the number of a folder, with its address relative to the page if it has files."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
-from photodna_nb import files
+from photodna_nb import files, parallel
 from photodna_nb.errors import ImageError
 from photodna_nb.evaluation.thumbnails import jpeg_thumbnail
 from photodna_nb.hashing.images import pixels, to_rgb, with_image
@@ -72,14 +72,17 @@ class ReviewPicture(NamedTuple):
         Name of the format; empty for a file that could not be read.
     notes : tuple of str
         What a person should know of it, and how it differs from the first of the group.
+    original : int
+        Number of the first picture of the group with the same content, whose thumbnail it shares.
     thumbnail : bytes or None
-        JPEG; None if the file could not be read.
+        JPEG; None if the file could not be read, or has the content of another one.
     """
 
     size: tuple[int, int]
     status: tuple[int, int]
     format: str
     notes: tuple[str, ...]
+    original: int
     thumbnail: bytes | None
 
 
@@ -107,48 +110,88 @@ class _PictureFile(NamedTuple):
         return self.size[0] * self.size[1]
 
 
-def read_group(members: Sequence[ReviewMember]) -> list[ReviewPicture]:
-    """Return what the page shows of each picture of a group.
+class _InspectedGroup(NamedTuple):
+    """A group whose files were not decoded yet.
 
-    Each file is decoded once, and files of the same content together. No file of a label is opened.
+    statuses : list of (int, int) or None
+        Size and time of modification of each file as it is now; None if there is none.
+    originals : list of int
+        Number of the first picture of the group with the same content, for each.
     """
+
+    members: Sequence[ReviewMember]
+    statuses: list[tuple[int, int] | None]
+    originals: list[int]
+
+
+def read_pictures(
+    groups: Iterable[Sequence[ReviewMember]], max_workers: int | None = None
+) -> Generator[ReviewPicture, None, None]:
+    """Yield what the page shows of each picture of each group, in order.
+
+    Each file is decoded once, and files of a group with the same content together. No file of a
+    label is opened.
+    """
+    inspected: deque[_InspectedGroup] = deque()
+
+    def jobs() -> Iterator[tuple[ReviewMember, bool, bool]]:
+        with closing(parallel.ordered_map(_inspect, groups, max_workers=max_workers)) as results:
+            for group in results:
+                inspected.append(group)
+                yield from _jobs(group)
+
+    with closing(parallel.ordered_map(_picture_file, jobs(), max_workers=max_workers)) as files_now:
+        for first in files_now:
+            group = inspected.popleft()
+            known: list[_PictureFile] = []
+            for row, original in enumerate(group.originals):
+                file = next(files_now) if row else first
+                if original < row:
+                    file = known[original]
+                known.append(file._replace(thumbnail=None))
+                notes = tuple(_notes(group, known, row))
+                status = group.statuses[row] or group.members[row].status or (-1, -1)
+                yield ReviewPicture(file.size, status, file.format, notes, original, file.thumbnail)
+
+
+def _inspect(members: Sequence[ReviewMember]) -> _InspectedGroup:
     statuses = [_status(member) for member in members]
-    originals = _same_content(members, statuses)
-    compared = {
-        row
-        for row, member in enumerate(members)
-        if member.distance == 0 and member.size == members[0].size and originals[row] != 0
-    }
-    decoded: list[_PictureFile] = []
-    for row, (member, status, original) in enumerate(
-        zip(members, statuses, originals, strict=True)
-    ):
-        if original < row:
-            decoded.append(decoded[original])
-        elif status is None:
-            decoded.append(_PictureFile(member.size))
-        else:
-            decoded.append(_decode(member, row in compared or (row == 0 and bool(compared))))
-    known = [
-        now or member.status or (-1, -1) for member, now in zip(members, statuses, strict=True)
+    return _InspectedGroup(members, statuses, _same_content(members, statuses))
+
+
+def _jobs(group: _InspectedGroup) -> Iterator[tuple[ReviewMember, bool, bool]]:
+    """Yield each picture, whether its file is decoded, and whether all of its pixels are."""
+    members, originals = group.members, group.originals
+    compared = [
+        member.distance == 0 and member.size == members[0].size and original != 0
+        for member, original in zip(members, originals, strict=True)
     ]
-    largest = max((file.area for file in decoded[1:]), default=0) < decoded[0].area
-    pictures = []
-    for row, (member, file) in enumerate(zip(members, decoded, strict=True)):
-        notes = _state(member, statuses[row], file.problem)
-        if row == 0:
-            notes += ["most pixels"] * largest
-        elif originals[row] == 0:
-            notes.append("identical file")
-        else:
-            if originals[row] < row:
-                notes.append(f"identical file to no. {originals[row] + 1}")
-            share = known[row][0] / known[0][0] if min(known[row][0], known[0][0]) > 0 else 1.0
-            notes += _differences(member.orientation, decoded[0], file, share)
-        notes += ["turned by its EXIF data"] * file.turned
-        shown = ReviewPicture(file.size, known[row], file.format, tuple(notes), file.thumbnail)
-        pictures.append(shown)
-    return pictures
+    compared[0] = any(compared)
+    for row, (member, status) in enumerate(zip(members, group.statuses, strict=True)):
+        yield member, status is not None and originals[row] == row, compared[row]
+
+
+def _picture_file(job: tuple[ReviewMember, bool, bool]) -> _PictureFile:
+    member, decoded, all_pixels = job
+    return _decode(member, all_pixels) if decoded else _PictureFile(member.size)
+
+
+def _notes(group: _InspectedGroup, files_now: list[_PictureFile], row: int) -> Iterator[str]:
+    """Yield the notes of a picture, from the files of the group up to it."""
+    member, original, file = group.members[row], group.originals[row], files_now[row]
+    yield from _state(member, group.statuses[row], file.problem)
+    if row == 0:
+        areas = [width * height for width, height in (one.size for one in group.members)]
+        yield from ["most pixels"] * (areas[0] > max(areas[1:], default=0))
+    elif original == 0:
+        yield "identical file"
+    else:
+        if original < row:
+            yield f"identical file to no. {original + 1}"
+        sizes = [(group.statuses[i] or group.members[i].status or (-1, -1))[0] for i in (0, row)]
+        share = sizes[1] / sizes[0] if min(sizes) > 0 else 1.0
+        yield from _differences(member.orientation, files_now[0], file, share)
+    yield from ["turned by its EXIF data"] * file.turned
 
 
 def _status(member: ReviewMember) -> tuple[int, int] | None:

@@ -1,6 +1,7 @@
 """Measure the page for review with many groups: how long it takes to write, to open and to scroll.
 
     python tests/benchmarks/review.py [--groups 10000] [--pictures 2000] [--seconds 20]
+    python tests/benchmarks/review.py --page review.html
 
 The groups have two to five files, which are hard links to generated pictures of 640 x 480 pixels.
 Each has a thumbnail of its own. The page is opened from its file in Chromium, without a
@@ -151,36 +152,44 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=10_000)
     parser.add_argument("--pictures", type=int, default=2_000)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--page", type=Path)
     given = parser.parse_args()
     if BROWSER is None:
         parser.error("Chromium is needed: apt install chromium")
     print(heading())
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        groups = groups_of_links(folder, given.groups, given.pictures)
-        begun = time.perf_counter()
-        page_path = write_review(groups, folder / "review.html")
-        seconds = time.perf_counter() - begun
-        thumbnails = [path.stat().st_size for path in folder.glob("review_files/*/*.jpg")]
-        print(f"{given.groups:,} groups, {len(groups):,} pictures: written in {seconds:.0f} s")
-        print(f"page: {os.path.getsize(page_path) / 1e6:.1f} MB")
-        print(f"thumbnails: {len(thumbnails):,}, {sum(thumbnails) / 1e6:.0f} MB\n")
-        print("| | " + " | ".join(WIDTHS) + " |\n|" + "---|" * (len(WIDTHS) + 1))
-        columns = []
-        with opened_browser() as browser:
-            version = browser.version
-            for width, height in WIDTHS.values():
-                context = browser.new_context(
-                    viewport={"width": width, "height": height}, offline=True
-                )
-                context.add_init_script(OBSERVE)
-                page = context.new_page()
-                page.goto(Path(page_path).as_uri())
-                columns.append(measured(page, given.seconds))
-                context.close()
-        for cells in zip(*columns, strict=True):
-            print("| " + " | ".join([cells[0][0], *(value for _, value in cells)]) + " |")
-        print(f"\nChromium {version}")
+    with tempfile.TemporaryDirectory() as folder:
+        page = given.page or written(Path(folder), given.groups, given.pictures)
+        print_measured(page, given.seconds)
+
+
+def written(folder: Path, n_groups: int, n_pictures: int) -> Path:
+    """Return the path of a page of so many groups, after it is written."""
+    groups = groups_of_links(folder, n_groups, n_pictures)
+    begun = time.perf_counter()
+    path = Path(write_review(groups, folder / "review.html"))
+    seconds = time.perf_counter() - begun
+    thumbnails = [file.stat().st_size for file in folder.glob("review_files/*/*.jpg")]
+    print(f"{n_groups:,} groups, {len(groups):,} pictures: written in {seconds:.0f} s")
+    print(f"page: {path.stat().st_size / 1e6:.1f} MB")
+    print(f"thumbnails: {len(thumbnails):,}, {sum(thumbnails) / 1e6:.0f} MB\n")
+    return path
+
+
+def print_measured(path: Path, seconds: float) -> None:
+    """Print a table of what was measured in two widths."""
+    columns = []
+    with opened_browser() as browser:
+        print(f"Chromium {browser.version}\n")
+        for width, height in WIDTHS.values():
+            context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
+            context.add_init_script(OBSERVE)
+            page = context.new_page()
+            page.goto(path.resolve().as_uri())
+            columns.append(measured(page, seconds))
+            context.close()
+    print("| | " + " | ".join(WIDTHS) + " |\n|" + "---|" * (len(WIDTHS) + 1))
+    for cells in zip(*columns, strict=True):
+        print("| " + " | ".join([cells[0][0], *(value for _, value in cells)]) + " |")
 
 
 if __name__ == "__main__":
