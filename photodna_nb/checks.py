@@ -20,6 +20,8 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
 # As kernels.hashing has it, for modules that need no kernel: that imports Numba.
 HASH_BYTES = 144
+# The most values of a hash of another kind: docs/search.md derives what it has to keep below.
+MAX_LENGTH = 4096
 # Grey levels. Hashes of images with less detail are near each other whatever these show.
 LOW_DETAIL = 100.0
 

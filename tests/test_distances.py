@@ -112,9 +112,9 @@ def test_wrong_hashes():
         pdna.distance([0] * 144, good)
     with pytest.raises(pdna.ArgumentTypeError, match="b: got an array of int64"):
         pdna.similarity(good, np.zeros(144, np.int64))
-    with pytest.raises(pdna.ArgumentError, match=r"b: got an array of shape \(143,\).*\(144,\)"):
+    with pytest.raises(pdna.ArgumentError, match=r"^a, b: got hashes of 144 and of 143 values"):
         pdna.distance(good, good[1:])
     with pytest.raises(
-        pdna.ArgumentError, match=r"metric: got 'cosine'.* euclidean, sqeuclidean, manhattan$"
+        pdna.ArgumentError, match=r"metric: got 'cosine'.* sqeuclidean, manhattan, hamming$"
     ):
         pdna.distance(good, good, "cosine")

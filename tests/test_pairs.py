@@ -129,7 +129,7 @@ def test_triangle_inequality(seed, metric):
 @pytest.mark.skipif(JIT_OFF, reason="nine million numbers")
 def test_roots_are_exact():
     """The smallest whole number at or above the root, of every integer that can come."""
-    every = np.arange(kernels.SQUARED_BINS, dtype=np.int64)
+    every = np.arange(144 * 255**2 + 1, dtype=np.int64)
     roots = np.sqrt(every.astype(np.float32))
     found = (roots + kernels.BELOW_ONE).astype(np.int32).astype(np.int64)
     assert (found**2 >= every).all()
@@ -304,7 +304,7 @@ def test_wrong_arguments(tmp_path):
     good = some_hashes(3, 0)
     cases = [
         (lambda: pdna.distance_matrix(good.astype(int)), "a: got an array of int64"),
-        (lambda: pdna.distance_matrix(good, good[:, :9]), r"b: got an array of shape \(3, 9\)"),
+        (lambda: pdna.distance_matrix(good, good[:, :9]), "a, b: got hashes of 144 and of 9"),
         (lambda: pdna.distance_matrix(good, metric="cosine"), "metric: got 'cosine'"),
         (lambda: pdna.distance_matrix(7), "a: got int, needs .*paths of .npy"),
         (lambda: pdna.distance_matrix(good, out=np.empty((3, 3))), "out: got an array of float64"),

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import photodna_nb as pdna
-from photodna_nb.kernels import distance as kernels
 from photodna_nb.pairs import pair_keys, within
 from photodna_nb.pairs.blocks import PackedPairs
 from photodna_nb.pairs.pair_keys import KeyBuckets, KeyFile, PairKeys, SortedRun, merged
@@ -387,7 +386,7 @@ def test_buckets_in_an_answer_and_a_file(tmp_path, monkeypatch, many_runs):
     i, j = rng.integers(0, 2**31, 5000), rng.integers(0, 2**5, 5000)
     packed = np.unique(i << 32 | j)
     order = rng.permutation(len(packed))
-    distances = rng.integers(0, kernels.SQUARED_BINS, len(packed)).astype(np.int32)
+    distances = rng.integers(0, 144 * 255**2 + 1, len(packed)).astype(np.int32)
 
     def found_pairs(*_):
         for part in np.array_split(order, 12):

@@ -4,12 +4,14 @@
 below it store, count or select them, so that only `matrix` writes a whole matrix. The dtypes
 of the packed hashes say at compile time by which instructions; all give the same integers.
 
-Shapes that recur, with rows of 144 values, padded with zeros to whole tiles:
+Shapes that recur, with rows of 144 values, or of any multiple of 16, padded with zeros to whole
+tiles. 144 is known at compile time. Another length is that of the queries' rows, by which their
+dimensions tell the kernels what they are compiled for:
 
 - ``block``: a tuple of
 
   - ``database``: flat, in the order and dtype of `pack_database`,
-  - ``queries``: flat, in the dtype of `pack_queries`,
+  - ``queries``: flat, or (n, length), in the dtype of `pack_queries`,
   - ``database_squares``, ``queries_squares``: (m,), (n,) int32, their squared norms;
 
 - ``tile``: (4, TILE_ROWS) int32: distances of four queries, squared L2 or L1;
@@ -30,8 +32,8 @@ from photodna_nb.kernels.register_tile import (
     group_bytes,
 )
 
-# Metrics.
-SQUARED, MANHATTAN = 0, 1
+# Metrics. The Hamming distance of vectors of bits, as bytes, is their squared L2 distance.
+SQUARED, MANHATTAN, HAMMING = 0, 1, 2
 
 # Database rows that stay in the second-level cache while all queries pass. That cache is twice as
 # large or more where registers have 64 bytes.
@@ -39,19 +41,15 @@ CACHE_BLOCK_ROWS, CACHE_BLOCK_ROWS_64 = 1024, 4096
 # Rows of a tile that `nearest` compares at once with their limits.
 LIMIT_ROWS = 16
 
-# Numbers of distances that are possible: L2 rounded up to a whole number, squared L2, L1.
-ROOT_BINS = 3061
 # Added to a root before it is cut to a whole number: it is then rounded up, as a test shows for
-# each that can come.
+# each that can come of 144 values.
 BELOW_ONE = np.float32(1 - 2**-12)
-SQUARED_BINS = 144 * 255**2 + 1
-MANHATTAN_BINS = 144 * 255 + 1
 # More than any distance, in an int32.
 BEYOND_ALL = 2**31 - 1
 
 
 def pack_database(hashes, dtype, register):
-    """Return hashes (m, 144) packed as a database, and their squared norms.
+    """Return hashes (m, length) packed as a database, and their squared norms.
 
     dtype: that of the queries; register: bytes of a vector register, or 0 for rows in their
     own order. m is a multiple of TILE_ROWS.
@@ -71,13 +69,14 @@ def pack_database(hashes, dtype, register):
 
 
 def pack_queries(hashes, dtype):
-    """Return hashes (n, 144) packed as queries, and their squared norms.
+    """Return hashes (n, length) packed as queries, and their squared norms.
 
     dtype: int16 for squared L2; int8 likewise, where an instruction multiplies bytes by
     signed ones, which are the queries less 128; uint8 for L1. n is a multiple of TILE_QUERIES.
     """
     values = (hashes ^ np.uint8(128)).view(np.int8) if dtype == np.int8 else hashes.astype(dtype)
-    return values.reshape(-1), _squared_norms(hashes, dtype)
+    packed = values.reshape(-1) if hashes.shape[1] == HASH_BYTES else values
+    return packed, _squared_norms(hashes, dtype)
 
 
 def _squared_norms(hashes, dtype):
@@ -92,7 +91,8 @@ def fill_tile(block, row, query, tile):
 
     This is the definition, which runs under NUMBA_DISABLE_JIT; compiled, it is `fill_registers`.
     """
-    database, queries = (packed.reshape(-1, HASH_BYTES).astype(np.int32) for packed in block[:2])
+    length = HASH_BYTES if block[1].ndim == 1 else block[1].shape[1]
+    database, queries = (packed.reshape(-1, length).astype(np.int32) for packed in block[:2])
     rows = database[row : row + TILE_ROWS]
     differences = queries[query : query + TILE_QUERIES, None] - rows
     values = np.abs(differences) if block[1].dtype == np.uint8 else differences**2
@@ -102,6 +102,32 @@ def fill_tile(block, row, query, tile):
 @overload(fill_tile)
 def _compiled_tile(block, row, query, tile):
     return lambda block, row, query, tile: fill_registers(block, row, query, tile)
+
+
+def rounded_root(block, distance):
+    """Return the root of a squared distance, rounded to float32."""
+    return np.float32(np.sqrt(np.float64(distance)))
+
+
+@overload(rounded_root)
+def _compiled_root(block, distance):
+    if block[1].ndim == 1:  # no squared distance has more digits than a float32
+        return lambda block, distance: np.sqrt(np.float32(distance))
+    return lambda block, distance: np.float32(np.sqrt(np.float64(distance)))
+
+
+def rounded_up_root(block, distance):
+    """Return the root of a squared distance, rounded up to a whole number, int32."""
+    return np.int32(np.ceil(np.sqrt(np.float64(distance))))
+
+
+@overload(rounded_up_root)
+def _compiled_root_up(block, distance):
+    if block[1].ndim == 1:
+        return lambda block, distance: np.int32(
+            np.float32(np.sqrt(np.float32(distance)) + BELOW_ONE)
+        )
+    return lambda block, distance: np.int32(np.ceil(np.sqrt(np.float64(distance))))
 
 
 @kernel
@@ -118,7 +144,7 @@ def matrix(root, block, out):
                 if root:
                     for q in range(TILE_QUERIES):
                         for column in range(TILE_ROWS):
-                            roots[q, column] = np.sqrt(np.float32(tile[q, column]))
+                            roots[q, column] = rounded_root(block, tile[q, column])
                 columns = min(TILE_ROWS, m - row)
                 for q in range(min(TILE_QUERIES, n - query)):
                     target = out[query + q, row : row + columns]
@@ -146,8 +172,7 @@ def histogram(root, triangle, grouped, block, database_groups, queries_groups, c
             fill_tile(block, row, query, tile)
             if root:
                 for i in range(values.size):
-                    distance = np.sqrt(np.float32(values[i]))
-                    values[i] = np.int32(np.float32(distance + BELOW_ONE))
+                    values[i] = rounded_up_root(block, values[i])
             for q in range(TILE_QUERIES):
                 if grouped and query + q < n:
                     group = queries_groups[query + q]

@@ -216,8 +216,8 @@ def refine_within(
 ):
     """Move the pairs within a limit to the front of `pairs`; returns their number.
 
-    queries, rows: (n, 144), (m, 144) uint8; places: the row of each query and of each row in
-    them, int32; distances: (capacity,) int32, of the pairs that are left.
+    queries, rows: uint8, as in `kernels.row_distance`; places: the row of each query and of
+    each row in them, int32; distances: (capacity,) int32, of the pairs that are left.
     """
     kept = 0
     for number in range(count):
@@ -239,8 +239,8 @@ def refine_within(
 def refine_nearest(first, skipped, queries, rows, numbers, pairs, count, neighbours):
     """Put the rows of pairs into the heaps of their queries, where they are nearer in L2.
 
-    queries, rows: (n, 144), (m, 144) uint8, at their places; numbers: (m,) int32, of rows;
-    neighbours: (n, k) int64, a heap for each query: squared distance * 2^32 + number, the
+    queries, rows: uint8, as in `kernels.row_distance`, at their places; numbers: (m,) int32, of
+    rows; neighbours: (n, k) int64, a heap for each query: squared distance * 2^32 + number, the
     largest first. A row that is at most `skipped` places from the query's, which is `first` +
     query, is left out.
     """
@@ -258,9 +258,9 @@ def refine_nearest(first, skipped, queries, rows, numbers, pairs, count, neighbo
 def refine_mutual(skipped, rows, pairs, count, neighbours, distances):
     """Move the pairs that may enter a heap to the front of `pairs`; returns their number.
 
-    rows: (n, 144) uint8, at their places; pairs: of these, of which those at most `skipped`
-    places apart are left out; neighbours: (n, k) int64, a heap for each; distances:
-    (capacity,) int32, squared L2, of the pairs that are left.
+    rows: uint8, as in `kernels.row_distance`, at their places; pairs: of these, of which those
+    at most `skipped` places apart are left out; neighbours: (n, k) int64, a heap for each;
+    distances: (capacity,) int32, squared L2, of the pairs that are left.
     """
     kept = 0
     for pair in range(count):

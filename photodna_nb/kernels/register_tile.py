@@ -9,10 +9,13 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 
 from photodna_nb.kernels.vector import broadcast, call_intrinsic, compiles_for_x86, vector_pointer
 
 HASH_BYTES = 144
+# Every other length is padded with zeros to a multiple of this.
+STEP_BYTES = 16
 
 # Database rows, and queries, of a tile: few enough for the first-level cache.
 TILE_ROWS = 128
@@ -79,21 +82,27 @@ def fill_registers(_, block, row, query, tile):
     """Compute distances of four queries from TILE_ROWS rows, as `fill_tile` says.
 
     The dtype of the database, "S" and a number, is a register of so many bytes; that of the
-    queries is one of `_ACCUMULATE`.
+    queries is one of `_ACCUMULATE`. Rows have 144 values, or the length of the queries' rows.
     """
     database, queries = block.types[:2]
     accumulate, group = _ACCUMULATE[queries.dtype.name], group_bytes(queries.dtype.name)
     register, manhattan = database.dtype.count, queries.dtype.name == "uint8"
     loaded = ir.VectorType(ir.IntType(8 * group), register // group)
-    # Sums of differences fit into 16 bits; on x86, an instruction returns 64.
-    bits = 32 if not manhattan else 64 if compiles_for_x86() else 16
+    # Sums of 144 differences fit into 16 bits; on x86, an instruction returns 64.
+    bits = 32 if not manhattan else 64 if compiles_for_x86() else 16 if queries.ndim == 1 else 32
     vector, output = (ir.VectorType(ir.IntType(size), loaded.count) for size in (bits, 32))
-    row_bytes = HASH_BYTES * queries.dtype.bitwidth // 8
+    value_bytes = queries.dtype.bitwidth // 8
     size = ir.IntType(64)
 
     def code(context, builder, signature, arguments):
         packed, first_row, query, target = arguments
         arrays = [builder.extract_value(packed, number) for number in range(4)]
+        if queries.ndim == 1:
+            length = size(HASH_BYTES)
+        else:
+            shape = make_array(queries)(context, builder, arrays[1]).shape
+            length = builder.extract_value(shape, 1)
+        row_bytes = builder.mul(length, size(value_bytes))
 
         def scaled(index, factor, more=0):
             return builder.add(builder.mul(index, size(factor)), size(more))
@@ -104,13 +113,14 @@ def fill_registers(_, block, row, query, tile):
             return builder.load(pointer, align=1)
 
         def add_group(index, row, sums):
-            column = builder.add(scaled(row, row_bytes), scaled(index, register))
+            column = builder.add(builder.mul(row, row_bytes), scaled(index, register))
             rows = [
-                load(0, builder.add(column, size(k * row_bytes * loaded.count)), loaded)
+                load(0, builder.add(column, scaled(row_bytes, k * loaded.count)), loaded)
                 for k in range(TILE_REGISTERS)
             ]
             for q in range(TILE_QUERIES):
-                byte = builder.add(scaled(query, row_bytes, q * row_bytes), scaled(index, group))
+                first = builder.mul(builder.add(query, size(q)), row_bytes)
+                byte = builder.add(first, scaled(index, group))
                 own = broadcast(builder, loaded, load(1, byte, loaded.element))
                 for k in range(TILE_REGISTERS):
                     total = accumulate(builder, builder.load(sums[q, k]), rows[k], own)
@@ -137,7 +147,8 @@ def fill_registers(_, block, row, query, tile):
             row = builder.add(first_row, column)
             for stored in sums.values():
                 builder.store(ir.Constant(vector, [0] * vector.count), stored)
-            with cgutils.for_range(builder, size(row_bytes // group), intp=size) as groups:
+            n_groups = builder.udiv(row_bytes, size(group))
+            with cgutils.for_range(builder, n_groups, intp=size) as groups:
                 add_group(groups.index, row, sums)
             for (q, k), stored in sums.items():
                 byte = scaled(column, 4, 4 * (q * TILE_ROWS + k * loaded.count))

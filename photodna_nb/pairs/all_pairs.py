@@ -17,10 +17,10 @@ from photodna_nb.errors import ArgumentError
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.kernels.register_tile import TILE_QUERIES
 from photodna_nb.pairs.blocks import Hashes
-from photodna_nb.pairs.metrics import Metric, max_integer_distance
+from photodna_nb.pairs.metrics import Metric, largest_distance
 from photodna_nb.pairs.packing import kernel_metric, pack_database, pack_queries
 from photodna_nb.pairs.search import found_neighbours
-from photodna_nb.pairs.source import compared_source, hash_source
+from photodna_nb.pairs.source import compared_source, hash_sources
 from photodna_nb.printable import short_repr
 
 # Pairs of a matrix in one task: a fraction of a second, so that Ctrl-C is prompt.
@@ -56,9 +56,9 @@ def distance_matrix(
     Parameters
     ----------
     a, b : ndarray of uint8, (n, 144) and (m, 144), HashTable, or paths
-        Hashes; without `b`, the distances inside `a`. A path ends with ``.npy``, or with ``.npz``
-        for a table that `HashTable.save` wrote.
-    metric : {"euclidean", "sqeuclidean", "manhattan"}
+        Hashes, or any vectors of one length from 1 to 4096; without `b`, the distances inside
+        `a`. A path ends with ``.npy``, or with ``.npz`` for a table that `HashTable.save` wrote.
+    metric : {"euclidean", "sqeuclidean", "manhattan", "hamming"}
         See `distance`.
     out : ndarray, (n, m), optional
         Array for the result, of the dtype below.
@@ -68,8 +68,8 @@ def distance_matrix(
     Returns
     -------
     ndarray, (n, m)
-        int32 for "sqeuclidean" and "manhattan", exact; float32 for "euclidean", the
-        correctly rounded root of the exact integer.
+        int32 for "sqeuclidean", "manhattan" and "hamming", exact; float32 for "euclidean",
+        the correctly rounded root of the exact integer.
 
     Raises
     ------
@@ -93,8 +93,8 @@ def distance_matrix(
            [5., 0.]], dtype=float32)
     """
     number = kernel_metric(metric)
-    queries = hash_source("a", a).load()
-    hashes = queries if b is None else hash_source("b", b).load()
+    loaded = [source.load() for source in hash_sources(a, b)]
+    queries, hashes = loaded[0], loaded[-1]
     shape = (len(queries), len(hashes))
     root = metric == "euclidean"
     dtype = np.float32 if root else np.int32
@@ -138,7 +138,8 @@ def nearest(
     Parameters
     ----------
     a, b : ndarray of uint8, (n, 144) and (m, 144), HashTable, or paths
-        Hashes; without `b`, the neighbours of a hash are the other hashes in `a`.
+        Hashes, as in `pairs_within`; without `b`, the neighbours of a hash are the other hashes
+        in `a`.
     k : int
         Number of neighbours, from 1 to the number of hashes to choose from.
     metric, min_detail, max_workers, executor, progress
@@ -170,7 +171,7 @@ def nearest(
     if k < 1 or (queries.count and k > n_others):
         span = f"1 to {n_others}, the number of" if n_others > 0 else "1 and some"
         raise ArgumentError(f"k: got {k}, needs {span} other hashes to choose from")
-    limit = max_integer_distance("metric", math.inf, metric)
+    limit = largest_distance(metric, queries.length)
     neighbours = found_neighbours(
         queries, database, k, limit, number, max_workers, executor, progress
     )
@@ -179,7 +180,7 @@ def nearest(
         found = Neighbours(rows[found.indices], found.distances)
     if query_rows is None:
         return found
-    shape = hash_source("a", a).count, k
+    shape = hash_sources(a, None)[0].count, k
     beyond = np.inf if metric == "euclidean" else kernels.BEYOND_ALL
     indices = np.full(shape, -1, np.int64)
     distances = np.full(shape, beyond, found.distances.dtype)

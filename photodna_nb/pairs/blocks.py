@@ -17,7 +17,7 @@ from photodna_nb import parallel
 from photodna_nb.files import PathLike
 from photodna_nb.kernels.register_tile import TILE_ROWS
 from photodna_nb.pairs.packing import pack_database, pack_queries
-from photodna_nb.pairs.source import HashSource, hash_source, split_source
+from photodna_nb.pairs.source import HashSource, hash_sources, split_source
 from photodna_nb.tables.table import HashTable
 
 Hashes = NDArray[np.uint8] | HashTable | PathLike | Sequence[PathLike]
@@ -138,8 +138,9 @@ class PairBlocks:
     ) -> None:
         workers = parallel.worker_count(max_workers, executor)
         self._max_workers, self._executor = max_workers, executor
-        queries = hash_source("a", a)
-        database = queries if b is None else hash_source("b", b)
+        sources = hash_sources(a, b)
+        queries, database = sources[0], sources[-1]
+        self.length = queries.length
         self.n_queries, self.n_rows = n, m = queries.count, database.count
         self.n_pairs = n * (n - 1) // 2 if b is None else n * m
 

@@ -20,13 +20,15 @@ from photodna_nb.kernels.filter import SCRATCH_MARGIN, SUPERBLOCK_ROWS
 from photodna_nb.kernels.filter_tile import BOX_AXES, BOX_QUERIES, has_vnni
 from photodna_nb.kernels.vector import compiled
 from photodna_nb.pairs.blocks import PackedPairs
-from photodna_nb.pairs.packing import pack_database, pack_queries
+from photodna_nb.pairs.packing import comparable_rows, pack_database, pack_queries
 from photodna_nb.pairs.projection import Projection
 from photodna_nb.pairs.search_tree import ProjectedQueries, SearchTree
 from photodna_nb.pairs.source import HashSource, sample_of
 
 # With fewer pairs, all distances take less time than a tree.
 _MIN_PAIRS = 1 << 22
+# Likewise, times the square of the length, because of the fit: it counts above 144 values.
+_FITTED_PAIRS = 200
 # The largest squared distance of projections that the filter can test: half of it, and the 1 by
 # which two odd squares are rounded up, fit into an int16.
 MAX_PROJECTED = 2**16 - 4
@@ -46,15 +48,15 @@ def pair_projection(sources: list[HashSource], limit: int, metric: int) -> Proje
     sources: the hashes of one set, or of two; limit: largest squared L2 or L1 distance;
     metric: as kernels take it.
     """
-    sizes = [source.count for source in sources]
-    if not compiled() or sizes[0] * sizes[-1] < _MIN_PAIRS:
+    # Vectors of bits are too near each other for the steps of a projection.
+    if metric == tiles.HAMMING or not pays_to_fit(sources, _MIN_PAIRS):
         return None
     n_axes = next((n for most, n in _AXES_OF_LIMITS if limit <= most), MOST_AXES)
     if metric == tiles.MANHATTAN:
         n_axes = MOST_AXES
     sample = sample_of(sources, SAMPLE)
     projection = Projection.fit(sample, n_axes)
-    most = int(projection.limits(limit, metric, n_axes))
+    most = int(projection.limits(limit, metric, projection.n_axes))
     if most > MAX_PROJECTED:
         return None
     rows = projection.project(sample).astype(np.float32)
@@ -63,6 +65,15 @@ def pair_projection(sources: list[HashSource], limit: int, metric: int) -> Proje
     distances = squares[::step, None] + squares - 2 * (rows[::step] @ rows.T)
     share = np.count_nonzero(distances <= most) / distances.size
     return projection if share * costs().refine < 1 else None
+
+
+def pays_to_fit(sources: list[HashSource], min_pairs: int) -> bool:
+    """Return whether there are enough pairs for a projection, which is fitted first.
+
+    All distances take a time in proportion to the length, a fit to its third power.
+    """
+    pairs = sources[0].count * sources[-1].count
+    return compiled() and pairs >= max(min_pairs, _FITTED_PAIRS * sources[0].length ** 2)
 
 
 class Costs(NamedTuple):
@@ -238,9 +249,9 @@ class PairSearch:
         count = kernels.refine_within(
             self._metric == tiles.MANHATTAN,
             self._limit,
-            self._queries.hashes,
+            comparable_rows(self._queries.hashes),
             self._queries.order,
-            self._rows.hashes,
+            comparable_rows(self._rows.hashes),
             self._rows.order,
             pairs,
             count,

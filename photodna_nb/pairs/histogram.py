@@ -17,7 +17,7 @@ from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.pairs.blocks import Hashes, PairBlock, PairBlocks
-from photodna_nb.pairs.metrics import Limit, Metric, max_integer_distance
+from photodna_nb.pairs.metrics import Limit, Metric, largest_distance, max_integer_distance
 from photodna_nb.pairs.packing import kernel_metric
 from photodna_nb.printable import short_repr
 
@@ -73,7 +73,8 @@ def distance_histogram(
     Parameters
     ----------
     a, b : ndarray of uint8, (n, 144) and (m, 144), HashTable, or paths
-        Hashes; without `b`, the pairs inside `a`, each once.
+        Hashes, or any vectors of one length from 1 to 4096; without `b`, the pairs inside `a`,
+        each once.
     groups : array of n integers or strings, optional
         Group of each hash; with `b` a pair of arrays, of n and of m. Pairs inside a group
         are also counted separately: they are genuine pairs if a group holds the variants
@@ -100,7 +101,7 @@ def distance_histogram(
     -----
     All pairs are compared: time grows with n x m, memory does not. L2 limits that are not
     whole numbers need a count of every squared distance, 75 MB a thread (150 MB with
-    groups), which is slower.
+    groups) for 144 bytes and in proportion to another length, which is slower.
 
     Examples
     --------
@@ -110,11 +111,12 @@ def distance_histogram(
     >>> distance_histogram(hashes, bins=[0, 5, 10]).counts
     array([1, 2, 0])
     """
-    limits, thresholds = _thresholds(bins, metric)
-    blocks = PairBlocks(a, b, max_workers, executor)
-    labels = _labels(groups, blocks.n_queries, None if b is None else blocks.n_rows)
     number = kernel_metric(metric)
-    count = partial(_count_block, number, _counted_values(number, thresholds))
+    blocks = PairBlocks(a, b, max_workers, executor)
+    limits, thresholds = _thresholds(bins, metric, blocks.length)
+    labels = _labels(groups, blocks.n_queries, None if b is None else blocks.n_rows)
+    values = _counted_values(metric, thresholds, blocks.length)
+    count = partial(_count_block, number, values)
     total = np.zeros((2, len(thresholds)), np.int64)
     for counts in blocks.map(count, progress, labels):
         total[: len(counts)] += counts
@@ -140,13 +142,18 @@ class _CountedValues(NamedTuple):
     last: NDArray[np.int64]
 
 
-def _counted_values(metric: int, thresholds: NDArray[np.int64]) -> _CountedValues:
-    if metric == kernels.MANHATTAN:
-        return _CountedValues(False, kernels.MANHATTAN_BINS, thresholds)
-    roots = np.array([math.isqrt(threshold) for threshold in thresholds.tolist()], np.int64)
-    if (roots * roots == thresholds).all():
-        return _CountedValues(True, kernels.ROOT_BINS, roots)
-    return _CountedValues(False, kernels.SQUARED_BINS, thresholds)
+def _counted_values(metric: Metric, thresholds: NDArray[np.int64], length: int) -> _CountedValues:
+    largest = largest_distance(metric, length)
+    if metric in ("euclidean", "sqeuclidean"):
+        roots = np.array([_root_up(threshold) for threshold in thresholds.tolist()], np.int64)
+        if ((roots * roots == thresholds) | (thresholds == largest)).all():
+            return _CountedValues(True, _root_up(largest) + 1, roots)
+    return _CountedValues(False, largest + 1, thresholds)
+
+
+def _root_up(number: int) -> int:
+    """Return the root of an integer, rounded up to a whole number."""
+    return math.isqrt(number - 1) + 1 if number else 0
 
 
 def _count_block(
@@ -177,17 +184,21 @@ def _count_block(
 
 
 def _thresholds(
-    bins: Sequence[Limit] | NDArray[Any] | None, metric: Metric
+    bins: Sequence[Limit] | NDArray[Any] | None, metric: Metric, length: int
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the limits, and the largest integer distance within each."""
     if bins is None:
-        number = kernels.MANHATTAN_BINS if metric == "manhattan" else kernels.ROOT_BINS
-        limits = np.arange(number) ** (2 if metric == "sqeuclidean" else 1)
-        return limits, limits * limits if metric == "euclidean" else limits
+        largest = largest_distance(metric, length)
+        if metric in ("manhattan", "hamming"):
+            limits = np.arange(largest + 1)
+            return limits, limits
+        limits = np.arange(_root_up(largest) + 1)
+        squares = np.minimum(limits * limits, largest)
+        return limits if metric == "euclidean" else squares, squares
     if isinstance(bins, str | bytes) or not isinstance(bins, Sequence | np.ndarray):
         raise ArgumentTypeError(f"bins: got {describe(bins)}, needs a sequence of upper limits")
     values = list(bins)
-    thresholds = [max_integer_distance("bins", value, metric) for value in values]
+    thresholds = [max_integer_distance("bins", value, metric, length) for value in values]
     # A large integer does not fit into a float; all limits beyond the largest distance are alike.
     limits = np.array([float(v) if not isinstance(v, int) else min(v, 1e300) for v in values])
     if not len(limits) or not (np.diff(limits) > 0).all():

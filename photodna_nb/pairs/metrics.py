@@ -12,19 +12,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from photodna_nb import checks
-from photodna_nb.checks import HASH_BYTES, describe
+from photodna_nb.checks import HASH_BYTES, MAX_LENGTH, describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
-Metric = Literal["euclidean", "sqeuclidean", "manhattan"]
+Metric = Literal["euclidean", "sqeuclidean", "manhattan", "hamming"]
 # The unit of distances, as tables of results name it.
-UNITS: dict[Metric, str] = {"euclidean": "L2", "sqeuclidean": "squared L2", "manhattan": "L1"}
+UNITS: dict[Metric, str] = {
+    "euclidean": "L2",
+    "sqeuclidean": "squared L2",
+    "manhattan": "L1",
+    "hamming": "Hamming",
+}
 Limit = float | int | str | Decimal | Fraction
 
 # The L2 distance of 144 zeros from 144 times 255, by which `similarity` is scaled.
 SIMILARITY_SCALE = 3060
 MAX_DISTANCE_SQUARED = SIMILARITY_SCALE**2
-MAX_DISTANCE_MANHATTAN = HASH_BYTES * 255
-
 
 # Differences of so many hashes are held at once.
 _ROWS_AT_ONCE = 2**15
@@ -36,24 +39,26 @@ def distance(a: Any, b: Any, metric: Metric = "euclidean") -> Any:
     Parameters
     ----------
     a, b : ndarray of uint8, (144,) or (..., 144), or HashTable
-        Hashes. Several are compared one by one, by NumPy's rules of broadcasting: one hash with
-        n others, or n with n. `distance_matrix` compares n with m.
-    metric : {"euclidean", "sqeuclidean", "manhattan"}
-        Root of the sum of squared differences, the sum itself, or the sum of
-        absolute differences.
+        Hashes, or any vectors of one length from 1 to 4096. Several are compared one by one, by
+        NumPy's rules of broadcasting: one hash with n others, or n with n. `distance_matrix`
+        compares n with m.
+    metric : {"euclidean", "sqeuclidean", "manhattan", "hamming"}
+        Root of the sum of squared differences, the sum itself, the sum of absolute differences,
+        or, of vectors of bits (0 or 1), how many bits differ.
 
     Returns
     -------
     float, or ndarray
         Of two hashes a float. Of more an array: float64 for "euclidean", int32 otherwise.
-        Euclidean: 0 to 3060 in principle; two hashes that are not all zero are
-        at most about 1448 apart, since their norms are about 1000 to 1021.
+        Euclidean: 0 to 3060 in principle, or 255 times the root of another length; two hashes
+        of 144 bytes that are not all zero are at most about 1448 apart, since their norms are
+        about 1000 to 1021.
 
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        A hash has another dtype or shape, the numbers of hashes do not fit together, or the
-        metric is unknown.
+        A hash has another dtype or shape, the numbers or lengths of hashes do not fit together,
+        the metric is unknown, or "hamming" and a hash holds other values than 0 and 1.
 
     Examples
     --------
@@ -68,6 +73,10 @@ def distance(a: Any, b: Any, metric: Metric = "euclidean") -> Any:
     """
     checked_metric(metric)
     a, b = _hashes("a", a), _hashes("b", b)
+    check_equal_lengths(a.shape[-1], b.shape[-1])
+    if metric == "hamming":
+        check_bits(a)
+        check_bits(b)
     try:
         a, b = np.broadcast_arrays(a, b)
     except ValueError as error:
@@ -88,10 +97,35 @@ def distance(a: Any, b: Any, metric: Metric = "euclidean") -> Any:
 
 
 def _hashes(name: str, value: Any) -> NDArray[np.uint8]:
-    """Return hashes, (..., 144), from an array of that shape or from a HashTable."""
+    """Return hashes, (..., length), from an array of that shape or from a HashTable."""
     value = getattr(value, "hashes", value)
     others = ["n"] * (getattr(value, "ndim", 1) - 1)
-    return checks.array(name, value, np.uint8, (*others, HASH_BYTES))
+    hashes = checks.array(name, value, np.uint8, (*others, "length"))
+    checked_length(name, hashes.shape[-1])
+    return hashes
+
+
+def checked_length(name: str, length: int) -> int:
+    """Return a length of hashes, or raise `ArgumentError` if it is not from 1 to `MAX_LENGTH`."""
+    return checks.integer(f"{name}: length of the hashes", length, 1, MAX_LENGTH)
+
+
+def check_equal_lengths(a: int, b: int) -> None:
+    """Raise `ArgumentError` if hashes have two lengths."""
+    if a != b:
+        raise ArgumentError(
+            f"a, b: got hashes of {a} and of {b} values, needs one length; hashes of two kinds "
+            "have no distance"
+        )
+
+
+def check_bits(hashes: NDArray[np.uint8]) -> None:
+    """Raise `ArgumentError` if hashes are no vectors of bits."""
+    if hashes.max(initial=0) > 1:
+        raise ArgumentError(
+            'metric: got "hamming" for hashes with values above 1, needs vectors of bits, 0 or 1; '
+            "numpy.unpackbits(hashes, axis=-1) unpacks bytes of eight bits"
+        )
 
 
 def checked_metric(metric: Metric) -> Metric:
@@ -104,6 +138,8 @@ def checked_metric(metric: Metric) -> Metric:
 def similarity(a: Any, b: Any) -> Any:
     """Return the similarity ``1 - L2 / 3060`` of two hashes, of one to many, or of many to as many.
 
+    3060 is the largest distance of hashes of 144 bytes; of another length it is another one.
+
     Parameters
     ----------
     a, b : ndarray of uint8, (144,) or (..., 144), or HashTable
@@ -114,20 +150,24 @@ def similarity(a: Any, b: Any) -> Any:
     float, or ndarray of float64
         0 to 1, with 1 for equal hashes. Mind the scale: two unrelated photographs
         score about 0.70 and almost nothing scores below 0.53. Thresholds are
-        easier to choose as distances.
+        easier to choose as distances. Of vectors of bits it says nothing: they are never
+        far apart on the scale of bytes.
 
     Raises
     ------
     ArgumentTypeError, ArgumentError
         A hash has another dtype or shape, or the numbers of hashes do not fit together.
     """
-    similarities = similarities_at(distance(a, b, "sqeuclidean"))
+    length = np.shape(getattr(a, "hashes", a))[-1:]
+    squared = distance(a, b, "sqeuclidean")
+    similarities = similarities_at(squared, *length)
     return similarities if similarities.ndim else float(similarities)
 
 
-def similarities_at(distances_squared: ArrayLike) -> NDArray[np.float64]:
-    """Return the similarities, 0 to 1, of hashes at those squared L2 distances."""
-    return np.asarray(1 - np.sqrt(distances_squared) / SIMILARITY_SCALE)
+def similarities_at(distances_squared: ArrayLike, length: int = HASH_BYTES) -> NDArray[np.float64]:
+    """Return the similarities, 0 to 1, of hashes of a length at those squared L2 distances."""
+    scale = math.sqrt(largest_distance("sqeuclidean", length))
+    return np.asarray(np.maximum(0, 1 - np.sqrt(distances_squared) / scale))
 
 
 def similarity_at(distance_squared: int) -> float:
@@ -177,8 +217,15 @@ def max_distance_squared(
     return limit
 
 
-def max_integer_distance(name: str, max_distance: Limit, metric: Metric) -> int:
-    """Return the largest squared L2 or L1 distance within a limit in the metric's units.
+def largest_distance(metric: Metric, length: int) -> int:
+    """Return the largest squared L2, L1 or Hamming distance of hashes of a length."""
+    return length * {"manhattan": 255, "hamming": 1}.get(metric, 255**2)
+
+
+def max_integer_distance(
+    name: str, max_distance: Limit, metric: Metric, length: int = HASH_BYTES
+) -> int:
+    """Return the largest squared L2, L1 or Hamming distance within a limit in the metric's units.
 
     Parameters
     ----------
@@ -186,8 +233,10 @@ def max_integer_distance(name: str, max_distance: Limit, metric: Metric) -> int:
         Name of the argument, for errors.
     max_distance : float, int, str, Decimal or Fraction
         The limit, as in `max_distance_squared`.
-    metric : {"euclidean", "sqeuclidean", "manhattan"}
+    metric : {"euclidean", "sqeuclidean", "manhattan", "hamming"}
         Metric of the limit's units.
+    length : int
+        Number of values of a hash.
 
     Raises
     ------
@@ -197,9 +246,8 @@ def max_integer_distance(name: str, max_distance: Limit, metric: Metric) -> int:
     most = _exact(name, max_distance, "0 up")
     if most < 0:
         raise _out_of_range(name, max_distance, "0 up")
-    if metric == "manhattan":
-        return min(MAX_DISTANCE_MANHATTAN, math.floor(most))
-    return min(MAX_DISTANCE_SQUARED, math.floor(most**2 if metric == "euclidean" else most))
+    largest = largest_distance(metric, length)
+    return min(largest, math.floor(most**2 if metric == "euclidean" else most))
 
 
 def _exact(name: str, value: Limit, span: str) -> Fraction:
@@ -213,7 +261,7 @@ def _exact(name: str, value: Limit, span: str) -> Fraction:
     except (InvalidOperation, ValueError) as error:  # ValueError: too many digits to print
         raise _out_of_range(name, value, span) from error
     if number.is_infinite():
-        return Fraction(MAX_DISTANCE_SQUARED) * (1 if number > 0 else -1)
+        return Fraction(2**32) * (1 if number > 0 else -1)
     # A fraction of a number with a huge exponent takes very long to compute.
     if number.is_nan() or abs(number.adjusted()) > 999 or len(number.as_tuple().digits) > 999:
         raise _out_of_range(name, value, span)

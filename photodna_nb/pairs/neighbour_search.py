@@ -21,15 +21,16 @@ from photodna_nb.kernels import scan
 from photodna_nb.kernels.distance import SQUARED
 from photodna_nb.kernels.filter import SUPERBLOCK_BLOCKS, SUPERBLOCK_ROWS
 from photodna_nb.kernels.filter_tile import BLOCK_ROWS, BOX_AXES, BOX_QUERIES
-from photodna_nb.kernels.vector import compiled
 from photodna_nb.pairs.filter_search import (
     MAX_PROJECTED,
     MOST_AXES,
     SAMPLE,
     NearPairs,
     costs,
+    pays_to_fit,
     spans_of,
 )
+from photodna_nb.pairs.packing import comparable_rows
 from photodna_nb.pairs.projection import Projection
 from photodna_nb.pairs.search_tree import SearchTree
 from photodna_nb.pairs.source import HashSource, sample_of
@@ -45,9 +46,7 @@ _NUMBER = 2**32 - 1
 
 def neighbour_projection(sources: list[HashSource], metric: int) -> Projection | None:
     """Return a projection for the nearest neighbours in L2; None for L1 or for few pairs."""
-    if metric != SQUARED or not compiled():
-        return None
-    if sources[0].count * sources[-1].count < _MIN_PAIRS:
+    if metric != SQUARED or not pays_to_fit(sources, _MIN_PAIRS):
         return None
     return Projection.fit(sample_of(sources, SAMPLE), MOST_AXES)
 
@@ -102,7 +101,8 @@ class NeighbourSearch:
         span = middle, min(len(self._queries), middle + _MEASURED)
         _, tested, computed = self._search(span)
         test, refine = costs()
-        test *= self._queries.projection.n_axes / HASH_BYTES
+        width: int = self._rows.hashes.shape[1]
+        test *= self._queries.projection.n_axes / width
         return tested * test + computed * refine < (span[1] - span[0]) * len(self._rows)
 
     def neighbours(self, span: tuple[int, int]) -> NDArray[np.int64]:
@@ -120,6 +120,7 @@ class NeighbourSearch:
         queries, rows = self._queries, self._rows
         heaps = np.full((last - first, self._k), (self._limit + 1) << 32, np.int64)
         hashes = checks.read_only(queries.hashes[queries.order[first:last]])
+        compared = comparable_rows(hashes), comparable_rows(rows.ordered_hashes)
         points = queries.points[first : -(-last // BOX_QUERIES) * BOX_QUERIES]
         codes = queries.codes[first : first + len(points)]
         offsets = queries.offsets[first : first + len(points)]
@@ -129,9 +130,7 @@ class NeighbourSearch:
         remaining = np.argsort(distances, kind="stable").astype(np.int32)
 
         def refine(pairs: NDArray[np.int32], count: int, skipped: int) -> int:
-            kernels.refine_nearest(
-                first, skipped, hashes, rows.ordered_hashes, rows.order, pairs, count, heaps
-            )
+            kernels.refine_nearest(first, skipped, *compared, rows.order, pairs, count, heaps)
             return count
 
         # First the rows beside a hash in the order of the tree, or those of the nearest boxes.
@@ -274,7 +273,12 @@ class NeighbourGraph:
         """Insert pairs of places, more than `skipped` apart, into the heaps of both."""
         distances = np.empty(count, np.int32)
         count = kernels.refine_mutual(
-            skipped, self._rows.ordered_hashes, pairs, count, self._heaps, distances
+            skipped,
+            comparable_rows(self._rows.ordered_hashes),
+            pairs,
+            count,
+            self._heaps,
+            distances,
         )
         if count:
             with self._lock:
@@ -312,9 +316,10 @@ def pairs_inside(
 def of_all_rows(
     hashes: NDArray[np.uint8], query: NDArray[np.uint8], number: int | None, k: int, limit: int
 ) -> NDArray[np.int64]:
-    """Return the neighbours of a query, (144,), from all distances, without the hash `number`."""
+    """Return the neighbours of a query, (width,), from all distances, without hash `number`."""
     packed = np.full((1, k + (number is not None)), (limit + 1) << 32, np.int64)
-    scan.nearest_rows(hashes, 0, checks.read_only(query.astype(np.int16)[None]), packed)
+    values = query.astype(np.int16 if len(query) == HASH_BYTES else np.int32)[None]
+    scan.nearest_rows(hashes, 0, checks.read_only(values), packed)
     nearest = np.sort(packed[0])
     if number is not None:
         nearest = nearest[(nearest & _NUMBER != number) | (nearest >> 32 > limit)]

@@ -13,9 +13,9 @@ from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError
 from photodna_nb.kernels import distance as kernels
-from photodna_nb.kernels.register_tile import TILE_QUERIES, TILE_ROWS
+from photodna_nb.kernels.register_tile import STEP_BYTES, TILE_QUERIES, TILE_ROWS
 from photodna_nb.kernels.vector import compiled, compiles_for_x86, has_features
-from photodna_nb.pairs.metrics import Metric, checked_metric
+from photodna_nb.pairs.metrics import Metric, check_bits, checked_metric
 
 
 class _Backend(NamedTuple):
@@ -80,32 +80,45 @@ def available_backends() -> dict[str, _Backend]:
 
 def kernel_metric(metric: Metric) -> int:
     """Return the metric as the kernels take it, or raise `ArgumentError` for an unknown one."""
-    return kernels.MANHATTAN if checked_metric(metric) == "manhattan" else kernels.SQUARED
+    numbers = {"manhattan": kernels.MANHATTAN, "hamming": kernels.HAMMING}
+    return numbers.get(checked_metric(metric), kernels.SQUARED)
 
 
 def pack_database(hashes: NDArray[np.uint8], metric: int) -> list[NDArray[Any]]:
-    """Return hashes (m, 144) and their squared norms as the kernels take a database."""
+    """Return hashes (m, length) and their squared norms as the kernels take a database.
+
+    length: 144 or a multiple of `STEP_BYTES`.
+    """
     chosen = available_backends()[backend()]
     packed = kernels.pack_database(
-        _padded(hashes, TILE_ROWS), _dtype(chosen, metric), chosen.register_bytes
+        _padded(hashes, TILE_ROWS, metric), _dtype(chosen, metric), chosen.register_bytes
     )
     return _all_read_only(packed)
 
 
 def pack_queries(hashes: NDArray[np.uint8], metric: int) -> list[NDArray[Any]]:
-    """Return hashes (n, 144) and their squared norms as the kernels take queries."""
+    """Return hashes (n, length) and their squared norms as the kernels take queries."""
     chosen = available_backends()[backend()]
     return _all_read_only(
-        kernels.pack_queries(_padded(hashes, TILE_QUERIES), _dtype(chosen, metric))
+        kernels.pack_queries(_padded(hashes, TILE_QUERIES, metric), _dtype(chosen, metric))
     )
+
+
+def comparable_rows(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return hashes (n, length) as the kernels take them that compare rows here and there."""
+    if hashes.shape[1] == HASH_BYTES:
+        return hashes
+    return checks.read_only(hashes.reshape(len(hashes), -1, STEP_BYTES))
 
 
 def _dtype(chosen: _Backend, metric: int) -> type:
     return np.uint8 if metric == kernels.MANHATTAN else chosen.squared_dtype
 
 
-def _padded(hashes: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
-    missing = np.zeros((-len(hashes) % multiple, HASH_BYTES), np.uint8)
+def _padded(hashes: NDArray[np.uint8], multiple: int, metric: int) -> NDArray[np.uint8]:
+    if metric == kernels.HAMMING:  # the kernels count without a check
+        check_bits(hashes)
+    missing = np.zeros((-len(hashes) % multiple, hashes.shape[1]), np.uint8)
     return np.concatenate([hashes, missing]) if len(missing) else np.ascontiguousarray(hashes)
 
 

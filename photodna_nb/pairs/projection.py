@@ -30,7 +30,7 @@ class Projection(NamedTuple):
 
     Attributes
     ----------
-    weights : ndarray of int8, (k, 144)
+    weights : ndarray of int8, (k, width)
         Axes; products with them are integers.
     centre : ndarray of int32, (k,)
         Product that becomes 0.
@@ -51,7 +51,7 @@ class Projection(NamedTuple):
 
     @classmethod
     def fit(cls, sample: NDArray[np.uint8], n_axes: int) -> Projection:
-        """Return the projection to the principal axes of a sample, (n, 144), n at least 1."""
+        """Return the projection to the principal axes of a sample, (n, width), n at least 1."""
         wide = sample.astype(np.float64)
         mean = wide.mean(axis=0)
         wide -= mean
@@ -65,9 +65,10 @@ class Projection(NamedTuple):
         return len(self.weights)
 
     def project(self, hashes: NDArray[np.uint8]) -> NDArray[np.int8]:
-        """Return the coordinates, (n, k) int8 from -90 to 90, of hashes, (n, 144)."""
+        """Return the coordinates, (n, k) int8 from -90 to 90, of hashes, (n, width)."""
         coordinates = np.empty((len(hashes), self.n_axes), np.int8)
-        # All products and sums are integers below 2^24: exact in float32, in any order.
+        # All products and sums are integers below 2^24: exact in float32, in any order. For
+        # 144 values that holds of any weights, for more of those of `fit`: see docs/search.md.
         weights = np.ascontiguousarray(self.weights.T.astype(np.float32))
         shift = (_DIVISOR // 2 - self.centre).astype(np.float32)
         for start in range(0, len(hashes), _ROWS):

@@ -31,12 +31,12 @@ from photodna_nb.pairs.neighbour_search import neighbour_projection, neighbours_
 from photodna_nb.pairs.packing import kernel_metric
 from photodna_nb.pairs.projection import Projection
 from photodna_nb.pairs.search_tree import SearchTree
-from photodna_nb.pairs.source import HashSource, hash_source
+from photodna_nb.pairs.source import HashSource, hash_sources
 
 # Rows of the chunks of which a task makes trees, and tasks a worker: few, since each makes trees.
 _TREE_ROWS, _TREE_TASKS = 1 << 16, 2
-# Hashes in files are loaded where threads search them, up to so many: 1.4 GB.
-_LOADED_ROWS = 10_000_000
+# Hashes in files are loaded where threads search them, up to so many bytes.
+_LOADED_BYTES = 1_440_000_000
 # Pairs in the answer of a task that searches trees, before its queries are divided.
 _MAX_PAIRS_OF_SPAN = 1 << 20
 
@@ -56,7 +56,7 @@ def found_pairs(
     Parameters
     ----------
     limit : int
-        Largest squared L2 or L1 distance, inclusive.
+        Largest squared L2, L1 or Hamming distance, inclusive.
     a, b, metric, max_workers, executor, progress
         As in `pairs_within`.
     labels : ndarray of int32, optional
@@ -69,7 +69,7 @@ def found_pairs(
         The chunks come in an order that depends on the number of workers, and on nothing else.
         Close the generator to stop the work.
     """
-    sources = [hash_source("a", a)] + ([] if b is None else [hash_source("b", b)])
+    sources = hash_sources(a, b)
     number = kernel_metric(metric)
     projection = pair_projection(sources, limit, number)
     of_block = partial(_pairs_of_block, projection, number, limit)
@@ -87,7 +87,10 @@ def found_pairs(
             spans = search.spans(parallel.worker_count(max_workers, None))
             chunks = _pairs_of_spans(search, spans, max_workers, progress)
         else:
-            ordered = [HashSource(0, len(tree), tree.hashes[tree.order]) for tree in trees]
+            ordered = [
+                HashSource(0, len(tree), tree.hashes[tree.order], sources[0].length)
+                for tree in trees
+            ]
             blocks = _blocks(ordered, max_workers, executor, projection, search.is_near)
             of_places = both and [OrderedLabels(both[0], tree.order) for tree in trees]
             in_order = blocks.map_bounded(of_block, progress, of_places)
@@ -129,7 +132,7 @@ def found_neighbours(
         Packed neighbours, distance * 2^32 + row, ascending; where fewer than k rows lie within
         the limit, ``(limit + 1) * 2^32`` follows them.
     """
-    sources = [hash_source("a", a)] + ([] if b is None else [hash_source("b", b)])
+    sources = hash_sources(a, b)
     projection = neighbour_projection(sources, metric) if filtered else None
     if executor is None and projection is not None:
         sources = _loaded(sources)
@@ -159,9 +162,9 @@ def _in_memory(sources: list[HashSource]) -> bool:
 
 def _loaded(sources: list[HashSource]) -> list[HashSource]:
     """Return sources in memory, if they are not too large."""
-    if sum(source.count for source in sources) > _LOADED_ROWS:
+    if sum(source.count * source.length for source in sources) > _LOADED_BYTES:
         return sources
-    return [HashSource(0, source.count, source.load()) for source in sources]
+    return [HashSource(0, source.count, source.load(), source.length) for source in sources]
 
 
 def _trees(

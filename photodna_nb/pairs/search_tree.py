@@ -34,7 +34,7 @@ class ProjectedQueries:
     ----------
     projection : Projection
         The projection of the hashes.
-    hashes : ndarray of uint8, (n, 144)
+    hashes : ndarray of uint8, (n, width)
         Hashes; not in the order of the places.
     order : ndarray of int32, (n,)
         Number of the hash at each place.
@@ -55,7 +55,7 @@ class ProjectedQueries:
 
     @classmethod
     def of(cls, hashes: NDArray[np.uint8], projection: Projection) -> ProjectedQueries:
-        """Return hashes, (n, 144), in their own order."""
+        """Return hashes, (n, width), in their own order."""
         order = np.arange(len(hashes), dtype=np.int32)
         return cls.at(projection, hashes, order, projection.project(hashes))
 
@@ -110,7 +110,7 @@ class SearchTree:
     ----------
     projection : Projection
         The projection of the hashes.
-    hashes : ndarray of uint8, (n, 144)
+    hashes : ndarray of uint8, (n, width)
         Hashes; not in the order of the tree.
     order : ndarray of int32, (n,)
         Number of the hash at each place of the order.
@@ -130,7 +130,7 @@ class SearchTree:
     def build(
         cls, hashes: NDArray[np.uint8], projection: Projection, max_workers: int | None = 1
     ) -> SearchTree:
-        """Return the tree of hashes, (n, 144), n at least 1, on so many threads."""
+        """Return the tree of hashes, (n, width), n at least 1, on so many threads."""
         n, n_axes = len(hashes), projection.n_axes
         starts = range(0, n, _ROWS_A_TASK)
         coordinates = np.empty((n, n_axes), np.int8)

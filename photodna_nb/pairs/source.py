@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks, files, npz
-from photodna_nb.checks import HASH_BYTES, describe
-from photodna_nb.errors import ArgumentTypeError, TableFileError
+from photodna_nb.checks import HASH_BYTES, MAX_LENGTH, describe
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, TableFileError
 from photodna_nb.files import PathLike
+from photodna_nb.kernels.register_tile import STEP_BYTES
+from photodna_nb.pairs.metrics import check_equal_lengths, checked_length
 from photodna_nb.tables.table import HashTable
 
 # Hashes that follow each other in a sample.
@@ -39,13 +41,17 @@ class HashSource:
     ----------
     start, count : int
         Index of the first hash, and number of hashes.
-    data : ndarray of uint8, (count, 144), or tuple of FileSegment
-        The hashes, or the segments of files that hold them.
+    data : ndarray of uint8, (count, width), or tuple of FileSegment
+        The hashes, or the segments of files that hold them. An array has zeros behind the values
+        of each hash, up to a multiple of `STEP_BYTES`: they change no distance.
+    length : int
+        Number of values of a hash.
     """
 
     start: int
     count: int
     data: NDArray[np.uint8] | tuple[FileSegment, ...]
+    length: int = HASH_BYTES
 
     @property
     def stop(self) -> int:
@@ -53,7 +59,7 @@ class HashSource:
         return self.start + self.count
 
     def load(self) -> NDArray[np.uint8]:
-        """Return the hashes, (count, 144) uint8; only their own bytes of files are read.
+        """Return the hashes, (count, width) uint8; only their own bytes of files are read.
 
         Raises
         ------
@@ -62,27 +68,37 @@ class HashSource:
         """
         if not isinstance(self.data, tuple):
             return self.data
-        content = b"".join(map(_read_segment, self.data))
-        return np.frombuffer(content, np.uint8).reshape(self.count, HASH_BYTES)
+        return _read(self.data, self.length)
+
+
+def _read(segments: Sequence[FileSegment], length: int) -> NDArray[np.uint8]:
+    content = b"".join(_read_segment(segment, length) for segment in segments)
+    return _padded(np.frombuffer(content, np.uint8).reshape(-1, length))
+
+
+def _padded(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return hashes with zeros behind their values, up to a multiple of `STEP_BYTES`."""
+    missing = -hashes.shape[1] % STEP_BYTES
+    return np.pad(hashes, ((0, 0), (0, missing))) if missing else hashes
 
 
 def sample_of(sources: Sequence[HashSource], n: int) -> NDArray[np.uint8]:
-    """Return about n of the hashes of sources, (m, 144), in short runs at even steps."""
+    """Return about n of the hashes of sources, (m, width), in short runs at even steps."""
     total = sum(source.count for source in sources)
     size = max(_RUN, total * _RUN // n)
     runs = []
     for chunk in (chunk for source in sources for chunk in split_source(source, size)):
         if isinstance(chunk.data, tuple):
             first = chunk.data[0]
-            content = _read_segment(first._replace(n_hashes=min(_RUN, first.n_hashes)))
-            runs.append(np.frombuffer(content, np.uint8).reshape(-1, HASH_BYTES))
+            run = first._replace(n_hashes=min(_RUN, first.n_hashes))
+            runs.append(_read([run], chunk.length))
         else:
             runs.append(chunk.data[:_RUN])
     return np.concatenate(runs)
 
 
-def _read_segment(segment: FileSegment) -> bytes:
-    size = segment.n_hashes * HASH_BYTES
+def _read_segment(segment: FileSegment, length: int) -> bytes:
+    size = segment.n_hashes * length
     with files.read_errors(segment.path, TableFileError), open(segment.path, "rb") as file:
         file.seek(segment.offset)
         content = file.read(size)
@@ -93,15 +109,30 @@ def _read_segment(segment: FileSegment) -> bytes:
     return content
 
 
-def hash_source(name: str, value: Any) -> HashSource:
+def hash_sources(a: Any, b: Any) -> list[HashSource]:
+    """Return the sources of `a` and, if it is not None, of `b`, which have one length.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError, TableFileError
+        As `hash_source`, or the hashes have two lengths.
+    """
+    sources = [hash_source("a", a)] + ([] if b is None else [hash_source("b", b)])
+    check_equal_lengths(sources[0].length, sources[-1].length)
+    return sources
+
+
+def hash_source(name: str, value: Any, length: int | None = None) -> HashSource:
     """Return an argument of hashes as a source.
 
     Parameters
     ----------
     name : str
         Name of the argument, for errors.
-    value : ndarray of uint8 (n, 144), HashTable, path, sequence of paths, or HashSource
+    value : ndarray of uint8 (n, length), HashTable, path, sequence of paths, or HashSource
         A path ends with ``.npy``, or with ``.npz`` for a table that `HashTable.save` wrote.
+    length : int, optional
+        Number of values of a hash; by default any, from 1 to `MAX_LENGTH`.
 
     Raises
     ------
@@ -114,17 +145,25 @@ def hash_source(name: str, value: Any) -> HashSource:
         return value
     value = getattr(value, "hashes", value)
     if isinstance(value, np.ndarray):
-        checked = checks.array(name, value, np.uint8, ("n", HASH_BYTES))
-        return HashSource(0, len(checked), checks.read_only(checked))
+        checked = checks.array(name, value, np.uint8, ("n", length or "length"))
+        size = checked_length(name, checked.shape[1])
+        return HashSource(0, len(checked), checks.read_only(_padded(checked)), size)
     if isinstance(value, str | os.PathLike):
         value = [value]
     if not isinstance(value, Sequence) or not all(isinstance(p, str | os.PathLike) for p in value):
         raise ArgumentTypeError(
-            f"{name}: got {describe(value)}, needs an array of uint8 (n, 144), a HashTable, "
-            "or paths of .npy or .npz files"
+            f"{name}: got {describe(value)}, needs an array of uint8 (n, {length or 'length'}), a "
+            "HashTable, or paths of .npy or .npz files"
         )
-    segments = tuple(_segment(os.fspath(path)) for path in value)
-    return HashSource(0, sum(segment.n_hashes for segment in segments), segments)
+    found = [_segment(os.fspath(path), length) for path in value]
+    lengths = sorted({size for _, size in found}) or [HASH_BYTES]
+    if len(lengths) > 1:
+        raise ArgumentError(
+            f"{name}: got files of hashes of {lengths[0]} and of {lengths[1]} values, needs one "
+            "length; compare each kind of hash on its own"
+        )
+    segments = tuple(segment for segment, _ in found)
+    return HashSource(0, sum(segment.n_hashes for segment in segments), segments, lengths[0])
 
 
 def compared_source(
@@ -205,14 +244,15 @@ def hash_table(name: str, value: Any) -> HashTable:
         return _file_table(value)
     if isinstance(value, Sequence) and all(isinstance(p, str | os.PathLike) for p in value):
         return HashTable.concatenate([_file_table(path) for path in value])
-    return _numbered_table(hash_source(name, value).load(), "")
+    return _numbered_table(hash_source(name, value, HASH_BYTES).load(), "")
 
 
 def _file_table(path: PathLike) -> HashTable:
     """Return the table in a file, or that of an array's file."""
     if os.path.splitext(path)[1].lower() != ".npy":
         return HashTable.load(path)
-    return _numbered_table(hash_source("", path).load(), f"{os.fspath(path)}:")
+    hashes = hash_source("", path, HASH_BYTES).load()
+    return _numbered_table(hashes, f"{os.fspath(path)}:")
 
 
 def _numbered_table(hashes: NDArray[np.uint8], prefix: str) -> HashTable:
@@ -227,7 +267,7 @@ def split_source(source: HashSource, size: int) -> list[HashSource]:
     if not isinstance(source.data, tuple):
         arrays = [source.data[start : start + size] for start in starts]
         return [
-            HashSource(source.start + start, len(a), a)
+            HashSource(source.start + start, len(a), a, source.length)
             for start, a in zip(starts, arrays, strict=True)
         ]
     remaining = deque(source.data)
@@ -240,15 +280,15 @@ def split_source(source: HashSource, size: int) -> list[HashSource]:
             taken = min(available, missing)
             segments.append(FileSegment(path, offset, taken))
             if taken < available:
-                rest = FileSegment(path, offset + taken * HASH_BYTES, available - taken)
+                rest = FileSegment(path, offset + taken * source.length, available - taken)
                 remaining.appendleft(rest)
             missing -= taken
-        chunks.append(HashSource(source.start + start, count, tuple(segments)))
+        chunks.append(HashSource(source.start + start, count, tuple(segments), source.length))
     return chunks
 
 
-def _segment(path: str) -> FileSegment:
-    """Return the segment of a file that holds its hashes; only headers are read."""
+def _segment(path: str, length: int | None) -> tuple[FileSegment, int]:
+    """Return the segment of a file that holds its hashes, and their length, as from its header."""
     try:
         with (
             files.read_errors(path, TableFileError),
@@ -265,19 +305,26 @@ def _segment(path: str) -> FileSegment:
             if version != (1, 0):
                 raise ValueError(f"version {version} of NumPy's format")
             shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
-            if dtype != np.uint8 or shape[1:] != (HASH_BYTES,) or type(shape[0]) is not int:
+            sizes = range(1, MAX_LENGTH + 1) if length is None else (length,)
+            if (
+                dtype != np.uint8
+                or [*map(type, shape)] != [int, int]
+                or shape[0] < 0
+                or shape[1] not in sizes
+            ):
                 raise ValueError(f"hashes of dtype {dtype} and shape {shape}")
             if by_columns:
                 raise ValueError("they lie in Fortran order; save them in C order")
-            if not 0 <= shape[0] * HASH_BYTES <= end - file.tell():
+            if shape[0] * shape[1] > end - file.tell():
                 raise ValueError("the file is truncated")
             # A worker may have another current folder.
-            return FileSegment(os.path.abspath(path), file.tell(), shape[0])
+            return FileSegment(os.path.abspath(path), file.tell(), shape[0]), shape[1]
     except TableFileError:
         raise
     except (ValueError, KeyError, struct.error, zipfile.BadZipFile) as error:
         raise TableFileError(
-            path, f"holds no uint8 hashes (n, 144) that can be read in parts: {error}"
+            path,
+            f"holds no uint8 hashes (n, {length or 'length'}) that can be read in parts: {error}",
         ) from error
 
 

@@ -15,7 +15,7 @@ from photodna_nb.files import PathLike
 from photodna_nb.pairs import pair_files
 from photodna_nb.pairs.all_pairs import in_units
 from photodna_nb.pairs.blocks import Hashes, PackedPairs
-from photodna_nb.pairs.metrics import Limit, Metric, max_integer_distance
+from photodna_nb.pairs.metrics import Limit, Metric, checked_metric, max_integer_distance
 from photodna_nb.pairs.pair_files import PairColumns
 from photodna_nb.pairs.pair_keys import PIECE_KEYS, KeyBuckets, KeyFile, Keys, PairKeys
 from photodna_nb.pairs.pair_table import Pairs
@@ -46,11 +46,11 @@ def pairs_within(
     Parameters
     ----------
     a, b : ndarray of uint8, (n, 144) and (m, 144), HashTable, or paths
-        Hashes; without `b`, the pairs inside `a`, each once. Paths as in
-        `distance_matrix`.
+        Hashes, or any vectors of one length from 1 to 4096; without `b`, the pairs inside `a`,
+        each once. Paths as in `distance_matrix`.
     max_distance : float, int, str, Decimal or Fraction
         Limit in the metric's units, at least 0, inclusive and exact: see `max_distance_squared`.
-    metric : {"euclidean", "sqeuclidean", "manhattan"}
+    metric : {"euclidean", "sqeuclidean", "manhattan", "hamming"}
         See `distance`.
     min_detail : float, optional
         Images with less detail, in grey levels, are not compared: blank ones all match each
@@ -174,8 +174,10 @@ class _Search:
         min_detail: float | None,
         options: tuple[int | None, Executor | None, bool],
     ) -> None:
-        limit = max_integer_distance("max_distance", max_distance, metric)
         queries, self._i = compared_source("a", a, min_detail)
+        limit = max_integer_distance(
+            "max_distance", max_distance, checked_metric(metric), queries.length
+        )
         database, self._j = queries, self._i
         if b is not None:
             database, self._j = compared_source("b", b, min_detail)
