@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from photodna_nb.errors import PhotodnaError as PhotodnaError
     from photodna_nb.errors import ResourceError as ResourceError
     from photodna_nb.errors import TableFileError as TableFileError
+    from photodna_nb.hashing import hashers as hashers
     from photodna_nb.hashing import stages as stages
     from photodna_nb.hashing.files import hash_file as hash_file
     from photodna_nb.hashing.files import hash_files as hash_files
@@ -87,6 +88,7 @@ _MODULE_OF_NAME = {name: module for module, names in _NAMES.items() for name in 
 _PUBLIC_MODULES = {
     "datasets": "corpus.datasets",
     "evaluation": "evaluation",
+    "hashers": "hashing.hashers",
     "stages": "hashing.stages",
     "transforms": "corpus.transforms",
 }

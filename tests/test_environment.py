@@ -20,7 +20,8 @@ def wanted() -> list[str]:
         return (set(extras[extra]) - set(own)).union(*map(of, named))
 
     python = "python" + project["requires-python"]
-    not_on_conda_forge = of("jxl")  # tests of JPEG XL are skipped without it
+    # Tests of JPEG XL and of PDQ are skipped without them.
+    not_on_conda_forge = {*of("jxl"), *(one for one in of("hashers") if "pdq" in one)}
     every = {python, *project["dependencies"], *of("notebooks"), *of("test")}
     return sorted(every - not_on_conda_forge)
 

@@ -203,7 +203,7 @@ def test_names_are_listed():
     assert checked >= 40
 
 
-MODULES = "index corpus.datasets corpus.transforms evaluation plots report widgets"
+MODULES = "index hashing.hashers corpus.datasets corpus.transforms evaluation plots report widgets"
 
 
 @pytest.mark.parametrize("module", MODULES.split())
