@@ -1,11 +1,14 @@
 """Vectors of other lengths than 144, and of bits, beside plain NumPy."""
 
+import numba
 import numpy as np
 import pytest
 from conftest import JIT_OFF, needs_jit
 
 import photodna_nb as pdna
 from photodna_nb.checks import MAX_LENGTH
+from photodna_nb.kernels import distance as kernels
+from photodna_nb.kernels import register_tile, row_distance
 from photodna_nb.pairs import filter_search, neighbour_search, packing, search
 from photodna_nb.pairs.metrics import largest_distance, max_integer_distance
 from photodna_nb.pairs.projection import Projection
@@ -247,3 +250,39 @@ def test_bits_are_compared_in_tiles():
     assert search.pair_projection is filter_search.pair_projection
     bits = np.zeros((3000, 64), np.uint8)
     assert filter_search.pair_projection(hash_sources(bits, None), 10, 2) is None
+
+
+@needs_jit
+@pytest.mark.parametrize("metric", ["sqeuclidean", "manhattan"])
+def test_generic_code_of_other_processors(metric, monkeypatch):
+    """What another processor than x86 runs: L1 distances of more than 16 bits, too."""
+    for module in (register_tile, row_distance):
+        monkeypatch.setattr(module, "compiles_for_x86", lambda: False)
+    fill = numba.extending.intrinsic(register_tile.fill_registers._defn)  # without its cache
+    first_tile = numba.njit(lambda block, tile: fill(block, 0, 0, tile))
+    name = "manhattan_distance" if metric == "manhattan" else "squared_distance"
+    distance = numba.extending.intrinsic(getattr(row_distance, name)._defn)
+    of_rows = numba.njit(lambda a, i, b, j: distance(a, i, b, j))
+    a, b = vectors(8, 320, metric)[:4], vectors(128, 320, metric, 1)
+    exact = integers(a, b, metric)
+    assert exact.max() > 2**16
+    dtype = np.uint8 if metric == "manhattan" else np.int16
+    database, database_squares = kernels.pack_database(b, dtype, 16)
+    queries, queries_squares = kernels.pack_queries(a, dtype)
+    tile = np.empty((4, 128), np.int32)
+    first_tile((database, queries, database_squares, queries_squares), tile)
+    np.testing.assert_array_equal(tile, exact)
+    rows = packing.comparable_rows(a), packing.comparable_rows(b)
+    found = [[of_rows(rows[0], i, rows[1], j) for j in range(128)] for i in range(4)]
+    np.testing.assert_array_equal(found, exact)
+
+
+@pytest.mark.parametrize("length", [1, 64])
+def test_no_hashes(length):
+    none, some = np.zeros((0, length), np.uint8), np.zeros((3, length), np.uint8)
+    for metric in METRICS:
+        assert pdna.distance_matrix(none, some, metric).shape == (0, 3)
+        assert pdna.distance_matrix(some, none, metric).shape == (3, 0)
+        assert len(pdna.pairs_within(none, some, max_distance=3, metric=metric)) == 0
+        assert pdna.distance_histogram(some, none, metric=metric).counts.sum() == 0
+        assert pdna.nearest(none, some, metric=metric).indices.shape == (0, 1)
