@@ -4,7 +4,9 @@ import math
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -181,6 +183,30 @@ def test_what_compute_must_return(module, returned, message, request):
     name = module(OWN.replace(line, f"return {returned}"), f"my_hasher_{abs(hash(returned))}")
     with pytest.raises(pdna.PhotodnaError, match=f"^bright: what compute returns: {message}"):
         hashers.hasher(f"{name}:Bright").hash_image(picture())
+
+
+def test_an_error_of_compute_names_the_file(module, tmp_path):
+    text = OWN.replace("grey = ", "grey = None.nothing if image.width == 9 else ")
+    own = hashers.hasher(f"{module(text, 'my_hasher_fails')}:Bright")
+    paths = [str(tmp_path / name) for name in ("good.png", "bad.png", "gone.png")]
+    picture().save(paths[0])
+    picture(size=(9, 9)).save(paths[1])
+    reason = r"bright cannot hash it .AttributeError: .*nothing.*; leave this image out"
+    with pytest.raises(pdna.ImageError, match=f"bad.png.*{reason}"):
+        own.hash_file(paths[1])
+    with pytest.raises(pdna.ImageError, match=reason):
+        own.hash_image(picture(size=(9, 9)))
+    found = list(own.iterate_hashes(paths, max_workers=2))
+    assert [path for path, _ in found] == paths
+    assert found[0][1].hash.tolist() == own.hash_file(paths[0]).hash.tolist()
+    assert [type(result) for _, result in found[1:]] == [pdna.ImageError] * 2
+    with ProcessPoolExecutor(1, get_context("spawn")) as executor:
+        pdq = hashers.hasher("pdq")
+        elsewhere = list(pdq.iterate_hashes(paths, executor=executor))
+        assert elsewhere[0][1].hash.tolist() == pdq.hash_file(paths[0]).hash.tolist()
+        assert isinstance(elsewhere[2][1], pdna.ImageError)
+    with pytest.raises(pdna.ArgumentTypeError, match="paths: got str, needs several paths"):
+        list(own.iterate_hashes(paths[0]))
 
 
 def test_quality_of_ones_own(module):

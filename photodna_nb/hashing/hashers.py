@@ -12,16 +12,22 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable
+from concurrent.futures import Executor
+from contextlib import closing
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photodna_nb import checks
+from photodna_nb import checks, parallel
 from photodna_nb.checks import HASH_BYTES
-from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError, PhotodnaError
+from photodna_nb.files import PathLike
 from photodna_nb.hashing import images
 from photodna_nb.hashing.images import FileLike, ImageLike
 from photodna_nb.hashing.stages import hash_and_detail
@@ -127,10 +133,21 @@ class Hasher(ABC):
 
         Raises
         ------
+        ImageError
+            `compute` raises an error of its own.
         ArgumentTypeError, ArgumentError
             `compute` returns another type, shape or value than the attributes say.
         """
-        computed = self.compute(images.to_rgb(image))
+        return self._checked(images.to_rgb(image), getattr(image, "filename", "") or None)
+
+    def _checked(self, image: Image.Image, path: str | None) -> HashWithQuality:
+        try:
+            computed = self.compute(image)
+        except (PhotodnaError, MemoryError):
+            raise
+        except Exception as error:  # of another package, or of the user
+            reason = f"{printable(self.name)} cannot hash it ({_text(error)})"
+            raise ImageError(path, f"{reason}; leave this image out, or correct compute") from error
         quality: Any = math.nan
         subject = f"{printable(self.name)}: what compute returns"
         if self.quality:
@@ -162,10 +179,44 @@ class Hasher(ABC):
         ImageError, ArgumentTypeError, ArgumentError
             The file cannot be read: see `photodna_nb.hash_file`; or as in `hash_image`.
         """
-        return self.hash_image(images.with_image(file, images.to_rgb))
+        path = os.fsdecode(file) if isinstance(file, str | os.PathLike) else None
+        return self._checked(images.with_image(file, images.to_rgb), path)
+
+    def iterate_hashes(
+        self,
+        paths: Iterable[PathLike],
+        *,
+        max_workers: int | None = None,
+        executor: Executor | None = None,
+    ) -> Generator[tuple[str, HashWithQuality | ImageError], None, None]:
+        """Yield the path of each image file and its hash, or its error, in order.
+
+        Parameters
+        ----------
+        paths, max_workers, executor
+            As `photodna_nb.hash_files` takes them.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            An argument has another type or value, or as in `hash_image`.
+        """
+        checks.iterable("paths", paths, "several paths", "hash one file with hash_file")
+        names = (checks.path("paths", path) for path in paths)
+        task = partial(_hash_or_error, self)
+        results = parallel.ordered_map(task, names, max_workers=max_workers, executor=executor)
+        with closing(results):
+            yield from results
 
     def __repr__(self) -> str:
         return f"<Hasher {self.name}: {self.length} values, {self.unit} distances>"
+
+
+def _hash_or_error(one: Hasher, path: str) -> tuple[str, HashWithQuality | ImageError]:
+    try:
+        return path, one.hash_file(path)
+    except ImageError as error:
+        return path, error
 
 
 _UNPACK = 'numpy.unpackbits unpacks bytes of eight bits, or set metric = "euclidean"'
