@@ -207,6 +207,26 @@ def test_errors_before_anything_is_hashed(call, folder, known, tmp_path, decoded
     assert decoded == []
 
 
+def test_errors_name_a_command_that_works(call, folder, tmp_path):
+    image = folder / "a.png"
+    (message,) = failed(call("--faiss-query", "i", "m", image, cwd=tmp_path))
+    expected = "photodna-nb --faiss-build i m PATH"
+    assert message == f"i: no such index; check the path, or build it: {expected}"
+    (message,) = failed(call("--faiss-sync", "i", "m", folder, image, cwd=tmp_path))
+    expected = f"for an image: photodna-nb --faiss-add i m {image}"
+    assert message == f"{image}: is a file, not a folder; {expected}"
+    (message,) = failed(call("--evaluate", folder, "run", cwd=tmp_path))
+    assert message.startswith(
+        f"{folder}: is a folder, not a TOML file; to start from one: photodna"
+    )
+    (tmp_path / "meta.db").touch()
+    for mode in (["--hash"], ["--match"], ["--duplicates"]):
+        operands = ["meta.db", image] if mode == ["--match"] else ["meta.db"]
+        (message,) = failed(call(*mode, *operands, cwd=tmp_path))
+        assert message.startswith("meta.db: is no image, and by its name a file of an index; to")
+    assert os.listdir(tmp_path) == ["meta.db"]
+
+
 def test_a_cache_is_shared_by_modes(call, folder, known, tmp_path, decoded):
     cache = ["--cache", tmp_path / "hashes.journal"]
     first = text(call("--duplicates", folder, *cache))

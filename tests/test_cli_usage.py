@@ -140,7 +140,17 @@ def test_the_documentation_has_each_mode_and_each_option():
         (["--help", "faiss-querry"], "the nearest is --faiss-query;"),
         (["hash", "a"], "hash: unknown mode; the nearest is --hash: photodna-nb --hash IMAGE;"),
         (["nothing", "a"], "nothing: unknown mode; photodna-nb --help lists the modes"),
-        (["tests"], "a mode is needed; for a folder: photodna-nb --hash-dir tests"),
+        (["tests"], "a mode is needed; for a folder: photodna-nb --duplicates tests"),
+        (["x.csv"], "x.csv: unknown mode; photodna-nb --help lists the modes"),
+        (
+            ["--faiss-add", "tests", "m", "a"],
+            "tests: is a folder, and INDEX and META are files; for",
+        ),
+        (["--faiss-list", "i", "data"], "data: is a folder, and INDEX and META are files; for"),
+        (
+            ["--faiss-build", "meta.json", "index.faiss", "a"],
+            "meta.json is given as INDEX and index.faiss as META; exchange them: for example",
+        ),
         (["README.md"], "a mode is needed; for an image: photodna-nb --hash README.md"),
         (["--hash", "a", "--hash", "b"], "--hash is given twice"),
         (["--compare", "a", "b", "--compare", "c", "d"], "--compare is given twice"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from photodna_nb.cli.images import on_terminal
 from photodna_nb.cli.output import json_text, print_error, print_lines, print_message
 from photodna_nb.cli.startup import start_numba
+from photodna_nb.errors import FileError
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 def evaluate(config_path: str, run_dir: str, *, jobs: int | None) -> int:
     """Run an evaluation; print what failed, the numbers of pairs, and the recommendation."""
+    if os.path.isdir(config_path):
+        example = "photodna-nb --evaluate-example > evaluation.toml"
+        raise FileError(config_path, f"is a folder, not a TOML file; to start from one: {example}")
     start_numba()
     from photodna_nb.evaluation import run
 

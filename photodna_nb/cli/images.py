@@ -47,7 +47,7 @@ def hashed_inputs(
             errors="record",
             **options,
         )
-        print_failures(table.failures)
+        print_failures(table.failures, hints.of_an_index)
     summary.count_table(table)
     return table
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from photodna_nb.cli.duplicate_modes import exit_status
+from photodna_nb.cli.hints import command
 from photodna_nb.cli.images import (
     hashed_inputs,
     on_terminal,
@@ -17,6 +19,7 @@ from photodna_nb.cli.options import is_number
 from photodna_nb.cli.output import print_error, print_json_list, print_lines, print_message
 from photodna_nb.cli.startup import start_numba
 from photodna_nb.cli.summary import Summary
+from photodna_nb.errors import FileError
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
@@ -77,6 +80,10 @@ def sync(
     """Make an index hold what folders hold, with the options of `HashIndex.sync`."""
     from photodna_nb.index import HashIndex
 
+    for name in folders:
+        if os.path.isfile(name):
+            remedy = printable(command("faiss_add", index_path, meta_path, name))
+            raise FileError(name, f"is a file, not a folder; for an image: {remedy}")
     summary = Summary()
     start_numba()
     with (
@@ -112,6 +119,9 @@ def _opened(index_path: str, meta_path: str) -> HashIndex:
     from photodna_nb.index import HashIndex
     from photodna_nb.index.stores import is_database
 
+    if not os.path.lexists(index_path) and not os.path.lexists(meta_path):
+        remedy = printable(command("faiss_build", index_path, meta_path))
+        raise FileError(index_path, f"no such index; check the path, or build it: {remedy} PATH")
     if not is_database(meta_path):
         start_numba()  # a kernel reads the hashes in JSON
     return HashIndex.open(index_path, meta_path)
