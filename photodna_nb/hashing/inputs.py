@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -151,12 +152,12 @@ def _hashed(
             parts += [hashed[start:end], *before]
             start = end
         table = HashTable.concatenate([*parts, hashed[start:]]) if parts else hashed
-        loaded = [failure for some in tables.values() for one in some for failure in one.failures]
-        return replace(
-            table,
-            failures=[*files.failures, *hashed.failures, *loaded],
-            skipped=dict(files.skipped + Counter(hashed.skipped)),
-        )
+        skipped = files.skipped + Counter(hashed.skipped)
+        failures = [*files.failures, *hashed.failures]
+        for loaded in chain.from_iterable(tables.values()):
+            failures += loaded.failures
+            skipped.update(loaded.skipped)
+        return replace(table, failures=failures, skipped=dict(skipped))
 
     return hash_listed(files.names, options, complete)
 

@@ -32,6 +32,8 @@ _OTHER_KINDS = {
     for prefix in ("", "hash")
     for kind in ("md5", "sha1", "sha256", "pdq", "tmk", "phash", "videomd5")
 }
+# The first columns of files that `HashTable.save` wrote; further ones may hold anything.
+_OWN = (["path", "hash"], ["filename", "path", "photodna"])
 # A longer cell is no name of a column, and no more columns are looked into.
 _LONGEST_NAME = 64
 _MOST_COLUMNS = 10_000
@@ -46,7 +48,7 @@ class ColumnRoles(NamedTuple):
 
     path, kind, detail : the paths, the kinds of the hashes, the detail
     hash, n_hash : the hashes, or the first of their 144 columns; 1 or 144
-    other : numbers and names of all others
+    other : numbers and names of all that are none of paths, hashes and detail
     """
 
     path: int | None
@@ -108,6 +110,10 @@ def choose(
     """
     width = max(map(len, rows), default=0) if names is None else len(names)
     simple = [simple_name(name) for name in names or ()]
+    if names is not None and options.path_column is options.hash_column is None:
+        own = next((own for own in _OWN if [*names[: len(own)]] == own), [])
+        if own and names.count("path") == 1:
+            options = options._replace(path_column="path", hash_column=own[-1])
     path = _numbered("path_column", options.path_column, names, width)
     hash_column = _numbered("hash_column", options.hash_column, names, width)
     if options.path_column is None:
@@ -126,7 +132,7 @@ def choose(
     kind = next((i for i in rest if simple and _names_kinds(simple[i], i, rows)), None)
     detail = simple.index("detail") if "detail" in simple else None
     labels = _unique_names(names, width)
-    other = tuple((i, labels[i]) for i in rest if i not in (path, kind, detail))
+    other = tuple((i, labels[i]) for i in rest if i not in (path, detail))
     return ColumnRoles(path, hash_column, n_hash, kind, detail, other)
 
 

@@ -95,28 +95,30 @@ def read(name: str, content: bytes, options: ReadOptions) -> TableColumns:
     layout = _layout(name, content, options)
     if layout is None:
         return rows.columns()
-    roles, header = layout.roles, layout.header
-    rows.name_columns(column for _, column in roles.other)
+    roles, width, header = layout.roles, layout.width, layout.header
+    path_column, kind, other_columns = roles.path, roles.kind, roles.other
+    rows.name_columns(column for _, column in other_columns)
     lines = text_lines(content, options.encoding)
     for line, record in DelimitedRecords(name, lines, len(content), layout.delimiter):
         if isinstance(record, str):
             rows.fail(line, f"is no line of cells ({record})")
-        elif len(record) != layout.width:
-            rows.fail(line, f"has {len(record)} columns, needs {layout.width}")
+        elif len(record) != width:
+            rows.fail(line, f"has {len(record)} columns, needs {width}")
         elif not any(record):
             continue  # spreadsheets end with lines of nothing but delimiters
         elif header:
             header = False
-        elif roles.kind is not None and not column_roles.is_photodna(record[roles.kind]):
-            rows.skip(OTHER_KIND)
         else:
             try:
                 hash_bytes, detail = _hash_of(record, roles), _detail_of(record, roles)
             except HashFormError as error:
-                rows.fail(line, str(error))
+                if kind is not None and not column_roles.is_photodna(record[kind]):
+                    rows.skip(OTHER_KIND)
+                else:
+                    rows.fail(line, str(error))
                 continue
-            other = [(column, record[i]) for i, column in roles.other] if roles.other else ()
-            path = None if roles.path is None else record[roles.path]
+            other = [(column, record[i]) for i, column in other_columns] if other_columns else ()
+            path = None if path_column is None else record[path_column]
             rows.add(line, path, hash_bytes, detail, other)
     return rows.columns()
 
@@ -169,7 +171,8 @@ def _layout(name: str, content: bytes, options: ReadOptions) -> _Layout | None:
     best = max((layout[4:6] for layout in layouts), default=(False, -2))
     n_asked, question = max(questions, key=itemgetter(0), default=(-2, None))
     if question is not None and not best[0] and n_asked > best[1]:
-        raise TableFileError(name, str(question)) from question
+        hint = "" if n_asked > 0 else ". A list of image files is no table: --files-from reads it"
+        raise TableFileError(name, f"{question}{hint}") from question
     found = [layout for layout in layouts if layout[4:6] == best]
     if any(layout.sample != found[0].sample for layout in found):
         listed = " and ".join(repr(layout.delimiter) for layout in found)
