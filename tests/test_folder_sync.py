@@ -266,17 +266,53 @@ def test_nothing_below_a_folder_that_cannot_be_listed_is_removed(pair, folder, m
     assert names(sync(pair, folder).removed) == ["c.png", "d.png"]
 
 
-def test_a_disk_that_is_lost_meanwhile_empties_no_index(pair, folder, tmp_path, monkeypatch):
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Have a function called after the folders were walked and before files are hashed."""
+    hash_all = folder_sync._HashedFiles.hash
+
+    def happens(function):
+        def wrapped(*arguments):
+            function()
+            hash_all(*arguments)
+
+        monkeypatch.setattr(folder_sync._HashedFiles, "hash", wrapped)
+
+    return happens
+
+
+def test_a_file_that_comes_back_meanwhile_stays(pair, folder, meanwhile):
+    sync(pair, folder)
+    os.rename(folder / "a.png", folder / ".away")
+    meanwhile(lambda: os.rename(folder / ".away", folder / "a.png"))
+    done = sync(pair, folder)
+    assert (done.removed, done.kept) == ([], [])
+    assert "a.png" in paths_in(pair)
+
+
+def test_a_folder_that_cannot_be_listed_any_more(pair, folder, meanwhile, monkeypatch):
+    sync(pair, folder)
+    os.unlink(folder / "a.png")
+    os.unlink(folder / "below" / "c.png")
+    scandir = os.scandir
+
+    def refused(path="."):
+        if path == str(folder):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    meanwhile(lambda: monkeypatch.setattr(os, "scandir", refused))
+    done = sync(pair, folder, allow_empty=True)
+    assert (names(done.removed), names(done.kept)) == (["c.png"], ["a.png"])
+
+
+def test_a_disk_that_is_lost_meanwhile_empties_no_index(
+    pair, folder, tmp_path, meanwhile, monkeypatch
+):
     sync(pair, folder)
     os.unlink(folder / "a.png")
     draw(folder / "new.png", 9)
-    hash_all = folder_sync._HashedFiles.hash
-
-    def lost(*arguments):
-        os.rename(folder, tmp_path / "away")
-        hash_all(*arguments)
-
-    monkeypatch.setattr(folder_sync._HashedFiles, "hash", lost)
+    meanwhile(lambda: os.rename(folder, tmp_path / "away"))
     done = sync(pair, folder)
     assert (done.removed, names(done.kept)) == ([], ["a.png"])
     assert len(done.failures) == 5
@@ -439,6 +475,17 @@ def test_what_no_program_remembered_counts_as_missing(tmp_path, folder, value):
     pair = tmp_path / "index.faiss", tmp_path / "meta.json"
     sync(pair, folder)
     edit(pair[1], lambda document: document.update(unreadable_files=value))
+    assert len(sync(pair, folder).failures) == 1
+    assert len(sync(pair, folder).remembered) == 1
+
+
+@pytest.mark.parametrize("value", ["size = 'x'", "reason = NULL", "decoders = x'ff'"])
+def test_a_row_that_no_program_wrote_counts_as_missing(tmp_path, folder, value):
+    pair = tmp_path / "index.faiss", tmp_path / "meta.sqlite"
+    sync(pair, folder)
+    with closing(sqlite3.connect(pair[1])) as connection:
+        connection.execute(f"UPDATE unreadable SET {value} WHERE path LIKE '%bad.jpg'")
+        connection.commit()
     assert len(sync(pair, folder).failures) == 1
     assert len(sync(pair, folder).remembered) == 1
 
