@@ -86,7 +86,9 @@ def test_a_column_for_each_value(tmp_path, delimiter):
     text = "".join(delimiter.join([*line[1:], line[0]]) + "\n" for line in lines[:1])
     assert_holds(loaded(tmp_path / "t.csv", text), paths[:1], HASHES[:1])
     text = "".join(delimiter.join(line) + "\n" for line in lines[1:])  # a number beside them
-    with pytest.raises(pdna.TableFileError, match=r"145 columns of integers .*as hash_column="):
+    with pytest.raises(
+        pdna.TableFileError, match=r"145 columns of integers .*as hash_column= \(--hash-column\)"
+    ):
         loaded(tmp_path / "t.csv", "".join(text.splitlines(keepends=True)[::2]))
     assert_holds(loaded(tmp_path / "t.csv", text, path_column=0), paths[1:], HASHES[1:])
     assert_holds(loaded(tmp_path / "t.csv", text, hash_column=1), paths[1:], HASHES[1:])

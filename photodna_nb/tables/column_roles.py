@@ -171,14 +171,15 @@ def _hash_column(
                 return start, HASH_BYTES
             raise ColumnQuestionError(
                 f"has {length} columns of integers in a row, and {HASH_BYTES} are a hash; which "
-                "one is the first? Give its number from 0, or its name, as hash_column="
+                "one is the first? Give it as hash_column= (--hash-column)"
             )
         for name in HASH_NAMES:
             if name in simple:
                 return simple.index(name), 1
         raise ColumnQuestionError(
             f"no column holds hashes of {HASH_BYTES} bytes in base64, hexadecimal or integers; "
-            "which one should? Give it as hash_column=, and delimiter= if columns are not apart"
+            "which one should? Give it as hash_column= (--hash-column), and the character between "
+            "columns as delimiter= (--delimiter) if they are not apart"
         )
     found = [i for i, n in enumerate(counts) if 2 * n >= most]
     first = min(found, key=lambda i: _rank(simple[i] if simple else "", HASH_NAMES))
@@ -186,7 +187,7 @@ def _hash_column(
         columns = [names[i] if names else str(i) for i in found]
         raise ColumnQuestionError(
             f"the columns {_listed(columns)} all hold hashes, and not the same ones; which are "
-            "the ones to read? Give it as hash_column="
+            "the ones to read? Give it as hash_column= (--hash-column)"
         )
     return first, 1
 
@@ -238,8 +239,8 @@ def _named_path(
 def _path_question(names: Sequence[str] | None, columns: Sequence[int]) -> str:
     named = [names[i] if names else str(i) for i in columns]
     return (
-        f"which of the columns {_listed(named)} holds the paths? Give it as path_column=, or "
-        'path_column="" if none does and the number of each line shall be its label'
+        f"which of the columns {_listed(named)} holds the paths? Give it as path_column= "
+        '(--path-column), "" if none does and the number of each line shall be its label'
     )
 
 

@@ -177,7 +177,8 @@ def _layout(name: str, content: bytes, options: ReadOptions) -> _Layout | None:
     if any(layout.sample != found[0].sample for layout in found):
         listed = " and ".join(repr(layout.delimiter) for layout in found)
         raise TableFileError(
-            name, f"its cells may be apart by {listed}; which is it? Give it as delimiter="
+            name,
+            f"its cells may be apart by {listed}; which is it? Give it as delimiter= (--delimiter)",
         )
     return found[0]
 

@@ -107,7 +107,7 @@ def read_errors(name: str, content: str) -> ErrorContext:
             return TableFileError(name, "needs more memory than is free; free some")
         if isinstance(error, UnicodeError):
             encoding = getattr(error, "encoding", "UTF-16 or UTF-32")
-            remedy = 'give the encoding it has as encoding=, such as "cp1252"'
+            remedy = "give the encoding it has as encoding= (--encoding), such as cp1252"
             return TableFileError(name, f"is no text in {encoding}; {remedy}")
         # NumPy, pyarrow and csv raise nearly anything.
         problem = f"{type(error).__name__}: {error}"
