@@ -44,8 +44,12 @@ CONSOLES = {
             "--faiss-rebuild",
         ),
     ),
+    "docs/recipes.md": (
+        25,
+        ("--duplicates", "--match", "--faiss-sync", "--faiss-verify", "--cache", "--exit-code"),
+    ),
 }
-DOCTESTS = {"README.md": 5, "docs/hash.md": 5, "docs/api.md": 10}
+DOCTESTS = {"README.md": 5, "docs/hash.md": 5, "docs/api.md": 10, "docs/recipes.md": 30}
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="says nothing about the kernels")
 
@@ -106,9 +110,13 @@ def test_every_command_prints_what_is_shown(page, tmp_path):
         assert any(mode in command for command, _ in wanted), mode
 
 
-@pytest.mark.parametrize("page", DOCTESTS)
-def test_python_examples(page, monkeypatch):
-    monkeypatch.chdir(ROOT)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=pytest.mark.long if "recipes" in p else []) for p in DOCTESTS],
+)
+def test_python_examples(page, tmp_path, monkeypatch):
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
     result = doctest.testfile(str(ROOT / page), module_relative=False, encoding="utf-8")
     assert result.attempted >= DOCTESTS[page]
     assert result.failed == 0
