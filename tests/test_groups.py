@@ -19,7 +19,6 @@ from photodna_nb.hashing.orientations import OF_PAIRS, ORIENTATIONS, oriented
 from photodna_nb.kernels import distance
 from photodna_nb.kernels.components import join
 from photodna_nb.pairs import components, search
-from photodna_nb.pairs.metrics import row_distances
 
 
 def labels_of(near):
@@ -374,10 +373,3 @@ def test_wrong_hashes_and_limits(arguments, words):
 def test_wrong_options(options, words):
     with pytest.raises(pdna.PhotodnaError, match=words):
         pdna.duplicates(some_set("copies"), **options)
-
-
-def test_row_distances():
-    a, b = some_set("random", 20), some_set("extremes", 20)
-    for metric in ("sqeuclidean", "manhattan"):
-        exact = np.diag(exact_distances(a, b, metric)[0])
-        np.testing.assert_array_equal(row_distances(a, b, metric), exact)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES, describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.hashing.orientations import ORIENTATIONS, oriented
 
 Metric = Literal["euclidean", "sqeuclidean", "manhattan"]
 # The unit of distances, as tables of results name it.
@@ -30,7 +31,7 @@ MAX_DISTANCE_MANHATTAN = HASH_BYTES * 255
 _ROWS_AT_ONCE = 2**15
 
 
-def distance(a: Any, b: Any, metric: Metric = "euclidean") -> Any:
+def distance(a: Any, b: Any, metric: Metric = "euclidean", *, orientations: bool = False) -> Any:
     """Return the distance of two hashes, or of one from many, or of many from as many.
 
     Parameters
@@ -41,6 +42,8 @@ def distance(a: Any, b: Any, metric: Metric = "euclidean") -> Any:
     metric : {"euclidean", "sqeuclidean", "manhattan"}
         Root of the sum of squared differences, the sum itself, or the sum of
         absolute differences.
+    orientations : bool
+        Whether the smallest distance of all eight orientations of `a` counts, mirrored and rotated.
 
     Returns
     -------
@@ -75,6 +78,9 @@ def distance(a: Any, b: Any, metric: Metric = "euclidean") -> Any:
             f"a, b: got shapes {a.shape} and {b.shape}, needs one hash and others, or as many of "
             "both; distance_matrix compares all of one with all of the other"
         ) from error
+    if checks.boolean("orientations", orientations):
+        of_each = [distance(oriented(a, number), b, metric) for number in range(len(ORIENTATIONS))]
+        return np.min(of_each, axis=0) if a.ndim > 1 else min(of_each)
     integers = np.empty(a.shape[:-1], np.int32)
     for start in range(0, len(integers) if integers.ndim else 1, _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE) if integers.ndim else ...
@@ -101,13 +107,15 @@ def checked_metric(metric: Metric) -> Metric:
     return metric
 
 
-def similarity(a: Any, b: Any) -> Any:
+def similarity(a: Any, b: Any, *, orientations: bool = False) -> Any:
     """Return the similarity ``1 - L2 / 3060`` of two hashes, of one to many, or of many to as many.
 
     Parameters
     ----------
     a, b : ndarray of uint8, (144,) or (..., 144), or HashTable
         Hashes, as `distance` takes them.
+    orientations : bool
+        Whether the largest similarity of all eight orientations of `a` counts.
 
     Returns
     -------
@@ -121,7 +129,7 @@ def similarity(a: Any, b: Any) -> Any:
     ArgumentTypeError, ArgumentError
         A hash has another dtype or shape, or the numbers of hashes do not fit together.
     """
-    similarities = similarities_at(distance(a, b, "sqeuclidean"))
+    similarities = similarities_at(distance(a, b, "sqeuclidean", orientations=orientations))
     return similarities if similarities.ndim else float(similarities)
 
 
@@ -226,16 +234,6 @@ def _out_of_range(name: str, value: Limit, span: str) -> ArgumentError:
     except ValueError:
         text = "a number of thousands of digits"
     return ArgumentError(f"{name}: got {text}, needs a number from {span}")
-
-
-def row_distances(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric) -> NDArray[np.int32]:
-    """Return the squared L2 or L1 distance of each row of `a`, (n, 144), from that of `b`."""
-    differences = a.astype(np.int32) - b
-    if metric == "manhattan":
-        distances: NDArray[np.int32] = np.abs(differences).sum(axis=1, dtype=np.int32)
-    else:
-        distances = np.einsum("ij,ij->i", differences, differences)
-    return distances
 
 
 def float_limit(name: str, max_distance: Limit) -> float:

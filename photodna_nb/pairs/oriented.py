@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from photodna_nb.hashing.orientations import OF_PAIRS, ORIENTATIONS, oriented
 from photodna_nb.hashing.orientations import orientations as all_orientations
 from photodna_nb.pairs.blocks import PackedPairs
-from photodna_nb.pairs.metrics import Metric, row_distances
+from photodna_nb.pairs.metrics import Metric, distance
 from photodna_nb.pairs.search import found_neighbours, found_pairs
 
 # Hashes whose eight orientations are searched at a time: 151 MB.
@@ -84,11 +84,11 @@ def oriented_neighbours(
         ).reshape(-1, len(ORIENTATIONS) * wanted)
         # Each row once, with its smallest distance, which comes first.
         by_row = np.sort((packed << 32) | (packed >> 32), axis=1)
-        row, distance = by_row >> 32, by_row & _INDEX
-        distance[:, 1:][row[:, 1:] == row[:, :-1]] = limit + 1
+        row, distances = by_row >> 32, by_row & _INDEX
+        distances[:, 1:][row[:, 1:] == row[:, :-1]] = limit + 1
         if b is None:
-            distance[row == np.arange(start, start + len(row))[:, None]] = limit + 1
-        packed = np.where(distance > limit, beyond, (distance << 32) | row)
+            distances[row == np.arange(start, start + len(row))[:, None]] = limit + 1
+        packed = np.where(distances > limit, beyond, (distances << 32) | row)
         packed.sort(axis=1)
         part = packed[:, :k]
         neighbours[start : start + len(part), : part.shape[1]] = part
@@ -107,17 +107,18 @@ def nearest_orientations(
 
     The smallest distance of the eight, and the first such orientation; or the identity.
     """
-    distance, orientation = np.empty(len(i), np.int32), np.zeros(len(i), np.int8)
+    nearest, orientation = np.empty(len(i), np.int32), np.zeros(len(i), np.int8)
+    integer_metric: Metric = "manhattan" if metric == "manhattan" else "sqeuclidean"
     for start in range(0, len(i), _COMPARED):
         part = slice(start, start + _COMPARED)
         queries, rows = a[i[part]], b[j[part]]
         distances = [
-            row_distances(oriented(queries, number), rows, metric)
+            distance(oriented(queries, number), rows, integer_metric)
             for number in range(len(ORIENTATIONS) if orientations else 1)
         ]
         orientation[part] = np.argmin(distances, axis=0)
-        distance[part] = np.min(distances, axis=0)
-    return distance, orientation
+        nearest[part] = np.min(distances, axis=0)
+    return nearest, orientation
 
 
 def _variants(hashes: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
