@@ -135,7 +135,7 @@ def similarity(a: Any, b: Any, *, orientations: bool = False) -> Any:
 
 def similarities_at(distances_squared: ArrayLike) -> NDArray[np.float64]:
     """Return the similarities, 0 to 1, of hashes at those squared L2 distances."""
-    return np.asarray(1 - np.sqrt(distances_squared) / SIMILARITY_SCALE)
+    return np.asarray(np.maximum(0, 1 - np.sqrt(distances_squared) / SIMILARITY_SCALE))
 
 
 def similarity_at(distance_squared: int) -> float:
