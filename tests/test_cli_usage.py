@@ -112,7 +112,7 @@ def test_the_documentation_has_each_mode_and_each_option():
         ),
         (
             ["--faiss-add", "i", "m", "a", "--json"],
-            "--json does not go with --faiss-add, but with --faiss-query, ",
+            "--json does not go with --faiss-add; it goes with --faiss-query, ",
         ),
         (
             ["--faiss-query", "i", "m", "q", "0"],
@@ -126,7 +126,7 @@ def test_the_documentation_has_each_mode_and_each_option():
         (["--faiss-query", "i", "m", "q", "--max-distance=-1"], "argument --max-distance: got -1"),
         (
             ["--hash", "a", "--metric", "manhattan"],
-            "--metric does not go with --hash, but with --compare",
+            "--metric does not go with --hash; it goes with --compare",
         ),
         (["--hash", "a", "--min-similarity", "0.9"], "--min-similarity does not go with --hash"),
         (["--hash", "a", "--overwrite"], "--overwrite does not go with --hash"),
@@ -158,10 +158,12 @@ def test_the_documentation_has_each_mode_and_each_option():
         (["--faiss-rebuild", "i", "m", "--max-pixels", "9"], "--max-pixels does not go with"),
         (
             ["--hash", "a", "--recursive"],
-            "--recursive does not go with --hash, but with --hash-dir",
+            "--recursive does not go with --hash; it goes with --hash-dir",
         ),
-        (["--hash", "a", "--jobs", "2"], "--jobs does not go with --hash, but"),
+        (["--hash", "a", "--jobs", "2"], "--jobs does not go with --hash; it"),
         (["--hash", "a", "--files-from", "-"], "--files-from does not go with --hash"),
+        (["--match", "a", "b", "--json"], "--json does not go with --match; give --format json"),
+        (["--faiss-add", "i", "m", "a", "--recursive"], "--faiss-add; folders are walked down"),
         (["--hash-dir", "a", "--jobs", "many"], "argument --jobs: got 'many'"),
         (["--hash-dir", "a", "--jobs"], "argument --jobs: expected one argument"),
         (["--max-pixels", "0", "--hash", "a"], "argument --max-pixels: got '0', needs an integer"),

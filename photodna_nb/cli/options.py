@@ -93,6 +93,14 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+# What to do where an option does not go with a mode that is near it.
+_INSTEAD = {
+    **{("json", mode): "give --format json" for mode in ("duplicates", "match")},
+    **{("format", mode): "give --json" for mode in ("faiss_query", "faiss_list", "compare_runs")},
+    **{("recursive", mode): "folders are walked down" for mode in f"{_TABLES} faiss_sync".split()},
+    ("cache", "hash_dir"): "give --resume, which keeps one beside the output",
+    ("cache", "files_from"): "give --resume, which keeps one beside the output",
+}
 # The arguments of `HashTable.load` that are options, too.
 TABLE_OPTIONS = ("path_column", "hash_column", "delimiter", "encoding")
 # Of --output with --duplicates and --match.
@@ -145,7 +153,8 @@ def command_of(mode: str, operands: list[str], values: dict[str, Any]) -> Comman
         if values[option] is not None and mode not in modes.split():
             *others, last = map(flag, modes.split())
             flags = f"{', '.join(others)} or {last}" if others else last
-            raise ArgumentError(f"{flag(option)} does not go with {flag(mode)}, but with {flags}")
+            remedy = _INSTEAD.get((option, mode), f"it goes with {flags}")
+            raise ArgumentError(f"{flag(option)} does not go with {flag(mode)}; {remedy}")
     options = {
         option: bool(values[option]) if OPTIONS[option][1] is SWITCH else values[option]
         for option in options_of(mode)
