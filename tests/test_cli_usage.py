@@ -226,42 +226,57 @@ def test_completion_offers_what_goes_with_the_mode():
     assert {flag(name) for name in {*MODES, *OPTIONS}} <= set(every)
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+COMPLETIONS = {
+    "photodna-nb --faiss-q": ["--faiss-query"],
+    "photodna-nb --compare a b --met": ["--metric"],
+    "photodna-nb --compare a b --metric m": ["manhattan"],
+    "photodna-nb --compare a b --faiss": [],
+    "photodna-nb --hash pict": ["picture.jpg"],
+}
+BASH = """
+eval "$(photodna-nb --print-completion bash)"
+function_name=$(complete -p photodna-nb | grep -o -- '-F [^ ]*' | cut -c 4-)
+COMP_TYPE=9
+while read -r COMP_LINE; do
+    COMP_POINT=${#COMP_LINE}
+    COMP_WORDS=($COMP_LINE)
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    COMPREPLY=()
+    $function_name photodna-nb "${COMP_WORDS[COMP_CWORD]}" ""
+    echo ${COMPREPLY[@]}
+done
+"""
+FISH = """
+photodna-nb --print-completion fish | source
+while read line
+    echo (complete -C $line | string replace -r "\\s.*" "")
+end
+"""
+
+
 @pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("photodna-nb --faiss-q", ["--faiss-query "]),
-        ("photodna-nb --compare a b --met", ["--metric "]),
-        ("photodna-nb --compare a b --metric m", ["manhattan "]),
-        ("photodna-nb --compare a b --faiss", []),
-        ("photodna-nb --hash pic", ["picture.jpg "]),
-    ],
+    ("shell", "script"), [("bash", BASH), pytest.param("fish", FISH, marks=pytest.mark.long)]
 )
-def test_bash_completes(tmp_path, line, expected):
+def test_a_shell_completes(tmp_path, shell, script):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not there")
     program = tmp_path / "photodna-nb"
     program.write_text(
         f"#!/bin/sh\nexec '{sys.executable}' -X importtime -m photodna_nb \"$@\" 2>> imports\n"
     )
     program.chmod(0o755)
     (tmp_path / "picture.jpg").touch()
-    script = f"""
-eval "$(photodna-nb --print-completion bash)"
-function_name=$(complete -p photodna-nb | grep -o -- '-F [^ ]*' | cut -c 4-)
-COMP_LINE={shlex.quote(line)}
-COMP_POINT=${{#COMP_LINE}}
-COMP_WORDS=({line})
-COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
-COMP_TYPE=9
-$function_name photodna-nb "${{COMP_WORDS[COMP_CWORD]}}" ""
-printf '%s\\n' "${{COMPREPLY[@]}}"
-"""
-    environment = os.environ | {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)
-    }  # fmt: skip
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     result = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [shell, "-c", script],
+        cwd=tmp_path,
+        env=os.environ | path,
+        capture_output=True,
+        text=True,
+        input="".join(f"{line}\n" for line in COMPLETIONS),
     )
-    assert result.stdout.rstrip("\n").splitlines() == expected, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines == list(COMPLETIONS.values()), result.stderr
     imported = set(re.findall(r"\| +([\w.]+)$", (tmp_path / "imports").read_text(), re.MULTILINE))
     assert "argcomplete" in imported
     assert not imported & {"numpy", "numba", "PIL", "faiss"}
