@@ -276,9 +276,9 @@ def test_the_error_of_an_unclear_table_names_the_option_that_makes_it_clear(call
     ):
         message = failed(call(*mode, cwd=tmp_path))[0]
         assert message.startswith(f"{table}: the columns '1', '2' all hold hashes")
-        assert message.endswith("Give it as --hash-column")
+        assert message.endswith("Give it as hash_column= (--hash-column)")
         message = failed(call(*mode, "--hash-column", "2", cwd=tmp_path))[0]
-        assert "Give it as --path-column, or --path-column '' if none does" in message
+        assert 'Give it as path_column= (--path-column), "" if none does' in message
     columns = ["--hash-column", "2", "--path-column", "0"]
     assert text(call("--match", table, folder / "b.png", *columns)) == (
         f"{folder}/b.png\tone\t0.0000\n"

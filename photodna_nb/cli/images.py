@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import sys
 import warnings
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from photodna_nb import folders
 from photodna_nb.cli import hints
-from photodna_nb.cli.options import TABLE_OPTIONS, flag
 from photodna_nb.cli.output import print_error, print_message
 from photodna_nb.cli.startup import start_numba
 from photodna_nb.errors import FileError, LowDetailWarning, remedy_of
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
     from photodna_nb.hashing.stages import HashWithDetail
     from photodna_nb.tables.columns import FileFailure
     from photodna_nb.tables.table import HashTable
-
-
-_TABLE_ARGUMENT = re.compile(rf"\b({'|'.join(TABLE_OPTIONS)})=(?:(\"\")|(?=[ ,;]|$))")
 
 
 def hashed_inputs(
@@ -93,13 +88,7 @@ def print_failures(
 ) -> None:
     """Name files that could not be hashed on standard error, with another reason if any."""
     for path, reason in failures:
-        # In Python, options have other names.
-        reason = _TABLE_ARGUMENT.sub(_as_option, other_reason(path) or reason)
-        print_error(f"{printable(path)}: {printable(reason)}")
-
-
-def _as_option(argument: re.Match[str]) -> str:
-    return flag(argument[1]) + (" ''" if argument[2] else "")
+        print_error(f"{printable(path)}: {printable(other_reason(path) or reason)}")
 
 
 def shows_progress(paths: Sequence[str]) -> bool:
