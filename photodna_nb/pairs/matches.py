@@ -210,8 +210,10 @@ def match(
     >>> import numpy as np
     >>> known = np.zeros((3, 144), np.uint8)
     >>> known[:, 0] = 10, 20, 30
-    >>> [(m.path, m.match, m.distance) for m in match(known[1:2] + np.uint8(1), known, 16)]
-    [('0', '1', 12.0), ('0', '2', 15.0)]
+    >>> images = known[:1].copy()
+    >>> images[0, 0] = 23
+    >>> [(one.path, one.match, one.distance) for one in match(images, known, 10)]
+    [('0', '1', 3.0), ('0', '2', 7.0)]
     """
     limit = max_integer_distance("max_distance", max_distance, "euclidean")
     checks.boolean("orientations", orientations)
