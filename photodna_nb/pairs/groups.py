@@ -28,6 +28,7 @@ from photodna_nb.pairs.metrics import (
 )
 from photodna_nb.pairs.oriented import nearest_orientations
 from photodna_nb.pairs.source import detailed_rows, hash_table
+from photodna_nb.printable import short_repr
 from photodna_nb.tables.arrow import Column
 from photodna_nb.tables.result_table import ResultTable, Rows, take
 from photodna_nb.tables.table import HashTable
@@ -68,6 +69,7 @@ class DuplicateMember(NamedTuple):
     row: int
 
 
+@short_repr
 class DuplicateGroup(NamedTuple):
     """A group of images.
 
