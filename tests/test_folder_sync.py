@@ -352,14 +352,16 @@ def test_links_lead_to_the_files_that_are_items(pair, folder, tmp_path):
 
 
 def test_a_renamed_file_keeps_what_the_user_stored(pair, folder):
+    other = draw(folder / "other.png", 9)
     with HashIndex.create(*pair) as index:
-        index.add([folder / "a.png", folder / "b.png"], extra=[{"tag": 1}, {"tag": 2}])
+        paths = [folder / "a.png", folder / "b.png", other]
+        index.add(paths, extra=[{"tag": 1}, {"tag": 2}, {"tag": 3}])
         index.save()
     os.rename(folder / "a.png", folder / "z.png")
-    draw(folder / "b.png", 9)
-    touch(folder / "b.png")
+    os.rename(other, folder / "b.png")  # in place of another item
     done = sync(pair, folder)
-    assert (names(done.added), names(done.removed)) == (["c.png", "z.png"], ["a.png"])
+    assert (names(done.added), names(done.updated)) == (["c.png", "z.png"], ["b.png"])
+    assert names(done.removed) == ["a.png", "other.png"]
     with HashIndex.open(*pair) as index:
         assert index.get(folder / "z.png").extra == {"tag": 1}
         assert index.get(folder / "b.png").extra == {"tag": 2}
@@ -434,14 +436,17 @@ def test_a_fault_of_the_system_is_not_remembered(pair, folder, monkeypatch):
 
 
 def test_a_picture_that_cannot_be_read_any_more_stays(pair, folder):
-    sync(pair, folder)
+    """Also one that would be skipped as a document if it were new."""
+    os.rename(draw(folder / "d.png", 4), folder / "d")
+    assert len(sync(pair, folder).added) == 4
+    (folder / "d").write_bytes(b"%PDF-1.7\n")
     (folder / "a.png").write_bytes(b"no picture")
     (folder / "b.png").write_text("")
     os.rename(folder / "below" / "c.png", folder / "below" / "c")
     (folder / "below" / "c.png").write_text("no picture")
     done = sync(pair, folder)
-    assert names(f.path for f in done.failures) == ["a.png", "b.png", "c.png"]
-    assert (done.removed, len(sync(pair, folder).remembered)) == ([], 4)
+    assert names(f.path for f in done.failures) == ["a.png", "b.png", "c.png", "d"]
+    assert (done.removed, len(sync(pair, folder).remembered)) == ([], 5)
 
 
 def test_what_is_remembered_is_kept_by_all_other_changes(pair, folder, tmp_path):
