@@ -185,6 +185,19 @@ def test_further_columns_are_kept(tmp_path):
             pdna.HashTable(["/a"], HASHES[:1], np.zeros(1), other=wrong)
 
 
+def test_a_detail_that_is_a_note_is_a_further_column(tmp_path):
+    lines = (f"/{n},{base64_of(row)},of {n}\n" for n, row in enumerate(HASHES))
+    text = "path,hash,Detail\n" + "".join(lines)
+    table = loaded(tmp_path / "t.csv", text)
+    assert table.other == {"Detail": ["of 0", "of 1", "of 2", "of 3"]}
+    assert np.isnan(table.detail).all()
+    lines = text.replace("of ", "").splitlines()
+    lines = [lines[0], *lines[1:] * 25, lines[1].replace(",0", ",x")]
+    table = loaded(tmp_path / "t.csv", "\n".join(lines), errors="record")
+    assert table.detail.tolist() == [0, 1, 2, 3] * 25
+    assert [failure.error for failure in table.failures] == ["has a detail that is no number"]
+
+
 GOOD = [f"/{number}.jpg,{base64_of(row)}" for number, row in enumerate(HASHES)]
 
 

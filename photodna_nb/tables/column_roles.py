@@ -111,7 +111,7 @@ def choose(
     width = max(map(len, rows), default=0) if names is None else len(names)
     simple = [simple_name(name) for name in names or ()]
     if names is not None and options.path_column is options.hash_column is None:
-        own = next((own for own in _OWN if [*names[: len(own)]] == own), [])
+        own = next((own for own in _OWN if list(names[: len(own)]) == own), [])
         if own and names.count("path") == 1:
             options = options._replace(path_column="path", hash_column=own[-1])
     path = _numbered("path_column", options.path_column, names, width)
@@ -131,6 +131,8 @@ def choose(
         path = rest[0]
     kind = next((i for i in rest if simple and _names_kinds(simple[i], i, rows)), None)
     detail = simple.index("detail") if "detail" in simple else None
+    if detail is not None and not all(_is_detail(row[detail]) for row in rows):
+        detail = None
     labels = _unique_names(names, width)
     other = tuple((i, labels[i]) for i in rest if i not in (path, detail))
     return ColumnRoles(path, hash_column, n_hash, kind, detail, other)
@@ -249,6 +251,14 @@ def _names_kinds(name: str, i: int, rows: Sequence[Sequence[Any]]) -> bool:
     return name in _KIND_NAMES and any(
         i < len(row) and simple_name(str(row[i])) in _KINDS | _OTHER_KINDS for row in rows
     )
+
+
+def _is_detail(cell: Any) -> bool:
+    """Return whether a cell may be a detail: not a note, for example."""
+    try:
+        return not isinstance(cell, str) or not cell or float(cell) >= 0
+    except ValueError:
+        return False
 
 
 def _unique_names(names: Sequence[str] | None, width: int) -> list[str]:

@@ -52,17 +52,16 @@ class _Layout(NamedTuple):
 
     delimiter, header, width : what stands between cells, whether names come first, number of cells
     roles : which column is which
-    is_named : whether the names of both the paths and the hashes are known ones
-    n_hashes, sample : number of hashes in the first lines; the paths and hashes there
+    sample : the paths and hashes in the first lines
+    rank : whether names of both paths and hashes are known ones, and the number of hashes there
     """
 
     delimiter: str
     header: bool
     width: int
     roles: ColumnRoles
-    is_named: bool
-    n_hashes: int
     sample: list[tuple[str | None, bytes]]
+    rank: tuple[bool, int]
 
 
 def writer(delimiter: str) -> Callable[[str, TableColumns, str], list[bytes]]:
@@ -168,12 +167,12 @@ def _layout(name: str, content: bytes, options: ReadOptions) -> _Layout | None:
             layouts.append(_layout_of(delimiter, names, width, rows, options))
         except ColumnQuestionError as error:
             questions.append((len(with_hash), error))
-    best = max((layout[4:6] for layout in layouts), default=(False, -2))
+    best = max((layout.rank for layout in layouts), default=(False, -2))
     n_asked, question = max(questions, key=itemgetter(0), default=(-2, None))
     if question is not None and not best[0] and n_asked > best[1]:
         hint = "" if n_asked > 0 else ". A list of image files is no table: --files-from reads it"
         raise TableFileError(name, f"{question}{hint}") from question
-    found = [layout for layout in layouts if layout[4:6] == best]
+    found = [layout for layout in layouts if layout.rank == best]
     if any(layout.sample != found[0].sample for layout in found):
         listed = " and ".join(repr(layout.delimiter) for layout in found)
         raise TableFileError(
@@ -198,5 +197,5 @@ def _layout_of(
         except HashFormError:
             continue
         sample.append((None if roles.path is None else row[roles.path], hash_bytes))
-    is_named = column_roles.are_known(names or ())
-    return _Layout(delimiter, names is not None, width, roles, is_named, len(sample), sample)
+    rank = column_roles.are_known(names or ()), len(sample)
+    return _Layout(delimiter, names is not None, width, roles, sample, rank)
