@@ -15,8 +15,9 @@ from photodna_nb.pairs.blocks import PackedPairs
 from photodna_nb.pairs.metrics import Metric, distance
 from photodna_nb.pairs.search import found_neighbours, found_pairs
 
-# Hashes whose eight orientations are searched at a time: 151 MB.
-_SEARCHED = 1 << 17
+# Hashes whose eight orientations are searched at a time: 151 MB; and most of their neighbours in
+# each one: 268 MB.
+_SEARCHED, _MOST_NEIGHBOURS = 1 << 17, 1 << 22
 # Pairs whose distances are computed at a time.
 _COMPARED = 1 << 14
 _INDEX = 2**32 - 1
@@ -47,7 +48,7 @@ def oriented_pairs(
                     yield PackedPairs(packed[i != j], chunk.distances[i != j])
         return
     # The smaller side is searched in all orientations: a tree is made of each side.
-    for start, variants in _variants(a if len(a) <= len(b) else b):
+    for start, variants in _variants(a if len(a) <= len(b) else b, _SEARCHED):
         queries, rows = (variants, b) if len(a) <= len(b) else (a, variants)
         with closing(found_pairs(queries, rows, limit, metric, *options)) as chunks:
             for chunk in chunks:
@@ -78,7 +79,8 @@ def oriented_neighbours(
     wanted = min(len(rows), k + (b is None))
     beyond = (limit + 1) << 32
     neighbours = np.full((len(a), k), beyond, np.int64)
-    for start, variants in _variants(a) if wanted else ():
+    size = min(_SEARCHED, max(1, _MOST_NEIGHBOURS // max(1, wanted)))
+    for start, variants in _variants(a, size) if wanted else ():
         packed = found_neighbours(
             variants, rows, wanted, limit, metric, max_workers, executor, progress
         ).reshape(-1, len(ORIENTATIONS) * wanted)
@@ -121,8 +123,8 @@ def nearest_orientations(
     return nearest, orientation
 
 
-def _variants(hashes: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield all orientations of some of the hashes at a time, and the row of the first."""
-    for start in range(0, len(hashes), _SEARCHED):
-        part = hashes[start : start + _SEARCHED]
+def _variants(hashes: NDArray[np.uint8], size: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield all orientations of so many hashes at a time, and the row of the first."""
+    for start in range(0, len(hashes), size):
+        part = hashes[start : start + size]
         yield start, all_orientations(part).reshape(-1, part.shape[1])
