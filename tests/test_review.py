@@ -362,6 +362,7 @@ def test_matches(tmp_path, variants):
     assert first == [str(variants[number]) for number in data["number"]]
     assert len(data["name"]) == len(matches) + len(first)
     assert sum(number >= 0 for number in data["thumbnail"]) == len(first)
+    assert "most pixels" not in data["notes_texts"]  # sizes of the known ones are not known
 
     no_limit = pdna.match(table, known, float("inf"))
     assert written(tmp_path, no_limit[::-1])["limit"] is None

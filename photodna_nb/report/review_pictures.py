@@ -182,7 +182,7 @@ def _notes(group: _InspectedGroup, files_now: list[_PictureFile], row: int) -> I
     yield from _state(member, group.statuses[row], file.problem)
     if row == 0:
         areas = [width * height for width, height in (one.size for one in group.members)]
-        yield from ["most pixels"] * (areas[0] > max(areas[1:], default=0))
+        yield from ["most pixels"] * (all(areas) and areas[0] > max(areas[1:], default=0))
     elif original == 0:
         yield "identical file"
     else:
