@@ -447,12 +447,20 @@ def test_the_limit_of_pixels_is_restored(folder, capsys):
     assert capsys.readouterr().out.count(",") == 143
 
 
-def test_an_interrupt(monkeypatch):
-    def interrupted(_, **options):
+def test_an_interrupt(monkeypatch, capsys):
+    def interrupted(*_, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli.FUNCTIONS, "hash", interrupted)
-    assert cli.main(["--hash", "x"]) == 130
+    goes_on = "stopped; the same call goes on from there"
+    for arguments, expected in [
+        (["--hash", "x"], "stopped"),
+        (["--duplicates", "x"], "stopped; with --cache FILE, the same call would go on from there"),
+        (["--duplicates", "x", "--cache", "y"], goes_on),
+        (["--faiss-sync", "i", "m", "x"], goes_on),
+    ]:
+        monkeypatch.setitem(cli.FUNCTIONS, arguments[0][2:].replace("-", "_"), interrupted)
+        assert cli.main(arguments) == 130
+        assert capsys.readouterr().err == f"photodna-nb: {expected}\n"
 
 
 def test_the_example_of_an_evaluation_is_a_configuration(call, tmp_path):

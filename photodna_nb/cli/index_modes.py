@@ -288,6 +288,7 @@ def remove(index_path: str, meta_path: str, *items: str) -> int:
 
 def verify(index_path: str, meta_path: str, *, compare_content: bool, jobs: int | None) -> int:
     """Check all content of both files, and name the image files that are not as they were."""
+    summary = Summary()
     with _opened(index_path, meta_path) as index:
         if compare_content:
             start_numba()
@@ -325,6 +326,10 @@ def verify(index_path: str, meta_path: str, *, compare_content: bool, jobs: int 
             f"holds, of id {found.lacking[0]} first; if they were removed, write the index anew "
             "with --faiss-rebuild, otherwise use a backup copy"
         )
+    if compare_content:
+        n_failed = len(found.missing) + len(found.failures)
+        summary.count({"hashed": found.n_items - found.n_labels - n_failed}, n_failed)
+        summary.print()
     return int(bool(found.changed or found.missing or found.failures or found.lacking))
 
 
