@@ -163,6 +163,24 @@ def test_transparent_pixels_are_grey(tmp_path):
             assert np.abs(np.asarray(thumbnail).astype(int) - 160).max() <= 2
 
 
+def test_narrow_pictures_and_other_modes(tmp_path):
+    image = picture(size=(2000, 60))
+    paths = [
+        save(image.resize((2000, 4)), tmp_path / "a.png"),
+        save(image.convert("CMYK"), tmp_path / "b.jpg", comment=b"secret"),
+        save(image.convert("L"), tmp_path / "c.jpg", comment=b"secret"),
+        save(image.convert("P"), tmp_path / "d.gif"),
+        save(image.convert("1"), tmp_path / "e.tif"),
+    ]
+    data = written(tmp_path, groups_of(paths, [5]))
+    assert data["thumbnail"] == list(range(5))
+    for content in thumbnails_in(data):
+        assert b"secret" not in content
+        with Image.open(io.BytesIO(content)) as thumbnail:
+            assert thumbnail.width == 240
+            assert thumbnail.mode == "RGB"
+
+
 def test_files_that_are_gone_changed_or_damaged(tmp_path):
     paths = [save(picture(seed), tmp_path / f"{seed}.png") for seed in range(4)]
     groups = groups_of(paths, [4], [0, 1, 2, 3])
