@@ -611,7 +611,12 @@ def test_a_batch_is_seen_by_others_before_the_end(pair, many, monkeypatch):
         done = index.sync([many])
         assert (len(done.updated), len(done.removed)) == (20, 20)
         assert index._session.rows.rows_on_disk == len(index) == 20
+        draw(many / "00.png", 200)
+        touch(many / "00.png")
+        assert len(index.sync([many]).updated) == 1
         index.verify(compare_content=True)
+    with HashIndex.open(*pair) as index:
+        assert index._session.rows.rows_on_disk == len(index) == 20
 
 
 def test_an_index_file_behind_its_metadata_is_written_by_the_next_call(tmp_path, many):
