@@ -355,6 +355,9 @@ def test_names_are_printable_on_a_terminal_and_unchanged_in_a_pipe(monkeypatch, 
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     print_content([content])
     assert capfdbinary.readouterr().out == b"a\\x1b[31m\n\\xff\n"
+    monkeypatch.setattr("sys.stdout", notebook := io.StringIO())
+    print_content([content])
+    assert notebook.getvalue() == "a\\x1b[31m\n\\xff\n"
 
 
 def documented_fields() -> dict[str, list[str]]:
