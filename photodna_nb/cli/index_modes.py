@@ -192,7 +192,7 @@ def query(
             for number, answer in enumerate(answers):
                 lines = _as_text(answer, approximate, limits["orientations"])
                 print_lines(*([""] if number else []), *lines)
-    if len(paths) > 1 or len(table) > 1:
+    if len(paths) != 1 or len(table) > 1 or os.path.isdir(paths[0]):  # not for one image alone
         summary.print()
     return exit_status(bool(table.failures), n_matches, exit_code)
 
