@@ -121,13 +121,16 @@ def reason(path) -> str:
     return caught.value.reason
 
 
-def test_hash_dir_relative_and_empty(call, folder):
+def test_hash_dir_relative_and_empty(call, folder, tmp_path):
     entries = json.loads(call("--hash-dir", folder.name, cwd=folder.parent).stdout)
     assert entries[0]["path"] == str(folder / "a.png")
     assert json.loads(text(call("--hash-dir", folder / "sub"))) == []
     assert "nowhere: cannot be listed (No such file" in failed(call("--hash-dir", "nowhere"))[0]
     (message,) = failed(call("--hash-dir", "a.png", cwd=folder))
     assert message == "a.png: is a file, not a directory; for an image: photodna-nb --hash a.png"
+    pdna.hash_files([folder / "a.png"]).save(tmp_path / "known.csv")
+    (message,) = failed(call("--hash-dir", "known.csv", cwd=tmp_path))
+    assert message.endswith("a table of hashes: photodna-nb --match known.csv PATH")
 
 
 def test_a_folder_or_a_table_is_no_single_image(call, folder, tmp_path):

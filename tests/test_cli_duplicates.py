@@ -192,6 +192,12 @@ def test_nothing_matched(call, folder, known, tmp_path):
     assert call("--match", known, folder, "--exit-code").returncode == 0
 
 
+def test_no_limit(call, folder):
+    result = call("--duplicates", folder / "a.png", folder / "c.png", "--max-distance", "inf")
+    assert result.returncode == 0
+    assert summary_of(result).endswith("; 1 group of 2 images, without limit")
+
+
 def test_errors_before_anything_is_hashed(call, folder, known, tmp_path, decoded):
     (message,) = failed(call("--match", tmp_path / "gone.csv", folder))
     assert message.startswith(f"{tmp_path}/gone.csv: ")

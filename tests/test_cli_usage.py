@@ -169,7 +169,13 @@ def test_the_documentation_has_each_mode_and_each_option():
         (["--max-pixels", "0", "--hash", "a"], "argument --max-pixels: got '0', needs an integer"),
         (["--hash", "a", "\x1b[31m"], "\\x1b[31m"),
         (["--hash-dir", "a", "--jobs", "1", "--jobs", "2"], "--jobs is given twice"),
+        (["--faiss-query", "i", "m", "a.jpg", "-1"], "argument TOP_K: got '-1', needs an integer"),
+        (["--faiss-query", "i", "m", "a.jpg", "2.5"], "argument TOP_K: got '2.5', needs an int"),
         (["--hash-dir", "a", "--resume"], "--resume goes with --output"),
+        (
+            ["--faiss-sync", "i", "m", "a", "--dry-run", "--compare-content"],
+            "--compare-content goes without --dry-run, which opens no file",
+        ),
         (["--hash-dir", "a", "--spreadsheet"], "--spreadsheet goes with --output FILE.csv"),
         (
             ["--hash-dir", "a", "--spreadsheet", "--output", "a.npz"],

@@ -647,6 +647,8 @@ def test_wrong_arguments(pair, folder):
             index.sync([folder], dry_run="yes")
         with pytest.raises(pdna.ArgumentError, match="max_workers"):
             index.sync([folder], max_workers=0)
+        with pytest.raises(pdna.ArgumentError, match="compare_content: needs the files"):
+            index.sync([folder], dry_run=True, compare_content=True)
         index.add([folder / "a.png"])
         with pytest.raises(pdna.ArgumentError, match="not saved"):
             index.sync([folder])

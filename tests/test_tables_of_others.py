@@ -152,6 +152,13 @@ def test_quotes_that_match_with_one_delimiter_alone(tmp_path):
         assert_holds(loaded(tmp_path / "t.csv", text), [path], HASHES[:1])
 
 
+@pytest.mark.parametrize("path", [" ", "\x85", ";", "|"])
+def test_the_suffix_says_that_tabs_stand_between_cells(tmp_path, path):
+    table = pdna.HashTable([path], HASHES[:1], np.full(1, np.nan))
+    table.save(tmp_path / "t.tsv")
+    assert_holds(pdna.HashTable.load(tmp_path / "t.tsv"), [path], HASHES[:1])
+
+
 def test_further_columns_are_kept(tmp_path):
     lines = [["id", "hash", "path", "note", "", "note", "detail"]]
     lines += [
@@ -204,7 +211,7 @@ GOOD = [f"/{number}.jpg,{base64_of(row)}" for number, row in enumerate(HASHES)]
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        ("/b.jpg", "has 1 columns, needs 2"),
+        ("/b.jpg", "has 1 column(s), needs 2"),
         ("/b.jpg," + "A" * 191, "has no hash, needs 192 characters of base64, 288"),
         ("/b.jpg," + "A" * 188, "holds 141 bytes, needs 144"),
         ("/b.jpg," + "*" * 192, "has no valid base64"),

@@ -140,8 +140,11 @@ def files_in(directory: str, recursive: bool) -> tuple[list[str], list[FileFailu
 
     errors: list[FileError] = []
     if os.path.isfile(directory):
-        remedy = printable(hints.command("hash", directory))
-        raise FileError(directory, f"is a file, not a directory; for an image: {remedy}")
+        if hints.is_table(directory):
+            remedy = f"to compare with a table of hashes: {hints.command('match', directory)} PATH"
+        else:
+            remedy = f"for an image: {hints.command('hash', directory)}"
+        raise FileError(directory, f"is a file, not a directory; {printable(remedy)}")
     names = folders.files_in(directory, recursive=recursive, hidden=True, errors=errors)
     for error in errors:
         print_error(str(error))

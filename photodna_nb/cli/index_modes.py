@@ -48,7 +48,8 @@ def build(
         added = _add(index, paths, summary, **options)
         if not added.ids:
             return print_error(
-                f"{printable(index_path)}: not written, since no image could be hashed"
+                f"{printable(index_path)}: not written, since no image could be hashed; "
+                "give images, folders with images, or tables of hashes"
             )
         _print_added("Indexed", added, index_path)
         _print_recall(index)

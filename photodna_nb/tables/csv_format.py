@@ -102,7 +102,7 @@ def read(name: str, content: bytes, options: ReadOptions) -> TableColumns:
         if isinstance(record, str):
             rows.fail(line, f"is no line of cells ({record})")
         elif len(record) != width:
-            rows.fail(line, f"has {len(record)} columns, needs {width}")
+            rows.fail(line, f"has {len(record)} column(s), needs {width}")
         elif not any(record):
             continue  # spreadsheets end with lines of nothing but delimiters
         elif header:
@@ -173,6 +173,8 @@ def _layout(name: str, content: bytes, options: ReadOptions) -> _Layout | None:
         hint = "" if n_asked > 0 else ". A list of image files is no table: --files-from reads it"
         raise TableFileError(name, f"{question}{hint}") from question
     found = [layout for layout in layouts if layout.rank == best]
+    if name.lower().endswith(".tsv"):  # which says it
+        found = [layout for layout in found if layout.delimiter == "\t"] or found
     if any(layout.sample != found[0].sample for layout in found):
         listed = " and ".join(repr(layout.delimiter) for layout in found)
         raise TableFileError(
