@@ -146,7 +146,7 @@ def _layout(name: str, content: bytes, options: ReadOptions) -> _Layout | None:
         It cannot be told; the message asks what a person can answer.
     """
     layouts: list[_Layout] = []
-    questions: list[tuple[int, ColumnQuestionError]] = []
+    questions: list[tuple[int, str]] = []
     text = text_lines(content, options.encoding)
     lines = list(islice((line for line in text if not line.isspace()), _SAMPLE))
     if not lines:
@@ -156,7 +156,7 @@ def _layout(name: str, content: bytes, options: ReadOptions) -> _Layout | None:
         rows = [record for record in records if isinstance(record, list) and any(record)]
         if not rows:
             problem = f"its first line is no line of cells ({records[0]})"
-            questions.append((-1, ColumnQuestionError(problem)))
+            questions.append((-1, problem))
             continue
         names = rows.pop(0) if column_roles.is_header(rows[0], options) else None
         with_hash = [row for row in rows if column_roles.count_hashes([row])]
@@ -166,12 +166,12 @@ def _layout(name: str, content: bytes, options: ReadOptions) -> _Layout | None:
         try:
             layouts.append(_layout_of(delimiter, names, width, rows, options))
         except ColumnQuestionError as error:
-            questions.append((len(with_hash), error))
+            questions.append((len(with_hash), str(error)))  # an error would keep this frame
     best = max((layout.rank for layout in layouts), default=(False, -2))
     n_asked, question = max(questions, key=itemgetter(0), default=(-2, None))
     if question is not None and not best[0] and n_asked > best[1]:
         hint = "" if n_asked > 0 else ". A list of image files is no table: --files-from reads it"
-        raise TableFileError(name, f"{question}{hint}") from question
+        raise TableFileError(name, f"{question}{hint}")
     found = [layout for layout in layouts if layout.rank == best]
     if name.lower().endswith(".tsv"):  # which says it
         found = [layout for layout in found if layout.delimiter == "\t"] or found
