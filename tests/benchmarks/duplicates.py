@@ -375,6 +375,7 @@ def main() -> None:
     given = parser.parse_args()
     processor, features = target()
     print(f"{heading()}Numba for {processor} ({', '.join(features)})\n", flush=True)
+    run(PROGRAMS["photodna-nb --orientations"], PICTURES, 100, None)  # compiles the kernels
     if given.many:
         many(given.many)
         return
