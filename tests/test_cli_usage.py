@@ -225,7 +225,8 @@ def test_completion_is_printed(call, shell):
 def test_completion_offers_what_goes_with_the_mode():
     options = parser_for("photodna-nb --hash-dir photos --")._option_string_actions
     assert set(options) == {
-        "--hash-dir", "--version", "--print-completion", *map(flag, options_of("hash_dir"))
+        "--help", "--hash-dir", "--version", "--print-completion",
+        *map(flag, options_of("hash_dir")),
     }  # fmt: skip
     assert options["--jobs"].help.startswith("How many images")
     every = parser_for("photodna-nb ")._option_string_actions
@@ -238,6 +239,8 @@ COMPLETIONS = {
     "photodna-nb --compare a b --metric m": ["manhattan"],
     "photodna-nb --compare a b --faiss": [],
     "photodna-nb --hash pict": ["picture.jpg"],
+    "photodna-nb --he": ["--help"],
+    "photodna-nb --help faiss-s": ["faiss-sync"],
 }
 BASH = """
 eval "$(photodna-nb --print-completion bash)"

@@ -156,6 +156,13 @@ def test_bad_lines_and_entries_of_tables_are_recorded_with_all_else(tmp_path):
     assert table.skipped == {"no PhotoDNA hash": 1}
 
 
+def test_recursive_is_no_text(folder):
+    for call in (lambda: pdna.hash_directory(folder, recursive="no"),
+                 lambda: pdna.hash_inputs([folder], recursive="no")):  # fmt: skip
+        with pytest.raises(pdna.ArgumentTypeError, match="recursive: got str, needs True or False"):
+            call()
+
+
 def test_a_folder_that_is_missing_is_an_error(tmp_path):
     with pytest.raises(pdna.FileError, match="nothing"):
         pdna.hash_directory(tmp_path / "nothing", errors="record")

@@ -77,6 +77,7 @@ def hash_directory(
     suffix of a common format, such as ``.jpg``: then it is damaged.
     """
     name = checks.path("folder", folder)
+    checks.boolean("recursive", recursive)
     files = InputFiles(errors)
     options = HashOptions(
         max_workers, executor, progress, errors, output, compare_content, cache, files.kind
@@ -133,6 +134,7 @@ def hash_inputs(
         max_workers, executor, progress, errors, output, compare_content, cache, files.kind
     )
     options.check()
+    checks.boolean("recursive", recursive)
     named = checks.iterable("paths", paths, "several paths", "put one path into a list")
     names = [checks.path("paths", path) for path in named]
     return _hashed(files, options, files.add_inputs(names, recursive, table_options or {}))

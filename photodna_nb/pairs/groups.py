@@ -152,7 +152,10 @@ class DuplicateGroups(ResultTable[DuplicateMember]):
             yield from self._members(start, start + _RECORDS)
 
     def groups(self) -> Iterator[DuplicateGroup]:
-        """Yield the groups, in order."""
+        """Yield the groups by their numbers, whatever the order of the rows."""
+        if (np.diff(self.group) < 0).any():
+            yield from self[np.argsort(self.group, kind="stable")].groups()
+            return
         bounds = np.flatnonzero(np.diff(self.group, prepend=-1, append=-1)).tolist()
         for start, stop in pairwise(bounds):
             number = int(self.group[start])
