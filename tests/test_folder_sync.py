@@ -69,10 +69,11 @@ def touch(path, seconds=5):
 
 
 def content(folder):
+    """Return all files below a folder but those of locks, which old versions of filelock touch."""
     return {
         path: (path.read_bytes(), path.stat().st_mtime_ns)
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.suffix != ".lock"
     }
 
 
