@@ -245,6 +245,20 @@ def test_a_folder_below_that_is_empty_may_be_a_disk_that_is_not_mounted(pair, fo
     assert names(sync(pair, folder, allow_empty=True).removed) == ["c.png"]
 
 
+def test_a_folder_that_became_a_link_to_a_disk_that_is_not_mounted(pair, folder, tmp_path):
+    sync(pair, folder)
+    disk = tmp_path / "disk"
+    shutil.move(folder / "below", disk)
+    os.symlink(disk, folder / "below")
+    done = sync(pair, folder)
+    assert (done.removed, done.kept) == ([], [])
+    disk.rename(tmp_path / "elsewhere")
+    done = sync(pair, folder)
+    assert (done.removed, names(done.kept)) == ([], ["c.png"])
+    os.unlink(folder / "below")
+    assert names(sync(pair, folder).removed) == ["c.png"]
+
+
 def test_nothing_below_a_folder_that_cannot_be_listed_is_removed(pair, folder, monkeypatch):
     draw(folder / "below" / "deep" / "d.png", 4)
     draw(folder / "below" / "deep" / "e.png", 5)

@@ -207,7 +207,8 @@ class _FolderTree:
                     holds_any = any(not entry.name.startswith(".") for entry in entries)
                 self._verdicts[folder] = holds_any or self._allow_empty
             except (FileNotFoundError, NotADirectoryError):
-                self._verdicts[folder] = None
+                # A link to nothing may lead to a disk that is not mounted.
+                self._verdicts[folder] = False if os.path.islink(folder) else None
             except OSError:
                 self._verdicts[folder] = False
         return self._verdicts[folder]
