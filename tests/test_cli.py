@@ -190,6 +190,10 @@ def test_files_by_folder_and_by_list(call, folder, tmp_path):
     assert built.startswith("Indexed 2 file(s)")
     assert "Skipped 1 file(s)" in built
     assert "cannot be read (No such file" in failed(call("--files-from", "gone"))[0]
+    for form in ("known.csv", "known.txt"):
+        pdna.hash_files(paths[:1]).save(listing.parent / form)
+        (error,) = failed(call("--duplicates", "--files-from", listing.parent / form))
+        assert "is a table of hashes, not a list of image files; --duplicates" in error
     listing.write_bytes("a.png\nb.png\n".encode("utf-16-le"))
     (error,) = failed(call("--files-from", listing))
     assert "list.txt: is no list of paths in UTF-8 but in UTF-16" in error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import warnings
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from photodna_nb.hashing.stages import HashWithDetail
     from photodna_nb.tables.columns import FileFailure
     from photodna_nb.tables.table import HashTable
+
+
+# Lines of a list in which a hash would be seen.
+_LINES_LOOKED_AT = 9
 
 
 def hashed_inputs(
@@ -167,4 +172,11 @@ def listed_files(name: str) -> list[str]:
     except OSError as error:
         reason = f"cannot be read ({error.strerror}); {remedy_of(error, 'check the path')}"
         raise FileError(name, reason) from error
-    return folders.listed_paths(name, content)
+    paths = folders.listed_paths(name, content)
+    from photodna_nb.tables import hash_text  # it imports NumPy
+
+    cells = (re.split(r"[,;|\t]", path)[-1] for path in paths[:_LINES_LOOKED_AT])
+    if any(map(hash_text.holds_hash, cells)):
+        reason = "is a table of hashes, not a list of image files; --duplicates, --match and the "
+        raise FileError(name, f"{reason}modes of an index take it as PATH, without --files-from")
+    return paths

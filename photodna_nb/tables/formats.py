@@ -111,6 +111,7 @@ def read_errors(name: str, content: str) -> ErrorContext:
             return TableFileError(name, f"is no text in {encoding}; {remedy}")
         # NumPy, pyarrow and csv raise nearly anything.
         problem = f"{type(error).__name__}: {error}"
-        return TableFileError(name, f"is damaged or no table of {content} ({problem})")
+        reason = f"is damaged or no table of {content} ({problem})"
+        return TableFileError(name, f"{reason}; get a complete copy, or correct it")
 
     return ErrorContext(translated)
