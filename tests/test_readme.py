@@ -189,6 +189,14 @@ def test_numbers_of_speed_are_those_of_the_scripts():
         assert any(numbers <= line for line in measured), row
 
 
+def test_duplicates_side_by_side_are_those_of_the_script():
+    """The README repeats rows of docs/duplicates.md, which are what the script prints."""
+    section = TEXTS["README.md"].partition("## Side by side\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| .* \|$", section, re.MULTILINE)
+    assert len(rows) >= 5
+    assert set(rows) <= set(TEXTS["docs/duplicates.md"].splitlines())
+
+
 def test_names_are_listed():
     import photodna_nb as pdna
 
