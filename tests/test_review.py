@@ -424,3 +424,12 @@ def test_a_file_in_place_of_the_folder(tmp_path, variants, monkeypatch):
     with pytest.raises(pdna.FileError, match="review_files: cannot be written"):
         write_review(groups_of(variants, [7, 2]), tmp_path / "review.html")
     assert (tmp_path / "review_files").read_text() == "mine"
+
+
+def test_a_page_has_the_suffix_of_one(tmp_path):
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"kept")
+    groups = pdna.duplicates(np.zeros((2, 144), np.uint8))
+    with pytest.raises(pdna.ArgumentError, match=r"suffix '\.png'"):
+        write_review(groups, picture)
+    assert picture.read_bytes() == b"kept"

@@ -88,7 +88,7 @@ def sync(
     summary = Summary()
     start_numba()
     with (
-        HashIndex.open_or_create(index_path, meta_path, index_type=index_type or "flat") as index,
+        HashIndex.open_or_create(index_path, meta_path, index_type=index_type) as index,
         printed_warnings(),
     ):
         synced = index.sync(folders, max_workers=jobs, progress=on_terminal(), **options)
