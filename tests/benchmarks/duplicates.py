@@ -16,6 +16,7 @@ import csv
 import itertools
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -204,7 +205,9 @@ def run(program: Program, folder: Path, limit: float, rivals: Path | None, *more
             said = (Path(home) / "errors").read_text()
             raise SystemExit(f"{command}: status {child.returncode}\n{said}")
         usage, groups = ended[2], joined(read(output))
-        peak = max(peak, usage.ru_maxrss * 1024)
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if usage.ru_maxrss > own:  # otherwise it may be that of this process when it forked
+            peak = max(peak, usage.ru_maxrss * 1024)
         return Run(groups, wall, usage.ru_utime + usage.ru_stime, peak)
 
 
