@@ -407,9 +407,9 @@ def test_wrong_arguments(tmp_path, variants):
     groups = groups_of(variants[:2], [2])
     with pytest.raises(pdna.ArgumentTypeError, match="groups: got list, needs the DuplicateGroups"):
         write_review([], tmp_path / "review.html")
-    for path, error in (("", "the name is empty"), (str(tmp_path), "is a directory")):
-        with pytest.raises(pdna.FileError, match=error):
-            write_review(groups, path)
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(pdna.FileError, match="is a directory"):
+        write_review(groups, tmp_path / "folder.html")
     with pytest.raises(pdna.FileError, match="cannot be written"):
         write_review(groups, tmp_path / "missing" / "review.html")
     with pytest.raises(pdna.ArgumentError, match="max_workers: got 0"):
