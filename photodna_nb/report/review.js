@@ -411,7 +411,7 @@
     const all = !isMatch && ticksOf[group] === sizeOf(group);
     const warnings = [];
     if (all) warnings.push("every picture is ticked");
-    if (data.widest[group]) warnings.push(`two are ${distanceText(data.widest[group])} apart, beyond the limit`);
+    if (data.widest[group]) warnings.push(`two are ${data.widest[group].toFixed(1)} apart, beyond the limit`);
     element.article.querySelector(".warning").textContent = element.article.querySelector(".warning").title = warnings.join("; ");
     element.article.querySelector(".head input").checked = done[group];
     element.article.classList.toggle("done", Boolean(done[group]));
