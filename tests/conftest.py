@@ -65,6 +65,10 @@ def compile_pair_kernels() -> None:
     pdna.nearest(hashes, k=1)
     pdna.pairs_within(hashes, max_distance=1)
     pdna.distance_histogram(hashes)
+    hashes[:, :2] = np.eye(2)
+    for orientations in (False, True):
+        pdna.duplicates(hashes, 2, orientations=orientations)
+        pdna.match(hashes, hashes, 2, orientations=orientations)
 
 
 def compile_index_kernels() -> None:

@@ -18,6 +18,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -65,14 +66,15 @@ def table() -> pdna.HashTable:
     return pdna.HashTable(PATHS, HASHES, np.array([1.5, np.nan, 800.0]), failures)
 
 
-def table_file(name: str) -> Store:
+def table_file(name: str, **other: list[str]) -> Store:
     def write(folder: Path) -> Path:
-        table().save(folder / name)
+        replace(table(), other=other).save(folder / name)
         return folder / name
 
     def answer(path: Path) -> Any:
         loaded = pdna.HashTable.load(path)
-        return loaded.paths, loaded.hashes.tolist(), repr(loaded.detail), loaded.failures
+        columns = loaded.paths, loaded.hashes.tolist(), repr(loaded.detail)
+        return *columns, loaded.failures, loaded.other
 
     return Store(write, answer)
 
@@ -220,6 +222,10 @@ STORES = {
         rows_of_a_file, lambda path: pdna.distance_matrix(str(path)).tolist()
     ),
     "table .parquet": table_file("table.parquet"),
+    **{
+        f"table {suffix}, further columns": table_file(f"table{suffix}", note=["a", "", "猫"])
+        for suffix in (".npz", ".parquet")
+    },
     "pairs .npz": pairs_file("pairs.npz"),
     "pairs .parquet": pairs_file("pairs.parquet"),
     "journal of hash_files": Store(journal, journal_records, parts_count=True),

@@ -152,7 +152,7 @@ def write_all(folder: Path) -> None:
     parquet(folder / "text_detail.parquet", detail=["12"])
     lists = pa.array([[0] * 144], pa.list_(pa.uint8())).take(pa.array(np.zeros(800_000, int)))
     parquet(folder / "lists.parquet", 800_000, hash=lists)
-    parquet(folder / "one_list.parquet", hash=[[0] * 20_000_000])
+    parquet(folder / "one_list.parquet", hash=pa.array([[0] * 9_000_000], pa.list_(pa.uint8())))
     parquet(folder / "numbers.parquet", 600_000, **{f"n{n}": np.zeros(600_000) for n in range(20)})
     parquet(folder / "nested.parquet", path=[{"a": "/a"}])
     (folder / "two_paths.parquet").write_bytes(two_columns())

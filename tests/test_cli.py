@@ -121,13 +121,16 @@ def reason(path) -> str:
     return caught.value.reason
 
 
-def test_hash_dir_relative_and_empty(call, folder):
+def test_hash_dir_relative_and_empty(call, folder, tmp_path):
     entries = json.loads(call("--hash-dir", folder.name, cwd=folder.parent).stdout)
     assert entries[0]["path"] == str(folder / "a.png")
     assert json.loads(text(call("--hash-dir", folder / "sub"))) == []
     assert "nowhere: cannot be listed (No such file" in failed(call("--hash-dir", "nowhere"))[0]
     (message,) = failed(call("--hash-dir", "a.png", cwd=folder))
     assert message == "a.png: is a file, not a directory; for an image: photodna-nb --hash a.png"
+    pdna.hash_files([folder / "a.png"]).save(tmp_path / "known.csv")
+    (message,) = failed(call("--hash-dir", "known.csv", cwd=tmp_path))
+    assert message.endswith("a table of hashes: photodna-nb --match known.csv PATH")
 
 
 def test_a_folder_or_a_table_is_no_single_image(call, folder, tmp_path):
@@ -187,6 +190,10 @@ def test_files_by_folder_and_by_list(call, folder, tmp_path):
     assert built.startswith("Indexed 2 file(s)")
     assert "Skipped 1 file(s)" in built
     assert "cannot be read (No such file" in failed(call("--files-from", "gone"))[0]
+    for form in ("known.csv", "known.txt"):
+        pdna.hash_files(paths[:1]).save(listing.parent / form)
+        (error,) = failed(call("--duplicates", "--files-from", listing.parent / form))
+        assert "is a table of hashes, not a list of image files; --duplicates" in error
     listing.write_bytes("a.png\nb.png\n".encode("utf-16-le"))
     (error,) = failed(call("--files-from", listing))
     assert "list.txt: is no list of paths in UTF-8 but in UTF-16" in error
@@ -447,12 +454,20 @@ def test_the_limit_of_pixels_is_restored(folder, capsys):
     assert capsys.readouterr().out.count(",") == 143
 
 
-def test_an_interrupt(monkeypatch):
-    def interrupted(_, **options):
+def test_an_interrupt(monkeypatch, capsys):
+    def interrupted(*_, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli.FUNCTIONS, "hash", interrupted)
-    assert cli.main(["--hash", "x"]) == 130
+    goes_on = "stopped; the same call goes on from there"
+    for arguments, expected in [
+        (["--hash", "x"], "stopped"),
+        (["--duplicates", "x"], "stopped; with --cache FILE, the same call would go on from there"),
+        (["--duplicates", "x", "--cache", "y"], goes_on),
+        (["--faiss-sync", "i", "m", "x"], goes_on),
+    ]:
+        monkeypatch.setitem(cli.FUNCTIONS, arguments[0][2:].replace("-", "_"), interrupted)
+        assert cli.main(arguments) == 130
+        assert capsys.readouterr().err == f"photodna-nb: {expected}\n"
 
 
 def test_the_example_of_an_evaluation_is_a_configuration(call, tmp_path):

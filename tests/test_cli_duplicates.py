@@ -192,6 +192,12 @@ def test_nothing_matched(call, folder, known, tmp_path):
     assert call("--match", known, folder, "--exit-code").returncode == 0
 
 
+def test_no_limit(call, folder):
+    result = call("--duplicates", folder / "a.png", folder / "c.png", "--max-distance", "inf")
+    assert result.returncode == 0
+    assert summary_of(result).endswith("; 1 group of 2 images, without limit")
+
+
 def test_errors_before_anything_is_hashed(call, folder, known, tmp_path, decoded):
     (message,) = failed(call("--match", tmp_path / "gone.csv", folder))
     assert message.startswith(f"{tmp_path}/gone.csv: ")
@@ -205,6 +211,26 @@ def test_errors_before_anything_is_hashed(call, folder, known, tmp_path, decoded
     message = wrong_usage(call("--match", known, folder, "--output", "a.csv", "--format", "csv"))
     assert "--format goes without --output" in message
     assert decoded == []
+
+
+def test_errors_name_a_command_that_works(call, folder, tmp_path):
+    image = folder / "a.png"
+    (message,) = failed(call("--faiss-query", "i", "m", image, cwd=tmp_path))
+    expected = "photodna-nb --faiss-build i m PATH"
+    assert message == f"i: no such index; check the path, or build it: {expected}"
+    (message,) = failed(call("--faiss-sync", "i", "m", folder, image, cwd=tmp_path))
+    expected = f"for an image: photodna-nb --faiss-add i m {image}"
+    assert message == f"{image}: is a file, not a folder; {expected}"
+    (message,) = failed(call("--evaluate", folder, "run", cwd=tmp_path))
+    assert message.startswith(
+        f"{folder}: is a folder, not a TOML file; to start from one: photodna"
+    )
+    (tmp_path / "meta.db").touch()
+    for mode in (["--hash"], ["--match"], ["--duplicates"]):
+        operands = ["meta.db", image] if mode == ["--match"] else ["meta.db"]
+        (message,) = failed(call(*mode, *operands, cwd=tmp_path))
+        assert message.startswith("meta.db: is no image, and by its name a file of an index; to")
+    assert os.listdir(tmp_path) == ["meta.db"]
 
 
 def test_a_cache_is_shared_by_modes(call, folder, known, tmp_path, decoded):
@@ -256,9 +282,9 @@ def test_the_error_of_an_unclear_table_names_the_option_that_makes_it_clear(call
     ):
         message = failed(call(*mode, cwd=tmp_path))[0]
         assert message.startswith(f"{table}: the columns '1', '2' all hold hashes")
-        assert message.endswith("Give it as --hash-column")
+        assert message.endswith("Give it as hash_column= (--hash-column)")
         message = failed(call(*mode, "--hash-column", "2", cwd=tmp_path))[0]
-        assert "Give it as --path-column, or --path-column '' if none does" in message
+        assert 'Give it as path_column= (--path-column), "" if none does' in message
     columns = ["--hash-column", "2", "--path-column", "0"]
     assert text(call("--match", table, folder / "b.png", *columns)) == (
         f"{folder}/b.png\tone\t0.0000\n"
@@ -335,6 +361,9 @@ def test_names_are_printable_on_a_terminal_and_unchanged_in_a_pipe(monkeypatch, 
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     print_content([content])
     assert capfdbinary.readouterr().out == b"a\\x1b[31m\n\\xff\n"
+    monkeypatch.setattr("sys.stdout", notebook := io.StringIO())
+    print_content([content])
+    assert notebook.getvalue() == "a\\x1b[31m\n\\xff\n"
 
 
 def documented_fields() -> dict[str, list[str]]:

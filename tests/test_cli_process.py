@@ -82,7 +82,11 @@ assert scipy.__version__ == "1.99"
 del sys.modules["scipy"]
 """
     image = folder / "0.png"
-    for arguments in (("--hash", image), ("--compare", image, image, "--orientations")):
+    for arguments in (
+        ("--hash", image),
+        ("--compare", image, image, "--orientations"),
+        ("--duplicates", folder, "--orientations"),
+    ):
         assert modules_after(program, *arguments) & slow == {"numpy", "numba", "PIL"}
 
 

@@ -62,6 +62,25 @@ def test_of_hashes(call, folder, tmp_path, output):
     assert summary_of(call("--files-from", "-", *options, stdin=names)) == expected
 
 
+def test_of_queries(call, folder, tmp_path):
+    pair = tmp_path / "i", tmp_path / "m"
+    call("--faiss-build", *pair, folder)
+    query = ("--faiss-query", *pair)
+    assert call(*query, folder / "0.png").stderr == b""
+    (folder / "1.png").write_text("text")
+    result = call(*query, folder)
+    assert summary_of(result) == "1 hashed, 0 skipped, 2 failed, in … s"
+    assert summary_of(call(*query, "--files-from", "-")).startswith("0 hashed, 0 skipped, 0 failed")
+
+
+def test_of_an_index_whose_images_are_hashed_again(call, folder, tmp_path):
+    pair = tmp_path / "i", tmp_path / "m"
+    call("--faiss-build", *pair, folder)
+    (folder / "1.png").unlink()
+    result = call("--faiss-verify", *pair, "--compare-content")
+    assert summary_of(result) == "1 hashed, 0 skipped, 1 failed, in … s"
+
+
 @pytest.mark.parametrize("options", [[], ["--resume"]])
 def test_a_table_has_all_failures(call, folder, tmp_path, monkeypatch, options):
     """Files that are no images, and folders that cannot be listed."""

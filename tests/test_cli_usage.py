@@ -112,7 +112,7 @@ def test_the_documentation_has_each_mode_and_each_option():
         ),
         (
             ["--faiss-add", "i", "m", "a", "--json"],
-            "--json does not go with --faiss-add, but with --faiss-query, ",
+            "--json does not go with --faiss-add; it goes with --faiss-query, ",
         ),
         (
             ["--faiss-query", "i", "m", "q", "0"],
@@ -126,7 +126,7 @@ def test_the_documentation_has_each_mode_and_each_option():
         (["--faiss-query", "i", "m", "q", "--max-distance=-1"], "argument --max-distance: got -1"),
         (
             ["--hash", "a", "--metric", "manhattan"],
-            "--metric does not go with --hash, but with --compare",
+            "--metric does not go with --hash; it goes with --compare",
         ),
         (["--hash", "a", "--min-similarity", "0.9"], "--min-similarity does not go with --hash"),
         (["--hash", "a", "--overwrite"], "--overwrite does not go with --hash"),
@@ -140,7 +140,17 @@ def test_the_documentation_has_each_mode_and_each_option():
         (["--help", "faiss-querry"], "the nearest is --faiss-query;"),
         (["hash", "a"], "hash: unknown mode; the nearest is --hash: photodna-nb --hash IMAGE;"),
         (["nothing", "a"], "nothing: unknown mode; photodna-nb --help lists the modes"),
-        (["tests"], "a mode is needed; for a folder: photodna-nb --hash-dir tests"),
+        (["tests"], "a mode is needed; for a folder: photodna-nb --duplicates tests"),
+        (["x.csv"], "x.csv: unknown mode; photodna-nb --help lists the modes"),
+        (
+            ["--faiss-add", "tests", "m", "a"],
+            "tests: is a folder, and INDEX and META are files; for",
+        ),
+        (["--faiss-list", "i", "data"], "data: is a folder, and INDEX and META are files; for"),
+        (
+            ["--faiss-build", "meta.json", "index.faiss", "a"],
+            "meta.json is given as INDEX and index.faiss as META; exchange them: for example",
+        ),
         (["README.md"], "a mode is needed; for an image: photodna-nb --hash README.md"),
         (["--hash", "a", "--hash", "b"], "--hash is given twice"),
         (["--compare", "a", "b", "--compare", "c", "d"], "--compare is given twice"),
@@ -148,16 +158,24 @@ def test_the_documentation_has_each_mode_and_each_option():
         (["--faiss-rebuild", "i", "m", "--max-pixels", "9"], "--max-pixels does not go with"),
         (
             ["--hash", "a", "--recursive"],
-            "--recursive does not go with --hash, but with --hash-dir",
+            "--recursive does not go with --hash; it goes with --hash-dir",
         ),
-        (["--hash", "a", "--jobs", "2"], "--jobs does not go with --hash, but"),
+        (["--hash", "a", "--jobs", "2"], "--jobs does not go with --hash; it"),
         (["--hash", "a", "--files-from", "-"], "--files-from does not go with --hash"),
+        (["--match", "a", "b", "--json"], "--json does not go with --match; give --format json"),
+        (["--faiss-add", "i", "m", "a", "--recursive"], "--faiss-add; folders are walked down"),
         (["--hash-dir", "a", "--jobs", "many"], "argument --jobs: got 'many'"),
         (["--hash-dir", "a", "--jobs"], "argument --jobs: expected one argument"),
         (["--max-pixels", "0", "--hash", "a"], "argument --max-pixels: got '0', needs an integer"),
         (["--hash", "a", "\x1b[31m"], "\\x1b[31m"),
         (["--hash-dir", "a", "--jobs", "1", "--jobs", "2"], "--jobs is given twice"),
+        (["--faiss-query", "i", "m", "a.jpg", "-1"], "argument TOP_K: got '-1', needs an integer"),
+        (["--faiss-query", "i", "m", "a.jpg", "2.5"], "argument TOP_K: got '2.5', needs an int"),
         (["--hash-dir", "a", "--resume"], "--resume goes with --output"),
+        (
+            ["--faiss-sync", "i", "m", "a", "--dry-run", "--compare-content"],
+            "--compare-content goes without --dry-run, which opens no file",
+        ),
         (["--hash-dir", "a", "--spreadsheet"], "--spreadsheet goes with --output FILE.csv"),
         (
             ["--hash-dir", "a", "--spreadsheet", "--output", "a.npz"],
@@ -207,49 +225,67 @@ def test_completion_is_printed(call, shell):
 def test_completion_offers_what_goes_with_the_mode():
     options = parser_for("photodna-nb --hash-dir photos --")._option_string_actions
     assert set(options) == {
-        "--hash-dir", "--version", "--print-completion", *map(flag, options_of("hash_dir"))
+        "--help", "--hash-dir", "--version", "--print-completion",
+        *map(flag, options_of("hash_dir")),
     }  # fmt: skip
     assert options["--jobs"].help.startswith("How many images")
     every = parser_for("photodna-nb ")._option_string_actions
     assert {flag(name) for name in {*MODES, *OPTIONS}} <= set(every)
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+COMPLETIONS = {
+    "photodna-nb --faiss-q": ["--faiss-query"],
+    "photodna-nb --compare a b --met": ["--metric"],
+    "photodna-nb --compare a b --metric m": ["manhattan"],
+    "photodna-nb --compare a b --faiss": [],
+    "photodna-nb --hash pict": ["picture.jpg"],
+    "photodna-nb --he": ["--help"],
+    "photodna-nb --help faiss-s": ["faiss-sync"],
+}
+BASH = """
+eval "$(photodna-nb --print-completion bash)"
+function_name=$(complete -p photodna-nb | grep -o -- '-F [^ ]*' | cut -c 4-)
+COMP_TYPE=9
+while read -r COMP_LINE; do
+    COMP_POINT=${#COMP_LINE}
+    COMP_WORDS=($COMP_LINE)
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    COMPREPLY=()
+    $function_name photodna-nb "${COMP_WORDS[COMP_CWORD]}" ""
+    echo ${COMPREPLY[@]}
+done
+"""
+FISH = """
+photodna-nb --print-completion fish | source
+while read line
+    echo (complete -C $line | string replace -r "\\s.*" "")
+end
+"""
+
+
 @pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("photodna-nb --faiss-q", ["--faiss-query "]),
-        ("photodna-nb --compare a b --met", ["--metric "]),
-        ("photodna-nb --compare a b --metric m", ["manhattan "]),
-        ("photodna-nb --compare a b --faiss", []),
-        ("photodna-nb --hash pic", ["picture.jpg "]),
-    ],
+    ("shell", "script"), [("bash", BASH), pytest.param("fish", FISH, marks=pytest.mark.long)]
 )
-def test_bash_completes(tmp_path, line, expected):
+def test_a_shell_completes(tmp_path, shell, script):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not there")
     program = tmp_path / "photodna-nb"
     program.write_text(
         f"#!/bin/sh\nexec '{sys.executable}' -X importtime -m photodna_nb \"$@\" 2>> imports\n"
     )
     program.chmod(0o755)
     (tmp_path / "picture.jpg").touch()
-    script = f"""
-eval "$(photodna-nb --print-completion bash)"
-function_name=$(complete -p photodna-nb | grep -o -- '-F [^ ]*' | cut -c 4-)
-COMP_LINE={shlex.quote(line)}
-COMP_POINT=${{#COMP_LINE}}
-COMP_WORDS=({line})
-COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
-COMP_TYPE=9
-$function_name photodna-nb "${{COMP_WORDS[COMP_CWORD]}}" ""
-printf '%s\\n' "${{COMPREPLY[@]}}"
-"""
-    environment = os.environ | {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)
-    }  # fmt: skip
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     result = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [shell, "-c", script],
+        cwd=tmp_path,
+        env=os.environ | path,
+        capture_output=True,
+        text=True,
+        input="".join(f"{line}\n" for line in COMPLETIONS),
     )
-    assert result.stdout.rstrip("\n").splitlines() == expected, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines == list(COMPLETIONS.values()), result.stderr
     imported = set(re.findall(r"\| +([\w.]+)$", (tmp_path / "imports").read_text(), re.MULTILINE))
     assert "argcomplete" in imported
     assert not imported & {"numpy", "numba", "PIL", "faiss"}

@@ -283,7 +283,7 @@ def test_programs_add_at_once(tmp_path, meta):
     ]
     for program in programs:
         output, errors = program.communicate(timeout=300)
-        assert (program.returncode, errors) == (0, b"")
+        assert (program.returncode, b"error" in errors) == (0, False)
         assert output.startswith(b"Added %d file(s)" % each)
     with pdna.HashIndex.open(*pair) as index:
         assert sorted(item.id for item in index.items()) == list(range(1, n_images + 1))

@@ -69,10 +69,11 @@ def touch(path, seconds=5):
 
 
 def content(folder):
+    """Return all files below a folder but those of locks, which old versions of filelock touch."""
     return {
         path: (path.read_bytes(), path.stat().st_mtime_ns)
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.suffix != ".lock"
     }
 
 
@@ -244,6 +245,20 @@ def test_a_folder_below_that_is_empty_may_be_a_disk_that_is_not_mounted(pair, fo
     assert names(sync(pair, folder, allow_empty=True).removed) == ["c.png"]
 
 
+def test_a_folder_that_became_a_link_to_a_disk_that_is_not_mounted(pair, folder, tmp_path):
+    sync(pair, folder)
+    disk = tmp_path / "disk"
+    shutil.move(folder / "below", disk)
+    os.symlink(disk, folder / "below")
+    done = sync(pair, folder)
+    assert (done.removed, done.kept) == ([], [])
+    disk.rename(tmp_path / "elsewhere")
+    done = sync(pair, folder)
+    assert (done.removed, names(done.kept)) == ([], ["c.png"])
+    os.unlink(folder / "below")
+    assert names(sync(pair, folder).removed) == ["c.png"]
+
+
 def test_nothing_below_a_folder_that_cannot_be_listed_is_removed(pair, folder, monkeypatch):
     draw(folder / "below" / "deep" / "d.png", 4)
     draw(folder / "below" / "deep" / "e.png", 5)
@@ -266,17 +281,53 @@ def test_nothing_below_a_folder_that_cannot_be_listed_is_removed(pair, folder, m
     assert names(sync(pair, folder).removed) == ["c.png", "d.png"]
 
 
-def test_a_disk_that_is_lost_meanwhile_empties_no_index(pair, folder, tmp_path, monkeypatch):
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Have a function called after the folders were walked and before files are hashed."""
+    hash_all = folder_sync._HashedFiles.hash
+
+    def happens(function):
+        def wrapped(*arguments):
+            function()
+            hash_all(*arguments)
+
+        monkeypatch.setattr(folder_sync._HashedFiles, "hash", wrapped)
+
+    return happens
+
+
+def test_a_file_that_comes_back_meanwhile_stays(pair, folder, meanwhile):
+    sync(pair, folder)
+    os.rename(folder / "a.png", folder / ".away")
+    meanwhile(lambda: os.rename(folder / ".away", folder / "a.png"))
+    done = sync(pair, folder)
+    assert (done.removed, done.kept) == ([], [])
+    assert "a.png" in paths_in(pair)
+
+
+def test_a_folder_that_cannot_be_listed_any_more(pair, folder, meanwhile, monkeypatch):
+    sync(pair, folder)
+    os.unlink(folder / "a.png")
+    os.unlink(folder / "below" / "c.png")
+    scandir = os.scandir
+
+    def refused(path="."):
+        if path == str(folder):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    meanwhile(lambda: monkeypatch.setattr(os, "scandir", refused))
+    done = sync(pair, folder, allow_empty=True)
+    assert (names(done.removed), names(done.kept)) == (["c.png"], ["a.png"])
+
+
+def test_a_disk_that_is_lost_meanwhile_empties_no_index(
+    pair, folder, tmp_path, meanwhile, monkeypatch
+):
     sync(pair, folder)
     os.unlink(folder / "a.png")
     draw(folder / "new.png", 9)
-    hash_all = folder_sync._HashedFiles.hash
-
-    def lost(*arguments):
-        os.rename(folder, tmp_path / "away")
-        hash_all(*arguments)
-
-    monkeypatch.setattr(folder_sync._HashedFiles, "hash", lost)
+    meanwhile(lambda: os.rename(folder, tmp_path / "away"))
     done = sync(pair, folder)
     assert (done.removed, names(done.kept)) == ([], ["a.png"])
     assert len(done.failures) == 5
@@ -316,14 +367,16 @@ def test_links_lead_to_the_files_that_are_items(pair, folder, tmp_path):
 
 
 def test_a_renamed_file_keeps_what_the_user_stored(pair, folder):
+    other = draw(folder / "other.png", 9)
     with HashIndex.create(*pair) as index:
-        index.add([folder / "a.png", folder / "b.png"], extra=[{"tag": 1}, {"tag": 2}])
+        paths = [folder / "a.png", folder / "b.png", other]
+        index.add(paths, extra=[{"tag": 1}, {"tag": 2}, {"tag": 3}])
         index.save()
     os.rename(folder / "a.png", folder / "z.png")
-    draw(folder / "b.png", 9)
-    touch(folder / "b.png")
+    os.rename(other, folder / "b.png")  # in place of another item
     done = sync(pair, folder)
-    assert (names(done.added), names(done.removed)) == (["c.png", "z.png"], ["a.png"])
+    assert (names(done.added), names(done.updated)) == (["c.png", "z.png"], ["b.png"])
+    assert names(done.removed) == ["a.png", "other.png"]
     with HashIndex.open(*pair) as index:
         assert index.get(folder / "z.png").extra == {"tag": 1}
         assert index.get(folder / "b.png").extra == {"tag": 2}
@@ -398,14 +451,17 @@ def test_a_fault_of_the_system_is_not_remembered(pair, folder, monkeypatch):
 
 
 def test_a_picture_that_cannot_be_read_any_more_stays(pair, folder):
-    sync(pair, folder)
+    """Also one that would be skipped as a document if it were new."""
+    os.rename(draw(folder / "d.png", 4), folder / "d")
+    assert len(sync(pair, folder).added) == 4
+    (folder / "d").write_bytes(b"%PDF-1.7\n")
     (folder / "a.png").write_bytes(b"no picture")
     (folder / "b.png").write_text("")
     os.rename(folder / "below" / "c.png", folder / "below" / "c")
     (folder / "below" / "c.png").write_text("no picture")
     done = sync(pair, folder)
-    assert names(f.path for f in done.failures) == ["a.png", "b.png", "c.png"]
-    assert (done.removed, len(sync(pair, folder).remembered)) == ([], 4)
+    assert names(f.path for f in done.failures) == ["a.png", "b.png", "c.png", "d"]
+    assert (done.removed, len(sync(pair, folder).remembered)) == ([], 5)
 
 
 def test_what_is_remembered_is_kept_by_all_other_changes(pair, folder, tmp_path):
@@ -439,6 +495,17 @@ def test_what_no_program_remembered_counts_as_missing(tmp_path, folder, value):
     pair = tmp_path / "index.faiss", tmp_path / "meta.json"
     sync(pair, folder)
     edit(pair[1], lambda document: document.update(unreadable_files=value))
+    assert len(sync(pair, folder).failures) == 1
+    assert len(sync(pair, folder).remembered) == 1
+
+
+@pytest.mark.parametrize("value", ["size = 'x'", "reason = NULL", "decoders = x'ff'"])
+def test_a_row_that_no_program_wrote_counts_as_missing(tmp_path, folder, value):
+    pair = tmp_path / "index.faiss", tmp_path / "meta.sqlite"
+    sync(pair, folder)
+    with closing(sqlite3.connect(pair[1])) as connection:
+        connection.execute(f"UPDATE unreadable SET {value} WHERE path LIKE '%bad.jpg'")
+        connection.commit()
     assert len(sync(pair, folder).failures) == 1
     assert len(sync(pair, folder).remembered) == 1
 
@@ -516,12 +583,14 @@ def test_what_was_hashed_stays_after_an_interruption(pair, many, stopped, index_
     ):
         index.sync([many], max_workers=1)
     assert len(hashed) == 30
+    kept = 1  # of an approximate type, which needs more items, at least one is in the journal
     if index_type == "flat":
-        assert len(paths_in_without_check(pair)) >= 8
+        kept = len(paths_in_without_check(pair))
+        assert kept >= 1
     hashed = stopped(10**9)
     with HashIndex.open_or_create(*pair, index_type=index_type) as index:
         index.sync([many], max_workers=1)
-    assert len(hashed) <= 32, "what was hashed and handed over is not hashed again"
+    assert len(hashed) <= 40 - kept, "what was hashed and handed over is not hashed again"
     assert len(paths_in(pair)) == 40
     assert not (pair[0].parent / "index.faiss.journal").exists()
 
@@ -559,7 +628,12 @@ def test_a_batch_is_seen_by_others_before_the_end(pair, many, monkeypatch):
         done = index.sync([many])
         assert (len(done.updated), len(done.removed)) == (20, 20)
         assert index._session.rows.rows_on_disk == len(index) == 20
+        draw(many / "00.png", 200)
+        touch(many / "00.png")
+        assert len(index.sync([many]).updated) == 1
         index.verify(compare_content=True)
+    with HashIndex.open(*pair) as index:
+        assert index._session.rows.rows_on_disk == len(index) == 20
 
 
 def test_an_index_file_behind_its_metadata_is_written_by_the_next_call(tmp_path, many):
@@ -590,6 +664,8 @@ def test_wrong_arguments(pair, folder):
             index.sync([folder], dry_run="yes")
         with pytest.raises(pdna.ArgumentError, match="max_workers"):
             index.sync([folder], max_workers=0)
+        with pytest.raises(pdna.ArgumentError, match="compare_content: needs the files"):
+            index.sync([folder], dry_run=True, compare_content=True)
         index.add([folder / "a.png"])
         with pytest.raises(pdna.ArgumentError, match="not saved"):
             index.sync([folder])
@@ -624,3 +700,24 @@ def test_two_programs_create_one_index(pair, folder, many):
         index.add([folder / "a.png"])
         index.save()
         assert len(index) == 1
+
+
+@pytest.mark.parametrize("names_left", [["NOT_MOUNTED.txt"], ["README", "below/README"]])
+def test_a_folder_without_an_image_keeps_its_items(pair, folder, tmp_path, names_left):
+    """A disk that is not mounted may leave a file that says so."""
+    sync(pair, folder)
+    before = paths_in(pair)
+    shutil.rmtree(folder)
+    for name in names_left:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("the disk is not mounted")
+    kept = sync(pair, folder)
+    assert (kept.removed, names(kept.kept), paths_in(pair)) == ([], before, before)
+    assert names(sync(pair, folder, allow_empty=True).removed) == before
+
+
+def test_another_type_of_an_index_that_is_there_is_an_error(pair, folder):
+    sync(pair, folder)
+    with pytest.raises(pdna.ArgumentError, match=r"index_type: got uint8, and .* of the type flat"):
+        pdna.HashIndex.open_or_create(*pair, index_type="uint8")
+    pdna.HashIndex.open_or_create(*pair, index_type="flat").close()

@@ -19,7 +19,6 @@ from photodna_nb.hashing.orientations import OF_PAIRS, ORIENTATIONS, oriented
 from photodna_nb.kernels import distance
 from photodna_nb.kernels.components import join
 from photodna_nb.pairs import components, search
-from photodna_nb.pairs.metrics import row_distances
 
 
 def labels_of(near):
@@ -307,6 +306,11 @@ def test_some_rows(found):
     assert (group.number, group.widest, later.n_groups) == (1, 3.0, 1)
     assert [member.path for member in found[[1, -1]]] == ["/0.png", "/4.png"]
     assert len(found[:0]) == 0
+    mixed = found[[4, 0, 5, 1]]
+    assert [[one.path for one in group.members] for group in mixed.groups()] == [
+        [found[0].path, found[1].path],
+        [found[4].path, found[5].path],
+    ]
     assert "<td>rotate_270</td>" in found._repr_html_()
 
 
@@ -350,7 +354,8 @@ def test_hashes_in_files(tmp_path):
         (([1, 2],), "hashes: got list"),
         ((np.zeros((2, 143), np.uint8),), "hashes: got an array of shape"),
         (("missing.npz",), "missing.npz"),
-        (("table.xyz",), "path: got the suffix '.xyz'"),
+        (("table.xyz",), "hashes: got 'table.xyz', needs a table of hashes or a .npy file; hash_i"),
+        ((["photos"],), "hashes: got 'photos', needs a table"),
         ((np.zeros((2, 144), np.uint8), -1), "max_distance: got -1"),
         ((np.zeros((2, 144), np.uint8), "x"), "max_distance: got x"),
     ],
@@ -374,10 +379,3 @@ def test_wrong_hashes_and_limits(arguments, words):
 def test_wrong_options(options, words):
     with pytest.raises(pdna.PhotodnaError, match=words):
         pdna.duplicates(some_set("copies"), **options)
-
-
-def test_row_distances():
-    a, b = some_set("random", 20), some_set("extremes", 20)
-    for metric in ("sqeuclidean", "manhattan"):
-        exact = np.diag(exact_distances(a, b, metric)[0])
-        np.testing.assert_array_equal(row_distances(a, b, metric), exact)

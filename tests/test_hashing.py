@@ -147,7 +147,14 @@ def test_one_pass_equals_the_complete_table(height, width, channels, seed):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mprotect of Linux")
-@pytest.mark.parametrize("shape", [(9, 30, 3), (2, 64), (40, 16, 4), (7, 5, 3), (86, 100)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (9, 30, 3),
+        (86, 100),
+        *(pytest.param(one, marks=pytest.mark.long) for one in [(2, 64), (40, 16, 4), (7, 5, 3)]),
+    ],
+)
 def test_no_byte_behind_the_image_is_read(shape):
     """The image ends where a page begins that cannot be read: a process ends if it does."""
     program = f"""

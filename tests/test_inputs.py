@@ -145,6 +145,24 @@ def test_what_cannot_be_read_is_recorded_with_all_else(folder, tmp_path):
         pdna.hash_inputs(paths)
 
 
+def test_bad_lines_and_entries_of_tables_are_recorded_with_all_else(tmp_path):
+    lines = ["id,type,indicator", "1,HASH_MD5,aa", f"2,HASH_PHOTODNA,{'00' * 144}", "3,PDNA,00"]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    paths = [tmp_path / "list.csv", draw(tmp_path / "one.png", 9)]
+    table = pdna.hash_inputs(paths, errors="record", table_options={"path_column": "type"})
+    assert table.paths == ["HASH_PHOTODNA", str(tmp_path / "one.png")]
+    assert table.other == {"id": ["2", ""]}
+    assert [failure.path for failure in table.failures] == [f"{tmp_path / 'list.csv'}:4"]
+    assert table.skipped == {"no PhotoDNA hash": 1}
+
+
+def test_recursive_is_no_text(folder):
+    for call in (lambda: pdna.hash_directory(folder, recursive="no"),
+                 lambda: pdna.hash_inputs([folder], recursive="no")):  # fmt: skip
+        with pytest.raises(pdna.ArgumentTypeError, match="recursive: got str, needs True or False"):
+            call()
+
+
 def test_a_folder_that_is_missing_is_an_error(tmp_path):
     with pytest.raises(pdna.FileError, match="nothing"):
         pdna.hash_directory(tmp_path / "nothing", errors="record")

@@ -286,3 +286,15 @@ def test_no_hashes(length):
         assert len(pdna.pairs_within(none, some, max_distance=3, metric=metric)) == 0
         assert pdna.distance_histogram(some, none, metric=metric).counts.sum() == 0
         assert pdna.nearest(none, some, metric=metric).indices.shape == (0, 1)
+
+
+def test_only_hashes_of_144_bytes_have_orientations():
+    rows = np.zeros((3, 64), np.uint8)
+    for call in (
+        lambda: pdna.distance(rows[0], rows[1], orientations=True),
+        lambda: pdna.similarity(rows[0], rows[1], orientations=True),
+        lambda: pdna.pairs_within(rows, max_distance=1, orientations=True),
+        lambda: pdna.nearest(rows, orientations=True),
+    ):
+        with pytest.raises(pdna.ArgumentError, match="orientations: got True and hashes of 64"):
+            call()

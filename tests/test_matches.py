@@ -60,6 +60,27 @@ def test_matches(kind, orientations, by_trees, monkeypatch):
                 assert found_matches(found) == expected, (limit, k)
 
 
+def test_many_neighbours(monkeypatch):
+    """So many that there is no memory for all of them, within the limit or not."""
+    queries, known = some_set("oriented", 30), some_set("oriented", 50)
+    for orientations in (False, True):
+        options = {"orientations": orientations}
+        plain = pdna.match(queries, known, 80, k=3, **options)
+        assert plain.rank.max() == 3
+        assert len(pdna.match(queries, known, 80, **options)) > len(plain)
+        with monkeypatch.context() as patch:
+            patch.setattr(oriented, "_MOST_NEIGHBOURS", 20)
+            assert found_matches(pdna.match(queries, known, 80, k=3, **options)) == found_matches(
+                plain
+            )
+            patch.setattr(matches, "_MOST_NEIGHBOURS", 20)
+            patch.setattr(matches, "found_neighbours", None)
+            patch.setattr(matches, "oriented_neighbours", None)
+            assert found_matches(pdna.match(queries, known, 80, k=3, **options)) == found_matches(
+                plain
+            )
+
+
 def test_any_number_of_workers(by_trees):
     queries, known = some_set("oriented", 60), some_set("oriented", 90)
     for k in (None, 2):

@@ -44,8 +44,12 @@ CONSOLES = {
             "--faiss-rebuild",
         ),
     ),
+    "docs/recipes.md": (
+        25,
+        ("--duplicates", "--match", "--faiss-sync", "--faiss-verify", "--cache", "--exit-code"),
+    ),
 }
-DOCTESTS = {"README.md": 5, "docs/hash.md": 5, "docs/api.md": 10}
+DOCTESTS = {"README.md": 5, "docs/hash.md": 5, "docs/api.md": 10, "docs/recipes.md": 30}
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="says nothing about the kernels")
 
@@ -106,9 +110,13 @@ def test_every_command_prints_what_is_shown(page, tmp_path):
         assert any(mode in command for command, _ in wanted), mode
 
 
-@pytest.mark.parametrize("page", DOCTESTS)
-def test_python_examples(page, monkeypatch):
-    monkeypatch.chdir(ROOT)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=pytest.mark.long if "recipes" in p else []) for p in DOCTESTS],
+)
+def test_python_examples(page, tmp_path, monkeypatch):
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
     result = doctest.testfile(str(ROOT / page), module_relative=False, encoding="utf-8")
     assert result.attempted >= DOCTESTS[page]
     assert result.failed == 0
@@ -179,6 +187,14 @@ def test_numbers_of_speed_are_those_of_the_scripts():
         of_work = [line for line in lines if line.startswith(f"| {work} | photodna_nb")]
         measured = [set(re.findall(r"(?<![\w.])\d[\d.]*", line)) for line in of_work or lines]
         assert any(numbers <= line for line in measured), row
+
+
+def test_duplicates_side_by_side_are_those_of_the_script():
+    """The README repeats rows of docs/duplicates.md, which are what the script prints."""
+    section = TEXTS["README.md"].partition("## Side by side\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| .* \|$", section, re.MULTILINE)
+    assert len(rows) >= 5
+    assert set(rows) <= set(TEXTS["docs/duplicates.md"].splitlines())
 
 
 def test_names_are_listed():

@@ -276,6 +276,7 @@ def test_the_documentation_lists_the_columns():
         index.search(some).table(),
     ]
     assert documented == {type(one).__name__: list(one._columns()) for one in tables}
+    assert tables[-1].distance.tolist() == [match.match.distance for match in tables[-1]]
     for one in tables:
         one = one[:1]
         assert len(one.to_pandas()) == pa.table(one).num_rows == len(list(one)) == 1

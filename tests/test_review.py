@@ -94,7 +94,8 @@ def test_what_differs(tmp_path, variants):
     assert data["start"] == [0, 7]
     assert data["distance"] == [None, 0, 3, 40, 0, 0, 0, None, 7.5]
     assert data["width"][:3] == [320, 320, 160]
-    assert [data["format_texts"][number] for number in data["format"]][:3] == ["PNG", "PNG", "WEBP"]
+    formats = [data["format_texts"][number] for number in data["format"]]
+    assert formats == ["PNG", "PNG", "WEBP", *["PNG"] * 4, "JPEG", "JPEG"]
     assert data["bytes"] == [path.stat().st_size for path in variants]
     assert data["seconds"] == [int(path.stat().st_mtime) for path in variants]
 
@@ -163,6 +164,24 @@ def test_transparent_pixels_are_grey(tmp_path):
             assert np.abs(np.asarray(thumbnail).astype(int) - 160).max() <= 2
 
 
+def test_narrow_pictures_and_other_modes(tmp_path):
+    image = picture(size=(2000, 60))
+    paths = [
+        save(image.resize((2000, 4)), tmp_path / "a.png"),
+        save(image.convert("CMYK"), tmp_path / "b.jpg", comment=b"secret"),
+        save(image.convert("L"), tmp_path / "c.jpg", comment=b"secret"),
+        save(image.convert("P"), tmp_path / "d.gif"),
+        save(image.convert("1"), tmp_path / "e.tif"),
+    ]
+    data = written(tmp_path, groups_of(paths, [5]))
+    assert data["thumbnail"] == list(range(5))
+    for content in thumbnails_in(data):
+        assert b"secret" not in content
+        with Image.open(io.BytesIO(content)) as thumbnail:
+            assert thumbnail.width == 240
+            assert thumbnail.mode == "RGB"
+
+
 def test_files_that_are_gone_changed_or_damaged(tmp_path):
     paths = [save(picture(seed), tmp_path / f"{seed}.png") for seed in range(4)]
     groups = groups_of(paths, [4], [0, 1, 2, 3])
@@ -207,6 +226,8 @@ def test_names_come_back(tmp_path):
         save(picture(size=(64, 48)), path, format="PNG")
     data = written(tmp_path, groups_of(paths, [len(paths)]))
     assert [os.fsencode(path) for path in paths_in(data)] == paths
+    content = (tmp_path / "review.html").read_text("utf-8")
+    assert "<" not in content.partition('id="data">')[2].partition("</script>")[0]
     ((_, shown, address),) = data["folders"]
     assert shown == f"{tmp_path}/<b>/😀 \\xff/"
     assert address == "%3Cb%3E/%F0%9F%98%80%20%FF/"
@@ -270,7 +291,9 @@ def test_thumbnails_in_a_folder(tmp_path, variants, monkeypatch):
     # Other pictures take their place, and nothing else that lies there.
     (folder / "notes.txt").write_text("mine")
     (tmp_path / "review_files" / "notes").mkdir()
-    (tmp_path / "review_files" / ("0" * 16)).symlink_to(variants[0].parent)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "7.jpg").write_text("mine")
+    (tmp_path / "review_files" / ("0" * 16)).symlink_to(tmp_path / "linked")
     (tmp_path / "review_files" / f".photodna-nb-{'0' * 16}.tmp").mkdir()  # of a killed program
     data = written(tmp_path, groups_of([*variants[:7], variants[8], variants[7]], [7, 2]))
     other = tmp_path / data["thumbnails"]
@@ -279,7 +302,7 @@ def test_thumbnails_in_a_folder(tmp_path, variants, monkeypatch):
     assert sorted(path.name for path in folder.iterdir()) == ["notes.txt"]
     there = {path.name for path in (tmp_path / "review_files").iterdir()}
     assert there == {"notes", "0" * 16, folder.name, other.name}
-    assert variants[0].exists()
+    assert (tmp_path / "linked" / "7.jpg").exists()
 
     # The same pictures again: a lost thumbnail is there again.
     (other / "3.jpg").unlink()
@@ -362,6 +385,7 @@ def test_matches(tmp_path, variants):
     assert first == [str(variants[number]) for number in data["number"]]
     assert len(data["name"]) == len(matches) + len(first)
     assert sum(number >= 0 for number in data["thumbnail"]) == len(first)
+    assert "most pixels" not in data["notes_texts"]  # sizes of the known ones are not known
 
     no_limit = pdna.match(table, known, float("inf"))
     assert written(tmp_path, no_limit[::-1])["limit"] is None
@@ -383,9 +407,9 @@ def test_wrong_arguments(tmp_path, variants):
     groups = groups_of(variants[:2], [2])
     with pytest.raises(pdna.ArgumentTypeError, match="groups: got list, needs the DuplicateGroups"):
         write_review([], tmp_path / "review.html")
-    for path, error in (("", "the name is empty"), (str(tmp_path), "is a directory")):
-        with pytest.raises(pdna.FileError, match=error):
-            write_review(groups, path)
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(pdna.FileError, match="is a directory"):
+        write_review(groups, tmp_path / "folder.html")
     with pytest.raises(pdna.FileError, match="cannot be written"):
         write_review(groups, tmp_path / "missing" / "review.html")
     with pytest.raises(pdna.ArgumentError, match="max_workers: got 0"):
@@ -400,3 +424,12 @@ def test_a_file_in_place_of_the_folder(tmp_path, variants, monkeypatch):
     with pytest.raises(pdna.FileError, match="review_files: cannot be written"):
         write_review(groups_of(variants, [7, 2]), tmp_path / "review.html")
     assert (tmp_path / "review_files").read_text() == "mine"
+
+
+def test_a_page_has_the_suffix_of_one(tmp_path):
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"kept")
+    groups = pdna.duplicates(np.zeros((2, 144), np.uint8))
+    with pytest.raises(pdna.ArgumentError, match=r"suffix '\.png'"):
+        write_review(groups, picture)
+    assert picture.read_bytes() == b"kept"

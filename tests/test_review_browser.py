@@ -99,12 +99,18 @@ def opened(browser):
         complaints.append(complaints_of(page))
         page.on("requestfailed", lambda request: complaints[-1].append(request.url))
         page.goto(path.as_uri())
+        wait_until_ready(page)
         return page
 
     yield opened
     for context in contexts:
         context.close()
     assert complaints == [[] for _ in complaints]
+
+
+def wait_until_ready(page):
+    """Wait for the last step of opening a page."""
+    page.locator("#groups[aria-busy=false]").wait_for(state="attached")
 
 
 def status(page):
@@ -228,12 +234,14 @@ def test_ticks_survive_a_reload(opened, file):
     page = opened(file)
     press(page, "j", " ", "j", " ", "n", "d")
     page.reload()
+    wait_until_ready(page)
     assert "2 ticked" in status(page)
     assert page.locator(".card.ticked").count() == 2
     assert page.locator(".group.done").count() == 1
     # Another page of the same browser shows them, too, and sends its own.
     other = page.context.new_page()
     other.goto(page.url)
+    wait_until_ready(other)
     assert "2 ticked" in status(other)
     press(other, "j", " ")
     page.wait_for_function(
@@ -253,6 +261,7 @@ def test_ticks_without_storage(opened, file):
     page.locator("#message").wait_for()
     assert "survive a reload" in page.locator("#message").inner_text()
     page.reload()
+    wait_until_ready(page)
     assert "1 ticked" in status(page)
 
 
@@ -481,6 +490,7 @@ def test_ten_thousand_groups(opened, many):
     page.get_by_role("button", name="Tick", exact=True).click()
     assert f"{int((sizes - 1).sum()):,} ticked" in status(page)
     page.reload()
+    wait_until_ready(page)
     assert f"{int((sizes - 1).sum()):,} ticked" in status(page)
 
 
@@ -493,7 +503,7 @@ CONTRASTS = """() => {
   while (walk.nextNode()) {
     const element = walk.currentNode.parentElement;
     if (!walk.currentNode.data.trim() || !element.checkVisibility()) continue;
-    if (element.closest("script, style, :disabled")) continue;
+    if (element.closest("script, style, :disabled:not(.picture)")) continue;
     let behind = element;
     let background = [0, 0, 0, 0];
     for (; behind; behind = behind.parentElement) {
@@ -565,6 +575,7 @@ def test_print(opened, file):
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator(".card").count() == len(NAMES) + 1  # and the one that is measured
     boxes = [card.bounding_box() for card in page.locator(".group").all()]
+    assert page.evaluate("[...document.images].every(image => image.loading === 'eager')")
     for above, below in pairwise(boxes):
         assert below["y"] >= above["y"] + above["height"]
     page.evaluate("dispatchEvent(new Event('afterprint'))")
@@ -576,6 +587,7 @@ def test_matches(opened, groups, tmp_path):
     write_review(pdna.match(table[:2], known), tmp_path / "review.html")
     page = opened(tmp_path / "review.html")
     assert "2 of 2 pictures have matches" in page.locator("header").inner_text()
+    assert [one for one in page.evaluate(CONTRASTS) if one[0] < 4.5] == []
     press(page, "j", "j", " ")  # what is known cannot be ticked
     assert " 0 ticked" in status(page)
     press(page, "k", " ")

@@ -112,7 +112,7 @@ GOOD = f"/a.jpg,{base64.b64encode(HASHES[0]).decode()}\n"
 @pytest.mark.parametrize(
     ("suffix", "content", "words"),
     [
-        (".csv", GOOD + "/b.jpg\n", "line 2 has 1 columns, needs 2"),
+        (".csv", GOOD + "/b.jpg\n", r"line 2 has 1 column\(s\), needs 2"),
         (".csv", GOOD + '"/x\ny.jpg",AAAA\n', "line 2 holds 3 bytes, needs 144"),
         (".csv", GOOD + "\n" + GOOD + "/b.jpg,*AAA\n", "line 4 has no hash, needs 192"),
         (".csv", GOOD + "/b.jpg,AAA\n", "line 2 has no hash, needs 192"),

@@ -3,10 +3,13 @@
 import base64
 import codecs
 import json
+import random
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
+from conftest import scaled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -83,7 +86,9 @@ def test_a_column_for_each_value(tmp_path, delimiter):
     text = "".join(delimiter.join([*line[1:], line[0]]) + "\n" for line in lines[:1])
     assert_holds(loaded(tmp_path / "t.csv", text), paths[:1], HASHES[:1])
     text = "".join(delimiter.join(line) + "\n" for line in lines[1:])  # a number beside them
-    with pytest.raises(pdna.TableFileError, match=r"145 columns of integers .*as hash_column="):
+    with pytest.raises(
+        pdna.TableFileError, match=r"145 columns of integers .*as hash_column= \(--hash-column\)"
+    ):
         loaded(tmp_path / "t.csv", "".join(text.splitlines(keepends=True)[::2]))
     assert_holds(loaded(tmp_path / "t.csv", text, path_column=0), paths[1:], HASHES[1:])
     assert_holds(loaded(tmp_path / "t.csv", text, hash_column=1), paths[1:], HASHES[1:])
@@ -147,6 +152,13 @@ def test_quotes_that_match_with_one_delimiter_alone(tmp_path):
         assert_holds(loaded(tmp_path / "t.csv", text), [path], HASHES[:1])
 
 
+@pytest.mark.parametrize("path", [" ", "\x85", ";", "|"])
+def test_the_suffix_says_that_tabs_stand_between_cells(tmp_path, path):
+    table = pdna.HashTable([path], HASHES[:1], np.full(1, np.nan))
+    table.save(tmp_path / "t.tsv")
+    assert_holds(pdna.HashTable.load(tmp_path / "t.tsv"), [path], HASHES[:1])
+
+
 def test_further_columns_are_kept(tmp_path):
     lines = [["id", "hash", "path", "note", "", "note", "detail"]]
     lines += [
@@ -180,13 +192,26 @@ def test_further_columns_are_kept(tmp_path):
             pdna.HashTable(["/a"], HASHES[:1], np.zeros(1), other=wrong)
 
 
+def test_a_detail_that_is_a_note_is_a_further_column(tmp_path):
+    lines = (f"/{n},{base64_of(row)},of {n}\n" for n, row in enumerate(HASHES))
+    text = "path,hash,Detail\n" + "".join(lines)
+    table = loaded(tmp_path / "t.csv", text)
+    assert table.other == {"Detail": ["of 0", "of 1", "of 2", "of 3"]}
+    assert np.isnan(table.detail).all()
+    lines = text.replace("of ", "").splitlines()
+    lines = [lines[0], *lines[1:] * 25, lines[1].replace(",0", ",x")]
+    table = loaded(tmp_path / "t.csv", "\n".join(lines), errors="record")
+    assert table.detail.tolist() == [0, 1, 2, 3] * 25
+    assert [failure.error for failure in table.failures] == ["has a detail that is no number"]
+
+
 GOOD = [f"/{number}.jpg,{base64_of(row)}" for number, row in enumerate(HASHES)]
 
 
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        ("/b.jpg", "has 1 columns, needs 2"),
+        ("/b.jpg", "has 1 column(s), needs 2"),
         ("/b.jpg," + "A" * 191, "has no hash, needs 192 characters of base64, 288"),
         ("/b.jpg," + "A" * 188, "holds 141 bytes, needs 144"),
         ("/b.jpg," + "*" * 192, "has no valid base64"),
@@ -290,7 +315,9 @@ def test_options_that_name_no_column(tmp_path, options):
 
 
 def test_a_file_that_is_no_table(tmp_path):
-    with pytest.raises(pdna.TableFileError, match="no column holds hashes of 144 bytes"):
+    with pytest.raises(
+        pdna.TableFileError, match=r"no column holds hashes.*--files-from reads it$"
+    ):
         loaded(tmp_path / "t.txt", "These are notes.\nThey are, of course, no table.\n")
     with pytest.raises(pdna.TableFileError, match="most of it is no table of hashes: 100,001"):
         loaded(tmp_path / "t.txt", GOOD[0] + "\n" + "x\n" * 100_001, errors="record")
@@ -382,6 +409,17 @@ def test_keys_that_nearly_every_entry_lacks_are_refused(tmp_path):
     lines = (f'{{"photodna": "{hash_text}", "key{n}": ""}}' for n in range(50_000))
     with pytest.raises(pdna.TableFileError, match=r"further columns in .* rows"):
         loaded(tmp_path / "t.jsonl", "\n".join(lines), path_column="")
+
+
+def test_further_columns_whose_names_or_texts_are_like_those_of_hashes(tmp_path):
+    codes = list(map(base64_of, HASHES[::-1]))
+    other = {"path_": ["x"] * 4, "pdna": codes, "type": ["md5"] * 4, "file name": ["y"] * 4}
+    table = pdna.HashTable(PATHS, HASHES, np.ones(4), other=other)
+    for suffix in (".csv", ".tsv", ".json", ".jsonl", ".npz", ".parquet"):
+        table.save(tmp_path / f"t{suffix}")
+        found = pdna.HashTable.load(tmp_path / f"t{suffix}")
+        assert_holds(found)
+        assert (found.other, found.skipped) == (other, {})
 
 
 further = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -666,3 +704,68 @@ def test_the_metadata_of_the_reference(tmp_path):
     document["dimension"] = 256
     with pytest.raises(pdna.TableFileError, match="metadata of an index of other hashes"):
         loaded(tmp_path / "m.json", json.dumps(document))
+
+
+def altered(content, drawn):
+    """Return a content with a few changes: tokens put in, bytes cut, changed or repeated."""
+    tokens = b'",",;,\n,\r,\0,\xff,[,],{,},1e999,null,true,-1,\\ud800,\xef\xbb\xbf,<image>,&a;,NaN'
+    for _ in range(drawn.randint(1, 5)):
+        at, way = drawn.randrange(len(content) + 1), drawn.randrange(5)
+        if way == 0:
+            content = content[:at] + drawn.choice(tokens.split(b",")) + content[at:]
+        elif way == 1:
+            content = content[:at] + content[at + drawn.choice([1, 3, 100]) :]
+        elif way == 2:
+            content = content[:at] + bytes([drawn.randrange(256)]) + content[at + 1 :]
+        elif way == 3:
+            content = content[:at] + content[drawn.randrange(len(content) + 1) :]
+        else:
+            content = content.decode("latin-1").encode(
+                drawn.choice(["utf-16", "utf-16-le", "utf-8"])
+            )
+    return content
+
+
+def tables_of_all_kinds(folder):
+    """Yield suffix and content of small tables."""
+    rows = [(f"/{n}.jpg", row) for n, row in enumerate(HASHES)]
+    yield ".csv", "path;hash;note\r\n" + "".join(f'"{p}";{base64_of(r)};x\r\n' for p, r in rows)
+    yield ".csv", "".join(f"{p},{','.join(map(str, r))}\n" for p, r in rows)
+    yield ".txt", "".join(f"{base64_of(r)}\n" for _, r in rows)
+    yield ".json", json.dumps([{"path": p, "photodna": r.tolist(), "detail": 1.5} for p, r in rows])
+    yield ".json", json.dumps({p: base64_of(r) for p, r in rows})
+    items = [{"id": 1, "path": p, "hash": r.tolist(), "extra": {"a": 1}} for p, r in rows]
+    yield ".json", json.dumps({"dimension": 144, "next_id": 5, "items": items})
+    yield ".jsonl", "".join(json.dumps({"name": p, "hash": base64_of(r)}) + "\n" for p, r in rows)
+    yield ".xml", ncmec([("image", p, base64_of(r)) for p, r in rows])
+    table = pdna.HashTable([p for p, _ in rows], HASHES, np.ones(4), other={"note": list("abcd")})
+    for suffix in (".npz", ".parquet"):
+        table.save(folder / f"t{suffix}")
+        yield suffix, (folder / f"t{suffix}").read_bytes()
+
+
+@pytest.mark.scaled
+def test_altered_tables_are_read_or_refused(tmp_path):
+    """By an error of the package that names the file; what is read can be saved and read again."""
+    outcomes = Counter()
+    for suffix, content in tables_of_all_kinds(tmp_path):
+        content = content if isinstance(content, bytes) else content.encode()
+        drawn = random.Random(len(content))
+        for _ in range(int(scaled(30, 2000))):
+            path = tmp_path / f"altered{suffix}"
+            options = {"errors": drawn.choice(["raise", "record"])}
+            if drawn.random() < 0.3:
+                options["path_column"] = drawn.choice([0, "", "path", 5])
+            try:
+                table = loaded(path, altered(content, drawn), **options)
+            except pdna.TableFileError as error:
+                outcomes[f"{path.name} is named", path.name in str(error)] += 1
+                continue
+            outcomes["read"] += 1
+            table.save(tmp_path / "again.jsonl")
+            again = pdna.HashTable.load(tmp_path / "again.jsonl")
+            assert_holds(again, table.paths, table.hashes)
+            assert again.other == (table.other if len(table) else {})
+    assert outcomes["read"] > 20
+    assert all(named for _, named in outcomes.keys() - {"read"})
+    assert outcomes.total() > outcomes["read"] + 20

@@ -44,6 +44,17 @@ FUNCTIONS: dict[str, Callable[..., int]] = {
 }
 
 
+# Modes and options that keep what was done, and options that would.
+_GOING_ON = {"--cache", "--resume", "--faiss-build", "--faiss-add", "--faiss-sync", "--evaluate"}
+_WITH_JOURNAL = {
+    "--duplicates": "--cache FILE",
+    "--match": "--cache FILE",
+    "--faiss-query": "--cache FILE",
+    "--hash-dir": "--output FILE --resume",
+    "--files-from": "--output FILE --resume",
+}
+
+
 def script() -> NoReturn:
     """Run the command line as a process of its own.
 
@@ -80,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt:
-        print_message("stopped")
+        print_message(_stopped(sys.argv[1:] if arguments is None else arguments))
         return 130
     except OutputError as error:
         if sys.stdout is not None:
@@ -89,6 +100,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error.__cause__, BrokenPipeError):  # the reader has gone: `| head`
             return 1
         return print_error(f"standard output cannot be written ({error})")
+
+
+def _stopped(arguments: Sequence[str]) -> str:
+    """Return what to say after Ctrl-C: whether the next call goes on from there."""
+    if not _GOING_ON.isdisjoint(arguments):
+        return "stopped; the same call goes on from there"
+    mode = next((word for word in arguments if word in _WITH_JOURNAL), None)
+    if mode is None:
+        return "stopped"
+    return f"stopped; with {_WITH_JOURNAL[mode]}, the same call would go on from there"
 
 
 def _run(arguments: list[str]) -> int:

@@ -29,4 +29,7 @@ def parser_for(line: str) -> argparse.ArgumentParser:
     modes = [mode for mode in MODES if flag(mode) in words]
     groups = [entries("options"), *groups_of_modes().values()]
     texts = {name: entry.paragraphs[0] for group in groups for name, entry in group.items()}
-    return parser(modes[0] if modes else None, texts)
+    completed = parser(modes[0] if modes else None, texts)
+    names = [mode.replace("_", "-") for mode in MODES]
+    completed.add_argument("--help", nargs="?", choices=names, help="Explain a mode.")
+    return completed

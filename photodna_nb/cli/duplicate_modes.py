@@ -172,10 +172,12 @@ def _matches_as_text(matches: Matches, orientations: bool) -> Iterator[str]:
 
 def _within(result: Result) -> str:
     """Return the limit of a result, and how many images were not compared."""
+    from photodna_nb.pairs.metrics import MAX_DISTANCE_SQUARED
+
+    limit = result.max_distance
+    within = f" within L2 distance {limit:g}" if limit < MAX_DISTANCE_SQUARED else ", without limit"
     left_out = len(result.low_detail)
-    if left_out:
-        return f" within L2 distance {result.max_distance:g}, {left_out} of low detail not compared"
-    return f" within L2 distance {result.max_distance:g}"
+    return within + (f", {left_out} of low detail not compared" if left_out else "")
 
 
 def _number(number: int, noun: str) -> str:

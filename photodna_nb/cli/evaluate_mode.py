@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from photodna_nb.cli.images import on_terminal
 from photodna_nb.cli.output import json_text, print_error, print_lines, print_message
 from photodna_nb.cli.startup import start_numba
+from photodna_nb.cli.summary import Summary
+from photodna_nb.errors import FileError
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
 
 def evaluate(config_path: str, run_dir: str, *, jobs: int | None) -> int:
     """Run an evaluation; print what failed, the numbers of pairs, and the recommendation."""
+    if os.path.isdir(config_path):
+        example = "photodna-nb --evaluate-example > evaluation.toml"
+        raise FileError(config_path, f"is a folder, not a TOML file; to start from one: {example}")
+    summary = Summary()
     start_numba()
     from photodna_nb.evaluation import run
 
@@ -23,23 +30,26 @@ def evaluate(config_path: str, run_dir: str, *, jobs: int | None) -> int:
     for original, transform, error in results.failures:
         after = "" if transform is None else f" after {transform}"
         status = print_error(f"{printable(original)}{after}: {error}")
-    summary = results.summary
+    counts = results.summary
     if not results.manifest["this_run"]["originals_available"]:
         print_message("the originals cannot be found; the hashes of the earlier run are used")
-    if low := summary["originals_low_detail"]:
+    if low := counts["originals_low_detail"]:
         print_message(
-            f"warning: {low} of {summary['originals_hashed']} originals have less than "
+            f"warning: {low} of {counts['originals_hashed']} originals have less than "
             f"{results.config.detail.warn_below:g} grey levels of detail, and such images match "
             "whatever they show; scale 16-bit grey, integers and floating-point numbers to 8 bits "
             "first, since Pillow clips them"
         )
     print_lines(
-        f"Originals: {summary['originals_hashed']} hashed, {summary['originals_failed']} failed",
-        f"Variants: {summary['variants']} hashed, {summary['variants_failed']} failed",
-        f"Pairs: {summary['genuine_pairs']} genuine, {summary['impostor_pairs']} impostor",
+        f"Originals: {counts['originals_hashed']} hashed, {counts['originals_failed']} failed",
+        f"Variants: {counts['variants']} hashed, {counts['variants_failed']} failed",
+        f"Pairs: {counts['genuine_pairs']} genuine, {counts['impostor_pairs']} impostor",
         f"Results: {printable(run_dir)}",
         *_report_lines(results),
     )
+    done = {"hashed": counts["originals_hashed"] + counts["variants"]}
+    summary.count(done, len(results.failures))
+    summary.print()
     return status
 
 

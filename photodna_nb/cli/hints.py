@@ -12,6 +12,7 @@ from photodna_nb.cli.options import MODES, OPTIONS, flag
 from photodna_nb.cli.output import PROGRAM
 
 _FLAGS = [*map(flag, {**MODES, **OPTIONS}), "--help", "--version", "--print-completion"]
+_INDEX_SUFFIXES, _META_SUFFIXES = (".faiss", ".index"), (".json", ".sqlite", ".db")
 # Modes for what is there more than once.
 _FOR_SEVERAL = {
     "hash": "printf '%s\\n' a.jpg b.jpg | photodna-nb --files-from -",
@@ -39,15 +40,17 @@ def unknown_word(word: str, kind: str = "mode or option") -> str:
 def no_mode(words: Sequence[str]) -> str:
     """Return the message about a call without a mode."""
     if not words:
-        return f"a mode is needed; for example: {PROGRAM} --hash photo.jpg"
+        return f"a mode is needed; for example: {PROGRAM} --duplicates photos"
     word = words[0]
     nearest = nearest_flag(word, map(flag, MODES))
     if nearest is not None:
         mode = nearest[2:].replace("-", "_")
         return f"{word}: unknown mode; the nearest is {nearest}: {PROGRAM} {entry_of(mode).usage}"
     if os.path.isdir(word):
-        return f"a mode is needed; for a folder: {command('hash_dir', word)}"
+        return f"a mode is needed; for a folder: {command('duplicates', word)}"
     if os.path.exists(word):
+        if is_table(word):
+            return f"a mode is needed; for a table of hashes: {command('match', word)} PATH"
         return f"a mode is needed; for an image: {command('hash', word)}"
     return f"{word[:200]}: unknown mode; {PROGRAM} --help lists the modes"
 
@@ -67,14 +70,37 @@ def command(mode: str, *operands: str) -> str:
     return f"{PROGRAM} {flag(mode)} {shlex.join(operands)}"
 
 
+def is_table(path: str) -> bool:
+    """Return whether a file is a table of hashes, by its suffix."""
+    from photodna_nb.tables import formats  # it imports NumPy
+
+    return formats.is_table(path)
+
+
+def index_files(mode: str, index: str, meta: str) -> str:
+    """Return what is wrong with two words as INDEX and META, or ""."""
+    example = f"for example: {entry_of(mode).examples[0]}"
+    for word in (index, meta):
+        if os.path.isdir(word):
+            return f"{word}: is a folder, and INDEX and META are files; {example}"
+    if index.lower().endswith(_META_SUFFIXES) and meta.lower().endswith(_INDEX_SUFFIXES):
+        return f"{index} is given as INDEX and {meta} as META; exchange them: {example}"
+    return ""
+
+
+def of_an_index(path: str) -> str:
+    """Return what is wrong with a file of an index as an image or a table, or ""."""
+    if path.lower().endswith((*_INDEX_SUFFIXES, ".sqlite", ".db")) and os.path.exists(path):
+        usage = f"{PROGRAM} {entry_of('faiss_query').usage}"
+        return f"is no image, and by its name a file of an index; to search in it: {usage}"
+    return ""
+
+
 def not_one_image(path: str) -> str:
     """Return what is wrong with a folder or a table as an image, and which mode takes it; or ""."""
     if os.path.isdir(path):
         return f"is a folder, not an image; for its images: {command('hash_dir', path)}"
-    from photodna_nb.tables.formats import is_table
-
     if is_table(path) and os.path.exists(path):
-        return (
-            f"is a table of hashes, not an image; to compare with it: {command('match', path)} PATH"
-        )
-    return ""
+        remedy = f"to compare with it: {command('match', path)} PATH"
+        return f"is a table of hashes, not an image; {remedy}"
+    return of_an_index(path)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from photodna_nb import folders
 from photodna_nb.cli import hints
-from photodna_nb.cli.options import TABLE_OPTIONS, flag
 from photodna_nb.cli.output import print_error, print_message
 from photodna_nb.cli.startup import start_numba
 from photodna_nb.errors import FileError, LowDetailWarning, remedy_of
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from photodna_nb.tables.table import HashTable
 
 
-_TABLE_ARGUMENT = re.compile(rf"\b({'|'.join(TABLE_OPTIONS)})=(?:(\"\")|(?=[ ,;]|$))")
+# Lines of a list in which a hash would be seen.
+_LINES_LOOKED_AT = 9
 
 
 def hashed_inputs(
@@ -47,7 +47,7 @@ def hashed_inputs(
             errors="record",
             **options,
         )
-        print_failures(table.failures)
+        print_failures(table.failures, hints.of_an_index)
     summary.count_table(table)
     return table
 
@@ -93,13 +93,7 @@ def print_failures(
 ) -> None:
     """Name files that could not be hashed on standard error, with another reason if any."""
     for path, reason in failures:
-        # In Python, options have other names.
-        reason = _TABLE_ARGUMENT.sub(_as_option, other_reason(path) or reason)
-        print_error(f"{printable(path)}: {printable(reason)}")
-
-
-def _as_option(argument: re.Match[str]) -> str:
-    return flag(argument[1]) + (" ''" if argument[2] else "")
+        print_error(f"{printable(path)}: {printable(other_reason(path) or reason)}")
 
 
 def shows_progress(paths: Sequence[str]) -> bool:
@@ -151,8 +145,11 @@ def files_in(directory: str, recursive: bool) -> tuple[list[str], list[FileFailu
 
     errors: list[FileError] = []
     if os.path.isfile(directory):
-        remedy = printable(hints.command("hash", directory))
-        raise FileError(directory, f"is a file, not a directory; for an image: {remedy}")
+        if hints.is_table(directory):
+            remedy = f"to compare with a table of hashes: {hints.command('match', directory)} PATH"
+        else:
+            remedy = f"for an image: {hints.command('hash', directory)}"
+        raise FileError(directory, f"is a file, not a directory; {printable(remedy)}")
     names = folders.files_in(directory, recursive=recursive, hidden=True, errors=errors)
     for error in errors:
         print_error(str(error))
@@ -175,4 +172,11 @@ def listed_files(name: str) -> list[str]:
     except OSError as error:
         reason = f"cannot be read ({error.strerror}); {remedy_of(error, 'check the path')}"
         raise FileError(name, reason) from error
-    return folders.listed_paths(name, content)
+    paths = folders.listed_paths(name, content)
+    from photodna_nb.tables import hash_text  # it imports NumPy
+
+    cells = (re.split(r"[,;|\t]", path)[-1] for path in paths[:_LINES_LOOKED_AT])
+    if any(map(hash_text.holds_hash, cells)):
+        reason = "is a table of hashes, not a list of image files; --duplicates, --match and the "
+        raise FileError(name, f"{reason}modes of an index take it as PATH, without --files-from")
+    return paths

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from photodna_nb.cli.duplicate_modes import exit_status
+from photodna_nb.cli.hints import command
 from photodna_nb.cli.images import (
     hashed_inputs,
     on_terminal,
@@ -17,6 +19,7 @@ from photodna_nb.cli.options import is_number
 from photodna_nb.cli.output import print_error, print_json_list, print_lines, print_message
 from photodna_nb.cli.startup import start_numba
 from photodna_nb.cli.summary import Summary
+from photodna_nb.errors import FileError
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
@@ -45,7 +48,8 @@ def build(
         added = _add(index, paths, summary, **options)
         if not added.ids:
             return print_error(
-                f"{printable(index_path)}: not written, since no image could be hashed"
+                f"{printable(index_path)}: not written, since no image could be hashed; "
+                "give images, folders with images, or tables of hashes"
             )
         _print_added("Indexed", added, index_path)
         _print_recall(index)
@@ -77,10 +81,14 @@ def sync(
     """Make an index hold what folders hold, with the options of `HashIndex.sync`."""
     from photodna_nb.index import HashIndex
 
+    for name in folders:
+        if os.path.isfile(name):
+            remedy = printable(command("faiss_add", index_path, meta_path, name))
+            raise FileError(name, f"is a file, not a folder; for an image: {remedy}")
     summary = Summary()
     start_numba()
     with (
-        HashIndex.open_or_create(index_path, meta_path, index_type=index_type or "flat") as index,
+        HashIndex.open_or_create(index_path, meta_path, index_type=index_type) as index,
         printed_warnings(),
     ):
         synced = index.sync(folders, max_workers=jobs, progress=on_terminal(), **options)
@@ -112,6 +120,9 @@ def _opened(index_path: str, meta_path: str) -> HashIndex:
     from photodna_nb.index import HashIndex
     from photodna_nb.index.stores import is_database
 
+    if not os.path.lexists(index_path) and not os.path.lexists(meta_path):
+        remedy = printable(command("faiss_build", index_path, meta_path))
+        raise FileError(index_path, f"no such index; check the path, or build it: {remedy} PATH")
     if not is_database(meta_path):
         start_numba()  # a kernel reads the hashes in JSON
     return HashIndex.open(index_path, meta_path)
@@ -182,7 +193,7 @@ def query(
             for number, answer in enumerate(answers):
                 lines = _as_text(answer, approximate, limits["orientations"])
                 print_lines(*([""] if number else []), *lines)
-    if len(paths) > 1 or len(table) > 1:
+    if len(paths) != 1 or len(table) > 1 or os.path.isdir(paths[0]):  # not for one image alone
         summary.print()
     return exit_status(bool(table.failures), n_matches, exit_code)
 
@@ -278,6 +289,7 @@ def remove(index_path: str, meta_path: str, *items: str) -> int:
 
 def verify(index_path: str, meta_path: str, *, compare_content: bool, jobs: int | None) -> int:
     """Check all content of both files, and name the image files that are not as they were."""
+    summary = Summary()
     with _opened(index_path, meta_path) as index:
         if compare_content:
             start_numba()
@@ -315,6 +327,10 @@ def verify(index_path: str, meta_path: str, *, compare_content: bool, jobs: int 
             f"holds, of id {found.lacking[0]} first; if they were removed, write the index anew "
             "with --faiss-rebuild, otherwise use a backup copy"
         )
+    if compare_content:
+        n_failed = len(found.missing) + len(found.failures)
+        summary.count({"hashed": found.n_items - found.n_labels - n_failed}, n_failed)
+        summary.print()
     return int(bool(found.changed or found.missing or found.failures or found.lacking))
 
 

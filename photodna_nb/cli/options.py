@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +38,14 @@ MODES: dict[str, tuple[int, int | None]] = {
 def is_number(text: str) -> bool:
     """Return whether an argument consists of digits only."""
     return text.isdecimal() and len(text) < 1000
+
+
+def _is_no_file_but_a_number(text: str) -> bool:
+    """Return whether an argument is a number, such as -1 or 2.5, and no name of a file."""
+    with suppress(ValueError):
+        float(text)
+        return not os.path.lexists(text)
+    return False
 
 
 def non_negative(text: str) -> float:
@@ -93,6 +102,14 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+# What to do where an option does not go with a mode that is near it.
+_INSTEAD = {
+    **{("json", mode): "give --format json" for mode in ("duplicates", "match")},
+    **{("format", mode): "give --json" for mode in ("faiss_query", "faiss_list", "compare_runs")},
+    **{("recursive", mode): "folders are walked down" for mode in f"{_TABLES} faiss_sync".split()},
+    ("cache", "hash_dir"): "give --resume, which keeps one beside the output",
+    ("cache", "files_from"): "give --resume, which keeps one beside the output",
+}
 # The arguments of `HashTable.load` that are options, too.
 TABLE_OPTIONS = ("path_column", "hash_column", "delimiter", "encoding")
 # Of --output with --duplicates and --match.
@@ -145,7 +162,8 @@ def command_of(mode: str, operands: list[str], values: dict[str, Any]) -> Comman
         if values[option] is not None and mode not in modes.split():
             *others, last = map(flag, modes.split())
             flags = f"{', '.join(others)} or {last}" if others else last
-            raise ArgumentError(f"{flag(option)} does not go with {flag(mode)}, but with {flags}")
+            remedy = _INSTEAD.get((option, mode), f"it goes with {flags}")
+            raise ArgumentError(f"{flag(option)} does not go with {flag(mode)}; {remedy}")
     options = {
         option: bool(values[option]) if OPTIONS[option][1] is SWITCH else values[option]
         for option in options_of(mode)
@@ -160,6 +178,10 @@ def command_of(mode: str, operands: list[str], values: dict[str, Any]) -> Comman
             with _argument_errors("argument TOP_K"):
                 options["top_k"] = positive_integer(operands[-1])
             operands = operands[:-1]
+        elif len(operands) > 3 and _is_no_file_but_a_number(operands[-1]):
+            raise ArgumentError(
+                f"argument TOP_K: got {operands[-1]!r}, needs an integer of at least 1"
+            )
     _check_values(options)
     return Command(mode, operands, options, values["files_from"], values["max_pixels"])
 
@@ -193,6 +215,8 @@ def _check_values(options: dict[str, Any]) -> None:
         raise ArgumentError("--resume goes with --output, the file to go on with")
     if options.get("compare_content") and not options.get("resume", True):
         raise ArgumentError("--compare-content goes with --resume, whose files it compares")
+    if options.get("compare_content") and options.get("dry_run"):
+        raise ArgumentError("--compare-content goes without --dry-run, which opens no file")
     if options.get("index_type") is not None:
         from photodna_nb.index import index_types
 

@@ -45,20 +45,20 @@ def print_json_list(entries: Iterable[Any]) -> None:
 
 
 def print_content(chunks: Iterable[bytes]) -> None:
-    """Print the content of a file on standard output: unchanged, but with escapes on a terminal.
+    """Print the content of a file on standard output, with escapes on a terminal or in a notebook.
 
     Names in it may be of any bytes, and a terminal would obey some of them.
     """
     if sys.stdout is None:
         raise OutputError("it is closed")
-    on_terminal = sys.stdout.isatty()
+    buffer = None if sys.stdout.isatty() else getattr(sys.stdout, "buffer", None)
     for chunk in chunks:
-        if on_terminal:
+        if buffer is None:
             print_lines(*map(printable, chunk.splitlines()))
             continue
         flush()
         try:
-            sys.stdout.buffer.write(chunk)
+            buffer.write(chunk)
         except OSError as error:
             raise OutputError(error.strerror) from error
 

@@ -89,6 +89,8 @@ def _command(values: dict[str, Any], others: list[str], literal: list[str]) -> C
         least -= 1  # the list names the images
     if not least <= len(operands) <= (len(operands) if most is None else most):
         raise ArgumentError(hints.wrong_operands(mode, operands))
+    if mode.startswith("faiss_") and (problem := hints.index_files(mode, *operands[:2])):
+        raise ArgumentError(problem)
     return command_of(mode, operands, values)
 
 

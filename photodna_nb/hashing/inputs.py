@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -76,6 +77,7 @@ def hash_directory(
     suffix of a common format, such as ``.jpg``: then it is damaged.
     """
     name = checks.path("folder", folder)
+    checks.boolean("recursive", recursive)
     files = InputFiles(errors)
     options = HashOptions(
         max_workers, executor, progress, errors, output, compare_content, cache, files.kind
@@ -132,6 +134,7 @@ def hash_inputs(
         max_workers, executor, progress, errors, output, compare_content, cache, files.kind
     )
     options.check()
+    checks.boolean("recursive", recursive)
     named = checks.iterable("paths", paths, "several paths", "put one path into a list")
     names = [checks.path("paths", path) for path in named]
     return _hashed(files, options, files.add_inputs(names, recursive, table_options or {}))
@@ -151,12 +154,12 @@ def _hashed(
             parts += [hashed[start:end], *before]
             start = end
         table = HashTable.concatenate([*parts, hashed[start:]]) if parts else hashed
-        loaded = [failure for some in tables.values() for one in some for failure in one.failures]
-        return replace(
-            table,
-            failures=[*files.failures, *hashed.failures, *loaded],
-            skipped=dict(files.skipped + Counter(hashed.skipped)),
-        )
+        skipped = files.skipped + Counter(hashed.skipped)
+        failures = [*files.failures, *hashed.failures]
+        for loaded in chain.from_iterable(tables.values()):
+            failures += loaded.failures
+            skipped.update(loaded.skipped)
+        return replace(table, failures=failures, skipped=dict(skipped))
 
     return hash_listed(files.names, options, complete)
 

@@ -81,7 +81,10 @@ def sync(session: IndexSession, folders: Sequence[PathLike], options: SyncOption
             hashed = _HashedFiles(session, tree.files, found, moved, unreadable)
             hashed.hash(files, options, bar)
             found.low_detail.warn()
-    there = tree.files.names_by_path
+    there, added = tree.files.names_by_path, set(found.added)
+    for path, name in there.items():
+        if arguments.absolute(name) in added:
+            tree.note_image(path)
     found.readable += [path for path in unreadable if tree.holds(path) and path not in there]
     if options.dry_run:
         with session.current():
@@ -180,6 +183,11 @@ class _FolderTree:
         unlisted = (os.path.realpath(failure.path) for failure in self.files.failures)
         self._unlisted = tuple(os.path.join(folder, "") for folder in unlisted)
         self._verdicts: dict[str, bool | None] = {}
+        self._with_images: set[str] = set()
+
+    def note_image(self, path: str) -> None:
+        """Note that an image with that real path is there, or was added."""
+        self._with_images |= {root for root in self._beginnings if path.startswith(root)}
 
     def _n_files(self) -> int:
         return len(self.files.names) + self.files.skipped["named twice"]
@@ -194,6 +202,9 @@ class _FolderTree:
         """Return whether a file of a folder that is gone counts as removed."""
         if path.startswith(self._unlisted):
             return False
+        # Where a disk is not mounted, there may be a file that says so, and no image.
+        if not (self._allow_empty or path.startswith(tuple(self._with_images))):
+            return False
         folder = os.path.dirname(path)
         while (verdict := self._verdict(folder)) is None and folder not in self._roots:
             folder = os.path.dirname(folder)
@@ -207,7 +218,8 @@ class _FolderTree:
                     holds_any = any(not entry.name.startswith(".") for entry in entries)
                 self._verdicts[folder] = holds_any or self._allow_empty
             except (FileNotFoundError, NotADirectoryError):
-                self._verdicts[folder] = None
+                # A link to nothing may lead to a disk that is not mounted.
+                self._verdicts[folder] = False if os.path.islink(folder) else None
             except OSError:
                 self._verdicts[folder] = False
         return self._verdicts[folder]
@@ -223,7 +235,13 @@ def _gone(session: IndexSession, tree: _FolderTree) -> tuple[list[int], _Moved]:
     The other result has what a file of another name takes over from one of them.
     """
     with session.current():
-        ids = [i for i, path in session.store.paths() if tree.holds(path) and _is_gone(path)]
+        ids = []
+        for identifier, path in session.store.paths():
+            if tree.holds(path):
+                if _is_gone(path):
+                    ids.append(identifier)
+                else:
+                    tree.note_image(path)
         items = [item for item in _items(session, ids) if not item.record.label]
     moved = {
         (item.hash.tobytes(), item.record.size, item.record.modified): item.extra

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks
+from photodna_nb.errors import ArgumentError
 from photodna_nb.index import arguments, changes, index_types, lookup
 from photodna_nb.index.arguments import PathLike
 from photodna_nb.index.index_files import IndexFiles
@@ -170,7 +171,8 @@ class HashIndex(IndexFiles):
         dry_run : bool
             Whether to return only what would be done. No file is opened.
         compare_content : bool
-            Whether all files are hashed, not only those of another size or time than before.
+            Whether all files are hashed, not only those of another size or time than before. Not
+            with `dry_run`.
         max_workers, executor, progress
             As `hash_files` takes them.
 
@@ -199,6 +201,10 @@ class HashIndex(IndexFiles):
         flags = {"recursive": recursive, "allow_empty": allow_empty, "dry_run": dry_run}
         for name, value in (flags | {"compare_content": compare_content}).items():
             checks.boolean(name, value)
+        if dry_run and compare_content:
+            raise ArgumentError(
+                "compare_content: needs the files, and dry_run opens none; leave one of them out"
+            )
         options = folder_sync.SyncOptions(
             recursive, allow_empty, dry_run, compare_content, max_workers, executor, progress
         )

@@ -11,6 +11,7 @@ from photodna_nb.index import arguments, index_types, stores
 from photodna_nb.index.arguments import PathLike
 from photodna_nb.index.memory_store import ItemColumns, MemoryStore
 from photodna_nb.index.session import IndexSession
+from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
     from photodna_nb.index.approximate import IndexRecall
@@ -92,7 +93,7 @@ class IndexFiles:
 
     @classmethod
     def open_or_create(
-        cls, index_path: PathLike, meta_path: PathLike, *, index_type: str = "flat"
+        cls, index_path: PathLike, meta_path: PathLike, *, index_type: str | None = None
     ) -> Self:
         """Return the index in two files or, if neither is there, a new one.
 
@@ -103,19 +104,26 @@ class IndexFiles:
         Parameters
         ----------
         index_path, meta_path, index_type
-            As for `create`; the type is that of a new index.
+            As for `create`; the type of a new index, which is flat if it is left out.
 
         Raises
         ------
         IndexFileError, ArgumentError
-            As from `open` and `create`.
+            As from `open` and `create`; or there is an index of another type.
         """
         files = arguments.two_files(index_path, meta_path)
-        if os.path.lexists(files[1]) and not os.path.lexists(files[0]):
-            return cls.rebuild(*files)
-        if os.path.lexists(files[0]):
-            return cls.open(*files)
-        index = cls.create(*files, index_type=index_type)
+        name = None if index_type is None else index_types.parse(index_type).name
+        if os.path.lexists(files[0]) or os.path.lexists(files[1]):
+            index = cls.open(*files) if os.path.lexists(files[0]) else cls.rebuild(*files)
+            if name not in (None, index.index_type):
+                index.close()
+                raise ArgumentError(
+                    f"index_type: got {name}, and {printable(files[0])} is of the type "
+                    f"{index.index_type}; leave it out, or convert the index with rebuild "
+                    "(--faiss-rebuild)"
+                )
+            return index
+        index = cls.create(*files, index_type=name or "flat")
         index._session.join = True
         return index
 

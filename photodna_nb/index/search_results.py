@@ -67,6 +67,14 @@ class SearchTable(ResultTable[SearchRow]):
         """Return the number of matches."""
         return len(self.matches)
 
+    @property
+    def distance(self) -> NDArray[np.float64]:
+        """L2 distance of each match, (m,)."""
+        return np.sqrt(self._squared())
+
+    def _squared(self) -> NDArray[np.int64]:
+        return np.array([match.distance_squared for match in self.matches], np.int64)
+
     def _contents(self) -> str:
         return f"{len(self):,} match{'es' * (len(self) != 1)}"
 
@@ -74,7 +82,7 @@ class SearchTable(ResultTable[SearchRow]):
         return {"distance": metrics.UNITS["euclidean"], "detail": "grey levels"}
 
     def _columns(self) -> dict[str, Column]:
-        squared = np.array([match.distance_squared for match in self.matches], np.int64)
+        squared = self._squared()
         detail = [np.nan if match.detail is None else match.detail for match in self.matches]
         paths = self.paths
         path: dict[str, Column] = (

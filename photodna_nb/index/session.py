@@ -328,14 +328,15 @@ class IndexSession:
     def commit(self, *, postpone: bool = False) -> None:
         """Write what was changed, and let others write; see `HashIndex.save`.
 
-        postpone: whether the index file, if there is one, is left to a later commit. One with JSON
-        is not, as other programs read both.
+        postpone: whether the index file is left to a later commit if it has half of the rows. One
+        with JSON is not, as other programs read both.
         """
         with self.changing(keep=True):
             if not self._on_disk:
                 self.check_new(self.index_path, self.meta_path)
             behind = self._write_index or self._too_many_pending()
-            postpone = postpone and self.store.state().store_id is not None
+            few = len(self.rows) <= 2 * self.rows.rows_on_disk + _MAX_PENDING
+            postpone = postpone and few and self.store.state().store_id is not None
             if not self._on_disk or (behind and not postpone):
                 with self._staged_index() as staged:
                     self._commit_store()

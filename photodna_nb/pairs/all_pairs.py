@@ -17,7 +17,8 @@ from photodna_nb.errors import ArgumentError
 from photodna_nb.kernels import distance as kernels
 from photodna_nb.kernels.register_tile import TILE_QUERIES
 from photodna_nb.pairs.blocks import Hashes
-from photodna_nb.pairs.metrics import Metric, largest_distance
+from photodna_nb.pairs.metrics import Metric, checked_orientations, largest_distance
+from photodna_nb.pairs.oriented import oriented_neighbours
 from photodna_nb.pairs.packing import kernel_metric, pack_database, pack_queries
 from photodna_nb.pairs.search import found_neighbours
 from photodna_nb.pairs.source import compared_source, hash_sources
@@ -128,6 +129,7 @@ def nearest(
     k: int = 1,
     *,
     metric: Metric = "euclidean",
+    orientations: bool = False,
     min_detail: float | None = None,
     max_workers: int | None = None,
     executor: Executor | None = None,
@@ -142,7 +144,7 @@ def nearest(
         in `a`.
     k : int
         Number of neighbours, from 1 to the number of hashes to choose from.
-    metric, min_detail, max_workers, executor, progress
+    metric, orientations, min_detail, max_workers, executor, progress
         As in `pairs_within`.
 
     Returns
@@ -172,9 +174,12 @@ def nearest(
         span = f"1 to {n_others}, the number of" if n_others > 0 else "1 and some"
         raise ArgumentError(f"k: got {k}, needs {span} other hashes to choose from")
     limit = largest_distance(metric, queries.length)
-    neighbours = found_neighbours(
-        queries, database, k, limit, number, max_workers, executor, progress
-    )
+    options = max_workers, executor, progress
+    if checked_orientations(orientations, queries.length):
+        others = None if database is None else database.load()
+        neighbours = oriented_neighbours(queries.load(), others, k, limit, number, *options)
+    else:
+        neighbours = found_neighbours(queries, database, k, limit, number, *options)
     found = Neighbours(neighbours & _INDEX, in_units(neighbours >> 32, metric))
     if rows is not None:
         found = Neighbours(rows[found.indices], found.distances)

@@ -28,6 +28,7 @@ from photodna_nb.pairs.metrics import (
 )
 from photodna_nb.pairs.oriented import nearest_orientations
 from photodna_nb.pairs.source import detailed_rows, hash_table
+from photodna_nb.printable import short_repr
 from photodna_nb.tables.arrow import Column
 from photodna_nb.tables.result_table import ResultTable, Rows, take
 from photodna_nb.tables.table import HashTable
@@ -68,6 +69,7 @@ class DuplicateMember(NamedTuple):
     row: int
 
 
+@short_repr
 class DuplicateGroup(NamedTuple):
     """A group of images.
 
@@ -150,7 +152,10 @@ class DuplicateGroups(ResultTable[DuplicateMember]):
             yield from self._members(start, start + _RECORDS)
 
     def groups(self) -> Iterator[DuplicateGroup]:
-        """Yield the groups, in order."""
+        """Yield the groups by their numbers, whatever the order of the rows."""
+        if (np.diff(self.group) < 0).any():
+            yield from self[np.argsort(self.group, kind="stable")].groups()
+            return
         bounds = np.flatnonzero(np.diff(self.group, prepend=-1, append=-1)).tolist()
         for start, stop in pairwise(bounds):
             number = int(self.group[start])

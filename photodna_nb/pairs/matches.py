@@ -6,7 +6,7 @@ from collections.abc import Generator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ from photodna_nb.tables.table import HashTable
 
 # Some 100 bytes each while they are sorted.
 MAX_MATCHES = 10_000_000
+# Neighbours of all images that are held: 512 MB. For more, all matches within the limit are found.
+_MOST_NEIGHBOURS = 1 << 26
 _INDEX = 2**32 - 1
 
 
@@ -210,8 +212,10 @@ def match(
     >>> import numpy as np
     >>> known = np.zeros((3, 144), np.uint8)
     >>> known[:, 0] = 10, 20, 30
-    >>> [(m.path, m.match, m.distance) for m in match(known[1:2] + np.uint8(1), known, 16)]
-    [('0', '1', 12.0), ('0', '2', 15.0)]
+    >>> images = known[:1].copy()
+    >>> images[0, 0] = 23
+    >>> [(one.path, one.match, one.distance) for one in match(images, known, 10)]
+    [('0', '1', 3.0), ('0', '2', 7.0)]
     """
     limit = max_integer_distance("max_distance", max_distance, "euclidean")
     checks.boolean("orientations", orientations)
@@ -226,7 +230,7 @@ def match(
         for table, rows in zip(tables, compared, strict=True)
     )
     options = max_workers, executor, progress
-    if k is None:
+    if k is None or min(k, len(b)) * len(a) > _MOST_NEIGHBOURS:
         found = (oriented_pairs if orientations else found_pairs)(
             a, b, limit, "euclidean", *options
         )
@@ -239,6 +243,10 @@ def match(
         _check_number(len(query), max_matches)
         packed = neighbours[query, column]
         place, squares = packed & _INDEX, packed >> 32
+    rank = np.arange(1, len(query) + 1) - np.searchsorted(query, query)
+    if k is not None:
+        kept = rank <= k
+        query, place, squares, rank = query[kept], place[kept], squares[kept], rank[kept]
     orientation = np.zeros(len(query), np.int8)
     if orientations:
         orientation = nearest_orientations(a, b, query, place, "euclidean")[1]
@@ -250,7 +258,7 @@ def match(
         *tables,
         compared[0][query],
         compared[1][place],
-        np.arange(1, len(query) + 1) - np.searchsorted(query, query),
+        rank,
         np.sqrt(squares),
         orientation,
         low_detail,
@@ -261,7 +269,7 @@ def match(
 
 def _collected(
     chunks: Generator[PackedPairs, None, None], max_matches: int | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
     """Return the rows of both sides and the smallest distance of each pair, nearest ones first."""
     parts, count = [PackedPairs(np.empty(0, np.int64), np.empty(0, np.int32))], 0
     with closing(chunks):
@@ -281,5 +289,5 @@ def _check_number(count: int, max_matches: int | None) -> None:
     if max_matches is not None and count > max_matches:
         raise ArgumentError(
             f"max_matches: got {max_matches:,}, needs more; lower max_distance, leave images of "
-            "low detail out with min_detail, ask for the k nearest, or raise it"
+            "low detail out with min_detail, ask for the k nearest with a small k, or raise it"
         )

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from photodna_nb import checks
 from photodna_nb.checks import HASH_BYTES, MAX_LENGTH, describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.hashing.orientations import ORIENTATIONS, oriented
 
 Metric = Literal["euclidean", "sqeuclidean", "manhattan", "hamming"]
 # The unit of distances, as tables of results name it.
@@ -33,7 +34,7 @@ MAX_DISTANCE_SQUARED = SIMILARITY_SCALE**2
 _ROWS_AT_ONCE = 2**15
 
 
-def distance(a: Any, b: Any, metric: Metric = "euclidean") -> Any:
+def distance(a: Any, b: Any, metric: Metric = "euclidean", *, orientations: bool = False) -> Any:
     """Return the distance of two hashes, or of one from many, or of many from as many.
 
     Parameters
@@ -45,6 +46,9 @@ def distance(a: Any, b: Any, metric: Metric = "euclidean") -> Any:
     metric : {"euclidean", "sqeuclidean", "manhattan", "hamming"}
         Root of the sum of squared differences, the sum itself, the sum of absolute differences,
         or, of vectors of bits (0 or 1), how many bits differ.
+    orientations : bool
+        Whether the smallest distance of all eight orientations of `a` counts, mirrored and rotated.
+        Of hashes of 144 bytes alone.
 
     Returns
     -------
@@ -84,6 +88,9 @@ def distance(a: Any, b: Any, metric: Metric = "euclidean") -> Any:
             f"a, b: got shapes {a.shape} and {b.shape}, needs one hash and others, or as many of "
             "both; distance_matrix compares all of one with all of the other"
         ) from error
+    if checked_orientations(orientations, a.shape[-1]):
+        of_each = [distance(oriented(a, number), b, metric) for number in range(len(ORIENTATIONS))]
+        return np.min(of_each, axis=0) if a.ndim > 1 else min(of_each)
     integers = np.empty(a.shape[:-1], np.int32)
     for start in range(0, len(integers) if integers.ndim else 1, _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE) if integers.ndim else ...
@@ -135,7 +142,17 @@ def checked_metric(metric: Metric) -> Metric:
     return metric
 
 
-def similarity(a: Any, b: Any) -> Any:
+def checked_orientations(orientations: Any, length: int) -> bool:
+    """Return whether hashes of a length are compared in all orientations, if they have any."""
+    if checks.boolean("orientations", orientations) and length != HASH_BYTES:
+        raise ArgumentError(
+            f"orientations: got True and hashes of {length} values, needs hashes of {HASH_BYTES}; "
+            "of other hashes, hash the mirrored and rotated images"
+        )
+    return bool(orientations)
+
+
+def similarity(a: Any, b: Any, *, orientations: bool = False) -> Any:
     """Return the similarity ``1 - L2 / 3060`` of two hashes, of one to many, or of many to as many.
 
     3060 is the largest distance of hashes of 144 bytes; of another length it is another one.
@@ -144,6 +161,8 @@ def similarity(a: Any, b: Any) -> Any:
     ----------
     a, b : ndarray of uint8, (144,) or (..., 144), or HashTable
         Hashes, as `distance` takes them.
+    orientations : bool
+        Whether the largest similarity of all eight orientations of `a` counts.
 
     Returns
     -------
@@ -159,7 +178,7 @@ def similarity(a: Any, b: Any) -> Any:
         A hash has another dtype or shape, or the numbers of hashes do not fit together.
     """
     length = np.shape(getattr(a, "hashes", a))[-1:]
-    squared = distance(a, b, "sqeuclidean")
+    squared = distance(a, b, "sqeuclidean", orientations=orientations)
     similarities = similarities_at(squared, *length)
     return similarities if similarities.ndim else float(similarities)
 
@@ -274,16 +293,6 @@ def _out_of_range(name: str, value: Limit, span: str) -> ArgumentError:
     except ValueError:
         text = "a number of thousands of digits"
     return ArgumentError(f"{name}: got {text}, needs a number from {span}")
-
-
-def row_distances(a: NDArray[np.uint8], b: NDArray[np.uint8], metric: Metric) -> NDArray[np.int32]:
-    """Return the squared L2 or L1 distance of each row of `a`, (n, 144), from that of `b`."""
-    differences = a.astype(np.int32) - b
-    if metric == "manhattan":
-        distances: NDArray[np.int32] = np.abs(differences).sum(axis=1, dtype=np.int32)
-    else:
-        distances = np.einsum("ij,ij->i", differences, differences)
-    return distances
 
 
 def float_limit(name: str, max_distance: Limit) -> float:

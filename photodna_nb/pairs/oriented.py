@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from photodna_nb.hashing.orientations import OF_PAIRS, ORIENTATIONS, oriented
 from photodna_nb.hashing.orientations import orientations as all_orientations
 from photodna_nb.pairs.blocks import PackedPairs
-from photodna_nb.pairs.metrics import Metric, row_distances
+from photodna_nb.pairs.metrics import Metric, distance
 from photodna_nb.pairs.search import found_neighbours, found_pairs
 
-# Hashes whose eight orientations are searched at a time: 151 MB.
-_SEARCHED = 1 << 17
+# Hashes whose eight orientations are searched at a time: 151 MB; and most of their neighbours in
+# each one: 268 MB.
+_SEARCHED, _MOST_NEIGHBOURS = 1 << 17, 1 << 22
 # Pairs whose distances are computed at a time.
 _COMPARED = 1 << 14
 _INDEX = 2**32 - 1
@@ -47,7 +48,7 @@ def oriented_pairs(
                     yield PackedPairs(packed[i != j], chunk.distances[i != j])
         return
     # The smaller side is searched in all orientations: a tree is made of each side.
-    for start, variants in _variants(a if len(a) <= len(b) else b):
+    for start, variants in _variants(a if len(a) <= len(b) else b, _SEARCHED):
         queries, rows = (variants, b) if len(a) <= len(b) else (a, variants)
         with closing(found_pairs(queries, rows, limit, metric, *options)) as chunks:
             for chunk in chunks:
@@ -78,17 +79,18 @@ def oriented_neighbours(
     wanted = min(len(rows), k + (b is None))
     beyond = (limit + 1) << 32
     neighbours = np.full((len(a), k), beyond, np.int64)
-    for start, variants in _variants(a) if wanted else ():
+    size = min(_SEARCHED, max(1, _MOST_NEIGHBOURS // max(1, wanted)))
+    for start, variants in _variants(a, size) if wanted else ():
         packed = found_neighbours(
             variants, rows, wanted, limit, metric, max_workers, executor, progress
         ).reshape(-1, len(ORIENTATIONS) * wanted)
         # Each row once, with its smallest distance, which comes first.
         by_row = np.sort((packed << 32) | (packed >> 32), axis=1)
-        row, distance = by_row >> 32, by_row & _INDEX
-        distance[:, 1:][row[:, 1:] == row[:, :-1]] = limit + 1
+        row, distances = by_row >> 32, by_row & _INDEX
+        distances[:, 1:][row[:, 1:] == row[:, :-1]] = limit + 1
         if b is None:
-            distance[row == np.arange(start, start + len(row))[:, None]] = limit + 1
-        packed = np.where(distance > limit, beyond, (distance << 32) | row)
+            distances[row == np.arange(start, start + len(row))[:, None]] = limit + 1
+        packed = np.where(distances > limit, beyond, (distances << 32) | row)
         packed.sort(axis=1)
         part = packed[:, :k]
         neighbours[start : start + len(part), : part.shape[1]] = part
@@ -107,21 +109,22 @@ def nearest_orientations(
 
     The smallest distance of the eight, and the first such orientation; or the identity.
     """
-    distance, orientation = np.empty(len(i), np.int32), np.zeros(len(i), np.int8)
+    nearest, orientation = np.empty(len(i), np.int32), np.zeros(len(i), np.int8)
+    integer_metric: Metric = "manhattan" if metric == "manhattan" else "sqeuclidean"
     for start in range(0, len(i), _COMPARED):
         part = slice(start, start + _COMPARED)
         queries, rows = a[i[part]], b[j[part]]
         distances = [
-            row_distances(oriented(queries, number), rows, metric)
+            distance(oriented(queries, number), rows, integer_metric)
             for number in range(len(ORIENTATIONS) if orientations else 1)
         ]
         orientation[part] = np.argmin(distances, axis=0)
-        distance[part] = np.min(distances, axis=0)
-    return distance, orientation
+        nearest[part] = np.min(distances, axis=0)
+    return nearest, orientation
 
 
-def _variants(hashes: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield all orientations of some of the hashes at a time, and the row of the first."""
-    for start in range(0, len(hashes), _SEARCHED):
-        part = hashes[start : start + _SEARCHED]
+def _variants(hashes: NDArray[np.uint8], size: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield all orientations of so many hashes at a time, and the row of the first."""
+    for start in range(0, len(hashes), size):
+        part = hashes[start : start + size]
         yield start, all_orientations(part).reshape(-1, part.shape[1])

@@ -63,6 +63,16 @@ class PairKeys(NamedTuple):
         distances = (keys & ((1 << self.distance_bits) - 1)).astype(np.int32)
         return i.view(np.int64), j.view(np.int64), distances
 
+    def nearest(self, keys: Keys, places: dict[int, slice]) -> tuple[Keys, dict[int, slice]]:
+        """Return each pair once, at its smallest distance, from sorted keys of some buckets."""
+        parts, nearest, stop = [], {}, 0
+        for bucket, place in places.items():
+            pairs = keys[place] >> self.distance_bits
+            parts.append(keys[place][np.append(True, pairs[1:] != pairs[:-1])])
+            start, stop = stop, stop + len(parts[-1])
+            nearest[bucket] = slice(start, stop)
+        return np.concatenate([keys[:0], *parts]), nearest
+
 
 class KeyBuckets(dict[int, list[Keys]]):
     """Keys in memory, by bucket."""

@@ -19,6 +19,8 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError, TableFileError
 from photodna_nb.files import PathLike
 from photodna_nb.kernels.register_tile import STEP_BYTES
 from photodna_nb.pairs.metrics import check_equal_lengths, checked_length
+from photodna_nb.printable import printable
+from photodna_nb.tables.formats import is_table
 from photodna_nb.tables.table import HashTable
 
 # Hashes that follow each other in a sample.
@@ -241,18 +243,21 @@ def hash_table(name: str, value: Any) -> HashTable:
     if isinstance(value, HashTable):
         return value
     if isinstance(value, str | os.PathLike):
-        return _file_table(value)
+        return _file_table(name, value)
     if isinstance(value, Sequence) and all(isinstance(p, str | os.PathLike) for p in value):
-        return HashTable.concatenate([_file_table(path) for path in value])
+        return HashTable.concatenate([_file_table(name, path) for path in value])
     return _numbered_table(hash_source(name, value, HASH_BYTES).load(), "")
 
 
-def _file_table(path: PathLike) -> HashTable:
+def _file_table(name: str, path: PathLike) -> HashTable:
     """Return the table in a file, or that of an array's file."""
-    if os.path.splitext(path)[1].lower() != ".npy":
-        return HashTable.load(path)
-    hashes = hash_source("", path, HASH_BYTES).load()
-    return _numbered_table(hashes, f"{os.fspath(path)}:")
+    file = checks.path(name, path)
+    if os.path.splitext(file)[1].lower() == ".npy":
+        return _numbered_table(hash_source("", file, HASH_BYTES).load(), f"{file}:")
+    if not is_table(file):
+        needed = "a table of hashes or a .npy file; hash_inputs hashes folders and images"
+        raise ArgumentError(checks.message(name, repr(printable(file)), needed))
+    return HashTable.load(file)
 
 
 def _numbered_table(hashes: NDArray[np.uint8], prefix: str) -> HashTable:

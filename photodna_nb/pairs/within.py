@@ -15,7 +15,14 @@ from photodna_nb.files import PathLike
 from photodna_nb.pairs import pair_files
 from photodna_nb.pairs.all_pairs import in_units
 from photodna_nb.pairs.blocks import Hashes, PackedPairs
-from photodna_nb.pairs.metrics import Limit, Metric, checked_metric, max_integer_distance
+from photodna_nb.pairs.metrics import (
+    Limit,
+    Metric,
+    checked_metric,
+    checked_orientations,
+    max_integer_distance,
+)
+from photodna_nb.pairs.oriented import oriented_pairs
 from photodna_nb.pairs.pair_files import PairColumns
 from photodna_nb.pairs.pair_keys import PIECE_KEYS, KeyBuckets, KeyFile, Keys, PairKeys
 from photodna_nb.pairs.pair_table import Pairs
@@ -35,6 +42,7 @@ def pairs_within(
     *,
     max_distance: Limit,
     metric: Metric = "euclidean",
+    orientations: bool = False,
     min_detail: float | None = None,
     max_pairs: int | None = MAX_PAIRS,
     max_workers: int | None = None,
@@ -52,6 +60,9 @@ def pairs_within(
         Limit in the metric's units, at least 0, inclusive and exact: see `max_distance_squared`.
     metric : {"euclidean", "sqeuclidean", "manhattan", "hamming"}
         See `distance`.
+    orientations : bool
+        Whether hashes are compared in all eight orientations, mirrored and rotated: the smallest
+        distance of a pair counts. Hashes of files are loaded for that.
     min_detail : float, optional
         Images with less detail, in grey levels, are not compared: blank ones all match each
         other. Needs tables. An image of unknown detail is left out if its hash is all zero.
@@ -88,7 +99,8 @@ def pairs_within(
     """
     if max_pairs is not None:
         max_pairs = checks.integer("max_pairs", max_pairs, 0)
-    search = _Search(a, b, max_distance, metric, min_detail, (max_workers, executor, progress))
+    options = max_workers, executor, progress
+    search = _Search(a, b, max_distance, metric, min_detail, options, orientations)
     buckets, count = KeyBuckets(), 0
     try:
         with closing(search.chunks) as chunks:
@@ -173,6 +185,7 @@ class _Search:
         metric: Metric,
         min_detail: float | None,
         options: tuple[int | None, Executor | None, bool],
+        orientations: bool = False,
     ) -> None:
         queries, self._i = compared_source("a", a, min_detail)
         limit = max_integer_distance(
@@ -186,9 +199,13 @@ class _Search:
         self.dtypes = np.int64, np.int64, np.float64 if metric == "euclidean" else np.int32
         self.keys = PairKeys((database.count - 1).bit_length(), limit.bit_length())
         other = None if b is None else database
-        self.chunks: Generator[PackedPairs, None, None] = found_pairs(
-            queries, other, limit, metric, *options
-        )
+        self._oriented = checked_orientations(orientations, queries.length)
+        self.chunks: Generator[PackedPairs, None, None]
+        if self._oriented:
+            loaded = None if other is None else other.load()
+            self.chunks = oriented_pairs(queries.load(), loaded, limit, metric, *options)
+        else:
+            self.chunks = found_pairs(queries, other, limit, metric, *options)
 
     def pairs(self, bucket: int, keys: Keys) -> PairColumns:
         """Return pairs from their keys."""
@@ -200,6 +217,8 @@ class _Search:
     def sorted_pairs(self, buckets: KeyBuckets) -> Pairs:
         """Return the pairs of all keys, which become the first column."""
         keys, places = buckets.remove_sorted()
+        if self._oriented:
+            keys, places = self.keys.nearest(keys, places)
         j, distance = np.empty(len(keys), np.int64), np.empty(len(keys), self.dtypes[2])
         pairs = PairColumns(keys.view(np.int64), j, distance)
         for bucket, place in places.items():

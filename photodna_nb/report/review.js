@@ -16,6 +16,7 @@
   const MOST_PRINTED = 1000;
   const ROWS_AT_ONCE = 6; // a group of more rows is filled row by row
   const MARGIN = 700; // pixels above and below the visible part
+  const MILLISECONDS = 8; // of a frame, for groups that come into it
 
   const groupOf = new Int32Array(nPictures);
   const largest = new Float64Array(nGroups); // distance from the first
@@ -174,12 +175,13 @@
   let nMatching = 0;
   let searched = null;
 
-  function texts() {
-    searched ??= data.name.map((_, i) => `${folderOf(i)[1]}${nameShown(i)}`.normalize("NFC").toLowerCase());
-    return searched;
+  const folded = (text) => text.normalize("NFC").toLowerCase();
+  function contains(i, text) {
+    searched ??= { names: data.name.map((_, i) => folded(nameShown(i))), folders: data.folders.map((one) => folded(one[1])) };
+    return (searched.folders[data.folder[i]] + searched.names[i]).includes(text);
   }
   function select() {
-    const text = byId("search").value.trim().normalize("NFC").toLowerCase();
+    const text = folded(byId("search").value.trim());
     const folder = byId("folder").value;
     const from = parseFloat(byId("from").value);
     const to = parseFloat(byId("to").value);
@@ -194,7 +196,7 @@
       if (hides && (done[group] || ticksOf[group])) continue;
       if (largest[group] < from || largest[group] > to) continue;
       if (folder && !has(group, (i) => inFolder[data.folder[i]])) continue;
-      if (text && !has(group, (i) => texts()[i].includes(text))) continue;
+      if (text && !has(group, (i) => contains(i, text))) continue;
       shown.push(group);
     }
     const by = {
@@ -239,7 +241,7 @@
     elements.clear();
     list.replaceChildren();
     if (!places.has(groupOf[active])) active = -1;
-    render();
+    soon();
   }
 
   // What is in the document.
@@ -259,36 +261,48 @@
     }
     return low;
   }
+  function groupsBetween(top, bottom) {
+    const groups = [];
+    for (let l = lineAt(top); l < lines.length && lines[l].top < bottom; l++) groups.push(...shown.slice(lines[l].from, lines[l].to));
+    return groups;
+  }
+  // The picture that has the focus first, then what is visible, then what is near, in frames of their own
+  // if they take long.
   function render() {
-    const list = byId("groups");
-    const top = scrollY - listTop() - MARGIN;
-    const bottom = top + innerHeight + 2 * MARGIN;
-    const needed = new Set();
-    if (printing) shown.slice(0, MOST_PRINTED).forEach((group) => needed.add(group));
-    else {
-      for (let l = lineAt(top); l < lines.length && lines[l].top < bottom; l++) {
-        for (let position = lines[l].from; position < lines[l].to; position++) needed.add(shown[position]);
-      }
-      if (active >= 0) needed.add(groupOf[active]);
-    }
+    const begun = performance.now();
+    const from = listTop();
+    const top = scrollY - from;
+    const bottom = top + innerHeight;
+    const focused = active >= 0 ? [groupOf[active]] : [];
+    const near = printing ? shown.slice(0, MOST_PRINTED) : groupsBetween(top - MARGIN, bottom + MARGIN);
+    const needed = new Set([...focused, ...near]);
     for (const [group, { article }] of elements) {
       if (!needed.has(group)) {
         article.remove();
         elements.delete(group);
       }
     }
-    let next = list.firstElementChild;
-    for (const group of [...needed].sort((a, b) => places.get(a).position - places.get(b).position)) {
+    insert(focused, top, bottom, Infinity);
+    const isComplete = [groupsBetween(top, bottom), near].every((groups) => insert(groups, top, bottom, printing ? Infinity : begun + MILLISECONDS));
+    if (!isComplete) soon();
+    showTabStop(from);
+  }
+  function insert(groups, top, bottom, deadline) {
+    const positions = (group) => places.get(group).position;
+    const all = [...new Set([...groups, ...elements.keys()])].sort((a, b) => positions(a) - positions(b));
+    let next = byId("groups").firstElementChild;
+    for (const group of all) {
       let element = elements.get(group);
       if (!element) {
+        if (performance.now() > deadline) return false;
         element = makeGroup(group);
         elements.set(group, element);
-        list.insertBefore(element.article, next);
+        byId("groups").insertBefore(element.article, next);
       } else next = element.article.nextElementSibling;
       const line = lines[places.get(group).line];
-      fill(group, element, top - line.top - line.head, bottom - line.top - line.head);
+      fill(group, element, top - MARGIN - line.top - line.head, bottom + MARGIN - line.top - line.head);
     }
-    showTabStop();
+    return true;
   }
   function makeGroup(group) {
     const article = byId("group-template").content.firstElementChild.cloneNode(true);
@@ -397,7 +411,7 @@
     const all = !isMatch && ticksOf[group] === sizeOf(group);
     const warnings = [];
     if (all) warnings.push("every picture is ticked");
-    if (data.widest[group]) warnings.push(`two are ${distanceText(data.widest[group])} apart, beyond the limit`);
+    if (data.widest[group]) warnings.push(`two are ${data.widest[group].toFixed(1)} apart, beyond the limit`);
     element.article.querySelector(".warning").textContent = element.article.querySelector(".warning").title = warnings.join("; ");
     element.article.querySelector(".head input").checked = done[group];
     element.article.classList.toggle("done", Boolean(done[group]));
@@ -420,8 +434,8 @@
 
   // Moving.
 
-  function showTabStop() {
-    const stop = active >= 0 ? active : shown.length ? start[shown[lines[Math.min(lineAt(scrollY - listTop()), lines.length - 1)].from]] : -1;
+  function showTabStop(from) {
+    const stop = active >= 0 || !shown.length ? active : start[shown[lines[Math.min(lineAt(scrollY - from), lines.length - 1)].from]];
     for (const { cards } of elements.values()) for (const [i, card] of cards) card.querySelector("input").tabIndex = i === stop ? 0 : -1;
   }
   function placeOf(i) {
@@ -709,12 +723,12 @@
   // Events.
 
   let frame = 0;
-  const soon = () => {
+  function soon() {
     frame ||= requestAnimationFrame(() => {
       frame = 0;
       render();
     });
-  };
+  }
   let selecting = 0;
   const selectSoon = () => {
     clearTimeout(selecting);
@@ -740,7 +754,7 @@
   byId("groups").addEventListener("focusin", (event) => {
     const card = event.target.closest(".card");
     if (card) active = Number(card.dataset.picture);
-    showTabStop();
+    showTabStop(listTop());
   });
   byId("groups").addEventListener("change", (event) => {
     const card = event.target.closest(".card");
@@ -782,10 +796,19 @@
     addEventListener(name, () => {
       printing = value;
       render();
+      for (const image of document.images) image.loading = value ? "eager" : "lazy";
     });
   }
 
-  addFolders();
-  restore();
-  select();
+  // Each in a task of its own, so that the page answers meanwhile.
+  setTimeout(() => {
+    restore();
+    setTimeout(() => {
+      select();
+      setTimeout(() => {
+        addFolders();
+        byId("groups").setAttribute("aria-busy", "false");
+      });
+    });
+  });
 })();

@@ -27,6 +27,7 @@ from photodna_nb.pairs.metrics import MAX_DISTANCE_SQUARED
 from photodna_nb.printable import printable
 from photodna_nb.report.html import template_environment
 from photodna_nb.report.review_pictures import ReviewMember, ReviewPicture, read_pictures
+from photodna_nb.tables.formats import format_suffix
 from photodna_nb.tables.table import HashTable
 
 # Largest number of files whose thumbnails are in the page; those of more are in a folder beside it.
@@ -100,6 +101,7 @@ def write_review(
         needed = "the DuplicateGroups of duplicates, or the Matches of match"
         raise ArgumentTypeError(checks.message("groups", checks.describe(groups), needed))
     name = checks.path("path", path)
+    format_suffix(name, [".html", ".htm"])
     files.target_of(name, FileError)
     parallel.worker_count(max_workers, None)
     visible = checks.boolean("progress", progress)

@@ -21,7 +21,7 @@ from photodna_nb.printable import printable
 # Pixels of the longer side of a thumbnail.
 _SIDE = 240
 # Behind transparent pixels: both black and white show on it.
-_BACKGROUND = (160, 160, 160, 255)
+_BACKGROUND = (160, 160, 160)
 _EXIF_ORIENTATION = 0x0112
 # Widths relative to heights that differ by less are those of one picture in two sizes.
 _SAME_PROPORTIONS = 0.02
@@ -182,7 +182,7 @@ def _notes(group: _InspectedGroup, files_now: list[_PictureFile], row: int) -> I
     yield from _state(member, group.statuses[row], file.problem)
     if row == 0:
         areas = [width * height for width, height in (one.size for one in group.members)]
-        yield from ["most pixels"] * (areas[0] > max(areas[1:], default=0))
+        yield from ["most pixels"] * (all(areas) and areas[0] > max(areas[1:], default=0))
     elif original == 0:
         yield "identical file"
     else:
@@ -238,9 +238,9 @@ def _decode(member: ReviewMember, all_pixels: bool) -> _PictureFile:
         elif image.mode not in ("RGB", "L"):
             image = to_rgb(image)
         image.thumbnail((_SIDE, _SIDE))
-        if image.mode == "RGBA":
-            image = Image.alpha_composite(Image.new("RGBA", image.size, _BACKGROUND), image)
-        return _PictureFile(size, kind, turned, digest, jpeg_thumbnail(to_rgb(image), _SIDE))
+        shown = Image.new("RGB", image.size, _BACKGROUND)  # without comments and the like
+        shown.paste(image, mask=image if image.mode == "RGBA" else None)
+        return _PictureFile(size, kind, turned, digest, jpeg_thumbnail(shown, _SIDE))
 
     try:
         return with_image(member.path, read)

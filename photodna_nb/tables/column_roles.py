@@ -32,6 +32,8 @@ _OTHER_KINDS = {
     for prefix in ("", "hash")
     for kind in ("md5", "sha1", "sha256", "pdq", "tmk", "phash", "videomd5")
 }
+# The first columns of files that `HashTable.save` wrote; further ones may hold anything.
+_OWN = (["path", "hash"], ["filename", "path", "photodna"])
 # A longer cell is no name of a column, and no more columns are looked into.
 _LONGEST_NAME = 64
 _MOST_COLUMNS = 10_000
@@ -46,7 +48,7 @@ class ColumnRoles(NamedTuple):
 
     path, kind, detail : the paths, the kinds of the hashes, the detail
     hash, n_hash : the hashes, or the first of their 144 columns; 1 or 144
-    other : numbers and names of all others
+    other : numbers and names of all that are none of paths, hashes and detail
     """
 
     path: int | None
@@ -108,6 +110,10 @@ def choose(
     """
     width = max(map(len, rows), default=0) if names is None else len(names)
     simple = [simple_name(name) for name in names or ()]
+    if names is not None and options.path_column is options.hash_column is None:
+        own = next((own for own in _OWN if list(names[: len(own)]) == own), [])
+        if own and names.count("path") == 1:
+            options = options._replace(path_column="path", hash_column=own[-1])
     path = _numbered("path_column", options.path_column, names, width)
     hash_column = _numbered("hash_column", options.hash_column, names, width)
     if options.path_column is None:
@@ -125,8 +131,10 @@ def choose(
         path = rest[0]
     kind = next((i for i in rest if simple and _names_kinds(simple[i], i, rows)), None)
     detail = simple.index("detail") if "detail" in simple else None
+    if detail is not None and not all(_is_detail(row[detail]) for row in rows):
+        detail = None
     labels = _unique_names(names, width)
-    other = tuple((i, labels[i]) for i in rest if i not in (path, kind, detail))
+    other = tuple((i, labels[i]) for i in rest if i not in (path, detail))
     return ColumnRoles(path, hash_column, n_hash, kind, detail, other)
 
 
@@ -165,14 +173,15 @@ def _hash_column(
                 return start, HASH_BYTES
             raise ColumnQuestionError(
                 f"has {length} columns of integers in a row, and {HASH_BYTES} are a hash; which "
-                "one is the first? Give its number from 0, or its name, as hash_column="
+                "one is the first? Give it as hash_column= (--hash-column)"
             )
         for name in HASH_NAMES:
             if name in simple:
                 return simple.index(name), 1
         raise ColumnQuestionError(
             f"no column holds hashes of {HASH_BYTES} bytes in base64, hexadecimal or integers; "
-            "which one should? Give it as hash_column=, and delimiter= if columns are not apart"
+            "which one should? Give it as hash_column= (--hash-column), and the character between "
+            "columns as delimiter= (--delimiter) if they are not apart"
         )
     found = [i for i, n in enumerate(counts) if 2 * n >= most]
     first = min(found, key=lambda i: _rank(simple[i] if simple else "", HASH_NAMES))
@@ -180,7 +189,7 @@ def _hash_column(
         columns = [names[i] if names else str(i) for i in found]
         raise ColumnQuestionError(
             f"the columns {_listed(columns)} all hold hashes, and not the same ones; which are "
-            "the ones to read? Give it as hash_column="
+            "the ones to read? Give it as hash_column= (--hash-column)"
         )
     return first, 1
 
@@ -232,8 +241,8 @@ def _named_path(
 def _path_question(names: Sequence[str] | None, columns: Sequence[int]) -> str:
     named = [names[i] if names else str(i) for i in columns]
     return (
-        f"which of the columns {_listed(named)} holds the paths? Give it as path_column=, or "
-        'path_column="" if none does and the number of each line shall be its label'
+        f"which of the columns {_listed(named)} holds the paths? Give it as path_column= "
+        '(--path-column), "" if none does and the number of each line shall be its label'
     )
 
 
@@ -242,6 +251,14 @@ def _names_kinds(name: str, i: int, rows: Sequence[Sequence[Any]]) -> bool:
     return name in _KIND_NAMES and any(
         i < len(row) and simple_name(str(row[i])) in _KINDS | _OTHER_KINDS for row in rows
     )
+
+
+def _is_detail(cell: Any) -> bool:
+    """Return whether a cell may be a detail: not a note, for example."""
+    try:
+        return not isinstance(cell, str) or not cell or float(cell) >= 0
+    except ValueError:
+        return False
 
 
 def _unique_names(names: Sequence[str] | None, width: int) -> list[str]:

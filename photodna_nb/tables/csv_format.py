@@ -52,17 +52,16 @@ class _Layout(NamedTuple):
 
     delimiter, header, width : what stands between cells, whether names come first, number of cells
     roles : which column is which
-    is_named : whether the names of both the paths and the hashes are known ones
-    n_hashes, sample : number of hashes in the first lines; the paths and hashes there
+    sample : the paths and hashes in the first lines
+    rank : whether names of both paths and hashes are known ones, and the number of hashes there
     """
 
     delimiter: str
     header: bool
     width: int
     roles: ColumnRoles
-    is_named: bool
-    n_hashes: int
     sample: list[tuple[str | None, bytes]]
+    rank: tuple[bool, int]
 
 
 def writer(delimiter: str) -> Callable[[str, TableColumns, str], list[bytes]]:
@@ -95,28 +94,30 @@ def read(name: str, content: bytes, options: ReadOptions) -> TableColumns:
     layout = _layout(name, content, options)
     if layout is None:
         return rows.columns()
-    roles, header = layout.roles, layout.header
-    rows.name_columns(column for _, column in roles.other)
+    roles, width, header = layout.roles, layout.width, layout.header
+    path_column, kind, other_columns = roles.path, roles.kind, roles.other
+    rows.name_columns(column for _, column in other_columns)
     lines = text_lines(content, options.encoding)
     for line, record in DelimitedRecords(name, lines, len(content), layout.delimiter):
         if isinstance(record, str):
             rows.fail(line, f"is no line of cells ({record})")
-        elif len(record) != layout.width:
-            rows.fail(line, f"has {len(record)} columns, needs {layout.width}")
+        elif len(record) != width:
+            rows.fail(line, f"has {len(record)} column(s), needs {width}")
         elif not any(record):
             continue  # spreadsheets end with lines of nothing but delimiters
         elif header:
             header = False
-        elif roles.kind is not None and not column_roles.is_photodna(record[roles.kind]):
-            rows.skip(OTHER_KIND)
         else:
             try:
                 hash_bytes, detail = _hash_of(record, roles), _detail_of(record, roles)
             except HashFormError as error:
-                rows.fail(line, str(error))
+                if kind is not None and not column_roles.is_photodna(record[kind]):
+                    rows.skip(OTHER_KIND)
+                else:
+                    rows.fail(line, str(error))
                 continue
-            other = [(column, record[i]) for i, column in roles.other] if roles.other else ()
-            path = None if roles.path is None else record[roles.path]
+            other = [(column, record[i]) for i, column in other_columns] if other_columns else ()
+            path = None if path_column is None else record[path_column]
             rows.add(line, path, hash_bytes, detail, other)
     return rows.columns()
 
@@ -145,7 +146,7 @@ def _layout(name: str, content: bytes, options: ReadOptions) -> _Layout | None:
         It cannot be told; the message asks what a person can answer.
     """
     layouts: list[_Layout] = []
-    questions: list[tuple[int, ColumnQuestionError]] = []
+    questions: list[tuple[int, str]] = []
     text = text_lines(content, options.encoding)
     lines = list(islice((line for line in text if not line.isspace()), _SAMPLE))
     if not lines:
@@ -155,7 +156,7 @@ def _layout(name: str, content: bytes, options: ReadOptions) -> _Layout | None:
         rows = [record for record in records if isinstance(record, list) and any(record)]
         if not rows:
             problem = f"its first line is no line of cells ({records[0]})"
-            questions.append((-1, ColumnQuestionError(problem)))
+            questions.append((-1, problem))
             continue
         names = rows.pop(0) if column_roles.is_header(rows[0], options) else None
         with_hash = [row for row in rows if column_roles.count_hashes([row])]
@@ -165,16 +166,20 @@ def _layout(name: str, content: bytes, options: ReadOptions) -> _Layout | None:
         try:
             layouts.append(_layout_of(delimiter, names, width, rows, options))
         except ColumnQuestionError as error:
-            questions.append((len(with_hash), error))
-    best = max((layout[4:6] for layout in layouts), default=(False, -2))
+            questions.append((len(with_hash), str(error)))  # an error would keep this frame
+    best = max((layout.rank for layout in layouts), default=(False, -2))
     n_asked, question = max(questions, key=itemgetter(0), default=(-2, None))
     if question is not None and not best[0] and n_asked > best[1]:
-        raise TableFileError(name, str(question)) from question
-    found = [layout for layout in layouts if layout[4:6] == best]
+        hint = "" if n_asked > 0 else ". A list of image files is no table: --files-from reads it"
+        raise TableFileError(name, f"{question}{hint}")
+    found = [layout for layout in layouts if layout.rank == best]
+    if name.lower().endswith(".tsv"):  # which says it
+        found = [layout for layout in found if layout.delimiter == "\t"] or found
     if any(layout.sample != found[0].sample for layout in found):
         listed = " and ".join(repr(layout.delimiter) for layout in found)
         raise TableFileError(
-            name, f"its cells may be apart by {listed}; which is it? Give it as delimiter="
+            name,
+            f"its cells may be apart by {listed}; which is it? Give it as delimiter= (--delimiter)",
         )
     return found[0]
 
@@ -194,5 +199,5 @@ def _layout_of(
         except HashFormError:
             continue
         sample.append((None if roles.path is None else row[roles.path], hash_bytes))
-    is_named = column_roles.are_known(names or ())
-    return _Layout(delimiter, names is not None, width, roles, is_named, len(sample), sample)
+    rank = column_roles.are_known(names or ()), len(sample)
+    return _Layout(delimiter, names is not None, width, roles, sample, rank)

@@ -27,6 +27,10 @@ class _Keys(NamedTuple):
     kind: str | None
     detail: str
 
+    def own(self) -> tuple[str | None, ...]:
+        """Return the keys whose values are no further columns."""
+        return self.path, self.hash, self.detail
+
 
 def collect(
     name: str,
@@ -56,21 +60,21 @@ def collect(
     first = [entry for _, entry in sample if isinstance(entry, dict)]
     keys = _keys_of(name, names, first, options) if first or names else None
     if names and keys is not None:
-        rows.name_columns(key for key in names if key not in keys)
+        rows.name_columns(key for key in names if key not in keys.own())
     for number, entry in chain(sample, entries):
         try:
-            if isinstance(entry, HashFormError):
+            if isinstance(entry, dict):
+                keys = keys or _keys_of(name, names, [entry], options)
+                _add(rows, number, entry, keys)
+            elif isinstance(entry, HashFormError):
                 raise entry
-            if not isinstance(entry, dict):
+            else:
                 rows.add(number, None, hash_text.from_value(entry))
-                continue
-            keys = keys or _keys_of(name, names, [entry], options)
-            if keys.kind and not column_roles.is_photodna(str(entry.get(keys.kind))):
+        except HashFormError as error:
+            if keys and keys.kind and isinstance(entry, dict) and _is_other(entry, keys.kind):
                 rows.skip(OTHER_KIND)
             else:
-                _add(rows, number, entry, keys)
-        except HashFormError as error:
-            rows.fail(number, str(error))
+                rows.fail(number, str(error))
     return rows.columns()
 
 
@@ -90,8 +94,13 @@ def _keys_of(
     return _Keys(key(roles.path), names[roles.hash], key(roles.kind), key(roles.detail) or "detail")
 
 
+def _is_other(entry: Mapping[str, Any], kind: str) -> bool:
+    return not column_roles.is_photodna(str(entry.get(kind)))
+
+
 def _add(rows: RowCollector, number: int, entry: Mapping[str, Any], keys: _Keys) -> None:
     """Add the row of an entry, or raise a HashFormError."""
+    own = keys.own()
     hash_bytes = hash_text.from_value(entry.get(keys.hash))
     path = None
     if keys.path is not None:
@@ -102,7 +111,7 @@ def _add(rows: RowCollector, number: int, entry: Mapping[str, Any], keys: _Keys)
     detail = entry.get(keys.detail)
     if detail is not None and (not isinstance(detail, int | float) or isinstance(detail, bool)):
         raise HashFormError("has a detail that is no number")
-    other = [(key, text_of(value)) for key, value in entry.items() if key not in keys]
+    other = [(key, text_of(value)) for key, value in entry.items() if key not in own]
     try:
         detail = math.nan if detail is None else float(detail)
     except OverflowError:

@@ -105,11 +105,13 @@ def read_errors(name: str, content: str) -> ErrorContext:
             return None
         if isinstance(error, MemoryError):
             return TableFileError(name, "needs more memory than is free; free some")
-        if isinstance(error, UnicodeDecodeError):
-            remedy = 'give the one it is in as encoding=, such as "cp1252"'
-            return TableFileError(name, f"is no text in {error.encoding}; {remedy}")
+        if isinstance(error, UnicodeError):
+            encoding = getattr(error, "encoding", "UTF-16 or UTF-32")
+            remedy = "give the encoding it has as encoding= (--encoding), such as cp1252"
+            return TableFileError(name, f"is no text in {encoding}; {remedy}")
         # NumPy, pyarrow and csv raise nearly anything.
         problem = f"{type(error).__name__}: {error}"
-        return TableFileError(name, f"is damaged or no table of {content} ({problem})")
+        reason = f"is damaged or no table of {content} ({problem})"
+        return TableFileError(name, f"{reason}; get a complete copy, or correct it")
 
     return ErrorContext(translated)

@@ -34,10 +34,9 @@ _DIGEST = b"photodna_nb.digest"
 # The field_id of the paths in a file with a digest: one altered byte can remove all metadata of the
 # schema, and with them the failures.
 _FIELD_ID = {b"PARQUET:field_id": b"144"}
-# Rows that become values of Python at once; bytes of a value beside texts, and of one in a list.
+# Rows that are read, or become values of Python, at once; bytes of a value beside texts.
 _ROWS_AT_ONCE = 4096
 _VALUE_BYTES = 16
-_ELEMENT_BYTES = 8
 
 
 class ContentDigest:
@@ -180,33 +179,37 @@ def read_columns(name: str, content: bytes, needed: Sequence[str] | None = None)
 
     Texts stay in dictionaries: a few bytes may name a long one a million times.
     """
-    _, parquet = pyarrow(name)
+    pa, parquet = pyarrow(name)
     schema = parquet.read_schema(io.BytesIO(content))
     names = schema.names
     columns = names if needed is None else list(needed)
     missing = set(columns) - set(names)
     if missing:
         raise TableFileError(name, f"has no column {' and '.join(sorted(missing))}")
-    texts = [field.name for field in schema if field.type.num_fields == 0 and field.name in columns]
+    flat = [field.name for field in schema if not field.type.num_fields and field.name in columns]
     file = parquet.ParquetFile(
-        io.BytesIO(content), read_dictionary=texts, page_checksum_verification=True
+        io.BytesIO(content), read_dictionary=flat, page_checksum_verification=True
     )
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
     limit = npz.unpacked_limit(len(content))
-    _check_size(sum(map(_group_bytes, groups)), limit)
-    table = file.read(None if needed is None else columns)
+    row_bytes = max(HASH_BYTES, _VALUE_BYTES * len(flat))
+    _check_size(
+        sum(max(group.total_byte_size, group.num_rows * row_bytes) for group in groups), limit
+    )
+    nested = len(flat) < len(columns)
+    table = _read_batches(pa, file, limit) if nested else file.read(needed and columns)
     _check_size(sum(map(_text_bytes, table.columns)), limit)
     return table
 
 
-def _group_bytes(group: Any) -> int:
-    """Return the bytes that a group of rows takes at least when it is read, without its texts."""
-    chunks = map(group.column, range(group.num_columns))
-    values: int = sum(
-        chunk.num_values * (_ELEMENT_BYTES if "." in chunk.path_in_schema else _VALUE_BYTES)
-        for chunk in chunks
-    )
-    return max(int(group.total_byte_size), int(group.num_rows) * HASH_BYTES, values)
+def _read_batches(pa: Any, file: Any, limit: int) -> Any:
+    """Return the pyarrow table of all columns; that of a list does not say how long it is."""
+    batches, size = [], 0
+    for batch in file.iter_batches(_ROWS_AT_ONCE):
+        size += batch.nbytes
+        _check_size(size, limit)
+        batches.append(batch)
+    return pa.Table.from_batches(batches, file.schema_arrow if not batches else None)
 
 
 def _check_size(size: int, limit: int) -> None:

@@ -197,7 +197,7 @@ def _cell(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, bytes):
         return f"{value[:6].hex()}…"
-    if value is None:
+    if value in (None, ""):
         return ""
     text = printable(value[:_LETTERS_SHOWN]) if isinstance(value, str) else str(value)
     return text + "…" * (isinstance(value, str) and len(value) > _LETTERS_SHOWN)

@@ -68,7 +68,9 @@ class RowCollector:
         """Add a row; without a path, its label is file and number, such as ``list.txt:3``."""
         if path is None:
             path = self._place(os.path.basename(self._name), number)
-        if not is_path(path) or not all(map(is_path, (text for pair in other for text in pair))):
+        if not is_path(path) or (
+            other and not all(is_path(text) for pair in other for text in pair)
+        ):
             self.fail(number, "has a text with NUL or half of a surrogate pair, which no path has")
         elif math.isinf(detail):
             self.fail(number, "has an infinite detail, needs a finite number")

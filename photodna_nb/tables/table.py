@@ -274,8 +274,11 @@ class HashTable(ResultTable[HashRow]):
         path : str or os.PathLike
             File of this package or of another program. Text (``.csv``, ``.tsv``, ``.txt``) may
             have any columns with ``,``, ``;``, tab or ``|`` between them, and names of columns in
-            its first line; JSON (``.json``, ``.jsonl``, ``.ndjson``) any keys. Hashes are 144
-            bytes in base64, hexadecimal digits or integers.
+            its first line; JSON (``.json``, ``.jsonl``, ``.ndjson``) any keys, as lists of
+            ThreatExchange and Project VIC and the metadata of an index have them; ``.xml`` is
+            the list of NCMEC; ``.npz`` and ``.parquet`` may have any arrays or columns. Hashes
+            are 144 bytes, also in base64, hexadecimal digits or integers. Columns that are none
+            of path, hash and detail are in ``other``.
         errors : {"raise", "record"}
             Whether a bad line ends the reading with its error, or is listed in ``failures``,
             such as ``list.csv:17``, and all others are read.
