@@ -251,7 +251,10 @@ def test_a_sheet_of_variants(image):
     figure.canvas.draw()
 
 
-@pytest.mark.parametrize("size", [None, (6, 9), (13, 7.5)])
+@pytest.mark.parametrize(
+    "size",
+    [None, *(pytest.param(one, marks=pytest.mark.long) for one in [(6, 9), (13, 7.5)])],
+)
 def test_a_sheet_of_variants_at_any_size(image, size):
     """No label reaches into its neighbour's or out of the figure."""
     given = None if size is None else plt.figure(figsize=size, layout="constrained")
@@ -414,7 +417,7 @@ def test_a_sheet_of_matches(image, tmp_path):
     assert pdna.plots.plot_matches(image, []).get_suptitle() == "A query without a match"
 
 
-@pytest.mark.parametrize("number", [1, 4, 11])
+@pytest.mark.parametrize("number", [1, 4, pytest.param(11, marks=pytest.mark.long)])
 def test_file_names_of_usual_length_are_whole(image, number):
     name = "img_20240917_harbour2.jpg"
     assert len(name) == 25

@@ -473,7 +473,7 @@ def test_distance_of_many_hashes_in_parts(monkeypatch):
 def test_hashes_that_do_not_fit_together():
     with pytest.raises(pdna.ArgumentError, match=r"^a, b: got shapes \(2, 144\) and \(3, 144\)"):
         pdna.distance(HASHES[:2], HASHES[:3])
-    with pytest.raises(pdna.ArgumentError, match=r"b: got an array of shape \(6, 143\), needs \(n"):
+    with pytest.raises(pdna.ArgumentError, match="a, b: got hashes of 144 and of 143 values"):
         pdna.distance(HASHES[0], HASHES[:, 1:])
     with pytest.raises(pdna.ArgumentTypeError, match="a: got list"):
         pdna.similarity([[1], [1, 2]], HASHES)

@@ -118,7 +118,13 @@ def test_brute_force_beside_the_oracle():
 
 @pytest.mark.parametrize("inside", [True, False])
 @pytest.mark.parametrize("kind", searches.KINDS)
-@pytest.mark.parametrize("basis", searches.BASES)
+@pytest.mark.parametrize(
+    "basis",
+    [
+        pytest.param(basis, marks=[] if basis in ("principal", "random") else pytest.mark.long)
+        for basis in searches.BASES
+    ],
+)
 def test_pairs_and_neighbours(basis, kind, inside):
     """With limits on a distance and beside it, up to the largest that the filter can test."""
     n, m = (9, 12) if JIT_OFF else (230, 300)
@@ -175,6 +181,7 @@ def test_sizes(n):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.long
 @needs_jit
 @given(
     st.integers(0, 2**32 - 1),
@@ -505,11 +512,8 @@ def test_one_side_and_two(metric, n, calls):
 @pytest.mark.parametrize(
     "kind",
     [
-        "photographs",
-        *(
-            pytest.param(kind, marks=pytest.mark.long)
-            for kind in ("blank", "copies", "random", "clipped")
-        ),
+        pytest.param(kind, marks=pytest.mark.long)
+        for kind in ("photographs", "blank", "copies", "random", "clipped")
     ],
 )
 def test_public_functions(kind):
