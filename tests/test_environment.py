@@ -20,8 +20,7 @@ def wanted() -> list[str]:
         return (set(extras[extra]) - set(own)).union(*map(of, named))
 
     python = "python" + project["requires-python"]
-    # Tests of JPEG XL and of PDQ are skipped without them.
-    not_on_conda_forge = {*of("jxl"), *(one for one in of("hashers") if "pdq" in one)}
+    not_on_conda_forge = of("jxl")  # tests of JPEG XL are skipped without it
     every = {python, *project["dependencies"], *of("notebooks"), *of("test")}
     return sorted(every - not_on_conda_forge)
 

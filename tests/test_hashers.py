@@ -15,6 +15,7 @@ from PIL import Image
 import photodna_nb as pdna
 from photodna_nb import hashers
 
+# Of the extra `hashers`, which the tests do without: pdqhash needs a compiler.
 imagehash = pytest.importorskip("imagehash")
 pdqhash = pytest.importorskip("pdqhash")
 FUNCTIONS = {
