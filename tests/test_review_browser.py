@@ -117,10 +117,12 @@ def status(page):
     return page.locator("#status").inner_text()
 
 
-def focused(page):
-    """Return the name of the picture whose box has the focus."""
-    return page.evaluate(
-        "document.activeElement.closest('.card')?.querySelector('bdi').textContent"
+def wait_for_focus(page, name):
+    """Wait until the box of the picture of that name has the focus: events come later."""
+    page.wait_for_function(
+        "name => name ==="
+        " document.activeElement.closest('.card')?.querySelector('bdi').textContent",
+        arg=name,
     )
 
 
@@ -184,26 +186,26 @@ def test_the_keyboard(opened, file):
     page = opened(file)
     names = [os.fsdecode(name) for name in NAMES]
     press(page, "j")
-    assert focused(page) == names[0]
+    wait_for_focus(page, names[0])
     press(page, "j", "ArrowRight")
-    assert focused(page) == names[2]
+    wait_for_focus(page, names[2])
     press(page, "ArrowRight")
-    assert focused(page) == names[3]
+    wait_for_focus(page, names[3])
     press(page, "k", "ArrowLeft")
-    assert focused(page) == names[1]
+    wait_for_focus(page, names[1])
     press(page, " ")
     assert "1 ticked" in status(page)
     press(page, "n")
-    assert focused(page) == names[3]
+    wait_for_focus(page, names[3])
     press(page, "n", " ", "d")
     assert "2 ticked" in status(page)
     assert page.locator(".group.done h2").inner_text() == "Group 2"
     press(page, "p", "p")
-    assert focused(page) == names[3]
+    wait_for_focus(page, names[3])
     press(page, "ArrowDown")  # the group is right of the first one
-    assert focused(page) == "\\u200f\\u2066x.png"
+    wait_for_focus(page, "\\u200f\\u2066x.png")
     press(page, "ArrowUp")
-    assert focused(page) == names[3]
+    wait_for_focus(page, names[3])
     press(page, "u", "u")  # done, and the last tick
     assert "1 ticked" in status(page)
     press(page, "?")
@@ -428,7 +430,7 @@ def test_two_pictures_side_by_side(opened, groups, file):
     assert "Group 2" in dialog.inner_text()
     page.screenshot(path=artifacts() / "review_compare.png")
     press(page, "Escape")
-    assert focused(page) == os.fsdecode(NAMES[5])
+    wait_for_focus(page, os.fsdecode(NAMES[5]))
     page.locator(".card[data-picture='0'] .picture").click()
     assert dialog.is_visible()
 
@@ -467,7 +469,7 @@ def test_ten_thousand_groups(opened, many):
     press(page, "j", "j")  # from what is visible
     page.evaluate("scrollTo(0, 0)")
     press(page, "j")
-    assert focused(page) == "picture 0.png"
+    wait_for_focus(page, "picture 0.png")
     # All cards of a large group are there, as they are scrolled to.
     large = int(np.flatnonzero(sizes == 40)[0])
     open_filters(page)
@@ -564,7 +566,7 @@ def test_the_window_changes_its_width(opened, file):
     page.wait_for_function(
         "() => document.querySelector('.group').getBoundingClientRect().right <= 500"
     )
-    assert focused(page) == os.fsdecode(NAMES[3])
+    wait_for_focus(page, os.fsdecode(NAMES[3]))
     box = page.evaluate("document.activeElement.getBoundingClientRect().toJSON()")
     assert 0 < box["top"] < 700
 
