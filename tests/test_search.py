@@ -35,9 +35,9 @@ def filtered(monkeypatch):
     """Small data take the filter; where nothing is compiled, with vector code in NumPy."""
     for module in (filter_search, neighbour_search):
         monkeypatch.setattr(module, "_MIN_PAIRS", 1)
-        if JIT_OFF:
-            monkeypatch.setattr(module, "compiled", lambda: True)
+    monkeypatch.setattr(filter_search, "_FITTED_PAIRS", 0)
     if JIT_OFF:
+        monkeypatch.setattr(filter_search, "compiled", lambda: True)
         for name in searches.VECTOR_CODE:
             monkeypatch.setattr(kernels, name, getattr(searches, name))
 
