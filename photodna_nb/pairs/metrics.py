@@ -177,9 +177,9 @@ def similarity(a: Any, b: Any, *, orientations: bool = False) -> Any:
     ArgumentTypeError, ArgumentError
         A hash has another dtype or shape, or the numbers of hashes do not fit together.
     """
-    length = np.shape(getattr(a, "hashes", a))[-1:]
+    a = _hashes("a", a)
     squared = distance(a, b, "sqeuclidean", orientations=orientations)
-    similarities = similarities_at(squared, *length)
+    similarities = similarities_at(squared, a.shape[-1])
     return similarities if similarities.ndim else float(similarities)
 
 
