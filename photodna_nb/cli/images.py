@@ -7,7 +7,7 @@ import re
 import stat
 import sys
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +39,7 @@ def hashed_inputs(
     start_numba()
     from photodna_nb.hashing.inputs import hash_inputs
 
-    with printed_warnings():
-        table = hash_inputs(
-            paths,
-            max_workers=jobs,
-            progress=shows_progress(paths),
-            errors="record",
-            **options,
-        )
-        print_failures(table.failures, hints.of_an_index)
+    table = _hashed(hash_inputs, paths, jobs, hints.of_an_index, options)
     summary.count_table(table)
     return table
 
@@ -65,8 +57,19 @@ def hash_table(
     start_numba()
     from photodna_nb.hashing.files import hash_files
 
+    return _hashed(hash_files, paths, jobs, other_reason, options)
+
+
+def _hashed(
+    function: Callable[..., HashTable],
+    paths: Sequence[str],
+    jobs: int | None,
+    other_reason: Callable[[str], str],
+    options: Mapping[str, Any],
+) -> HashTable:
+    """Return the table of `hash_files` or `hash_inputs`; print errors of files, and warnings."""
     with printed_warnings():
-        table = hash_files(
+        table = function(
             paths,
             max_workers=jobs,
             progress=shows_progress(paths),
