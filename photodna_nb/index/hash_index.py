@@ -167,7 +167,8 @@ class HashIndex(IndexFiles):
             Whether the folders below are walked, too; if not, items of files in these stay.
         allow_empty : bool
             Whether a folder may have no files. If not, that is an error, and items stay whose
-            files were in a folder below that is empty now, as where a disk is not mounted.
+            files were in a folder below that is empty now, as where a disk is not mounted, or in
+            a folder of `folders` in which no image is left.
         dry_run : bool
             Whether to return only what would be done. No file is opened.
         compare_content : bool
