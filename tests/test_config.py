@@ -12,7 +12,8 @@ from PIL import Image
 import photodna_nb as pdna
 from photodna_nb.corpus import transforms
 from photodna_nb.evaluation import Config, Results, run
-from photodna_nb.evaluation.config import DetailConfig, DirectoryOriginals
+from photodna_nb.evaluation.config_originals import DirectoryOriginals
+from photodna_nb.evaluation.config_sections import DetailConfig
 
 EXAMPLE = ROOT / "data" / "evaluation.toml"
 

@@ -18,7 +18,9 @@ from msgspec import Meta, Struct
 
 from photodna_nb import files
 from photodna_nb.errors import FileError
-from photodna_nb.evaluation.config import Config, Originals, VariantsConfig, canonical
+from photodna_nb.evaluation.config import Config, canonical
+from photodna_nb.evaluation.config_originals import Originals
+from photodna_nb.evaluation.config_sections import VariantsConfig
 from photodna_nb.printable import printable
 
 MANIFEST, IDENTITY, JOURNAL, LOCK = "manifest.json", "run.json", "journal.jsonl", ".lock"

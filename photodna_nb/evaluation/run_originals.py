@@ -16,13 +16,9 @@ from photodna_nb import checks
 from photodna_nb.corpus.datasets import Dataset, FileOriginal, Original
 from photodna_nb.corpus.transforms import seed_for
 from photodna_nb.errors import ArgumentError, FileError
-from photodna_nb.evaluation.config import (
-    Config,
-    DirectoryOriginals,
-    ListOriginals,
-    PairsConfig,
-    named_digest,
-)
+from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.config_originals import DirectoryOriginals, ListOriginals
+from photodna_nb.evaluation.config_sections import PairsConfig, named_digest
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.run_folder import is_finished, is_run
 from photodna_nb.printable import printable

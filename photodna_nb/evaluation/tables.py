@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from photodna_nb.corpus import transforms
-from photodna_nb.evaluation.config import Config, DeploymentConfig
+from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.config_sections import DeploymentConfig
 from photodna_nb.evaluation.deployment import RunThresholds, expected_matches
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.pair_counts import (

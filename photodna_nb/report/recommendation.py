@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from photodna_nb.corpus.transforms import parse
 from photodna_nb.evaluation import Results
-from photodna_nb.evaluation.config import (
+from photodna_nb.evaluation.config_originals import (
     DeadLeavesOriginals,
     DirectoryOriginals,
     InstalledOriginals,

@@ -16,7 +16,7 @@ from photodna_nb.corpus.datasets import Dataset
 from photodna_nb.corpus.transforms import parse
 from photodna_nb.errors import ArgumentTypeError
 from photodna_nb.evaluation import PairCounts, Results
-from photodna_nb.evaluation.config import DeploymentConfig
+from photodna_nb.evaluation.config_sections import DeploymentConfig
 from photodna_nb.evaluation.deployment import threshold_for_false_matches
 from photodna_nb.evaluation.examples import ExamplePair, ThresholdExamples
 from photodna_nb.evaluation.rates import recall_estimates, with_genuine_distances

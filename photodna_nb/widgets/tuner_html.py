@@ -6,7 +6,7 @@ from html import escape
 from typing import NamedTuple
 
 from photodna_nb.evaluation import RateEstimates
-from photodna_nb.evaluation.config import DeploymentConfig
+from photodna_nb.evaluation.config_sections import DeploymentConfig
 from photodna_nb.evaluation.tables import Row
 from photodna_nb.evaluation.thresholds import ThresholdChoice
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE

@@ -1,0 +1,82 @@
+"""The sections of a configuration that say which images are the originals."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta, Struct
+
+from photodna_nb.corpus import datasets
+from photodna_nb.corpus.datasets import Dataset, FileOriginal
+from photodna_nb.errors import ArgumentError
+
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Text = Annotated[str, Meta(min_length=1, pattern=r"\A[^\0]*\Z")]
+_Side = Annotated[int, Meta(ge=2, le=32767)]
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """A section of the configuration; other keys than its fields are refused."""
+
+
+class DeadLeavesOriginals(Section, frozen=True, tag_field="kind", tag="dead_leaves"):
+    """Generated images: see `datasets.dead_leaves`."""
+
+    number: Annotated[int, Meta(ge=2, le=10**8)]
+    size: tuple[_Side, _Side] = (256, 192)
+    seed: Seed = 0
+
+    def dataset(self, base: str) -> Dataset:
+        """Return the originals; `base` plays no part."""
+        return datasets.dead_leaves(self.number, self.size, self.seed)
+
+
+class DirectoryOriginals(Section, frozen=True, tag_field="kind", tag="directory"):
+    """The files in a folder: see `datasets.from_directory`."""
+
+    path: Text
+    recursive: bool = True
+
+    def dataset(self, base: str) -> Dataset:
+        """Return the originals; a relative path starts from the folder `base`."""
+        return datasets.from_directory(os.path.join(base, self.path), self.recursive)
+
+
+class ListOriginals(Section, frozen=True, tag_field="kind", tag="list", omit_defaults=True):
+    """The files that a text file lists, or a list of paths: see `datasets.from_list`."""
+
+    path: Text | None = None
+    paths: tuple[Text, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (not self.paths):
+            raise ArgumentError(
+                "originals: a list needs either path, of a text file that lists paths, or paths"
+            )
+
+    def dataset(self, base: str) -> Dataset:
+        """Return the originals, named as they are listed.
+
+        Relative paths, of the text file and those that it lists, start from the folder `base`.
+        """
+        listing = list(self.paths) if self.path is None else os.path.join(base, self.path)
+        listed = datasets.from_list(listing)
+        return Dataset(
+            listed.description,
+            tuple(
+                FileOriginal(original.name, os.path.abspath(os.path.join(base, original.name)))
+                for original in listed
+            ),
+        )
+
+
+class InstalledOriginals(Section, frozen=True, tag_field="kind", tag="installed"):
+    """The photographs of installed packages: see `datasets.installed`."""
+
+    def dataset(self, base: str) -> Dataset:
+        """Return the originals; `base` plays no part."""
+        return datasets.installed()
+
+
+Originals: TypeAlias = DeadLeavesOriginals | DirectoryOriginals | ListOriginals | InstalledOriginals

@@ -1,0 +1,186 @@
+"""The sections of a configuration, but for the originals: their defaults and their ranges."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import force_setattr
+
+from photodna_nb import checks
+from photodna_nb.checks import LOW_DETAIL
+from photodna_nb.corpus import transforms
+from photodna_nb.corpus.transforms import AnyTransform
+from photodna_nb.errors import ArgumentError
+from photodna_nb.evaluation.config_originals import Section, Text
+from photodna_nb.pairs.metrics import SIMILARITY_SCALE
+from photodna_nb.printable import printable
+
+# Far beyond any list, and far below where float64 overflows.
+_MOST_PER_DAY = 10**15
+_DIGEST = re.compile("sha256:[0-9a-fA-F]{64}")
+
+_Amount = Annotated[int, Meta(ge=1, le=_MOST_PER_DAY)]
+_Detail = Annotated[float, Meta(ge=0, le=sys.float_info.max)]
+
+
+class VariantsConfig(Section, frozen=True):
+    """The transforms that every original goes through.
+
+    Attributes
+    ----------
+    transforms : str or tuple of str
+        The name of a frozen list, such as ``"standard-1"``, or transforms as
+        `transforms.parse` reads them. ``"standard"`` becomes the name of the newest list.
+    """
+
+    transforms: str | tuple[str, ...] = "standard"
+
+    def __post_init__(self) -> None:
+        name = "variants.transforms"
+        if isinstance(self.transforms, str):
+            lists = ("standard", *transforms.STANDARD_LISTS)
+            if self.transforms not in lists:
+                needed = f'a list such as ["jpeg:30", "mirror"], or {", ".join(lists)}'
+                raise ArgumentError(checks.message(name, repr(self.transforms), needed))
+            force_setattr(self, "transforms", transforms.standard_version(self.transforms))
+            return
+        if not self.transforms:
+            raise ArgumentError(f"{name}: got an empty list, needs at least one transform")
+        specs: list[str] = []
+        for text in self.transforms:
+            try:
+                spec = transforms.parse(text).spec
+            except ArgumentError as error:
+                raise ArgumentError(f"{name}: {text!r}: {error}") from error
+            if spec in specs:
+                raise ArgumentError(f"{name}: {text!r} is listed twice; take one of them out")
+            specs.append(spec)
+        force_setattr(self, "transforms", tuple(specs))
+
+    @property
+    def parsed(self) -> tuple[AnyTransform, ...]:
+        """The transforms, of a list by name too."""
+        if isinstance(self.transforms, str):
+            return transforms.standard(self.transforms)
+        return tuple(map(transforms.parse, self.transforms))
+
+
+class PairsConfig(Section, frozen=True):
+    """Which pairs are counted.
+
+    Attributes
+    ----------
+    variants_against_others : bool
+        Whether every variant is compared with every other original, in addition to the
+        originals with each other.
+    duplicates : tuple of tuple of str
+        Groups of names of originals that show the same. Pairs within a group are not counted.
+        ``sha256:`` and a digest stands for every original that has it, also for one whose name
+        is no UTF-8 text and cannot be written into a TOML file.
+    count_identical : bool
+        Whether pairs of originals with the same bytes, and of their variants, are counted as
+        impostor pairs.
+    exclude_below_detail : float
+        Grey levels. Originals with less detail match each other whatever they show; no impostor
+        pair of them or of their variants is counted. 0 excludes none.
+    """
+
+    variants_against_others: bool = True
+    duplicates: tuple[tuple[Text, ...], ...] = ()
+    count_identical: bool = False
+    exclude_below_detail: _Detail = 0.0
+
+    def __post_init__(self) -> None:
+        groups = tuple(
+            tuple(f"sha256:{digest}" if (digest := named_digest(text)) else text for text in group)
+            for group in self.duplicates
+        )
+        for group in groups:
+            if len(set(group)) < 2 or len(set(group)) < len(group):
+                raise ArgumentError(
+                    f"pairs.duplicates: got {list(group)}, needs two or more different names"
+                )
+        force_setattr(self, "duplicates", groups)
+
+
+class ThresholdsConfig(Section, frozen=True):
+    """The thresholds and rates that the report describes.
+
+    Attributes
+    ----------
+    named : dict of str to int
+        L2 distances, inclusive, by name; integers, since these are counted.
+    targets : tuple of float
+        False match rates, decreasing. A threshold is chosen for each.
+    """
+
+    named: dict[str, Any] = msgspec.field(default_factory=lambda: {"production": 200})
+    targets: tuple[Annotated[float, Meta(gt=0, lt=1)], ...] = (
+        1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        for name, threshold in self.named.items():
+            if not name.strip() or "\0" in name:
+                raise ArgumentError(
+                    f"thresholds.named: got the name {name!r}, needs names that are not blank, "
+                    "without NUL characters"
+                )
+            checks.integer(f"thresholds.named.{printable(name)}", threshold, 0, SIMILARITY_SCALE)
+        force_setattr(self, "targets", tuple(sorted(set(self.targets), reverse=True)))
+
+
+class DetailConfig(Section, frozen=True):
+    """How the originals are divided by detail, in grey levels. Photographs have 600 to 6000.
+
+    Attributes
+    ----------
+    warn_below : float
+        The report warns of originals with less detail: their matches are no evidence.
+    bins : tuple of float
+        Inner edges of the detail bins, increasing.
+    """
+
+    warn_below: _Detail = LOW_DETAIL
+    bins: tuple[Annotated[float, Meta(gt=0, le=sys.float_info.max)], ...] = (
+        100.0, 600.0, 1200.0, 2400.0, 6000.0,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        if list(self.bins) != sorted(set(self.bins)):
+            raise ArgumentError(f"detail.bins: got {list(self.bins)}, needs increasing numbers")
+
+
+class DeploymentConfig(Section, frozen=True):
+    """The service for which the expected false matches are computed.
+
+    Attributes
+    ----------
+    list_size : int
+        Number of hashes in the list.
+    queries_per_day : int
+        Number of images that are searched in the list per day.
+    max_false_matches_per_day : float
+        Acceptable number of false matches per day.
+    orientations : bool
+        Whether every query is searched in all eight orientations.
+    """
+
+    list_size: _Amount = 10_000
+    queries_per_day: _Amount = 1_000
+    max_false_matches_per_day: Annotated[float, Meta(gt=0, le=sys.float_info.max)] = 1.0
+    orientations: bool = False
+
+    @property
+    def n_orientations(self) -> int:
+        """Number of orientations in which every query is searched: 8 or 1."""
+        return 8 if self.orientations else 1
+
+
+def named_digest(text: str) -> str | None:
+    """Return the digest that ``sha256:`` and 64 hexadecimal digits name; None of a name."""
+    return text[7:].lower() if _DIGEST.fullmatch(text) else None
