@@ -281,19 +281,16 @@ def _profile_likelihood(
     """Return 1 / exponent, and the mean log-likelihood with it, for each endpoint.
 
     For a fixed endpoint e the best 1 / exponent is the mean of ``-log(1 - y / (u - e))``.
-    The excesses y are (k,) or (r, k), endpoints (g,) or (r, g), weights (r, k); both results
-    are (r, g).
+    The excesses y are (k,), endpoints (g,), weights (r, k); both results are (r, g), or (1, g)
+    without weights.
     """
-    rows = 1 if weights is None else len(weights)
-    rows = max(rows, 1 if y.ndim == 1 else len(y))
-    inverse = np.empty((rows, endpoints.shape[-1]))
-    for g in range(endpoints.shape[-1]):
-        endpoint = endpoints[..., g, None]
-        logs = -np.log1p(-np.minimum(y / (fit_threshold - endpoint), 1 - 1e-12))
-        if weights is None:
-            inverse[:, g] = logs.mean(axis=-1)
-        else:
-            inverse[:, g] = (weights * logs).sum(axis=-1) / weights.sum(axis=-1)
+    relative = np.minimum(y / (fit_threshold - endpoints[:, None]), 1 - 1e-12)
+    logs = -np.log1p(-relative)
+    if weights is None:
+        inverse = logs.mean(axis=1)[None]
+    else:
+        # Not a product of matrices, whose rounding depends on the number of threads.
+        inverse = np.einsum("rk,gk->rg", weights, logs) / weights.sum(axis=1)[:, None]
     scale = inverse * (fit_threshold - endpoints)
     with np.errstate(divide="ignore"):
         likelihood = -np.log(scale) + inverse - 1
