@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ from photodna_nb.evaluation.pair_counts import (
     distance_counts,
     systematic_sample,
 )
+from photodna_nb.evaluation.partitions import Partition, class_pairs, numbered, pair_number
 from photodna_nb.evaluation.variant_hashes import ORIGINAL, VariantHashes
 from photodna_nb.hashing.orientations import orientations
 from photodna_nb.pairs.histogram import distance_histogram
@@ -32,8 +33,6 @@ _LISTED = 1_000_000
 # Number of originals whose genuine distances are computed at once.
 _BATCH = 64
 
-_SELECTION, _VALIDATION, _BETWEEN = range(len(PAIR_SPLITS))
-
 
 def count_pairs(
     hashed: VariantHashes,
@@ -41,6 +40,7 @@ def count_pairs(
     *,
     detail_bins: Sequence[float] = (),
     exclude: Iterable[tuple[int, int]] = (),
+    labels: Mapping[str, Sequence[str]] | None = None,
     variants_against_others: bool = True,
     count_identical: bool = False,
     exclude_below_detail: float = 0.0,
@@ -60,6 +60,9 @@ def count_pairs(
     exclude : iterable of (int, int)
         Rows of two originals that show the same. Neither they nor their variants are an
         impostor pair.
+    labels : dict of str to sequence of str, n, optional
+        Class of each original by ``"categories"``. Impostor pairs of every two classes are counted
+        too.
     variants_against_others : bool
         Whether variants are compared with other originals.
     count_identical : bool
@@ -91,11 +94,11 @@ def count_pairs(
     impostors = _Impostors(
         hashed, in_validation_half, squared, excluded, duplicate_of, compared, max_workers
     )
-    originals = impostors.count_originals()
+    originals = impostors.count_by_half(ORIGINAL)
     variants = np.zeros((len(hashed.transforms), len(PAIR_SPLITS), N_BINS), np.int64)
-    if variants_against_others:
-        for transform in range(len(variants)):
-            variants[transform] = impostors.count_variants(transform)
+    counted = (ORIGINAL, *range(len(variants) if variants_against_others else 0))
+    for transform in counted[1:]:
+        variants[transform] = impostors.count_by_half(transform)
     limit = _largest_limit(originals.sum(axis=0) + variants.sum(axis=(0, 1)), max_listed)
     # Number of pairs of each original's variants with any one other original.
     n_variants = hashed.available.sum(axis=1) * variants_against_others
@@ -126,6 +129,9 @@ def count_pairs(
         nearest_limit=limit,
         hash_sample=systematic_sample(hashed.hashes[compared]),
         run_number=np.zeros(n, np.int32),
+        partitions={
+            name: impostors.partition(name, own, counted) for name, own in (labels or {}).items()
+        },
         counting_rules=(
             f"variants_against_others={str(variants_against_others).lower()}",
             f"count_identical={str(count_identical).lower()}",
@@ -191,19 +197,6 @@ class _Impostors:
     max_workers: int | None
 
     @cached_property
-    def halves(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which rows are compared in the selection half, and in the validation half."""
-        return self.compared & ~self.in_validation_half, self.compared & self.in_validation_half
-
-    @cached_property
-    def n_duplicates(self) -> NDArray[np.int64]:
-        """Number of duplicates of each row in either half, itself included, (2, n)."""
-        n = len(self.duplicate_of)
-        numbers = [np.bincount(self.duplicate_of[half], minlength=n) for half in self.halves]
-        in_halves: NDArray[np.int64] = np.stack(numbers)[:, self.duplicate_of]
-        return in_halves
-
-    @cached_property
     def excluded_by_name(self) -> NDArray[np.int64]:
         """Excluded pairs that are not left out for another reason, (e, 2)."""
         i, j = self.excluded.T
@@ -211,58 +204,72 @@ class _Impostors:
         pairs: NDArray[np.int64] = self.excluded[self.compared[i] & self.compared[j] & different]
         return pairs
 
-    def count_originals(self) -> Histogram:
-        """Return the counts (3, 3061) of pairs of originals, by half."""
-        hashes = self.hashed.hashes
-        selection, validation = self.halves
-        a, b = hashes[selection], hashes[validation]
-        counts = np.stack([self._histogram(a), self._histogram(b), self._histogram(a, b)])
-        in_selection, in_validation = self.n_duplicates
-        counts[_SELECTION, 0] -= (in_selection[selection] - 1).sum() // 2
-        counts[_VALIDATION, 0] -= (in_validation[validation] - 1).sum() // 2
-        counts[_BETWEEN, 0] -= in_validation[selection].sum()
-        self._subtract(counts, hashes, *self.excluded_by_name.T)
+    def count_by_class(self, transform: int, number: NDArray[Any], k: int) -> Histogram:
+        """Return the counts of pairs by the classes of their originals: see `class_pairs`.
+
+        Parameters
+        ----------
+        transform : int
+            Number of a transform, for pairs of its variants and other originals; -1 for pairs of
+            two originals.
+        number : ndarray of integers, (n,)
+            Number of the class of each original.
+        k : int
+            Number of classes.
+
+        Returns
+        -------
+        ndarray of int64, (k (k + 1) / 2, 3061)
+        """
+        hashes, pairs = self.hashed.hashes, class_pairs(k)
+        classes = [self.compared & (number == own) for own in range(k)]
+        members = [hashes[rows] for rows in classes]
+        counts = np.zeros((len(pairs), N_BINS), np.int64)
+        # Number of duplicates of each row in each class, itself included.
+        n_duplicates = [
+            np.bincount(self.duplicate_of[rows], minlength=len(hashes))[self.duplicate_of]
+            for rows in classes
+        ]
+        both = self.excluded_by_name
+        if transform == ORIGINAL:
+            for count, (a, b) in zip(counts, pairs, strict=True):
+                count += self._histogram(members[a], None if a == b else members[b])
+                others = n_duplicates[b][classes[a]]
+                count[0] -= (others - 1).sum() // 2 if a == b else others.sum()
+            self._subtract(counts, hashes, both, number, k)
+            return counts
+        variants, available = (
+            self.hashed.variants[:, transform],
+            self.hashed.available[:, transform],
+        )
+        genuine = self.genuine_squared[:, transform]
+        for count, (a, b) in zip(counts, pairs, strict=True):
+            for first, second in {(a, b), (b, a)}:
+                rows = available & classes[first]
+                count += self._histogram(variants[rows], members[second])
+                count -= distance_counts(genuine[rows], n_duplicates[second][rows])
+        for one in (both, both[:, ::-1]):
+            self._subtract(counts, variants, one[available[one[:, 0]]], number, k)
         return counts
 
-    def count_variants(self, transform: int) -> Histogram:
-        """Return the counts (3, 3061) of a transform's variants and other originals, by half."""
-        hashes, available = self.hashed.hashes, self.hashed.available[:, transform]
-        variants = self.hashed.variants[:, transform]
-        selection, validation = self.halves
-        a, b = hashes[selection], hashes[validation]
-        of_a, of_b = variants[available & selection], variants[available & validation]
-        between = self._histogram(of_a, b) + self._histogram(of_b, a)
-        counts = np.stack([self._histogram(of_a, a), self._histogram(of_b, b), between])
-        genuine = self.genuine_squared[:, transform]
-        in_selection, in_validation = self.n_duplicates
-        for part, half, n_duplicates in (
-            (_SELECTION, selection, in_selection),
-            (_VALIDATION, validation, in_validation),
-            (_BETWEEN, selection, in_validation),
-            (_BETWEEN, validation, in_selection),
-        ):
-            rows = available & half
-            counts[part] -= distance_counts(genuine[rows], n_duplicates[rows])
-        for i, j in (self.excluded_by_name.T, self.excluded_by_name.T[::-1]):
-            self._subtract(counts, variants, i[available[i]], j[available[i]])
-        return counts
+    def count_by_half(self, transform: int) -> Histogram:
+        """Return the counts (3, 3061) of a transform by half, in the order of `PAIR_SPLITS`."""
+        return self.count_by_class(transform, self.in_validation_half, 2)[[0, 2, 1]]
 
     def count_by_detail_bin(self, edges: Sequence[float]) -> Histogram:
         """Return the counts (k, 3061) of pairs of originals, by the bin of the lower detail."""
-        hashes = self.hashed.hashes
+        k = len(edges) + 1
         bins = np.searchsorted(np.array(edges, np.float64), self.hashed.detail, side="right")
-        counts = np.zeros((len(edges) + 1, N_BINS), np.int64)
-        for number in range(len(counts)):
-            inside = hashes[self.compared & (bins == number)]
-            above = hashes[self.compared & (bins > number)]
-            counts[number] = self._histogram(inside) + self._histogram(inside, above)
-        others = self.n_duplicates.sum(axis=0)[self.compared] - 1
-        twice = np.bincount(bins[self.compared], others, len(counts))
-        counts[:, 0] -= twice.astype(np.int64) // 2
-        i, j = self.excluded_by_name.T
-        columns = distance_bins(_squared(hashes[i], hashes[j]))
-        np.subtract.at(counts, (np.minimum(bins[i], bins[j]), columns), 1)
+        counts = np.zeros((k, N_BINS), np.int64)
+        lower = [low for low, _ in class_pairs(k)]
+        np.add.at(counts, lower, self.count_by_class(ORIGINAL, bins, k))
         return counts
+
+    def partition(self, name: str, labels: Sequence[str], transforms: Iterable[int]) -> Partition:
+        """Return the originals by their labels, with the counts of all transforms together."""
+        names, number = numbered(name, labels)
+        counts = (self.count_by_class(transform, number, len(names)) for transform in transforms)
+        return Partition(names, number, sum(counts, np.zeros((), np.int64)))
 
     def within(self, limit: int, with_variants: bool) -> NearestImpostors:
         """Return every pair up to an L2 distance, in the order of the distance."""
@@ -321,17 +328,15 @@ class _Impostors:
         self,
         counts: Histogram,
         queries: NDArray[np.uint8],
-        i: NDArray[np.int64],
-        j: NDArray[np.int64],
+        excluded: NDArray[np.int64],
+        number: NDArray[Any],
+        k: int,
     ) -> None:
-        """Subtract the pairs of these queries and originals from the counts by split."""
-        splits = np.where(
-            self.in_validation_half[i] == self.in_validation_half[j],
-            self.in_validation_half[i].astype(np.int64),
-            _BETWEEN,
-        )
+        """Subtract the pairs of these queries and originals from the counts by class."""
+        i, j = excluded.T
+        row = pair_number(number[i].astype(np.int64), number[j].astype(np.int64), k)
         columns = distance_bins(_squared(queries[i], self.hashed.hashes[j]))
-        np.subtract.at(counts, (splits, columns), 1)
+        np.subtract.at(counts, (row, columns), 1)
 
 
 def _largest_limit(total: Histogram, max_listed: int) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from photodna_nb import checks, files, npz
 from photodna_nb.errors import ArgumentError, FileError
-from photodna_nb.evaluation import stored_arrays
+from photodna_nb.evaluation import partitions, stored_arrays
+from photodna_nb.evaluation.partitions import Partition
 from photodna_nb.files import PathLike
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 from photodna_nb.printable import short_repr
@@ -125,6 +126,9 @@ class PairCounts:
         of different runs are not compared.
     counting_rules : tuple of str
         Which pairs were counted: ``"variants_against_others=true"`` and the like.
+    partitions : dict of str to Partition
+        The originals in classes by ``"categories"``, with the impostor pairs of every two; empty if
+        they have none.
     """
 
     names: tuple[str, ...]
@@ -147,6 +151,7 @@ class PairCounts:
     hash_sample: NDArray[np.uint8]
     run_number: NDArray[np.int32]
     counting_rules: tuple[str, ...]
+    partitions: Mapping[str, Partition] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of originals."""
@@ -326,6 +331,7 @@ class PairCounts:
             digests=self.digests + other.digests,
             nearest=nearest.taken(nearest.distance_squared <= limit * abs(limit)),
             nearest_limit=limit,
+            partitions=partitions.joined(self.partitions, other.partitions),
             **joined,
             **summed,
         )
@@ -360,7 +366,7 @@ class PairCounts:
         members |= {name: np.array([getattr(self, name)], np.int64) for name in _NUMBERS}
         members |= {name: npz.pack_texts(getattr(self, name)) for name in _TEXTS}
         members["key"] = npz.pack_texts([key])
-        return npz.pack(members)
+        return npz.pack(members | partitions.members(self.partitions))
 
     @classmethod
     def unpacked(cls, path: str, content: bytes, key: str = "") -> PairCounts:
@@ -380,6 +386,7 @@ class PairCounts:
             **{name: members[name].item() for name in _NUMBERS},
             detail_bin_edges=tuple(members["detail_bin_edges"].tolist()),
             nearest=NearestImpostors(*nearest),
+            partitions=partitions.unpack(path, content, len(members["names"]), N_BINS),
         )
 
     def _number(self, transform: str | int) -> int:
