@@ -7,7 +7,7 @@ import numpy as np
 
 import photodna_nb as pdna
 from photodna_nb.evaluation import Config
-from photodna_nb.evaluation.pair_counts import N_BINS
+from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.variant_hashes import VariantHashes
 
 DRAWN = {"originals": {"kind": "dead_leaves", "number": 9, "size": [64, 48]}}
@@ -77,4 +77,4 @@ def with_copies(hashed, copies):
 
 def cell(squared):
     """The smallest whole number whose square is no less."""
-    return next(t for t in range(N_BINS) if t * t >= squared)
+    return next(t for t in range(PHOTODNA.n_bins) if t * t >= squared)

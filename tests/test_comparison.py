@@ -32,6 +32,7 @@ from photodna_nb.evaluation.comparison_records import (
     DiscordantPairs,
     IntervalEstimate,
 )
+from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.hashing import images
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
@@ -334,6 +335,7 @@ def test_of_many_edits_the_originals_are_the_trials():
             counts=SimpleNamespace(
                 genuine_table=lambda oriented, squared=squared: squared,
                 transforms=tuple("abc"),
+                hasher=PHOTODNA,
             )
         )
         for squared in (first, second)

@@ -77,10 +77,10 @@ def test_recall_of_originals_that_all_have_as_many_matches():
 
     It was that of as many trials as originals, and grew when a threshold found more.
     """
-    squared = np.tile(np.array([1, 1, 1, 25]) ** 2, (100, 1))  # at 5 to 24: three of four each
-    squared[:, 2] = np.linspace(2, 6, 100).astype(int) ** 2
-    squared[:, 3] = np.linspace(20, 30, 100).astype(int) ** 2
-    lower, upper = clustered_recall_interval(squared, 40)
+    distances = np.tile([1, 1, 1, 25], (100, 1))  # at 5 to 24: three of four each
+    distances[:, 2] = np.linspace(2, 6, 100).astype(int)
+    distances[:, 3] = np.linspace(20, 30, 100).astype(int)
+    lower, upper = clustered_recall_interval(distances, 40)
     width = upper - lower
     assert width[10] < 1.1 * max(width[5], width[21])
     assert (np.diff(lower[1:29]) >= -1e-3).all(), "until all match, which is told by originals"
@@ -93,12 +93,11 @@ def test_recalls_by_original(agree):
     distances = draw.integers(0, 60, (80, 5))
     if agree:
         distances = np.repeat(distances[:, :1], 5, axis=1)
-    squared = distances**2
-    squared[3, 1:] = squared[9] = -1
-    lower, upper = clustered_recall_interval(squared, 60)
-    made = squared >= 0
+    distances[3, 1:] = distances[9] = -1
+    lower, upper = clustered_recall_interval(distances, 60)
+    made = distances >= 0
     for t in (10, 30, 50):
-        matched = ((squared <= t * t) & made).sum(axis=1)
+        matched = ((distances <= t) & made).sum(axis=1)
         share = matched.sum() / made.sum()
         residual = matched - share * made.sum(axis=1)
         variance = (residual**2).sum() / made.sum() ** 2 * 79 / 78
@@ -107,20 +106,20 @@ def test_recalls_by_original(agree):
         trials = min(trials / wider**2, made.sum())
         ends = clopper_pearson(share * trials, trials)
         assert (lower[t], upper[t]) == pytest.approx(tuple(map(float, ends)), rel=1e-9)
-    copies = np.repeat(squared, 20, axis=1)
+    copies = np.repeat(distances, 20, axis=1)
     np.testing.assert_allclose(clustered_recall_interval(copies, 60)[0], lower, atol=0.02)
     if agree:
         np.testing.assert_allclose(
-            clustered_recall_interval(squared[:, :1], 60)[1], upper, atol=0.02
+            clustered_recall_interval(distances[:, :1], 60)[1], upper, atol=0.02
         )
 
 
 def test_recalls_of_all_and_of_nothing():
-    lower, upper = clustered_recall_interval(np.full((40, 8), 25), 8)
+    lower, upper = clustered_recall_interval(np.full((40, 8), 5), 8)
     assert upper[4] == float(clopper_pearson(0, 40)[1]), "as many trials as originals"
     assert lower[5] == float(clopper_pearson(40, 40)[0])
     assert np.isnan(clustered_recall_interval(np.full((4, 2), -1), 8)).all()
-    one = clustered_recall_interval(np.array([[1, 25, 36, 36]]), 8)
+    one = clustered_recall_interval(np.array([[1, 5, 6, 6]]), 8)
     assert np.all((one[0] <= 0.5) & (one[1] >= 0.5)), "one original says next to nothing"
 
 
@@ -145,7 +144,7 @@ def test_recalls_are_covered():
         for place, mean in enumerate(truth):
             easy = draw.beta(2 * mean, 2 * (1 - mean), (50, 1))
             matched = draw.random((50, 12)) < easy
-            lower, upper = (end[0] for end in clustered_recall_interval(np.where(matched, 0, 4), 3))
+            lower, upper = (end[0] for end in clustered_recall_interval(np.where(matched, 0, 2), 3))
             held[place] += lower <= mean <= upper
             ends = clopper_pearson(matched.sum(), matched.size)
             naive[place] += ends[0] <= mean <= ends[1]

@@ -14,13 +14,16 @@ from evaluations import cell, some_hashed, with_copies
 import photodna_nb as pdna
 from photodna_nb.evaluation import PairCounts, pair_counts
 from photodna_nb.evaluation.counting import count_pairs
-from photodna_nb.evaluation.pair_counts import N_BINS, PAIR_SPLITS
+from photodna_nb.evaluation.hasher_scale import PHOTODNA
+from photodna_nb.evaluation.pair_counts import PAIR_SPLITS
 from photodna_nb.evaluation.run_originals import (
     configuration_name,
     duplicate_pairs,
     validation_half,
 )
 from photodna_nb.evaluation.variant_hashes import VariantHashes
+
+N_BINS = PHOTODNA.n_bins
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
@@ -300,11 +303,9 @@ def test_what_counts_do_not_have(pick, message):
 
 def test_quantiles_are_distances_that_occur():
     squared = np.array([1, 4, 9, 16], np.int32)
-    values = [
-        pair_counts.quantile_squared(squared, share) for share in (0.25, 0.5, 0.51, 0.95, 1.0)
-    ]
+    values = [pair_counts.quantile(squared, share) for share in (0.25, 0.5, 0.51, 0.95, 1.0)]
     assert values == [1, 4, 9, 16, 16]
-    assert pair_counts.quantile_squared(squared[:1], 0.5) == 1
+    assert pair_counts.quantile(squared[:1], 0.5) == 1
 
 
 def test_all_orientations_of_either_one():

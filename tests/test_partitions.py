@@ -11,6 +11,7 @@ from evaluations import cell, some_hashed, with_copies
 import photodna_nb as pdna
 from photodna_nb.evaluation import PairCounts, partitions
 from photodna_nb.evaluation.counting import count_pairs
+from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.partitions import class_pairs, pair_number
 
 LABELS = ["dog", "", "cat", "dog", "dog", "", "cat", "", "dog", "cat", "dog", "cat"]
@@ -38,7 +39,7 @@ def test_impostor_pairs_of_every_two_classes(with_variants, options):
     ).partitions["categories"]
     assert found.names == ("", "cat", "dog")
     assert [found.names[number] for number in found.number] == LABELS
-    expected = {pair: np.zeros(pdna.evaluation.pair_counts.N_BINS, int) for pair in found.pairs}
+    expected = {pair: np.zeros(PHOTODNA.n_bins, int) for pair in found.pairs}
     for i, j in combinations(range(12), 2):
         same = hashed.digests[i] == hashed.digests[j] and not options.get("count_identical")
         low = min(hashed.detail[i], hashed.detail[j]) < options.get("exclude_below_detail", 0)

@@ -255,7 +255,8 @@ class _CommonOriginals:
         if not available.any():
             return None
         first, second = (
-            squared[:, columns] <= threshold**2 for squared in self.distance_squared[oriented]
+            squared[:, columns] <= run.counts.hasher.integer_limit(threshold)
+            for run, squared in zip(self.runs, self.distance_squared[oriented], strict=True)
         )
         lost, gained = (available & first & ~second), (available & second & ~first)
         balance = gained.sum(axis=1) - lost.sum(axis=1)  # of each original

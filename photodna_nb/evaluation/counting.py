@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from photodna_nb import checks
 from photodna_nb.errors import ArgumentError
+from photodna_nb.evaluation.hasher_scale import HasherScale
 from photodna_nb.evaluation.pair_counts import (
-    N_BINS,
     PAIR_SPLITS,
     Histogram,
     NearestImpostors,
     PairCounts,
-    distance_bins,
-    distance_counts,
     systematic_sample,
 )
 from photodna_nb.evaluation.partitions import Partition, class_pairs, numbered, pair_number
@@ -95,7 +93,7 @@ def count_pairs(
         hashed, in_validation_half, squared, excluded, duplicate_of, compared, max_workers
     )
     originals = impostors.count_by_half(ORIGINAL)
-    variants = np.zeros((len(hashed.transforms), len(PAIR_SPLITS), N_BINS), np.int64)
+    variants = np.zeros((len(hashed.transforms), len(PAIR_SPLITS), hashed.hasher.n_bins), np.int64)
     counted = (ORIGINAL, *range(len(variants) if variants_against_others else 0))
     for transform in counted[1:]:
         variants[transform] = impostors.count_by_half(transform)
@@ -137,6 +135,7 @@ def count_pairs(
             f"count_identical={str(count_identical).lower()}",
             f"exclude_below_detail={exclude_below_detail:g}",
         ),
+        hasher=hashed.hasher,
     )
 
 
@@ -153,19 +152,26 @@ def _duplicates(hashed: VariantHashes) -> NDArray[np.int64]:
     )
     # A file that was replaced after its digest was computed has another hash, and is no duplicate.
     same = (hashed.hashes == hashed.hashes[rows]).all(axis=1)
-    same &= hashed.detail == hashed.detail[rows]
+    detail = np.nan_to_num(hashed.detail, nan=-1.0)
+    same &= detail == detail[rows]
     return np.where(same, rows, np.arange(len(rows)))
 
 
 def _genuine_squared(hashed: VariantHashes) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the squared distance of each variant from its original, and the oriented one, (n, v).
+    """Return the exact integer of each variant's distance, and that of the oriented one, (n, v).
 
-    The oriented distance is the smallest over the eight orientations of the original.
+    The oriented distance is the smallest over the eight orientations of the original, if the
+    hasher has any.
     """
     shape = hashed.available.shape
     squared, oriented_squared = np.empty(shape, np.int32), np.empty(shape, np.int32)
     for start in range(0, shape[0], _BATCH):
         rows = slice(start, start + _BATCH)
+        if not hashed.hasher.has_orientations:
+            originals = hashed.hashes[rows, None]
+            squared[rows] = hashed.hasher.integers(hashed.variants[rows], originals)
+            oriented_squared[rows] = squared[rows]
+            continue
         # Whole numbers below 2^24, in whatever order they are added: exact in float32.
         variants = hashed.variants[rows].astype(np.float32)
         oriented = orientations(hashed.hashes[rows]).astype(np.float32)
@@ -196,6 +202,10 @@ class _Impostors:
     compared: NDArray[np.bool_]  # (n,), the same for all duplicates
     max_workers: int | None
 
+    @property
+    def hasher(self) -> HasherScale:
+        return self.hashed.hasher
+
     @cached_property
     def excluded_by_name(self) -> NDArray[np.int64]:
         """Excluded pairs that are not left out for another reason, (e, 2)."""
@@ -219,12 +229,12 @@ class _Impostors:
 
         Returns
         -------
-        ndarray of int64, (k (k + 1) / 2, 3061)
+        ndarray of int64, (k (k + 1) / 2, t)
         """
         hashes, pairs = self.hashed.hashes, class_pairs(k)
         classes = [self.compared & (number == own) for own in range(k)]
         members = [hashes[rows] for rows in classes]
-        counts = np.zeros((len(pairs), N_BINS), np.int64)
+        counts = np.zeros((len(pairs), self.hasher.n_bins), np.int64)
         # Number of duplicates of each row in each class, itself included.
         n_duplicates = [
             np.bincount(self.duplicate_of[rows], minlength=len(hashes))[self.duplicate_of]
@@ -247,20 +257,20 @@ class _Impostors:
             for first, second in {(a, b), (b, a)}:
                 rows = available & classes[first]
                 count += self._histogram(variants[rows], members[second])
-                count -= distance_counts(genuine[rows], n_duplicates[second][rows])
+                count -= self.hasher.histogram(genuine[rows], n_duplicates[second][rows])
         for one in (both, both[:, ::-1]):
             self._subtract(counts, variants, one[available[one[:, 0]]], number, k)
         return counts
 
     def count_by_half(self, transform: int) -> Histogram:
-        """Return the counts (3, 3061) of a transform by half, in the order of `PAIR_SPLITS`."""
+        """Return the counts (3, t) of a transform by half, in the order of `PAIR_SPLITS`."""
         return self.count_by_class(transform, self.in_validation_half, 2)[[0, 2, 1]]
 
     def count_by_detail_bin(self, edges: Sequence[float]) -> Histogram:
-        """Return the counts (k, 3061) of pairs of originals, by the bin of the lower detail."""
+        """Return the counts (k, t) of pairs of originals, by the bin of the lower detail."""
         k = len(edges) + 1
         bins = np.searchsorted(np.array(edges, np.float64), self.hashed.detail, side="right")
-        counts = np.zeros((k, N_BINS), np.int64)
+        counts = np.zeros((k, self.hasher.n_bins), np.int64)
         lower = [low for low, _ in class_pairs(k)]
         np.add.at(counts, lower, self.count_by_class(ORIGINAL, bins, k))
         return counts
@@ -272,7 +282,7 @@ class _Impostors:
         return Partition(names, number, sum(counts, np.zeros((), np.int64)))
 
     def within(self, limit: int, with_variants: bool) -> NearestImpostors:
-        """Return every pair up to an L2 distance, in the order of the distance."""
+        """Return every pair up to a threshold, in the order of the distance."""
         transforms = range(len(self.hashed.transforms)) if with_variants else ()
         parts = [part for number in (ORIGINAL, *transforms) for part in self._within(limit, number)]
         return NearestImpostors.joined(parts)
@@ -285,7 +295,8 @@ class _Impostors:
         if limit < 0 or not len(first):
             return
         hashes = self.hashed.hashes[first]
-        options: Any = {"max_distance": limit * limit, "metric": "sqeuclidean"}
+        options: Any = {"max_distance": self.hasher.integer_limit(limit)}
+        options["metric"] = self.hasher.integer_metric
         options["max_workers"] = self.max_workers
         if transform == ORIGINAL:
             found = pairs_within(hashes, **options)
@@ -321,8 +332,9 @@ class _Impostors:
 
     def _histogram(self, a: NDArray[np.uint8], b: NDArray[np.uint8] | None = None) -> Histogram:
         if not len(a) or (b is not None and not len(b)):
-            return np.zeros(N_BINS, np.int64)
-        return distance_histogram(a, b, max_workers=self.max_workers).counts
+            return np.zeros(self.hasher.n_bins, np.int64)
+        metric = self.hasher.metric
+        return distance_histogram(a, b, metric=metric, max_workers=self.max_workers).counts
 
     def _subtract(
         self,
@@ -335,7 +347,7 @@ class _Impostors:
         """Subtract the pairs of these queries and originals from the counts by class."""
         i, j = excluded.T
         row = pair_number(number[i].astype(np.int64), number[j].astype(np.int64), k)
-        columns = distance_bins(_squared(queries[i], self.hashed.hashes[j]))
+        columns = self.hasher.bins(self.hasher.integers(queries[i], self.hashed.hashes[j]))
         np.subtract.at(counts, (row, columns), 1)
 
 
@@ -351,10 +363,3 @@ def _unique_pairs(pairs: Iterable[tuple[int, int]], n: int) -> NDArray[np.int64]
         if i == j or i < 0 or j >= n:
             raise ArgumentError(f"exclude: got {i}, {j}, needs two different rows of {n}")
     return np.array(sorted(unique), np.int64).reshape(-1, 2)
-
-
-def _squared(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the squared distances of hashes from hashes, row by row."""
-    differences = a.astype(np.int64) - b
-    squared: NDArray[np.int64] = (differences * differences).sum(axis=-1)
-    return squared

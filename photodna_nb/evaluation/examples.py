@@ -31,7 +31,7 @@ class ExamplePair(NamedTuple):
     other : str
         Name of the other original; of a genuine pair, the same one.
     distance_squared : int
-        Squared L2 distance.
+        Exact integer of the distance: squared L2.
     """
 
     kind: Literal["genuine", "impostor"]
@@ -63,7 +63,7 @@ class ThresholdExamples:
         Parameters
         ----------
         threshold : int
-            L2 distance.
+            Distance.
         number : int
             Largest number of pairs of each kind on each side.
         oriented : bool
@@ -80,7 +80,8 @@ class ThresholdExamples:
             "impostor": counts.nearest,
         }
         for kind, pairs in kinds.items():
-            split = int(np.searchsorted(pairs.distance_squared, threshold**2, side="right"))
+            limit = counts.hasher.integer_limit(threshold)
+            split = int(np.searchsorted(pairs.distance_squared, limit, side="right"))
             sides: dict[Literal["below", "above"], NearestImpostors] = {
                 "below": pairs.taken(np.arange(split)[::-1][:_MAX_SEARCHED]),
                 "above": pairs.taken(np.arange(split, len(pairs.i))[:_MAX_SEARCHED]),

@@ -161,14 +161,14 @@ def clopper_pearson(
 
 
 def clustered_recall_interval(
-    distances_squared: NDArray[Any], thresholds: int, confidence: float = 0.95
+    distances: NDArray[Any], thresholds: int, confidence: float = 0.95
 ) -> tuple[Floats, Floats]:
     """Return the confidence interval of the recall at each threshold, with originals as clusters.
 
     Parameters
     ----------
-    distances_squared : ndarray of integers, (n, v)
-        Squared L2 distance of each original's variants; -1 where there is no variant.
+    distances : ndarray, (n, v)
+        Distance of each original's variants; negative where there is no variant.
     thresholds : int
         Number t of integer thresholds, which are 0 … t - 1.
     confidence : float
@@ -195,14 +195,14 @@ def clustered_recall_interval(
     positive counts estimated from survey data", Survey Methodology 24, 1998, section 2.
     """
     # Of an original's k variants, the one with the largest distance is its k-th match.
-    squared = np.sort(np.asarray(distances_squared), axis=1)[:, ::-1]
-    available = squared >= 0
+    ordered = np.sort(np.asarray(distances), axis=1)[:, ::-1]
+    available = ordered >= 0
     sizes = available.sum(axis=1)
     pairs, n = int(sizes.sum()), int((sizes > 0).sum())
     if not pairs:
         return np.full(thresholds, np.nan), np.full(thresholds, np.nan)
-    distance_bin = np.ceil(np.sqrt(np.maximum(squared, 0))).astype(np.int64)
-    rank = sizes[:, None] - np.arange(squared.shape[1])
+    distance_bin = np.ceil(np.maximum(ordered, 0)).astype(np.int64)
+    rank = sizes[:, None] - np.arange(ordered.shape[1])
 
     def running_sum(weights: NDArray[Any]) -> Floats:
         weights = np.broadcast_to(weights, available.shape)[available]

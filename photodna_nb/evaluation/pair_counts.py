@@ -13,19 +13,18 @@ from numpy.typing import NDArray
 from photodna_nb import checks, files, npz
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation import partitions, stored_arrays
+from photodna_nb.evaluation.hasher_scale import PHOTODNA, HasherScale
 from photodna_nb.evaluation.partitions import Partition
 from photodna_nb.files import PathLike
-from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 from photodna_nb.printable import short_repr
 
-# Number of pairs in each distance bin, (3061,), or several such rows.
+# Number of pairs in each of t distance bins, (t,), or several such rows.
 Histogram = NDArray[np.int64]
 Half = Literal["selection", "validation"]
 PairSplit = Literal["selection", "validation", "between"]
 
 HALVES: tuple[Half, ...] = get_args(Half)
 PAIR_SPLITS: tuple[PairSplit, ...] = get_args(PairSplit)
-N_BINS = SIMILARITY_SCALE + 1
 
 # Largest number of originals whose hashes are kept.
 _SAMPLE = 2000
@@ -44,7 +43,7 @@ class NearestImpostors(NamedTuple):
     transform : ndarray of int16, (p,)
         Number of the transform of `i`; -1 for a pair of two originals, in which i < j.
     distance_squared : ndarray of int32, (p,)
-        Exact squared L2 distance.
+        Exact integer of the distance: squared L2; the distance itself for the other metrics.
     """
 
     i: NDArray[np.int32]
@@ -76,8 +75,9 @@ class NearestImpostors(NamedTuple):
 class PairCounts:
     """Distances of originals from their variants (genuine) and from each other (impostor).
 
-    A histogram has 3061 distance bins: bin t holds the pairs with ``t - 1 < L2 <= t``, so that the
-    cumulative sum is the number of pairs that match at the threshold t.
+    A histogram has t distance bins, one for each threshold of the hasher (3061 for "photodna"):
+    bin d holds the pairs with ``d - 1 < distance <= d``, so that the cumulative sum is the number
+    of pairs that match at the threshold d. Distances are kept as exact integers, squared for L2.
     The originals are split into a selection half, on which thresholds are chosen, and a
     validation half, on which their rates are estimated. A pair is in one half, or between them.
 
@@ -88,22 +88,24 @@ class PairCounts:
     transforms : tuple of str, v
         The transforms, as `transforms.parse` reads them.
     detail : ndarray of float64, (n,)
-        Detail of the originals, in grey levels.
+        Detail of the originals, in grey levels; for another hasher than "photodna" its own quality,
+        or NaN.
     in_validation_half : ndarray of bool, (n,)
         Which originals are in the validation half.
     detail_bin_edges : tuple of float, k - 1
         Inner edges of the detail bins, in grey levels.
     genuine_distance_squared : ndarray of int32, (n, v)
-        Squared L2 distance of each variant from its original; -1 where there is no variant.
+        Exact integer of the distance of each variant from its original (squared L2); -1 where
+        there is no variant.
     genuine_oriented_distance_squared : ndarray of int32, (n, v)
-        Squared oriented L2 distance of each variant from its original, the smallest over the
-        original's eight orientations; -1 where there is no variant.
-    impostor_originals : ndarray of int64, (3, 3061)
+        The same of the oriented distance, the smallest over the original's eight orientations.
+        It is the plain one if the hasher has no orientations.
+    impostor_originals : ndarray of int64, (3, t)
         Pairs of two originals, in the selection half, in the validation half and between them.
-    impostor_variants : ndarray of int64, (v, 3, 3061)
+    impostor_variants : ndarray of int64, (v, 3, t)
         Pairs of a variant and another original, by transform and half; zeros if they were
         not to be counted.
-    impostor_by_detail_bin : ndarray of int64, (k, 3061)
+    impostor_by_detail_bin : ndarray of int64, (k, t)
         Pairs of two originals, by the detail bin of the one with less detail.
     compared : ndarray of bool, (n,)
         Which originals are in impostor pairs: those with enough detail.
@@ -116,9 +118,9 @@ class PairCounts:
     nearest : NearestImpostors
         Every impostor pair up to `nearest_limit`.
     nearest_limit : int
-        Listing cut-off: the largest integer L2 distance up to which `nearest` is complete; -1 if
+        Listing cut-off: the largest threshold up to which `nearest` is complete; -1 if
         even the pairs at distance 0 are too many.
-    hash_sample : ndarray of uint8, (m, 144)
+    hash_sample : ndarray of uint8, (m, length)
         Hashes of a systematic sample of the compared originals (every k-th, at most 2000), for
         the dependence of pairs beyond `nearest_limit`.
     run_number : ndarray of int32, (n,)
@@ -129,6 +131,8 @@ class PairCounts:
     partitions : dict of str to Partition
         The originals in classes by ``"categories"``, with the impostor pairs of every two; empty if
         they have none.
+    hasher : HasherScale
+        The hasher, and how its distances are counted.
     """
 
     names: tuple[str, ...]
@@ -152,6 +156,7 @@ class PairCounts:
     run_number: NDArray[np.int32]
     counting_rules: tuple[str, ...]
     partitions: Mapping[str, Partition] = field(default_factory=dict)
+    hasher: HasherScale = PHOTODNA
 
     def __len__(self) -> int:
         """Return the number of originals."""
@@ -177,7 +182,7 @@ class PairCounts:
         return len(self.detail_bin_edges) + 1
 
     def genuine_table(self, oriented: bool) -> NDArray[np.int32]:
-        """Return the squared L2 distance of each genuine pair, plain or oriented, (n, v)."""
+        """Return the exact integer of each genuine pair, plain or oriented, (n, v)."""
         if oriented:
             return self.genuine_oriented_distance_squared
         return self.genuine_distance_squared
@@ -190,7 +195,7 @@ class PairCounts:
         detail_bin: int | None = None,
         oriented: bool = False,
     ) -> NDArray[np.int32]:
-        """Return the squared L2 distances of variants from their originals, ascending.
+        """Return the exact integers of variants' distances from their originals, ascending.
 
         Parameters
         ----------
@@ -206,7 +211,7 @@ class PairCounts:
         Returns
         -------
         ndarray of int32, (m,)
-            Exact squared distances.
+            Squared L2 distances; for other metrics the distances.
 
         Raises
         ------
@@ -226,11 +231,11 @@ class PairCounts:
         return np.sort(distances[distances >= 0])
 
     def genuine_histogram(self, transform: str | int | None = None, **selection: Any) -> Histogram:
-        """Return the number of genuine pairs in each distance bin, (3061,) int64.
+        """Return the number of genuine pairs in each distance bin, (t,) int64.
 
         Parameters are those of `genuine_distances_squared`.
         """
-        return distance_counts(self.genuine_distances_squared(transform, **selection))
+        return self.hasher.histogram(self.genuine_distances_squared(transform, **selection))
 
     def impostor_histogram(
         self,
@@ -240,7 +245,7 @@ class PairCounts:
         originals: bool = True,
         variants: bool = True,
     ) -> Histogram:
-        """Return the number of impostor pairs in each distance bin, (3061,) int64.
+        """Return the number of impostor pairs in each distance bin, (t,) int64.
 
         Parameters
         ----------
@@ -263,7 +268,7 @@ class PairCounts:
         if transform is not None:
             counts: Histogram = self.impostor_variants[self._number(transform), splits].sum(axis=0)
             return counts
-        total = np.zeros(N_BINS, np.int64)
+        total = np.zeros(self.hasher.n_bins, np.int64)
         if originals:
             total += self.impostor_originals[splits].sum(axis=0)
         if variants:
@@ -297,7 +302,7 @@ class PairCounts:
         """
         if not isinstance(other, PairCounts):
             return NotImplemented
-        for name in ("transforms", "detail_bin_edges", "counting_rules"):
+        for name in ("hasher", "transforms", "detail_bin_edges", "counting_rules"):
             if getattr(self, name) != getattr(other, name):
                 raise ArgumentError(
                     f"other: its {name} differ, needs counts of runs with the same; "
@@ -329,7 +334,7 @@ class PairCounts:
             self,
             names=self.names + other.names,
             digests=self.digests + other.digests,
-            nearest=nearest.taken(nearest.distance_squared <= limit * abs(limit)),
+            nearest=nearest.taken(nearest.distance_squared <= self.hasher.integer_limit(limit)),
             nearest_limit=limit,
             partitions=partitions.joined(self.partitions, other.partitions),
             **joined,
@@ -366,6 +371,8 @@ class PairCounts:
         members |= {name: np.array([getattr(self, name)], np.int64) for name in _NUMBERS}
         members |= {name: npz.pack_texts(getattr(self, name)) for name in _TEXTS}
         members["key"] = npz.pack_texts([key])
+        if self.hasher != PHOTODNA:
+            members["hasher"] = npz.pack_texts(map(str, self.hasher))
         return npz.pack(members | partitions.members(self.partitions))
 
     @classmethod
@@ -380,13 +387,15 @@ class PairCounts:
         members = stored_arrays.unpack_counts(path, content, _SAMPLE)
         if key and members["key"] != (key,):
             raise FileError(path, "holds counts of other pairs; run the evaluation again")
+        hasher: HasherScale = members["hasher"]
         nearest = (members[f"nearest_{name}"] for name in NearestImpostors._fields)
         return cls(
             **{name: members[name] for name in (*_ARRAYS, *_TEXTS)},
             **{name: members[name].item() for name in _NUMBERS},
             detail_bin_edges=tuple(members["detail_bin_edges"].tolist()),
             nearest=NearestImpostors(*nearest),
-            partitions=partitions.unpack(path, content, len(members["names"]), N_BINS),
+            partitions=partitions.unpack(path, content, len(members["names"]), hasher.n_bins),
+            hasher=hasher,
         )
 
     def _number(self, transform: str | int) -> int:
@@ -410,8 +419,8 @@ _NUMBERS = (*_PAIRS, "nearest_limit")
 _TEXTS = ("names", "digests", "transforms", "counting_rules")
 
 
-def quantile_squared(ascending: NDArray[np.int32], probability: float) -> int:
-    """Return an empirical quantile of squared distances, without interpolation.
+def quantile(ascending: NDArray[np.int32], probability: float) -> int:
+    """Return an empirical quantile of exact integers of distances, without interpolation.
 
     Parameters
     ----------
@@ -428,14 +437,3 @@ def systematic_sample(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if len(hashes) <= _SAMPLE:
         return hashes
     return hashes[np.arange(_SAMPLE) * len(hashes) // _SAMPLE]
-
-
-def distance_bins(squared: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the distance bins of squared distances: their square roots, rounded up."""
-    # A root of float64 is correctly rounded: only that of a square is a whole number.
-    return np.ceil(np.sqrt(squared.astype(np.float64))).astype(np.int64)
-
-
-def distance_counts(squared: NDArray[Any], times: NDArray[np.int64] | None = None) -> Histogram:
-    """Return the number of distances in each bin, weighted by `times`; exact up to 2^53."""
-    return np.bincount(distance_bins(squared), times, N_BINS).astype(np.int64)

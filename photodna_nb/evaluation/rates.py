@@ -27,7 +27,7 @@ from photodna_nb.evaluation.intervals import (
     false_match_rates,
 )
 from photodna_nb.evaluation.json_record import json_number
-from photodna_nb.evaluation.pair_counts import HALVES, N_BINS, Half, Histogram, PairCounts
+from photodna_nb.evaluation.pair_counts import HALVES, Half, Histogram, PairCounts
 from photodna_nb.evaluation.tail import Tail
 from photodna_nb.evaluation.tail_fit import fit_tail
 from photodna_nb.pairs import all_pairs
@@ -45,17 +45,19 @@ class RateEstimates:
         Number of originals that take part in impostor pairs.
     confidence : float
         Confidence level of the intervals.
-    genuine_histogram, impostor_histogram : ndarray of int64, (3061,)
-        Number of genuine and of impostor pairs with ``t - 1 < L2 <= t``, for t from 0.
+    genuine_histogram, impostor_histogram : ndarray of int64, (t,)
+        Number of genuine and of impostor pairs with ``d - 1 < distance <= d``, for d from 0 on:
+        3061 numbers for "photodna".
     curves : RateCurves
         Rates at every integer threshold, and summary numbers of the curves.
-    recall_lower, recall_upper : ndarray of float64, (3061,)
+    recall_lower, recall_upper : ndarray of float64, (t,)
         Confidence limits of ``curves.recall``, by `clustered_recall_interval`.
     false_match_rates : FalseMatchRates or None
         False match rates with their confidence intervals; None if there are no impostor pairs, or
         the nearest could not be listed.
     tail : Tail or None
-        Fitted tail of the impostor distances; None if `false_match_rates` is.
+        Fitted tail of the impostor distances; None if `false_match_rates` is, and for Hamming
+        distances: they are whole numbers, of which a tail has too few for a continuous fit.
     no_rates_reason : str
         Why `false_match_rates` is None; empty if it is not.
     """
@@ -88,7 +90,7 @@ class RecallSelection(NamedTuple):
     transform : str
         Transform of the variants.
     threshold : int
-        Largest L2 distance of a match.
+        Largest distance of a match.
     oriented : bool
         Whether distances are oriented: the smallest over the eight orientations of the original.
     half : {"selection", "validation"} or None
@@ -176,7 +178,7 @@ def estimate_rates(
     if half is not None:
         rows = counts.in_validation_half == (half == "validation")
     recall_limits = clustered_recall_interval(
-        counts.genuine_table(oriented)[rows], len(genuine), confidence
+        counts.hasher.distances(counts.genuine_table(oriented)[rows]), len(genuine), confidence
     )
     rows &= counts.compared  # the others are in no impostor pair
     images, pairs = int(rows.sum()), int(impostor.sum())
@@ -199,7 +201,7 @@ def estimate_rates(
     impostors = ImpostorPairs(
         number[nearest.i[inside]],
         number[nearest.j[inside]],
-        np.sqrt(nearest.distance_squared[inside]),
+        counts.hasher.distances(nearest.distance_squared[inside]),
         counts.nearest_limit,
     )
     nearest_first = sort_impostor_pairs(impostors, images)
@@ -212,6 +214,8 @@ def estimate_rates(
         seed=seed,
         run_number=counts.run_number[rows],
     )
+    if counts.hasher.metric == "hamming":  # whole numbers, of which the tail has few
+        return replace(estimates, false_match_rates=rates)
     tail = fit_tail(nearest_first, images, pairs, confidence=confidence, seed=seed)
     return replace(estimates, false_match_rates=rates, tail=tail)
 
@@ -243,7 +247,9 @@ def with_genuine_distances(
     """
     genuine = counts.genuine_histogram(oriented=oriented)
     lower, upper = clustered_recall_interval(
-        counts.genuine_table(oriented), len(genuine), estimates.confidence
+        counts.hasher.distances(counts.genuine_table(oriented)),
+        len(genuine),
+        estimates.confidence,
     )
     return replace(
         estimates,
@@ -259,9 +265,11 @@ def dependence_beyond_cutoff(counts: PairCounts) -> DyadicDependence | None:
 
     None if all distances are listed, or the sample is too small.
     """
-    if len(counts.hash_sample) < 4 or counts.nearest_limit >= N_BINS - 1:
+    hasher = counts.hasher
+    if len(counts.hash_sample) < 4 or counts.nearest_limit >= hasher.largest_threshold:
         return None
-    return matrix_dependence(all_pairs.distance_matrix(counts.hash_sample))
+    distances = all_pairs.distance_matrix(counts.hash_sample, metric=hasher.metric)
+    return matrix_dependence(distances, hasher.largest_threshold)
 
 
 def estimate_recalls(
@@ -284,7 +292,8 @@ def estimate_recalls(
     matches, genuine_pairs = [], []
     for transform, threshold, oriented, half, detail_bin in selections:
         squared = distances(transform, half=half, detail_bin=detail_bin, oriented=oriented)
-        matches.append(int(np.searchsorted(squared, threshold**2, side="right")))
+        limit = counts.hasher.integer_limit(threshold)
+        matches.append(int(np.searchsorted(squared, limit, side="right")))
         genuine_pairs.append(len(squared))
     return recall_estimates(matches, genuine_pairs, confidence)
 

@@ -19,6 +19,7 @@ from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.config_originals import DirectoryOriginals, ListOriginals
 from photodna_nb.evaluation.config_sections import PairsConfig, named_digest
+from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.run_folder import is_finished, is_run
 from photodna_nb.printable import printable
@@ -154,6 +155,8 @@ def configuration_name(name: str, digest: str) -> str:
 def suspected_duplicates(counts: PairCounts) -> list[list[int]]:
     """Return groups of originals, by row, linked by distances of at most `SUSPECTED_DISTANCE`."""
     nearest = counts.nearest
+    if counts.hasher != PHOTODNA:  # the distance says nothing of other hashes
+        return []
     linked = (nearest.transform < 0) & (nearest.distance_squared <= SUSPECTED_DISTANCE**2)
     i, j = nearest.i[linked], nearest.j[linked]
     links = coo_array((np.ones(len(i)), (i, j)), (len(counts), len(counts)))

@@ -9,29 +9,27 @@ from typing import Any
 import numpy as np
 
 from photodna_nb import checks, npz
-from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
-from photodna_nb.pairs.metrics import SIMILARITY_SCALE
+from photodna_nb.evaluation.hasher_scale import PHOTODNA, HasherScale
 
 # The dtype of an array, and its sides: numbers, or the names of sides that several arrays share.
 Schema = Mapping[str, tuple[type, tuple[int | str, ...]]]
 
-_N_BINS = SIMILARITY_SCALE + 1
 _SPLITS = 3
 _DISTANCES = "genuine_distance_squared", "genuine_oriented_distance_squared"
-_HISTOGRAMS = "impostor_originals", "impostor_variants", "impostor_by_detail_bin"
 _PAIRS = "pairs_excluded", "pairs_identical", "pairs_low_detail"
+_BY_DISTANCE = {
+    "impostor_originals": (_SPLITS,),
+    "impostor_variants": ("v", _SPLITS),
+    "impostor_by_detail_bin": ("k",),
+}
 _COUNTS: Schema = {
     "detail": (np.float64, ("n",)),
     "in_validation_half": (np.bool_, ("n",)),
     "compared": (np.bool_, ("n",)),
     "run_number": (np.int32, ("n",)),
     **dict.fromkeys(_DISTANCES, (np.int32, ("n", "v"))),
-    "impostor_originals": (np.int64, (_SPLITS, _N_BINS)),
-    "impostor_variants": (np.int64, ("v", _SPLITS, _N_BINS)),
-    "impostor_by_detail_bin": (np.int64, ("k", _N_BINS)),
     "detail_bin_edges": (np.float64, ("k - 1",)),
-    "hash_sample": (np.uint8, ("m", HASH_BYTES)),
     "nearest_i": (np.int32, ("p",)),
     "nearest_j": (np.int32, ("p",)),
     "nearest_transform": (np.int16, ("p",)),
@@ -58,13 +56,22 @@ def unpack_counts(path: str, content: bytes, largest_sample: int) -> dict[str, A
     FileError
         The file is damaged or another one.
     """
-    members, lengths = unpack(path, content, _COUNTS, _COUNT_TEXTS)
+    hasher = _hasher(path, content)
+    schema: Schema = {
+        **_COUNTS,
+        "hash_sample": (np.uint8, ("m", hasher.length)),
+        **{name: (np.int64, (*sides, hasher.n_bins)) for name, sides in _BY_DISTANCE.items()},
+    }
+    members, lengths = unpack(path, content, schema, _COUNT_TEXTS)
+    members["hasher"] = hasher
     n, v, m, bins = (lengths[side] for side in ("n", "v", "m", "k"))
-    squared, furthest = members["nearest_distance_squared"], float(SIMILARITY_SCALE**2)
+    squared, furthest = members["nearest_distance_squared"], float(hasher.largest_integer)
     edges = members["detail_bin_edges"]
+    unknown = -1.0 if hasher == PHOTODNA else 0.0  # another hasher may have no quality
     ranges: dict[str, tuple[Any, float, float]] = {
         **{name: (members[name], -1, furthest) for name in _DISTANCES},
-        "detail": (members["detail"], 0, math.inf),
+        "detail": (np.nan_to_num(members["detail"], nan=unknown), 0, math.inf),
+        "hash_sample": (members["hash_sample"], 0, 1 if hasher.metric == "hamming" else 255),
         "run_number": (members["run_number"], 0, n),
         "nearest_i": (members["nearest_i"], 0, n - 1),
         "nearest_j": (members["nearest_j"], 0, n - 1),
@@ -76,9 +83,9 @@ def unpack_counts(path: str, content: bytes, largest_sample: int) -> dict[str, A
         "number of detail_bin_edges": (np.array(len(edges)), bins - 1, bins - 1),
         "number of names": (np.array(n), 1, math.inf),
         "number of hash_sample": (np.array(m), 0, min(n, largest_sample)),
-        "nearest_limit": (members["nearest_limit"], -1, SIMILARITY_SCALE),
+        "nearest_limit": (members["nearest_limit"], -1, hasher.largest_threshold),
     }
-    for name in (*_HISTOGRAMS, *_PAIRS):
+    for name in (*_BY_DISTANCE, *_PAIRS):
         most = n * n * (v + 1)
         ranges[name] = members[name], 0, most
         ranges[f"sum of {name}"] = members[name].sum(dtype=float), 0, most
@@ -87,13 +94,28 @@ def unpack_counts(path: str, content: bytes, largest_sample: int) -> dict[str, A
     return members
 
 
+def _hasher(path: str, content: bytes) -> HasherScale:
+    """Return the hasher whose hashes were counted: "photodna" if none is named."""
+    if "hasher" not in npz.member_names(path, content):
+        return PHOTODNA
+    texts = npz.unpack(path, content, ["hasher"])["hasher"]
+    try:
+        name, length, metric, quality = npz.unpack_texts(
+            checks.array("hasher", texts, np.uint8, ("any",))
+        )
+        return HasherScale.checked(name, int(length), metric, quality)
+    except (ArgumentError, ArgumentTypeError, ValueError) as error:
+        raise FileError(path, f"is damaged or another file ({error}); create it again") from error
+
+
 def _listed_pairs(members: Mapping[str, Any]) -> dict[str, tuple[Any, float, float]]:
     """Return the ranges of numbers that are known where the listed pairs are those counted."""
     i, j, limit = members["nearest_i"], members["nearest_j"], members["nearest_limit"].item()
     first, second = (members["in_validation_half"][rows] for rows in (i, j))
     split = np.where(first == second, first, _SPLITS - 1)
-    bins = np.ceil(np.sqrt(members["nearest_distance_squared"].astype(np.float64))).astype(np.int64)
-    listed = np.bincount(split * _N_BINS + bins, minlength=_SPLITS * _N_BINS)
+    hasher: HasherScale = members["hasher"]
+    bins, n_bins = hasher.bins(members["nearest_distance_squared"]), hasher.n_bins
+    listed = np.bincount(split * n_bins + bins, minlength=_SPLITS * n_bins)
     counted = members["impostor_originals"] + members["impostor_variants"].sum(axis=0)
     counted[:, limit + 1 :] = 0
     return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -19,7 +18,7 @@ from photodna_nb.evaluation.pair_counts import (
     Half,
     Histogram,
     PairCounts,
-    quantile_squared,
+    quantile,
 )
 from photodna_nb.evaluation.rates import (
     RateEstimates,
@@ -174,7 +173,7 @@ def threshold_row(
     estimates : RateEstimates
         Rates of genuine and impostor pairs.
     threshold : int or None
-        L2 distance, 0 to 3060; None for a row without numbers.
+        Distance, 0 to 3060 for "photodna"; None for a row without numbers.
     service : DeploymentConfig
         The list and the queries of a day.
 
@@ -259,7 +258,9 @@ def _distances(counts: PairCounts, spec: str, detail_bin: int | None = None) -> 
         squared = counts.genuine_distances_squared(spec, detail_bin=detail_bin, oriented=oriented)
         row["genuine_pairs"] = len(squared)
         for name, probability in (("median", 0.5), ("p95", 0.95), ("largest", 1.0)):
-            distance = math.sqrt(quantile_squared(squared, probability)) if len(squared) else None
+            distance = None
+            if len(squared):
+                distance = counts.hasher.distance(quantile(squared, probability))
             row[f"{prefix}{name}_distance"] = distance
     return row
 
@@ -338,7 +339,7 @@ def _nearest_impostors(counts: PairCounts, thumbnails: Mapping[Thumbnail, str]) 
             "original": counts.names[i],
             "other": counts.names[j],
             "transform": None if transform == ORIGINAL else counts.transforms[transform],
-            "distance": math.sqrt(squared),
+            "distance": counts.hasher.distance(squared),
             "distance_squared": squared,
             "thumbnail": thumbnails.get(Thumbnail.of_pair(i, transform)) if rank <= PAIRS else None,
             "other_thumbnail": (

@@ -28,6 +28,7 @@ from photodna_nb.corpus.transforms import AnyTransform, seed_for
 from photodna_nb.errors import FileError, ImageError, PhotodnaError
 from photodna_nb.evaluation import stored_arrays
 from photodna_nb.evaluation.config import Config, canonical
+from photodna_nb.evaluation.hasher_scale import PHOTODNA, HasherScale
 from photodna_nb.evaluation.run_files import HASHES, JOURNAL
 from photodna_nb.evaluation.run_folder import RunFolder, differences
 from photodna_nb.evaluation.stored_arrays import Schema
@@ -109,16 +110,18 @@ class VariantHashes:
         Names and digests of the originals.
     transforms : tuple of str, v
         Transforms, as `transforms.parse` reads them.
-    hashes : ndarray of uint8, (n, 144)
+    hashes : ndarray of uint8, (n, length)
         Hashes of the originals.
     detail : ndarray of float64, (n,)
-        Detail of the originals, in grey levels.
-    variants : ndarray of uint8, (n, v, 144)
+        Detail of the originals, in grey levels; of another hasher its own quality, or NaN.
+    variants : ndarray of uint8, (n, v, length)
         Hashes of the variants.
     available : ndarray of bool, (n, v)
         Which variants have a hash; the other hashes mean nothing.
     variants_detail : ndarray of float64, (n, v)
-        Detail of the variants; NaN where there is no hash.
+        The same of the variants; NaN where there is no hash.
+    hasher : HasherScale
+        The hasher.
     """
 
     names: tuple[str, ...]
@@ -129,12 +132,14 @@ class VariantHashes:
     variants: NDArray[np.uint8]
     available: NDArray[np.bool_]
     variants_detail: NDArray[np.float64]
+    hasher: HasherScale = PHOTODNA
 
     def __post_init__(self) -> None:
         n, v = len(self.names), len(self.transforms)
-        checks.array("hashes", self.hashes, np.uint8, (n, HASH_BYTES))
+        length = self.hasher.length
+        checks.array("hashes", self.hashes, np.uint8, (n, length))
         checks.array("detail", self.detail, np.float64, (n,))
-        checks.array("variants", self.variants, np.uint8, (n, v, HASH_BYTES))
+        checks.array("variants", self.variants, np.uint8, (n, v, length))
         checks.array("available", self.available, np.bool_, (n, v))
         checks.array("variants_detail", self.variants_detail, np.float64, (n, v))
 
