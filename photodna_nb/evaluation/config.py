@@ -23,6 +23,7 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation.config_errors import explained
 from photodna_nb.evaluation.config_originals import Originals, Section, Seed
 from photodna_nb.evaluation.config_sections import (
+    CategoriesConfig,
     DeploymentConfig,
     DetailConfig,
     PairsConfig,
@@ -48,6 +49,8 @@ class Config(Section, frozen=True, eq=False):
         Confidence level of the intervals, 0.5 to 0.9999.
     pairs, thresholds, detail, deployment
         The other sections.
+    categories : CategoriesConfig or None
+        The file that says which category each original is of.
     base : str
         The folder from which relative paths start; it is no part of the configuration's text.
     """
@@ -60,6 +63,7 @@ class Config(Section, frozen=True, eq=False):
     thresholds: ThresholdsConfig = msgspec.field(default_factory=ThresholdsConfig)
     detail: DetailConfig = DetailConfig()
     deployment: DeploymentConfig = DeploymentConfig()
+    categories: CategoriesConfig | None = None
     base: str = msgspec.field(default=".", name="_base")
 
     def __eq__(self, other: object) -> bool:
@@ -144,6 +148,11 @@ class Config(Section, frozen=True, eq=False):
         """The transforms that every original goes through."""
         return self.variants.parsed
 
+    def files(self) -> dict[str, str]:
+        """Return the paths of the files that sections name, except for images, by their keys."""
+        named = {"categories.file": self.categories and self.categories.file}
+        return {key: os.path.join(self.base, path) for key, path in named.items() if path}
+
     def hash_settings(self) -> dict[str, Any]:
         """Return the values on which the hashes depend. Others belong to another run."""
         return {
@@ -157,9 +166,13 @@ class Config(Section, frozen=True, eq=False):
         return {"pairs": _builtins(self.pairs), "detail_bins": list(self.detail.bins)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all values, with the defaults, as JSON takes them and `from_dict` reads them."""
+        """Return all values, with the defaults, as JSON takes them and `from_dict` reads them.
+
+        A section that is None is left out.
+        """
         values: dict[str, Any] = _builtins(self)
         del values["_base"]
+        values = {name: value for name, value in values.items() if value is not None}
         first = {name: values.pop(name) for name in ("seed", "confidence")}
         return first | values
 

@@ -65,7 +65,7 @@ def explained(
 
 
 def _nouns(kinds: str) -> str:
-    return " or ".join(_NOUNS.get(kind, kind) for kind in kinds.split(" | "))
+    return " or ".join(_NOUNS.get(kind, kind) for kind in kinds.split(" | ") if kind != "null")
 
 
 def _section(

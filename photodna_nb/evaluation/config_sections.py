@@ -107,6 +107,19 @@ class PairsConfig(Section, frozen=True):
         force_setattr(self, "duplicates", groups)
 
 
+class CategoriesConfig(Section, frozen=True):
+    """Categories of the originals, by which results are divided.
+
+    Attributes
+    ----------
+    file : str
+        A table of text, such as CSV, with the columns ``path``, the names of originals as the
+        results list them, and ``category``. Originals that it does not name have the category "".
+    """
+
+    file: Text
+
+
 class ThresholdsConfig(Section, frozen=True):
     """The thresholds and rates that the report describes.
 

@@ -67,7 +67,8 @@ class Results:
     tables : dict of str to list of dict
         Rows of the tables, by name.
     manifest : dict
-        Configuration, versions, and digests of the originals, results and report; under
+        Configuration, versions, and digests of the originals, results and report; under ``files``
+        those of further inputs, by the keys of the configuration that name them; under
         ``this_run`` the values that differ from run to run, such as times and host.
     """
 
@@ -163,6 +164,7 @@ def write_results(
     summary: dict[str, Any],
     tables: Tables,
     thumbnails: ThumbnailFiles,
+    file_digests: Mapping[str, str],
     this_run: Mapping[str, Any],
 ) -> Results:
     """Write the results and the manifest of a run into its folder, and return them."""
@@ -180,6 +182,7 @@ def write_results(
         "versions": {"hashes": folder.made_with, "results": result_versions()},
         "inputs": dict(inputs),
         "results": dict(sorted(digests.items())),
+        **({"files": dict(file_digests)} if file_digests else {}),
         "this_run": dict(this_run),
     }
     # Delete the report of earlier results.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import time
+from collections.abc import Mapping
 from hashlib import sha256
 
 from photodna_nb import checks, files, parallel
 from photodna_nb.errors import ArgumentTypeError, FileError
+from photodna_nb.evaluation.categories import original_labels, read_categories
 from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
@@ -18,8 +21,9 @@ from photodna_nb.evaluation.results import Results, write_results
 from photodna_nb.evaluation.run_files import COUNTS
 from photodna_nb.evaluation.run_folder import RunFolder, open_run
 from photodna_nb.evaluation.run_originals import (
-    check_duplicates,
+    check_names,
     duplicate_pairs,
+    file_digests,
     find_originals,
     suspected_duplicates,
     validation_half,
@@ -68,8 +72,8 @@ def run(
         The configuration or the originals cannot be read, fewer than two originals could be
         hashed, or the folder belongs to another run or cannot be written.
     ArgumentTypeError, ArgumentError
-        An argument has another type or value, or a name or digest in ``pairs.duplicates`` is none
-        of an original.
+        An argument has another type or value, or a name or digest in ``pairs.duplicates`` or the
+        file of categories is none of an original.
 
     Notes
     -----
@@ -91,15 +95,20 @@ def run(
     started = time.time()
 
     dataset = find_originals(config, run_dir, config_path)
+    categories, digests = read_categories(config), file_digests(config)
+    listed = {
+        "pairs.duplicates": {*itertools.chain(*config.pairs.duplicates)},
+        "categories.file": categories or (),
+    }
     with open_run(run_dir, config.hash_settings()) as folder:
         if dataset is not None:
-            check_duplicates(config.pairs, (original.name for original in dataset))
+            check_names(listed, (original.name for original in dataset))
             hashes, n_hashed = hash_variants(config, dataset, folder, workers, progress)
         else:
             hashes, n_hashed = stored_hashes(folder), 0
-        check_duplicates(config.pairs, hashes.inputs, hashes.inputs.values())
+        check_names(listed, hashes.inputs, hashes.inputs.values())
         failures = hashes.failures()
-        counts = _count_pairs(config, hashes, folder, workers)
+        counts = _count_pairs(config, hashes, categories, folder, workers)
         estimates = estimate_run(counts, config)
         thresholds = choose_thresholds(config, estimates)
         duplicates = suspected_duplicates(counts)
@@ -129,17 +138,23 @@ def run(
             summary,
             tables,
             thumbnails,
+            digests,
             this_run,
         )
 
 
 def _count_pairs(
-    config: Config, hashes: StoredHashes, folder: RunFolder, max_workers: int
+    config: Config,
+    hashes: StoredHashes,
+    categories: Mapping[str, str] | None,
+    folder: RunFolder,
+    max_workers: int,
 ) -> PairCounts:
     """Return the counts in the folder, if they are of these hashes and pairs, or count."""
-    values = canonical([_COUNTING, hashes.digest, config.pair_settings()])
-    key = sha256(values.encode("ascii")).hexdigest()
     path, hashed = folder.path(COUNTS), hashes.hashed
+    labels = original_labels(categories, hashed.names, hashed.digests)
+    values = [_COUNTING, hashes.digest, config.pair_settings(), *([labels] if labels else ())]
+    key = sha256(canonical(values).encode("ascii")).hexdigest()
     if os.path.exists(path):
         try:
             return PairCounts.unpacked(path, files.read(path, FileError), key)
@@ -150,6 +165,7 @@ def _count_pairs(
         validation_half(hashed.names, config.seed),
         detail_bins=config.detail.bins,
         exclude=duplicate_pairs(config.pairs.duplicates, hashed.names, hashed.digests),
+        labels=labels,
         variants_against_others=config.pairs.variants_against_others,
         count_identical=config.pairs.count_identical,
         exclude_below_detail=config.pairs.exclude_below_detail,

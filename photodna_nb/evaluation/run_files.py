@@ -84,6 +84,7 @@ class Manifest(Struct, forbid_unknown_fields=True):
     results: dict[_FileName, _Digest]
     this_run: _ThisRun
     report: dict[_FileName, _Digest] = {}
+    files: dict[str, _Digest] = {}
     digest: _Digest | None = None
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from photodna_nb import checks
+from photodna_nb import checks, files
 from photodna_nb.corpus.datasets import Dataset, FileOriginal, Original
 from photodna_nb.corpus.transforms import seed_for
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.config_originals import DirectoryOriginals, ListOriginals
-from photodna_nb.evaluation.config_sections import PairsConfig, named_digest
+from photodna_nb.evaluation.config_sections import named_digest
 from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.run_folder import is_finished, is_run
@@ -47,15 +48,16 @@ def find_originals(config: Config, run_dir: str, config_path: str | None = None)
 
     Notes
     -----
-    In a folder of originals, what this run or others wrote is left out, and so is the file
-    of the configuration. Other thresholds or other pairs need nothing but the hashes,
-    wherever the folder of the run was taken.
+    In a folder of originals, what this run or others wrote is left out, and so are the file
+    of the configuration and those that it names. Other thresholds or other pairs need nothing but
+    the hashes, wherever the folder of the run was taken.
     """
     try:
         dataset = config.dataset()
         if isinstance(config.originals, DirectoryOriginals):
             top = os.path.realpath(os.path.join(config.base, config.originals.path))
-            dataset = _without_runs(dataset, top, run_dir, config_path)
+            own = (*config.files().values(), *([config_path] if config_path else ()))
+            dataset = _without_runs(dataset, top, run_dir, own)
     except FileError:
         if is_finished(run_dir):
             return None
@@ -66,13 +68,13 @@ def find_originals(config: Config, run_dir: str, config_path: str | None = None)
     return dataset if any(map(os.path.exists, paths)) else None
 
 
-def _without_runs(dataset: Dataset, top: str, run_dir: str, config_path: str | None) -> Dataset:
+def _without_runs(dataset: Dataset, top: str, run_dir: str, paths: Iterable[str]) -> Dataset:
     """Return the files in the folder `top` that neither a run nor the user wrote for a run."""
     own = os.path.realpath(run_dir)
     given = set()
-    if config_path is not None:  # it may be a link in the folder, or one into the folder
-        folder, name = os.path.split(config_path)
-        given = {os.path.realpath(config_path), os.path.join(os.path.realpath(folder), name)}
+    for path in paths:  # it may be a link in the folder, or one into the folder
+        folder, name = os.path.split(path)
+        given |= {os.path.realpath(path), os.path.join(os.path.realpath(folder), name)}
 
     @cache
     def belongs_to_run(folder: str) -> bool:
@@ -97,25 +99,41 @@ def validation_half(names: Sequence[str], seed: int) -> NDArray[np.bool_]:
     return np.array([seed_for(seed, name, "half") % 2 == 1 for name in names], bool)
 
 
-def check_duplicates(
-    pairs: PairsConfig, names: Iterable[str], digests: Iterable[str | None] | None = None
+def file_digests(config: Config) -> dict[str, str]:
+    """Return the SHA-256 of the files that a configuration names beside images, by their keys."""
+    return {
+        key: sha256(files.read(path, FileError)).hexdigest() for key, path in config.files().items()
+    }
+
+
+def check_names(
+    listed: Mapping[str, Iterable[str]],
+    names: Iterable[str],
+    digests: Iterable[str | None] | None = None,
 ) -> None:
-    """Raise an ArgumentError if a name, or a digest if these are known, is none of an original."""
-    excluded = set(itertools.chain(*pairs.duplicates))
-    known = set(names)
-    for name in sorted(excluded - known):
-        if named_digest(name) is None:
-            remedy = checks.suggestion(name, known) or "names are as the results list them"
-            raise ArgumentError(
-                f"pairs.duplicates: no original is called {printable(name)}; {printable(remedy)}"
-            )
-    if digests is not None:
-        excluded_digests = {digest for digest in map(named_digest, excluded) if digest}
-        for digest in sorted(excluded_digests.difference(digests)):
-            raise ArgumentError(
-                f"pairs.duplicates: no original has the digest sha256:{digest}; take it from "
-                "sha256sum, or from inputs in the manifest.json of a run"
-            )
+    """Raise an ArgumentError if a name, or a digest if these are known, is none of an original.
+
+    Parameters
+    ----------
+    listed : dict of str to iterable of str
+        Names, or ``sha256:`` and digests, by the key of the configuration that lists them.
+    names, digests : iterable of str
+        Names and digests of all originals.
+    """
+    known, known_digests = set(names), None if digests is None else set(digests)
+    for key, own in listed.items():
+        for name in sorted(set(own) - known):
+            digest = named_digest(name)
+            if digest is None:
+                remedy = checks.suggestion(name, known) or "names are as the results list them"
+                raise ArgumentError(
+                    f"{key}: no original is called {printable(name)}; {printable(remedy)}"
+                )
+            if known_digests is not None and digest not in known_digests:
+                raise ArgumentError(
+                    f"{key}: no original has the digest sha256:{digest}; take it from "
+                    "sha256sum, or from inputs in the manifest.json of a run"
+                )
 
 
 def duplicate_pairs(

@@ -1,0 +1,55 @@
+"""Categories of the originals, from a file that names a category for each path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from photodna_nb.errors import FileError
+from photodna_nb.evaluation import partitions
+from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.config_sections import named_digest
+from photodna_nb.evaluation.label_files import read_labels
+from photodna_nb.printable import printable
+
+
+def read_categories(config: Config) -> dict[str, str] | None:
+    """Return the category of each original that the file of categories names; None without one.
+
+    A key is the name of an original in the results, or ``sha256:`` and a digest.
+
+    Raises
+    ------
+    FileError
+        The file cannot be read, or gives an original two categories.
+    """
+    if config.categories is None:
+        return None
+    path = os.path.join(config.base, config.categories.file)
+    categories: dict[str, str] = {}
+    for line, cells in read_labels(path, ("path", "category")):
+        name, category = cells["path"], cells["category"]
+        digest = named_digest(name)
+        name = name if digest is None else f"sha256:{digest}"
+        if categories.setdefault(name, category) != category:
+            raise FileError(
+                path,
+                f"line {line} puts {printable(name)} into another category than a line before; "
+                "take one of them out",
+            )
+    partitions.numbered("categories.file", [*categories.values(), ""])
+    return categories
+
+
+def original_labels(
+    categories: Mapping[str, str] | None, names: Sequence[str], digests: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the category of each original, "" for one that has none, as `count_pairs` takes it."""
+    if categories is None:
+        return {}
+    labels = [
+        categories.get(name if named_digest(name) is None else "")
+        or categories.get(f"sha256:{digest}", "")
+        for name, digest in zip(names, digests, strict=True)
+    ]
+    return {"categories": labels}
