@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence, Sized
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from itertools import islice
 from time import perf_counter
@@ -13,7 +13,13 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from photodna_nb.checks import describe, integer, message
-from photodna_nb.errors import ArgumentTypeError, resource_errors
+from photodna_nb.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ErrorContext,
+    ResourceError,
+    resource_errors,
+)
 from photodna_nb.processors import available_processors
 
 Item = TypeVar("Item")
@@ -64,6 +70,13 @@ def ordered_map(
     object
         Results. An error that a call raises is raised when its task's turn comes.
 
+    Raises
+    ------
+    ResourceError
+        The executor lost its workers: one of a process pool was killed, or a cluster was closed.
+    ArgumentError
+        The executor was shut down before.
+
     Notes
     -----
     Items are submitted in tasks, at first of one item and then of as many as take
@@ -79,7 +92,7 @@ def ordered_map(
     size = 1
 
     def submit(task: list[Item]) -> tuple[Future[tuple[list[Result], float]], list[Item]]:
-        with resource_errors():
+        with resource_errors(), _executor_errors(executor):
             return pool.submit(_run, function, task, 2 * seconds_per_task), task
 
     try:
@@ -89,7 +102,8 @@ def ordered_map(
             if not pending:
                 return
             future, task = pending.popleft()
-            results, seconds = future.result()
+            with _executor_errors(executor):
+                results, seconds = future.result()
             rate = len(results) / max(seconds, 1e-9)
             size = max(1, min(items_per_task, round(seconds_per_task * rate)))
             rest = task[len(results) :]  # the task took longer than those before it
@@ -101,6 +115,26 @@ def ordered_map(
             future.cancel()
         if executor is None:
             pool.shutdown(wait=wait, cancel_futures=True)
+
+
+def _executor_errors(executor: Executor | None) -> ErrorContext:
+    """Return a context that says what to do about an executor that can work no more."""
+
+    def translated(error: BaseException) -> Exception | None:
+        # Dask gives a task up as "KilledWorker" after it has ended several workers.
+        if isinstance(error, BrokenExecutor | CancelledError) or (
+            type(error).__name__ == "KilledWorker"
+        ):
+            return ResourceError(
+                "executor: a worker ended in the middle of its work (it was killed, or memory was "
+                "full), or the executor was closed; give a new executor, with fewer workers if "
+                "memory is short: what was kept in a journal is not hashed again"
+            )
+        if isinstance(error, RuntimeError) and "after shutdown" in str(error):
+            return ArgumentError("executor: is shut down; give one that is open")
+        return None
+
+    return ErrorContext(translated if executor is not None else lambda _: None)
 
 
 def run_each(

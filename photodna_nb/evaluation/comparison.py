@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +14,7 @@ from msgspec import structs
 from numpy.typing import NDArray
 from scipy import stats
 
-from photodna_nb import checks
-from photodna_nb.errors import ArgumentTypeError
+from photodna_nb import parallel
 from photodna_nb.evaluation import run_files
 from photodna_nb.evaluation.comparison_format import item_list
 from photodna_nb.evaluation.comparison_records import (
@@ -27,6 +26,7 @@ from photodna_nb.evaluation.comparison_records import (
     ValueChange,
     common_rows,
     hash_change,
+    interval_estimate,
     items_alone,
     original_changes,
     value_changes,
@@ -42,7 +42,7 @@ from photodna_nb.evaluation.rates import (
     estimate_recalls,
     estimate_run,
 )
-from photodna_nb.evaluation.results import Results
+from photodna_nb.evaluation.results import Results, loaded
 from photodna_nb.evaluation.run_files import COUNTS, HASHES, RESULTS, path_of
 from photodna_nb.evaluation.thresholds import operating_points
 from photodna_nb.evaluation.variant_hashes import unpack_hashes
@@ -54,13 +54,17 @@ _Pair = tuple["_Run", "_Run"]
 _Estimates = tuple[IntervalEstimate | None, ...]
 
 
-def compare(first: Results | PathLike, second: Results | PathLike) -> Comparison:
+def compare(
+    first: Results | PathLike, second: Results | PathLike, *, executor: Executor | None = None
+) -> Comparison:
     """Return what changed between two runs, and which conclusions differ significantly.
 
     Parameters
     ----------
     first, second : Results, str or os.PathLike
         Results, or the folders of finished runs.
+    executor : concurrent.futures.Executor, optional
+        Where the rates of both runs are estimated, as in `run`.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def compare(first: Results | PathLike, second: Results | PathLike) -> Comparison
     FileError
         A folder holds no finished run, or a file in it is not the one that was written.
     ArgumentTypeError
-        An argument is neither `Results` nor a path.
+        An argument is neither `Results` nor a path, or `executor` is no executor.
 
     Notes
     -----
@@ -101,13 +105,14 @@ def compare(first: Results | PathLike, second: Results | PathLike) -> Comparison
     Rates are over the transforms that are in both runs. Confidence level and deployment are those
     of the first run.
     """
-    results = _loaded("first", first), _loaded("second", second)
+    parallel.worker_count(None, executor)
+    results = loaded("first", first), loaded("second", second)
     one, other = results
     transforms = [spec for spec in one.counts.transforms if spec in other.counts.transforms]
     with_variants = all(run.config.pairs.variants_against_others for run in results)
     runs = (
-        _Run.of(one, transforms, with_variants, one.config),
-        _Run.of(other, transforms, with_variants, one.config),
+        _Run.of(one, transforms, with_variants, one.config, executor),
+        _Run.of(other, transforms, with_variants, one.config, executor),
     )
     common = _CommonOriginals(runs, common_rows(one.counts, other.counts))
     names: dict[int, list[str]] = defaultdict(list)
@@ -115,9 +120,8 @@ def compare(first: Results | PathLike, second: Results | PathLike) -> Comparison
         for name, threshold in run.config.thresholds.named.items():
             names[threshold].append(name)
     thresholds = {t: f"{t} ({' or '.join(dict.fromkeys(names[t]))})" for t in sorted(names)}
-    digests = [
-        [run.manifest["results"][name] for name in (COUNTS, HASHES, RESULTS)] for run in results
-    ]
+    files = COUNTS, HASHES, RESULTS
+    digests = [[run.manifest["results"].get(name) for name in files] for run in results]
     return Comparison(
         first=one.run_dir,
         second=other.run_dir,
@@ -140,15 +144,6 @@ def compare(first: Results | PathLike, second: Results | PathLike) -> Comparison
     )
 
 
-def _loaded(name: str, run: Results | PathLike) -> Results:
-    if isinstance(run, str | os.PathLike):
-        return Results.load(run)
-    if not isinstance(run, Results):
-        needed = "Results, or the path of a run's folder"
-        raise ArgumentTypeError(checks.message(name, checks.describe(run), needed))
-    return run
-
-
 @dataclass(frozen=True, eq=False)
 class _Run:
     """A run, restricted to what the other run has too."""
@@ -159,17 +154,27 @@ class _Run:
 
     @classmethod
     def of(
-        cls, results: Results, transforms: Sequence[str], with_variants: bool, like: Config
+        cls,
+        results: Results,
+        transforms: Sequence[str],
+        with_variants: bool,
+        like: Config,
+        executor: Executor | None,
     ) -> _Run:
         """Return the pairs of some transforms alone, estimated as another run's are."""
         counts, own = _with_transforms(results.counts, transforms, with_variants), results.config
-        if counts is results.counts and (own.confidence, own.deployment.orientations) == (
-            like.confidence,
-            like.deployment.orientations,
+        if (
+            counts is results.counts
+            and (own.confidence, own.deployment.orientations)
+            == (
+                like.confidence,
+                like.deployment.orientations,
+            )
+            and (executor is None or not results.loaded)
         ):
             return cls(results, counts, results.estimates)
         config = structs.replace(like, seed=own.seed)
-        return cls(results, counts, estimate_run(counts, config))
+        return cls(results, counts, estimate_run(counts, config, executor))
 
     def hashes(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return the hashes of the originals, (n, 144), and of their variants, (n, v, 144)."""
@@ -280,7 +285,7 @@ def _recall_conclusions(
     )
     estimates: _Estimates = ()
     for selection, *pair in zip(selections, *recalls, strict=True):
-        upright, estimates = estimates, tuple(_interval_estimate(*recall[2:]) for recall in pair)
+        upright, estimates = estimates, tuple(interval_estimate(*recall[2:]) for recall in pair)
         t = selection.threshold
         if selection.oriented and estimates == upright:
             continue
@@ -361,7 +366,7 @@ def _overall_recall(estimates: RateEstimates, threshold: int | None) -> Interval
         return None
     columns = estimates.curves.recall, estimates.recall_lower, estimates.recall_upper
     recall, lower, upper = (float(column[threshold]) for column in columns)
-    return _interval_estimate(recall, lower, upper)
+    return interval_estimate(recall, lower, upper)
 
 
 def _false_matches(
@@ -383,17 +388,7 @@ def _false_matches(
         orientations,
     )
     source = "tail beyond validation" if expected.beyond_validation else expected.source
-    return _interval_estimate(expected.expected, expected.lower, expected.upper, source)
-
-
-def _interval_estimate(
-    value: float | None, lower: float | None, upper: float | None, source: str = "counted"
-) -> IntervalEstimate | None:
-    """Return the numbers as a run writes them; None if there is no interval."""
-    value, lower, upper = json_number(value), json_number(lower), json_number(upper)
-    if lower is None or upper is None:
-        return None
-    return IntervalEstimate(value, lower, upper, source)
+    return interval_estimate(expected.expected, expected.lower, expected.upper, source)
 
 
 def _numbers(runs: _Pair) -> Iterator[ValueChange]:

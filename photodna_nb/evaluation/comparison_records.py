@@ -132,6 +132,16 @@ class IntervalEstimate(NamedTuple):
     source: str = "counted"
 
 
+def interval_estimate(
+    value: float | None, lower: float | None, upper: float | None, source: str = "counted"
+) -> IntervalEstimate | None:
+    """Return the numbers as a run writes them; None if there is no interval."""
+    value, lower, upper = json_number(value), json_number(lower), json_number(upper)
+    if lower is None or upper is None:
+        return None
+    return IntervalEstimate(value, lower, upper, source)
+
+
 @dataclass(frozen=True)
 class Conclusion(JSONRecord):
     """A quantity that both runs estimate, with its confidence intervals, and the verdict on it.

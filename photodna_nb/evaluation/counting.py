@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,6 +31,9 @@ from photodna_nb.pairs.within import pairs_within
 _LISTED = 1_000_000
 # Number of originals whose genuine distances are computed at once.
 _BATCH = 64
+# Number of pairs from which on an executor compares them. Two threads need a tenth of a second,
+# as much as it takes to send the hashes and to wait for the answer.
+_SENT_PAIRS = 20_000_000
 
 
 def count_pairs(
@@ -44,6 +48,7 @@ def count_pairs(
     exclude_below_detail: float = 0.0,
     max_listed: int = _LISTED,
     max_workers: int | None = None,
+    executor: Executor | None = None,
 ) -> PairCounts:
     """Return the counts of all genuine and impostor pairs.
 
@@ -71,6 +76,8 @@ def count_pairs(
         Largest number of impostor pairs that are listed one by one.
     max_workers : int, optional
         Threads, the number of processors if left out.
+    executor : concurrent.futures.Executor, optional
+        Where pairs are counted, if they are many; few are counted sooner than they are sent.
 
     Returns
     -------
@@ -90,7 +97,14 @@ def count_pairs(
     compared = ~(hashed.detail < exclude_below_detail)
     squared, oriented_squared = _genuine_squared(hashed)
     impostors = _Impostors(
-        hashed, in_validation_half, squared, excluded, duplicate_of, compared, max_workers
+        hashed,
+        in_validation_half,
+        squared,
+        excluded,
+        duplicate_of,
+        compared,
+        max_workers,
+        executor,
     )
     originals = impostors.count_by_half(ORIGINAL)
     variants = np.zeros((len(hashed.transforms), len(PAIR_SPLITS), hashed.hasher.n_bins), np.int64)
@@ -201,6 +215,7 @@ class _Impostors:
     duplicate_of: NDArray[np.int64]  # (n,), the row of the first duplicate
     compared: NDArray[np.bool_]  # (n,), the same for all duplicates
     max_workers: int | None
+    executor: Executor | None
 
     @property
     def hasher(self) -> HasherScale:
@@ -297,14 +312,15 @@ class _Impostors:
         hashes = self.hashed.hashes[first]
         options: Any = {"max_distance": self.hasher.integer_limit(limit)}
         options["metric"] = self.hasher.integer_metric
-        options["max_workers"] = self.max_workers
         if transform == ORIGINAL:
+            options |= self._workers(hashes, hashes)
             found = pairs_within(hashes, **options)
             place, i = self._all_duplicates(first[found.i])
             column, squared = found.j[place], found.distance[place]
         else:
             rows = np.flatnonzero(self.hashed.available[:, transform] & self.compared)
             variants = self.hashed.variants[rows, transform]
+            options |= self._workers(variants, hashes)
             found = pairs_within(variants, hashes, **options)
             i, column, squared = rows[found.i], found.j, found.distance
         others = self.duplicate_of[i] != first[column]
@@ -333,8 +349,13 @@ class _Impostors:
     def _histogram(self, a: NDArray[np.uint8], b: NDArray[np.uint8] | None = None) -> Histogram:
         if not len(a) or (b is not None and not len(b)):
             return np.zeros(self.hasher.n_bins, np.int64)
-        metric = self.hasher.metric
-        return distance_histogram(a, b, metric=metric, max_workers=self.max_workers).counts
+        options: Any = self._workers(a, a if b is None else b)
+        return distance_histogram(a, b, metric=self.hasher.metric, **options).counts
+
+    def _workers(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> dict[str, Any]:
+        """Return where the pairs of these hashes are compared: here, unless they are many."""
+        executor = self.executor if len(a) * len(b) >= _SENT_PAIRS else None
+        return {"max_workers": self.max_workers, "executor": executor}
 
     def _subtract(
         self,

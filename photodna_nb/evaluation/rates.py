@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from photodna_nb import checks
+from photodna_nb import checks, parallel
 from photodna_nb.errors import ArgumentTypeError
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.curves import RateCurves, curves
@@ -220,15 +221,24 @@ def estimate_rates(
     return replace(estimates, false_match_rates=rates, tail=tail)
 
 
-def estimate_run(counts: PairCounts, config: Config) -> RunEstimates:
-    """Return the rates of all originals and of the two halves, as a configuration asks for."""
+def estimate_run(
+    counts: PairCounts, config: Config, executor: Executor | None = None
+) -> RunEstimates:
+    """Return the rates of all originals and of the two halves, as a configuration asks for.
+
+    executor: where they are estimated, each by itself.
+    """
     options: Any = {
         "oriented": config.deployment.orientations,
         "confidence": config.confidence,
         "seed": config.seed,
         "beyond_cutoff": dependence_beyond_cutoff(counts),
     }
-    return RunEstimates(*(estimate_rates(counts, half, **options) for half in (None, *HALVES)))
+    estimate = partial(estimate_rates, counts, **options)
+    halves = (None, *HALVES)
+    if executor is None:
+        return RunEstimates(*map(estimate, halves))
+    return RunEstimates(*parallel.ordered_map(estimate, halves, executor=executor))
 
 
 def with_genuine_distances(

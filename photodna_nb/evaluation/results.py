@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from photodna_nb import checks, files
-from photodna_nb.errors import FileError, PhotodnaError
+from photodna_nb.errors import ArgumentTypeError, FileError, PhotodnaError
 from photodna_nb.evaluation import results_schema
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.pair_counts import PairCounts
@@ -152,6 +152,16 @@ class Results:
                 path_of(self.run_dir, name), f"is not in {MANIFEST}; run the evaluation again"
             )
         return read_thumbnail(self.run_dir, name, digest)
+
+
+def loaded(name: str, results: Results | PathLike) -> Results:
+    """Return the argument `name`, results or the folder of a run, as results."""
+    if isinstance(results, str | os.PathLike):
+        return Results.load(results)
+    if not isinstance(results, Results):
+        needed = "Results, or the path of a run's folder"
+        raise ArgumentTypeError(checks.message(name, checks.describe(results), needed))
+    return results
 
 
 def write_results(

@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from hashlib import sha256
 
 from photodna_nb import checks, files, parallel
@@ -43,6 +44,7 @@ def run(
     run_dir: PathLike,
     *,
     max_workers: int | None = None,
+    executor: Executor | None = None,
     progress: bool = False,
 ) -> Results:
     """Run an evaluation, write its results to a folder, and return them.
@@ -58,6 +60,10 @@ def run(
         other pairs.
     max_workers : int, optional
         Threads, the number of processors if left out; the results are the same.
+    executor : concurrent.futures.Executor, optional
+        Where images are hashed, pairs counted and rates estimated instead of on threads: a process
+        pool, or a Dask cluster's ``client.get_executor()``. Its workers must see the originals
+        under the same paths. `max_workers` is the number of workers that it is taken to have then.
     progress : bool
         Whether to show a progress bar, in a terminal or a notebook.
 
@@ -71,6 +77,9 @@ def run(
     FileError
         The configuration or the originals cannot be read, fewer than two originals could be
         hashed, or the folder belongs to another run or cannot be written.
+    ResourceError
+        A worker of a process pool was killed. What was hashed is kept: the same call with another
+        executor continues.
     ArgumentTypeError, ArgumentError
         An argument has another type or value, or a name or digest in ``pairs.duplicates`` or the
         file of categories is none of an original.
@@ -91,7 +100,7 @@ def run(
         needed = "a Config, or the path of a TOML file"
         raise ArgumentTypeError(checks.message("config", checks.describe(config), needed))
     run_dir = checks.path("run_dir", run_dir)
-    workers = parallel.worker_count(max_workers, None)
+    workers = parallel.worker_count(max_workers, executor)
     started = time.time()
 
     dataset = find_originals(config, run_dir, config_path)
@@ -103,13 +112,13 @@ def run(
     with open_run(run_dir, config.hash_settings()) as folder:
         if dataset is not None:
             check_names(listed, (original.name for original in dataset))
-            hashes, n_hashed = hash_variants(config, dataset, folder, workers, progress)
+            hashes, n_hashed = hash_variants(config, dataset, folder, workers, progress, executor)
         else:
             hashes, n_hashed = stored_hashes(folder), 0
         check_names(listed, hashes.inputs, hashes.inputs.values())
         failures = hashes.failures()
-        counts = _count_pairs(config, hashes, categories, folder, workers)
-        estimates = estimate_run(counts, config)
+        counts = _count_pairs(config, hashes, categories, folder, workers, executor)
+        estimates = estimate_run(counts, config, executor)
         thresholds = choose_thresholds(config, estimates)
         duplicates = suspected_duplicates(counts)
         thumbnails = make_thumbnails(counts, duplicates, dataset, config, folder, workers)
@@ -124,6 +133,7 @@ def run(
             "system": platform.platform(),
             "processors": available_processors(),
             "threads": workers,
+            "executor": None if executor is None else type(executor).__qualname__,
             "originals_hashed": n_hashed,
             "originals_available": dataset is not None,
             "base": os.path.abspath(config.base),
@@ -149,6 +159,7 @@ def _count_pairs(
     categories: Mapping[str, str] | None,
     folder: RunFolder,
     max_workers: int,
+    executor: Executor | None,
 ) -> PairCounts:
     """Return the counts in the folder, if they are of these hashes and pairs, or count."""
     path, hashed = folder.path(COUNTS), hashes.hashed
@@ -170,6 +181,7 @@ def _count_pairs(
         count_identical=config.pairs.count_identical,
         exclude_below_detail=config.pairs.exclude_below_detail,
         max_workers=max_workers,
+        executor=executor,
     )
     files.write([(path, [counts.packed(key)])], FileError)
     return counts

@@ -72,6 +72,7 @@ class _ThisRun(Struct, forbid_unknown_fields=True):
     originals_hashed: int
     originals_available: bool
     base: str
+    executor: str | None = None
 
 
 class Manifest(Struct, forbid_unknown_fields=True):

@@ -10,8 +10,10 @@ import json
 import math
 import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -145,18 +147,16 @@ class VariantHashes:
 
 
 def hash_original_if_changed(
-    original: Original,
-    transforms: Sequence[AnyTransform],
-    seed: int,
-    known: OriginalHashes | None,
-) -> OriginalHashes:
-    """Return `known` if it has the digest of the original, and otherwise hash the original."""
+    transforms: Sequence[AnyTransform], seed: int, task: tuple[Original, str | None]
+) -> OriginalHashes | None:
+    """Return the hashes of an original, or None if its digest is the one beside it."""
+    original, known_digest = task
     try:
         digest = original.digest()
     except ImageError as error:
         return _failed(original, "", len(transforms), error.reason, permanent=False)
-    if known is not None and known.digest == digest:
-        return known
+    if digest == known_digest:
+        return None
     return hash_original(original, transforms, seed, digest)
 
 
@@ -262,6 +262,7 @@ def hash_variants(
     folder: RunFolder,
     max_workers: int | None = None,
     progress: bool = False,
+    executor: Executor | None = None,
 ) -> tuple[StoredHashes, int]:
     """Return the hashes of all originals and variants, and how many originals were hashed now.
 
@@ -270,22 +271,23 @@ def hash_variants(
     FileError
         Fewer than two originals could be hashed, or the folder cannot be written.
     """
-    transforms = config.transforms
     known = _known_hashes(folder)
     journal = _journal(folder)
-
-    def task(original: Original) -> OriginalHashes:
-        return hash_original_if_changed(original, transforms, config.seed, known.get(original.name))
-
+    digests = {name: result.digest for name, result in known.items()}
+    tasks = ((original, digests.get(original.name)) for original in dataset)
+    task = partial(hash_original_if_changed, config.transforms, config.seed)
+    stream = parallel.ordered_map(task, tasks, max_workers=max_workers, executor=executor)
     results: list[OriginalHashes] = []
     n_hashed = 0
     with (
         journal,
-        closing(parallel.ordered_map(task, dataset, max_workers=max_workers)) as stream,
+        closing(stream),
         parallel.progress_bar(progress, dataset, "originals") as bar,
     ):
-        for result in stream:
-            if result.digest and result is not known.get(result.name):
+        for original, result in zip(dataset, stream, strict=True):
+            if result is None:
+                result = known[original.name]
+            elif result.digest:
                 folder.check_versions()
                 if result.permanent:
                     journal.append(result)

@@ -150,6 +150,8 @@ def hash_files(
         With ``errors="raise"``: the first file, in order, that cannot be hashed.
     TableFileError
         `output` or the journal cannot be written, or the journal is a file of another kind.
+    ResourceError
+        A worker of `executor` was killed, or it was closed.
     ArgumentTypeError, ArgumentError
         An argument has another type or value.
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 
 from photodna_nb.evaluation import Results
-from photodna_nb.evaluation.results import add_report
+from photodna_nb.evaluation.results import add_report, loaded
 from photodna_nb.evaluation.run_files import REPORT, check_writable
 from photodna_nb.files import PathLike
 from photodna_nb.plots.layout import Font
@@ -52,8 +52,7 @@ def write(results: Results | PathLike, *, fonts: Font | Sequence[Font] = ()) -> 
     The same results and fonts give the same bytes. The page is made from the results alone: no
     pair is counted, no image hashed, and no original read again.
     """
-    if not isinstance(results, Results):
-        results = Results.load(results)
+    results = loaded("results", results)
     check_writable(results.run_dir)
     drawn = figures(results, fonts)
     content = {name: one.content for name, one in drawn.items()}
