@@ -29,7 +29,7 @@ import numpy as np
 from numba.core.registry import cpu_target
 
 import photodna_nb as pdna
-from photodna_nb.evaluation import Config, variant_hashes
+from photodna_nb.evaluation import Config, original_hashes, variant_hashes
 from photodna_nb.hashing.hash_journal import HashJournal
 from photodna_nb.index import exact_search, row_segments, search_rows
 from photodna_nb.kernels import jit
@@ -163,7 +163,7 @@ def run_journal(folder: Path) -> Path:
     with variant_hashes._journal(place(folder / "journal.jsonl")) as records:
         for original in pdna.datasets.dead_leaves(2, (32, 24)):
             digest = original.digest()
-            records.append(variant_hashes.hash_original(original, transforms, 0, digest))
+            records.append(original_hashes.hash_original(original, transforms, 0, digest))
     return folder / "journal.jsonl"
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 import photodna_nb as pdna
 from photodna_nb import files, npz
 from photodna_nb import journal as record_log
-from photodna_nb.evaluation import run, run_folder, variant_hashes
+from photodna_nb.evaluation import original_hashes, run, run_folder, variant_hashes
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
@@ -140,7 +140,7 @@ def test_only_what_has_changed_is_hashed(photos, tmp_path, decoded):
 
 def test_what_may_pass_is_tried_again(photos, tmp_path, monkeypatch, decoded):
     """A lack of memory, and the limit on pixels; not what is wrong with a file itself."""
-    before = variant_hashes.hash_and_detail
+    before = original_hashes.hash_and_detail
 
     def failing(pixels):
         if len(pixels) == 25:
@@ -148,7 +148,7 @@ def test_what_may_pass_is_tried_again(photos, tmp_path, monkeypatch, decoded):
         return before(pixels)
 
     with monkeypatch.context() as patched:
-        patched.setattr(variant_hashes, "hash_and_detail", failing)
+        patched.setattr(original_hashes, "hash_and_detail", failing)
         results = run(photo_config(photos), tmp_path / "run")
     texts = {failure.error for failure in results.failures if failure.transform == EDITS[-1]}
     assert texts == {"cannot be made (MemoryError: )"}
@@ -270,7 +270,7 @@ def test_the_journal(tmp_path, monkeypatch):
 
     def result(name, number, **errors):
         content, detail = bytes([number]) * 2 * 144, [float(number), None]
-        return variant_hashes.OriginalHashes(name, f"digest {number}", content, detail, **errors)
+        return original_hashes.OriginalHashes(name, f"digest {number}", content, detail, **errors)
 
     hashing = {"seed": 0, "variants": {"transforms": ["mirror"]}}
     with run_folder.open_run(str(tmp_path / "run"), hashing) as folder:
@@ -314,9 +314,9 @@ def test_the_journal(tmp_path, monkeypatch):
 
 KILLED = """
 import json, sys, time
-from photodna_nb.evaluation import Config, run, variant_hashes
+from photodna_nb.evaluation import Config, original_hashes, run
 
-before = variant_hashes.hash_and_detail
+before = original_hashes.hash_and_detail
 
 
 def slow(pixels):
@@ -324,7 +324,7 @@ def slow(pixels):
     return before(pixels)
 
 
-variant_hashes.hash_and_detail = slow
+original_hashes.hash_and_detail = slow
 run(Config.from_dict(json.loads(sys.argv[1])), sys.argv[2], max_workers=int(sys.argv[3]))
 """
 

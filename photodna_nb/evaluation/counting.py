@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from photodna_nb import checks
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.hasher_scale import HasherScale
+from photodna_nb.evaluation.original_hashes import ORIGINAL
 from photodna_nb.evaluation.pair_counts import (
     PAIR_SPLITS,
     Histogram,
@@ -22,7 +23,7 @@ from photodna_nb.evaluation.pair_counts import (
     systematic_sample,
 )
 from photodna_nb.evaluation.partitions import Partition, class_pairs, numbered, pair_number
-from photodna_nb.evaluation.variant_hashes import ORIGINAL, VariantHashes
+from photodna_nb.evaluation.variant_hashes import VariantHashes
 from photodna_nb.hashing.orientations import orientations
 from photodna_nb.pairs.histogram import distance_histogram
 from photodna_nb.pairs.within import pairs_within

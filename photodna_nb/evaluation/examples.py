@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from photodna_nb.evaluation.original_hashes import ORIGINAL
 from photodna_nb.evaluation.pair_counts import NearestImpostors, PairCounts
-from photodna_nb.evaluation.variant_hashes import ORIGINAL
 
 # Number of nearest pairs among which pairs of different originals are searched.
 _MAX_SEARCHED = 4096

@@ -13,6 +13,7 @@ from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.config_sections import DeploymentConfig
 from photodna_nb.evaluation.deployment import RunThresholds, expected_matches
 from photodna_nb.evaluation.json_record import json_number
+from photodna_nb.evaluation.original_hashes import ORIGINAL
 from photodna_nb.evaluation.pair_counts import (
     PAIR_SPLITS,
     Half,
@@ -29,7 +30,7 @@ from photodna_nb.evaluation.rates import (
 from photodna_nb.evaluation.run_originals import configuration_name
 from photodna_nb.evaluation.thresholds import OperatingPoint
 from photodna_nb.evaluation.thumbnails import PAIRS, Thumbnail
-from photodna_nb.evaluation.variant_hashes import ORIGINAL, VariantFailure
+from photodna_nb.evaluation.variant_hashes import VariantFailure
 
 # A name or number in each column, None where there is none.
 Row: TypeAlias = dict[str, Any]

@@ -16,10 +16,10 @@ from photodna_nb.corpus.transforms import seed_for
 from photodna_nb.errors import PhotodnaError
 from photodna_nb.evaluation import run_files
 from photodna_nb.evaluation.config import Config, canonical
+from photodna_nb.evaluation.original_hashes import ORIGINAL
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.run_files import THUMBNAILS
 from photodna_nb.evaluation.run_folder import RunFolder
-from photodna_nb.evaluation.variant_hashes import ORIGINAL
 from photodna_nb.printable import printable
 
 # Impostor pairs with thumbnails.
