@@ -78,3 +78,16 @@ def with_copies(hashed, copies):
 def cell(squared):
     """The smallest whole number whose square is no less."""
     return next(t for t in range(PHOTODNA.n_bins) if t * t >= squared)
+
+
+def by_original(table):
+    """Return the distances of a table (n, v) that are not -1, and their rows."""
+    table = np.asarray(table)
+    return table[table >= 0], np.nonzero(table >= 0)[0]
+
+
+def genuine_table(counts, oriented=False):
+    """Return the squared distance of each variant from its original, (n, v), -1 for none."""
+    table = np.full((len(counts), len(counts.transforms)), -1)
+    table[counts.genuine.i, counts.genuine.transform] = counts.genuine.squared(oriented)
+    return table

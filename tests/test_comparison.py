@@ -4,11 +4,13 @@ import json
 import math
 import re
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import JIT_OFF
+from evaluations import genuine_table, some_hashed
 from PIL import Image
 from scipy import stats
 
@@ -32,7 +34,8 @@ from photodna_nb.evaluation.comparison_records import (
     DiscordantPairs,
     IntervalEstimate,
 )
-from photodna_nb.evaluation.hasher_scale import PHOTODNA
+from photodna_nb.evaluation.counting import count_pairs
+from photodna_nb.evaluation.pair_records import GenuinePairs
 from photodna_nb.hashing import images
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
@@ -291,7 +294,7 @@ def check_sides(found, *both):
     for name, t in NAMED.items():
         worse = better = 0
         sums = [0, 0]
-        sides = [counts.genuine_distance_squared <= t * t for counts in both]
+        sides = [genuine_table(counts) <= t * t for counts in both]
         for place, edit in enumerate(EDITS):
             lost, gained = (
                 sum(a and not b for a, b in zip(*(side[:, place] for side in order), strict=True))
@@ -330,16 +333,15 @@ def test_of_many_edits_the_originals_are_the_trials():
     near = 9
     first = np.array([[near] * 3, [near] * 3, [near, near, 100], [-1, near, near]])
     second = np.array([[101] * 3, [101, 101, near], [near, 101, near], [101, near, near]])
-    runs = [
-        SimpleNamespace(
-            counts=SimpleNamespace(
-                genuine_table=lambda oriented, squared=squared: squared,
-                transforms=tuple("abc"),
-                hasher=PHOTODNA,
-            )
-        )
-        for squared in (first, second)
-    ]
+    hashed = some_hashed(4, 3, seed=2)
+    counts = count_pairs(hashed, np.zeros(4, bool))
+    runs = []
+    for table in (first, second):
+        i, transform = np.nonzero(table >= 0)
+        squared = table[i, transform]
+        genuine = GenuinePairs.joined([(i, i, transform, squared, squared)])
+        counts = replace(counts, transforms=tuple("abc"), genuine=genuine)
+        runs.append(SimpleNamespace(counts=counts))
     same = comparison._CommonOriginals(runs, (np.arange(4), np.arange(4)))
     three = stats.binomtest(3, 3).pvalue
     assert same.discordant(10) == DiscordantPairs(11, 6, 0, three)

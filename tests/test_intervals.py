@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import scaled
 from corpora import N_BINS, naive_dependence
+from evaluations import by_original
 from scipy import stats
 
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
@@ -80,7 +81,7 @@ def test_recall_of_originals_that_all_have_as_many_matches():
     distances = np.tile([1, 1, 1, 25], (100, 1))  # at 5 to 24: three of four each
     distances[:, 2] = np.linspace(2, 6, 100).astype(int)
     distances[:, 3] = np.linspace(20, 30, 100).astype(int)
-    lower, upper = clustered_recall_interval(distances, 40)
+    lower, upper = clustered_recall_interval(*by_original(distances), 40)
     width = upper - lower
     assert width[10] < 1.1 * max(width[5], width[21])
     assert (np.diff(lower[1:29]) >= -1e-3).all(), "until all match, which is told by originals"
@@ -94,7 +95,7 @@ def test_recalls_by_original(agree):
     if agree:
         distances = np.repeat(distances[:, :1], 5, axis=1)
     distances[3, 1:] = distances[9] = -1
-    lower, upper = clustered_recall_interval(distances, 60)
+    lower, upper = clustered_recall_interval(*by_original(distances), 60)
     made = distances >= 0
     for t in (10, 30, 50):
         matched = ((distances <= t) & made).sum(axis=1)
@@ -107,19 +108,21 @@ def test_recalls_by_original(agree):
         ends = clopper_pearson(share * trials, trials)
         assert (lower[t], upper[t]) == pytest.approx(tuple(map(float, ends)), rel=1e-9)
     copies = np.repeat(distances, 20, axis=1)
-    np.testing.assert_allclose(clustered_recall_interval(copies, 60)[0], lower, atol=0.02)
+    np.testing.assert_allclose(
+        clustered_recall_interval(*by_original(copies), 60)[0], lower, atol=0.02
+    )
     if agree:
         np.testing.assert_allclose(
-            clustered_recall_interval(distances[:, :1], 60)[1], upper, atol=0.02
+            clustered_recall_interval(*by_original(distances[:, :1]), 60)[1], upper, atol=0.02
         )
 
 
 def test_recalls_of_all_and_of_nothing():
-    lower, upper = clustered_recall_interval(np.full((40, 8), 5), 8)
+    lower, upper = clustered_recall_interval(*by_original(np.full((40, 8), 5)), 8)
     assert upper[4] == float(clopper_pearson(0, 40)[1]), "as many trials as originals"
     assert lower[5] == float(clopper_pearson(40, 40)[0])
-    assert np.isnan(clustered_recall_interval(np.full((4, 2), -1), 8)).all()
-    one = clustered_recall_interval(np.array([[1, 5, 6, 6]]), 8)
+    assert np.isnan(clustered_recall_interval(*by_original(np.full((4, 2), -1)), 8)).all()
+    one = clustered_recall_interval(*by_original(np.array([[1, 5, 6, 6]])), 8)
     assert np.all((one[0] <= 0.5) & (one[1] >= 0.5)), "one original says next to nothing"
 
 
@@ -127,11 +130,11 @@ def test_recall_of_another_confidence():
     """One variant of each original: Clopper and Pearson, but for Student's t."""
     distances = np.where(np.arange(300)[:, np.newaxis] < 120, 0, 4)
     for confidence in (0.5, 0.8):
-        lower, upper = clustered_recall_interval(distances, 1, confidence)
+        lower, upper = clustered_recall_interval(*by_original(distances), 1, confidence)
         ends = clopper_pearson(120, 300, confidence)
         assert (lower[0], upper[0]) == pytest.approx([float(end) for end in ends], abs=2e-3)
     with pytest.raises(ArgumentError, match=r"^confidence: "):
-        clustered_recall_interval(distances, 1, 1.5)
+        clustered_recall_interval(*by_original(distances), 1, 1.5)
 
 
 @pytest.mark.scaled
@@ -144,7 +147,10 @@ def test_recalls_are_covered():
         for place, mean in enumerate(truth):
             easy = draw.beta(2 * mean, 2 * (1 - mean), (50, 1))
             matched = draw.random((50, 12)) < easy
-            lower, upper = (end[0] for end in clustered_recall_interval(np.where(matched, 0, 2), 3))
+            lower, upper = (
+                end[0]
+                for end in clustered_recall_interval(*by_original(np.where(matched, 0, 2)), 3)
+            )
             held[place] += lower <= mean <= upper
             ends = clopper_pearson(matched.sum(), matched.size)
             naive[place] += ends[0] <= mean <= ends[1]

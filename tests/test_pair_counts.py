@@ -9,13 +9,14 @@ import numpy as np
 import oracle
 import pytest
 from conftest import JIT_OFF
-from evaluations import cell, some_hashed, with_copies
+from evaluations import cell, genuine_table, some_hashed, with_copies
 
 import photodna_nb as pdna
 from photodna_nb.evaluation import PairCounts, pair_counts
 from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.pair_counts import PAIR_SPLITS
+from photodna_nb.evaluation.pair_records import GenuinePairs
 from photodna_nb.evaluation.run_originals import (
     configuration_name,
     duplicate_pairs,
@@ -189,8 +190,10 @@ def test_many_copies_of_one_image_take_no_memory():
 
 
 def check_counts(found, naive, listed):
-    assert found.genuine_distance_squared.tolist() == naive["genuine"]
-    assert found.genuine_oriented_distance_squared.tolist() == naive["oriented"]
+    assert genuine_table(found).tolist() == naive["genuine"]
+    assert genuine_table(found, oriented=True).tolist() == naive["oriented"]
+    np.testing.assert_array_equal(found.genuine.i, found.genuine.j)
+    np.testing.assert_array_equal(found.genuine_clusters, found.genuine.i)
     np.testing.assert_array_equal(found.impostor_originals, naive["originals"])
     np.testing.assert_array_equal(found.impostor_variants, naive["variants"])
     np.testing.assert_array_equal(found.impostor_by_detail_bin, naive["bands"])
@@ -237,7 +240,7 @@ def test_what_is_read_off_counts():
             else in_validation_half == (pick["half"] == "validation")
         )
         for number, spec in enumerate(hashed.transforms):
-            squared = found.genuine_distance_squared[rows, number]
+            squared = genuine_table(found)[rows, number]
             expected = np.sort(squared[squared >= 0])
             np.testing.assert_array_equal(found.genuine_distances_squared(spec, **pick), expected)
             cells = np.bincount([cell(s) for s in expected], minlength=N_BINS)
@@ -301,6 +304,28 @@ def test_what_counts_do_not_have(pick, message):
             pdna.evaluation.estimate_rates(found, **pick)
 
 
+def test_clusters_are_linked_by_originals():
+    """Pairs of originals that show the same, and of their variants, are one cluster."""
+    hashed = some_hashed(9, 2, seed=1)
+    found = count_pairs(hashed, np.zeros(9, bool), detail_bins=(100, 600))
+    of_two = [np.array(column) for column in ([7, 4], [1, 7], [-1, -1], [9, 16], [9, 4])]
+    genuine = GenuinePairs.joined([found.genuine, of_two])
+    found = replace(found, genuine=genuine)
+    assert list(zip(*(column.tolist() for column in genuine[:3]), strict=True)) == sorted(
+        zip(*(column.tolist() for column in genuine[:3]), strict=True), key=lambda one: one[::2]
+    )
+    cluster = {4: 1, 7: 1}  # 4 is 7, and 7 is 1
+    names = [cluster.get(i, i) for i in genuine.i.tolist()]
+    assert len(set(zip(names, found.genuine_clusters.tolist(), strict=True))) == len(set(names))
+    assert len(set(found.genuine_clusters.tolist())) == len(set(names)) < 9
+    assert found.genuine_distances_squared().size == len(genuine.i)
+    bins = np.minimum(found.detail_bin[[7, 4]], found.detail_bin[[1, 7]])
+    of_both = found.genuine.transform == -1
+    for number in range(3):
+        rows = found.genuine_rows(detail_bin=number)
+        assert rows[of_both].sum() == (bins == number).sum()
+
+
 def test_quantiles_are_distances_that_occur():
     squared = np.array([1, 4, 9, 16], np.int32)
     values = [pair_counts.quantile(squared, share) for share in (0.25, 0.5, 0.51, 0.95, 1.0)]
@@ -353,6 +378,8 @@ def test_counts_of_two_runs_add_up(monkeypatch):
     assert (both.names, both.digests) == (expected.names, expected.digests)
     assert both.nearest_limit == a.nearest_limit < b.nearest_limit
     within = expected.nearest.distance_squared <= both.nearest_limit**2
+    for column, whole in zip(both.genuine, expected.genuine, strict=True):
+        np.testing.assert_array_equal(column, whole)
     for column, whole in zip(both.nearest, expected.nearest, strict=True):
         np.testing.assert_array_equal(column, whole[within])
     monkeypatch.setattr(pair_counts, "_SAMPLE", 5)
@@ -397,7 +424,8 @@ def test_counts_in_a_file(tmp_path):
         "detail_bin_edges",
     ):
         np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
-    for column, same in zip(again.nearest, found.nearest, strict=True):
+    pairs = (*again.genuine, *again.nearest), (*found.genuine, *found.nearest)
+    for column, same in zip(*pairs, strict=True):
         np.testing.assert_array_equal(column, same, strict=True)
     with np.load(tmp_path / "a.npz") as members:
         assert members["impostor_originals"].dtype == np.int64

@@ -13,7 +13,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 from conftest import JIT_OFF, messages
-from evaluations import EDITS, contents, photo_config, some_hashed
+from evaluations import EDITS, contents, genuine_table, photo_config, some_hashed
 from PIL import Image
 
 import photodna_nb as pdna
@@ -55,14 +55,14 @@ def test_a_run(photos, tmp_path):
         np.testing.assert_array_equal(hashes.hashes[number], original)
         for place, spec in enumerate(EDITS):
             if (name, spec) == ("long.png", "webp:40"):
-                assert results.counts.genuine_distance_squared[number, place] == -1
+                assert genuine_table(results.counts)[number, place] == -1
                 continue
             with Image.open(photos / name) as image:
                 edit = transforms.parse(spec)
                 seed = transforms.seed_for(0, name, edit.label)
                 edited = pdna.hash_image(edit.apply(image, seed))
             squared = pdna.distance(original, edited, "sqeuclidean")
-            assert results.counts.genuine_distance_squared[number, place] == squared
+            assert genuine_table(results.counts)[number, place] == squared
     assert results.summary["originals"] == 7
     assert results.summary["originals_failed"] == 1
     assert results.summary["variants"] == 29
@@ -95,7 +95,7 @@ def test_a_run(photos, tmp_path):
         Results.load(tmp_path / "run")
     (tmp_path / "run" / "manifest.json").write_bytes(b'{"format": 1}')
     with pytest.raises(
-        pdna.FileError, match=r"has the schema 1, and this version reads 3; run the"
+        pdna.FileError, match=r"has the schema 1, and this version reads 4; run the"
     ):
         Results.load(tmp_path / "run")
 
@@ -104,17 +104,27 @@ def test_results_of_another_schema(photos, tmp_path):
     run(photo_config(photos), tmp_path / "run")
     results, manifest = tmp_path / "run" / "results.json", tmp_path / "run" / "manifest.json"
     values = json.loads(results.read_bytes())
-    assert values["schema"] == json.loads(manifest.read_bytes())["schema"] == 3
-    results.write_text(json.dumps(values | {"schema": 4}))
+    assert values["schema"] == json.loads(manifest.read_bytes())["schema"] == 4
+    results.write_text(json.dumps(values | {"schema": 5}))
     named = json.loads(manifest.read_bytes())
     named["results"]["results.json"] = sha256(results.read_bytes()).hexdigest()
     del named["digest"]
     manifest.write_text(json.dumps(named))
-    with pytest.raises(pdna.FileError, match=r"results.json: has the schema 4, and this version"):
+    with pytest.raises(pdna.FileError, match=r"results.json: has the schema 5, and this version"):
         Results.load(tmp_path / "run")
     manifest.write_text(json.dumps(named | {"digest": "0" * 64}))
     with pytest.raises(pdna.FileError, match=r"manifest.json: .*its own digest does not hold"):
         Results.load(tmp_path / "run")
+
+
+def test_a_run_goes_on_with_hashes_of_an_earlier_version(photos, tmp_path):
+    first = run(photo_config(photos), tmp_path / "run")
+    for name in ("run.json", "manifest.json", "results.json"):
+        path = tmp_path / "run" / name
+        path.write_text(path.read_text().replace('"schema": 4', '"schema": 3'))
+    (tmp_path / "run" / "counts.npz").write_bytes(b"of a table of genuine pairs")
+    again = run(photo_config(photos), tmp_path / "run")
+    assert (again.tables, again.manifest["this_run"]["originals_hashed"]) == (first.tables, 0)
 
 
 def check_images(photos, results, images, found):

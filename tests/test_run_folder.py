@@ -194,7 +194,7 @@ def test_whose_folder_it_is(photos, tmp_path):
     with pytest.raises(pdna.FileError, match=r"run.json: is damaged .*; restore it"):
         run(photo_config(photos), folder)
     (folder / "run.json").write_text('{"schema": 9, "hashing": {}, "made_with": {}}')
-    with pytest.raises(pdna.FileError, match="has the schema 9, and this version reads 3; run"):
+    with pytest.raises(pdna.FileError, match="has the schema 9, and this version reads 4; run"):
         run(photo_config(photos), folder)
     (tmp_path / "file").write_text("")
     with pytest.raises(pdna.FileError, match=r"file: is not a folder; give a new one"):

@@ -222,10 +222,10 @@ HOSTILE = {
     "empty counts": content("counts.npz", lambda _: b""),
     "a list": manifest_text("[]"),
     "nested lists": content("results.json", lambda _: b"[" * 10**6),
-    "nested objects": manifest_text('{"schema": 3, "x": ' + '{"x": ' * 10**6),
-    "many lists": manifest_text('{"schema": 3, "x": [' + "[], " * 10**7 + "[]]}"),
+    "nested objects": manifest_text('{"schema": 4, "x": ' + '{"x": ' * 10**6),
+    "many lists": manifest_text('{"schema": 4, "x": [' + "[], " * 10**7 + "[]]}"),
     "many numbers": content(
-        "results.json", lambda _: b'{"schema": 3, "summary": [' + b"0," * 2 * 10**7 + b"0]}"
+        "results.json", lambda _: b'{"schema": 4, "summary": [' + b"0," * 2 * 10**7 + b"0]}"
     ),
     "compressed zeros": changed_array(
         "counts.npz", "detail", lambda _: np.zeros(2**28), save=np.savez_compressed

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from corpora import fitted, power_law, with_duplicate
+from evaluations import by_original
 
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.curves import curves
@@ -52,7 +53,7 @@ TARGETS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 def of(genuine, rates, tail=None):
     """Return the estimates of originals whose variants have these distances, (n, v) integers."""
     genuine_counts = np.bincount(genuine.ravel(), minlength=901)
-    recall_ends = clustered_recall_interval(genuine, 901)
+    recall_ends = clustered_recall_interval(*by_original(genuine), 901)
     found = curves(genuine_counts, np.diff(rates.matches, prepend=0))
     return RateEstimates(
         len(genuine), 0.95, genuine_counts, found.impostor_matches, found, *recall_ends, rates, tail

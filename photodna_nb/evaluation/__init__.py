@@ -13,7 +13,8 @@ from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.curves import RateCurves
 from photodna_nb.evaluation.deployment import expected_matches, threshold_for_false_matches
 from photodna_nb.evaluation.intervals import FalseMatchRates
-from photodna_nb.evaluation.pair_counts import NearestImpostors, PairCounts
+from photodna_nb.evaluation.pair_counts import PairCounts
+from photodna_nb.evaluation.pair_records import GenuinePairs, NearestImpostors
 from photodna_nb.evaluation.rates import RateEstimates, RunEstimates, estimate_rates
 from photodna_nb.evaluation.results import Results
 from photodna_nb.evaluation.run import run
@@ -29,6 +30,7 @@ __all__ = [
     "Comparison",
     "Config",
     "FalseMatchRates",
+    "GenuinePairs",
     "NearestImpostors",
     "PairCounts",
     "RateCurves",

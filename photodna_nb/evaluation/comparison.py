@@ -24,6 +24,7 @@ from photodna_nb.evaluation.comparison_records import (
     HashChange,
     IntervalEstimate,
     ValueChange,
+    common_pairs,
     common_rows,
     hash_change,
     interval_estimate,
@@ -34,7 +35,9 @@ from photodna_nb.evaluation.comparison_records import (
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.deployment import choose_thresholds, expected_matches
 from photodna_nb.evaluation.json_record import json_number
+from photodna_nb.evaluation.original_hashes import ORIGINAL
 from photodna_nb.evaluation.pair_counts import PairCounts
+from photodna_nb.evaluation.pair_records import GenuinePairs
 from photodna_nb.evaluation.rates import (
     RateEstimates,
     RecallSelection,
@@ -198,18 +201,17 @@ def _with_transforms(
     if with_variants and counts.transforms == tuple(transforms):
         return counts
     columns = [counts.transforms.index(spec) for spec in transforms]
-    new_column = np.full(len(counts.transforms) + 1, -2)
-    new_column[-1] = -1  # of originals
-    if with_variants:
-        new_column[columns] = np.arange(len(columns))
-    transform = new_column[counts.nearest.transform].astype(np.int16)
+    number = np.full(len(counts.transforms) + 1, -2, np.int16)
+    number[ORIGINAL], number[columns] = ORIGINAL, np.arange(len(columns))
+    genuine = counts.genuine._replace(transform=number[counts.genuine.transform])
+    nearest = counts.nearest._replace(transform=number[counts.nearest.transform])
+    compared = nearest.transform >= ORIGINAL if with_variants else nearest.transform == ORIGINAL
     return replace(
         counts,
         transforms=tuple(transforms),
-        genuine_distance_squared=counts.genuine_distance_squared[:, columns],
-        genuine_oriented_distance_squared=counts.genuine_oriented_distance_squared[:, columns],
+        genuine=GenuinePairs.joined([genuine.taken(genuine.transform >= ORIGINAL)]),
         impostor_variants=counts.impostor_variants[columns] * with_variants,
-        nearest=counts.nearest._replace(transform=transform).taken(transform > -2),
+        nearest=nearest.taken(compared),
     )
 
 
@@ -226,13 +228,9 @@ class _CommonOriginals:
 
     def __init__(self, runs: _Pair, rows: tuple[NDArray[np.intp], ...]) -> None:
         self.runs, self.rows, self.transforms = runs, rows, runs[0].counts.transforms
-        counts = [(run.counts, chosen) for run, chosen in zip(runs, rows, strict=True)]
-        self.distance_squared = {
-            oriented: [each.genuine_table(oriented)[chosen] for each, chosen in counts]
-            for oriented in (False, True)
-        }
-        first, second = self.distance_squared[False]
-        self.available = (first >= 0) & (second >= 0)
+        self.pairs = common_pairs([run.counts for run in runs], rows)
+        both = zip(runs, self.pairs, strict=True)
+        self.genuine = tuple(run.counts.genuine.taken(pairs) for run, pairs in both)
 
     def hash_changes(self) -> Iterator[HashChange]:
         """Yield how the hashes differ: of the originals, then by transform."""
@@ -243,34 +241,37 @@ class _CommonOriginals:
         no_distances = np.zeros(len(one))
         yield hash_change(None, first[one], second[other], no_distances, no_distances)
         for column, transform in enumerate(self.transforms):
-            rows = self.available[:, column]
+            both = [pairs.taken(pairs.transform == column) for pairs in self.genuine]
             yield hash_change(
                 transform,
-                first_variants[one[rows], column],
-                second_variants[other[rows], column],
-                *(squared[rows, column] for squared in self.distance_squared[False]),
+                first_variants[both[0].i, column],
+                second_variants[both[1].i, column],
+                *(pairs.distance_squared for pairs in both),
             )
 
     def discordant(
         self, threshold: int, transform: str | None = None, oriented: bool = False
     ) -> DiscordantPairs | None:
         """Return how many genuine pairs match in one run alone; None if no pair is in both."""
-        columns = slice(None) if transform is None else [self.transforms.index(transform)]
-        available = self.available[:, columns]
-        if not available.any():
+        rows = np.ones(len(self.pairs[0]), bool)
+        if transform is not None:
+            rows = self.genuine[0].transform == self.transforms.index(transform)
+        if not rows.any():
             return None
         first, second = (
-            squared[:, columns] <= run.counts.hasher.integer_limit(threshold)
-            for run, squared in zip(self.runs, self.distance_squared[oriented], strict=True)
+            pairs.squared(oriented)[rows] <= run.counts.hasher.integer_limit(threshold)
+            for run, pairs in zip(self.runs, self.genuine, strict=True)
         )
-        lost, gained = (available & first & ~second), (available & second & ~first)
-        balance = gained.sum(axis=1) - lost.sum(axis=1)  # of each original
+        change = second.astype(np.int64) - first
+        lost, gained = int((change < 0).sum()), int((change > 0).sum())
+        clusters = self.runs[0].counts.genuine_clusters[self.pairs[0][rows]]
+        balance = np.bincount(clusters, change)
         worse, better = int((balance < 0).sum()), int((balance > 0).sum())
         p_value = None
-        if lost.any() or gained.any():
+        if lost or gained:
             trials = worse + better
             p_value = json_number(float(stats.binomtest(worse, trials).pvalue)) if trials else 1.0
-        return DiscordantPairs(int(available.sum()), int(lost.sum()), int(gained.sum()), p_value)
+        return DiscordantPairs(int(rows.sum()), lost, gained, p_value)
 
 
 def _recall_conclusions(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -348,3 +348,23 @@ def common_rows(first: PairCounts, second: PairCounts) -> tuple[NDArray[np.intp]
             rows[row] = renamed[digest].pop(0)
     pairs = [(row, other) for row, other in enumerate(rows) if other is not None]
     return tuple(np.array(pairs, np.intp).reshape(-1, 2).T)
+
+
+def common_pairs(
+    counts: Sequence[PairCounts], rows: Sequence[NDArray[np.intp]]
+) -> list[NDArray[np.intp]]:
+    """Return the places of the genuine pairs that both runs have: in the first, in the second.
+
+    Pairs are the same if their originals have the same places in `rows`, and their transform
+    the same number.
+    """
+    keys, chosen = [], []
+    for run, own in zip(counts, rows, strict=True):
+        place = np.full(len(run), -1)
+        place[own] = np.arange(len(own))
+        low, high = np.sort([place[run.genuine.i], place[run.genuine.j]], axis=0)
+        chosen.append(np.flatnonzero(low >= 0))
+        key = (low * len(own) + high) * (len(run.transforms) + 1) + run.genuine.transform
+        keys.append(key[chosen[-1]])
+    _, *both = np.intersect1d(*keys, return_indices=True)
+    return [pairs[place] for pairs, place in zip(chosen, both, strict=True)]

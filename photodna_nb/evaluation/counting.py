@@ -18,10 +18,10 @@ from photodna_nb.evaluation.original_hashes import ORIGINAL
 from photodna_nb.evaluation.pair_counts import (
     PAIR_SPLITS,
     Histogram,
-    NearestImpostors,
     PairCounts,
     systematic_sample,
 )
+from photodna_nb.evaluation.pair_records import GenuinePairs, NearestImpostors
 from photodna_nb.evaluation.partitions import Partition, class_pairs, numbered, pair_number
 from photodna_nb.evaluation.variant_hashes import VariantHashes
 from photodna_nb.hashing.orientations import orientations
@@ -96,11 +96,11 @@ def count_pairs(
     excluded = _unique_pairs(exclude, n)
     duplicate_of = np.arange(n) if count_identical else _duplicates(hashed)
     compared = ~(hashed.detail < exclude_below_detail)
-    squared, oriented_squared = _genuine_squared(hashed)
+    genuine = _genuine_pairs(hashed)
     impostors = _Impostors(
         hashed,
         in_validation_half,
-        squared,
+        genuine,
         excluded,
         duplicate_of,
         compared,
@@ -129,8 +129,7 @@ def count_pairs(
         detail=hashed.detail,
         in_validation_half=in_validation_half,
         detail_bin_edges=tuple(map(float, detail_bins)),
-        genuine_distance_squared=squared,
-        genuine_oriented_distance_squared=oriented_squared,
+        genuine=genuine,
         impostor_originals=originals,
         impostor_variants=variants,
         impostor_by_detail_bin=impostors.count_by_detail_bin(detail_bins),
@@ -172,32 +171,35 @@ def _duplicates(hashed: VariantHashes) -> NDArray[np.int64]:
     return np.where(same, rows, np.arange(len(rows)))
 
 
-def _genuine_squared(hashed: VariantHashes) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the exact integer of each variant's distance, and that of the oriented one, (n, v).
+def _genuine_pairs(hashed: VariantHashes) -> GenuinePairs:
+    """Return the pairs of all variants and their originals."""
+    parts = []
+    for start in range(0, len(hashed.names), _BATCH):
+        batch = slice(start, start + _BATCH)
+        rows, transform = np.nonzero(hashed.available[batch])
+        variants, originals = hashed.variants[batch][rows, transform], hashed.hashes[batch]
+        distances = _plain_and_oriented(hashed.hasher, variants, originals, rows)
+        parts.append([rows + start, rows + start, transform, *distances])
+    return GenuinePairs.joined(parts)
 
-    The oriented distance is the smallest over the eight orientations of the original, if the
+
+def _plain_and_oriented(
+    hasher: HasherScale, hashes: NDArray[np.uint8], others: NDArray[np.uint8], rows: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the exact integer of each hash's distance from one of the others, and the oriented.
+
+    The oriented distance is the smallest over the eight orientations of the other hash, if the
     hasher has any.
     """
-    shape = hashed.available.shape
-    squared, oriented_squared = np.empty(shape, np.int32), np.empty(shape, np.int32)
-    for start in range(0, shape[0], _BATCH):
-        rows = slice(start, start + _BATCH)
-        if not hashed.hasher.has_orientations:
-            originals = hashed.hashes[rows, None]
-            squared[rows] = hashed.hasher.integers(hashed.variants[rows], originals)
-            oriented_squared[rows] = squared[rows]
-            continue
-        # Whole numbers below 2^24, in whatever order they are added: exact in float32.
-        variants = hashed.variants[rows].astype(np.float32)
-        oriented = orientations(hashed.hashes[rows]).astype(np.float32)
-        products = (variants @ oriented.swapaxes(1, 2)).astype(np.int32)
-        norms = np.square(variants).sum(axis=2).astype(np.int32)
-        oriented_norms = np.square(oriented).sum(axis=2).astype(np.int32)
-        distances = norms[:, :, None] + oriented_norms[:, None] - 2 * products
-        squared[rows] = distances[:, :, 0]
-        oriented_squared[rows] = distances.min(axis=2)
-    squared[~hashed.available] = oriented_squared[~hashed.available] = -1
-    return squared, oriented_squared
+    if not hasher.has_orientations:
+        plain = hasher.integers(hashes, others[rows])
+        return plain, plain
+    # Whole numbers below 2^24, in whatever order they are added: exact in float32.
+    first, oriented = hashes.astype(np.float32), orientations(others).astype(np.float32)
+    products = np.einsum("pb,pob->po", first, oriented[rows])
+    norms = np.square(first).sum(axis=1)[:, None] + np.square(oriented).sum(axis=2)[rows]
+    distances = norms.astype(np.int64) - 2 * products.astype(np.int64)
+    return distances[:, 0], distances.min(axis=1)
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,7 @@ class _Impostors:
 
     hashed: VariantHashes
     in_validation_half: NDArray[np.bool_]
-    genuine_squared: NDArray[np.int32]
+    genuine: GenuinePairs
     excluded: NDArray[np.int64]  # (e, 2), the lower row first
     duplicate_of: NDArray[np.int64]  # (n,), the row of the first duplicate
     compared: NDArray[np.bool_]  # (n,), the same for all duplicates
@@ -268,12 +270,14 @@ class _Impostors:
             self.hashed.variants[:, transform],
             self.hashed.available[:, transform],
         )
-        genuine = self.genuine_squared[:, transform]
+        genuine = self.genuine.taken(self.genuine.transform == transform)
         for count, (a, b) in zip(counts, pairs, strict=True):
             for first, second in {(a, b), (b, a)}:
                 rows = available & classes[first]
                 count += self._histogram(variants[rows], members[second])
-                count -= self.hasher.histogram(genuine[rows], n_duplicates[second][rows])
+                own = genuine.taken(classes[first][genuine.i])
+                times = n_duplicates[second][own.i]
+                count -= self.hasher.histogram(own.distance_squared, times)
         for one in (both, both[:, ::-1]):
             self._subtract(counts, variants, one[available[one[:, 0]]], number, k)
         return counts

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from photodna_nb.evaluation.original_hashes import ORIGINAL
-from photodna_nb.evaluation.pair_counts import NearestImpostors, PairCounts
+from photodna_nb.evaluation.pair_counts import PairCounts
+from photodna_nb.evaluation.pair_records import GenuinePairs, NearestImpostors
 
 # Number of nearest pairs among which pairs of different originals are searched.
 _MAX_SEARCHED = 4096
@@ -54,7 +54,7 @@ class ThresholdExamples:
     def __init__(self, counts: PairCounts) -> None:
         self._counts = counts
         self._genuine = {
-            oriented: _by_distance(counts.genuine_table(oriented)) for oriented in (False, True)
+            oriented: _by_distance(counts.genuine, oriented) for oriented in (False, True)
         }
 
     def pairs(self, threshold: int, number: int, oriented: bool) -> Iterator[ExamplePair]:
@@ -101,10 +101,9 @@ class ThresholdExamples:
                         yield ExamplePair(kind, side, names[0], spec, names[1], squared)
 
 
-def _by_distance(table: NDArray[np.int32]) -> NearestImpostors:
-    """Return the genuine pairs of a table of squared distances, in the order of the distance."""
-    flat = table.reshape(-1)
-    order = np.argsort(flat, kind="stable")
-    order = order[int((flat < 0).sum()) :]  # without the variants that could not be made
-    row, transform = np.divmod(order, max(table.shape[1], 1))
-    return NearestImpostors.of(row, row, transform, flat[order])
+def _by_distance(genuine: GenuinePairs, oriented: bool) -> NearestImpostors:
+    """Return the genuine pairs in the order of their distance."""
+    squared = genuine.squared(oriented)
+    order = np.argsort(squared, kind="stable")
+    nearest = genuine.taken(order)
+    return NearestImpostors(nearest.i, nearest.j, nearest.transform, squared[order])

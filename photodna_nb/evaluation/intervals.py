@@ -161,14 +161,19 @@ def clopper_pearson(
 
 
 def clustered_recall_interval(
-    distances: NDArray[Any], thresholds: int, confidence: float = 0.95
+    distances: NDArray[Any],
+    clusters: NDArray[Any],
+    thresholds: int,
+    confidence: float = 0.95,
 ) -> tuple[Floats, Floats]:
-    """Return the confidence interval of the recall at each threshold, with originals as clusters.
+    """Return the confidence interval of the recall at each threshold, over independent clusters.
 
     Parameters
     ----------
-    distances : ndarray, (n, v)
-        Distance of each original's variants; negative where there is no variant.
+    distances : ndarray, (g,)
+        Distance of each genuine pair.
+    clusters : ndarray of integers, (g,)
+        Number of the cluster of each pair: its original, if the pairs are those of variants.
     thresholds : int
         Number t of integer thresholds, which are 0 … t - 1.
     confidence : float
@@ -177,41 +182,38 @@ def clustered_recall_interval(
     Returns
     -------
     lower, upper : ndarray of float64, (t,)
-        Confidence limits; NaN if there are no variants.
+        Confidence limits; NaN if there are no pairs.
 
     Notes
     -----
-    With k_i variants of original i, of which x_i match, the recall r = sum x_i / sum k_i is a
+    With k_i pairs in cluster i of n, of which x_i match, the recall r = sum x_i / sum k_i is a
     ratio estimate over clusters, with the variance
     ``v = n / (n - 1) sum (x_i - r k_i)² / (sum k_i)²``. The effective number of trials is
     ``m = r (1 - r) / v``, times the square of the ratio of Student's t with m - 1 and with n - 1
-    degrees of freedom, and at most the number of variants. The interval is that of Clopper and
+    degrees of freedom, and at most the number of pairs. The interval is that of Clopper and
     Pearson for m r successes in m trials. Where all clusters have the same proportion of matches, v
-    is 0: m is then interpolated from the thresholds around, or n if no or every variant matches.
+    is 0: m is then interpolated from the thresholds around, or n if no or every pair matches.
 
     References
     ----------
     Korn, Graubard, "Confidence intervals for proportions with small expected number of
     positive counts estimated from survey data", Survey Methodology 24, 1998, section 2.
     """
-    # Of an original's k variants, the one with the largest distance is its k-th match.
-    ordered = np.sort(np.asarray(distances), axis=1)[:, ::-1]
-    available = ordered >= 0
-    sizes = available.sum(axis=1)
-    pairs, n = int(sizes.sum()), int((sizes > 0).sum())
+    pairs = len(distances)
     if not pairs:
         return np.full(thresholds, np.nan), np.full(thresholds, np.nan)
-    distance_bin = np.ceil(np.maximum(ordered, 0)).astype(np.int64)
-    rank = sizes[:, None] - np.arange(ordered.shape[1])
+    order = np.lexsort((distances, clusters))
+    distance_bin = np.ceil(distances[order]).astype(np.int64)
+    _, first, sizes = np.unique(clusters[order], return_index=True, return_counts=True)
+    n = len(sizes)
+    # Of a cluster's k pairs, the one with the largest distance is its k-th match.
+    rank = np.arange(pairs) - np.repeat(first, sizes) + 1
 
-    def running_sum(weights: NDArray[Any]) -> Floats:
-        weights = np.broadcast_to(weights, available.shape)[available]
-        return np.cumsum(np.bincount(distance_bin[available], weights, thresholds)[:thresholds])
+    def running_sum(weights: NDArray[Any] | None) -> Floats:
+        return np.cumsum(np.bincount(distance_bin, weights, thresholds)[:thresholds], dtype=float)
 
-    # Sums of x, x^2 and k x over the originals: the k-th match adds 2 k - 1 to x^2.
-    matches, squares, products = (
-        running_sum(weights) for weights in (np.ones((1, 1)), 2 * rank - 1, sizes[:, None])
-    )
+    # Sums of x, x^2 and k x over the clusters: the k-th match adds 2 k - 1 to x^2.
+    matches, squares, products = map(running_sum, (None, 2 * rank - 1, np.repeat(sizes, sizes)))
     recall = matches / pairs
     residual = squares - 2 * recall * products + recall**2 * float((sizes**2).sum())
     variance = residual / pairs**2 * n / max(n - 1, 1)

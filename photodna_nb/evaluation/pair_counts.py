@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, get_args
+from functools import cached_property
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from photodna_nb import checks, files, npz
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation import partitions, stored_arrays
 from photodna_nb.evaluation.hasher_scale import PHOTODNA, HasherScale
+from photodna_nb.evaluation.pair_records import GenuinePairs, NearestImpostors
 from photodna_nb.evaluation.partitions import Partition
 from photodna_nb.files import PathLike
-from photodna_nb.printable import short_repr
 
 # Number of pairs in each of t distance bins, (t,), or several such rows.
 Histogram = NDArray[np.int64]
@@ -28,47 +31,6 @@ PAIR_SPLITS: tuple[PairSplit, ...] = get_args(PairSplit)
 
 # Largest number of originals whose hashes are kept.
 _SAMPLE = 2000
-
-
-@short_repr
-class NearestImpostors(NamedTuple):
-    """Impostor pairs in the order of their distance.
-
-    Attributes
-    ----------
-    i : ndarray of int32, (p,)
-        Row of one original, or of the original of the variant.
-    j : ndarray of int32, (p,)
-        Row of the other original.
-    transform : ndarray of int16, (p,)
-        Number of the transform of `i`; -1 for a pair of two originals, in which i < j.
-    distance_squared : ndarray of int32, (p,)
-        Exact integer of the distance: squared L2; the distance itself for the other metrics.
-    """
-
-    i: NDArray[np.int32]
-    j: NDArray[np.int32]
-    transform: NDArray[np.int16]
-    distance_squared: NDArray[np.int32]
-
-    @classmethod
-    def of(cls, *columns: NDArray[Any]) -> NearestImpostors:
-        """Return columns of any integers, in the order of the fields, as pairs."""
-        dtypes = (np.int32, np.int32, np.int16, np.int32)
-        return cls(*(column.astype(dtype) for column, dtype in zip(columns, dtypes, strict=True)))
-
-    @classmethod
-    def joined(cls, parts: Iterable[NearestImpostors]) -> NearestImpostors:
-        """Return the pairs of all parts, in the order of their distance."""
-        none = np.empty(0, np.int64)
-        columns = zip(cls.of(none, none, none, none), *parts, strict=True)
-        nearest = cls.of(*map(np.concatenate, columns))
-        keys = (nearest.transform, nearest.j, nearest.i, nearest.distance_squared)
-        return nearest.taken(np.lexsort(keys))
-
-    def taken(self, rows: NDArray[Any]) -> NearestImpostors:
-        """Return the pairs of those rows: numbers or truth values."""
-        return NearestImpostors(*(column[rows] for column in self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +56,8 @@ class PairCounts:
         Which originals are in the validation half.
     detail_bin_edges : tuple of float, k - 1
         Inner edges of the detail bins, in grey levels.
-    genuine_distance_squared : ndarray of int32, (n, v)
-        Exact integer of the distance of each variant from its original (squared L2); -1 where
-        there is no variant.
-    genuine_oriented_distance_squared : ndarray of int32, (n, v)
-        The same of the oriented distance, the smallest over the original's eight orientations.
-        It is the plain one if the hasher has no orientations.
+    genuine : GenuinePairs
+        Every genuine pair. Originals that show the same are in one half.
     impostor_originals : ndarray of int64, (3, t)
         Pairs of two originals, in the selection half, in the validation half and between them.
     impostor_variants : ndarray of int64, (v, 3, t)
@@ -141,8 +99,7 @@ class PairCounts:
     detail: NDArray[np.float64]
     in_validation_half: NDArray[np.bool_]
     detail_bin_edges: tuple[float, ...]
-    genuine_distance_squared: NDArray[np.int32]
-    genuine_oriented_distance_squared: NDArray[np.int32]
+    genuine: GenuinePairs
     impostor_originals: Histogram
     impostor_variants: Histogram
     impostor_by_detail_bin: Histogram
@@ -163,10 +120,9 @@ class PairCounts:
         return len(self.names)
 
     def __repr__(self) -> str:
-        n_variants = int((self.genuine_distance_squared >= 0).sum())
         n_pairs = int(self.impostor_histogram().sum())
         return (
-            f"<PairCounts of {len(self)} originals, {n_variants} variants, "
+            f"<PairCounts of {len(self)} originals, {len(self.genuine.i)} genuine pairs, "
             f"{n_pairs} impostor pairs>"
         )
 
@@ -181,11 +137,44 @@ class PairCounts:
         """Number of detail bins."""
         return len(self.detail_bin_edges) + 1
 
-    def genuine_table(self, oriented: bool) -> NDArray[np.int32]:
-        """Return the exact integer of each genuine pair, plain or oriented, (n, v)."""
-        if oriented:
-            return self.genuine_oriented_distance_squared
-        return self.genuine_distance_squared
+    @cached_property
+    def genuine_clusters(self) -> NDArray[np.int64]:
+        """Number of the cluster of each genuine pair, (g,).
+
+        Pairs of one cluster are linked by originals: those of one original and of all that show
+        the same. Pairs of different clusters have no image in common.
+        """
+        i, j, n = self.genuine.i, self.genuine.j, len(self)
+        if np.array_equal(i, j):
+            return i.astype(np.int64)
+        links = coo_array((np.ones(len(i), bool), (i, j)), (n, n))
+        _, group = connected_components(links, directed=False)
+        clusters: NDArray[np.int64] = group[i].astype(np.int64)
+        return clusters
+
+    def genuine_rows(
+        self,
+        transform: str | int | None = None,
+        *,
+        half: Half | None = None,
+        detail_bin: int | None = None,
+    ) -> NDArray[np.bool_]:
+        """Return which of the genuine pairs are of a transform, a half and a detail bin, (g,).
+
+        Parameters are those of `genuine_distances_squared`. A pair of two originals is in the
+        detail bin of the one with less detail.
+        """
+        i, j = self.genuine.i, self.genuine.j
+        rows = np.ones(len(i), bool)
+        if half is not None:
+            in_validation = checks.choice("half", half, HALVES) == HALVES[1]
+            rows &= self.in_validation_half[i] == in_validation
+        if detail_bin is not None:
+            bins = np.minimum(self.detail_bin[i], self.detail_bin[j])
+            rows &= bins == checks.integer("detail_bin", detail_bin, 0, self.n_detail_bins - 1)
+        if transform is not None:
+            rows &= self.genuine.transform == self._number(transform)
+        return rows
 
     def genuine_distances_squared(
         self,
@@ -195,7 +184,7 @@ class PairCounts:
         detail_bin: int | None = None,
         oriented: bool = False,
     ) -> NDArray[np.int32]:
-        """Return the exact integers of variants' distances from their originals, ascending.
+        """Return the exact integers of the distances of genuine pairs, ascending.
 
         Parameters
         ----------
@@ -218,17 +207,8 @@ class PairCounts:
         ArgumentTypeError, ArgumentError
             There is no such transform, half or detail bin.
         """
-        table = self.genuine_table(oriented)
-        rows = np.ones(len(self), bool)
-        if half is not None:
-            rows &= self.in_validation_half == (checks.choice("half", half, HALVES) == HALVES[1])
-        if detail_bin is not None:
-            rows &= self.detail_bin == checks.integer(
-                "detail_bin", detail_bin, 0, self.n_detail_bins - 1
-            )
-        columns = slice(None) if transform is None else self._number(transform)
-        distances: NDArray[np.int32] = table[rows][:, columns].reshape(-1)
-        return np.sort(distances[distances >= 0])
+        rows = self.genuine_rows(transform, half=half, detail_bin=detail_bin)
+        return np.sort(self.genuine.squared(oriented)[rows])
 
     def genuine_histogram(self, transform: str | int | None = None, **selection: Any) -> Histogram:
         """Return the number of genuine pairs in each distance bin, (t,) int64.
@@ -318,6 +298,7 @@ class PairCounts:
             )
         limit = min(self.nearest_limit, other.nearest_limit)
         n = len(self)
+        genuine = other.genuine._replace(i=other.genuine.i + n, j=other.genuine.j + n)
         moved = other.nearest._replace(i=other.nearest.i + n, j=other.nearest.j + n)
         nearest = NearestImpostors.joined([self.nearest, moved])
         first_number = self.run_number.max(initial=-1) + 1
@@ -334,6 +315,7 @@ class PairCounts:
             self,
             names=self.names + other.names,
             digests=self.digests + other.digests,
+            genuine=GenuinePairs.joined([self.genuine, genuine]),
             nearest=nearest.taken(nearest.distance_squared <= self.hasher.integer_limit(limit)),
             nearest_limit=limit,
             partitions=partitions.joined(self.partitions, other.partitions),
@@ -366,7 +348,8 @@ class PairCounts:
     def packed(self, key: str = "") -> memoryview:
         """Return the content of the file; `key` identifies the pairs that were counted."""
         members: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS}
-        members |= {f"nearest_{name}": array for name, array in self.nearest._asdict().items()}
+        for kind, pairs in (("genuine", self.genuine), ("nearest", self.nearest)):
+            members |= {f"{kind}_{name}": array for name, array in pairs._asdict().items()}
         members["detail_bin_edges"] = np.array(self.detail_bin_edges, np.float64)
         members |= {name: np.array([getattr(self, name)], np.int64) for name in _NUMBERS}
         members |= {name: npz.pack_texts(getattr(self, name)) for name in _TEXTS}
@@ -389,10 +372,12 @@ class PairCounts:
             raise FileError(path, "holds counts of other pairs; run the evaluation again")
         hasher: HasherScale = members["hasher"]
         nearest = (members[f"nearest_{name}"] for name in NearestImpostors._fields)
+        genuine = (members[f"genuine_{name}"] for name in GenuinePairs._fields)
         return cls(
             **{name: members[name] for name in (*_ARRAYS, *_TEXTS)},
             **{name: members[name].item() for name in _NUMBERS},
             detail_bin_edges=tuple(members["detail_bin_edges"].tolist()),
+            genuine=GenuinePairs(*genuine),
             nearest=NearestImpostors(*nearest),
             partitions=partitions.unpack(path, content, len(members["names"]), hasher.n_bins),
             hasher=hasher,
@@ -408,8 +393,6 @@ _PER_ORIGINAL = (
     "detail",
     "in_validation_half",
     "compared",
-    "genuine_distance_squared",
-    "genuine_oriented_distance_squared",
     "run_number",
 )
 _HISTOGRAMS = ("impostor_originals", "impostor_variants", "impostor_by_detail_bin")

@@ -178,9 +178,7 @@ def estimate_rates(
     rows = np.ones(len(counts), bool)
     if half is not None:
         rows = counts.in_validation_half == (half == "validation")
-    recall_limits = clustered_recall_interval(
-        counts.hasher.distances(counts.genuine_table(oriented)[rows]), len(genuine), confidence
-    )
+    recall_limits = _recall_limits(counts, oriented, confidence, half)
     rows &= counts.compared  # the others are in no impostor pair
     images, pairs = int(rows.sum()), int(impostor.sum())
     estimates = RateEstimates(
@@ -256,17 +254,24 @@ def with_genuine_distances(
         Whether distances are oriented: the smallest over the eight orientations of the original.
     """
     genuine = counts.genuine_histogram(oriented=oriented)
-    lower, upper = clustered_recall_interval(
-        counts.hasher.distances(counts.genuine_table(oriented)),
-        len(genuine),
-        estimates.confidence,
-    )
+    lower, upper = _recall_limits(counts, oriented, estimates.confidence)
     return replace(
         estimates,
         genuine_histogram=genuine,
         curves=curves(genuine, estimates.impostor_histogram),
         recall_lower=lower,
         recall_upper=upper,
+    )
+
+
+def _recall_limits(
+    counts: PairCounts, oriented: bool, confidence: float, half: Half | None = None
+) -> tuple[Floats, Floats]:
+    """Return the confidence limits of the recall of all genuine pairs, or of a half."""
+    rows = counts.genuine_rows(half=half)
+    distances = counts.hasher.distances(counts.genuine.squared(oriented)[rows])
+    return clustered_recall_interval(
+        distances, counts.genuine_clusters[rows], counts.hasher.n_bins, confidence
     )
 
 

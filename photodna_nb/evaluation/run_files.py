@@ -29,7 +29,9 @@ COUNTS, HASHES, RESULTS = "counts.npz", "hashes.npz", "results.json"
 REPORT = "report.html"
 FOLDERS = TABLES, THUMBNAILS, FIGURES = "tables", "thumbnails", "figures"
 # Version of all files in the folder of a run.
-SCHEMA = 3
+SCHEMA = 4
+# Version of the oldest ``run.json`` whose hashes a run goes on with.
+_OLDEST_IDENTITY = 3
 THUMBNAIL_PATTERN = r"thumbnails/[0-9a-f]{16}\.jpg"
 
 # The manifest has a line of about 120 bytes for each original. The other files together have a
@@ -224,7 +226,8 @@ def parsed(
     try:
         version = msgspec.json.decode(harmless, type=_AnyVersion)
         found = version.format if version.schema is None else version.schema
-        if found not in (None, SCHEMA):
+        oldest = _OLDEST_IDENTITY if schema is Identity else SCHEMA
+        if found is not None and not oldest <= found <= SCHEMA:
             raise FileError(
                 path,
                 f"has the schema {found}, and this version reads {SCHEMA}; run the evaluation "

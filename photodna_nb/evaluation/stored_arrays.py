@@ -17,6 +17,8 @@ Schema = Mapping[str, tuple[type, tuple[int | str, ...]]]
 
 _SPLITS = 3
 _DISTANCES = "genuine_distance_squared", "genuine_oriented_distance_squared"
+_ROWS = "genuine_i", "genuine_j", "nearest_i", "nearest_j"
+_TRANSFORMS = "genuine_transform", "nearest_transform"
 _PAIRS = "pairs_excluded", "pairs_identical", "pairs_low_detail"
 _BY_DISTANCE = {
     "impostor_originals": (_SPLITS,),
@@ -28,7 +30,9 @@ _COUNTS: Schema = {
     "in_validation_half": (np.bool_, ("n",)),
     "compared": (np.bool_, ("n",)),
     "run_number": (np.int32, ("n",)),
-    **dict.fromkeys(_DISTANCES, (np.int32, ("n", "v"))),
+    **dict.fromkeys(("genuine_i", "genuine_j"), (np.int32, ("g",))),
+    "genuine_transform": (np.int16, ("g",)),
+    **dict.fromkeys(_DISTANCES, (np.int32, ("g",))),
     "detail_bin_edges": (np.float64, ("k - 1",)),
     "nearest_i": (np.int32, ("p",)),
     "nearest_j": (np.int32, ("p",)),
@@ -69,13 +73,12 @@ def unpack_counts(path: str, content: bytes, largest_sample: int) -> dict[str, A
     edges = members["detail_bin_edges"]
     unknown = -1.0 if hasher == PHOTODNA else 0.0  # another hasher may have no quality
     ranges: dict[str, tuple[Any, float, float]] = {
-        **{name: (members[name], -1, furthest) for name in _DISTANCES},
+        **{name: (members[name], 0, furthest) for name in _DISTANCES},
+        **{name: (members[name], 0, n - 1) for name in _ROWS},
+        **{name: (members[name], -1, v - 1) for name in _TRANSFORMS},
         "detail": (np.nan_to_num(members["detail"], nan=unknown), 0, math.inf),
         "hash_sample": (members["hash_sample"], 0, 1 if hasher.metric == "hamming" else 255),
         "run_number": (members["run_number"], 0, n),
-        "nearest_i": (members["nearest_i"], 0, n - 1),
-        "nearest_j": (members["nearest_j"], 0, n - 1),
-        "nearest_transform": (members["nearest_transform"], -1, v - 1),
         "nearest_distance_squared": (squared, 0, furthest),
         "steps of nearest_distance_squared": (np.diff(squared), 0, furthest),
         "detail_bin_edges": (edges, 0, math.inf),

@@ -78,7 +78,7 @@ def build_summary(
     overall = estimates.all_originals
     impostor = counts.impostor_histogram()
     n_low_detail = int((counts.detail < config.detail.warn_below).sum())
-    n_variants = int((counts.genuine_distance_squared >= 0).sum())
+    n_variants = int((counts.genuine.transform != ORIGINAL).sum())
     n_failed = sum(failure.transform is None for failure in failures)
     return {
         "originals": len(counts) + n_failed,
@@ -91,7 +91,7 @@ def build_summary(
         "proportion_low_detail": n_low_detail / len(counts),
         "variants": n_variants,
         "variants_failed": len(failures) - n_failed,
-        "genuine_pairs": n_variants,
+        "genuine_pairs": len(counts.genuine.i),
         "impostor_pairs": int(impostor.sum()),
         "impostor_pairs_of_originals": int(counts.impostor_originals.sum()),
         **{
