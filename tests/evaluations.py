@@ -6,8 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 import photodna_nb as pdna
-from photodna_nb.evaluation import Config
+from photodna_nb.evaluation import Config, Results, tables
+from photodna_nb.evaluation.deployment import choose_thresholds
 from photodna_nb.evaluation.hasher_scale import PHOTODNA
+from photodna_nb.evaluation.influence import measure_influence
+from photodna_nb.evaluation.rates import estimate_run
 from photodna_nb.evaluation.variant_hashes import VariantHashes
 
 DRAWN = {"originals": {"kind": "dead_leaves", "number": 9, "size": [64, 48]}}
@@ -73,6 +76,16 @@ def with_copies(hashed, copies):
     for i, j in copies:
         digests[i], hashes[i], detail[i] = digests[j], hashes[j], detail[j]
     return replace(hashed, digests=tuple(digests), hashes=hashes, detail=detail)
+
+
+def results_of(counts, config):
+    """The results of counts, without a folder."""
+    estimates = estimate_run(counts, config)
+    thresholds = choose_thresholds(config, estimates)
+    influence = measure_influence(config, counts, estimates.all_originals)
+    summary = tables.build_summary(config, counts, [], estimates, thresholds)
+    by_name = tables.build_tables(config, counts, [], estimates, thresholds, influence=influence)
+    return Results("", config, counts, [], summary, by_name, {}, _estimates=estimates)
 
 
 def cell(squared):

@@ -5,14 +5,12 @@ import json
 import numpy as np
 import pytest
 from conftest import JIT_OFF
-from evaluations import config_of, contents, some_hashed
+from evaluations import config_of, contents, results_of, some_hashed
 
 from photodna_nb.evaluation import run, tables
 from photodna_nb.evaluation.counting import count_pairs
-from photodna_nb.evaluation.deployment import choose_thresholds
 from photodna_nb.evaluation.intervals import clopper_pearson
 from photodna_nb.evaluation.json_record import json_number
-from photodna_nb.evaluation.rates import estimate_run
 from photodna_nb.evaluation.run_originals import validation_half
 from photodna_nb.evaluation.thresholds import OperatingPoint, ThresholdChoice
 
@@ -116,10 +114,8 @@ def test_rates_and_thresholds(tmp_path):
 
 def described(counts, config):
     """The summary and the tables of counts."""
-    estimates = estimate_run(counts, config)
-    thresholds = choose_thresholds(config, estimates)
-    summary = tables.build_summary(config, counts, [], estimates, thresholds)
-    return summary, tables.build_tables(config, counts, [], estimates, thresholds)
+    results = results_of(counts, config)
+    return results.summary, results.tables
 
 
 @pytest.mark.parametrize(

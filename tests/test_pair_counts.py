@@ -206,6 +206,10 @@ def check_counts(found, naive, listed):
     columns = (close.distance_squared, close.i, close.j, close.transform)
     kept = [one for one in naive["close"] if one[0] <= limit * abs(limit)]
     assert list(zip(*(column.tolist() for column in columns), strict=True)) == kept
+    each = np.zeros((len(found), len(found.transforms) + 1), int)
+    for _, i, j, transform in naive["close"]:
+        each[[i, j], transform + 1] += 1
+    assert found.pairs_per_original.tolist() == each.tolist()
     once = {}
     for one in kept:
         once.setdefault(frozenset(one[1:3]), one)

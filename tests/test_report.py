@@ -190,7 +190,7 @@ def test_a_image_that_is_gone(tmp_path, no_figures):
     with pytest.raises(pdna.FileError, match=r"thumbnails.*\.jpg"):
         pdna.report.write(results)
     pdna.report.write(evaluated(tmp_path / "run", **config))
-    assert len(page_of(results).images) == 7 + 6
+    assert len(page_of(results).images) == 7 + 6 + 3
 
 
 # Its folder

@@ -41,7 +41,8 @@ def evaluate(config_path: str, run_dir: str, *, jobs: int | None) -> int:
             "first, since Pillow clips them"
         )
     print_lines(
-        f"Originals: {counts['originals_hashed']} hashed, {counts['originals_failed']} failed",
+        f"Originals: {counts['originals_hashed']} hashed, {counts['originals_failed']} failed"
+        + (f", {left_out} left out" if (left_out := counts["originals_left_out"]) else ""),
         f"Variants: {counts['variants']} hashed, {counts['variants_failed']} failed",
         f"Pairs: {counts['genuine_pairs']} genuine, {counts['impostor_pairs']} impostor",
         f"Results: {printable(run_dir)}",

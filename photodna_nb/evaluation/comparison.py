@@ -188,6 +188,8 @@ class _Run:
         digest = self.results.manifest["results"][HASHES]
         path, content = path_of(folder, HASHES), run_files.read(folder, HASHES, digest, largest)
         hashed, _ = unpack_hashes(path, content)
+        counted = set(counts.names)  # the others are left out
+        hashed = hashed.taken(np.array([name in counted for name in hashed.names], bool))
         if (hashed.names, hashed.transforms) != (counts.names, counts.transforms):
             raise run_files.damaged(path, "it has other originals or transforms")
         columns = [counts.transforms.index(spec) for spec in self.counts.transforms]
@@ -211,6 +213,8 @@ def _with_transforms(
         transforms=tuple(transforms),
         genuine=GenuinePairs.joined([genuine.taken(genuine.transform >= ORIGINAL)]),
         impostor_variants=counts.impostor_variants[columns] * with_variants,
+        pairs_per_original=counts.pairs_per_original[:, [0, *(1 + np.array(columns, int))]]
+        * np.array([1, *[with_variants] * len(columns)], np.int32),
         nearest=nearest.taken(compared),
     )
 

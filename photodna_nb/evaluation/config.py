@@ -163,7 +163,10 @@ class Config(Section, frozen=True, eq=False):
 
     def pair_settings(self) -> dict[str, Any]:
         """Return the values that counts depend on, besides those of `hash_settings`."""
-        return {"pairs": _builtins(self.pairs), "detail_bins": list(self.detail.bins)}
+        pairs = _builtins(self.pairs)
+        if not pairs["leave_out"]:  # a key of later versions, which counts the same pairs
+            del pairs["leave_out"]
+        return {"pairs": pairs, "detail_bins": list(self.detail.bins)}
 
     def to_dict(self) -> dict[str, Any]:
         """Return all values, with the defaults, as JSON takes them and `from_dict` reads them.

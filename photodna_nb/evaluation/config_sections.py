@@ -87,18 +87,20 @@ class PairsConfig(Section, frozen=True):
     exclude_below_detail : float
         Grey levels. Originals with less detail match each other whatever they show; no impostor
         pair of them or of their variants is counted. 0 excludes none.
+    leave_out : tuple of str
+        Names of originals, or ``sha256:`` and digests as in `duplicates`, that are in no pair,
+        genuine or impostor, and neither are their variants.
     """
 
     variants_against_others: bool = True
     duplicates: tuple[tuple[Text, ...], ...] = ()
     count_identical: bool = False
     exclude_below_detail: _Detail = 0.0
+    leave_out: tuple[Text, ...] = ()
 
     def __post_init__(self) -> None:
-        groups = tuple(
-            tuple(f"sha256:{digest}" if (digest := named_digest(text)) else text for text in group)
-            for group in self.duplicates
-        )
+        groups = tuple(map(_with_plain_digests, self.duplicates))
+        force_setattr(self, "leave_out", _with_plain_digests(self.leave_out))
         for group in groups:
             if len(set(group)) < 2 or len(set(group)) < len(group):
                 raise ArgumentError(
@@ -192,6 +194,11 @@ class DeploymentConfig(Section, frozen=True):
     def n_orientations(self) -> int:
         """Number of orientations in which every query is searched: 8 or 1."""
         return 8 if self.orientations else 1
+
+
+def _with_plain_digests(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names of originals with digests in small letters."""
+    return tuple(f"sha256:{digest}" if (digest := named_digest(n)) else n for n in names)
 
 
 def named_digest(text: str) -> str | None:

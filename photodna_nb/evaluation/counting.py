@@ -134,6 +134,7 @@ def count_pairs(
         impostor_variants=variants,
         impostor_by_detail_bin=impostors.count_by_detail_bin(detail_bins),
         compared=compared,
+        pairs_per_original=impostors.count_per_original(counted),
         pairs_excluded=n_excluded,
         pairs_identical=n_identical,
         pairs_low_detail=n_pairs - n_excluded - n_identical - n_counted,
@@ -300,6 +301,27 @@ class _Impostors:
         names, number = numbered(name, labels)
         counts = (self.count_by_class(transform, number, len(names)) for transform in transforms)
         return Partition(names, number, sum(counts, np.zeros((), np.int64)))
+
+    def count_per_original(self, transforms: Iterable[int]) -> NDArray[np.int32]:
+        """Return the number of pairs of each original, (n, v + 1): `PairCounts.pairs_per_original`.
+
+        Transforms that are not given have none.
+        """
+        n, v = self.hashed.available.shape
+        pairs = np.zeros((n, v + 1), np.int32)
+        i, j = self.excluded_by_name.T
+        for transform in transforms:
+            # What an original brings to a pair with another one: half a pair, or a variant.
+            own = np.where(self.compared, 0.5, 0.0)
+            if transform != ORIGINAL:
+                own = (self.compared & self.hashed.available[:, transform]).astype(np.float64)
+            column = np.zeros(n)
+            for group, sign in ((np.zeros(n, np.int64), 1), (self.duplicate_of, -1)):
+                members = np.bincount(group, self.compared, n)[group]
+                column += sign * ((members - 1) * own + np.bincount(group, own, n)[group] - own)
+            np.subtract.at(column, np.r_[i, j], np.tile(own[i] + own[j], 2))
+            pairs[:, transform + 1] = np.where(self.compared, column, 0)
+        return pairs
 
     def within(self, limit: int, with_variants: bool) -> NearestImpostors:
         """Return every pair up to a threshold, in the order of the distance."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from photodna_nb import checks
 from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.config_sections import DeploymentConfig
 from photodna_nb.evaluation.intervals import FalseMatchRates
 from photodna_nb.evaluation.json_record import JSONRecord
-from photodna_nb.evaluation.rates import RunEstimates
+from photodna_nb.evaluation.rates import RateEstimates, RunEstimates
 from photodna_nb.evaluation.tail import Tail
 from photodna_nb.evaluation.thresholds import (
     OperatingPoint,
@@ -184,44 +186,55 @@ class RunThresholds(NamedTuple):
     @property
     def supported(self) -> int | None:
         """The supported threshold; None if there is none, or one is recommended."""
-        choice = self.deployment.get("supported")
-        return None if choice is None else choice.threshold
+        criterion, choice = reported_choice(self.deployment)
+        return choice.threshold if criterion == "supported" else None
 
     @property
     def recommended(self) -> int | None:
         """The conservative threshold; None if no threshold is shown to be acceptable."""
-        if "supported" in self.deployment:
-            return None
-        return self.deployment["conservative"].threshold
+        criterion, choice = reported_choice(self.deployment)
+        return choice.threshold if criterion == "conservative" else None
+
+
+def deployment_choices(
+    service: DeploymentConfig, estimates: RateEstimates
+) -> dict[str, ThresholdChoice]:
+    """Return the thresholds for a deployment by their criteria, as `RunThresholds` has them."""
+    rates, tail = estimates.false_match_rates, estimates.tail
+    if rates is None:
+        by_estimate, conservative = (
+            ThresholdChoice(0.0, by_interval, None, "none", estimates.no_rates_reason)
+            for by_interval in (False, True)
+        )
+        return {"estimate": by_estimate, "conservative": conservative, "supported": conservative}
+    choices = {
+        criterion: threshold_for_false_matches(
+            service.max_false_matches_per_day,
+            service.list_size,
+            service.queries_per_day,
+            rates,
+            tail,
+            service.n_orientations,
+            criterion == "conservative",
+        )
+        for criterion in ("estimate", "conservative")
+    }
+    conservative = choices["conservative"]
+    if conservative.threshold is None or conservative.beyond_validation:
+        choices["supported"] = supported_threshold(rates, tail)
+    return choices
+
+
+def reported_choice(choices: Mapping[str, ThresholdChoice]) -> tuple[str, ThresholdChoice]:
+    """Return the criterion and the threshold that a report names: supported, if none is shown."""
+    criterion = "supported" if "supported" in choices else "conservative"
+    return criterion, choices[criterion]
 
 
 def choose_thresholds(config: Config, estimates: RunEstimates) -> RunThresholds:
     """Return the thresholds for the deployment and the targets of a configuration."""
     overall, selection, validation = estimates
-    rates, tail, service = overall.false_match_rates, overall.tail, config.deployment
-    if rates is None:
-        conservative = ThresholdChoice(0.0, True, None, "none", overall.no_rates_reason)
-        deployment = {
-            "estimate": ThresholdChoice(0.0, False, None, "none", overall.no_rates_reason),
-            "conservative": conservative,
-            "supported": conservative,
-        }
-    else:
-        deployment = {
-            criterion: threshold_for_false_matches(
-                service.max_false_matches_per_day,
-                service.list_size,
-                service.queries_per_day,
-                rates,
-                tail,
-                service.n_orientations,
-                criterion == "conservative",
-            )
-            for criterion in ("estimate", "conservative")
-        }
-        conservative = deployment["conservative"]
-        if conservative.threshold is None or conservative.beyond_validation:
-            deployment["supported"] = supported_threshold(rates, tail)
+    deployment = deployment_choices(config.deployment, overall)
     points: list[OperatingPoint] = []
     if selection.false_match_rates is not None and validation.false_match_rates is not None:
         for by_interval in (False, True):

@@ -67,6 +67,9 @@ class PairCounts:
         Pairs of two originals, by the detail bin of the one with less detail.
     compared : ndarray of bool, (n,)
         Which originals are in impostor pairs: those with enough detail.
+    pairs_per_original : ndarray of int32, (n, v + 1)
+        Number of pairs of two originals, and of a variant by each transform and another original,
+        in which each original, or its variant, takes part.
     pairs_excluded : int
         Pairs that were left out as named duplicates, of originals and of variants.
     pairs_identical : int
@@ -104,6 +107,7 @@ class PairCounts:
     impostor_variants: Histogram
     impostor_by_detail_bin: Histogram
     compared: NDArray[np.bool_]
+    pairs_per_original: NDArray[np.int32]
     pairs_excluded: int
     pairs_identical: int
     pairs_low_detail: int
@@ -393,6 +397,7 @@ _PER_ORIGINAL = (
     "detail",
     "in_validation_half",
     "compared",
+    "pairs_per_original",
     "run_number",
 )
 _HISTOGRAMS = ("impostor_originals", "impostor_variants", "impostor_by_detail_bin")

@@ -9,9 +9,10 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from photodna_nb import checks, parallel
-from photodna_nb.errors import ArgumentTypeError
+from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.curves import RateCurves, curves
 from photodna_nb.evaluation.dependence import (
@@ -130,6 +131,7 @@ def estimate_rates(
     counts: PairCounts,
     half: Half | None = None,
     *,
+    without: str | None = None,
     oriented: bool = False,
     confidence: float = 0.95,
     seed: int = 0,
@@ -143,6 +145,10 @@ def estimate_rates(
         Pairs of a run.
     half : {"selection", "validation"}, optional
         Half of the originals; all if left out.
+    without : str, optional
+        Name of an original whose pairs, and those of its variants, are left out. Their distances
+        are known up to ``counts.nearest_limit``; beyond it they are taken to be distributed as
+        those of all pairs. Not together with `half`.
     oriented : bool
         Whether distances are oriented: the smallest over the eight orientations of the original.
     confidence : float
@@ -162,7 +168,7 @@ def estimate_rates(
     ArgumentTypeError
         `counts` is no `PairCounts`, or a number has another type.
     ArgumentError
-        `confidence` or `seed` is out of range.
+        `confidence` or `seed` is out of range, or no original is called `without`.
 
     Notes
     -----
@@ -173,12 +179,17 @@ def estimate_rates(
             checks.message("counts", checks.describe(counts), "PairCounts, such as results.counts")
         )
     seed = checks.integer("seed", seed, least=0)
-    genuine = counts.genuine_histogram(half=half, oriented=oriented)
     impostor = counts.impostor_histogram(split=half)
-    rows = np.ones(len(counts), bool)
+    rows, genuine_rows = np.ones(len(counts), bool), counts.genuine_rows(half=half)
     if half is not None:
         rows = counts.in_validation_half == (half == "validation")
-    recall_limits = _recall_limits(counts, oriented, confidence, half)
+    if without is not None:
+        row = _row_without(counts, without, half)
+        rows[row] = False
+        genuine_rows &= (counts.genuine.i != row) & (counts.genuine.j != row)
+        impostor = impostor - _pairs_of(counts, row)
+    genuine = counts.hasher.histogram(counts.genuine.squared(oriented)[genuine_rows])
+    recall_limits = _recall_limits(counts, oriented, confidence, genuine_rows)
     rows &= counts.compared  # the others are in no impostor pair
     images, pairs = int(rows.sum()), int(impostor.sum())
     estimates = RateEstimates(
@@ -254,7 +265,7 @@ def with_genuine_distances(
         Whether distances are oriented: the smallest over the eight orientations of the original.
     """
     genuine = counts.genuine_histogram(oriented=oriented)
-    lower, upper = _recall_limits(counts, oriented, estimates.confidence)
+    lower, upper = _recall_limits(counts, oriented, estimates.confidence, counts.genuine_rows())
     return replace(
         estimates,
         genuine_histogram=genuine,
@@ -265,10 +276,9 @@ def with_genuine_distances(
 
 
 def _recall_limits(
-    counts: PairCounts, oriented: bool, confidence: float, half: Half | None = None
+    counts: PairCounts, oriented: bool, confidence: float, rows: NDArray[np.bool_]
 ) -> tuple[Floats, Floats]:
-    """Return the confidence limits of the recall of all genuine pairs, or of a half."""
-    rows = counts.genuine_rows(half=half)
+    """Return the confidence limits of the recall of some genuine pairs."""
     distances = counts.hasher.distances(counts.genuine.squared(oriented)[rows])
     return clustered_recall_interval(
         distances, counts.genuine_clusters[rows], counts.hasher.n_bins, confidence
@@ -327,6 +337,31 @@ def recall_estimates(
         else RecallEstimate(n, m, None, None, None)
         for m, n, low, high in zip(matches, genuine_pairs, lower, upper, strict=True)
     ]
+
+
+def _row_without(counts: PairCounts, name: str, half: Half | None) -> int:
+    """Return the row of an original that is left out."""
+    if half is not None:
+        raise ArgumentError("without: is known for all originals alone; leave out half")
+    if name not in counts.names:
+        remedy = checks.suggestion(name, counts.names) or "names are those of counts.names"
+        raise ArgumentError(f"without: no original is called {name!r}; {remedy}")
+    return counts.names.index(name)
+
+
+def _pairs_of(counts: PairCounts, row: int) -> Histogram:
+    """Return the number of impostor pairs of one original and its variants in each distance bin.
+
+    Those that are not listed are taken to be distributed as all pairs beyond the list.
+    """
+    nearest, first = counts.nearest, counts.nearest_limit + 1
+    own = (nearest.i == row) | (nearest.j == row)
+    listed = counts.hasher.histogram(nearest.distance_squared[own])
+    beyond = np.cumsum(counts.impostor_histogram()[first:])
+    number = int(counts.pairs_per_original[row].sum() - listed.sum())
+    if number:
+        listed[first:] = np.diff(np.rint(beyond * (number / beyond[-1])), prepend=0)
+    return listed
 
 
 def _exclusions(counts: PairCounts) -> str:

@@ -45,10 +45,12 @@ _DISTANCES = _types(
     "median_distance p95_distance largest_distance oriented_median_distance "
     "oriented_p95_distance oriented_largest_distance",
 )
+_SOURCE = Literal["counted", "disjoint pairs", "tail", "none"]
+_CRITERION = Literal["target", "conservative", "supported"]
 _CHOICE = {
     "target": _Proportion,
     "conservative": bool,
-    "source": Literal["counted", "disjoint pairs", "tail", "none"],
+    "source": _SOURCE,
     "reason": str,
     "beyond_validation": bool,
 }
@@ -93,7 +95,7 @@ _Tail = _row(
 _Summary = _row(
     _types(
         _Count,
-        "originals originals_hashed originals_failed originals_compared "
+        "originals originals_hashed originals_left_out originals_failed originals_compared "
         "originals_in_selection_half originals_in_validation_half originals_low_detail variants "
         "variants_failed impostor_pairs_of_originals pairs_excluded pairs_identical "
         "pairs_low_detail nearest_pairs_listed",
@@ -137,6 +139,20 @@ _Tables = _row(
             "suspected_duplicates": _row(
                 {"group": _Count} | _types(str, "original configuration_name"),
                 {"thumbnail": _Thumbnail},
+            ),
+            "influence": _row(
+                _types(_Count, "rank pairs nearest_pairs distance_squared")
+                | _types(str, "original configuration_name")
+                | {"proportion": _Proportion, "distance": _Distance},
+                {"thumbnail": _Thumbnail},
+            ),
+            "influence_thresholds": _row(
+                {"original": str}
+                | _types(_CRITERION, "criterion criterion_without")
+                | _types(_Proportion, "target target_without")
+                | _types(_SOURCE, "source source_without")
+                | _types(bool, "beyond_validation beyond_validation_without material"),
+                _types(_Threshold, "threshold threshold_without"),
             ),
             "failures": _row(_types(str, "original error"), {"transform": str}),
             "curves": _row(

@@ -11,11 +11,12 @@ from concurrent.futures import Executor
 from hashlib import sha256
 
 from photodna_nb import checks, files, parallel
-from photodna_nb.errors import ArgumentTypeError, FileError
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation.categories import original_labels, read_categories
 from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
+from photodna_nb.evaluation.influence import measure_influence
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import estimate_run
 from photodna_nb.evaluation.results import Results, write_results
@@ -26,6 +27,7 @@ from photodna_nb.evaluation.run_originals import (
     duplicate_pairs,
     file_digests,
     find_originals,
+    left_out,
     suspected_duplicates,
     validation_half,
 )
@@ -36,7 +38,7 @@ from photodna_nb.files import PathLike
 from photodna_nb.processors import available_processors
 
 # Version of the counts: those of another version are counted anew.
-_COUNTING = 4
+_COUNTING = 5
 
 
 def run(
@@ -81,8 +83,8 @@ def run(
         A worker of a process pool was killed. What was hashed is kept: the same call with another
         executor continues.
     ArgumentTypeError, ArgumentError
-        An argument has another type or value, or a name or digest in ``pairs.duplicates`` or the
-        file of categories is none of an original.
+        An argument has another type or value, or a name or digest in ``pairs.duplicates``,
+        ``pairs.leave_out`` or the file of categories is none of an original.
 
     Notes
     -----
@@ -107,6 +109,7 @@ def run(
     categories, digests = read_categories(config), file_digests(config)
     listed = {
         "pairs.duplicates": {*itertools.chain(*config.pairs.duplicates)},
+        "pairs.leave_out": config.pairs.leave_out,
         "categories.file": categories or (),
     }
     with open_run(run_dir, config.hash_settings()) as folder:
@@ -121,10 +124,21 @@ def run(
         estimates = estimate_run(counts, config, executor)
         thresholds = choose_thresholds(config, estimates)
         duplicates = suspected_duplicates(counts)
-        thumbnails = make_thumbnails(counts, duplicates, dataset, config, folder, workers)
-        summary = build_summary(config, counts, failures, estimates, thresholds)
+        influence = measure_influence(config, counts, estimates.all_originals, workers)
+        thumbnails = make_thumbnails(
+            counts, duplicates, influence.shown, dataset, config, folder, workers
+        )
+        n_left_out = len(hashes.hashed.names) - len(counts)
+        summary = build_summary(config, counts, failures, estimates, thresholds, n_left_out)
         tables = build_tables(
-            config, counts, failures, estimates, thresholds, duplicates, thumbnails.names
+            config,
+            counts,
+            failures,
+            estimates,
+            thresholds,
+            duplicates,
+            influence,
+            thumbnails.names,
         )
         this_run = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
@@ -163,6 +177,13 @@ def _count_pairs(
 ) -> PairCounts:
     """Return the counts in the folder, if they are of these hashes and pairs, or count."""
     path, hashed = folder.path(COUNTS), hashes.hashed
+    if config.pairs.leave_out:
+        hashed = hashed.taken(~left_out(config.pairs, hashed.names, hashed.digests))
+        if len(hashed.names) < 2:
+            raise ArgumentError(
+                f"pairs.leave_out: leaves {len(hashed.names)} of the {len(hashes.hashed.names)} "
+                "originals, needs to leave two; name fewer"
+            )
     labels = original_labels(categories, hashed.names, hashed.digests)
     values = [_COUNTING, hashes.digest, config.pair_settings(), *([labels] if labels else ())]
     key = sha256(canonical(values).encode("ascii")).hexdigest()

@@ -19,7 +19,7 @@ from photodna_nb.corpus.transforms import seed_for
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.config_originals import DirectoryOriginals, ListOriginals
-from photodna_nb.evaluation.config_sections import named_digest
+from photodna_nb.evaluation.config_sections import PairsConfig, named_digest
 from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.run_folder import is_finished, is_run
@@ -122,18 +122,26 @@ def check_names(
     """
     known, known_digests = set(names), None if digests is None else set(digests)
     for key, own in listed.items():
-        for name in sorted(set(own) - known):
+        for name in sorted(set(own)):
             digest = named_digest(name)
-            if digest is None:
+            if digest is None and name not in known:
                 remedy = checks.suggestion(name, known) or "names are as the results list them"
                 raise ArgumentError(
                     f"{key}: no original is called {printable(name)}; {printable(remedy)}"
                 )
-            if known_digests is not None and digest not in known_digests:
+            if digest and known_digests is not None and digest not in known_digests:
                 raise ArgumentError(
                     f"{key}: no original has the digest sha256:{digest}; take it from "
                     "sha256sum, or from inputs in the manifest.json of a run"
                 )
+
+
+def left_out(pairs: PairsConfig, names: Sequence[str], digests: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which originals are in no pair, by name or by ``sha256:`` and digest, (n,)."""
+    rows = _rows_by_key(pairs.leave_out, names, digests)
+    result = np.zeros(len(names), bool)
+    result[list(itertools.chain(*rows.values()))] = True
+    return result
 
 
 def duplicate_pairs(
@@ -145,16 +153,24 @@ def duplicate_pairs(
     left out.
     """
     groups = list(groups)
-    rows: dict[str, list[int]] = {key: [] for group in groups for key in group}
-    for row, (name, digest) in enumerate(zip(names, digests, strict=True)):
-        for key in (name if named_digest(name) is None else "", f"sha256:{digest}"):
-            if key in rows:
-                rows[key].append(row)
+    rows = _rows_by_key(itertools.chain(*groups), names, digests)
     pairs: list[tuple[int, int]] = []
     for group in groups:
         members = dict.fromkeys(itertools.chain(*(rows[key] for key in group)))
         pairs += itertools.combinations(members, 2)
     return pairs
+
+
+def _rows_by_key(
+    keys: Iterable[str], names: Sequence[str], digests: Sequence[str]
+) -> dict[str, list[int]]:
+    """Return the rows of the originals that have each name, or ``sha256:`` and each digest."""
+    rows: dict[str, list[int]] = {key: [] for key in keys}
+    for row, (name, digest) in enumerate(zip(names, digests, strict=True)):
+        for key in (name if named_digest(name) is None else "", f"sha256:{digest}"):
+            if key in rows:
+                rows[key].append(row)
+    return rows
 
 
 def configuration_name(name: str, digest: str) -> str:

@@ -12,6 +12,7 @@ from photodna_nb.corpus import transforms
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.config_sections import DeploymentConfig
 from photodna_nb.evaluation.deployment import RunThresholds, expected_matches
+from photodna_nb.evaluation.influence import Influence, influence_tables
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.original_hashes import ORIGINAL
 from photodna_nb.evaluation.pair_counts import (
@@ -61,8 +62,14 @@ def build_summary(
     failures: Sequence[VariantFailure],
     estimates: RunEstimates,
     thresholds: RunThresholds,
+    n_left_out: int = 0,
 ) -> dict[str, Any]:
     """Return the numbers that describe a run as a whole.
+
+    Parameters
+    ----------
+    n_left_out : int
+        Number of originals that ``pairs.leave_out`` names; they are not in `counts`.
 
     Returns
     -------
@@ -81,8 +88,9 @@ def build_summary(
     n_variants = int((counts.genuine.transform != ORIGINAL).sum())
     n_failed = sum(failure.transform is None for failure in failures)
     return {
-        "originals": len(counts) + n_failed,
+        "originals": len(counts) + n_left_out + n_failed,
         "originals_hashed": len(counts),
+        "originals_left_out": n_left_out,
         "originals_failed": n_failed,
         "originals_compared": int(counts.compared.sum()),
         "originals_in_selection_half": int((~counts.in_validation_half).sum()),
@@ -125,6 +133,7 @@ def build_tables(
     estimates: RunEstimates,
     thresholds: RunThresholds,
     duplicates: Sequence[Sequence[int]] = (),
+    influence: Influence | None = None,
     thumbnails: Mapping[Thumbnail, str] | None = None,
 ) -> Tables:
     """Return the tables of a run by name, each a list of rows.
@@ -135,12 +144,13 @@ def build_tables(
         ``transforms``: distances of the variants by transform, and
         ``transforms_by_detail_bin``; ``recall`` of each transform at each named threshold;
         ``detail``: originals and impostor pairs by detail bin; ``nearest_impostors``;
-        ``suspected_duplicates``; ``failures``; ``curves``: rates at every integer threshold;
-        ``thresholds``: the rates at the named ones; ``operating_points``: a threshold for each
-        target, chosen on the selection half, and its rates on the validation half;
-        ``operating_recall``: the recall of each transform there; ``deployment``: thresholds
-        with an acceptable number of false matches per day. The recall of all transforms together
-        uses oriented distances if the deployment has eight orientations.
+        ``suspected_duplicates``; ``influence``: the originals of the nearest impostor pairs, and
+        ``influence_thresholds`` without each of the first ones; ``failures``; ``curves``: rates at
+        every integer threshold; ``thresholds``: the rates at the named ones;
+        ``operating_points``: a threshold for each target, chosen on the selection half, and its
+        rates on the validation half; ``operating_recall``: the recall of each transform there;
+        ``deployment``: thresholds with an acceptable number of false matches per day. The recall
+        of all transforms uses oriented distances if the deployment has eight orientations.
     """
     files = thumbnails or {}
     overall = estimates.all_originals
@@ -152,6 +162,7 @@ def build_tables(
         "detail": _detail(counts, named),
         "nearest_impostors": _nearest_impostors(counts, files),
         "suspected_duplicates": _suspected_duplicates(counts, duplicates, files),
+        **influence_tables(counts, influence or Influence([], []), files),
         "failures": [failure._asdict() for failure in failures],
         "curves": _curves(counts, estimates),
         "thresholds": [

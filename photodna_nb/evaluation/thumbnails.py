@@ -74,6 +74,7 @@ class ThumbnailFiles(NamedTuple):
 def make_thumbnails(
     counts: PairCounts,
     duplicates: Sequence[Sequence[int]],
+    influential: Sequence[int],
     dataset: Dataset | None,
     config: Config,
     folder: RunFolder,
@@ -87,6 +88,8 @@ def make_thumbnails(
         Has the nearest impostor pairs.
     duplicates : sequence of sequence of int
         Groups of rows, of which the first ones have thumbnails.
+    influential : sequence of int
+        Rows of further originals.
     dataset : Dataset or None
         The originals, by name; None if they are not there any more.
     config : Config
@@ -96,7 +99,8 @@ def make_thumbnails(
     max_workers : int, optional
         Threads.
     """
-    thumbnails = (*_of_nearest(counts), *_of_duplicates(duplicates))
+    of_influential = (Thumbnail.of_pair(row, ORIGINAL) for row in influential)
+    thumbnails = (*_of_nearest(counts), *of_influential, *_of_duplicates(duplicates))
     names = {thumbnail: _file_name(counts, config, thumbnail) for thumbnail in thumbnails}
     originals = {original.name: original for original in dataset or ()}
     transforms = config.transforms

@@ -12,9 +12,10 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
+from itertools import compress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -105,6 +106,16 @@ class VariantHashes:
         checks.array("variants", self.variants, np.uint8, (n, v, length))
         checks.array("available", self.available, np.bool_, (n, v))
         checks.array("variants_detail", self.variants_detail, np.float64, (n, v))
+
+    def taken(self, rows: NDArray[np.bool_]) -> VariantHashes:
+        """Return the hashes of some originals alone, and of their variants."""
+        names = "hashes", "detail", "variants", "available", "variants_detail"
+        return replace(
+            self,
+            names=tuple(compress(self.names, rows)),
+            digests=tuple(compress(self.digests, rows)),
+            **{name: getattr(self, name)[rows] for name in names},
+        )
 
 
 class VariantFailure(NamedTuple):

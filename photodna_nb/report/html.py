@@ -22,6 +22,7 @@ from photodna_nb.evaluation.thumbnails import PAIRS
 from photodna_nb.printable import printable
 from photodna_nb.report import formatting
 from photodna_nb.report.figures import ReportFigure
+from photodna_nb.report.influence import influential, threshold_name
 from photodna_nb.report.recommendation import corpus, deployment, main_threshold, recommend
 
 # Largest numbers of failures and of digests of originals on the page.
@@ -69,6 +70,10 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         ),
         transforms=list(_transforms(results)),
         detail_bins=list(_detail_bins(results)),
+        influential=[
+            row | {"image": _thumbnail(results, row["thumbnail"])} for row in influential(results)
+        ],
+        threshold_name=threshold_name,
         nearest=[
             row | {"images": [_thumbnail(results, row[key]) for key in columns]}
             for row in tables["nearest_impostors"][:PAIRS]

@@ -30,6 +30,7 @@ from photodna_nb.report.formatting import (
     rate,
     recall,
 )
+from photodna_nb.report.influence import influence_warnings
 
 # Recall from which a transform counts as nearly always recalled, and below which as rarely.
 _HIGH_RECALL, _LOW_RECALL = 0.99, 0.5
@@ -239,6 +240,7 @@ def _warnings(results: Results) -> Iterator[str]:
             f"{integer(matches[0])} of them the same hash. Duplicates count as false matches until "
             "they are excluded: see the nearest impostor pairs."
         )
+    yield from influence_warnings(results)
     if summary["no_rates_reason"]:
         yield f"There are no rates with intervals: {summary['no_rates_reason']}."
     tail = summary["tail"]
