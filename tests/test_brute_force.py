@@ -1,0 +1,245 @@
+"""Every count and rate of small runs, beside plain NumPy over all of their pairs."""
+
+import shutil
+
+import brute_force as brute
+import numpy as np
+import pytest
+from brute_force import ORIGINAL
+from conftest import JIT_OFF
+from PIL import Image
+
+from photodna_nb.evaluation import Config, run
+
+pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
+
+SPECS = ["webp:40", "crop:10", "rotate:15", "mirror"]
+# The two that show the same; the copy is the same file as a.png.
+GROUPS = [["b.png", "b again.png"]]
+LEAST_DETAIL = 150.0
+TARGETS = [0.6, 0.2, 0.05]
+
+
+def draw(folder):
+    """Draw pictures that resemble each other, with all that is left out of the counts."""
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    common = rng.integers(0, 256, (5, 7, 3))
+    for number, name in enumerate("abcdefghij"):
+        share = 0.3 + 0.04 * number
+        small = share * common + (1 - share) * rng.integers(0, 256, (5, 7, 3))
+        image = Image.fromarray(small.astype(np.uint8))
+        image = image.resize((70, 50), Image.Resampling.BICUBIC)
+        image.save(folder / f"{name}.png")
+        if name == "b":
+            image.resize((60, 44)).save(folder / "b again.png")
+    shutil.copy(folder / "a.png", folder / "copy of a.png")
+    Image.fromarray(rng.integers(100, 102, (40, 40), np.uint8)).save(folder / "flat.png")
+    # Too long for WebP.
+    Image.effect_noise((17000, 2), 50).save(folder / "long.png")
+    (folder / "bad.jpg").write_bytes(b"no image")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return draw(tmp_path_factory.mktemp("brute") / "pictures")
+
+
+def names_of(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def configuration(pictures, **sections):
+    return Config.from_dict(
+        {
+            "originals": {"kind": "directory", "path": "pictures"},
+            "thresholds": {"named": {"near": 90, "far": 700}, "targets": TARGETS},
+            "detail": {"bins": [200.0, 2000.0]},
+            **sections,
+        },
+        base=str(pictures.parent),
+    )
+
+
+def same(found, expected, what):
+    np.testing.assert_allclose(
+        np.asarray(found, float), np.asarray(expected, float), rtol=1e-12, atol=1e-12, err_msg=what
+    )
+
+
+def check_curves(curves, genuine, impostor, largest):
+    expected = brute.curve_numbers(genuine, impostor, largest)
+    assert (curves.genuine_pairs, curves.impostor_pairs) == (len(genuine), len(impostor))
+    for name in ("genuine_matches", "impostor_matches"):
+        assert getattr(curves, name).tolist() == expected[name].tolist()
+    for name, value in expected.items():
+        if value is None:
+            assert getattr(curves, name) is None
+        else:
+            # The bisection ends within some 1e-12 of the crossing.
+            same(getattr(curves, name), value, name)
+
+
+def check_estimates(estimates, genuine, impostor, halves, largest):
+    """Of all originals, and of each half."""
+    own, others = brute.split_of(genuine, halves), brute.split_of(impostor, halves)
+    assert not own["between"].any()
+    check_curves(estimates.all_originals.curves, genuine.threshold, impostor.threshold, largest)
+    for half in ("selection", "validation"):
+        check_curves(
+            getattr(estimates, half).curves,
+            genuine.threshold[own[half]],
+            impostor.threshold[others[half]],
+            largest,
+        )
+
+
+def check_run(results, hashed, genuine, impostor, left_out, halves, largest):
+    """Every number of a run of one hasher that counts pairs, or divides two counts."""
+    counts, summary, tables = results.counts, results.summary, results.tables
+    own, others = brute.split_of(genuine, halves), brute.split_of(impostor, halves)
+    detail = np.searchsorted([200.0, 2000.0], hashed.detail, side="right")
+    assert counts.names == tuple(hashed.names)
+    assert counts.in_validation_half.tolist() == halves.tolist()
+    for reason, number in left_out.items():
+        assert summary[f"pairs_{reason}"] == number
+    assert summary["genuine_pairs"] == len(genuine)
+    assert summary["impostor_pairs"] == len(impostor)
+    assert summary["impostor_pairs_of_originals"] == (impostor.transform == ORIGINAL).sum()
+    for split, rows in others.items():
+        assert summary[f"impostor_pairs_{split}"] == rows.sum()
+        found = counts.impostor_histogram(split=split)
+        assert np.cumsum(found).tolist() == impostor.of(rows).matches(largest).tolist()
+    expected = brute.curve_numbers(genuine.threshold, impostor.threshold, largest)
+    for name, value in summary["curves"].items():
+        if name in expected and value is not None:
+            same(value, expected[name], name)
+    check_estimates(results.estimates, genuine, impostor, halves, largest)
+
+    near = min(len(counts.nearest.i), len(impostor))
+    order = np.lexsort((impostor.transform, impostor.j, impostor.i, impostor.distance))[:near]
+    for column, name in (("i", "i"), ("j", "j"), ("transform", "transform")):
+        assert getattr(counts.nearest, column).tolist() == getattr(impostor, name)[order].tolist()
+    assert counts.nearest.distance_squared.tolist() == impostor.distance[order].tolist()
+
+    for row in tables["curves"]:
+        t = row["threshold"]
+        for name in ("recall", "false_match_rate", "false_non_match_rate", "precision"):
+            same(row[name], expected[name][t], name)
+        of_originals = impostor.of(impostor.transform == ORIGINAL)
+        assert row["genuine_matches"] == (genuine.threshold <= t).sum()
+        assert row["genuine_matches_oriented"] == (genuine.oriented <= t).sum()
+        assert row["impostor_matches"] == (impostor.threshold <= t).sum()
+        assert row["impostor_matches_of_originals"] == (of_originals.threshold <= t).sum()
+        for half in ("selection", "validation"):
+            assert row[f"genuine_matches_{half}"] == (genuine.threshold[own[half]] <= t).sum()
+            assert row[f"impostor_matches_{half}"] == (impostor.threshold[others[half]] <= t).sum()
+    last = tables["curves"][-1]["threshold"]
+    assert max(genuine.threshold.max(), impostor.threshold.max()) == last
+
+    rows = tables["transforms"]
+    assert [row["transform"] for row in rows] == list(counts.transforms)
+    for number, row in enumerate(rows):
+        mine, other = (pairs.of(pairs.transform == number) for pairs in (genuine, impostor))
+        distances = np.sort(mine.distance)
+        assert row["genuine_pairs"] == len(mine)
+        assert row["impostor_pairs"] == len(other)
+        assert row["smallest_impostor_distance"] == other.threshold.min()
+        for name, share in (("median", 50), ("p95", 95), ("largest", 100)):
+            quantile = np.percentile(distances, share, method="inverted_cdf")
+            root = quantile**0.5 if hashed.metric == "euclidean" else quantile
+            assert row[f"{name}_distance"] == root
+
+    for row in tables["recall"]:
+        number = counts.transforms.index(row["transform"])
+        rows = genuine.transform == number
+        if row["detail_bin"] is not None:
+            rows &= detail[genuine.i] == row["detail_bin"]
+        check_recall(row, genuine.of(rows))
+    for row in tables["operating_recall"]:
+        number = counts.transforms.index(row["transform"])
+        check_recall(row, genuine.of(own["validation"] & (genuine.transform == number)))
+    check_thresholds(tables, genuine, impostor, own, others)
+
+    for row in tables["detail"]:
+        lower = np.minimum(detail[impostor.i], detail[impostor.j])
+        mine = impostor.of((lower == row["detail_bin"]) & (impostor.transform == ORIGINAL))
+        assert row["originals"] == (detail == row["detail_bin"]).sum()
+        assert row["impostor_pairs"] == len(mine)
+        if len(mine):
+            ordered = np.sort(mine.threshold)
+            assert row["smallest_impostor_distance"] == ordered[0]
+            assert row["median_impostor_distance"] == ordered[(len(mine) - 1) // 2]
+
+
+def check_recall(row, pairs):
+    own = pairs.oriented if row["oriented"] else pairs.threshold
+    assert row["genuine_pairs"] == len(pairs)
+    assert row["matches"] == (own <= row["threshold"]).sum()
+    if len(pairs):
+        same(row["recall"], (own <= row["threshold"]).mean(), "recall")
+    else:
+        assert row["recall"] is None
+
+
+def check_thresholds(tables, genuine, impostor, own, others):
+    """Named thresholds, and those that were chosen on the one half, on the other half."""
+    for row in tables["thresholds"]:
+        t = row["threshold"]
+        assert row["genuine_matches"] == (genuine.threshold <= t).sum()
+        assert row["genuine_matches_oriented"] == (genuine.oriented <= t).sum()
+        assert row["impostor_matches"] == (impostor.threshold <= t).sum()
+        same(row["recall"], (genuine.threshold <= t).mean(), "recall")
+        same(row["false_match_rate"], (impostor.threshold <= t).mean(), "rate")
+    chosen = 0
+    for row in tables["operating_points"]:
+        t = row["threshold"]
+        if t is None:
+            continue
+        selection = impostor.threshold[others["selection"]]
+        if row["source"] == "counted" and not row["conservative"]:
+            assert (selection <= t).mean() <= row["target"] < (selection <= t + 1).mean()
+            chosen += 1
+        mine, other = genuine.threshold[own["validation"]], impostor.threshold[others["validation"]]
+        assert (row["genuine_matches"], row["genuine_pairs"]) == ((mine <= t).sum(), len(mine))
+        assert (row["impostor_matches"], row["impostor_pairs"]) == ((other <= t).sum(), len(other))
+        same(row["recall"], (mine <= t).mean(), "recall")
+        same(row["false_match_rate"], (other <= t).mean(), "rate")
+    assert chosen
+
+
+def check_categories(partition, hashed, labels, impostor, largest):
+    """The impostor pairs of every two categories."""
+    names = sorted(set(labels))
+    assert partition.names == tuple(names)
+    assert [partition.names[number] for number in partition.number] == labels
+    labels = np.array(labels)
+    for (a, b), counted in zip(partition.pairs, partition.impostor, strict=True):
+        ends = {names[a], names[b]}
+        rows = [{x, y} == ends for x, y in zip(labels[impostor.i], labels[impostor.j], strict=True)]
+        expected = impostor.of(np.array(rows)).matches(largest)
+        assert np.cumsum(counted).tolist() == expected.tolist()
+
+
+def test_a_run_with_categories(pictures, tmp_path):
+    kinds = {name: ("cat", "dog", "")[number % 3] for number, name in enumerate(names_of(pictures))}
+    lines = "".join(f"{name},{kind}\n" for name, kind in kinds.items() if kind)
+    (pictures.parent / "kinds.csv").write_text("path,category\n" + lines)
+    config = configuration(
+        pictures,
+        variants={"transforms": SPECS},
+        pairs={"duplicates": GROUPS, "exclude_below_detail": LEAST_DETAIL},
+        categories={"file": "kinds.csv"},
+    )
+    results = run(config, tmp_path / "run")
+    hashed = brute.hash_folder(pictures, names_of(pictures), SPECS)
+    impostor, left_out = brute.other_pairs(hashed, GROUPS, LEAST_DETAIL)
+    assert all(left_out.values())
+    assert len(hashed.variants) == len(hashed.names) * len(SPECS) - 1
+    halves = brute.in_validation(hashed.names)
+    check_run(
+        results, hashed, brute.variant_pairs(hashed), impostor, left_out, halves, largest=3060
+    )
+    labels = [kinds[name] for name in hashed.names]
+    check_categories(results.counts.partitions["categories"], hashed, labels, impostor, 3060)
