@@ -142,14 +142,14 @@ def rates_of(corpus: Corpus, n: int, cells: int, seed: int = 0) -> FalseMatchRat
 
 @dataclass
 class Coverage:
-    """How often intervals held the truth at the thresholds of some expected counts."""
+    """How often intervals held the truth where so many full dyads are expected to match."""
 
     expected: tuple[float, ...]
     counted: np.ndarray  # corpora that counted ten, by threshold
     covered: np.ndarray  # and whose interval held the truth
     few: np.ndarray  # the others
     bounded: np.ndarray  # and whose bound did
-    firsts: dict[int, list[bool]]  # at the first threshold that counted so many
+    firsts: dict[int, list[bool]]  # at the first threshold where so many full dyads match
 
     @property
     def pooled(self) -> float:
@@ -168,8 +168,8 @@ def coverage(
 ) -> Coverage:
     """Return how often the intervals of many corpora hold the true rate."""
     truth = true_rates(model, n, truths, seed + 1, cells, variants)
-    pairs = n * (n - 1) * (variants + 0.5)
-    at = np.searchsorted(truth, np.array(expected) / pairs)
+    per_dyad = 1 + 2 * variants
+    at = np.searchsorted(truth, np.array(expected) / (n * (n - 1) / 2))
     tallies = np.zeros((4, len(expected)), np.int64)
     firsts: dict[int, list[bool]] = {10: [], 20: [], 50: [], 200: []}
     for k, one in enumerate(corpora(model, n, number, seed, variants)):
@@ -183,7 +183,7 @@ def coverage(
             ~enough & inside[at],
         ]
         for count, kept in firsts.items():
-            kept.append(bool(inside[np.searchsorted(found.matches, count)]))
+            kept.append(bool(inside[np.searchsorted(found.matches, count * per_dyad)]))
     return Coverage(expected, *tallies, firsts)
 
 

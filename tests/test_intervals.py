@@ -231,7 +231,7 @@ def test_the_gamma_interval_is_that_of_its_formula():
         variance *= (t / stats.norm.ppf(1 - half_alpha)) ** 2
         weight = max(found.largest_leverage_above[cell] * 2 / images, 1 / pairs)
         ends = []
-        for unseen, share in ((0, half_alpha), (2, 1 - half_alpha)):
+        for unseen, share in ((0, half_alpha), (4, 1 - half_alpha)):
             mean, spread = rate + unseen * weight, variance + unseen * weight**2
             ends.append(stats.gamma.ppf(share, mean**2 / spread, scale=spread / mean))
         assert (lower[cell], upper[cell]) == pytest.approx(ends, rel=1e-9)
@@ -424,7 +424,7 @@ def gamma_ends(p, variance, leverage, images, pairs, degrees, confidence):
     probability = (1 + confidence) / 2
     variance *= (stats.t.ppf(probability, degrees) / stats.norm.ppf(probability)) ** 2
     weight = max(2 * leverage / images, 1 / pairs)  # what one more image would add to the rate
-    mean, spread = p + 2 * weight, variance + 2 * weight**2  # two of them may be missing
+    mean, spread = p + 4 * weight, variance + 4 * weight**2  # four of them may be missing
     lower = stats.gamma.ppf(1 - probability, p**2 / variance, scale=variance / p)
     upper = stats.gamma.ppf(probability, mean**2 / spread, scale=spread / mean)
     return lower, min(upper, 1)
@@ -432,7 +432,10 @@ def gamma_ends(p, variance, leverage, images, pairs, degrees, confidence):
 
 @pytest.mark.parametrize("confidence", [0.95, 0.8])
 def test_ends_of_intervals_are_those_of_the_formula(confidence):
-    """With the variance components of the definition, for rare and for common matches."""
+    """With the variance components of the definition, for rare and for common matches.
+
+    A lower limit holds for all higher thresholds, and an upper one for all lower thresholds.
+    """
     images, pairs = 12, 66
     i, j = np.triu_indices(images, 1)
     distance = rng(4).integers(0, 40, pairs)
@@ -441,8 +444,9 @@ def test_ends_of_intervals_are_those_of_the_formula(confidence):
     impostors = ImpostorPairs(i, j, distance, 40)
     found = false_match_rates(counts, images, impostors, confidence=confidence)
     assert found.confidence == confidence
-    checked = 0
-    for t in np.flatnonzero(found.at_least_ten_matches & (pairs - found.matches >= 10)):
+    thresholds = np.flatnonzero(found.at_least_ten_matches & (pairs - found.matches >= 10))
+    expected = []
+    for t in thresholds:
         parts = naive_dependence(i, j, distance, images, pairs, t)
         p, leverage = parts["rate"], parts["largest_leverage_above"]
         variance = (4 * (images - 2) * parts["zeta1"] + 2 * parts["zeta2"]) / (images * 11)
@@ -453,10 +457,50 @@ def test_ends_of_intervals_are_those_of_the_formula(confidence):
         ends = gamma_ends(p, variance, leverage, images, pairs, degrees, confidence)
         if parts["rate"] > 0.5:
             ends = 1 - ends[1], 1 - ends[0]
-        assert (found.lower[t], found.upper[t]) == pytest.approx(ends, rel=1e-9), t
-        checked += 1
-    assert checked > 15
+        expected.append(ends)
+    lower, upper = zip(*expected, strict=True)
+    for k, t in enumerate(thresholds):
+        assert found.lower[t] == pytest.approx(max(lower[: k + 1]), rel=1e-9), t
+        if found.matches[t] >= 20:
+            assert found.upper[t] == pytest.approx(min(upper[k:]), rel=1e-9), t
+    assert np.sum(found.matches[thresholds] >= 20) > 12
     assert found.rate[found.at_least_ten_matches][0] < 0.2
+
+
+def test_ends_of_intervals_grow_with_the_threshold():
+    """One image is in all of the nearest pairs: with more pairs, more is known of their rate."""
+    images = 60
+    i, j = np.triu_indices(images, 1)
+    distance = rng(5).integers(30, 90, len(i))
+    distance[i == 0] = rng(6).integers(5, 30, images - 1)
+    impostors = ImpostorPairs(i, j, distance, 90)
+    counts = np.bincount(distance, minlength=91)
+    found = false_match_rates(counts, images, impostors)
+    dependence = dyadic_dependence(impostors, images, len(i))
+    raw = intervals.gamma_interval(found.matches, len(i), images, dependence, 0.025)
+    ten = found.at_least_ten_matches
+    assert np.diff(raw[0][ten]).min() < 0 and np.diff(raw[1][ten]).min() < 0  # not by itself
+    for ends in (found.lower, found.rate, found.upper):
+        assert np.all(np.diff(ends) >= 0)
+    assert np.all((found.lower <= found.rate) & (found.rate <= found.upper))
+
+
+def test_variants_add_no_matches_to_those_of_images():
+    """Ten dyads of seventeen pairs each: twenty that match in one pair each are not enough."""
+    images, per_dyad = 40, 17
+    i, j = (np.repeat(ends, per_dyad) for ends in np.triu_indices(images, 1))
+    distance = np.full(len(i), 9)
+    first = np.arange(0, len(i), per_dyad)
+    distance[first[:30]] = 1  # one pair of each of thirty dyads
+    distance[: 9 * per_dyad] = 2
+    distance[9 * per_dyad : 10 * per_dyad] = 3
+    impostors = ImpostorPairs(i, j, distance, 9)
+    found = false_match_rates(np.bincount(distance, minlength=10), images, impostors)
+    assert found.matches.tolist()[:4] == [0, 20, 173, 190]
+    assert found.at_least_ten_matches.tolist()[:4] == [False, False, True, True]
+    tail = fit_tail(impostors, images, len(i))
+    assert tail.threshold_at_ten_matches == 2
+    assert tail.rate_at_ten_matches >= 10 / (images * (images - 1) / 2)
 
 
 def test_what_a_sample_shows_is_taken_relative_to_its_rate():

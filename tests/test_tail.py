@@ -11,8 +11,12 @@ from corpora import fitted, naive_dependence, power_law, with_duplicate
 from scipy import stats
 
 from photodna_nb.evaluation import tail_fit, tail_likelihood
-from photodna_nb.evaluation.dependence import ImpostorPairs, sort_impostor_pairs
-from photodna_nb.evaluation.intervals import false_match_rates
+from photodna_nb.evaluation.dependence import (
+    ImpostorPairs,
+    dyadic_dependence,
+    sort_impostor_pairs,
+)
+from photodna_nb.evaluation.intervals import gamma_interval
 from photodna_nb.evaluation.tail_fit import fit_tail
 
 
@@ -316,7 +320,7 @@ def test_the_fit_has_the_largest_likelihood(seed, power):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_replicates_of_constant_weights_are_the_pairs_themselves(seed):
-    """With a variance of almost 0, but for two more images for the upper ends."""
+    """With a variance of almost 0, but for four more images for the upper ends."""
     images, number = 40, 70
     i, j = np.triu_indices(12, 1)  # the others are in no pair
     order = rng(seed).permutation(len(i))[:64]
@@ -331,8 +335,8 @@ def test_replicates_of_constant_weights_are_the_pairs_themselves(seed):
     pairs_of = [np.sum((i == k) | (j == k)) for k in range(12)]
     nearness_of = [y[(i == k) | (j == k)].sum() for k in range(12)]
     more = np.ones(12)
-    more[np.argmax(pairs_of)] += 1
-    more[np.argmax(nearness_of)] += 1
+    more[np.argmax(pairs_of)] += 2
+    more[np.argmax(nearness_of)] += 2
     for kind, weights in enumerate((np.ones(number), more[i] * more[j])):
         assert parameters[kind, :, 0] == pytest.approx(weights.sum() / 30_000, rel=1e-4)
         for endpoint, exponent in parameters[kind, :, 1:]:
@@ -448,7 +452,8 @@ def test_a_smallest_distance_of_a_probability_below_one_percent(accepted):
     reasons = []
     for smallest in np.arange(200.0, 460.0, 0.5):
         tail = replace(accepted, smallest_distance=smallest)
-        chance = 1 - math.exp(-tail.pairs * float(tail.rate(smallest).upper[0]))
+        _, _, upper = tail.model_rates(np.array([smallest]), unseen=False)
+        chance = 1 - math.exp(-tail.pairs * upper[0])
         reasons.append(tail_fit._improbable_smallest_distance(tail))
         assert bool(reasons[-1]) == (chance < 0.01)
     assert 10 < sum(map(bool, reasons)) < 510
@@ -460,11 +465,8 @@ def test_fit_and_counts_that_contradict_each_other(accepted, factor):
     i, j, distance = power_law(300, 9, 250, 5)
     dyads = sort_impostor_pairs(ImpostorPairs(i, j, distance, 700), 300)
     matches = np.cumsum(np.bincount(np.ceil(distance).astype(int)))
-    rates = false_match_rates(
-        np.diff(matches, prepend=0),
-        300,
-        ImpostorPairs(i, j, distance, 900),
-    )
+    dependence = dyadic_dependence(ImpostorPairs(i, j, distance, 900), 300, len(i))
+    low, high = gamma_interval(matches, len(i), 300, dependence, 0.025)
     tail = replace(accepted, replicates=accepted.replicates * [factor, 1, 1])
     found = tail_fit._contradiction_by_counts(tail, dyads, 0.025)
     first = ""
@@ -472,8 +474,8 @@ def test_fit_and_counts_that_contradict_each_other(accepted, factor):
         t = int(np.argmax(matches >= count))
         if t > tail.fit_threshold:
             break
-        said = tail.rate(t)
-        if said.lower[0] > rates.upper[t] or said.upper[0] < rates.lower[t]:
+        _, lower, upper = tail.model_rates(np.array([float(t)]), unseen=False)
+        if lower[0] > high[t] or upper[0] < low[t]:
             first = f"at the threshold {t} "
             break
     assert found.startswith(first)

@@ -7,6 +7,7 @@ an image in common are not.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -79,6 +80,14 @@ class SortedImpostorPairs(NamedTuple):
         """
         first = self.n_earlier_in_dyad == 0
         return self._cumulative(self.distance_bin[first if rows is None else first & rows])
+
+    def full_dyads(self, pairs_per_dyad: int) -> Integers:
+        """Return the number of full dyads that match at each threshold, (cutoff + 1,).
+
+        It is that of the matching pairs over the pairs of a dyad, rounded down, and at most the
+        number of matching dyads.
+        """
+        return np.minimum(self.matching_dyads(), self.matches() // pairs_per_dyad)
 
     def _cumulative(self, bins: NDArray[np.uint16]) -> Integers:
         return np.cumsum(np.bincount(bins, minlength=self.cutoff + 1))
@@ -298,6 +307,11 @@ def sort_impostor_pairs(
     distance_bin, distance = distance_bin[order], distance[order].astype(np.float64)
     earlier = _occurrences(i * images + j)
     return SortedImpostorPairs(distance_bin, i, j, distance, earlier, impostors.cutoff)
+
+
+def pairs_per_dyad(images: int, pairs: int) -> int:
+    """Return the number of impostor pairs of a dyad, rounded up."""
+    return math.ceil(pairs / (images * (images - 1) / 2))
 
 
 def _occurrences(labels: Integers) -> Integers:

@@ -23,6 +23,7 @@ from photodna_nb.evaluation.dependence import (
     Integers,
     SortedImpostorPairs,
     dyadic_dependence,
+    pairs_per_dyad,
     sort_impostor_pairs,
 )
 from photodna_nb.evaluation.json_record import JSONRecord
@@ -30,8 +31,8 @@ from photodna_nb.printable import short_repr
 
 # With fewer matching dyads, their dependence cannot be estimated.
 MIN_MATCHES = 10
-# Number of images with the largest leverage that a corpus may lack by chance.
-UNSEEN_IMAGES = 2
+# Number of images with the largest leverage that a corpus may lack by chance: see `gamma_interval`.
+UNSEEN_IMAGES = 4
 
 
 @dataclass(frozen=True)
@@ -315,12 +316,11 @@ def false_match_rates(
             f"beyond_cutoff: needs a DyadicDependence up to threshold {last}, since impostors end "
             f"at {listed - 1}"
         )
-    # A dyad that matches has at most this many matching pairs.
-    pairs_per_dyad = math.ceil(pairs / (images * (images - 1) / 2))
-    matching_dyads = -(-matches // pairs_per_dyad)
-    matching_dyads[:listed] = nearest_first.matching_dyads()[:listed]
-    matching_dyads = np.maximum.accumulate(matching_dyads)
-    enough = matching_dyads >= MIN_MATCHES
+    per_dyad = pairs_per_dyad(images, pairs)
+    full_dyads = matches // per_dyad
+    full_dyads[:listed] = nearest_first.full_dyads(per_dyad)[:listed]
+    full_dyads = np.maximum.accumulate(full_dyads)
+    enough = full_dyads >= MIN_MATCHES
 
     rate = matches / pairs
     lower, upper = np.zeros(len(counts)), np.ones(len(counts))
@@ -356,11 +356,12 @@ def false_match_rates(
         upper[nearly_all] = 1.0
     lower, upper = np.minimum(lower, rate), np.maximum(upper, rate)
 
-    # At the first threshold with ten matching dyads, a corpus with too few by chance would get too
-    # low a bound: twenty are needed.
-    plenty = np.flatnonzero(matching_dyads >= 2 * MIN_MATCHES)
-    if len(plenty):
-        upper[few] = np.minimum(upper[few], upper[plenty[0]])
+    # The rate grows with the threshold: a lower limit holds for higher thresholds, and an upper one
+    # for lower thresholds. At the first threshold with ten matches, a corpus with too few by chance
+    # would get too low a bound: twenty are needed.
+    bound = np.where(full_dyads >= 2 * MIN_MATCHES, upper, np.inf)
+    upper = np.minimum(upper, np.minimum.accumulate(bound[::-1])[::-1])
+    lower, upper = np.maximum.accumulate(lower), np.maximum.accumulate(upper)
     return FalseMatchRates(images, pairs, confidence, matches, rate, lower, upper, ~few)
 
 

@@ -227,6 +227,7 @@ def estimate_rates(
     if counts.hasher.metric == "hamming":  # whole numbers, of which the tail has few
         return replace(estimates, false_match_rates=rates)
     tail = fit_tail(nearest_first, images, pairs, confidence=confidence, seed=seed)
+    rates, tail = _joined(rates, tail)
     return replace(estimates, false_match_rates=rates, tail=tail)
 
 

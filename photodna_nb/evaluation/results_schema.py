@@ -90,7 +90,8 @@ _Tail = _row(
         "fit_threshold effective_exceedances exceedance_probability endpoint exponent "
         "smallest_distance rate_at_ten_matches statistic p_value shape scale",
     )
-    | {"threshold_at_ten_matches": _Threshold, "validated_down_to": _Proportion},
+    | {"threshold_at_ten_matches": _Threshold}
+    | _types(_Proportion, "validated_down_to counted_upper"),
 )
 _Summary = _row(
     _types(

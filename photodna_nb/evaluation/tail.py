@@ -14,7 +14,7 @@ from photodna_nb.evaluation.json_record import JSONRecord, json_number
 from photodna_nb.evaluation.tail_likelihood import tail_rate
 from photodna_nb.printable import short_repr
 
-# Fits were compared with counts at rates so many times below the rate at ten matching dyads:
+# Fits were compared with counts at rates so many times below the rate at ten matches:
 # tests/benchmarks/tail.py.
 _VALIDATION_DEPTH = 100
 
@@ -32,7 +32,7 @@ class TailRates:
         False match rate and its confidence limits; NaN if the fit is not accepted,
         and above the fit threshold.
     extrapolated : ndarray of bool, (t,)
-        Whether fewer than ten dyads (pairs of two originals) match: the threshold is below
+        Whether fewer than ten full dyads match: the threshold is below
         `Tail.threshold_at_ten_matches`.
     beyond_validation : ndarray of bool, (t,)
         Whether the rate is less than `Tail.validated_down_to`.
@@ -93,8 +93,8 @@ class Tail(JSONRecord):
     smallest_distance : float
         Smallest of all distances; NaN if there are none.
     threshold_at_ten_matches : int or None
-        Smallest integer threshold at which ten dyads (pairs of two originals) match; None if there
-        is none.
+        Smallest integer threshold at which ten full dyads match (pairs of two originals: see
+        `FalseMatchRates.at_least_ten_matches`); None if there is none.
     rate_at_ten_matches : float
         False match rate there, or at the cut-off of the list if there is none.
     statistic, p_value : float
@@ -108,6 +108,9 @@ class Tail(JSONRecord):
     replicates : ndarray of float64, (2, r, 3)
         Exceedance probability, lower endpoint and exponent of each of r replicates, for the lower
         and for the upper confidence limits.
+    counted_upper : float or None
+        Upper confidence limit by counting at `threshold_at_ten_matches`. It holds for all lower
+        thresholds, so no rate of the tail there is above it. None if the tail was fitted alone.
     """
 
     images: int
@@ -127,6 +130,7 @@ class Tail(JSONRecord):
     rejection_reason: str
     confidence: float
     replicates: Floats
+    counted_upper: float | None = None
 
     @property
     def shape(self) -> float:
@@ -142,7 +146,8 @@ class Tail(JSONRecord):
     def validated_down_to(self) -> float:
         """Lowest rate at which such fits were compared with counts.
 
-        It is a hundredth of `rate_at_ten_matches`. The error of lower rates is not known.
+        It is a hundredth of `rate_at_ten_matches`, so that it depends on the number of originals
+        and not on that of their variants. The error of lower rates is not known.
         """
         return self.rate_at_ten_matches / _VALIDATION_DEPTH
 
@@ -162,9 +167,13 @@ class Tail(JSONRecord):
         """
         t = np.atleast_1d(np.asarray(threshold, float))
         known = self.accepted & (t <= self.fit_threshold)
-        rate, lower, upper = (np.where(known, values, np.nan) for values in self.model_rates(t))
         ten = math.inf if self.threshold_at_ten_matches is None else self.threshold_at_ten_matches
-        return TailRates(t, rate, lower, upper, t < ten, known & (rate < self.validated_down_to))
+        below = t < ten
+        most = np.inf if self.counted_upper is None else np.where(below, self.counted_upper, np.inf)
+        rate, lower, upper = (
+            np.where(known, np.minimum(values, most), np.nan) for values in self.model_rates(t)
+        )
+        return TailRates(t, rate, lower, upper, below, known & (rate < self.validated_down_to))
 
     def reliable_rate(self, threshold: int) -> ReliableRate | None:
         """Return the false match rate at a threshold as far as the fit is validated.
@@ -215,12 +224,15 @@ class Tail(JSONRecord):
             "validated_down_to": json_number(self.validated_down_to),
         }
 
-    def model_rates(self, t: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return rate and confidence limits at thresholds, whether the fit is accepted or not."""
+    def model_rates(self, t: Floats, *, unseen: bool = True) -> tuple[Floats, Floats, Floats]:
+        """Return rate and confidence limits at thresholds, whether the fit is accepted or not.
+
+        Without `unseen`, the upper limit is that of the images of the corpus alone.
+        """
         half_alpha = (1 - self.confidence) / 2
         for_lower, for_upper = (
             tail_rate(t, self.fit_threshold, *parameters.T[:, :, None])
-            for parameters in self.replicates
+            for parameters in self.replicates[[0, int(unseen)]]
         )
         lower, rate = np.quantile(for_lower, [half_alpha, 0.5], axis=0)
         return rate, lower, np.maximum(np.quantile(for_upper, 1 - half_alpha, axis=0), rate)

@@ -14,6 +14,7 @@ from photodna_nb.evaluation.dependence import (
     ImpostorPairs,
     SortedImpostorPairs,
     dyadic_dependence,
+    pairs_per_dyad,
     sort_impostor_pairs,
 )
 from photodna_nb.evaluation.intervals import MIN_MATCHES, gamma_interval
@@ -119,7 +120,8 @@ def fit_tail(
     nearest_first = sort_impostor_pairs(impostors, images)
     exceedances = likelihood.nearest_pairs(nearest_first, images, pairs)
     matches = nearest_first.matches()
-    ten = np.flatnonzero(nearest_first.matching_dyads() >= MIN_MATCHES)
+    full_dyads = nearest_first.full_dyads(pairs_per_dyad(images, pairs))
+    ten = np.flatnonzero(full_dyads >= MIN_MATCHES)
     threshold_at_ten = int(ten[0]) if len(ten) else None
     counted = len(matches) if threshold_at_ten is None else threshold_at_ten + 1
     no_fit = Tail(
@@ -206,7 +208,7 @@ def _too_little_to_fit(tail: Tail) -> str:
 
 def _improbable_smallest_distance(tail: Tail) -> str:
     """Return that the smallest distance has a low probability under the fit, or nothing."""
-    _, _, upper = tail.model_rates(np.array([tail.smallest_distance]))
+    _, _, upper = tail.model_rates(np.array([tail.smallest_distance]), unseen=False)
     chance = -math.expm1(-tail.pairs * upper[0])
     if chance >= _MIN_CHANCE_OF_SMALLEST:
         return ""
@@ -225,7 +227,8 @@ def _contradiction_by_counts(tail: Tail, impostors: SortedImpostorPairs, half_al
         t = int(np.searchsorted(matches, count))
         if t > tail.fit_threshold:
             break
-        rate, lower, upper = (values[0] for values in tail.model_rates(np.array([float(t)])))
+        at_t = tail.model_rates(np.array([float(t)]), unseen=False)
+        rate, lower, upper = (values[0] for values in at_t)
         if lower > high[t] or upper < low[t]:
             return (
                 f"at the threshold {t} the model gives a rate of {rate:.2g}, and "

@@ -21,7 +21,7 @@ from photodna_nb.evaluation.dependence import (
     SortedImpostorPairs,
     dyadic_dependence,
 )
-from photodna_nb.evaluation.intervals import MIN_MATCHES
+from photodna_nb.evaluation.intervals import MIN_MATCHES, UNSEEN_IMAGES
 
 # From an exponent of 2 (a shape of -1/2) on, the likelihood is regular.
 MIN_EXPONENT = 2
@@ -115,7 +115,7 @@ class Replicates(NamedTuple):
     ----------
     parameters : ndarray of float64, (2, r, 3)
         Exceedance probability, lower endpoint and exponent of each replicate: for the lower
-        confidence limits, and with two more images for the upper ones.
+        confidence limits, and with `UNSEEN_IMAGES` more images for the upper ones.
     gaps : ndarray of float64, (r, p)
         Weighted empirical distribution function minus that of the replicate's own fit, where the
         test of fit compares.
@@ -253,9 +253,9 @@ def resample(
         mean_product = np.maximum(mean_product, 1 / dyads)
         logs = -np.log1p(-y / (u - parameters[0, block, 1, None]))
         for upper in (False, True):
-            if upper:  # one more image like each of the two with the largest leverage
-                weight[:, most_pairs] += 1
-                weight[:, nearest] += 1
+            if upper:  # more images like each of the two with the largest leverage
+                weight[:, most_pairs] += UNSEEN_IMAGES / 2
+                weight[:, nearest] += UNSEEN_IMAGES / 2
             product = weight[:, i] * weight[:, j]
             total = product.sum(axis=1)
             probability = np.minimum(total / (mean_product * exceedances.pairs), 1)

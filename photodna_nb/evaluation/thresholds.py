@@ -137,6 +137,8 @@ def choose_threshold(
         reason = tail.rejection_reason
     elif (by_tail := tail.largest_threshold(target, conservative)) is not None:
         beyond_validation = target < tail.validated_down_to
+        if tail.threshold_at_ten_matches is not None:  # from there on it was counted
+            by_tail = min(by_tail, tail.threshold_at_ten_matches - 1)
         return ThresholdChoice(target, conservative, by_tail, "tail", "", beyond_validation)
     else:
         reason = "the target is outside the range of the fitted tail"
