@@ -37,7 +37,7 @@ def results(tmp_path_factory):
         """
         originals = { kind = "directory", path = "images" }
         variants = { transforms = ["jpeg:30", "mirror"] }
-        thresholds = { named = { NAME = 200 }, targets = [0.1] }
+        thresholds = { named = { NAME = 200 }, targets = [0.2] }
         """
     )
     return pdna.evaluation.run(config, folder / "run")

@@ -237,7 +237,7 @@ def test_readers_without_a_kernel_see_the_figure(tuner):
 # What it follows
 
 
-@pytest.mark.parametrize("target", [1e-3, 1e-4, 1e-6, 1e-9])
+@pytest.mark.parametrize("target", [1e-3, 1e-4, 1e-5, 1e-9])
 @pytest.mark.parametrize("conservative", [False, True])
 def test_a_target_and_the_threshold_follows(tuner, estimates, target, conservative):
     tuner.controls.conservative.value = conservative

@@ -251,6 +251,24 @@ def estimate_run(
     return RunEstimates(*parallel.ordered_map(estimate, halves, executor=executor))
 
 
+def _joined(rates: FalseMatchRates, tail: Tail) -> tuple[FalseMatchRates, Tail]:
+    """Return both with confidence limits that grow where the tail ends and counting begins.
+
+    The rate grows with the threshold: the upper limit of the first counted rate holds for the tail,
+    and the lower limit of the last rate of the tail holds for all that is counted.
+    """
+    ten = tail.threshold_at_ten_matches
+    if not tail.accepted or ten is None:
+        return rates, tail
+    tail = replace(tail, counted_upper=float(rates.upper[ten]))
+    last = tail.reliable_rate(ten - 1)
+    if last is None:
+        return rates, tail
+    lower = rates.lower.copy()
+    lower[ten:] = np.maximum(lower[ten:], last.lower)
+    return replace(rates, lower=np.minimum(lower, rates.rate)), tail
+
+
 def with_genuine_distances(
     estimates: RateEstimates, counts: PairCounts, *, oriented: bool
 ) -> RateEstimates:

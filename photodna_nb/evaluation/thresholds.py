@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from photodna_nb import checks
-from photodna_nb.evaluation.intervals import FalseMatchRate, FalseMatchRates
+from photodna_nb.evaluation.intervals import MIN_MATCHES, FalseMatchRate, FalseMatchRates
 from photodna_nb.evaluation.json_record import JSONRecord
 from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.evaluation.tail import Tail
@@ -129,7 +129,7 @@ def choose_threshold(
         counted = rates.at_least_ten_matches[threshold]
         source: Source = "counted" if counted else "disjoint pairs"
         return ThresholdChoice(target, conservative, threshold, source, "")
-    if rates.at_least_ten_matches[0] and not len(within):
+    if rates.matches[0] >= MIN_MATCHES and not len(within):
         reason = _equal_hashes(rates)
     elif tail is None:
         reason = "fewer than ten dyads match at such a low rate, and no tail was fitted"
@@ -169,7 +169,7 @@ def supported_threshold(rates: FalseMatchRates, tail: Tail | None = None) -> Thr
     if lowest <= _MAX_SUPPORTED_RATE:
         return choose_threshold(lowest, rates, None, conservative=True)
     reason = f"no false match rate below {lowest:.2g} is supported by the data: take more originals"
-    if rates.at_least_ten_matches[0]:
+    if rates.matches[0] >= MIN_MATCHES:
         reason = _equal_hashes(rates)
     return ThresholdChoice(lowest, True, None, "none", reason)
 
