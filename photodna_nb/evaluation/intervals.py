@@ -6,7 +6,6 @@ independent trials. Images are.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
