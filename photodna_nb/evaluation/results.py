@@ -39,7 +39,8 @@ from photodna_nb.evaluation.run_files import (
     remove,
 )
 from photodna_nb.evaluation.run_folder import RunFolder, locked, result_versions
-from photodna_nb.evaluation.tables import Row, Tables
+from photodna_nb.evaluation.tables import Tables
+from photodna_nb.evaluation.threshold_rows import Row
 from photodna_nb.evaluation.thumbnails import ThumbnailFiles, read_thumbnail
 from photodna_nb.evaluation.variant_hashes import VariantFailure
 from photodna_nb.files import PathLike

@@ -10,8 +10,7 @@ import numpy as np
 
 from photodna_nb.corpus import transforms
 from photodna_nb.evaluation.config import Config
-from photodna_nb.evaluation.config_sections import DeploymentConfig
-from photodna_nb.evaluation.deployment import RunThresholds, expected_matches
+from photodna_nb.evaluation.deployment import RunThresholds
 from photodna_nb.evaluation.influence import Influence, influence_tables
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.original_hashes import ORIGINAL
@@ -29,31 +28,14 @@ from photodna_nb.evaluation.rates import (
     estimate_recalls,
 )
 from photodna_nb.evaluation.run_originals import configuration_name
+from photodna_nb.evaluation.threshold_rows import RATE, Row, threshold_row_of
 from photodna_nb.evaluation.thresholds import OperatingPoint
 from photodna_nb.evaluation.thumbnails import PAIRS, Thumbnail
 from photodna_nb.evaluation.variant_hashes import VariantFailure
 
-# A name or number in each column, None where there is none.
-Row: TypeAlias = dict[str, Any]
 Tables: TypeAlias = dict[str, list[Row]]
 
 _NEAREST = 100
-_RECALL = "recall", "recall_lower", "recall_upper"
-_RATE = (
-    "false_match_rate",
-    "false_match_rate_lower",
-    "false_match_rate_upper",
-    "at_least_ten_matches",
-)
-_TAIL = "tail_rate", "tail_lower", "tail_upper", "tail_beyond_validation"
-_PER_DAY = {
-    "comparisons": "comparisons_per_day",
-    "expected": "expected_matches_per_day",
-    "lower": "expected_matches_per_day_lower",
-    "upper": "expected_matches_per_day_upper",
-    "source": "expected_matches_source",
-    "beyond_validation": "expected_matches_beyond_validation",
-}
 
 
 def build_summary(
@@ -166,76 +148,13 @@ def build_tables(
         "failures": [failure._asdict() for failure in failures],
         "curves": _curves(counts, estimates),
         "thresholds": [
-            {"name": name} | _threshold_row(counts, overall, threshold, config.deployment)
+            {"name": name} | threshold_row_of(counts, overall, threshold, config.deployment)
             for name, threshold in named.items()
         ],
         "operating_points": [_operating_point(point) for point in thresholds.operating_points],
         "operating_recall": _operating_recall(config, counts, thresholds.operating_points),
         "deployment": _deployment(config, counts, overall, thresholds),
     }
-
-
-def threshold_row(
-    estimates: RateEstimates, threshold: int | None, service: DeploymentConfig
-) -> Row:
-    """Return recall, false match rate and expected matches per day at a threshold.
-
-    Parameters
-    ----------
-    estimates : RateEstimates
-        Rates of genuine and impostor pairs.
-    threshold : int or None
-        Distance, 0 to 3060 for "photodna"; None for a row without numbers.
-    service : DeploymentConfig
-        The list and the queries of a day.
-
-    Returns
-    -------
-    dict of str to int, float, bool, str or None
-        A row of ``Results.tables["thresholds"]``, except for its name. A value that needs pairs
-        or an accepted tail which are missing is None.
-
-    Raises
-    ------
-    ArgumentError
-        The threshold was not counted, or a number of `service` is out of range.
-    """
-    curves, rates, tail = estimates.curves, estimates.false_match_rates, estimates.tail
-    row: Row = {"threshold": threshold, "genuine_pairs": curves.genuine_pairs}
-    row |= dict.fromkeys(("genuine_matches", *_RECALL))
-    row |= {"impostor_pairs": curves.impostor_pairs, "impostor_matches": None}
-    row |= dict.fromkeys((*_RATE, *_TAIL, *_PER_DAY.values()))
-    if threshold is None:
-        return row
-    row["genuine_matches"] = int(curves.genuine_matches[threshold])
-    row["impostor_matches"] = int(curves.impostor_matches[threshold])
-    if curves.genuine_pairs:
-        recall = curves.recall, estimates.recall_lower, estimates.recall_upper
-        row |= zip(_RECALL, (float(column[threshold]) for column in recall), strict=True)
-    if rates is None:
-        return row
-    rate = rates.at(threshold)
-    row |= zip(_RATE, (rate.rate, rate.lower, rate.upper, rate.at_least_ten_matches), strict=True)
-    if tail is not None and (tail_rate := tail.reliable_rate(threshold)) is not None:
-        row |= zip(_TAIL, tail_rate, strict=True)
-    per_day = expected_matches(
-        threshold, service.list_size, service.queries_per_day, rates, tail, service.n_orientations
-    )
-    return row | {column: getattr(per_day, name) for name, column in _PER_DAY.items()}
-
-
-def _threshold_row(
-    counts: PairCounts, estimates: RateEstimates, threshold: int | None, service: DeploymentConfig
-) -> Row:
-    """Return `threshold_row`, with the genuine matches by plain and by oriented distances."""
-    row = threshold_row(estimates, threshold, service)
-    first = {name: row.pop(name) for name in ("threshold", "genuine_pairs", "genuine_matches")}
-    for name, oriented in (("genuine_matches", False), ("genuine_matches_oriented", True)):
-        matches = None
-        if threshold is not None:
-            matches = int(counts.genuine_histogram(oriented=oriented)[: threshold + 1].sum())
-        first[name] = matches
-    return {name: json_number(value) for name, value in (first | row).items()}
 
 
 def _transforms(counts: PairCounts, failures: Sequence[VariantFailure]) -> list[Row]:
@@ -399,7 +318,7 @@ def _curves(counts: PairCounts, estimates: RunEstimates) -> list[Row]:
         "precision": curves.precision,
     }
     unknown = np.full(len(curves.recall), None)
-    for column, name in zip(_RATE[1:], ("lower", "upper", "at_least_ten_matches"), strict=True):
+    for column, name in zip(RATE[1:], ("lower", "upper", "at_least_ten_matches"), strict=True):
         columns[column] = unknown if rates is None else getattr(rates, name)
     total = overall.genuine_histogram + overall.impostor_histogram
     last = int(np.flatnonzero(total)[-1]) if total.any() else 0
@@ -423,7 +342,7 @@ def _deployment(
             "queries_per_day": service.queries_per_day,
             "orientations": service.n_orientations,
             **choice.as_json(),
-            **_threshold_row(counts, estimates, choice.threshold, service),
+            **threshold_row_of(counts, estimates, choice.threshold, service),
         }
         for criterion, choice in thresholds.deployment.items()
     ]
@@ -433,7 +352,7 @@ def _operating_point(point: OperatingPoint) -> Row:
     """Return an operating point as one row."""
     row = point.as_json()
     choice, rate = row.pop("choice"), row.pop("false_match_rate") or {}
-    columns = "impostor_matches", "impostor_pairs", *_RATE[:3]
+    columns = "impostor_matches", "impostor_pairs", *RATE[:3]
     names = "matches", "pairs", "rate", "lower", "upper"
     counted = dict(zip(columns, map(rate.get, names), strict=True))
     return {**choice, **row, **counted}

@@ -20,7 +20,7 @@ from photodna_nb.evaluation.config_sections import DeploymentConfig
 from photodna_nb.evaluation.deployment import threshold_for_false_matches
 from photodna_nb.evaluation.examples import ExamplePair, ThresholdExamples
 from photodna_nb.evaluation.rates import recall_estimates, with_genuine_distances
-from photodna_nb.evaluation.tables import Row, threshold_row
+from photodna_nb.evaluation.threshold_rows import Row, threshold_row
 from photodna_nb.evaluation.thresholds import (
     ThresholdChoice,
     choose_threshold,

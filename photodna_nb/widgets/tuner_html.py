@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from photodna_nb.evaluation import RateEstimates
 from photodna_nb.evaluation.config_sections import DeploymentConfig
-from photodna_nb.evaluation.tables import Row
+from photodna_nb.evaluation.threshold_rows import Row
 from photodna_nb.evaluation.thresholds import ThresholdChoice
 from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 from photodna_nb.report import formatting
