@@ -50,6 +50,10 @@ class Original(ABC):
             The file cannot be read.
         """
 
+    def error_text(self, text: str) -> str:
+        """Return what is kept of an error of the image."""
+        return text
+
 
 @dataclass(frozen=True)
 class FileOriginal(Original):

@@ -15,6 +15,7 @@ from photodna_nb.evaluation.deployment import expected_matches, threshold_for_fa
 from photodna_nb.evaluation.intervals import FalseMatchRates
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.pair_records import GenuinePairs, NearestImpostors
+from photodna_nb.evaluation.privacy import keyed_names
 from photodna_nb.evaluation.rates import RateEstimates, RunEstimates, estimate_rates
 from photodna_nb.evaluation.results import Results
 from photodna_nb.evaluation.run import run
@@ -45,6 +46,7 @@ __all__ = [
     "comparison_text",
     "estimate_rates",
     "expected_matches",
+    "keyed_names",
     "run",
     "supported_threshold",
     "threshold_for_false_matches",

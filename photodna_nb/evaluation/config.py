@@ -27,6 +27,7 @@ from photodna_nb.evaluation.config_sections import (
     DeploymentConfig,
     DetailConfig,
     PairsConfig,
+    PrivacyConfig,
     ThresholdsConfig,
     VariantsConfig,
 )
@@ -51,6 +52,8 @@ class Config(Section, frozen=True, eq=False):
         The other sections.
     categories : CategoriesConfig or None
         The file that says which category each original is of.
+    privacy : PrivacyConfig
+        What the folder of the run may hold of the originals.
     base : str
         The folder from which relative paths start; it is no part of the configuration's text.
     """
@@ -64,6 +67,7 @@ class Config(Section, frozen=True, eq=False):
     detail: DetailConfig = DetailConfig()
     deployment: DeploymentConfig = DeploymentConfig()
     categories: CategoriesConfig | None = None
+    privacy: PrivacyConfig = PrivacyConfig()
     base: str = msgspec.field(default=".", name="_base")
 
     def __eq__(self, other: object) -> bool:

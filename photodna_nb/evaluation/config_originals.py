@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from photodna_nb.corpus import datasets
 from photodna_nb.corpus.datasets import Dataset, FileOriginal
-from photodna_nb.errors import ArgumentError
+from photodna_nb.errors import ArgumentError, FileError
 
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Text = Annotated[str, Meta(min_length=1, pattern=r"\A[^\0]*\Z")]
@@ -79,4 +79,29 @@ class InstalledOriginals(Section, frozen=True, tag_field="kind", tag="installed"
         return datasets.installed()
 
 
-Originals: TypeAlias = DeadLeavesOriginals | DirectoryOriginals | ListOriginals | InstalledOriginals
+class DigestOriginals(Section, frozen=True, tag_field="kind", tag="digest"):
+    """Originals of a run that names none: they are told by a keyed digest of their section.
+
+    Attributes
+    ----------
+    source : str
+        Kind of the section.
+    digest : str
+        Keyed digest of it.
+    """
+
+    source: Text
+    digest: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+    def dataset(self, base: str) -> Dataset:
+        """Raise a FileError: nobody can open them by a digest."""
+        raise FileError(
+            None,
+            "originals: they are known by a keyed digest alone, and cannot be opened; give the "
+            "configuration that names them, with its privacy.key_file",
+        )
+
+
+Originals: TypeAlias = (
+    DeadLeavesOriginals | DirectoryOriginals | ListOriginals | InstalledOriginals | DigestOriginals
+)

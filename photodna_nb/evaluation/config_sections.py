@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -199,6 +199,35 @@ class DeploymentConfig(Section, frozen=True):
 def _with_plain_digests(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return names of originals with digests in small letters."""
     return tuple(f"sha256:{digest}" if (digest := named_digest(n)) else n for n in names)
+
+
+class PrivacyConfig(Section, frozen=True):
+    """What the folder of a run may hold of the originals.
+
+    Attributes
+    ----------
+    pictures : bool
+        Whether there are thumbnails.
+    names : {"plain", "digest"}
+        Whether originals have their names, or keyed digests (HMAC-SHA256) in place of names,
+        digests and paths.
+    hashes : bool
+        Whether hashes are kept when the run has ended.
+    key_file : str
+        File of the key, of 16 bytes or more, outside of the folder of the run. Without one, the
+        key is new for each run and never stored, so that no run can continue.
+    """
+
+    pictures: bool = True
+    names: Literal["plain", "digest"] = "plain"
+    hashes: bool = True
+    key_file: Annotated[str, Meta(pattern=r"\A[^\0]*\Z")] = ""
+
+    def __post_init__(self) -> None:
+        if self.key_file and self.names == "plain":
+            raise ArgumentError(
+                'privacy.key_file: is for names = "digest"; add that, or leave the file out'
+            )
 
 
 def named_digest(text: str) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+from msgspec import structs
 from PIL import Image
 
 from photodna_nb.checks import HASH_BYTES
@@ -67,10 +68,13 @@ def hash_original_if_changed(
     try:
         digest = original.digest()
     except ImageError as error:
-        return _failed(original, "", len(transforms), error.reason, permanent=False)
-    if digest == known_digest:
-        return None
-    return hash_original(original, transforms, seed, digest)
+        result = _failed(original, "", len(transforms), error.reason, permanent=False)
+    else:
+        if digest == known_digest:
+            return None
+        result = hash_original(original, transforms, seed, digest)
+    errors = {number: original.error_text(text) for number, text in result.errors.items()}
+    return structs.replace(result, errors=errors)
 
 
 def hash_original(

@@ -6,7 +6,7 @@ import itertools
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from hashlib import sha256
 
@@ -18,6 +18,7 @@ from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
 from photodna_nb.evaluation.influence import measure_influence
 from photodna_nb.evaluation.pair_counts import PairCounts
+from photodna_nb.evaluation.privacy import name_key
 from photodna_nb.evaluation.rates import estimate_run
 from photodna_nb.evaluation.results import Results, write_results
 from photodna_nb.evaluation.run_files import COUNTS
@@ -107,18 +108,22 @@ def run(
 
     dataset = find_originals(config, run_dir, config_path)
     categories, digests = read_categories(config), file_digests(config)
-    listed = {
-        "pairs.duplicates": {*itertools.chain(*config.pairs.duplicates)},
-        "pairs.leave_out": config.pairs.leave_out,
-        "categories.file": categories or (),
-    }
+    key = name_key(config, run_dir)
+    if dataset is not None:
+        names = [original.name for original in dataset]
+        check_names(
+            _listed(config, categories), names + (list(map(key.name, names)) if key else [])
+        )
+    if key is not None:
+        config, dataset = key.config(config), key.dataset(dataset)
+        categories = key.by_listed(categories)
+        digests = {name: key.digest(digest) for name, digest in digests.items()}
     with open_run(run_dir, config.hash_settings()) as folder:
         if dataset is not None:
-            check_names(listed, (original.name for original in dataset))
             hashes, n_hashed = hash_variants(config, dataset, folder, workers, progress, executor)
         else:
             hashes, n_hashed = stored_hashes(folder), 0
-        check_names(listed, hashes.inputs, hashes.inputs.values())
+        check_names(_listed(config, categories), hashes.inputs, hashes.inputs.values())
         failures = hashes.failures()
         counts = _count_pairs(config, hashes, categories, folder, workers, executor)
         estimates = estimate_run(counts, config, executor)
@@ -143,14 +148,14 @@ def run(
         this_run = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 3),
-            "host": platform.node(),
+            "host": "" if config.privacy.names == "digest" else platform.node(),
             "system": platform.platform(),
             "processors": available_processors(),
             "threads": workers,
             "executor": None if executor is None else type(executor).__qualname__,
             "originals_hashed": n_hashed,
             "originals_available": dataset is not None,
-            "base": os.path.abspath(config.base),
+            "base": "" if config.privacy.names == "digest" else os.path.abspath(config.base),
         }
         return write_results(
             folder,
@@ -165,6 +170,15 @@ def run(
             digests,
             this_run,
         )
+
+
+def _listed(config: Config, categories: Mapping[str, str] | None) -> dict[str, Iterable[str]]:
+    """Return the names, or ``sha256:`` and digests, of originals by the keys that list them."""
+    return {
+        "pairs.duplicates": {*itertools.chain(*config.pairs.duplicates)},
+        "pairs.leave_out": config.pairs.leave_out,
+        "categories.file": categories or (),
+    }
 
 
 def _count_pairs(

@@ -234,6 +234,16 @@ def _identify(folder: str, hash_settings: dict[str, Any]) -> dict[str, str | Non
         raise FileError(
             folder,
             f"belongs to a run with {differences(hash_settings, other)}; give an empty folder, or "
-            "the configuration that it was made with",
+            f"the configuration that it was made with{_with_its_key(other)}",
         )
     return made_with
+
+
+def _with_its_key(hash_settings: Mapping[str, Any]) -> str:
+    """Return what else to give for a run whose originals have keyed digests."""
+    if hash_settings["originals"]["kind"] != "digest":
+        return ""
+    return (
+        ", with its privacy.key_file: its originals have digests by a key, and a key that was not "
+        "in a file is gone (the configuration in its manifest evaluates the hashes again)"
+    )

@@ -56,7 +56,10 @@ def find_originals(config: Config, run_dir: str, config_path: str | None = None)
         dataset = config.dataset()
         if isinstance(config.originals, DirectoryOriginals):
             top = os.path.realpath(os.path.join(config.base, config.originals.path))
-            own = (*config.files().values(), *([config_path] if config_path else ()))
+            key = config.privacy.key_file
+            key_path = key and os.path.join(config.base, key)
+            named = (config_path, key_path, *config.files().values())
+            own = [path for path in named if path]
             dataset = _without_runs(dataset, top, run_dir, own)
     except FileError:
         if is_finished(run_dir):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
@@ -13,7 +14,7 @@ from PIL import Image
 from photodna_nb import parallel
 from photodna_nb.corpus.datasets import Dataset
 from photodna_nb.corpus.transforms import seed_for
-from photodna_nb.errors import PhotodnaError
+from photodna_nb.errors import FileError, PhotodnaError
 from photodna_nb.evaluation import run_files
 from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.original_hashes import ORIGINAL
@@ -93,12 +94,15 @@ def make_thumbnails(
     dataset : Dataset or None
         The originals, by name; None if they are not there any more.
     config : Config
-        The transforms, and their seed.
+        The transforms, and their seed; whether there are to be thumbnails.
     folder : RunFolder
         Folder of the run.
     max_workers : int, optional
         Threads.
     """
+    if not config.privacy.pictures:
+        _check_left_over(folder)
+        return ThumbnailFiles({}, {})
     of_influential = (Thumbnail.of_pair(row, ORIGINAL) for row in influential)
     thumbnails = (*_of_nearest(counts), *of_influential, *_of_duplicates(duplicates))
     names = {thumbnail: _file_name(counts, config, thumbnail) for thumbnail in thumbnails}
@@ -127,6 +131,18 @@ def make_thumbnails(
         else:
             new[names[thumbnail]] = content
     return ThumbnailFiles(names, new)
+
+
+def _check_left_over(folder: RunFolder) -> None:
+    """Raise a FileError if there are thumbnails that are not deleted with the earlier results."""
+    path = folder.path(THUMBNAILS)
+    for name in sorted(os.listdir(path)) if os.path.isdir(path) else ():
+        if not folder.has(f"{THUMBNAILS}/{name}"):
+            raise FileError(
+                os.path.join(path, name),
+                "is a thumbnail that the manifest does not list, as after a kill, and "
+                "privacy.pictures is false; delete it",
+            )
 
 
 def jpeg_thumbnail(image: Image.Image, side: int) -> bytes:

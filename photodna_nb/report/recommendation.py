@@ -11,6 +11,7 @@ from photodna_nb.corpus.transforms import parse
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config_originals import (
     DeadLeavesOriginals,
+    DigestOriginals,
     DirectoryOriginals,
     InstalledOriginals,
     ListOriginals,
@@ -111,6 +112,8 @@ def corpus(results: Results) -> str:
             return f"{n} images of the list {printable(os.path.basename(path))}"
         case InstalledOriginals():
             return f"{n} photographs of installed packages"
+        case DigestOriginals():
+            return f"{n} images that are not named"
         case _:
             return f"{n} listed images"
 

@@ -1,0 +1,246 @@
+"""Runs that name no original: no name, path, digest or picture in any byte of their folder."""
+
+import base64
+import json
+import os
+import platform
+import zipfile
+from hashlib import sha256
+
+import numpy as np
+import pytest
+from conftest import JIT_OFF
+from evaluations import config_of, contents
+from PIL import Image
+
+import photodna_nb as pdna
+from photodna_nb.evaluation import Results, compare, keyed_names, run
+from photodna_nb.journal import RecordLog
+
+pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
+
+PRIVATE = {"pictures": False, "names": "digest", "key_file": "Opalith.key"}
+EDITS = ["jpeg:30", "noise:10", "webp:40"]
+HOST = "Feldspat.example"
+NAMES = (
+    *("Basalt-1.png", "Basalt-2.jpg", "Gneis/Cobalt.png", "Gneis/Kobold.png", "Marmor.png"),
+    *("Same-1.png", "Same-2.png", "Wide.png", "Broken.jpg", "Caf\xe9-\udcff.png"),
+)
+
+
+@pytest.fixture
+def stones(tmp_path, monkeypatch):
+    """Originals with names that no other text holds, in a folder with such a name."""
+    monkeypatch.setattr(platform, "node", lambda: HOST)
+    folder = tmp_path / "Granit-Folder"
+    (folder / "Gneis").mkdir(parents=True)
+    rng = np.random.default_rng(8)
+    for name in NAMES:
+        small = rng.integers(0, 256, (5, 7, 3), np.uint8)
+        image = Image.fromarray(small).resize((70, 50), Image.Resampling.BICUBIC)
+        if name == "Wide.png":
+            image = Image.effect_noise((17000, 2), 50)  # too wide for WebP
+        image.save(folder / name)
+    (folder / "Same-2.png").write_bytes((folder / "Same-1.png").read_bytes())
+    (folder / "Broken.jpg").write_bytes(b"Schiefer is no image")
+    (tmp_path / "Opalith.key").write_bytes(b"a key of the user's own")
+    (tmp_path / "Tuffstein.csv").write_text(
+        "path,category\nBasalt-1.png,warm\nsha256:"
+        f"{sha256((folder / 'Marmor.png').read_bytes()).hexdigest()},cold\n"
+    )
+    return folder
+
+
+def private_config(stones, **sections):
+    values = {
+        "originals": {"kind": "directory", "path": "Granit-Folder"},
+        "variants": {"transforms": EDITS},
+        "pairs": {
+            "duplicates": [
+                ["Gneis/Cobalt.png", "Gneis/Kobold.png"],
+                ["Basalt-2.jpg", f"sha256:{digest_of(stones / 'Marmor.png')}"],
+            ],
+            "leave_out": ["Basalt-1.png"],
+        },
+        "categories": {"file": "Tuffstein.csv"},
+        "privacy": PRIVATE,
+    }
+    return config_of(stones.parent, **{**values, **sections})
+
+
+def digest_of(path):
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def secrets(stones):
+    """What an observer may guess, as bytes: texts, and digests in every usual form."""
+    texts = {
+        os.fspath(stones.parent),
+        "Granit-Folder",
+        "Tuffstein",
+        "Opalith",
+        "Schiefer",
+        os.uname().nodename,
+    }
+    for name in NAMES:
+        path = stones / name
+        texts |= {
+            name,
+            str(path),
+            *name.split("/"),
+            path.stem,
+            os.path.relpath(path, stones.parent),
+        }
+    encoded = [os.fsencode(text) for text in texts]
+    encoded += [json.dumps(text)[1:-1].encode() for text in texts]
+    files = [path.read_bytes() for path in (*stones.parent.glob("*.*"), *stones.rglob("*.*"))]
+    digests = [sha256(text) for text in (*encoded, *files)]
+    found = {*encoded, *(digest.digest() for digest in digests)}
+    found |= {digest.hexdigest()[:16].encode() for digest in digests}
+    found |= {base64.b64encode(digest.digest())[:20] for digest in digests}
+    key = (stones.parent / "Opalith.key").read_bytes()
+    return {*found, key, key.hex().encode(), base64.b64encode(key)}
+
+
+def folder_bytes(folder):
+    """The content of every file, and that of each member of an archive; and all their names."""
+    for path in sorted(folder.rglob("*")):
+        yield f"name of {path}", os.fsencode(path.relative_to(folder))
+        if path.is_file():
+            content = path.read_bytes()
+            yield str(path), content
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as archive:
+                    for member in archive.namelist():
+                        yield f"{path}:{member}", archive.read(member)
+
+
+def check_private(folder, stones):
+    needles = sorted(needle for needle in secrets(stones) if len(needle) >= 5)
+    assert len(needles) > 100
+    n = 0
+    for place, content in folder_bytes(folder):
+        lower = content.lower()
+        for needle in (*needles, b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1", b"/9j/4", b"image/jpeg"):
+            assert needle not in content, f"{needle!r} in {place}"
+            assert needle.lower() not in lower or not needle.isascii(), f"{needle!r} in {place}"
+        if not place.startswith(str(folder / "figures")):
+            assert b"\x89PNG" not in content, f"a PNG in {place}"
+        n += 1
+    return n
+
+
+def test_no_name_and_no_picture_in_any_byte(stones, tmp_path):
+    plain = private_config(stones, privacy={})
+    run(plain, tmp_path / "plain")
+    with pytest.raises(AssertionError, match=" in "):
+        check_private(tmp_path / "plain", stones)
+    results = run(private_config(stones), tmp_path / "run")
+    pdna.report.write(results)
+    assert check_private(tmp_path / "run", stones) > 30
+    assert not (tmp_path / "run" / "thumbnails").exists()
+    page = (tmp_path / "run" / "report.html").read_bytes()
+    assert page.count(b"data:image/png") == len(list((tmp_path / "run" / "figures").iterdir()))
+    assert results.summary["originals_hashed"] == 9
+    assert results.summary["pairs_identical"] > 0
+    assert results.summary["pairs_excluded"] > 0
+    assert sorted(results.counts.partitions["categories"].names) == ["", "cold", "warm"]
+    assert list(results.counts.names) == sorted(results.counts.names), "their order says nothing"
+    errors = {failure.transform: failure.error for failure in results.failures}
+    assert errors["webp:40"].startswith("webp: cannot encode 17000 x 2 pixels; use a smaller")
+    assert errors[None].startswith("is not an image that Pillow can identify")
+    names = keyed_names(private_config(stones))
+    assert sorted(names.values()) == sorted(NAMES)
+    assert set(results.manifest["inputs"]) == set(names)
+    failed = [failure.original for failure in results.failures]
+    assert sorted(names[name] for name in failed) == ["Broken.jpg", "Wide.png"]
+
+
+def test_a_private_run_continues(stones, tmp_path):
+    """With its key; and without it, from the configuration in its manifest."""
+    config = private_config(stones)
+    run(config, tmp_path / "run")
+    before = contents(tmp_path / "run")
+    again = run(config, tmp_path / "run")
+    assert again.manifest["this_run"]["originals_hashed"] == 0
+    assert contents(tmp_path / "run") == before
+    (stones / "New.png").write_bytes((stones / "Marmor.png").read_bytes() + b"more")
+    assert run(config, tmp_path / "run").manifest["this_run"]["originals_hashed"] == 1
+    stored = Results.load(tmp_path / "run").config.to_dict()
+    del stored["categories"]
+    other = config_of(**{**stored, "thresholds": {"named": {"x": 77}}})
+    read = run(other, tmp_path / "run")
+    assert read.tables["thresholds"][0]["threshold"] == 77
+    assert read.manifest["this_run"]["originals_available"] is False
+    assert check_private(tmp_path / "run", stones)
+    with pytest.raises(pdna.FileError, match="originals: they are known by a keyed digest alone"):
+        run(other, tmp_path / "new")
+    for privacy in ({**PRIVATE, "key_file": ""}, {**PRIVATE, "key_file": "other.key"}, {}):
+        (tmp_path / "other.key").write_bytes(bytes(32))
+        with pytest.raises(pdna.FileError, match=r"other originals; .*with its privacy.key_file"):
+            run(private_config(stones, privacy=privacy), tmp_path / "run")
+    pasted = private_config(stones, pairs={"duplicates": [list(read.counts.names[:2])]})
+    assert run(pasted, tmp_path / "run").summary["pairs_excluded"] > 0
+    assert compare(tmp_path / "run", tmp_path / "run").originals.same == 11
+
+
+def test_a_fresh_key(stones, tmp_path):
+    fresh = private_config(stones, privacy={"pictures": False, "names": "digest"})
+    names = {run(fresh, tmp_path / name).counts.names for name in ("one", "two")}
+    assert len(names) == 2
+    check_private(tmp_path / "one", stones)
+    with pytest.raises(pdna.ArgumentError, match=r"needs privacy.names .* and a privacy.key_file"):
+        keyed_names(fresh)
+
+
+def test_stopped_in_the_middle(stones, tmp_path, monkeypatch):
+    append, kept = RecordLog.append, []
+
+    def stopping(log, record):
+        append(log, record)
+        kept.append(record)
+        if len(kept) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RecordLog, "append", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run(private_config(stones), tmp_path / "run")
+    monkeypatch.undo()
+    assert check_private(tmp_path / "run", stones) >= 3
+    assert b"hmac:" in (tmp_path / "run" / "journal.jsonl").read_bytes()
+    results = run(private_config(stones), tmp_path / "run")
+    assert 4 <= 10 - results.manifest["this_run"]["originals_hashed"] < 10
+
+
+def test_thumbnails_that_were_left(stones, tmp_path):
+    """Those of an earlier run are deleted with its results; others are named."""
+    named = {**PRIVATE, "pictures": True}
+    run(private_config(stones, privacy=named), tmp_path / "run")
+    images = list((tmp_path / "run" / "thumbnails").iterdir())
+    assert images
+    kept = images[0].read_bytes()
+    run(private_config(stones), tmp_path / "run")
+    check_private(tmp_path / "run", stones)
+    images[0].parent.mkdir(exist_ok=True)
+    images[0].write_bytes(kept)
+    with pytest.raises(pdna.FileError, match=r"\.jpg: is a thumbnail that the manifest does not"):
+        run(private_config(stones), tmp_path / "run")
+
+
+def test_keys(stones, tmp_path):
+    (tmp_path / "Opalith.key").write_bytes(b"short")
+    with pytest.raises(pdna.FileError, match=r"Opalith.key: is no key of a run \(it has 5 bytes"):
+        run(private_config(stones), tmp_path / "run")
+    (tmp_path / "Opalith.key").unlink()
+    with pytest.raises(pdna.FileError, match=r"Opalith.key: no such file"):
+        run(private_config(stones), tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "own.key").write_bytes(bytes(32))
+    inside = private_config(stones, privacy={**PRIVATE, "key_file": "run/own.key"})
+    with pytest.raises(pdna.FileError, match=r"own.key: lies in the folder of the run"):
+        run(inside, tmp_path / "run")
+    (stones / "own.key").write_bytes(bytes(32))
+    beside = private_config(stones, privacy={**PRIVATE, "key_file": "Granit-Folder/own.key"})
+    assert len(run(beside, tmp_path / "beside").manifest["inputs"]) == 10, "the key is no original"
+    with pytest.raises(pdna.ArgumentError, match=r"privacy.key_file: is for names = .digest."):
+        private_config(stones, privacy={"key_file": "Opalith.key"})
