@@ -23,7 +23,7 @@ def test_the_example_says_what_the_defaults_are():
     assert len(example.transforms) == 20
     assert example.originals.number == 1000
     left_out = Config.from_dict({"originals": {"kind": "dead_leaves", "number": 1000}})
-    for section in ("originals", "seed", "confidence", "pairs", "detail", "deployment"):
+    for section in ("originals", "seed", "confidence", "pairs", "detail", "deployment", "privacy"):
         assert getattr(example, section) == getattr(left_out, section)
     assert example.thresholds.targets == left_out.thresholds.targets
     assert left_out.transforms == transforms.standard("standard-1")
