@@ -227,7 +227,7 @@ def estimate_rates(
     if counts.hasher.metric == "hamming":  # whole numbers, of which the tail has few
         return replace(estimates, false_match_rates=rates)
     tail = fit_tail(nearest_first, images, pairs, confidence=confidence, seed=seed)
-    rates, tail = _joined(rates, tail)
+    rates, tail = join_limits(rates, tail)
     return replace(estimates, false_match_rates=rates, tail=tail)
 
 
@@ -251,7 +251,7 @@ def estimate_run(
     return RunEstimates(*parallel.ordered_map(estimate, halves, executor=executor))
 
 
-def _joined(rates: FalseMatchRates, tail: Tail) -> tuple[FalseMatchRates, Tail]:
+def join_limits(rates: FalseMatchRates, tail: Tail) -> tuple[FalseMatchRates, Tail]:
     """Return both with confidence limits that grow where the tail ends and counting begins.
 
     The rate grows with the threshold: the upper limit of the first counted rate holds for the tail,

@@ -1,122 +1,274 @@
-"""Is the tail right a hundred times further out? Fitted on tenths, compared with the whole.
+"""Do the intervals of false match rates hold what a larger corpus shows?
 
-    python tests/benchmarks/tail.py [--originals 10000] [--corpora 2] [--splits 50]
+    python tests/benchmarks/tail.py [--splits 300] [--blocks 10] [--block-splits 60]
+                                    [--photographs HASHES.npz] [--run RUN_DIR ...]
+                                    [--drawn 10000] [--corpora 2] [--save FILE.json]
 
-Generates corpora of dead leaves, hashes them, fits the tail on random tenths of the originals,
-a hundredth of the pairs, and compares the rates that it predicts with those that the whole
-corpus counts: at the thresholds where a tenth counts ten pairs, one, and a tenth of one, at
-which the whole counts a thousand, a hundred and ten. Then what the model says of corpora
-that it does not fit, with images that are in them twice.
+Random parts of a corpus are evaluated, and what they say is compared with what the whole counts:
+at the rate at which ten pairs of two originals of the part match, ten times further out, and for
+tenths a hundred times. Three claims are tested: the interval of the fitted tail holds the rate of
+the whole, where the fit is accepted; so does the interval of the counted rate; and the largest
+threshold whose upper limit is at most a target keeps it.
+
+The corpora are the photographs of ../shared (two sets, with eight variants of each image and
+without), those of `--run`, the folders of one's own runs, and `--drawn` dead leaves, with four
+variants and without. Splits of one corpus are dependent: for the interval of the pooled coverage
+each of `--blocks` blocks of the images is left out in turn (jackknife). It prints a Markdown
+table. With `--save`, what was computed before is taken from the file.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from scipy import stats
 
 import photodna_nb as pdna
-from photodna_nb.evaluation.dependence import ImpostorPairs
+from photodna_nb.evaluation import Results
+from photodna_nb.evaluation.dependence import ImpostorPairs, dyadic_dependence, sort_impostor_pairs
+from photodna_nb.evaluation.intervals import FalseMatchRates, false_match_rates
+from photodna_nb.evaluation.rates import join_limits
 from photodna_nb.evaluation.tail import Tail
 from photodna_nb.evaluation.tail_fit import fit_tail
+from photodna_nb.evaluation.thresholds import choose_threshold
 
-FURTHER = (1, 10, 100)
-PROPORTION = 0.006
+PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "golden" / "photographs" / "hashes.npz"
+VARIANTS = "jpeg:30", "crop:5", "blur:3", "resize:50"
+PROPORTION = 0.01  # of the pairs of two originals, which are listed
+CLAIMS = "tail", "counted", "threshold"
+FURTHER = {3: (1, 10), 2: (1, 10), 10: (1, 10, 100)}
+PARTS = {3: "third", 2: "half", 10: "tenth"}
 
 
-def hashes(number: int, seed: int) -> np.ndarray:
-    originals = pdna.datasets.dead_leaves(number, seed=seed)
-    return np.stack([pdna.hash_image(original.open()) for original in originals])
+@dataclass
+class Corpus:
+    """The nearest impostor pairs of images: all up to the cut-off."""
 
+    name: str
+    images: int
+    per_dyad: int
+    i: np.ndarray
+    j: np.ndarray
+    distance: np.ndarray
+    cutoff: int
 
-class Distances:
-    """The nearest pairs of a corpus, and of parts of it."""
+    @classmethod
+    def of_hashes(cls, name: str, originals: np.ndarray, variants: np.ndarray) -> Corpus:
+        """From hashes (n, 144) and those of their variants (v, n, 144)."""
+        counts = np.cumsum(pdna.distance_histogram(originals).counts)
+        cutoff = int(np.searchsorted(counts, PROPORTION * counts[-1]))
+        columns = [pdna.pairs_within(originals, max_distance=cutoff)]
+        columns += [pdna.pairs_within(one, originals, max_distance=cutoff) for one in variants]
+        i, j, distance = (
+            np.concatenate([getattr(column, key) for column in columns])
+            for key in ("i", "j", "distance")
+        )
+        other = i != j  # the others are a variant and its own original
+        per_dyad = 1 + 2 * len(variants)
+        return cls(name, len(originals), per_dyad, i[other], j[other], distance[other], cutoff)
 
-    def __init__(self, hashes: np.ndarray) -> None:
-        self.images = len(hashes)
-        self.pairs = self.images * (self.images - 1) // 2
-        counts = pdna.distance_histogram(hashes).counts
-        self.cutoff = int(np.searchsorted(np.cumsum(counts), PROPORTION * self.pairs))
-        self.near = pdna.pairs_within(hashes, max_distance=self.cutoff)
-        self.sorted = np.sort(self.near.distance)
+    @classmethod
+    def of_run(cls, folder: str) -> Corpus:
+        counts = Results.load(folder).counts
+        number = np.cumsum(counts.compared) - 1
+        images = int(counts.compared.sum())
+        dyads = images * (images - 1) // 2
+        per_dyad = -(-int(counts.impostor_histogram().sum()) // dyads)
+        distance = counts.hasher.distances(counts.nearest.distance_squared)
+        ends = number[counts.nearest.i], number[counts.nearest.j]
+        return cls(folder, images, per_dyad, *ends, distance, counts.nearest_limit)
 
-    def tail(self, part: np.ndarray, seed: int = 0) -> Tail:
+    def of(self, images: np.ndarray) -> Corpus:
+        """Return some of the images as a corpus."""
         place = np.full(self.images, -1)
-        place[part] = np.arange(len(part))
-        i, j = place[self.near.i], place[self.near.j]
+        place[images] = np.arange(len(images))
+        i, j = place[self.i], place[self.j]
         inside = (i >= 0) & (j >= 0)
-        near = ImpostorPairs(i[inside], j[inside], self.near.distance[inside], self.cutoff)
-        return fit_tail(near, len(part), len(part) * (len(part) - 1) // 2, seed=seed)
+        columns = i[inside], j[inside], self.distance[inside]
+        return Corpus(self.name, len(images), self.per_dyad, *columns, self.cutoff)
+
+    @property
+    def pairs(self) -> int:
+        return self.images * (self.images - 1) // 2 * self.per_dyad
+
+    def rates(self) -> np.ndarray:
+        """Rate at each threshold up to the cut-off."""
+        bins = np.ceil(self.distance).astype(int)
+        return np.cumsum(np.bincount(bins, minlength=self.cutoff + 1)) / self.pairs
+
+    def estimates(self, seed: int) -> tuple[FalseMatchRates, Tail]:
+        impostors = ImpostorPairs(self.i, self.j, self.distance, self.cutoff)
+        nearest_first = sort_impostor_pairs(impostors, self.images)
+        matches = nearest_first.matches()
+        counts = np.diff(np.r_[0, matches, self.pairs])
+        nothing = ImpostorPairs(*np.zeros((3, 0), int), self.cutoff + 1)
+        beyond = dyadic_dependence(nothing, self.images, self.pairs)
+        rates = false_match_rates(
+            counts, self.images, nearest_first, beyond_cutoff=beyond, seed=seed
+        )
+        return join_limits(rates, fit_tail(nearest_first, self.images, self.pairs, seed=seed))
 
 
-def splits(whole: Distances, number: int, seed: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return whether the interval covered the count, predicted over counted, and rejections."""
-    size = whole.images // 10
-    pairs = size * (size - 1) // 2
-    ranks = [int(10 / further / pairs * whole.pairs) for further in FURTHER]
-    thresholds = whole.sorted[np.array(ranks) - 1]
-    counted = np.array(ranks) / whole.pairs
-    covered, ratios, rejections = [], [], []
-    rng = np.random.default_rng(seed)
-    for k in range(number):
-        tail = whole.tail(rng.permutation(whole.images)[:size], seed=k)
-        if not tail.accepted:
-            rejections.append(tail.rejection_reason)
-            continue
-        found = tail.rate(thresholds)
-        covered.append((found.lower <= counted) & (counted <= found.upper))
-        ratios.append(np.stack([found.lower, found.rate, found.upper]) / counted)
-    return np.array(covered), np.array(ratios), rejections
+def cells(whole: Corpus, part: int, splits: int, seed: int) -> list[dict[str, Any]]:
+    """Return, for each rate, how many parts claimed something, and of how many it was true."""
+    size = whole.images // part
+    dyads = size * (size - 1) // 2
+    expected = [10.0 / further for further in FURTHER[part]]
+    if whole.per_dyad > 1 and part != 10:
+        expected.append(10 / whole.per_dyad)  # ten pairs, of an original and a variant
+    targets = np.array(expected) / dyads
+    counted = whole.rates()
+    at = np.searchsorted(counted, targets * (1 - 1e-9))
+    tallies = [Counter[str]() for _ in targets]
+    rng = np.random.default_rng([seed, part])
+    for k in range(splits):
+        rates, tail = whole.of(rng.permutation(whole.images)[:size]).estimates(k)
+        for tally, target, t in zip(tallies, targets, at, strict=True):
+            truth = counted[t]
+            by_tail = tail.reliable_rate(int(t))
+            if by_tail is not None:
+                tally.update(verdict("tail", by_tail.lower, truth, by_tail.upper))
+            if rates.at_least_ten_matches[t]:
+                tally.update(verdict("counted", rates.lower[t], truth, rates.upper[t]))
+            choice = choose_threshold(float(target), rates, tail, conservative=True)
+            if choice.threshold is not None:
+                tally.update(verdict("threshold", 0, counted[choice.threshold], target))
+    return [
+        {
+            "corpus": whole.name,
+            "pairs of a dyad": whole.per_dyad,
+            "part": PARTS[part],
+            "expected": round(number * whole.per_dyad, 1),
+            "in the whole": round(counted[t] * whole.pairs),
+            "splits": splits,
+            **tally,
+        }
+        for number, t, tally in zip(expected, at, tallies, strict=True)
+    ]
+
+
+def verdict(claim: str, lower: float, truth: float, upper: float) -> list[str]:
+    held = lower <= truth <= upper * (1 + 1e-9)
+    side = "held" if held else "unsafe" if truth > upper else "safe"
+    return [f"{claim} claimed", f"{claim} {side}"]
+
+
+def pooled(rows: list[dict[str, Any]], claim: str) -> float:
+    claimed = sum(row.get(f"{claim} claimed", 0) for row in rows)
+    return sum(row.get(f"{claim} held", 0) for row in rows) / max(claimed, 1)
+
+
+def photographs(path: Path, without: int | None = None, blocks: int = 1) -> Iterator[Corpus]:
+    """Yield both sets, without variants and with them; without one of the blocks."""
+    with np.load(path) as arrays:
+        for name in "ab":
+            originals, variants = arrays[f"{name}_originals"], arrays[f"{name}_variants"]
+            block = np.random.default_rng(7).permutation(len(originals)) % blocks
+            kept = block != without
+            every = variants[kept].swapaxes(0, 1)
+            for some in (every[:0], every):
+                yield Corpus.of_hashes(f"photographs {name}", originals[kept], some)
+
+
+def drawn(number: int, seed: int) -> Iterator[Corpus]:
+    specs = [pdna.transforms.parse(spec) for spec in VARIANTS]
+    hashes = np.empty((1 + len(specs), number, 144), np.uint8)
+    for k, original in enumerate(pdna.datasets.dead_leaves(number, seed=seed)):
+        image = original.open()
+        hashes[:, k] = [
+            pdna.hash_image(one) for one in (image, *(spec.apply(image, seed=k) for spec in specs))
+        ]
+    for variants in (hashes[1:1], hashes[1:]):
+        yield Corpus.of_hashes(f"dead leaves {seed}", hashes[0], variants)
+
+
+def share(row: dict[str, Any], claim: str) -> str:
+    if not (claimed := row.get(f"{claim} claimed", 0)):
+        return "–"
+    wrong = f"{row.get(f'{claim} unsafe', 0)} + {row.get(f'{claim} safe', 0)}"
+    return f"{row.get(f'{claim} held', 0) / claimed:.3f} of {claimed} ({wrong})"
+
+
+def table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    yield (
+        "| corpus | pairs of a dyad | part | pairs expected in the part | counted in the whole "
+        "| fits refused | tail holds (misses: rate above + below) | counted interval holds "
+        "| threshold keeps the target |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for row in rows:
+        names = "corpus", "pairs of a dyad", "part", "expected", "in the whole"
+        refused = 1 - row.get("tail claimed", 0) / row["splits"]
+        claims = (share(row, claim) for claim in CLAIMS)
+        yield "| " + " | ".join([*(f"{row[n]}" for n in names), f"{refused:.2f}", *claims]) + " |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--originals", type=int, default=10_000)
-    parser.add_argument("--corpora", type=int, default=2)
-    parser.add_argument("--splits", type=int, default=50)
+    parser.add_argument("--splits", type=int, default=300)
+    parser.add_argument("--blocks", type=int, default=10)
+    parser.add_argument("--block-splits", type=int, default=60)
+    parser.add_argument("--photographs", type=Path, default=PHOTOGRAPHS)
+    parser.add_argument("--run", nargs="*", default=[])
+    parser.add_argument("--drawn", type=int, default=10_000, help="0 for none")
+    parser.add_argument("--corpora", type=int, default=2, help="of drawn images")
+    parser.add_argument("--save", type=Path, help="keep what was computed")
     options = parser.parse_args()
-    print("| corpus | pairs | further out | covered | predicted / counted (median; interval) |")
-    print("|---|---|---|---|---|")
-    every, rejected = [], 0
-    for seed in range(options.corpora):
-        made = hashes(options.originals, 11 + seed)
-        whole = Distances(made)
-        covered, ratios, rejections = splits(whole, options.splits, seed)
-        every.append(covered)
-        rejected += len(rejections)
-        for k, further in enumerate(FURTHER):
-            lower, rate, upper = np.median(ratios[:, :, k], axis=0)
-            print(
-                f"| {11 + seed} | {whole.pairs:,} | {further} | {covered[:, k].mean():.3f} "
-                f"| {rate:.2f} ({lower:.2f} to {upper:.2f}) |"
-            )
-        for reason in rejections:
-            print("rejected:", reason)
-    print("covered in all:", np.concatenate(every).mean(axis=0), "rejected:", rejected)
+    known: dict[str, list[dict[str, Any]]] = {}
+    if options.save and options.save.exists():
+        known = json.loads(options.save.read_text())
 
-    print("\nCorpora that the model does not fit:")
-    rng = np.random.default_rng(1)
-    some = made[: options.originals // 5]
-    again = some.copy()
-    again[:3] = np.clip(some[-3:].astype(int) + rng.integers(-2, 3, (3, 144)), 0, 255)
-    same = some.copy()
-    same[0] = same[1]
-    burst = some.copy()
-    number = len(some) // 50
-    amount = np.linspace(0.05, 0.5, number)[:, None]
-    burst[:number] = (1 - amount) * some[number : 2 * number] + amount * some[:number]
-    for name, corpus in (
-        ("three images twice", again),
-        ("one hash twice", same),
-        ("one in fifty half of another one", burst),
-        ("as it was", some),
-    ):
-        tail = Distances(corpus).tail(np.arange(len(corpus)))
-        rate = tail.rate(200.0)
-        print(
-            f"- {name}: accepted {tail.accepted}; "
-            f"{tail.rejection_reason or 'no reason'}; {rate.rate[0]:.2g}"
-        )
+    def measured(key: str, corpora: Any, parts: tuple[int, ...], splits: int) -> list[Any]:
+        key += f" {splits}"
+        if key not in known:
+            known[key] = [
+                row for one in corpora() for part in parts for row in cells(one, part, splits, 5)
+            ]
+            if options.save:
+                options.save.write_text(json.dumps(known, indent=1))
+        return known[key]
+
+    def shown(rows: list[dict[str, Any]]) -> None:
+        print("\n".join(table(rows)), flush=True)
+
+    if options.photographs.exists():
+        path = options.photographs
+        rows = measured("photographs", partial(photographs, path), (3, 2), options.splits)
+        shown(rows)
+        blocks = [
+            measured(
+                f"without block {k} of {options.blocks}",
+                partial(photographs, path, k, options.blocks),
+                (3, 2),
+                options.block_splits,
+            )
+            for k in range(options.blocks)
+        ]
+        for claim in CLAIMS:
+            line = f"{claim}: {pooled(rows, claim):.3f} pooled"
+            lowest = [pooled([row], claim) for row in rows if row.get(f"{claim} claimed")]
+            if len(blocks) > 1:
+                left_out = np.array([pooled(block, claim) for block in blocks])
+                error = np.sqrt((len(blocks) - 1) * left_out.var())
+                half = stats.t.ppf(0.975, len(blocks) - 1) * error
+                line += f", ± {half:.3f} by the jackknife over {len(blocks)} blocks of images"
+            print(f"{line}; {min(lowest, default=0):.3f} in the worst cell", flush=True)
+        shown(measured("tenths of photographs", partial(photographs, path), (10,), options.splits))
+    for folder in options.run:
+        corpus = Corpus.of_run(folder)
+        shown(measured(folder, lambda one=corpus: [one], (3, 2), options.splits))
+    for seed in range(11, 11 + options.corpora if options.drawn else 11):
+        key = f"{options.drawn} dead leaves {seed}"
+        corpora = partial(drawn, options.drawn, seed)
+        shown(measured(key, corpora, (10,), options.splits // 3))
 
 
 if __name__ == "__main__":
