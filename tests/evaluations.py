@@ -11,6 +11,7 @@ from photodna_nb.evaluation.deployment import choose_thresholds
 from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.influence import measure_influence
 from photodna_nb.evaluation.rates import estimate_run
+from photodna_nb.evaluation.summary import build_summary
 from photodna_nb.evaluation.variant_hashes import VariantHashes
 
 DRAWN = {"originals": {"kind": "dead_leaves", "number": 9, "size": [64, 48]}}
@@ -83,7 +84,7 @@ def results_of(counts, config):
     estimates = estimate_run(counts, config)
     thresholds = choose_thresholds(config, estimates)
     influence = measure_influence(config, counts, estimates.all_originals)
-    summary = tables.build_summary(config, counts, [], estimates, thresholds)
+    summary = build_summary(config, counts, [], estimates, thresholds)
     by_name = tables.build_tables(config, counts, [], estimates, thresholds, influence=influence)
     return Results("", config, counts, [], summary, by_name, {}, _estimates=estimates)
 

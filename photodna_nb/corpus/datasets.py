@@ -1,7 +1,7 @@
-"""Originals for an evaluation: files, generated images, or photographs of installed packages.
+"""Originals for an evaluation: files, generated images, photographs of packages, or hashes.
 
 Each function returns a `Dataset`: a sequence of `Original` records. Each record opens one
-image and can be sent to other processes.
+image, or is the hash of one, and can be sent to other processes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from photodna_nb import checks, files, folders
 from photodna_nb.corpus.dead_leaves import DeadLeavesSequence
 from photodna_nb.corpus.originals import Dataset, FileOriginal, Original
+from photodna_nb.corpus.table_originals import HashOriginal, from_table
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.files import PathLike
 from photodna_nb.kernels.dead_leaves import LONGEST
@@ -24,10 +25,12 @@ from photodna_nb.versions import installed_version
 __all__ = [
     "Dataset",
     "FileOriginal",
+    "HashOriginal",
     "Original",
     "dead_leaves",
     "from_directory",
     "from_list",
+    "from_table",
     "installed",
 ]
 

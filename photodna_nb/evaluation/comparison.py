@@ -216,6 +216,7 @@ def _with_transforms(
         pairs_per_original=counts.pairs_per_original[:, [0, *(1 + np.array(columns, int))]]
         * np.array([1, *[with_variants] * len(columns)], np.int32),
         nearest=nearest.taken(compared),
+        partitions={},  # which count the variants of all transforms
     )
 
 

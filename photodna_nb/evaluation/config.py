@@ -15,13 +15,14 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
 
 from photodna_nb import checks, files
 from photodna_nb.corpus.datasets import Dataset
 from photodna_nb.corpus.transforms import AnyTransform
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation.config_errors import explained
-from photodna_nb.evaluation.config_originals import Originals, Section, Seed
+from photodna_nb.evaluation.config_originals import Originals, Section, Seed, TableOriginals
 from photodna_nb.evaluation.config_sections import (
     CategoriesConfig,
     DeploymentConfig,
@@ -40,8 +41,9 @@ class Config(Section, frozen=True, eq=False):
 
     Attributes
     ----------
-    originals : DeadLeavesOriginals, DirectoryOriginals, ListOriginals or InstalledOriginals
-        The images that are transformed.
+    originals : DeadLeavesOriginals, DirectoryOriginals, ListOriginals, InstalledOriginals or
+        TableOriginals
+        The images that are transformed, or hashes without images.
     variants : VariantsConfig
         The transforms.
     seed : int
@@ -69,6 +71,20 @@ class Config(Section, frozen=True, eq=False):
     categories: CategoriesConfig | None = None
     privacy: PrivacyConfig = PrivacyConfig()
     base: str = msgspec.field(default=".", name="_base")
+
+    def __post_init__(self) -> None:
+        if self.has_pictures:
+            if not self.variants.transforms:
+                raise ArgumentError(
+                    "variants.transforms: got an empty list, needs at least one transform"
+                )
+        elif self.variants not in (VariantsConfig(), VariantsConfig(())):
+            raise ArgumentError(
+                "variants.transforms: the originals are hashes of a table, of which no variants "
+                "can be made; leave the section out"
+            )
+        else:
+            force_setattr(self, "variants", VariantsConfig(()))
 
     def __eq__(self, other: object) -> bool:
         """Return whether both have the same values; `base` does not count."""
@@ -148,13 +164,22 @@ class Config(Section, frozen=True, eq=False):
         return self.originals.dataset(self.base)
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether any originals are images, and not only their hashes."""
+        kind = getattr(self.originals, "source", type(self.originals).__struct_config__.tag)
+        return kind != "table"
+
+    @property
     def transforms(self) -> tuple[AnyTransform, ...]:
         """The transforms that every original goes through."""
         return self.variants.parsed
 
     def files(self) -> dict[str, str]:
         """Return the paths of the files that sections name, except for images, by their keys."""
-        named = {"categories.file": self.categories and self.categories.file}
+        named = {
+            "originals.path": isinstance(self.originals, TableOriginals) and self.originals.path,
+            "categories.file": self.categories and self.categories.file,
+        }
         return {key: os.path.join(self.base, path) for key, path in named.items() if path}
 
     def hash_settings(self) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from msgspec import Meta, Struct
 
 from photodna_nb.corpus import datasets
 from photodna_nb.corpus.datasets import Dataset, FileOriginal
-from photodna_nb.errors import ArgumentError, FileError
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Text = Annotated[str, Meta(min_length=1, pattern=r"\A[^\0]*\Z")]
+_Column = str | Annotated[int, Meta(ge=0)]
 _Side = Annotated[int, Meta(ge=2, le=32767)]
 
 
@@ -102,6 +103,31 @@ class DigestOriginals(Section, frozen=True, tag_field="kind", tag="digest"):
         )
 
 
+class TableOriginals(Section, frozen=True, tag_field="kind", tag="table", omit_defaults=True):
+    """The hashes of a table, without pictures: see `datasets.from_table`."""
+
+    path: Text
+    group: Text | None = None
+    path_column: _Column | None = None
+    hash_column: _Column | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+
+    def dataset(self, base: str) -> Dataset:
+        """Return the originals; a relative path starts from the folder `base`."""
+        columns = "path_column", "hash_column", "delimiter", "encoding"
+        options = {name: getattr(self, name) for name in columns}
+        try:
+            return datasets.from_table(os.path.join(base, self.path), self.group, **options)
+        except (ArgumentError, ArgumentTypeError) as error:
+            raise type(error)(f"originals.{error}") from error
+
+
 Originals: TypeAlias = (
-    DeadLeavesOriginals | DirectoryOriginals | ListOriginals | InstalledOriginals | DigestOriginals
+    DeadLeavesOriginals
+    | DirectoryOriginals
+    | ListOriginals
+    | InstalledOriginals
+    | TableOriginals
+    | DigestOriginals
 )

@@ -48,8 +48,6 @@ class VariantsConfig(Section, frozen=True):
                 raise ArgumentError(checks.message(name, repr(self.transforms), needed))
             force_setattr(self, "transforms", transforms.standard_version(self.transforms))
             return
-        if not self.transforms:
-            raise ArgumentError(f"{name}: got an empty list, needs at least one transform")
         specs: list[str] = []
         for text in self.transforms:
             try:

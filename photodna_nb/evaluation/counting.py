@@ -19,6 +19,7 @@ from photodna_nb.evaluation.pair_counts import (
     PAIR_SPLITS,
     Histogram,
     PairCounts,
+    detail_bin_numbers,
     systematic_sample,
 )
 from photodna_nb.evaluation.pair_records import GenuinePairs, NearestImpostors
@@ -63,7 +64,7 @@ def count_pairs(
         Inner edges of the detail bins, increasing.
     exclude : iterable of (int, int)
         Rows of two originals that show the same. Neither they nor their variants are an
-        impostor pair.
+        impostor pair. Originals of one group of `hashed` do so, too, and are genuine pairs.
     labels : dict of str to sequence of str, n, optional
         Class of each original by ``"categories"``. Impostor pairs of every two classes are counted
         too.
@@ -93,10 +94,11 @@ def count_pairs(
     """
     n = len(hashed.names)
     checks.array("in_validation_half", in_validation_half, np.bool_, (n,))
-    excluded = _unique_pairs(exclude, n)
+    grouped = _pairs_in_groups(hashed.groups)
+    excluded = _unique_pairs(exclude, grouped, n)
     duplicate_of = np.arange(n) if count_identical else _duplicates(hashed)
     compared = ~(hashed.detail < exclude_below_detail)
-    genuine = _genuine_pairs(hashed)
+    genuine = _genuine_pairs(hashed, grouped)
     impostors = _Impostors(
         hashed,
         in_validation_half,
@@ -172,8 +174,8 @@ def _duplicates(hashed: VariantHashes) -> NDArray[np.int64]:
     return np.where(same, rows, np.arange(len(rows)))
 
 
-def _genuine_pairs(hashed: VariantHashes) -> GenuinePairs:
-    """Return the pairs of all variants and their originals."""
+def _genuine_pairs(hashed: VariantHashes, grouped: NDArray[np.int64]) -> GenuinePairs:
+    """Return the pairs of all variants and their originals, and of originals of one group."""
     parts = []
     for start in range(0, len(hashed.names), _BATCH):
         batch = slice(start, start + _BATCH)
@@ -181,6 +183,12 @@ def _genuine_pairs(hashed: VariantHashes) -> GenuinePairs:
         variants, originals = hashed.variants[batch][rows, transform], hashed.hashes[batch]
         distances = _plain_and_oriented(hashed.hasher, variants, originals, rows)
         parts.append([rows + start, rows + start, transform, *distances])
+    for start in range(0, len(grouped), _BATCH * _BATCH):
+        i, j = grouped[start : start + _BATCH * _BATCH].T
+        distances = _plain_and_oriented(
+            hashed.hasher, hashed.hashes[i], hashed.hashes[j], np.arange(len(i))
+        )
+        parts.append([i, j, np.full(len(i), ORIGINAL), *distances])
     return GenuinePairs.joined(parts)
 
 
@@ -288,9 +296,12 @@ class _Impostors:
         return self.count_by_class(transform, self.in_validation_half, 2)[[0, 2, 1]]
 
     def count_by_detail_bin(self, edges: Sequence[float]) -> Histogram:
-        """Return the counts (k, t) of pairs of originals, by the bin of the lower detail."""
+        """Return the counts (k, t) of pairs of originals, by the bin of the lower detail.
+
+        Pairs with an original of unknown detail are in no bin.
+        """
         k = len(edges) + 1
-        bins = np.searchsorted(np.array(edges, np.float64), self.hashed.detail, side="right")
+        bins = detail_bin_numbers(self.hashed.detail, edges)
         counts = np.zeros((k, self.hasher.n_bins), np.int64)
         lower = [low for low, _ in class_pairs(k)]
         np.add.at(counts, lower, self.count_by_class(ORIGINAL, bins, k))
@@ -394,6 +405,8 @@ class _Impostors:
     ) -> None:
         """Subtract the pairs of these queries and originals from the counts by class."""
         i, j = excluded.T
+        binned = (number[i] >= 0) & (number[j] >= 0)
+        i, j = i[binned], j[binned]
         row = pair_number(number[i].astype(np.int64), number[j].astype(np.int64), k)
         columns = self.hasher.bins(self.hasher.integers(queries[i], self.hashed.hashes[j]))
         np.subtract.at(counts, (row, columns), 1)
@@ -404,10 +417,23 @@ def _largest_limit(total: Histogram, max_listed: int) -> int:
     return int(np.searchsorted(np.cumsum(total), max_listed, side="right")) - 1
 
 
-def _unique_pairs(pairs: Iterable[tuple[int, int]], n: int) -> NDArray[np.int64]:
+def _unique_pairs(
+    pairs: Iterable[tuple[int, int]], grouped: NDArray[np.int64], n: int
+) -> NDArray[np.int64]:
     """Return pairs of rows, each once, the lower row first, (e, 2)."""
-    unique = {(min(pair), max(pair)) for pair in pairs}
-    for i, j in unique:
-        if i == j or i < 0 or j >= n:
-            raise ArgumentError(f"exclude: got {i}, {j}, needs two different rows of {n}")
-    return np.array(sorted(unique), np.int64).reshape(-1, 2)
+    listed = np.array(list(pairs), np.int64).reshape(-1, 2)
+    wrong = (listed[:, 0] == listed[:, 1]) | ((listed < 0) | (listed >= n)).any(axis=1)
+    for i, j in listed[wrong]:
+        raise ArgumentError(f"exclude: got {i}, {j}, needs two different rows of {n}")
+    unique: NDArray[np.int64] = np.unique(np.sort(np.r_[listed, grouped], axis=1), axis=0)
+    return unique
+
+
+def _pairs_in_groups(groups: Sequence[str]) -> NDArray[np.int64]:
+    """Return all pairs of rows with the same group, the lower row first, (e, 2)."""
+    rows: dict[str, list[int]] = {}
+    for row, group in enumerate(groups):
+        if group:
+            rows.setdefault(group, []).append(row)
+    pairs = [np.array(own)[np.stack(np.triu_indices(len(own), 1), 1)] for own in rows.values()]
+    return np.concatenate([np.empty((0, 2), np.int64), *pairs])

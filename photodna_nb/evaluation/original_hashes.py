@@ -11,7 +11,7 @@ from msgspec import structs
 from PIL import Image
 
 from photodna_nb.checks import HASH_BYTES
-from photodna_nb.corpus.datasets import Original
+from photodna_nb.corpus.datasets import HashOriginal, Original
 from photodna_nb.corpus.transforms import AnyTransform, seed_for
 from photodna_nb.errors import FileError, ImageError, PhotodnaError
 from photodna_nb.hashing import images
@@ -43,6 +43,8 @@ class OriginalHashes(msgspec.Struct, frozen=True):
         may pass.
     pixel_limit : int or None
         Number of pixels of the largest image that was read; errors depend on it.
+    group : str
+        Group of originals that show the same; "" for one that is in none.
     """
 
     name: str
@@ -52,6 +54,7 @@ class OriginalHashes(msgspec.Struct, frozen=True):
     errors: dict[int, str] = {}
     permanent: bool = True
     pixel_limit: int | None = None
+    group: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -82,6 +85,10 @@ def hash_original(
 ) -> OriginalHashes:
     """Return the hashes of an original, which is opened once, and of its variants."""
     v = len(transforms)
+    if isinstance(original, HashOriginal):
+        detail = [None if math.isnan(original.detail) else original.detail, *[None] * v]
+        hashes = original.hash + bytes(v * HASH_BYTES)
+        return OriginalHashes(original.name, digest, hashes, detail, group=original.group)
     try:
         image = original.open()
         hashed = [hash_and_detail(images.pixels(image))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -132,9 +132,8 @@ class PairCounts:
 
     @property
     def detail_bin(self) -> NDArray[np.int64]:
-        """Number of the detail bin of each original, (n,)."""
-        edges = np.array(self.detail_bin_edges)
-        return np.searchsorted(edges, self.detail, side="right").astype(np.int64)
+        """Number of the detail bin of each original, (n,); -1 where the detail is not known."""
+        return detail_bin_numbers(self.detail, self.detail_bin_edges)
 
     @property
     def n_detail_bins(self) -> int:
@@ -418,6 +417,12 @@ def quantile(ascending: NDArray[np.int32], probability: float) -> int:
         Above 0 and up to 1; 0.5 for the (lower) median.
     """
     return int(ascending[max(0, math.ceil(probability * len(ascending)) - 1)])
+
+
+def detail_bin_numbers(detail: NDArray[np.float64], edges: Sequence[float]) -> NDArray[np.int64]:
+    """Return the number of the bin of each detail, from 0; -1 where it is not known."""
+    bins = np.searchsorted(np.array(edges, np.float64), detail, side="right").astype(np.int64)
+    return np.where(np.isnan(detail), -1, bins)
 
 
 def systematic_sample(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:

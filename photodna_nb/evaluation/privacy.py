@@ -12,14 +12,14 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from msgspec import structs
 from PIL import Image
 
 from photodna_nb import files
-from photodna_nb.corpus.datasets import Dataset, FileOriginal, Original
+from photodna_nb.corpus.datasets import Dataset, FileOriginal, HashOriginal, Original
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.config_originals import DigestOriginals
@@ -61,11 +61,18 @@ class NameKey:
             None if values is None else {self.listed(text): value for text, value in values.items()}
         )
 
+    def original(self, original: Original) -> Original:
+        """Return an original under the name that stands for its own."""
+        name = self.name(original.name)
+        if isinstance(original, HashOriginal):
+            return replace(original, name=name, group=original.group and self.name(original.group))
+        return KeyedOriginal(name, original, self)
+
     def dataset(self, dataset: Dataset | None) -> Dataset | None:
         """Return the originals under the names that stand for theirs, sorted by these."""
         if dataset is None:
             return None
-        originals = (KeyedOriginal(self.name(one.name), one, self) for one in dataset)
+        originals = map(self.original, dataset)
         return Dataset({"kind": "keyed"}, tuple(sorted(originals, key=lambda one: one.name)))
 
     def config(self, config: Config) -> Config:

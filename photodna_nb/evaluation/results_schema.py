@@ -65,16 +65,23 @@ _AT_THRESHOLD = {
 _PAIRS = _types(_Count, "genuine_pairs impostor_pairs")
 
 
-def _row(known: _Types, unknown: _Types | None = None) -> type[Struct]:
+def _row(
+    known: _Types, unknown: _Types | None = None, optional: _Types | None = None
+) -> type[Struct]:
     """Return the schema of an object with other keys than these refused.
 
     Parameters
     ----------
     known, unknown : dict
         Types by name; values of the latter may be None.
+    optional : dict
+        Types by name of what may be missing.
     """
     maybe = {name: type_ | None for name, type_ in (unknown or {}).items()}
-    return defstruct("Row", [*known.items(), *maybe.items()], forbid_unknown_fields=True)
+    absent: list[tuple[str, Any, Any]] = [
+        (name, type_ | None, None) for name, type_ in (optional or {}).items()
+    ]
+    return defstruct("Row", [*known.items(), *maybe.items(), *absent], forbid_unknown_fields=True)
 
 
 _Curves = _row(
@@ -97,21 +104,22 @@ _Summary = _row(
     _types(
         _Count,
         "originals originals_hashed originals_left_out originals_failed originals_compared "
-        "originals_in_selection_half originals_in_validation_half originals_low_detail variants "
+        "originals_in_selection_half originals_in_validation_half variants "
         "variants_failed impostor_pairs_of_originals pairs_excluded pairs_identical "
         "pairs_low_detail nearest_pairs_listed",
     )
     | {f"impostor_pairs_{split}": _Count for split in PAIR_SPLITS}
     | _PAIRS
     | {
-        "proportion_low_detail": _Proportion,
         "nearest_limit": Annotated[int, Meta(ge=-1, le=SIMILARITY_SCALE)],
         "recall_uses_orientations": bool,
         "curves": _Curves,
         "tail_rejection_reasons_by_half": dict[str, str],
         "no_rates_reason": str,
     },
-    _types(_Threshold, "median_impostor_distance recommended supported") | {"tail": _Tail},
+    _types(_Threshold, "median_impostor_distance recommended supported")
+    | {"originals_low_detail": _Count, "proportion_low_detail": _Proportion, "tail": _Tail},
+    {"originals_unknown_detail": _Count, "no_recall_reason": str},
 )
 _Tables = _row(
     {

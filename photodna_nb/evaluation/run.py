@@ -24,6 +24,7 @@ from photodna_nb.evaluation.results import Results, write_results
 from photodna_nb.evaluation.run_files import COUNTS
 from photodna_nb.evaluation.run_folder import RunFolder, open_run
 from photodna_nb.evaluation.run_originals import (
+    check_detail,
     check_names,
     duplicate_pairs,
     file_digests,
@@ -32,7 +33,8 @@ from photodna_nb.evaluation.run_originals import (
     suspected_duplicates,
     validation_half,
 )
-from photodna_nb.evaluation.tables import build_summary, build_tables
+from photodna_nb.evaluation.summary import build_summary
+from photodna_nb.evaluation.tables import build_tables
 from photodna_nb.evaluation.thumbnails import make_thumbnails
 from photodna_nb.evaluation.variant_hashes import StoredHashes, hash_variants, stored_hashes
 from photodna_nb.files import PathLike
@@ -108,6 +110,7 @@ def run(
 
     dataset = find_originals(config, run_dir, config_path)
     categories, digests = read_categories(config), file_digests(config)
+    named = config.files().keys()
     key = name_key(config, run_dir)
     if dataset is not None:
         names = [original.name for original in dataset]
@@ -124,6 +127,8 @@ def run(
         else:
             hashes, n_hashed = stored_hashes(folder), 0
         check_names(_listed(config, categories), hashes.inputs, hashes.inputs.values())
+        check_detail(config.pairs, hashes.hashed.detail)
+        digests = {name: folder.files[name] for name in named & folder.files.keys()} | digests
         failures = hashes.failures()
         counts = _count_pairs(config, hashes, categories, folder, workers, executor)
         estimates = estimate_run(counts, config, executor)
@@ -208,7 +213,7 @@ def _count_pairs(
             pass
     counts = count_pairs(
         hashed,
-        validation_half(hashed.names, config.seed),
+        validation_half(hashed.names, config.seed, hashed.groups),
         detail_bins=config.detail.bins,
         exclude=duplicate_pairs(config.pairs.duplicates, hashed.names, hashed.digests),
         labels=labels,

@@ -130,6 +130,8 @@ class RunFolder:
         Digests of the result and report files of an earlier run, by its manifest.
     inputs : dict of str to (str or None)
         Digests of the originals of an earlier run, by its manifest.
+    files : dict of str to str
+        Digests of the other files that its configuration names, by their keys.
     """
 
     folder: str
@@ -137,6 +139,7 @@ class RunFolder:
     made_with: dict[str, str | None]
     digests: dict[str, str]
     inputs: dict[str, str | None]
+    files: dict[str, str]
 
     def path(self, name: str) -> str:
         """Return the path of a file in the folder."""
@@ -208,10 +211,10 @@ def open_run(folder: str, hash_settings: dict[str, Any]) -> Iterator[RunFolder]:
         try:
             manifest = read_manifest(folder)
             digests = {**manifest["results"], **manifest.get("report", {})}
-            inputs = dict(manifest["inputs"])
+            inputs, named = dict(manifest["inputs"]), dict(manifest.get("files", {}))
         except FileError:  # missing or damaged: all is written anew
-            digests, inputs = {}, {}
-        yield RunFolder(folder, hash_settings, made_with, digests, inputs)
+            digests, inputs, named = {}, {}, {}
+        yield RunFolder(folder, hash_settings, made_with, digests, inputs, named)
 
 
 def _identify(folder: str, hash_settings: dict[str, Any]) -> dict[str, str | None]:

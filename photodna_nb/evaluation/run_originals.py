@@ -97,15 +97,26 @@ def _without_runs(dataset: Dataset, top: str, run_dir: str, paths: Iterable[str]
     return Dataset(dataset.description, originals)
 
 
-def validation_half(names: Sequence[str], seed: int) -> NDArray[np.bool_]:
-    """Return which originals are in the validation half, by name and seed alone, (n,)."""
-    return np.array([seed_for(seed, name, "half") % 2 == 1 for name in names], bool)
+def validation_half(
+    names: Sequence[str], seed: int, groups: Sequence[str] = ()
+) -> NDArray[np.bool_]:
+    """Return which originals are in the validation half, by name and seed alone, (n,).
+
+    Originals of one group are in one half, by the name of the group.
+    """
+    keys = [group or name for group, name in zip(groups or [""] * len(names), names, strict=True)]
+    return np.array([seed_for(seed, key, "half") % 2 == 1 for key in keys], bool)
 
 
 def file_digests(config: Config) -> dict[str, str]:
-    """Return the SHA-256 of the files that a configuration names beside images, by their keys."""
+    """Return the SHA-256 of the files that a configuration names beside images, by their keys.
+
+    Those that are gone, and whose hashes an earlier run has, are left out.
+    """
     return {
-        key: sha256(files.read(path, FileError)).hexdigest() for key, path in config.files().items()
+        key: sha256(files.read(path, FileError)).hexdigest()
+        for key, path in sorted(config.files().items())
+        if os.path.exists(path)
     }
 
 
@@ -145,6 +156,15 @@ def left_out(pairs: PairsConfig, names: Sequence[str], digests: Sequence[str]) -
     result = np.zeros(len(names), bool)
     result[list(itertools.chain(*rows.values()))] = True
     return result
+
+
+def check_detail(pairs: PairsConfig, detail: NDArray[np.float64]) -> None:
+    """Raise an ArgumentError if low detail is to be left out, and no detail is known."""
+    if pairs.exclude_below_detail and np.isnan(detail).all():
+        raise ArgumentError(
+            f"pairs.exclude_below_detail: got {pairs.exclude_below_detail:g}, and the detail of no "
+            "original is known; add a column detail to the table of hashes, or set it to 0"
+        )
 
 
 def duplicate_pairs(

@@ -72,12 +72,11 @@ def unpack_counts(path: str, content: bytes, largest_sample: int) -> dict[str, A
     n, v, m, bins = (lengths[side] for side in ("n", "v", "m", "k"))
     squared, furthest = members["nearest_distance_squared"], float(hasher.largest_integer)
     edges = members["detail_bin_edges"]
-    unknown = -1.0 if hasher == PHOTODNA else 0.0  # another hasher may have no quality
     ranges: dict[str, tuple[Any, float, float]] = {
         **{name: (members[name], 0, furthest) for name in _DISTANCES},
         **{name: (members[name], 0, n - 1) for name in _ROWS},
         **{name: (members[name], -1, v - 1) for name in _TRANSFORMS},
-        "detail": (np.nan_to_num(members["detail"], nan=unknown), 0, math.inf),
+        "detail": (np.nan_to_num(members["detail"], nan=0.0), 0, math.inf),
         "hash_sample": (members["hash_sample"], 0, 1 if hasher.metric == "hamming" else 255),
         "run_number": (members["run_number"], 0, n),
         "pairs_per_original": (members["pairs_per_original"], 0, 2 * n),

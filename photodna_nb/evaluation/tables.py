@@ -1,4 +1,4 @@
-"""The summary and the tables of a run, as JSON and CSV hold them."""
+"""The tables of a run, as JSON and CSV hold them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from photodna_nb.evaluation.influence import Influence, influence_tables
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.original_hashes import ORIGINAL
 from photodna_nb.evaluation.pair_counts import (
-    PAIR_SPLITS,
     Half,
-    Histogram,
     PairCounts,
     quantile,
 )
@@ -28,6 +26,7 @@ from photodna_nb.evaluation.rates import (
     estimate_recalls,
 )
 from photodna_nb.evaluation.run_originals import configuration_name
+from photodna_nb.evaluation.summary import median_distance, smallest_distance
 from photodna_nb.evaluation.threshold_rows import RATE, Row, threshold_row_of
 from photodna_nb.evaluation.thresholds import OperatingPoint
 from photodna_nb.evaluation.thumbnails import PAIRS, Thumbnail
@@ -36,76 +35,6 @@ from photodna_nb.evaluation.variant_hashes import VariantFailure
 Tables: TypeAlias = dict[str, list[Row]]
 
 _NEAREST = 100
-
-
-def build_summary(
-    config: Config,
-    counts: PairCounts,
-    failures: Sequence[VariantFailure],
-    estimates: RunEstimates,
-    thresholds: RunThresholds,
-    n_left_out: int = 0,
-) -> dict[str, Any]:
-    """Return the numbers that describe a run as a whole.
-
-    Parameters
-    ----------
-    n_left_out : int
-        Number of originals that ``pairs.leave_out`` names; they are not in `counts`.
-
-    Returns
-    -------
-    dict
-        Numbers of originals, variants and pairs. ``recommended``: the largest threshold whose
-        upper confidence limit is within the acceptable number of false matches per day, or
-        None. Then ``supported`` is the largest threshold at the lowest false match rate that
-        the data support. ``curves``: equal error rate, area
-        under the curve, average precision. ``tail``: the fit, and whether it is accepted.
-        ``tail_rejection_reasons_by_half``: why it is rejected on one half alone.
-        ``no_rates_reason``: empty, or why there are no rates.
-    """
-    overall = estimates.all_originals
-    impostor = counts.impostor_histogram()
-    n_low_detail = int((counts.detail < config.detail.warn_below).sum())
-    n_variants = int((counts.genuine.transform != ORIGINAL).sum())
-    n_failed = sum(failure.transform is None for failure in failures)
-    return {
-        "originals": len(counts) + n_left_out + n_failed,
-        "originals_hashed": len(counts),
-        "originals_left_out": n_left_out,
-        "originals_failed": n_failed,
-        "originals_compared": int(counts.compared.sum()),
-        "originals_in_selection_half": int((~counts.in_validation_half).sum()),
-        "originals_in_validation_half": int(counts.in_validation_half.sum()),
-        "originals_low_detail": n_low_detail,
-        "proportion_low_detail": n_low_detail / len(counts),
-        "variants": n_variants,
-        "variants_failed": len(failures) - n_failed,
-        "genuine_pairs": len(counts.genuine.i),
-        "impostor_pairs": int(impostor.sum()),
-        "impostor_pairs_of_originals": int(counts.impostor_originals.sum()),
-        **{
-            f"impostor_pairs_{split}": int(counts.impostor_histogram(split=split).sum())
-            for split in PAIR_SPLITS
-        },
-        "pairs_excluded": counts.pairs_excluded,
-        "pairs_identical": counts.pairs_identical,
-        "pairs_low_detail": counts.pairs_low_detail,
-        "median_impostor_distance": _median(impostor),
-        "nearest_limit": counts.nearest_limit,
-        "nearest_pairs_listed": len(counts.nearest.i),
-        "recommended": thresholds.recommended,
-        "supported": thresholds.supported,
-        "recall_uses_orientations": config.deployment.orientations,
-        "curves": overall.curves.as_json(),
-        "tail": None if overall.tail is None else overall.tail.as_json(),
-        "tail_rejection_reasons_by_half": {
-            name: half.tail.rejection_reason
-            for name, half in (("selection", estimates[1]), ("validation", estimates[2]))
-            if half.tail is not None and not half.tail.accepted
-        },
-        "no_rates_reason": overall.no_rates_reason,
-    }
 
 
 def build_tables(
@@ -169,7 +98,7 @@ def _transforms(counts: PairCounts, failures: Sequence[VariantFailure]) -> list[
         row = {**names, **strength, "failed": failed, **_distances(counts, spec)}
         row |= {
             "impostor_pairs": int(impostor.sum()),
-            "smallest_impostor_distance": _smallest(impostor),
+            "smallest_impostor_distance": smallest_distance(impostor),
         }
         rows.append(row)
     return rows
@@ -240,7 +169,8 @@ def _detail(counts: PairCounts, named: Mapping[str, int]) -> list[Row]:
     """Return the number of originals in each detail bin, and the distances of their pairs."""
     rows = []
     edges = [0.0, *counts.detail_bin_edges, None]
-    sizes = np.bincount(counts.detail_bin, minlength=counts.n_detail_bins).tolist()
+    bins = counts.detail_bin[counts.detail_bin >= 0]
+    sizes = np.bincount(bins, minlength=counts.n_detail_bins).tolist()
     for number, impostor in enumerate(counts.impostor_by_detail_bin):
         rows.append(
             {
@@ -250,8 +180,8 @@ def _detail(counts: PairCounts, named: Mapping[str, int]) -> list[Row]:
                 "originals": sizes[number],
                 "proportion": sizes[number] / len(counts),
                 "impostor_pairs": int(impostor.sum()),
-                "smallest_impostor_distance": _smallest(impostor),
-                "median_impostor_distance": _median(impostor),
+                "smallest_impostor_distance": smallest_distance(impostor),
+                "median_impostor_distance": median_distance(impostor),
                 **{
                     f"impostor_matches_{name}": int(impostor[: threshold + 1].sum())
                     for name, threshold in named.items()
@@ -356,14 +286,3 @@ def _operating_point(point: OperatingPoint) -> Row:
     names = "matches", "pairs", "rate", "lower", "upper"
     counted = dict(zip(columns, map(rate.get, names), strict=True))
     return {**choice, **row, **counted}
-
-
-def _smallest(histogram: Histogram) -> int | None:
-    """Return the smallest distance, rounded up."""
-    return int(np.flatnonzero(histogram)[0]) if histogram.any() else None
-
-
-def _median(histogram: Histogram) -> int | None:
-    """Return the (lower) median of the distances, rounded up."""
-    total = int(histogram.sum())
-    return int(np.searchsorted(np.cumsum(histogram), (total + 1) // 2)) if total else None

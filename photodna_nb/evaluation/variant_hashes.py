@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from photodna_nb import checks, files, npz, parallel
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.corpus.datasets import Dataset
-from photodna_nb.errors import FileError
+from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation import stored_arrays
 from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.hasher_scale import PHOTODNA, HasherScale
@@ -86,6 +86,9 @@ class VariantHashes:
         The same of the variants; NaN where there is no hash.
     hasher : HasherScale
         The hasher.
+    groups : tuple of str, n
+        Group of each original; originals of a group show the same, and one with "" is in none. An
+        empty tuple if all are in none.
     """
 
     names: tuple[str, ...]
@@ -97,6 +100,7 @@ class VariantHashes:
     available: NDArray[np.bool_]
     variants_detail: NDArray[np.float64]
     hasher: HasherScale = PHOTODNA
+    groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n, v = len(self.names), len(self.transforms)
@@ -106,6 +110,8 @@ class VariantHashes:
         checks.array("variants", self.variants, np.uint8, (n, v, length))
         checks.array("available", self.available, np.bool_, (n, v))
         checks.array("variants_detail", self.variants_detail, np.float64, (n, v))
+        if self.groups and len(self.groups) != n:
+            raise ArgumentError(f"groups: got {len(self.groups)} groups, needs {n} or none")
 
     def taken(self, rows: NDArray[np.bool_]) -> VariantHashes:
         """Return the hashes of some originals alone, and of their variants."""
@@ -114,6 +120,7 @@ class VariantHashes:
             self,
             names=tuple(compress(self.names, rows)),
             digests=tuple(compress(self.digests, rows)),
+            groups=tuple(compress(self.groups, rows)),
             **{name: getattr(self, name)[rows] for name in names},
         )
 
@@ -240,7 +247,9 @@ def _known_hashes(folder: RunFolder) -> dict[str, OriginalHashes]:
         hashes = np.concatenate([hashed.hashes[:, None], hashed.variants], axis=1)
         detail = np.concatenate([hashed.detail[:, None], hashed.variants_detail], axis=1).tolist()
         for row, (name, digest) in enumerate(zip(hashed.names, hashed.digests, strict=True)):
-            known[name] = OriginalHashes(name, digest, hashes[row].tobytes(), detail[row])
+            group = hashed.groups[row] if hashed.groups else ""
+            content = hashes[row].tobytes()
+            known[name] = OriginalHashes(name, digest, content, detail[row], group=group)
         for result in failed:
             if result.name in known:
                 result = structs.replace(
@@ -280,6 +289,7 @@ def _write(folder: RunFolder, results: Sequence[OriginalHashes]) -> StoredHashes
         hashes[:, 1:],
         ~np.isnan(detail[:, 1:]),
         np.ascontiguousarray(detail[:, 1:]),
+        groups=tuple(result.group for result in good) if any(one.group for one in good) else (),
     )
     errors = [[bad.name, bad.digest, bad.errors, bad.permanent, bad.pixel_limit] for bad in failed]
     members: dict[str, NDArray[Any]] = {
@@ -290,6 +300,7 @@ def _write(folder: RunFolder, results: Sequence[OriginalHashes]) -> StoredHashes
         **{name: getattr(hashed, name) for name in _ARRAYS},
         "errors": npz.pack_texts([json.dumps(errors)]),
         "hashing": npz.pack_texts([canonical(folder.hash_settings)]),
+        **({"groups": npz.pack_texts(hashed.groups)} if hashed.groups else {}),
     }
     packed = npz.pack(members)
     digest = sha256(packed).hexdigest()
@@ -347,6 +358,8 @@ def unpack_hashes(path: str, content: bytes) -> tuple[VariantHashes, dict[str, A
     FileError
         The file is damaged or another one.
     """
-    members, _ = stored_arrays.unpack(path, content, _ARRAYS, _TEXTS)
+    groups = {"groups": "n"} if "groups" in npz.member_names(path, content) else {}
+    members, _ = stored_arrays.unpack(path, content, _ARRAYS, _TEXTS | groups)
     texts = (members[name] for name in ("paths", "digests", "transforms"))
-    return VariantHashes(*texts, *(members[name] for name in _ARRAYS)), members
+    further = {name: members[name] for name in (*_ARRAYS, *groups)}
+    return VariantHashes(*texts, **further), members
