@@ -103,9 +103,9 @@ def test_operating_points_keep_their_targets_where_they_were_chosen(halves, cons
             )
             assert point.tail_upper == told.upper
         rate = point.false_match_rate
-        ends = (told or rate) if point.extrapolated else rate
-        kept = {"yes": ends.upper <= point.choice.target, "no": ends.lower > point.choice.target}
-        assert kept.get(point.meets_target, not any(kept.values()))
+        kept = {"yes": rate.upper <= point.choice.target, "no": rate.lower > point.choice.target}
+        unknown = "extrapolated" if point.extrapolated and told else "unclear"
+        assert point.meets_target == next((word for word, is_so in kept.items() if is_so), unknown)
         assert point.false_match_rate.matches == int(reported_on.false_match_rates.matches[t])
         json.dumps(point.as_json(), allow_nan=False)
     # At 1e-3, power law: both halves have the same truth.

@@ -102,8 +102,9 @@ def compare(
     same pairs in both runs, has a paired test.
 
     A target is met if the whole interval of the second run at the first run's threshold is at most
-    the target (*yes*), not met if all of it is more (*no*), and else *unclear*. As in the report,
-    the threshold is chosen on the selection half, and its rates are those of the validation half.
+    the target (*yes*), not met if all of it is more (*no*), and else *unclear*; by a fitted tail it
+    is *extrapolated*, and neither of them. As in the report, the threshold is chosen on the
+    selection half, and its rates are those of the validation half.
 
     Rates are over the transforms that are in both runs. Confidence level and deployment are those
     of the first run.

@@ -75,7 +75,8 @@ def _interpretation(comparison: Comparison) -> Iterator[str]:
     yield (
         "Of the first run's thresholds for a target, the second run meets the target at "
         f"{targets['yes']} and does not at {targets['no']}; "
-        f"{targets['unclear'] + targets['unknown']} are unclear."
+        f"{targets['unclear'] + targets['unknown']} are unclear, and {targets['extrapolated']} "
+        "extrapolated by a fitted tail."
     )
     if comparison.same_originals:
         yield (

@@ -16,7 +16,7 @@ from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.printable import short_repr
 
 Verdict = Literal["identical", "overlapping", "significant", "unknown"]
-MeetsTarget = Literal["yes", "no", "unclear", "unknown"]
+MeetsTarget = Literal["yes", "no", "unclear", "extrapolated", "unknown"]
 
 # Lists in a configuration that are compared item by item.
 _LISTS = "variants.transforms", "thresholds.targets", "originals.paths", "pairs.duplicates"
@@ -193,6 +193,8 @@ class Conclusion(JSONRecord):
             return None
         if self.second is None:
             return "unknown"
+        if self.second.source.startswith("tail"):
+            return "extrapolated"
         if self.second.upper <= self.target:
             return "yes"
         return "no" if self.second.lower > self.target else "unclear"

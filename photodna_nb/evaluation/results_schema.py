@@ -185,7 +185,7 @@ _Tables = _row(
             "operating_points": _row(
                 _CHOICE,
                 {"threshold": _Threshold, "extrapolated": bool}
-                | {"meets_target": Literal["yes", "no", "unclear"]}
+                | {"meets_target": Literal["yes", "no", "unclear", "extrapolated"]}
                 | _types(_Count, "genuine_matches impostor_matches")
                 | _PAIRS
                 | _RECALL

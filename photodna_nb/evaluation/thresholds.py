@@ -15,7 +15,7 @@ from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.evaluation.tail import Tail
 
 Source = Literal["counted", "disjoint pairs", "tail", "none"]
-MeetsTarget = Literal["yes", "no", "unclear"]
+MeetsTarget = Literal["yes", "no", "unclear", "extrapolated"]
 
 # A threshold that supports no lower false match rate is of no use.
 _MAX_SUPPORTED_RATE = 0.01
@@ -71,9 +71,11 @@ class OperatingPoint(JSONRecord):
         Whether only `tail_upper` is known, since the rate is beyond validation.
     extrapolated : bool
         Whether fewer than ten dyads (pairs of two originals) of the validation half match.
-    meets_target : {"yes", "no", "unclear"}
-        Whether the interval of the false match rate on the validation half (counted; or by an
-        accepted tail if it is extrapolated) is at most the target: all of it, none, or a part.
+    meets_target : {"yes", "no", "unclear", "extrapolated"}
+        Whether the interval of the false match rate that was counted on the validation half is at
+        most the target: all of it, none, or a part. Where fewer than ten full dyads match, a bound
+        above the target says nothing: it is "extrapolated" if there are `tail_lower` and
+        `tail_upper`, by which a person may judge.
     """
 
     choice: ThresholdChoice
@@ -230,18 +232,17 @@ def _validated(
             "recall_upper": float(validation.recall_upper[threshold]),
         }
     counted = rates.at(threshold)
-    lower, upper = counted.lower, counted.upper
     by_tail = None if validation.tail is None else validation.tail.reliable_rate(threshold)
     tail_fields: dict[str, Any] = {}
     if by_tail is not None:
         tail_fields = {f"tail_{name}": value for name, value in by_tail._asdict().items()}
-        if not counted.at_least_ten_matches:
-            lower, upper = by_tail.lower, by_tail.upper
     meets_target: MeetsTarget = "unclear"
-    if upper <= choice.target:
+    if counted.upper <= choice.target:
         meets_target = "yes"
-    elif lower > choice.target:
+    elif counted.lower > choice.target:
         meets_target = "no"
+    elif not counted.at_least_ten_matches and by_tail is not None:
+        meets_target = "extrapolated"
     return OperatingPoint(
         choice,
         int(curves.genuine_matches[threshold]),
