@@ -286,7 +286,29 @@ def test_a_threshold_that_was_counted(tmp_path):
     assert dict(found.transforms)[at] == ["jpeg 10", "crop 5 %"]
     assert "mirror" in dict(found.transforms)["recall below 50 %"]
     (named,) = found.thresholds
-    assert named.startswith("At a, an L2 distance of at most 600: recall ")
+    assert named.startswith("At a, an L2 distance of at most 600: recall from ")
+    by_transform = found.sentences[1]
+    lowest = next(row for row in results.tables["recall"] if row["transform"] == "mirror")
+    assert by_transform.startswith("Its recall is from ")
+    assert "to 100 % by transform, and lowest for mirror (" in by_transform
+    overall = formatting.proportion(safe["recall"])
+    assert lowest["recall"] < safe["recall"] < 1
+    said = " ".join([*found.sentences, *found.thresholds])
+    assert overall not in said, "the mean of the transforms that were chosen"
+    assert safe["weighted_recall"] is None
+    assert "Weighted" not in said
+
+
+def test_the_recall_that_is_weighted(tmp_path, no_figures):
+    weights = {"jpeg:10": 8, "crop:5": 1, "mirror": 1}
+    results = evaluated(
+        tmp_path / "run", variants={"transforms": list(weights), "weights": weights}
+    )
+    row = results.tables["thresholds"][-1]
+    said = f"as the configuration says, it is {formatting.proportion(row['weighted_recall'])} ("
+    assert said in " ".join(pdna.report.recommend(results).sentences)
+    pdna.report.write(results)
+    assert f"{formatting.proportion(row['weighted_recall'])} (" in page_of(results).text
 
 
 def test_a_threshold_beyond_validation(drawn):
@@ -297,14 +319,15 @@ def test_a_threshold_beyond_validation(drawn):
     supported = drawn.tables["deployment"][2]
     assert supported["target"] == validated
     assert found.threshold == supported["threshold"] > safe["threshold"]
-    first, second, third = found.sentences
+    first, second, recalls, third = found.sentences
     assert "no threshold is shown to stay within the acceptable 1 false match per day" in first
     assert "a false match rate of 1.0 × 10⁻¹¹, and the 300 originals support no claim" in first
     rate = f"at most {formatting.rate(validated)} (extrapolated)"
     assert f"at most {supported['threshold']} has a false match rate of {rate}" in second
     per_day = f"at most {formatting.amount(validated * 1e11)} (extrapolated)"
     assert f"an expected number of false matches per day of {per_day}" in second
-    assert f"beyond its validation, suggests L2 {safe['threshold']}, with" in third
+    assert f"beyond its validation, suggests L2 {safe['threshold']}." in third
+    assert recalls.startswith("Its recall is ")
     assert not found.recommended
     assert drawn.summary["recommended"] is None
     assert drawn.tables["thresholds"][-1]["name"] == "supported"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -24,6 +25,7 @@ _MOST_PER_DAY = 10**15
 _DIGEST = re.compile("sha256:[0-9a-fA-F]{64}")
 
 _Amount = Annotated[int, Meta(ge=1, le=_MOST_PER_DAY)]
+_Weight = Annotated[float, Meta(ge=0, le=1e12)]
 _Detail = Annotated[float, Meta(ge=0, le=sys.float_info.max)]
 
 
@@ -35,11 +37,22 @@ class VariantsConfig(Section, frozen=True):
     transforms : str or tuple of str
         The name of a frozen list, such as ``"standard-1"``, or transforms as
         `transforms.parse` reads them. ``"standard"`` becomes the name of the newest list.
+    weights : dict of str to float
+        How often each transform occurs among the images of the user, for one recall of all
+        transforms; only the ratios matter. Empty for no such recall.
     """
 
     transforms: str | tuple[str, ...] = "standard"
+    weights: dict[str, _Weight] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._check_transforms()
+        if self.weights:
+            specs = [transform.spec for transform in self.parsed]
+            force_setattr(self, "weights", checked_weights(self.weights, specs))
+
+    def _check_transforms(self) -> None:
+        """Replace transforms by their specs, or their list by its version."""
         name = "variants.transforms"
         if isinstance(self.transforms, str):
             lists = ("standard", *transforms.STANDARD_LISTS)
@@ -192,6 +205,39 @@ class DeploymentConfig(Section, frozen=True):
     def n_orientations(self) -> int:
         """Number of orientations in which every query is searched: 8 or 1."""
         return 8 if self.orientations else 1
+
+
+def checked_weights(weights: Mapping[str, float], specs: Sequence[str]) -> dict[str, float]:
+    """Return the weight of each transform, by its spec and in the order of `specs`.
+
+    Raises
+    ------
+    ArgumentError
+        A transform has no weight, a weight is that of no transform, or all are 0.
+    """
+    by_spec: dict[str, float] = {}
+    for text, weight in weights.items():
+        try:
+            spec = text if text in specs else transforms.parse(text).spec
+        except ArgumentError:
+            spec = text
+        if spec not in specs:
+            remedy = checks.suggestion(spec, specs) or "take it out"
+            raise ArgumentError(
+                f"variants.weights: {printable(text)} is none of the transforms; {remedy}"
+            )
+        if spec in by_spec:
+            raise ArgumentError(f"variants.weights: {text!r} is there twice; take one of them out")
+        by_spec[spec] = weight
+    if missing := [spec for spec in specs if spec not in by_spec]:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise ArgumentError(
+            f"variants.weights: lacks {', '.join(missing[:3])}{more}; give each transform a "
+            "weight, 0 for one that does not occur"
+        )
+    if not any(by_spec.values()):
+        raise ArgumentError("variants.weights: all are 0; give those that occur a weight above 0")
+    return {spec: by_spec[spec] for spec in specs}
 
 
 def _with_plain_digests(names: tuple[str, ...]) -> tuple[str, ...]:

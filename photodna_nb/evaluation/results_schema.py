@@ -55,6 +55,7 @@ _CHOICE = {
     "beyond_validation": bool,
 }
 _AT_THRESHOLD = {
+    **_types(_Proportion, "weighted_recall weighted_recall_lower weighted_recall_upper"),
     **_types(_Count, "genuine_matches genuine_matches_oriented impostor_matches"),
     **_RECALL,
     **_RATE,

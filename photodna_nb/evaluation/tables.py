@@ -77,7 +77,7 @@ def build_tables(
         "failures": [failure._asdict() for failure in failures],
         "curves": _curves(counts, estimates),
         "thresholds": [
-            {"name": name} | threshold_row_of(counts, overall, threshold, config.deployment)
+            {"name": name} | threshold_row_of(counts, overall, threshold, config)
             for name, threshold in named.items()
         ],
         "operating_points": [_operating_point(point) for point in thresholds.operating_points],
@@ -272,7 +272,7 @@ def _deployment(
             "queries_per_day": service.queries_per_day,
             "orientations": service.n_orientations,
             **choice.as_json(),
-            **threshold_row_of(counts, estimates, choice.threshold, service),
+            **threshold_row_of(counts, estimates, choice.threshold, config),
         }
         for criterion, choice in thresholds.deployment.items()
     ]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.config_sections import DeploymentConfig
 from photodna_nb.evaluation.deployment import expected_matches
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import RateEstimates
+from photodna_nb.evaluation.weighted_recall import weighted_recall
 
 # A name or number in each column, None where there is none.
 Row: TypeAlias = dict[str, Any]
 
 _RECALL = "recall", "recall_lower", "recall_upper"
+_WEIGHTED = "weighted_recall", "weighted_recall_lower", "weighted_recall_upper"
 RATE = (
     "false_match_rate",
     "false_match_rate_lower",
@@ -81,10 +84,20 @@ def threshold_row(
 
 
 def threshold_row_of(
-    counts: PairCounts, estimates: RateEstimates, threshold: int | None, service: DeploymentConfig
+    counts: PairCounts, estimates: RateEstimates, threshold: int | None, config: Config
 ) -> Row:
-    """Return `threshold_row`, with the genuine matches by plain and by oriented distances."""
-    row = threshold_row(estimates, threshold, service)
+    """Return `threshold_row`, with plain and oriented genuine matches, and the weighted recall."""
+    row = threshold_row(estimates, threshold, config.deployment)
+    weighted = None
+    if threshold is not None:
+        weighted = weighted_recall(
+            counts,
+            config.variants.weights,
+            threshold,
+            oriented=config.deployment.orientations,
+            confidence=config.confidence,
+        )
+    row |= zip(_WEIGHTED, weighted or (None, None, None), strict=True)
     first = {name: row.pop(name) for name in ("threshold", "genuine_pairs", "genuine_matches")}
     for name, oriented in (("genuine_matches", False), ("genuine_matches_oriented", True)):
         matches = None

@@ -78,6 +78,11 @@ def recall(row: Mapping[str, Any]) -> str:
     return _with_interval(row, "recall", proportion)
 
 
+def weighted_recall(row: Mapping[str, Any]) -> str:
+    """Return the recall of a row that is weighted by transform, with its interval."""
+    return _with_interval(row, "weighted_recall", proportion)
+
+
 def false_match_rate(row: Mapping[str, Any]) -> str:
     """Return the false match rate at the threshold of a row, from its best source."""
     source = row["expected_matches_source"]

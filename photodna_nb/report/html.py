@@ -23,6 +23,7 @@ from photodna_nb.printable import printable
 from photodna_nb.report import formatting
 from photodna_nb.report.figures import ReportFigure
 from photodna_nb.report.influence import influential, threshold_name
+from photodna_nb.report.recall import recall_range
 from photodna_nb.report.recommendation import corpus, deployment, main_threshold, recommend
 
 # Largest numbers of failures and of digests of originals on the page.
@@ -50,7 +51,13 @@ def template_environment() -> Environment:
 def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
     """Return the report as one HTML page that holds its figures and thumbnails."""
     environment = template_environment()
-    for name in ("recall", "false_match_rate", "false_matches", "validation_rate"):
+    for name in (
+        "recall",
+        "weighted_recall",
+        "false_match_rate",
+        "false_matches",
+        "validation_rate",
+    ):
         environment.filters[name] = _in_two_lines(getattr(formatting, name))
     environment.filters |= {
         "label": lambda spec: parse(spec).label,
@@ -70,6 +77,7 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         ),
         transforms=list(_transforms(results)),
         detail_bins=list(_detail_bins(results)),
+        recall_range=recall_range,
         influential=[
             row | {"image": _thumbnail(results, row["thumbnail"])} for row in influential(results)
         ],

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from photodna_nb.corpus.transforms import parse
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config_originals import (
     DeadLeavesOriginals,
@@ -29,9 +28,10 @@ from photodna_nb.report.formatting import (
     level,
     proportion,
     rate,
-    recall,
+    weighted_recall,
 )
 from photodna_nb.report.influence import influence_warnings
+from photodna_nb.report.recall import recall_range, recall_sentence, transform_recalls
 
 # Recall from which a transform counts as nearly always recalled, and below which as rarely.
 _HIGH_RECALL, _LOW_RECALL = 0.99, 0.5
@@ -92,8 +92,8 @@ def recommend(results: Results | PathLike) -> Recommendation:
         list(_warnings(results)),
         [
             f"At {printable(row['name'])}, an L2 distance of at most {row['threshold']}: recall "
-            f"{recall(row)}, false match rate {false_match_rate(row)}, {false_matches(row)} false "
-            "matches per day."
+            f"{_recall(results, row)}, false match rate {false_match_rate(row)}, "
+            f"{false_matches(row)} false matches per day."
             for row in results.tables["thresholds"]
             if row["threshold"] != reported_threshold(results)
         ],
@@ -145,6 +145,19 @@ def main_threshold(results: Results) -> tuple[str, int] | None:
     return None if name is None else (name, thresholds[name])
 
 
+def _main_name(results: Results) -> str:
+    """Return the name of the reported threshold, the last one of the table."""
+    return str(results.tables["thresholds"][-1]["name"])
+
+
+def _recall(results: Results, row: Mapping[str, Any]) -> str:
+    """Return the recall of a threshold by transform, and the weighted one if there are weights."""
+    text = recall_range(results, row["name"])
+    if row["weighted_recall"] is not None:
+        text += f" (weighted {weighted_recall(row)})"
+    return text
+
+
 def _sentences(results: Results) -> Iterator[str]:
     """Yield what the recommended threshold does, or what the data support instead."""
     estimate, conservative, *supported = results.tables["deployment"]
@@ -157,15 +170,14 @@ def _sentences(results: Results) -> Iterator[str]:
         f"For {deployment(conservative)}, use an L2 distance of at most "
         f"{conservative['threshold']}: even the upper limit of the "
         f"{level(results.config.confidence)} interval is within the acceptable {acceptable}. Its "
-        f"recall is {recall(conservative)} over all variants. Its false match rate is "
-        f"{false_match_rate(conservative)}, and the expected number of false matches per day "
-        f"{false_matches(conservative)}."
+        f"false match rate is {false_match_rate(conservative)}, and the expected number of false "
+        f"matches per day {false_matches(conservative)}."
     )
+    yield recall_sentence(results, conservative, _main_name(results))
     if estimate["threshold"] != conservative["threshold"] and not estimate["beyond_validation"]:
         yield (
             f"By the estimate alone, without its interval, the threshold is "
-            f"{estimate['threshold']}, with a recall of {proportion(estimate['recall'])}; the true "
-            "rate may well be higher than the estimate."
+            f"{estimate['threshold']}; the true rate may well be higher than the estimate."
         )
 
 
@@ -188,17 +200,17 @@ def _unsupported(
     )
     yield (
         f"The data support this: an L2 distance of at most {best['threshold']} has a false match "
-        f"rate of {false_match_rate(best)}, an expected number of false matches per day of "
-        f"{false_matches(best)}, and a recall of {recall(best)} over all variants."
+        f"rate of {false_match_rate(best)}, and an expected number of false matches per day of "
+        f"{false_matches(best)}."
     )
+    yield recall_sentence(results, best, _main_name(results))
     if conservative["threshold"] is not None:
         # The number of pairs grows with the square of the originals.
         needed = compared * math.sqrt(best["target"] / conservative["target"])
         yield (
             "Lower thresholds have fewer false matches, but these data cannot show how many fewer: "
             f"that needs some {amount(float(f'{needed:.1g}'))} originals of this kind. The fitted "
-            f"tail, beyond its validation, suggests L2 {conservative['threshold']}, with a recall "
-            f"of {proportion(conservative['recall'])}."
+            f"tail, beyond its validation, suggests L2 {conservative['threshold']}."
         )
 
 
@@ -217,12 +229,10 @@ def _transforms_by_recall(results: Results) -> list[tuple[str, list[str]]]:
         f"recall below {level(_LOW_RECALL)}": [],
     }
     high, medium, low = groups.values()
-    key = None, results.config.deployment.orientations, name
-    for row in results.tables["recall"]:
+    for label, row in transform_recalls(results, name):
         value = row["recall"]
-        if (row["detail_bin"], row["oriented"], row["threshold_name"]) == key and value is not None:
-            group = high if value >= _HIGH_RECALL else low if value < _LOW_RECALL else medium
-            group.append(parse(row["transform"]).label.replace("_", " "))
+        group = high if value >= _HIGH_RECALL else low if value < _LOW_RECALL else medium
+        group.append(label)
     return [(title, labels) for title, labels in groups.items() if labels]
 
 

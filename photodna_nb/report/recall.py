@@ -1,0 +1,72 @@
+"""Sentences on recall: by transform, and weighted where the configuration has weights.
+
+The mean over whatever transforms were chosen says nothing about the images of a user, so it is in
+no sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from photodna_nb.evaluation import Results
+from photodna_nb.report.formatting import join, proportion, recall, weighted_recall
+
+# Number of transforms with the lowest recall that a sentence names.
+_WORST = 3
+
+
+def transform_recalls(results: Results, threshold_name: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the transforms at a named threshold, by label, the lowest recall first.
+
+    Each has its row of ``results.tables["recall"]``; those without variants are left out.
+    """
+    labels = {row["transform"]: row["label"] for row in results.tables["transforms"]}
+    key = None, results.config.deployment.orientations, threshold_name
+    rows = (
+        (labels[row["transform"]].replace("_", " "), row)
+        for row in results.tables["recall"]
+        if (row["detail_bin"], row["oriented"], row["threshold_name"]) == key
+        and row["recall"] is not None
+    )
+    return sorted(rows, key=lambda item: item[1]["recall"])
+
+
+def recall_range(results: Results, threshold_name: str) -> str:
+    """Return the smallest and the largest recall of a transform at a named threshold."""
+    rows = transform_recalls(results, threshold_name)
+    if not rows:
+        return "unknown, since there are no variants"
+    lowest, highest = (proportion(row["recall"]) for _, row in (rows[0], rows[-1]))
+    if lowest == highest:
+        return f"{lowest} for {'each transform' if len(rows) > 1 else rows[0][0]}"
+    return f"from {lowest} to {highest} by transform"
+
+
+def recall_sentence(results: Results, row: Mapping[str, Any], threshold_name: str) -> str:
+    """Return what the recall of a threshold is.
+
+    Parameters
+    ----------
+    results : Results
+        Results of a run.
+    row : dict
+        The threshold, in ``results.tables["thresholds"]`` or ``["deployment"]``.
+    threshold_name : str
+        Its name in ``results.tables["thresholds"]``.
+    """
+    rows = transform_recalls(results, threshold_name)
+    if len(rows) == 1:
+        text = f"Its recall is {recall(rows[0][1])} for {rows[0][0]}, the only transform."
+    else:
+        text = f"Its recall is {recall_range(results, threshold_name)}"
+        if rows and rows[0][1]["recall"] < rows[-1][1]["recall"]:
+            worst = (f"{label} ({proportion(one['recall'])})" for label, one in rows[:_WORST])
+            text += f", and lowest for {join(list(worst))}"
+        text += "."
+    if row["weighted_recall"] is not None:
+        text += (
+            " Weighted by how often each transform occurs, as the configuration says, it is "
+            f"{weighted_recall(row)}."
+        )
+    return text
