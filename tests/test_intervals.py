@@ -12,7 +12,7 @@ from evaluations import by_original
 from scipy import stats
 
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
-from photodna_nb.evaluation import intervals
+from photodna_nb.evaluation import intervals, pair_graph
 from photodna_nb.evaluation.dependence import ImpostorPairs, dyadic_dependence, matrix_dependence
 from photodna_nb.evaluation.intervals import (
     clopper_pearson,
@@ -412,7 +412,7 @@ def test_runs_that_were_added_up_were_not_compared():
     apart, mixed = np.mean(bounds, axis=0)
     assert apart > mixed
     for run_length in (5, 6):
-        partner = intervals._disjoint_partners(np.repeat([3, 7], run_length), seed=1)
+        partner = pair_graph.disjoint_partners(np.repeat([3, 7], run_length), seed=1)
         paired = np.flatnonzero(partner >= 0)
         assert len(paired) == 2 * (run_length // 2) * 2
         assert (partner[partner[paired]] == paired).all()

@@ -73,18 +73,28 @@ class Config(Section, frozen=True, eq=False):
     base: str = msgspec.field(default=".", name="_base")
 
     def __post_init__(self) -> None:
-        if self.has_pictures:
-            if not self.variants.transforms:
-                raise ArgumentError(
-                    "variants.transforms: got an empty list, needs at least one transform"
-                )
-        elif self.variants not in (VariantsConfig(), VariantsConfig(())):
+        labelled, no_transforms = self.pairs.labelled is not None, VariantsConfig(())
+        if labelled and self.categories is not None:
             raise ArgumentError(
-                "variants.transforms: the originals are hashes of a table, of which no variants "
-                "can be made; leave the section out"
+                "categories.file: of labelled pairs, the column category of the file in "
+                "pairs.labelled has the categories; take categories.file out"
             )
-        else:
-            force_setattr(self, "variants", VariantsConfig(()))
+        if not self.has_pictures:
+            if self.variants not in (VariantsConfig(), no_transforms):
+                raise ArgumentError(
+                    "variants.transforms: the originals are hashes of a table, of which no "
+                    "variants can be made; leave the section out"
+                )
+            force_setattr(self, "variants", no_transforms)
+        elif labelled and self.variants.transforms:
+            raise ArgumentError(
+                "variants.transforms: no variants are made where pairs.labelled lists the pairs; "
+                "write transforms = [], or take one of the two keys out"
+            )
+        elif not labelled and not self.variants.transforms:
+            raise ArgumentError(
+                "variants.transforms: got an empty list, needs at least one transform"
+            )
 
     def __eq__(self, other: object) -> bool:
         """Return whether both have the same values; `base` does not count."""
@@ -148,6 +158,9 @@ class Config(Section, frozen=True, eq=False):
         if not isinstance(values, Mapping):
             raise ArgumentTypeError(f"values: got {checks.describe(values)}, needs a dictionary")
         values = {**values, "_base": os.path.abspath(base)}
+        pairs = values.get("pairs")
+        if isinstance(pairs, Mapping) and pairs.get("labelled") is not None:
+            values.setdefault("variants", {"transforms": []})
         try:
             return msgspec.convert(values, cls)
         except msgspec.ValidationError as error:
@@ -179,6 +192,7 @@ class Config(Section, frozen=True, eq=False):
         named = {
             "originals.path": isinstance(self.originals, TableOriginals) and self.originals.path,
             "categories.file": self.categories and self.categories.file,
+            "pairs.labelled": self.pairs.labelled,
         }
         return {key: os.path.join(self.base, path) for key, path in named.items() if path}
 
@@ -200,11 +214,10 @@ class Config(Section, frozen=True, eq=False):
     def to_dict(self) -> dict[str, Any]:
         """Return all values, with the defaults, as JSON takes them and `from_dict` reads them.
 
-        A section that is None is left out.
+        What is None is left out.
         """
         values: dict[str, Any] = _builtins(self)
         del values["_base"]
-        values = {name: value for name, value in values.items() if value is not None}
         first = {name: values.pop(name) for name in ("seed", "confidence")}
         return first | values
 
@@ -258,5 +271,9 @@ def canonical(values: Any) -> str:
 
 
 def _builtins(values: Struct) -> Any:
-    """Return a section as dictionaries and lists, as JSON has them."""
-    return json.loads(json.dumps(msgspec.to_builtins(values)))
+    """Return a section as dictionaries and lists, as JSON has them; what is None is left out."""
+
+    def without_none(section: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in section.items() if value is not None}
+
+    return json.loads(json.dumps(msgspec.to_builtins(values)), object_hook=without_none)

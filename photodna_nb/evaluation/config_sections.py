@@ -101,6 +101,10 @@ class PairsConfig(Section, frozen=True):
     leave_out : tuple of str
         Names of originals, or ``sha256:`` and digests as in `duplicates`, that are in no pair,
         genuine or impostor, and neither are their variants.
+    labelled : str or None
+        A table of text, such as CSV, with the columns ``a`` and ``b``, the names of two originals
+        as the results list them, ``same`` (1 or 0) and perhaps ``category``. Exactly these pairs
+        are counted, and only their originals are hashed; there are no variants then.
     """
 
     variants_against_others: bool = True
@@ -108,8 +112,17 @@ class PairsConfig(Section, frozen=True):
     count_identical: bool = False
     exclude_below_detail: _Detail = 0.0
     leave_out: tuple[Text, ...] = ()
+    labelled: Text | None = None
 
     def __post_init__(self) -> None:
+        for key, given in (
+            ("duplicates", self.duplicates),
+            ("count_identical", self.count_identical),
+        ):
+            if self.labelled is not None and given:
+                raise ArgumentError(
+                    f"pairs.{key}: has no effect where pairs.labelled lists the pairs; take it out"
+                )
         groups = tuple(map(_with_plain_digests, self.duplicates))
         force_setattr(self, "leave_out", _with_plain_digests(self.leave_out))
         for group in groups:

@@ -183,13 +183,22 @@ def _genuine_pairs(hashed: VariantHashes, grouped: NDArray[np.int64]) -> Genuine
         variants, originals = hashed.variants[batch][rows, transform], hashed.hashes[batch]
         distances = _plain_and_oriented(hashed.hasher, variants, originals, rows)
         parts.append([rows + start, rows + start, transform, *distances])
-    for start in range(0, len(grouped), _BATCH * _BATCH):
-        i, j = grouped[start : start + _BATCH * _BATCH].T
-        distances = _plain_and_oriented(
-            hashed.hasher, hashed.hashes[i], hashed.hashes[j], np.arange(len(i))
-        )
-        parts.append([i, j, np.full(len(i), ORIGINAL), *distances])
-    return GenuinePairs.joined(parts)
+    return GenuinePairs.joined([*parts, *genuine_parts(hashed, hashed.hashes, *grouped.T)])
+
+
+def genuine_parts(
+    hashed: VariantHashes,
+    hashes: NDArray[np.uint8],
+    i: NDArray[Any],
+    j: NDArray[Any],
+    transform: int = ORIGINAL,
+) -> Iterator[list[NDArray[Any]]]:
+    """Yield the columns of the genuine pairs of hashes (i) and originals (j), for a few at once."""
+    for start in range(0, len(i), _BATCH * _BATCH):
+        a, b = (rows[start : start + _BATCH * _BATCH] for rows in (i, j))
+        numbers = np.arange(len(a))
+        distances = _plain_and_oriented(hashed.hasher, hashes[a], hashed.hashes[b], numbers)
+        yield [a, b, np.full(len(a), transform), *distances]
 
 
 def _plain_and_oriented(

@@ -137,7 +137,7 @@ class DyadicDependence:
 
     def at_thresholds(self, first: int, stop: int) -> DyadicDependence:
         """Return the components at the thresholds first … stop - 1 alone."""
-        return DyadicDependence(*(values[first:stop] for values in vars(self).values()))
+        return type(self)(*(values[first:stop] for values in vars(self).values()))
 
 
 def dyadic_dependence(

@@ -248,7 +248,7 @@ def _shortened(counts: PairCounts, rates: FalseMatchRates, targets: Sequence[flo
     """Return counts with a list of impostor pairs that is long enough for the targets."""
     needed = max(_LISTED, math.ceil(_LISTED_PER_MATCH * max(targets) * rates.pairs))
     limit = int(np.searchsorted(rates.matches, needed))
-    if limit >= counts.nearest_limit:
+    if limit >= counts.nearest_limit or counts.labelled is not None:  # of which all are needed
         return counts
     nearest = counts.nearest.taken(np.arange(rates.matches[limit]))
     return replace(counts, nearest=nearest, nearest_limit=limit)

@@ -26,6 +26,7 @@ from photodna_nb.evaluation.dependence import (
     sort_impostor_pairs,
 )
 from photodna_nb.evaluation.json_record import JSONRecord
+from photodna_nb.evaluation.pair_graph import PairGraph, disjoint_partners
 from photodna_nb.printable import short_repr
 
 # With fewer matching dyads, their dependence cannot be estimated.
@@ -244,6 +245,7 @@ def false_match_rates(
     confidence: float = 0.95,
     seed: int = 0,
     run_number: NDArray[Any] | None = None,
+    graph: PairGraph | None = None,
 ) -> FalseMatchRates:
     """Return the false match rate at each integer threshold, with confidence intervals.
 
@@ -265,6 +267,8 @@ def false_match_rates(
     run_number : ndarray of integers, (n,), optional
         Which run each image is of, where counts of several runs were added. Images of different
         runs were not compared, and form no disjoint pair.
+    graph : PairGraph, optional
+        The pairs that were compared, where not all of them were; then all are listed.
 
     Returns
     -------
@@ -315,7 +319,7 @@ def false_match_rates(
             f"beyond_cutoff: needs a DyadicDependence up to threshold {last}, since impostors end "
             f"at {listed - 1}"
         )
-    per_dyad = pairs_per_dyad(images, pairs)
+    per_dyad = pairs_per_dyad(images, pairs) if graph is None else graph.pairs_per_dyad
     full_dyads = matches // per_dyad
     full_dyads[:listed] = nearest_first.full_dyads(per_dyad)[:listed]
     full_dyads = np.maximum.accumulate(full_dyads)
@@ -323,8 +327,14 @@ def false_match_rates(
 
     rate = matches / pairs
     lower, upper = np.zeros(len(counts)), np.ones(len(counts))
-    if images >= 4:
-        listed_dependence = dyadic_dependence(nearest_first, images, pairs).at_thresholds(0, listed)
+    can_estimate = images >= 4 if graph is None else graph.shows_dependence
+    if can_estimate:
+        dependence: DyadicDependence = (
+            dyadic_dependence(nearest_first, images, pairs)
+            if graph is None
+            else graph.dependence(nearest_first)
+        )
+        listed_dependence = dependence.at_thresholds(0, listed)
         lower[:listed], upper[:listed] = gamma_interval(
             matches[:listed], pairs, images, listed_dependence, half_alpha
         )
@@ -339,12 +349,15 @@ def false_match_rates(
             lower[unknown] = lower[listed - 1] if listed and enough[listed - 1] else 0.0
             upper[unknown] = upper[unknown[-1] + 1] if unknown[-1] < last else 1.0
 
-    partner = _disjoint_partners(np.zeros(images) if run_number is None else run_number, seed)
+    if graph is None:
+        partner = disjoint_partners(np.zeros(images) if run_number is None else run_number, seed)
+    else:
+        partner = graph.disjoint_partners
     disjoint = int((partner >= 0).sum()) // 2
     disjoint_matches = np.minimum(matches, disjoint)
     chosen = partner[nearest_first.i] == nearest_first.j
     disjoint_matches[:listed] = nearest_first.matching_dyads(chosen)[:listed]
-    few = ~enough | (images < 4)
+    few = ~enough | (not can_estimate)
     lower[few] = 0.0
     upper[few] = clopper_pearson(disjoint_matches[few], disjoint, 1 - 4 * half_alpha)[1]
     non_matches = pairs - matches
@@ -426,17 +439,3 @@ def gamma_interval(
     high = np.minimum(variance / mean * special.gammainccinv(mean**2 / variance, half_alpha), 1.0)
     lower, upper = np.where(common, 1 - high, low), np.where(common, 1 - low, high)
     return np.where(known, lower, 0.0), np.where(known, upper, 1.0)
-
-
-def _disjoint_partners(run_number: NDArray[Any], seed: int) -> Integers:
-    """Return the other image of each image's disjoint dyad, -1 for one that is left over."""
-    # NumPy guarantees that the raw stream stays the same; it does not for permutations.
-    random = np.random.PCG64(seed).random_raw(len(run_number))
-    partner = np.full(len(run_number), -1)
-    for number in np.unique(run_number):
-        members = np.flatnonzero(run_number == number)
-        order = members[np.argsort(random[members], kind="stable")]
-        half = len(order) // 2
-        first, second = order[:half], order[half : 2 * half]
-        partner[first], partner[second] = second, first
-    return partner

@@ -10,14 +10,17 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from photodna_nb import checks, files, npz
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation import partitions, stored_arrays
 from photodna_nb.evaluation.hasher_scale import PHOTODNA, HasherScale
-from photodna_nb.evaluation.pair_records import GenuinePairs, NearestImpostors
+from photodna_nb.evaluation.pair_records import (
+    GenuinePairs,
+    NearestImpostors,
+    PairCategories,
+    linked_groups,
+)
 from photodna_nb.evaluation.partitions import Partition
 from photodna_nb.files import PathLike
 
@@ -94,6 +97,9 @@ class PairCounts:
         they have none.
     hasher : HasherScale
         The hasher, and how its distances are counted.
+    labelled : PairCategories or None
+        The categories of labelled pairs, if exactly these were counted. All of them are listed,
+        and there are no variants.
     """
 
     names: tuple[str, ...]
@@ -118,6 +124,7 @@ class PairCounts:
     counting_rules: tuple[str, ...]
     partitions: Mapping[str, Partition] = field(default_factory=dict)
     hasher: HasherScale = PHOTODNA
+    labelled: PairCategories | None = None
 
     def __len__(self) -> int:
         """Return the number of originals."""
@@ -147,13 +154,14 @@ class PairCounts:
         Pairs of one cluster are linked by originals: those of one original and of all that show
         the same. Pairs of different clusters have no image in common.
         """
-        i, j, n = self.genuine.i, self.genuine.j, len(self)
-        if np.array_equal(i, j):
-            return i.astype(np.int64)
-        links = coo_array((np.ones(len(i), bool), (i, j)), (n, n))
-        _, group = connected_components(links, directed=False)
-        clusters: NDArray[np.int64] = group[i].astype(np.int64)
-        return clusters
+        return self.linked_groups[self.genuine.i]
+
+    @cached_property
+    def linked_groups(self) -> NDArray[np.int64]:
+        """Number of the group of each original, (n,): those that genuine pairs link."""
+        if np.array_equal(self.genuine.i, self.genuine.j):
+            return np.arange(len(self))
+        return linked_groups(self.genuine.i, self.genuine.j, len(self))
 
     def genuine_rows(
         self,
@@ -304,6 +312,9 @@ class PairCounts:
         genuine = other.genuine._replace(i=other.genuine.i + n, j=other.genuine.j + n)
         moved = other.nearest._replace(i=other.nearest.i + n, j=other.nearest.j + n)
         nearest = NearestImpostors.joined([self.nearest, moved])
+        labelled = None
+        if self.labelled is not None and other.labelled is not None:
+            labelled = self.labelled.joined(other.labelled, self.nearest, moved)
         first_number = self.run_number.max(initial=-1) + 1
         other = replace(other, run_number=other.run_number + first_number)
         joined: dict[str, Any] = {
@@ -322,6 +333,7 @@ class PairCounts:
             nearest=nearest.taken(nearest.distance_squared <= self.hasher.integer_limit(limit)),
             nearest_limit=limit,
             partitions=partitions.joined(self.partitions, other.partitions),
+            labelled=labelled,
             **joined,
             **summed,
         )
@@ -359,6 +371,8 @@ class PairCounts:
         members["key"] = npz.pack_texts([key])
         if self.hasher != PHOTODNA:
             members["hasher"] = npz.pack_texts(map(str, self.hasher))
+        if self.labelled is not None:
+            members |= self.labelled.members()
         return npz.pack(members | partitions.members(self.partitions))
 
     @classmethod
@@ -374,8 +388,13 @@ class PairCounts:
         if key and members["key"] != (key,):
             raise FileError(path, "holds counts of other pairs; run the evaluation again")
         hasher: HasherScale = members["hasher"]
-        nearest = (members[f"nearest_{name}"] for name in NearestImpostors._fields)
-        genuine = (members[f"genuine_{name}"] for name in GenuinePairs._fields)
+        genuine, nearest = (
+            [members[f"{kind}_{name}"] for name in fields]
+            for kind, fields in (
+                ("genuine", GenuinePairs._fields),
+                ("nearest", NearestImpostors._fields),
+            )
+        )
         return cls(
             **{name: members[name] for name in (*_ARRAYS, *_TEXTS)},
             **{name: members[name].item() for name in _NUMBERS},
@@ -384,6 +403,7 @@ class PairCounts:
             nearest=NearestImpostors(*nearest),
             partitions=partitions.unpack(path, content, len(members["names"]), hasher.n_bins),
             hasher=hasher,
+            labelled=PairCategories.unpack(path, content, len(genuine[0]), len(nearest[0])),
         )
 
     def _number(self, transform: str | int) -> int:
@@ -392,13 +412,7 @@ class PairCounts:
         return checks.integer("transform", transform, 0, len(self.transforms) - 1)
 
 
-_PER_ORIGINAL = (
-    "detail",
-    "in_validation_half",
-    "compared",
-    "pairs_per_original",
-    "run_number",
-)
+_PER_ORIGINAL = ("detail", "in_validation_half", "compared", "pairs_per_original", "run_number")
 _HISTOGRAMS = ("impostor_originals", "impostor_variants", "impostor_by_detail_bin")
 _PAIRS = ("pairs_excluded", "pairs_identical", "pairs_low_detail")
 _ARRAYS = (*_PER_ORIGINAL, *_HISTOGRAMS, "hash_sample")

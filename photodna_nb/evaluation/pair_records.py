@@ -7,7 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from photodna_nb import npz
+from photodna_nb.evaluation import partitions, stored_arrays
 from photodna_nb.printable import short_repr
 
 
@@ -44,8 +48,11 @@ class NearestImpostors(NamedTuple):
         none = np.empty(0, np.int64)
         columns = zip(cls.of(none, none, none, none), *parts, strict=True)
         nearest = cls.of(*map(np.concatenate, columns))
-        keys = (nearest.transform, nearest.j, nearest.i, nearest.distance_squared)
-        return nearest.taken(np.lexsort(keys))
+        return nearest.taken(nearest.order())
+
+    def order(self) -> NDArray[np.intp]:
+        """Return the numbers of the pairs in the order of their distance."""
+        return np.lexsort((self.transform, self.j, self.i, self.distance_squared))
 
     def taken(self, rows: NDArray[Any]) -> NearestImpostors:
         """Return the pairs of those rows: numbers or truth values."""
@@ -98,3 +105,79 @@ class GenuinePairs(NamedTuple):
     def squared(self, oriented: bool) -> NDArray[np.int32]:
         """Return the squared distance of each pair, plain or oriented."""
         return self.oriented_distance_squared if oriented else self.distance_squared
+
+
+@short_repr
+class PairCategories(NamedTuple):
+    """Categories of labelled pairs.
+
+    Attributes
+    ----------
+    names : tuple of str, k
+        Names of the categories; "" is that of a pair without one.
+    genuine, impostor : ndarray of int32
+        Number of the category of each genuine pair, and of each impostor pair.
+    """
+
+    names: tuple[str, ...]
+    genuine: NDArray[np.int32]
+    impostor: NDArray[np.int32]
+
+    def joined(
+        self, other: PairCategories, nearest: NearestImpostors, moved: NearestImpostors
+    ) -> PairCategories:
+        """Return the categories of the pairs of both, of which the impostor pairs are these."""
+        columns: Any = zip(nearest, moved, strict=True)
+        order = NearestImpostors.of(*map(np.concatenate, columns)).order()
+        names = tuple(sorted({*self.names, *other.names}))
+        own, others = (
+            np.array([names.index(name) for name in part.names], np.int32) for part in (self, other)
+        )
+        return PairCategories(
+            names,
+            np.r_[own[self.genuine], others[other.genuine]],
+            np.r_[own[self.impostor], others[other.impostor]][order],
+        )
+
+    def members(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays in which a file holds them."""
+        arrays = {"labelled_genuine": self.genuine, "labelled_impostor": self.impostor}
+        return {"labelled_names": npz.pack_texts(self.names), **arrays}
+
+    @classmethod
+    def unpack(
+        cls, path: str, content: bytes, n_genuine: int, n_impostor: int
+    ) -> PairCategories | None:
+        """Return the categories in the content of a file; None if its pairs have no labels.
+
+        Raises
+        ------
+        FileError
+            The file is damaged, or holds categories of other pairs.
+        """
+        if "labelled_names" not in npz.member_names(path, content):
+            return None
+        schema: stored_arrays.Schema = {
+            "labelled_genuine": (np.int32, (n_genuine,)),
+            "labelled_impostor": (np.int32, (n_impostor,)),
+        }
+        members, _ = stored_arrays.unpack(path, content, schema, {"labelled_names": "k"})
+        names = members.pop("labelled_names")
+        k = len(names)
+        ranges: dict[str, tuple[Any, float, float]] = {
+            name: (array, 0, k - 1) for name, array in members.items()
+        }
+        ranges["number of labelled_names"] = (
+            np.array([k, len(set(names))]),
+            k,
+            partitions.MOST_CLASSES,
+        )
+        stored_arrays.check_ranges(path, ranges)
+        return cls(names, *members.values())
+
+
+def linked_groups(i: NDArray[Any], j: NDArray[Any], n: int) -> NDArray[np.int64]:
+    """Return the number of the group of each of n originals, which pairs (i, j) link, (n,)."""
+    links = coo_array((np.ones(len(i), bool), (i, j)), (n, n))
+    group: NDArray[np.int64] = connected_components(links, directed=False)[1].astype(np.int64)
+    return group

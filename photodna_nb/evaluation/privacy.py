@@ -83,6 +83,7 @@ class NameKey:
             config.pairs,
             duplicates=tuple(tuple(map(self.listed, group)) for group in config.pairs.duplicates),
             leave_out=tuple(map(self.listed, config.pairs.leave_out)),
+            labelled=config.pairs.labelled and self.name(config.pairs.labelled),
         )
         categories = config.categories and structs.replace(
             config.categories, file=self.name(config.categories.file)

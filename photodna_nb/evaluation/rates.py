@@ -30,6 +30,8 @@ from photodna_nb.evaluation.intervals import (
 )
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.pair_counts import HALVES, Half, Histogram, PairCounts
+from photodna_nb.evaluation.pair_graph import PairGraph
+from photodna_nb.evaluation.pair_records import NearestImpostors
 from photodna_nb.evaluation.tail import Tail
 from photodna_nb.evaluation.tail_fit import fit_tail
 from photodna_nb.pairs import all_pairs
@@ -179,8 +181,8 @@ def estimate_rates(
             checks.message("counts", checks.describe(counts), "PairCounts, such as results.counts")
         )
     seed = checks.integer("seed", seed, least=0)
-    impostor = counts.impostor_histogram(split=half)
     rows, genuine_rows = np.ones(len(counts), bool), counts.genuine_rows(half=half)
+    impostor = counts.impostor_histogram(split=half)
     if half is not None:
         rows = counts.in_validation_half == (half == "validation")
     if without is not None:
@@ -206,12 +208,15 @@ def estimate_rates(
         )
         return replace(estimates, no_rates_reason=reason)
     nearest = counts.nearest
-    inside = rows[nearest.i] & rows[nearest.j]
+    nearest = nearest.taken(rows[nearest.i] & rows[nearest.j])
+    if counts.labelled is not None:
+        rates = labelled_rates(counts, nearest, confidence, seed)
+        return replace(estimates, false_match_rates=rates)
     number = np.cumsum(rows) - 1
     impostors = ImpostorPairs(
-        number[nearest.i[inside]],
-        number[nearest.j[inside]],
-        counts.hasher.distances(nearest.distance_squared[inside]),
+        number[nearest.i],
+        number[nearest.j],
+        counts.hasher.distances(nearest.distance_squared),
         counts.nearest_limit,
     )
     nearest_first = sort_impostor_pairs(impostors, images)
@@ -229,6 +234,28 @@ def estimate_rates(
     tail = fit_tail(nearest_first, images, pairs, confidence=confidence, seed=seed)
     rates, tail = join_limits(rates, tail)
     return replace(estimates, false_match_rates=rates, tail=tail)
+
+
+def labelled_rates(
+    counts: PairCounts, pairs: NearestImpostors, confidence: float, seed: int
+) -> FalseMatchRates:
+    """Return the false match rates of some of the labelled impostor pairs.
+
+    Originals that genuine pairs link are one image: they show the same. No tail is fitted: it
+    would be that of the pairs that somebody chose.
+    """
+    images, number = np.unique(counts.linked_groups[np.r_[pairs.i, pairs.j]], return_inverse=True)
+    i, j = number.reshape(2, -1)
+    hasher = counts.hasher
+    distances = hasher.distances(pairs.distance_squared)
+    return false_match_rates(
+        hasher.histogram(pairs.distance_squared),
+        len(images),
+        ImpostorPairs(i, j, distances, hasher.largest_threshold),
+        confidence=confidence,
+        seed=seed,
+        graph=PairGraph(i, j, len(images), seed),
+    )
 
 
 def estimate_run(

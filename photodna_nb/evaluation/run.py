@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from hashlib import sha256
+from typing import Any
 
 from photodna_nb import checks, files, parallel
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
@@ -17,6 +18,7 @@ from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
 from photodna_nb.evaluation.influence import measure_influence
+from photodna_nb.evaluation.labelled_pairs import LabelledPairs, count_labelled, read_labelled
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.privacy import name_key
 from photodna_nb.evaluation.rates import estimate_run
@@ -109,18 +111,22 @@ def run(
     started = time.time()
 
     dataset = find_originals(config, run_dir, config_path)
-    categories, digests = read_categories(config), file_digests(config)
+    categories, labelled = read_categories(config), read_labelled(config)
+    key, digests = name_key(config, run_dir), file_digests(config)
     named = config.files().keys()
-    key = name_key(config, run_dir)
     if dataset is not None:
         names = [original.name for original in dataset]
-        check_names(
-            _listed(config, categories), names + (list(map(key.name, names)) if key else [])
-        )
+        names += list(map(key.name, names)) if key else []
+        check_names(_listed(config, categories), names)
+        if labelled is not None:
+            labelled.check_names(names)
     if key is not None:
         config, dataset = key.config(config), key.dataset(dataset)
         categories = key.by_listed(categories)
+        labelled = labelled and labelled.renamed(key.name)
         digests = {name: key.digest(digest) for name, digest in digests.items()}
+    if labelled is not None and dataset is not None:
+        dataset = labelled.restricted(dataset)
     with open_run(run_dir, config.hash_settings()) as folder:
         if dataset is not None:
             hashes, n_hashed = hash_variants(config, dataset, folder, workers, progress, executor)
@@ -130,7 +136,9 @@ def run(
         check_detail(config.pairs, hashes.hashed.detail)
         digests = {name: folder.files[name] for name in named & folder.files.keys()} | digests
         failures = hashes.failures()
-        counts = _count_pairs(config, hashes, categories, folder, workers, executor)
+        if labelled is not None:
+            labelled.check_names(hashes.inputs)
+        counts = _count_pairs(config, hashes, categories, labelled, folder, workers, executor)
         estimates = estimate_run(counts, config, executor)
         thresholds = choose_thresholds(config, estimates)
         duplicates = suspected_duplicates(counts)
@@ -190,6 +198,7 @@ def _count_pairs(
     config: Config,
     hashes: StoredHashes,
     categories: Mapping[str, str] | None,
+    labelled: LabelledPairs | None,
     folder: RunFolder,
     max_workers: int,
     executor: Executor | None,
@@ -205,23 +214,31 @@ def _count_pairs(
             )
     labels = original_labels(categories, hashed.names, hashed.digests)
     values = [_COUNTING, hashes.digest, config.pair_settings(), *([labels] if labels else ())]
+    if labelled is not None:
+        values.append(labelled.pairs)
     key = sha256(canonical(values).encode("ascii")).hexdigest()
     if os.path.exists(path):
         try:
             return PairCounts.unpacked(path, files.read(path, FileError), key)
         except FileError:  # damaged, or of other pairs: either way they are counted
             pass
-    counts = count_pairs(
-        hashed,
-        validation_half(hashed.names, config.seed, hashed.groups),
-        detail_bins=config.detail.bins,
-        exclude=duplicate_pairs(config.pairs.duplicates, hashed.names, hashed.digests),
-        labels=labels,
-        variants_against_others=config.pairs.variants_against_others,
-        count_identical=config.pairs.count_identical,
-        exclude_below_detail=config.pairs.exclude_below_detail,
-        max_workers=max_workers,
-        executor=executor,
-    )
+    options: Any = {
+        "detail_bins": config.detail.bins,
+        "exclude_below_detail": config.pairs.exclude_below_detail,
+    }
+    if labelled is not None:
+        counts = count_labelled(hashed, labelled.pairs, config.seed, **options)
+    else:
+        counts = count_pairs(
+            hashed,
+            validation_half(hashed.names, config.seed, hashed.groups),
+            exclude=duplicate_pairs(config.pairs.duplicates, hashed.names, hashed.digests),
+            labels=labels,
+            variants_against_others=config.pairs.variants_against_others,
+            count_identical=config.pairs.count_identical,
+            max_workers=max_workers,
+            executor=executor,
+            **options,
+        )
     files.write([(path, [counts.packed(key)])], FileError)
     return counts
