@@ -189,6 +189,20 @@ def test_numbers_of_speed_are_those_of_the_scripts():
         assert any(numbers <= line for line in measured), row
 
 
+def test_distances_of_photographs_are_those_of_the_script(shared_golden):
+    from benchmarks.photographs import measure
+
+    found = measure(shared_golden / "photographs" / "hashes.npz")
+    table = TEXTS["README.md"].partition("| pair of photographs |")[2].partition("\n\n")[0]
+    assert (
+        f"| nearest of {found.photographs:,} unrelated photographs | {found.nearest:.1f} |" in table
+    )
+    assert f"{photographs}, if one of the two is edited | {found.nearest_with_edit:.1f} |" in table
+    assert f"| 1 % of unrelated pairs | below {found.percent} |" in table
+    assert f"| unrelated, median | {found.median} |" in table
+    assert found.largest < 1448
+
+
 def test_duplicates_side_by_side_are_those_of_the_script():
     """The README repeats rows of docs/duplicates.md, which are what the script prints."""
     section = TEXTS["README.md"].partition("## Side by side\n")[2].partition("\n## ")[0]
