@@ -194,9 +194,8 @@ def test_distances_of_photographs_are_those_of_the_script(shared_golden):
 
     found = measure(shared_golden / "photographs" / "hashes.npz")
     table = TEXTS["README.md"].partition("| pair of photographs |")[2].partition("\n\n")[0]
-    assert (
-        f"| nearest of {found.photographs:,} unrelated photographs | {found.nearest:.1f} |" in table
-    )
+    photographs = f"| nearest of {found.photographs:,} unrelated photographs"
+    assert f"{photographs} | {found.nearest:.1f} |" in table
     assert f"{photographs}, if one of the two is edited | {found.nearest_with_edit:.1f} |" in table
     assert f"| 1 % of unrelated pairs | below {found.percent} |" in table
     assert f"| unrelated, median | {found.median} |" in table
