@@ -106,27 +106,23 @@ def hash_folder(folder, names, specs, hasher_name="photodna", seed=0):
     return found
 
 
-def integer(a, b):
-    return int(((a.astype(int) - b.astype(int)) ** 2).sum())
-
-
-def nearest_orientation(a, b):
-    return min(integer(a, turned) for turned in pdna.orientations(b)) if len(a) == 144 else None
-
-
 def listed(hashed, pairs):
     """Return pairs of (i, j, transform), with their distances."""
-    rows = []
-    for i, j, transform in pairs:
-        one = hashed.hashes[i] if transform == ORIGINAL else hashed.variants[i, transform]
-        plain = integer(one, hashed.hashes[j])
-        turned = nearest_orientation(one, hashed.hashes[j])
-        rows.append((i, j, transform, plain, plain if turned is None else turned))
-    i, j, transform, plain, turned = np.array(rows, np.int64).reshape(-1, 5).T
+    i, j, transform = np.array(pairs, np.int64).reshape(-1, 3).T
+    first = np.array(
+        [hashed.hashes[a] if t == ORIGINAL else hashed.variants[a, t] for a, _, t in pairs], int
+    )
+    others = [np.array(hashed.hashes, int)]
+    if hashed.metric == "euclidean":
+        others = np.moveaxis(pdna.orientations(np.array(hashed.hashes)).astype(int), 1, 0)
+    distances = np.stack([((first - turned[j]) ** 2).sum(axis=1) for turned in others])
     thresholds = np.arange(LARGEST_DISTANCE[hashed.metric] + 1)
     powers = thresholds**2 if hashed.metric == "euclidean" else thresholds
-    smallest = [np.array([np.argmax(powers >= d) for d in own], int) for own in (plain, turned)]
-    return Pairs(i, j, transform, plain, *smallest)
+    plain, oriented = (
+        np.array([np.argmax(powers >= d) for d in own], int)
+        for own in (distances[0], distances.min(axis=0))
+    )
+    return Pairs(i, j, transform, distances[0], plain, oriented)
 
 
 def variant_pairs(hashed):
@@ -134,8 +130,11 @@ def variant_pairs(hashed):
     return listed(hashed, [(i, i, transform) for i, transform in sorted(hashed.variants)])
 
 
-def other_pairs(hashed, groups=(), least_detail=0.0):
-    """Return the impostor pairs, and how many were left out for which reason."""
+def other_pairs(hashed, groups=(), flat=()):
+    """Return the impostor pairs, and how many were left out for which reason.
+
+    flat : Names of originals that are in no pair.
+    """
     together = {frozenset(pair) for group in groups for pair in combinations(group, 2)}
     kept, left_out = [], {"excluded": 0, "identical": 0, "low_detail": 0}
 
@@ -144,7 +143,7 @@ def other_pairs(hashed, groups=(), least_detail=0.0):
             left_out["excluded"] += 1
         elif hashed.digests[i] == hashed.digests[j]:
             left_out["identical"] += 1
-        elif min(hashed.detail[i], hashed.detail[j]) < least_detail:
+        elif {hashed.names[i], hashed.names[j]} & set(flat):
             left_out["low_detail"] += 1
         else:
             kept.append((i, j, transform))

@@ -1,6 +1,9 @@
 """Every count and rate of small runs, beside plain NumPy over all of their pairs."""
 
+import csv
 import shutil
+from itertools import combinations
+from string import ascii_lowercase
 
 import brute_force as brute
 import numpy as np
@@ -25,8 +28,8 @@ def draw(folder):
     folder.mkdir()
     rng = np.random.default_rng(3)
     common = rng.integers(0, 256, (5, 7, 3))
-    for number, name in enumerate("abcdefghij"):
-        share = 0.3 + 0.04 * number
+    for number, name in enumerate(ascii_lowercase):
+        share = 0.3 + 0.015 * number
         small = share * common + (1 - share) * rng.integers(0, 256, (5, 7, 3))
         image = Image.fromarray(small.astype(np.uint8))
         image = image.resize((70, 50), Image.Resampling.BICUBIC)
@@ -96,10 +99,13 @@ def check_estimates(estimates, genuine, impostor, halves, largest):
 
 
 def check_run(results, hashed, genuine, impostor, left_out, halves, largest):
-    """Every number of a run of one hasher that counts pairs, or divides two counts."""
+    """Every number of a run of one hasher that counts pairs, or divides two counts.
+
+    Return how many thresholds of targets rest on counts.
+    """
     counts, summary, tables = results.counts, results.summary, results.tables
     own, others = brute.split_of(genuine, halves), brute.split_of(impostor, halves)
-    detail = np.searchsorted([200.0, 2000.0], hashed.detail, side="right")
+    detail = np.searchsorted(counts.detail_bin_edges, hashed.detail, side="right")
     assert counts.names == tuple(hashed.names)
     assert counts.in_validation_half.tolist() == halves.tolist()
     for reason, number in left_out.items():
@@ -160,7 +166,7 @@ def check_run(results, hashed, genuine, impostor, left_out, halves, largest):
     for row in tables["operating_recall"]:
         number = counts.transforms.index(row["transform"])
         check_recall(row, genuine.of(own["validation"] & (genuine.transform == number)))
-    check_thresholds(tables, genuine, impostor, own, others)
+    chosen = check_thresholds(tables, genuine, impostor, own, others)
 
     for row in tables["detail"]:
         lower = np.minimum(detail[impostor.i], detail[impostor.j])
@@ -171,6 +177,7 @@ def check_run(results, hashed, genuine, impostor, left_out, halves, largest):
             ordered = np.sort(mine.threshold)
             assert row["smallest_impostor_distance"] == ordered[0]
             assert row["median_impostor_distance"] == ordered[(len(mine) - 1) // 2]
+    return chosen
 
 
 def check_recall(row, pairs):
@@ -184,7 +191,10 @@ def check_recall(row, pairs):
 
 
 def check_thresholds(tables, genuine, impostor, own, others):
-    """Named thresholds, and those that were chosen on the one half, on the other half."""
+    """Named thresholds, and those that were chosen on the one half, on the other half.
+
+    Return how many of these rest on counts.
+    """
     for row in tables["thresholds"]:
         t = row["threshold"]
         assert row["genuine_matches"] == (genuine.threshold <= t).sum()
@@ -206,7 +216,7 @@ def check_thresholds(tables, genuine, impostor, own, others):
         assert (row["impostor_matches"], row["impostor_pairs"]) == ((other <= t).sum(), len(other))
         same(row["recall"], (mine <= t).mean(), "recall")
         same(row["false_match_rate"], (other <= t).mean(), "rate")
-    assert chosen
+    return chosen
 
 
 def check_categories(partition, hashed, labels, impostor, largest):
@@ -223,7 +233,8 @@ def check_categories(partition, hashed, labels, impostor, largest):
 
 
 def test_a_run_with_categories(pictures, tmp_path):
-    kinds = {name: ("cat", "dog", "")[number % 3] for number, name in enumerate(names_of(pictures))}
+    names = names_of(pictures)
+    kinds = {name: ("cat", "dog", "")[number % 3] for number, name in enumerate(names)}
     lines = "".join(f"{name},{kind}\n" for name, kind in kinds.items() if kind)
     (pictures.parent / "kinds.csv").write_text("path,category\n" + lines)
     config = configuration(
@@ -233,13 +244,56 @@ def test_a_run_with_categories(pictures, tmp_path):
         categories={"file": "kinds.csv"},
     )
     results = run(config, tmp_path / "run")
-    hashed = brute.hash_folder(pictures, names_of(pictures), SPECS)
-    impostor, left_out = brute.other_pairs(hashed, GROUPS, LEAST_DETAIL)
-    assert all(left_out.values())
+    hashed = brute.hash_folder(pictures, names, SPECS)
     assert len(hashed.variants) == len(hashed.names) * len(SPECS) - 1
-    halves = brute.in_validation(hashed.names)
-    check_run(
-        results, hashed, brute.variant_pairs(hashed), impostor, left_out, halves, largest=3060
-    )
+    details = zip(hashed.names, hashed.detail, strict=True)
+    flat = [name for name, detail in details if detail < LEAST_DETAIL]
+    impostor, left_out = brute.other_pairs(hashed, GROUPS, flat)
+    assert all(left_out.values())
+    genuine, halves = brute.variant_pairs(hashed), brute.in_validation(hashed.names)
+    assert check_run(results, hashed, genuine, impostor, left_out, halves, 3060)
     labels = [kinds[name] for name in hashed.names]
     check_categories(results.counts.partitions["categories"], hashed, labels, impostor, 3060)
+
+
+def write_labels(path, names):
+    """Label pairs of pictures: whether they are of one group, each pair in a category."""
+    rng = np.random.default_rng(8)
+    groups = [("a.png", "copy of a.png", "c.png"), ("b.png", "b again.png"), ("d.png", "e.png")]
+    group_of = {name: number for number, group in enumerate(groups) for name in group}
+    rows = []
+    for a, b in combinations(names, 2):
+        is_same = a in group_of and group_of[a] == group_of.get(b)
+        if is_same or rng.random() < 0.7:
+            ends = (a, b) if rng.random() < 0.5 else (b, a)
+            rows.append((*ends, int(is_same), rng.choice(["edit", "scene", ""])))
+    rng.shuffle(rows)
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("a", "b", "same", "category"), *rows])
+
+
+def test_labelled_pairs_with_categories(pictures, tmp_path):
+    names = names_of(pictures)
+    write_labels(pictures.parent / "pairs.csv", names)
+    config = configuration(
+        pictures, pairs={"labelled": "pairs.csv", "exclude_below_detail": LEAST_DETAIL}
+    )
+    results = run(config, tmp_path / "run")
+    hashed = brute.hash_folder(pictures, names, [])
+    genuine, of_genuine, impostor, of_impostor = brute.labelled_pairs(
+        hashed, pictures.parent / "pairs.csv"
+    )
+    flat = np.array(hashed.detail) < LEAST_DETAIL
+    kept = ~flat[impostor.i] & ~flat[impostor.j]
+    assert not kept.all()
+    halves = np.array(results.counts.in_validation_half)
+    left_out = {"low_detail": (~kept).sum(), "excluded": 0, "identical": 0}
+    impostor, of_impostor = impostor.of(kept), of_impostor[kept]
+    check_run(results, hashed, genuine, impostor, left_out, halves, 3060)
+
+    # Genuine pairs are in the order of their rows, and impostor pairs in that of their distance.
+    found = results.counts.labelled
+    order = np.lexsort((genuine.j, genuine.i))
+    assert [found.names[number] for number in found.genuine] == of_genuine[order].tolist()
+    order = np.lexsort((impostor.j, impostor.i, impostor.distance))
+    assert [found.names[number] for number in found.impostor] == of_impostor[order].tolist()
