@@ -14,7 +14,7 @@ from typing import Any
 
 from photodna_nb import checks, files, folders
 from photodna_nb.corpus.dead_leaves import DeadLeavesSequence
-from photodna_nb.corpus.originals import Dataset, FileOriginal, Original
+from photodna_nb.corpus.originals import Dataset, FileOriginal, Original, from_sources
 from photodna_nb.corpus.table_originals import HashOriginal, from_table
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.files import PathLike
@@ -30,6 +30,7 @@ __all__ = [
     "dead_leaves",
     "from_directory",
     "from_list",
+    "from_sources",
     "from_table",
     "installed",
 ]

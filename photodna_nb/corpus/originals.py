@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
 from PIL import Image
@@ -24,9 +24,12 @@ class Original(ABC):
     ----------
     name : str
         Name that is unique within its `Dataset` and the same in every run.
+    source : str
+        Name of the source that it comes from, if there are several; else "".
     """
 
     name: str
+    source: str = field(default="", kw_only=True)
 
     @abstractmethod
     def open(self) -> Image.Image:
@@ -110,3 +113,53 @@ class Dataset(Sequence[Original]):
 
     def __repr__(self) -> str:
         return f"<Dataset of {len(self)} originals: {short(self.description)}>"
+
+
+@dataclass(frozen=True)
+class _SourceSequence(Sequence[Original]):
+    """The originals of several sources one after another, each named when it is indexed."""
+
+    sources: Mapping[str, Dataset]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.sources.values()))
+
+    def __getitem__(self, index: Any) -> Any:
+        numbers = range(len(self))[index]
+        return (
+            self._original(numbers) if isinstance(numbers, int) else [*map(self._original, numbers)]
+        )
+
+    def __iter__(self) -> Iterator[Original]:
+        for source, originals in self.sources.items():
+            for original in originals:
+                yield _of_source(source, original)
+
+    def _original(self, number: int) -> Original:
+        for source, originals in self.sources.items():
+            if number < len(originals):
+                return _of_source(source, originals[number])
+            number -= len(originals)
+        raise IndexError(number)
+
+
+def _of_source(source: str, original: Original) -> Original:
+    return replace(original, name=f"{source}/{original.name}", source=source)
+
+
+def from_sources(sources: Mapping[str, Dataset]) -> Dataset:
+    """Return the originals of several sources as one data set.
+
+    Parameters
+    ----------
+    sources : dict of str to Dataset
+        Data sets by the name of their source.
+
+    Returns
+    -------
+    Dataset
+        Each original has the name of its source and ``/`` before its own, and ``source`` is that
+        of the source. The sources are in the order of `sources`.
+    """
+    described = {source: dataset.description for source, dataset in sources.items()}
+    return Dataset({"kind": "sources", "sources": described}, _SourceSequence(dict(sources)))

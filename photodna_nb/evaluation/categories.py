@@ -1,4 +1,4 @@
-"""Categories of the originals, from a file that names a category for each path."""
+"""Categories of the originals, from a file that names one for each path; and their sources."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from photodna_nb.evaluation import partitions
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.config_sections import named_digest
 from photodna_nb.evaluation.label_files import read_labels
+from photodna_nb.evaluation.variant_hashes import VariantHashes
 from photodna_nb.printable import printable
 
 
@@ -42,14 +43,20 @@ def read_categories(config: Config) -> dict[str, str] | None:
 
 
 def original_labels(
-    categories: Mapping[str, str] | None, names: Sequence[str], digests: Sequence[str]
-) -> dict[str, list[str]]:
-    """Return the category of each original, "" for one that has none, as `count_pairs` takes it."""
-    if categories is None:
-        return {}
-    labels = [
-        categories.get(name if named_digest(name) is None else "")
-        or categories.get(f"sha256:{digest}", "")
-        for name, digest in zip(names, digests, strict=True)
-    ]
-    return {"categories": labels}
+    categories: Mapping[str, str] | None, hashed: VariantHashes
+) -> dict[str, Sequence[str]]:
+    """Return the source and the category of each original, as `count_pairs` takes them.
+
+    Sources are missing if there is one alone, and categories if no file names them; an original
+    that it does not name has "".
+    """
+    labels: dict[str, Sequence[str]] = {}
+    if hashed.sources:
+        labels["sources"] = hashed.sources
+    if categories is not None:
+        labels["categories"] = [
+            categories.get(name if named_digest(name) is None else "")
+            or categories.get(f"sha256:{digest}", "")
+            for name, digest in zip(hashed.names, hashed.digests, strict=True)
+        ]
+    return labels

@@ -14,15 +14,23 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 from msgspec.structs import force_setattr
 
 from photodna_nb import checks, files
-from photodna_nb.corpus.datasets import Dataset
+from photodna_nb.corpus.datasets import Dataset, from_sources
 from photodna_nb.corpus.transforms import AnyTransform
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation.config_errors import explained
-from photodna_nb.evaluation.config_originals import Originals, Section, Seed, TableOriginals
+from photodna_nb.evaluation.config_originals import (
+    Originals,
+    Section,
+    Seed,
+    Source,
+    TableOriginals,
+    by_name,
+    source_kind,
+)
 from photodna_nb.evaluation.config_sections import (
     CategoriesConfig,
     DeploymentConfig,
@@ -42,8 +50,8 @@ class Config(Section, frozen=True, eq=False):
     Attributes
     ----------
     originals : DeadLeavesOriginals, DirectoryOriginals, ListOriginals, InstalledOriginals or
-        TableOriginals
-        The images that are transformed, or hashes without images.
+        TableOriginals, or tuple of them
+        The images that are transformed, or hashes without images; several sources of them.
     variants : VariantsConfig
         The transforms.
     seed : int
@@ -73,6 +81,7 @@ class Config(Section, frozen=True, eq=False):
     base: str = msgspec.field(default=".", name="_base")
 
     def __post_init__(self) -> None:
+        by_name(self.originals)  # checks them
         labelled, no_transforms = self.pairs.labelled is not None, VariantsConfig(())
         if labelled and self.categories is not None:
             raise ArgumentError(
@@ -174,13 +183,18 @@ class Config(Section, frozen=True, eq=False):
         FileError, ArgumentError
             They cannot be found, or one is listed twice: see `datasets`.
         """
-        return self.originals.dataset(self.base)
+        parts = {name: source.dataset(self.base) for name, source in self.sources.items()}
+        return parts[""] if "" in parts else from_sources(parts)
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """The sources of the originals by name; a single one by ""."""
+        return by_name(self.originals)
 
     @property
     def has_pictures(self) -> bool:
         """Whether any originals are images, and not only their hashes."""
-        kind = getattr(self.originals, "source", type(self.originals).__struct_config__.tag)
-        return kind != "table"
+        return any(source_kind(source) != "table" for source in self.sources.values())
 
     @property
     def transforms(self) -> tuple[AnyTransform, ...]:
@@ -190,11 +204,15 @@ class Config(Section, frozen=True, eq=False):
     def files(self) -> dict[str, str]:
         """Return the paths of the files that sections name, except for images, by their keys."""
         named = {
-            "originals.path": isinstance(self.originals, TableOriginals) and self.originals.path,
-            "categories.file": self.categories and self.categories.file,
-            "pairs.labelled": self.pairs.labelled,
+            f"originals.{name}.path" if name else "originals.path": source.path
+            for name, source in self.sources.items()
+            if isinstance(source, TableOriginals)
         }
-        return {key: os.path.join(self.base, path) for key, path in named.items() if path}
+        if self.categories is not None:
+            named["categories.file"] = self.categories.file
+        if self.pairs.labelled is not None:
+            named["pairs.labelled"] = self.pairs.labelled
+        return {key: os.path.join(self.base, path) for key, path in named.items()}
 
     def hash_settings(self) -> dict[str, Any]:
         """Return the values on which the hashes depend. Others belong to another run."""
@@ -233,8 +251,10 @@ class Config(Section, frozen=True, eq=False):
         sections = self.to_dict()
         lines = [f"{name} = {toml_value(sections.pop(name))}" for name in ("seed", "confidence")]
         for name, values in sections.items():
-            pairs = (f"{key} = {toml_value(value)}" for key, value in values.items())
-            lines += ["", f"[{name}]", *pairs]
+            heading = f"[[{name}]]" if isinstance(values, list) else f"[{name}]"
+            for section in values if isinstance(values, list) else [values]:
+                pairs = (f"{key} = {toml_value(value)}" for key, value in section.items())
+                lines += ["", heading, *pairs]
         text = "\n".join(lines) + "\n"
         try:
             text.encode("utf-8")
@@ -270,7 +290,7 @@ def canonical(values: Any) -> str:
     return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _builtins(values: Struct) -> Any:
+def _builtins(values: Any) -> Any:
     """Return a section as dictionaries and lists, as JSON has them; what is None is left out."""
 
     def without_none(section: dict[str, Any]) -> dict[str, Any]:

@@ -42,16 +42,20 @@ def explained(
     problem, _, place = str(error).partition(" - at `$")
     name = place.removesuffix("`").removeprefix(".")
     section: type[msgspec.Struct] | None = schema
+    parent, last = section, ""
     for key in re.findall(r"\w+", name):
-        values = values[int(key) if isinstance(values, list | tuple) else key]
-        section = _section(section, key, values)
+        if isinstance(values, list | tuple):
+            values = values[int(key)]
+        else:
+            values, parent, last = values[key], section, key
+        section = _section(parent, last, values)
     if match := re.fullmatch("Object contains unknown field `(.*)`", problem, re.DOTALL):
         return _unknown(f"{name}.{match[1]}".removeprefix("."), match[1], _keys(section))
     if match := re.fullmatch("Object missing required field `(.*)`", problem):
         return ArgumentError(f"{name}.{match[1]}".removeprefix(".") + ": is missing; add it")
     if problem.startswith("Invalid value"):
-        union = get_args(get_type_hints(schema)[name.split(".")[0]])
-        tags = [part.__struct_config__.tag for part in union]
+        union = get_args(get_type_hints(schema)[re.split(r"[.\[]", name)[0]])
+        tags = [part.__struct_config__.tag for part in union if hasattr(part, "__struct_config__")]
         return _unknown(f"{name} {values!r}", values, tags)
     needed, wrong_type, _ = problem.removeprefix("Expected ").partition(", got `")
     needed = re.sub(r"`([^`]*)`", lambda kinds: _nouns(kinds[1]), needed)

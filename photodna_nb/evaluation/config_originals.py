@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from photodna_nb.corpus import datasets
 from photodna_nb.corpus.datasets import Dataset, FileOriginal
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
+from photodna_nb.printable import printable
 
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Text = Annotated[str, Meta(min_length=1, pattern=r"\A[^\0]*\Z")]
@@ -21,7 +22,13 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True):
     """A section of the configuration; other keys than its fields are refused."""
 
 
-class DeadLeavesOriginals(Section, frozen=True, tag_field="kind", tag="dead_leaves"):
+class _Source(Section, frozen=True, kw_only=True):
+    """A section of originals, with its name among several."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=80, pattern=r"\A[^\0/]*\Z")] | None = None
+
+
+class DeadLeavesOriginals(_Source, frozen=True, tag_field="kind", tag="dead_leaves"):
     """Generated images: see `datasets.dead_leaves`."""
 
     number: Annotated[int, Meta(ge=2, le=10**8)]
@@ -33,7 +40,7 @@ class DeadLeavesOriginals(Section, frozen=True, tag_field="kind", tag="dead_leav
         return datasets.dead_leaves(self.number, self.size, self.seed)
 
 
-class DirectoryOriginals(Section, frozen=True, tag_field="kind", tag="directory"):
+class DirectoryOriginals(_Source, frozen=True, tag_field="kind", tag="directory"):
     """The files in a folder: see `datasets.from_directory`."""
 
     path: Text
@@ -44,7 +51,7 @@ class DirectoryOriginals(Section, frozen=True, tag_field="kind", tag="directory"
         return datasets.from_directory(os.path.join(base, self.path), self.recursive)
 
 
-class ListOriginals(Section, frozen=True, tag_field="kind", tag="list", omit_defaults=True):
+class ListOriginals(_Source, frozen=True, tag_field="kind", tag="list", omit_defaults=True):
     """The files that a text file lists, or a list of paths: see `datasets.from_list`."""
 
     path: Text | None = None
@@ -72,7 +79,7 @@ class ListOriginals(Section, frozen=True, tag_field="kind", tag="list", omit_def
         )
 
 
-class InstalledOriginals(Section, frozen=True, tag_field="kind", tag="installed"):
+class InstalledOriginals(_Source, frozen=True, tag_field="kind", tag="installed"):
     """The photographs of installed packages: see `datasets.installed`."""
 
     def dataset(self, base: str) -> Dataset:
@@ -103,7 +110,7 @@ class DigestOriginals(Section, frozen=True, tag_field="kind", tag="digest"):
         )
 
 
-class TableOriginals(Section, frozen=True, tag_field="kind", tag="table", omit_defaults=True):
+class TableOriginals(_Source, frozen=True, tag_field="kind", tag="table", omit_defaults=True):
     """The hashes of a table, without pictures: see `datasets.from_table`."""
 
     path: Text
@@ -123,7 +130,7 @@ class TableOriginals(Section, frozen=True, tag_field="kind", tag="table", omit_d
             raise type(error)(f"originals.{error}") from error
 
 
-Originals: TypeAlias = (
+Source: TypeAlias = (
     DeadLeavesOriginals
     | DirectoryOriginals
     | ListOriginals
@@ -131,3 +138,43 @@ Originals: TypeAlias = (
     | TableOriginals
     | DigestOriginals
 )
+Originals: TypeAlias = Source | tuple[Source, ...]
+
+
+def source_kind(source: Source) -> str:
+    """Return the kind of a source, also of one that only a digest tells."""
+    kind = source.source if isinstance(source, DigestOriginals) else source.__struct_config__.tag
+    return str(kind)
+
+
+def by_name(originals: Originals) -> dict[str, Source]:
+    """Return several sources of originals by their names, or a single one by "".
+
+    A source without a name is called by its number and kind, such as ``"2_table"``.
+
+    Raises
+    ------
+    ArgumentError
+        Two sources have one name, there are fewer than two, or a single one has a name.
+    """
+    if not isinstance(originals, tuple):
+        if getattr(originals, "name", None) is not None:
+            raise ArgumentError(
+                "originals.name: only several sources, under [[originals]], have names; take it out"
+            )
+        return {"": originals}
+    if len(originals) < 2:
+        raise ArgumentError(
+            f"originals: got a list of {len(originals)}, needs two or more sources under "
+            "[[originals]]; write a single one under [originals]"
+        )
+    sources: dict[str, Source] = {}
+    for number, source in enumerate(originals, start=1):
+        own = getattr(source, "name", None)
+        name = own or f"{number}_{source_kind(source)}"
+        if name in sources:
+            raise ArgumentError(
+                f"originals.name: two sources are called {printable(name)}; give each another name"
+            )
+        sources[name] = source
+    return sources

@@ -43,8 +43,6 @@ class OriginalHashes(msgspec.Struct, frozen=True):
         may pass.
     pixel_limit : int or None
         Number of pixels of the largest image that was read; errors depend on it.
-    group : str
-        Group of originals that show the same; "" for one that is in none.
     """
 
     name: str
@@ -54,7 +52,6 @@ class OriginalHashes(msgspec.Struct, frozen=True):
     errors: dict[int, str] = {}
     permanent: bool = True
     pixel_limit: int | None = None
-    group: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -88,7 +85,7 @@ def hash_original(
     if isinstance(original, HashOriginal):
         detail = [None if math.isnan(original.detail) else original.detail, *[None] * v]
         hashes = original.hash + bytes(v * HASH_BYTES)
-        return OriginalHashes(original.name, digest, hashes, detail, group=original.group)
+        return OriginalHashes(original.name, digest, hashes, detail)
     try:
         image = original.open()
         hashed = [hash_and_detail(images.pixels(image))]

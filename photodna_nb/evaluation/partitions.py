@@ -15,7 +15,7 @@ from photodna_nb import npz
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation import stored_arrays
 
-NAMES = ("categories",)
+NAMES = "sources", "categories"
 # Impostor pairs are counted for every two classes.
 MOST_CLASSES = 50
 

@@ -22,7 +22,7 @@ from photodna_nb import files
 from photodna_nb.corpus.datasets import Dataset, FileOriginal, HashOriginal, Original
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation.config import Config, canonical
-from photodna_nb.evaluation.config_originals import DigestOriginals
+from photodna_nb.evaluation.config_originals import DigestOriginals, source_kind
 from photodna_nb.evaluation.config_sections import named_digest
 
 _KEY_BYTES = 16
@@ -66,7 +66,7 @@ class NameKey:
         name = self.name(original.name)
         if isinstance(original, HashOriginal):
             return replace(original, name=name, group=original.group and self.name(original.group))
-        return KeyedOriginal(name, original, self)
+        return KeyedOriginal(name, original, self, source=original.source)
 
     def dataset(self, dataset: Dataset | None) -> Dataset | None:
         """Return the originals under the names that stand for theirs, sorted by these."""
@@ -79,6 +79,7 @@ class NameKey:
         """Return a configuration that names no original, no path and no key."""
         originals = config.hash_settings()["originals"]
         digest = self._hmac("originals", canonical(originals))
+        kinds = [*map(source_kind, config.sources.values())]
         pairs = structs.replace(
             config.pairs,
             duplicates=tuple(tuple(map(self.listed, group)) for group in config.pairs.duplicates),
@@ -90,7 +91,7 @@ class NameKey:
         )
         return structs.replace(
             config,
-            originals=DigestOriginals(originals["kind"], digest),
+            originals=DigestOriginals(kinds[0] if len(set(kinds)) == 1 else "several", digest),
             pairs=pairs,
             categories=categories,
             privacy=structs.replace(config.privacy, key_file=""),

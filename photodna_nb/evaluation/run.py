@@ -212,7 +212,7 @@ def _count_pairs(
                 f"pairs.leave_out: leaves {len(hashed.names)} of the {len(hashes.hashed.names)} "
                 "originals, needs to leave two; name fewer"
             )
-    labels = original_labels(categories, hashed.names, hashed.digests)
+    labels = original_labels(categories, hashed)
     values = [_COUNTING, hashes.digest, config.pair_settings(), *([labels] if labels else ())]
     if labelled is not None:
         values.append(labelled.pairs)

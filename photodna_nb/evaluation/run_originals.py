@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from photodna_nb import checks, files
-from photodna_nb.corpus.datasets import Dataset, FileOriginal, Original
+from photodna_nb.corpus.datasets import Dataset, FileOriginal, Original, from_sources
 from photodna_nb.corpus.transforms import seed_for
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation.config import Config
@@ -52,23 +52,26 @@ def find_originals(config: Config, run_dir: str, config_path: str | None = None)
     of the configuration and those that it names. Other thresholds or other pairs need nothing but
     the hashes, wherever the folder of the run was taken.
     """
-    try:
-        dataset = config.dataset()
-        if isinstance(config.originals, DirectoryOriginals):
-            top = os.path.realpath(os.path.join(config.base, config.originals.path))
-            key = config.privacy.key_file
-            key_path = key and os.path.join(config.base, key)
-            named = (config_path, key_path, *config.files().values())
-            own = [path for path in named if path]
-            dataset = _without_runs(dataset, top, run_dir, own)
-    except FileError:
-        if is_finished(run_dir):
-            return None
-        raise
-    if not isinstance(config.originals, ListOriginals) or not is_finished(run_dir):
-        return dataset
-    paths = (original.path for original in dataset if isinstance(original, FileOriginal))
-    return dataset if any(map(os.path.exists, paths)) else None
+    finished, parts = is_finished(run_dir), {}
+    key = config.privacy.key_file
+    named = (config_path, key and os.path.join(config.base, key), *config.files().values())
+    own = [path for path in named if path]
+    for name, source in config.sources.items():
+        try:
+            dataset = source.dataset(config.base)
+            if isinstance(source, DirectoryOriginals):
+                top = os.path.realpath(os.path.join(config.base, source.path))
+                dataset = _without_runs(dataset, top, run_dir, own)
+        except FileError:
+            if finished:
+                return None
+            raise
+        if isinstance(source, ListOriginals) and finished:
+            paths = (original.path for original in dataset if isinstance(original, FileOriginal))
+            if not any(map(os.path.exists, paths)):
+                return None
+        parts[name] = dataset
+    return parts[""] if "" in parts else from_sources(parts)
 
 
 def _without_runs(dataset: Dataset, top: str, run_dir: str, paths: Iterable[str]) -> Dataset:

@@ -53,6 +53,9 @@ _TEXTS = {
     **dict.fromkeys(("hashing", "failures", "errors"), ""),
 }
 
+# Texts of all originals that few runs have: names of fields, and of members of the file.
+_LABELS = "groups", "sources"
+
 
 class _Errors(msgspec.Struct, array_like=True):
     """The fields of `OriginalHashes` that ``hashes.npz`` holds of an original with errors."""
@@ -89,6 +92,8 @@ class VariantHashes:
     groups : tuple of str, n
         Group of each original; originals of a group show the same, and one with "" is in none. An
         empty tuple if all are in none.
+    sources : tuple of str, n
+        Name of the source of each original. An empty tuple if there is a single one.
     """
 
     names: tuple[str, ...]
@@ -101,6 +106,7 @@ class VariantHashes:
     variants_detail: NDArray[np.float64]
     hasher: HasherScale = PHOTODNA
     groups: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n, v = len(self.names), len(self.transforms)
@@ -110,8 +116,9 @@ class VariantHashes:
         checks.array("variants", self.variants, np.uint8, (n, v, length))
         checks.array("available", self.available, np.bool_, (n, v))
         checks.array("variants_detail", self.variants_detail, np.float64, (n, v))
-        if self.groups and len(self.groups) != n:
-            raise ArgumentError(f"groups: got {len(self.groups)} groups, needs {n} or none")
+        for name in _LABELS:
+            if len(getattr(self, name)) not in (0, n):
+                raise ArgumentError(f"{name}: got {len(getattr(self, name))}, needs {n} or none")
 
     def taken(self, rows: NDArray[np.bool_]) -> VariantHashes:
         """Return the hashes of some originals alone, and of their variants."""
@@ -121,6 +128,7 @@ class VariantHashes:
             names=tuple(compress(self.names, rows)),
             digests=tuple(compress(self.digests, rows)),
             groups=tuple(compress(self.groups, rows)),
+            sources=tuple(compress(self.sources, rows)),
             **{name: getattr(self, name)[rows] for name in names},
         )
 
@@ -196,6 +204,7 @@ def hash_variants(
     task = partial(hash_original_if_changed, config.transforms, config.seed)
     stream = parallel.ordered_map(task, tasks, max_workers=max_workers, executor=executor)
     results: list[OriginalHashes] = []
+    labels: list[tuple[str, ...]] = []
     n_hashed = 0
     with (
         journal,
@@ -211,8 +220,9 @@ def hash_variants(
                     journal.append(result)
                 n_hashed += 1
             results.append(result)
+            labels.append((getattr(original, "group", ""), original.source))
             bar.update()
-    stored = _write(folder, results)
+    stored = _write(folder, results, labels)
     journal.delete()
     return stored, n_hashed
 
@@ -247,9 +257,7 @@ def _known_hashes(folder: RunFolder) -> dict[str, OriginalHashes]:
         hashes = np.concatenate([hashed.hashes[:, None], hashed.variants], axis=1)
         detail = np.concatenate([hashed.detail[:, None], hashed.variants_detail], axis=1).tolist()
         for row, (name, digest) in enumerate(zip(hashed.names, hashed.digests, strict=True)):
-            group = hashed.groups[row] if hashed.groups else ""
-            content = hashes[row].tobytes()
-            known[name] = OriginalHashes(name, digest, content, detail[row], group=group)
+            known[name] = OriginalHashes(name, digest, hashes[row].tobytes(), detail[row])
         for result in failed:
             if result.name in known:
                 result = structs.replace(
@@ -265,9 +273,17 @@ def _known_hashes(folder: RunFolder) -> dict[str, OriginalHashes]:
     return {name: result for name, result in known.items() if result.is_final}
 
 
-def _write(folder: RunFolder, results: Sequence[OriginalHashes]) -> StoredHashes:
-    """Write ``hashes.npz``, of which `HashTable.load` reads the originals, and return it."""
-    good = [result for result in results if ORIGINAL not in result.errors]
+def _write(
+    folder: RunFolder, results: Sequence[OriginalHashes], all_labels: Sequence[tuple[str, ...]]
+) -> StoredHashes:
+    """Write ``hashes.npz``, of which `HashTable.load` reads the originals, and return it.
+
+    `all_labels` has the group and the source of each original.
+    """
+    is_good = [ORIGINAL not in result.errors for result in results]
+    good = [*compress(results, is_good)]
+    columns = zip(_LABELS, zip(*compress(all_labels, is_good), strict=True), strict=False)
+    labels = {name: own for name, own in columns if any(own)}
     failed = [result for result in results if result.errors]
     failures = [[bad.name, bad.errors[ORIGINAL]] for bad in failed if ORIGINAL in bad.errors]
     if len(good) < 2:
@@ -289,7 +305,8 @@ def _write(folder: RunFolder, results: Sequence[OriginalHashes]) -> StoredHashes
         hashes[:, 1:],
         ~np.isnan(detail[:, 1:]),
         np.ascontiguousarray(detail[:, 1:]),
-        groups=tuple(result.group for result in good) if any(one.group for one in good) else (),
+        groups=labels.get("groups", ()),
+        sources=labels.get("sources", ()),
     )
     errors = [[bad.name, bad.digest, bad.errors, bad.permanent, bad.pixel_limit] for bad in failed]
     members: dict[str, NDArray[Any]] = {
@@ -300,7 +317,7 @@ def _write(folder: RunFolder, results: Sequence[OriginalHashes]) -> StoredHashes
         **{name: getattr(hashed, name) for name in _ARRAYS},
         "errors": npz.pack_texts([json.dumps(errors)]),
         "hashing": npz.pack_texts([canonical(folder.hash_settings)]),
-        **({"groups": npz.pack_texts(hashed.groups)} if hashed.groups else {}),
+        **{name: npz.pack_texts(own) for name, own in labels.items()},
     }
     packed = npz.pack(members)
     digest = sha256(packed).hexdigest()
@@ -358,8 +375,9 @@ def unpack_hashes(path: str, content: bytes) -> tuple[VariantHashes, dict[str, A
     FileError
         The file is damaged or another one.
     """
-    groups = {"groups": "n"} if "groups" in npz.member_names(path, content) else {}
-    members, _ = stored_arrays.unpack(path, content, _ARRAYS, _TEXTS | groups)
+    there = npz.member_names(path, content)
+    labels = {name: "n" for name in _LABELS if name in there}
+    members, _ = stored_arrays.unpack(path, content, _ARRAYS, _TEXTS | labels)
     texts = (members[name] for name in ("paths", "digests", "transforms"))
-    further = {name: members[name] for name in (*_ARRAYS, *groups)}
+    further = {name: members[name] for name in (*_ARRAYS, *labels)}
     return VariantHashes(*texts, **further), members
