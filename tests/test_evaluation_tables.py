@@ -67,6 +67,10 @@ def test_rates_and_thresholds(tmp_path):
         assert row["recall_lower"] < recall <= row["recall_upper"]
     per_day = 1000 * 10 * 8 * impostor[640] / impostor[-1]
     row = results.tables["thresholds"][1]
+    assert row["fpir"] == pytest.approx(1 - (1 - min(8 * impostor[640] / impostor[-1], 1)) ** 1000)
+    assert row["fnir"] == pytest.approx(1 - row["recall"])
+    assert row["fnir_lower"] == pytest.approx(1 - row["recall_upper"])
+    assert row["fnir_upper"] == pytest.approx(1 - row["recall_lower"])
     assert row["expected_matches_per_day"] == pytest.approx(per_day, rel=1e-11)
     assert row["expected_matches_per_day_lower"] < per_day < row["expected_matches_per_day_upper"]
     points = results.tables["operating_points"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from photodna_nb import checks
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.config_sections import DeploymentConfig
+from photodna_nb.evaluation.dependence import Floats
 from photodna_nb.evaluation.intervals import FalseMatchRates
 from photodna_nb.evaluation.json_record import JSONRecord
 from photodna_nb.evaluation.rates import RateEstimates, RunEstimates
@@ -115,6 +118,63 @@ def expected_matches(
         upper * comparisons,
         source,
         beyond_validation,
+    )
+
+
+def false_positive_identification(rate: Any, list_size: int, orientations: int = 1) -> Floats:
+    """Return the largest false positive identification rate (FPIR) at a false match rate.
+
+    It is the proportion of queries that are not in the list, and for which the search still
+    returns an item.
+
+    Parameters
+    ----------
+    rate : array_like
+        False match rates, or their upper confidence limits.
+    list_size : int
+        Number of hashes in the list, N.
+    orientations : int
+        Number of orientations in which each query is searched.
+
+    Returns
+    -------
+    ndarray of float64
+        ``1 - (1 - min(orientations * rate, 1))^N``; NaN where the rate is.
+
+    Notes
+    -----
+    A query that matches a random image in one of its orientations with the probability p matches
+    none of N independent images with ``(1 - p)^N``. Queries differ in p, and
+    ``1 - (1 - p)^N`` is concave in it, so its mean over queries is at most the value at the mean
+    of p (Jensen), which is at most ``orientations * rate`` (Boole). It is as large if all queries
+    match equally often, and lower the more the matches are those of few images.
+    """
+    matching = np.minimum(orientations * np.asarray(rate, float), 1)
+    with np.errstate(divide="ignore"):  # the logarithm of 0, where every comparison matches
+        return np.asarray(-np.expm1(list_size * np.log1p(-matching)))
+
+
+def identification_curve(
+    rates: FalseMatchRates, tail: Tail | None, service: DeploymentConfig
+) -> tuple[Floats, Floats]:
+    """Return the false positive identification rate at each threshold, and its upper limit.
+
+    They are those of `false_positive_identification` for the rates of `expected_matches`: NaN where
+    only the upper limit is known.
+    """
+    few = ~rates.at_least_ten_matches
+    rate, upper = np.where(few, np.nan, rates.rate), rates.upper.copy()
+    if tail is not None and tail.accepted:
+        few &= np.arange(len(few)) <= tail.fit_threshold
+        by_tail = tail.rate(np.flatnonzero(few))
+        beyond = by_tail.beyond_validation
+        rate[few] = np.where(beyond, np.nan, by_tail.rate)
+        least = np.where(beyond, tail.validated_down_to, 0)
+        upper[few] = np.maximum(by_tail.upper, least)
+    sizes = service.list_size, service.n_orientations
+    return (
+        false_positive_identification(rate, *sizes),
+        false_positive_identification(upper, *sizes),
     )
 
 

@@ -62,6 +62,7 @@ _AT_THRESHOLD = {
     "at_least_ten_matches": bool,
     **_TAIL,
     **_PER_DAY,
+    **_types(_Proportion, "fpir fpir_upper fnir fnir_lower fnir_upper"),
 }
 _PAIRS = _types(_Count, "genuine_pairs impostor_pairs")
 
@@ -119,7 +120,8 @@ _Summary = _row(
         "no_rates_reason": str,
     },
     _types(_Threshold, "median_impostor_distance recommended supported")
-    | {"originals_low_detail": _Count, "proportion_low_detail": _Proportion, "tail": _Tail},
+    | {"originals_low_detail": _Count, "proportion_low_detail": _Proportion, "tail": _Tail}
+    | _types(_Proportion, "failure_to_enrol failure_to_enrol_lower failure_to_enrol_upper"),
     {"originals_unknown_detail": _Count, "no_recall_reason": str},
 )
 _Tables = _row(
@@ -174,7 +176,7 @@ _Tables = _row(
                     "impostor_matches_selection genuine_matches_validation "
                     "impostor_matches_validation",
                 ),
-                _types(_Proportion, "false_non_match_rate precision")
+                _types(_Proportion, "false_non_match_rate precision fpir fpir_upper")
                 | _RECALL
                 | _RATE
                 | {"at_least_ten_matches": bool},

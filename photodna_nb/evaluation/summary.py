@@ -9,6 +9,8 @@ import numpy as np
 
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.deployment import RunThresholds
+from photodna_nb.evaluation.intervals import clopper_pearson
+from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.original_hashes import ORIGINAL
 from photodna_nb.evaluation.pair_counts import PAIR_SPLITS, Histogram, PairCounts
 from photodna_nb.evaluation.rates import RunEstimates
@@ -59,6 +61,7 @@ def build_summary(
         "originals_in_validation_half": int(counts.in_validation_half.sum()),
         "originals_low_detail": n_low_detail,
         "proportion_low_detail": None if n_low_detail is None else n_low_detail / n_known_detail,
+        **_failure_to_enrol(n_failed, n_low_detail or 0, len(counts) + n_failed, config.confidence),
         "variants": n_variants,
         "variants_failed": len(failures) - n_failed,
         "genuine_pairs": len(counts.genuine.i),
@@ -87,6 +90,16 @@ def build_summary(
         "no_rates_reason": overall.no_rates_reason,
         **_absences(config, counts),
     }
+
+
+def _failure_to_enrol(
+    n_failed: int, n_low_detail: int, n_images: int, confidence: float
+) -> dict[str, float]:
+    """Return the failure-to-enrol rate of independent images, with its confidence limits."""
+    n = n_failed + n_low_detail
+    lower, upper = clopper_pearson(n, n_images, confidence)
+    values = {"": n / n_images, "_lower": float(lower), "_upper": float(upper)}
+    return {f"failure_to_enrol{end}": json_number(value) for end, value in values.items()}
 
 
 def _absences(config: Config, counts: PairCounts) -> dict[str, Any]:

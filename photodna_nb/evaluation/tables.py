@@ -10,7 +10,8 @@ import numpy as np
 
 from photodna_nb.corpus import transforms
 from photodna_nb.evaluation.config import Config
-from photodna_nb.evaluation.deployment import RunThresholds
+from photodna_nb.evaluation.config_sections import DeploymentConfig
+from photodna_nb.evaluation.deployment import RunThresholds, identification_curve
 from photodna_nb.evaluation.influence import Influence, influence_tables
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.original_hashes import ORIGINAL
@@ -75,7 +76,7 @@ def build_tables(
         "suspected_duplicates": _suspected_duplicates(counts, duplicates, files),
         **influence_tables(counts, influence or Influence([], []), files),
         "failures": [failure._asdict() for failure in failures],
-        "curves": _curves(counts, estimates),
+        "curves": _curves(counts, estimates, config.deployment),
         "thresholds": [
             {"name": name} | threshold_row_of(counts, overall, threshold, config)
             for name, threshold in named.items()
@@ -227,7 +228,7 @@ def _suspected_duplicates(
     ]
 
 
-def _curves(counts: PairCounts, estimates: RunEstimates) -> list[Row]:
+def _curves(counts: PairCounts, estimates: RunEstimates, service: DeploymentConfig) -> list[Row]:
     """Return matches and rates at every integer threshold, up to where all pairs match."""
     overall, selection, validation = estimates
     curves, rates = overall.curves, overall.false_match_rates
@@ -250,6 +251,11 @@ def _curves(counts: PairCounts, estimates: RunEstimates) -> list[Row]:
     unknown = np.full(len(curves.recall), None)
     for column, name in zip(RATE[1:], ("lower", "upper", "at_least_ten_matches"), strict=True):
         columns[column] = unknown if rates is None else getattr(rates, name)
+    if rates is None:
+        columns["fpir"] = columns["fpir_upper"] = unknown
+    else:
+        fpir = identification_curve(rates, overall.tail, service)
+        columns["fpir"], columns["fpir_upper"] = fpir
     total = overall.genuine_histogram + overall.impostor_histogram
     last = int(np.flatnonzero(total)[-1]) if total.any() else 0
     rows = zip(*(column[: last + 1].tolist() for column in columns.values()), strict=True)

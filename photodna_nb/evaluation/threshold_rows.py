@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.config_sections import DeploymentConfig
-from photodna_nb.evaluation.deployment import expected_matches
+from photodna_nb.evaluation.deployment import expected_matches, false_positive_identification
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import RateEstimates
@@ -23,6 +23,8 @@ RATE = (
     "false_match_rate_upper",
     "at_least_ten_matches",
 )
+_FPIR = "fpir", "fpir_upper"
+_FNIR = "fnir", "fnir_lower", "fnir_upper"
 _TAIL = "tail_rate", "tail_lower", "tail_upper", "tail_beyond_validation"
 _PER_DAY = {
     "comparisons": "comparisons_per_day",
@@ -37,7 +39,7 @@ _PER_DAY = {
 def threshold_row(
     estimates: RateEstimates, threshold: int | None, service: DeploymentConfig
 ) -> Row:
-    """Return recall, false match rate and expected matches per day at a threshold.
+    """Return recall, false match and identification rates, and expected matches at a threshold.
 
     Parameters
     ----------
@@ -63,14 +65,16 @@ def threshold_row(
     row: Row = {"threshold": threshold, "genuine_pairs": curves.genuine_pairs}
     row |= dict.fromkeys(("genuine_matches", *_RECALL))
     row |= {"impostor_pairs": curves.impostor_pairs, "impostor_matches": None}
-    row |= dict.fromkeys((*RATE, *_TAIL, *_PER_DAY.values()))
+    row |= dict.fromkeys((*RATE, *_TAIL, *_PER_DAY.values(), *_FPIR, *_FNIR))
     if threshold is None:
         return row
     row["genuine_matches"] = int(curves.genuine_matches[threshold])
     row["impostor_matches"] = int(curves.impostor_matches[threshold])
     if curves.genuine_pairs:
-        recall = curves.recall, estimates.recall_lower, estimates.recall_upper
-        row |= zip(_RECALL, (float(column[threshold]) for column in recall), strict=True)
+        columns = curves.recall, estimates.recall_lower, estimates.recall_upper
+        recall, lower, upper = (float(column[threshold]) for column in columns)
+        row |= zip(_RECALL, (recall, lower, upper), strict=True)
+        row |= zip(_FNIR, (1 - recall, 1 - upper, 1 - lower), strict=True)
     if rates is None:
         return row
     rate = rates.at(threshold)
@@ -80,6 +84,11 @@ def threshold_row(
     per_day = expected_matches(
         threshold, service.list_size, service.queries_per_day, rates, tail, service.n_orientations
     )
+    for column, matches in zip(_FPIR, (per_day.expected, per_day.upper), strict=True):
+        if matches is not None:  # of as many comparisons, each in one orientation
+            rate_of = matches / per_day.comparisons
+            fpir = false_positive_identification(rate_of, service.list_size, service.n_orientations)
+            row[column] = float(fpir)
     return row | {column: getattr(per_day, name) for name, column in _PER_DAY.items()}
 
 

@@ -118,6 +118,22 @@ def false_matches(row: Mapping[str, Any]) -> str:
     return _with_interval(row, "expected_matches_per_day", amount)
 
 
+def fpir(row: Mapping[str, Any]) -> str:
+    """Return the largest false positive identification rate of a row, and its upper limit."""
+    if row["fpir_upper"] is None:
+        return NOTHING
+    extrapolated = row["expected_matches_source"] == "tail"
+    if row["fpir"] is None:
+        return _at_most(proportion(row["fpir_upper"]), extrapolated)
+    upper = f"up to {proportion(row['fpir_upper'])}{', extrapolated' * extrapolated}"
+    return f"{proportion(row['fpir'])} ({upper})"
+
+
+def failure_to_enrol(summary: Mapping[str, Any]) -> str:
+    """Return the failure-to-enrol rate of a summary with its interval."""
+    return _with_interval(summary, "failure_to_enrol", proportion)
+
+
 def _with_interval(
     row: Mapping[str, Any], name: str, text_of: Callable[[float | None], str]
 ) -> str:

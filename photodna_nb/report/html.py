@@ -57,9 +57,11 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         "false_match_rate",
         "false_matches",
         "validation_rate",
+        "fpir",
     ):
         environment.filters[name] = _in_two_lines(getattr(formatting, name))
     environment.filters |= {
+        "failure_to_enrol": formatting.failure_to_enrol,
         "label": lambda spec: parse(spec).label,
         "l2": lambda distance: formatting.NOTHING if distance is None else f"{distance:.0f}",
     }
