@@ -9,10 +9,12 @@ import numpy as np
 import oracle
 import pytest
 from conftest import JIT_OFF
-from evaluations import config_of, some_hashed
+from evaluations import config_of, genuine_table, results_of, some_hashed
 
 import photodna_nb as pdna
 from photodna_nb.evaluation import PairCounts, Results, compare, estimate_rates, run
+from photodna_nb.evaluation.category_recall import recall_by_category
+from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.labelled_pairs import LabelledPair, count_labelled, read_labelled
 from photodna_nb.evaluation.pair_graph import PairGraph
 from photodna_nb.evaluation.rates import labelled_rates
@@ -244,6 +246,42 @@ def test_disjoint_pairs(forest):
         assert all(partner[a] >= 0 or partner[b] >= 0 for a, b in edges), "none can be added"
         most = largest_matching(edges)
         assert len(paired) // 2 == most if forest else len(paired) // 2 >= most / 2
+
+
+def test_recall_by_category_of_labelled_pairs():
+    hashed = some_hashed(24, 2, 4)
+    pairs = some_pairs(hashed.names, 4)
+    config = config_of(pairs={"labelled": "pairs.csv"}, thresholds={"named": {"a": 1, "b": 400}})
+    found = results_of(count_labelled(hashed, pairs, 0, detail_bins=config.detail.bins), config)
+    rows = found.tables["recall_by_category"]
+    assert len(rows) == 3 * 2 * 2
+    for row in rows:
+        genuine = [
+            one
+            for one in distances_of(hashed, pairs, row["oriented"])
+            if one[4] and one[5] == row["category"]
+        ]
+        matches = sum(one[0] <= row["threshold"] for one in genuine)
+        assert (row["genuine_pairs"], row["matches"]) == (len(genuine), matches)
+        assert row["recall"] == matches / len(genuine)
+        assert row["recall_lower"] <= row["recall"] <= row["recall_upper"]
+    assert any(0 < row["matches"] < row["genuine_pairs"] for row in rows)
+
+
+def test_recall_by_category_of_originals():
+    hashed = some_hashed(24, 3, 6)
+    labels = ["x" if row % 3 else "" for row in range(24)]
+    found = count_pairs(hashed, np.zeros(24, bool), labels={"categories": labels})
+    rows = recall_by_category(found, {"a": 14}, 0.95)["recall_by_category"]
+    assert [(row["category"], row["oriented"]) for row in rows] == [
+        *itertools.product(("", "x"), (False, True))
+    ]
+    for row in rows:
+        chosen = [i for i in range(24) if labels[i] == row["category"]]
+        table = genuine_table(found, row["oriented"])[chosen]
+        assert row["genuine_pairs"] == (table >= 0).sum()
+        assert row["matches"] == ((table >= 0) & (table <= 14 * 14)).sum()
+    assert recall_by_category(count_pairs(hashed, np.zeros(24, bool)), {"a": 14}, 0.95) == {}
 
 
 def test_originals_that_show_the_same_are_one_image():

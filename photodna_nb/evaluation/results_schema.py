@@ -124,6 +124,12 @@ _Summary = _row(
     | _types(_Proportion, "failure_to_enrol failure_to_enrol_lower failure_to_enrol_upper"),
     {"originals_unknown_detail": _Count, "no_recall_reason": str},
 )
+_RecallByCategory: Any = _row(
+    _types(str, "category threshold_name")
+    | {"oriented": bool, "threshold": _Threshold}
+    | _types(_Count, "genuine_pairs matches"),
+    _RECALL,
+)
 _Tables = _row(
     {
         name: list[type_]  # type: ignore[valid-type]
@@ -212,7 +218,8 @@ _Tables = _row(
                 {"threshold": _Threshold} | _AT_THRESHOLD,
             ),
         }.items()
-    }
+    },
+    optional={"recall_by_category": list[_RecallByCategory]},
 )
 _DETAIL_UNKNOWN = {"detail_to", "smallest_impostor_distance", "median_impostor_distance"}
 _DETAIL = {"detail_bin", "detail_from", "originals", "proportion", "impostor_pairs"}

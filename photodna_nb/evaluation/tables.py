@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from photodna_nb.corpus import transforms
+from photodna_nb.evaluation.category_recall import recall_by_category
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.config_sections import DeploymentConfig
 from photodna_nb.evaluation.deployment import RunThresholds, identification_curve
@@ -61,7 +62,8 @@ def build_tables(
         every integer threshold; ``thresholds``: the rates at the named ones;
         ``operating_points``: a threshold for each target, chosen on the selection half, and its
         rates on the validation half; ``operating_recall``: the recall of each transform there;
-        ``deployment``: thresholds with an acceptable number of false matches per day. The recall
+        ``deployment``: thresholds with an acceptable number of false matches per day. With
+        categories, ``recall_by_category`` at each named threshold. The recall
         of all transforms uses oriented distances if the deployment has eight orientations.
     """
     files = thumbnails or {}
@@ -84,6 +86,7 @@ def build_tables(
         "operating_points": [_operating_point(point) for point in thresholds.operating_points],
         "operating_recall": _operating_recall(config, counts, thresholds.operating_points),
         "deployment": _deployment(config, counts, overall, thresholds),
+        **recall_by_category(counts, named, config.confidence),
     }
 
 
