@@ -373,8 +373,8 @@ GALLERY: Mapping[str, GalleryFigure] = {
         "Recall, the proportion of genuine pairs that match, over the false match rate, the "
         "proportion of impostor pairs that do, for all thresholds. A curve further to the upper "
         "left is better. The area holds both intervals of each threshold. It is faint where fewer "
-        "than ten dyads (pairs of two originals) match: there the false match rate is only known "
-        "to be at most that of its right end.",
+        "than ten full dyads (pairs of two originals) match: there the false match rate is only "
+        "known to be at most that of its right end.",
     ),
     "plot_det": GalleryFigure(
         lambda m, f: plots.plot_det(m.estimates, thresholds=THRESHOLDS, ax=f.subplots()),

@@ -288,7 +288,7 @@ def test_the_areas_of_a_tradeoff_hold_both_intervals(sampled, missed):
         curve = one(ax, "curve").get_xydata()[1:]
     assert held([one(ax, "band"), one(ax, "bound")], *curve.T).all()
     assert "95 % intervals of both" in legend_labels(ax)
-    assert "the same, fewer than ten matching dyads" in legend_labels(ax)
+    assert "the same, fewer than ten full dyads" in legend_labels(ax)
 
 
 def test_thresholds_of_a_tradeoff_have_their_intervals(estimates):
@@ -519,7 +519,7 @@ def test_a_first_match_that_is_ten_at_once(estimates):
     jumping = replace(rates, matches=matches, rate=matches / rates.pairs)
     ax = plots.plot_false_match_rates(replace(estimates, false_match_rates=jumping))
     assert not ax.findobj(lambda artist: artist.get_gid() == "few")
-    assert "counted, fewer than ten matching dyads" not in legend_labels(ax)
+    assert "counted, fewer than ten full dyads" not in legend_labels(ax)
     assert one(ax, "bound")
 
 

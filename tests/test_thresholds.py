@@ -151,7 +151,7 @@ def test_no_threshold_without_evidence(halves):
 def test_every_reason_is_said_in_full(halves):
     rates, tail = halves[0].false_match_rates, halves[0].tail
     none = ThresholdChoice(1e-7, False, None, "none", "")
-    reason = "fewer than ten dyads match at such a low rate, and no tail was fitted"
+    reason = "fewer than ten full dyads match at such a low rate, and no tail was fitted"
     assert choose_threshold(1e-7, rates) == replace(none, reason=reason)
     rejected = replace(tail, accepted=False, rejection_reason="for a reason")
     assert choose_threshold(1e-7, rates, rejected) == replace(none, reason="for a reason")

@@ -139,7 +139,7 @@ def test_every_source_of_a_rate_is_named(tuner):
     assert "extrapolated" in found["untested"][0]
     assert "extrapolated" in found["tail"][0]
     assert "extrapolation by a fitted tail" in found["tail"][1]
-    assert "ten or more dyads (pairs of two originals) match" in found["counted"][1]
+    assert "ten or more full dyads (pairs of two originals) match" in found["counted"][1]
 
 
 def test_the_report_says_the_same(tuner, results):

@@ -40,7 +40,7 @@ class ExpectedMatches(JSONRecord):
         Expected number of false matches per day, and its confidence limits;
         `expected` is None where only `upper` is known.
     source : {"counted", "tail", "disjoint pairs"}
-        Where the rate comes from: ten or more matching dyads, the fitted tail (an extrapolation),
+        Where the rate comes from: ten or more full dyads, the fitted tail (an extrapolation),
         or the bound for fewer.
     beyond_validation : bool
         Whether the tail is beyond validation, so that only `upper` is known.
@@ -74,7 +74,7 @@ def expected_matches(
     rates : FalseMatchRates
         False match rates that were counted.
     tail : Tail, optional
-        Fitted tail, for thresholds at which fewer than ten dyads match.
+        Fitted tail, for thresholds at which fewer than ten full dyads match.
     orientations : int
         Number of orientations in which each query is searched, 1 to 8.
 

@@ -81,8 +81,8 @@ def fit_tail(
     a gamma weight of mean 1, and a pair the product of its two. The variance of the weights is
     chosen so that the number of exceedances varies as in `false_match_rates`, with the same factor
     by Student's t. (Resampling images with replacement makes it vary up to three times as much.)
-    For the upper limits, two images are added: one more like the image with the most exceedances,
-    and one more like that with the smallest distances.
+    For the upper limits, four images are added, as in `gamma_interval`: two more like the image
+    with the most exceedances, and two more like that with the smallest distances.
 
     *Validation.* Fits to random tenths of two corpora of 10,000 dead-leaves images (seeds 11 and
     12, 50 splits each) were compared with the counts of the whole corpus, at the rate at which the
@@ -92,8 +92,8 @@ def fit_tail(
     *Rejection.* There is no fit to fewer than 50 pairs, or to fewer than 10 effective exceedances.
     A fit is rejected if
 
-    - the smallest distance has a probability below 1 % at the upper limits;
-    - the intervals of the fit and of the counts (`gamma_interval`) do not overlap at 10, 20, 50,
+    - the smallest distance has a probability below 1 % at the upper limits without added images;
+    - such intervals of the fit and of the counts (`gamma_interval`) do not overlap at 10, 20, 50,
       … or 1,000 pairs;
     - the Anderson-Darling test has a p-value below 0.1. With the empirical distribution function F
       of the exceedances at 31 points, from ten pairs on, and that of the fit G, the statistic is

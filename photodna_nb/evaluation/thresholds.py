@@ -35,7 +35,7 @@ class ThresholdChoice(JSONRecord):
     threshold : int or None
         Largest integer L2 distance that meets the target; None if there is none.
     source : {"counted", "disjoint pairs", "tail", "none"}
-        Where the rate comes from: ten or more matching dyads, the bound for fewer, the fitted
+        Where the rate comes from: ten or more full dyads, the bound for fewer, the fitted
         tail (an extrapolation), or nowhere.
     reason : str
         Why there is no threshold; empty if there is one.
@@ -70,7 +70,7 @@ class OperatingPoint(JSONRecord):
     tail_beyond_validation : bool
         Whether only `tail_upper` is known, since the rate is beyond validation.
     extrapolated : bool
-        Whether fewer than ten dyads (pairs of two originals) of the validation half match.
+        Whether fewer than ten full dyads (pairs of two originals) of the validation half match.
     meets_target : {"yes", "no", "unclear", "extrapolated"}
         Whether the interval of the false match rate that was counted on the validation half is at
         most the target: all of it, none, or a part. Where fewer than ten full dyads match, a bound
@@ -105,7 +105,7 @@ def choose_threshold(
     rates : FalseMatchRates
         False match rates that were counted.
     tail : Tail, optional
-        Fitted tail, for rates at which fewer than ten dyads match.
+        Fitted tail, for rates at which fewer than ten full dyads match.
     conservative : bool
         Whether the upper confidence limit must be at most `target`, and not only the estimate.
         The limits have pointwise coverage: at one fixed threshold, the true rate is above the
@@ -115,7 +115,7 @@ def choose_threshold(
     Returns
     -------
     ThresholdChoice
-        By counting where ten or more dyads match; then by the bound for fewer, if
+        By counting where ten or more full dyads match; then by the bound for fewer, if
         `conservative`; then by the tail, if it is accepted.
 
     Raises
@@ -134,7 +134,7 @@ def choose_threshold(
     if rates.matches[0] >= MIN_MATCHES and not len(within):
         reason = _equal_hashes(rates)
     elif tail is None:
-        reason = "fewer than ten dyads match at such a low rate, and no tail was fitted"
+        reason = "fewer than ten full dyads match at such a low rate, and no tail was fitted"
     elif not tail.accepted:
         reason = tail.rejection_reason
     elif (by_tail := tail.largest_threshold(target, conservative)) is not None:

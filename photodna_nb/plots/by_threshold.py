@@ -150,13 +150,13 @@ def plot_false_match_rates(
     Returns
     -------
     matplotlib.axes.Axes
-        The rate with its interval where ten or more dyads (pairs of two originals) match. Where
-        fewer match, a thin line
-        from the first matching pair on, and the bound of the rate. The rate of the fitted tail
+        The rate with its interval where ten or more full dyads match (pairs of two originals, with
+        their variants). Where fewer match, a thin line from the first matching pair on, and the
+        bound of the rate. The rate of the fitted tail
         with its interval if the tail is accepted, otherwise the reason in the legend. The axis
         ends where half of the impostor pairs match, and below the targets and the lowest rate
         at which such fits were validated. Gids of the artists: "counted", "counted interval",
-        "few" (fewer than ten matching dyads), "bound", "extrapolation", "extrapolation interval",
+        "few" (fewer than ten full dyads), "bound", "extrapolation", "extrapolation interval",
         "beyond validation" and "beyond validation interval" (the fit below the lowest validated
         rate); each threshold has a line "threshold NAME" and a text "name NAME", each target a
         line "target RATE" and a text "name of target RATE".
@@ -204,7 +204,7 @@ def plot_false_match_rates(
 
 
 def _draw_counted(ax: Axes, rates: FalseMatchRates) -> None:
-    """Draw the counted rate with its interval, and a bound where fewer than ten dyads match.
+    """Draw the counted rate with its interval, and a bound where fewer than ten full dyads match.
 
     Where no pair matches, only the bound is drawn: a line at the bottom would look like a rate.
     """
@@ -223,10 +223,10 @@ def _draw_counted(ax: Axes, rates: FalseMatchRates) -> None:
     )
     if not few:
         return
-    # Both lines end where the curve of ten matching dyads begins.
+    # Both lines end where the curve of ten full dyads begins.
     if first < few:
         x, y = threshold[first : few + 1], rate[first : few + 1]
-        label = "counted, fewer than ten matching dyads"
+        label = "counted, fewer than ten full dyads"
         ax.plot(x, y, color=IMPOSTOR, linewidth=0.8, label=label, gid="few")
     ax.plot(
         threshold[: few + 1],
@@ -241,7 +241,7 @@ def _draw_counted(ax: Axes, rates: FalseMatchRates) -> None:
 
 
 def _draw_tail(ax: Axes, tail: Tail) -> None:
-    """Draw the rate of the fitted tail where fewer than ten dyads match."""
+    """Draw the rate of the fitted tail where fewer than ten full dyads match."""
     last = tail.fit_threshold
     if tail.threshold_at_ten_matches is not None:
         last = min(last, tail.threshold_at_ten_matches)

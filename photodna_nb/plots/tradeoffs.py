@@ -222,7 +222,7 @@ def _plot_tradeoff(
         level, many = confidence_percent(rates), rates.at_least_ten_matches
         for chosen, opacity, gid, label in (
             (many, 0.45, "band", f"{level} intervals of both"),
-            (~many, 0.2, "bound", "the same, fewer than ten matching dyads"),
+            (~many, 0.2, "bound", "the same, fewer than ten full dyads"),
         ):
             if chosen.any():
                 area = _union(ends_x[:, chosen], ends_y[:, chosen])

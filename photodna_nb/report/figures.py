@@ -50,8 +50,8 @@ _CAPTIONS = {
     "roc": (
         "Recall against false match rate (ROC)",
         "Each point of the curve is a threshold; a curve nearer to the upper left is better. The "
-        "strong area holds the intervals of both rates. In the faint area fewer than ten dyads "
-        "(pairs of two originals) match, and it ends at the bound of their rate.",
+        "strong area holds the intervals of both rates. In the faint area fewer than ten full "
+        "dyads (pairs of two originals) match, and it ends at the bound of their rate.",
     ),
     "det": (
         "Detection error tradeoff (DET)",

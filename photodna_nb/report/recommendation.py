@@ -265,7 +265,7 @@ def _warnings(results: Results) -> Iterator[str]:
     elif (supported or [conservative])[0]["expected_matches_source"] == "tail":
         yield (
             f"The false match rate at L2 {reported_threshold(results)} is an extrapolation: fewer "
-            "than ten dyads (pairs of two originals) match there. Such fits were validated on "
+            "than ten full dyads (pairs of two originals) match there. Such fits were validated on "
             "generated images, down to "
             f"{rate(tail['validated_down_to'])}."
         )

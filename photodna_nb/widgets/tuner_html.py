@@ -36,9 +36,9 @@ body[data-jp-theme-light="false"] .photodna-tuner-figure,
 body.vscode-dark .photodna-tuner-figure { background: none; filter: invert(1) hue-rotate(180deg); }
 </style>"""
 _SOURCES = {
-    "counted": "counted: ten or more dyads (pairs of two originals) match ({level} interval)",
-    "disjoint pairs": "a {level} bound: fewer than ten dyads (pairs of two originals) match",
-    "tail": "extrapolation by a fitted tail: fewer than ten dyads match ({level} interval)",
+    "counted": "counted: ten or more full dyads (pairs of two originals) match ({level} interval)",
+    "disjoint pairs": "a {level} bound: fewer than ten full dyads (pairs of two originals) match",
+    "tail": "extrapolation by a fitted tail: fewer than ten full dyads match ({level} interval)",
 }
 _BEYOND_VALIDATION = (
     "an upper bound by a fitted tail, which is an extrapolation: the fit suggests a lower rate, "
@@ -46,7 +46,7 @@ _BEYOND_VALIDATION = (
 )
 _BASES = {
     "counted": "from the counts of all originals",
-    "disjoint pairs": "from a bound, since fewer than ten dyads match",
+    "disjoint pairs": "from a bound, since fewer than ten full dyads match",
     "tail": "from the fitted tail, which is an extrapolation",
 }
 
