@@ -105,6 +105,6 @@ def test_a_file_with_other_partitions_is_refused(tmp_path, change, problem):
 def test_too_many_classes_are_refused():
     labels = [str(number) for number in range(partitions.MOST_CLASSES + 1)]
     with pytest.raises(
-        pdna.ArgumentError, match=r"has 51 different ones, needs at most 50, .*merge"
+        pdna.ArgumentError, match=r"has 21 different ones, needs at most 20, .*merge"
     ):
         partitions.numbered("categories", labels)

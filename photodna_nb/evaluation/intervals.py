@@ -26,7 +26,7 @@ from photodna_nb.evaluation.dependence import (
     sort_impostor_pairs,
 )
 from photodna_nb.evaluation.json_record import JSONRecord
-from photodna_nb.evaluation.pair_graph import PairGraph, disjoint_partners
+from photodna_nb.evaluation.pair_graph import ComparedPairs, disjoint_partners
 from photodna_nb.printable import short_repr
 
 # With fewer matching dyads, their dependence cannot be estimated.
@@ -245,7 +245,8 @@ def false_match_rates(
     confidence: float = 0.95,
     seed: int = 0,
     run_number: NDArray[Any] | None = None,
-    graph: PairGraph | None = None,
+    graph: ComparedPairs | None = None,
+    pairs: int | None = None,
 ) -> FalseMatchRates:
     """Return the false match rate at each integer threshold, with confidence intervals.
 
@@ -267,8 +268,10 @@ def false_match_rates(
     run_number : ndarray of integers, (n,), optional
         Which run each image is of, where counts of several runs were added. Images of different
         runs were not compared, and form no disjoint pair.
-    graph : PairGraph, optional
+    graph : ComparedPairs, optional
         The pairs that were compared, where not all of them were; then all are listed.
+    pairs : int, optional
+        Number of all impostor pairs, where `counts` ends before the largest distance.
 
     Returns
     -------
@@ -311,7 +314,8 @@ def false_match_rates(
         raise ArgumentError(f"images: got {images}, needs at least 2: there are no pairs in fewer")
     nearest_first = sort_impostor_pairs(impostors, images)
     matches = np.cumsum(counts)
-    pairs, last = int(matches[-1]), len(counts) - 1
+    last = len(counts) - 1
+    pairs = int(matches[-1]) if pairs is None else checks.integer("pairs", pairs, int(matches[-1]))
     if pairs == 0:
         raise ArgumentError("counts: got no pairs at all, needs impostor pairs")
     listed = min(nearest_first.cutoff, last) + 1  # thresholds up to the cut-off

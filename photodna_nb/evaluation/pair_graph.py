@@ -1,4 +1,6 @@
-"""Dependence of impostor pairs where only some pairs of images were compared: labelled pairs.
+"""Dependence of impostor pairs where only some pairs of images were compared.
+
+They are labelled pairs, or pairs across two classes of images.
 
 Images are the nodes of a graph, and compared pairs its edges. Where every image is compared with
 every other, `dyadic_dependence` gives the same numbers.
@@ -7,6 +9,7 @@ every other, `dyadic_dependence` gives the same numbers.
 from __future__ import annotations
 
 import heapq
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -42,8 +45,114 @@ class GraphDependence(DyadicDependence):
         return self.graph_variance
 
 
+class ComparedPairs(ABC):
+    """The pairs of images that were compared, where not all of them were.
+
+    Attributes
+    ----------
+    images : int
+        Number n of images.
+    n_pairs : int
+        Number of pairs.
+    pairs_per_dyad : int
+        Number of pairs of a dyad, rounded up.
+    degree : ndarray, (n,)
+        Number of pairs of each image.
+    same_pairs : float
+        Sum over the dyads of the squared number of their pairs.
+    disjoint_partners : ndarray of int64, (n,)
+        The other image of each image's disjoint dyad, -1 for one that is left over.
+    """
+
+    images: int
+
+    @property
+    @abstractmethod
+    def n_pairs(self) -> int:
+        """Number of pairs."""
+
+    @property
+    @abstractmethod
+    def pairs_per_dyad(self) -> int:
+        """Number of pairs of a dyad, rounded up."""
+
+    @property
+    @abstractmethod
+    def degree(self) -> NDArray[Any]:
+        """Number of pairs of each image, (n,)."""
+
+    @property
+    @abstractmethod
+    def same_pairs(self) -> float:
+        """Sum over the dyads of the squared number of their pairs."""
+
+    @cached_property
+    @abstractmethod
+    def disjoint_partners(self) -> Integers:
+        """The other image of each image's disjoint dyad, -1 for one that is left over, (n,)."""
+
+    @property
+    def shows_dependence(self) -> bool:
+        """Whether there are enough disjoint pairs to estimate the dependence of all."""
+        return int((self.disjoint_partners >= 0).sum()) // 2 >= _MIN_DISJOINT
+
+    def dependence(self, impostors: SortedImpostorPairs) -> GraphDependence:
+        """Return the variance components of the rate at which the pairs match.
+
+        Notes
+        -----
+        As in `dyadic_dependence`, products x x' of two pairs are averaged over pairs of one dyad,
+        of dyads with one image in common and of disjoint dyads; here only compared pairs count.
+        With c_i of the d_i pairs of image i matching, the degrees of freedom are
+        (sum s_i²)² / sum s_i⁴, and the leverage is the largest s_i, for s_i = c_i - rate d_i.
+        """
+        n, pairs, thresholds = self.images, self.n_pairs, impostors.cutoff + 1
+        degree, same_pairs = self.degree, self.same_pairs
+        sharing_pairs = float((degree.astype(float) ** 2).sum()) - 2 * same_pairs
+        disjoint_pairs = float(pairs) ** 2 - sharing_pairs - same_pairs
+        stop = np.searchsorted(impostors.distance_bin, np.arange(thresholds), side="right")
+        columns = np.zeros((6, thresholds))
+        columns[-1] = n - 1
+        count, same, done = np.zeros(n), 0.0, 0
+        for threshold in range(thresholds):
+            if stop[threshold] == done:
+                columns[:, threshold] = columns[:, threshold - 1] if threshold else columns[:, 0]
+                continue
+            new = slice(done, stop[threshold])
+            done = int(stop[threshold])
+            count += np.bincount(np.r_[impostors.i[new], impostors.j[new]], minlength=n)
+            same += float((2 * impostors.n_earlier_in_dyad[new] + 1).sum())
+            score = count - done / pairs * degree
+            sharing = float(count @ count) - 2 * same
+            mean_squared = max(done**2 - sharing - same, 0.0) / max(disjoint_pairs, 1.0)
+            zeta1 = max(sharing / max(sharing_pairs, 1.0) - mean_squared, 0.0)
+            zeta2 = max(same / same_pairs - mean_squared, 0.0)
+            squares = score**2
+            fourth = float(squares @ squares)
+            columns[:, threshold] = (
+                zeta1,
+                zeta2,
+                (sharing_pairs * zeta1 + same_pairs * zeta2) / pairs**2,
+                max(score.max(), 0.0) * n / (2 * pairs),
+                max(-score.min(), 0.0) * n / (2 * pairs),
+                float(squares.sum()) ** 2 / fourth if fourth > 0 else n - 1,
+            )
+        zeta1s, zeta2s, variance, above, below, freedom = columns
+        matches = stop.astype(np.int64)
+        return GraphDependence(
+            matches,
+            matches / pairs,
+            zeta1s,
+            zeta2s,
+            above,
+            below,
+            np.clip(freedom, 1, max(n - 1, 1)),
+            variance,
+        )
+
+
 @dataclass(frozen=True, eq=False)
-class PairGraph:
+class PairGraph(ComparedPairs):
     """The pairs of images that were compared, labelled or counted one by one.
 
     Attributes
@@ -99,69 +208,94 @@ class PairGraph:
         return np.unique(dyads, return_counts=True)[1]
 
     @property
+    def n_pairs(self) -> int:
+        """Number of pairs."""
+        return len(self.i)
+
+    @property
     def pairs_per_dyad(self) -> int:
         """Number of pairs of a dyad, rounded up."""
         return -(-len(self.i) // len(self.pairs_of_dyads))
 
     @property
-    def shows_dependence(self) -> bool:
-        """Whether there are enough disjoint pairs to estimate the dependence of all."""
-        return int((self.disjoint_partners >= 0).sum()) // 2 >= _MIN_DISJOINT
+    def degree(self) -> NDArray[Any]:
+        """Number of pairs of each image, (n,)."""
+        return np.bincount(np.r_[self.i, self.j], minlength=self.images)
 
-    def dependence(self, impostors: SortedImpostorPairs) -> GraphDependence:
-        """Return the variance components of the rate at which the pairs match.
+    @property
+    def same_pairs(self) -> float:
+        """Sum over the dyads of the squared number of their pairs."""
+        return float((self.pairs_of_dyads.astype(float) ** 2).sum())
 
-        Notes
-        -----
-        As in `dyadic_dependence`, products x x' of two pairs are averaged over pairs of one dyad,
-        of dyads with one image in common and of disjoint dyads; here only compared pairs count.
-        With c_i of the d_i pairs of image i matching, the degrees of freedom are
-        (sum s_i²)² / sum s_i⁴, and the leverage is the largest s_i, for s_i = c_i - rate d_i.
+
+@dataclass(frozen=True, eq=False)
+class PairsAcross(ComparedPairs):
+    """All pairs of an image of one class and an image of another.
+
+    Attributes
+    ----------
+    in_second : ndarray of bool, (n,)
+        Which images are of the second class.
+    pairs : int
+        Number of pairs; every dyad has the same number of them, but for few.
+    seed : int
+        Seed of the choice of disjoint pairs.
+    """
+
+    in_second: NDArray[np.bool_]
+    pairs: int
+    seed: int = 0
+
+    @property
+    def images(self) -> int:  # type: ignore[override]
+        """Number of images of both classes."""
+        return len(self.in_second)
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of pairs."""
+        return self.pairs
+
+    @property
+    def _sizes(self) -> NDArray[np.int64]:
+        """Number of images of the class of each image, (n,)."""
+        return np.bincount(self.in_second, minlength=2)[self.in_second.astype(np.int64)]
+
+    @property
+    def _dyads(self) -> int:
+        return int(self.in_second.sum()) * int((~self.in_second).sum())
+
+    @property
+    def pairs_per_dyad(self) -> int:
+        """Number of pairs of a dyad, rounded up."""
+        return -(-self.pairs // self._dyads)
+
+    @property
+    def degree(self) -> NDArray[Any]:
+        """Number of pairs of each image, (n,)."""
+        return self.pairs / self._sizes
+
+    @property
+    def same_pairs(self) -> float:
+        """Sum over the dyads of the squared number of their pairs."""
+        return self.pairs**2 / self._dyads
+
+    @cached_property
+    def disjoint_partners(self) -> Integers:
+        """The other image of each image's disjoint dyad, -1 for one that is left over, (n,).
+
+        The images of each class are put into a random order, and those at the same place are a
+        dyad.
         """
-        n, pairs, thresholds = self.images, len(self.i), impostors.cutoff + 1
-        degree = np.bincount(np.r_[self.i, self.j], minlength=n)
-        same_pairs = float((self.pairs_of_dyads.astype(float) ** 2).sum())
-        sharing_pairs = float((degree.astype(float) ** 2).sum()) - 2 * same_pairs
-        disjoint_pairs = float(pairs) ** 2 - sharing_pairs - same_pairs
-        stop = np.searchsorted(impostors.distance_bin, np.arange(thresholds), side="right")
-        columns = np.zeros((6, thresholds))
-        columns[-1] = n - 1
-        count, same, done = np.zeros(n), 0.0, 0
-        for threshold in range(thresholds):
-            if stop[threshold] == done:
-                columns[:, threshold] = columns[:, threshold - 1] if threshold else columns[:, 0]
-                continue
-            new = slice(done, stop[threshold])
-            done = int(stop[threshold])
-            count += np.bincount(np.r_[impostors.i[new], impostors.j[new]], minlength=n)
-            same += float((2 * impostors.n_earlier_in_dyad[new] + 1).sum())
-            score = count - done / pairs * degree
-            sharing = float(count @ count) - 2 * same
-            mean_squared = max(done**2 - sharing - same, 0.0) / max(disjoint_pairs, 1.0)
-            zeta1 = max(sharing / max(sharing_pairs, 1.0) - mean_squared, 0.0)
-            zeta2 = max(same / same_pairs - mean_squared, 0.0)
-            squares = score**2
-            fourth = float(squares @ squares)
-            columns[:, threshold] = (
-                zeta1,
-                zeta2,
-                (sharing_pairs * zeta1 + same_pairs * zeta2) / pairs**2,
-                max(score.max(), 0.0) * n / (2 * pairs),
-                max(-score.min(), 0.0) * n / (2 * pairs),
-                float(squares.sum()) ** 2 / fourth if fourth > 0 else n - 1,
-            )
-        zeta1s, zeta2s, variance, above, below, freedom = columns
-        matches = stop.astype(np.int64)
-        return GraphDependence(
-            matches,
-            matches / pairs,
-            zeta1s,
-            zeta2s,
-            above,
-            below,
-            np.clip(freedom, 1, max(n - 1, 1)),
-            variance,
+        random = np.random.PCG64(self.seed).random_raw(self.images)
+        first, second = (
+            rows[np.argsort(random[rows], kind="stable")]
+            for rows in (np.flatnonzero(~self.in_second), np.flatnonzero(self.in_second))
         )
+        number = min(len(first), len(second))
+        partner = np.full(self.images, -1)
+        partner[first[:number]], partner[second[:number]] = second[:number], first[:number]
+        return partner
 
 
 def disjoint_partners(run_number: NDArray[Any], seed: int) -> Integers:

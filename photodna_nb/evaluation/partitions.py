@@ -17,7 +17,7 @@ from photodna_nb.evaluation import stored_arrays
 
 NAMES = "sources", "categories"
 # Impostor pairs are counted for every two classes.
-MOST_CLASSES = 50
+MOST_CLASSES = 20
 
 
 @dataclass(frozen=True, eq=False)

@@ -130,6 +130,26 @@ _RecallByCategory: Any = _row(
     | _types(_Count, "genuine_pairs matches"),
     _RECALL,
 )
+
+
+def _classes(column: str, known: _Types, unknown: _Types) -> Any:
+    """Return the schema of rows of the impostor pairs of two classes of originals."""
+    names = {column: str, f"other_{column}": str}
+    return _row(names | _types(_Count, "originals other_originals impostor_pairs") | known, unknown)
+
+
+_AT_CLASSES = (
+    {"threshold_name": str, "threshold": _Threshold, "impostor_matches": _Count},
+    _types(_Distance, "smallest_impostor_distance median_impostor_distance")
+    | _RATE
+    | {"at_least_ten_matches": bool},
+)
+_OPTIONAL_TABLES: dict[str, Any] = {
+    "recall_by_category": _RecallByCategory,
+    "false_match_rates_by_category": _classes("category", *_AT_CLASSES),
+    "false_match_rates_by_source": _classes("source_name", *_AT_CLASSES),
+    "thresholds_by_source": _classes("source_name", _CHOICE, {"threshold": _Threshold}),
+}
 _Tables = _row(
     {
         name: list[type_]  # type: ignore[valid-type]
@@ -219,7 +239,10 @@ _Tables = _row(
             ),
         }.items()
     },
-    optional={"recall_by_category": list[_RecallByCategory]},
+    optional={
+        name: list[type_]  # type: ignore[valid-type]
+        for name, type_ in _OPTIONAL_TABLES.items()
+    },
 )
 _DETAIL_UNKNOWN = {"detail_to", "smallest_impostor_distance", "median_impostor_distance"}
 _DETAIL = {"detail_bin", "detail_from", "originals", "proportion", "impostor_pairs"}

@@ -10,6 +10,7 @@ import numpy as np
 
 from photodna_nb.corpus import transforms
 from photodna_nb.evaluation.category_recall import recall_by_category
+from photodna_nb.evaluation.class_rates import class_tables
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.config_sections import DeploymentConfig
 from photodna_nb.evaluation.deployment import RunThresholds, identification_curve
@@ -63,8 +64,9 @@ def build_tables(
         ``operating_points``: a threshold for each target, chosen on the selection half, and its
         rates on the validation half; ``operating_recall``: the recall of each transform there;
         ``deployment``: thresholds with an acceptable number of false matches per day. With
-        categories, ``recall_by_category`` at each named threshold. The recall
-        of all transforms uses oriented distances if the deployment has eight orientations.
+        categories, ``recall_by_category`` at each named threshold; with categories or several
+        sources, the tables of `class_tables`. The recall of all transforms uses oriented distances
+        if the deployment has eight orientations.
     """
     files = thumbnails or {}
     overall = estimates.all_originals
@@ -87,6 +89,7 @@ def build_tables(
         "operating_recall": _operating_recall(config, counts, thresholds.operating_points),
         "deployment": _deployment(config, counts, overall, thresholds),
         **recall_by_category(counts, named, config.confidence),
+        **class_tables(config, counts, named),
     }
 
 
