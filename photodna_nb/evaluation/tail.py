@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from photodna_nb.evaluation.dependence import Floats
+from photodna_nb.evaluation.dependence import Floats, pairs_per_dyad
+from photodna_nb.evaluation.intervals import MIN_MATCHES
 from photodna_nb.evaluation.json_record import JSONRecord, json_number
 from photodna_nb.evaluation.tail_likelihood import tail_rate
 from photodna_nb.printable import short_repr
@@ -146,10 +147,13 @@ class Tail(JSONRecord):
     def validated_down_to(self) -> float:
         """Lowest rate at which such fits were compared with counts.
 
-        It is a hundredth of `rate_at_ten_matches`, so that it depends on the number of originals
-        and not on that of their variants. The error of lower rates is not known.
+        It is a hundredth of the rate of ten full dyads, so that it depends on the number of
+        originals and not on that of their variants. The error of lower rates is not known.
         """
-        return self.rate_at_ten_matches / _VALIDATION_DEPTH
+        if self.threshold_at_ten_matches is None:
+            return self.rate_at_ten_matches / _VALIDATION_DEPTH
+        per_dyad = pairs_per_dyad(self.images, self.pairs)
+        return MIN_MATCHES * per_dyad / self.pairs / _VALIDATION_DEPTH
 
     def rate(self, threshold: ArrayLike) -> TailRates:
         """Return the false match rate at thresholds, with its confidence interval.

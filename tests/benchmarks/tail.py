@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,92 +32,20 @@ import numpy as np
 from scipy import stats
 
 import photodna_nb as pdna
-from photodna_nb.evaluation import Results
-from photodna_nb.evaluation.dependence import ImpostorPairs, dyadic_dependence, sort_impostor_pairs
-from photodna_nb.evaluation.intervals import FalseMatchRates, false_match_rates
-from photodna_nb.evaluation.rates import join_limits
-from photodna_nb.evaluation.tail import Tail
-from photodna_nb.evaluation.tail_fit import fit_tail
 from photodna_nb.evaluation.thresholds import choose_threshold
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from hash_corpora import HashCorpus
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "golden" / "photographs" / "hashes.npz"
 VARIANTS = "jpeg:30", "crop:5", "blur:3", "resize:50"
-PROPORTION = 0.01  # of the pairs of two originals, which are listed
 CLAIMS = "tail", "counted", "threshold"
 FURTHER = {3: (1, 10), 2: (1, 10), 10: (1, 10, 100)}
 PARTS = {3: "third", 2: "half", 10: "tenth"}
 
 
-@dataclass
-class Corpus:
-    """The nearest impostor pairs of images: all up to the cut-off."""
-
-    name: str
-    images: int
-    per_dyad: int
-    i: np.ndarray
-    j: np.ndarray
-    distance: np.ndarray
-    cutoff: int
-
-    @classmethod
-    def of_hashes(cls, name: str, originals: np.ndarray, variants: np.ndarray) -> Corpus:
-        """From hashes (n, 144) and those of their variants (v, n, 144)."""
-        counts = np.cumsum(pdna.distance_histogram(originals).counts)
-        cutoff = int(np.searchsorted(counts, PROPORTION * counts[-1]))
-        columns = [pdna.pairs_within(originals, max_distance=cutoff)]
-        columns += [pdna.pairs_within(one, originals, max_distance=cutoff) for one in variants]
-        i, j, distance = (
-            np.concatenate([getattr(column, key) for column in columns])
-            for key in ("i", "j", "distance")
-        )
-        other = i != j  # the others are a variant and its own original
-        per_dyad = 1 + 2 * len(variants)
-        return cls(name, len(originals), per_dyad, i[other], j[other], distance[other], cutoff)
-
-    @classmethod
-    def of_run(cls, folder: str) -> Corpus:
-        counts = Results.load(folder).counts
-        number = np.cumsum(counts.compared) - 1
-        images = int(counts.compared.sum())
-        dyads = images * (images - 1) // 2
-        per_dyad = -(-int(counts.impostor_histogram().sum()) // dyads)
-        distance = counts.hasher.distances(counts.nearest.distance_squared)
-        ends = number[counts.nearest.i], number[counts.nearest.j]
-        return cls(folder, images, per_dyad, *ends, distance, counts.nearest_limit)
-
-    def of(self, images: np.ndarray) -> Corpus:
-        """Return some of the images as a corpus."""
-        place = np.full(self.images, -1)
-        place[images] = np.arange(len(images))
-        i, j = place[self.i], place[self.j]
-        inside = (i >= 0) & (j >= 0)
-        columns = i[inside], j[inside], self.distance[inside]
-        return Corpus(self.name, len(images), self.per_dyad, *columns, self.cutoff)
-
-    @property
-    def pairs(self) -> int:
-        return self.images * (self.images - 1) // 2 * self.per_dyad
-
-    def rates(self) -> np.ndarray:
-        """Rate at each threshold up to the cut-off."""
-        bins = np.ceil(self.distance).astype(int)
-        return np.cumsum(np.bincount(bins, minlength=self.cutoff + 1)) / self.pairs
-
-    def estimates(self, seed: int) -> tuple[FalseMatchRates, Tail]:
-        impostors = ImpostorPairs(self.i, self.j, self.distance, self.cutoff)
-        nearest_first = sort_impostor_pairs(impostors, self.images)
-        matches = nearest_first.matches()
-        counts = np.diff(np.r_[0, matches, self.pairs])
-        nothing = ImpostorPairs(*np.zeros((3, 0), int), self.cutoff + 1)
-        beyond = dyadic_dependence(nothing, self.images, self.pairs)
-        rates = false_match_rates(
-            counts, self.images, nearest_first, beyond_cutoff=beyond, seed=seed
-        )
-        return join_limits(rates, fit_tail(nearest_first, self.images, self.pairs, seed=seed))
-
-
-def cells(whole: Corpus, part: int, splits: int, seed: int) -> list[dict[str, Any]]:
+def cells(whole: HashCorpus, part: int, splits: int, seed: int) -> list[dict[str, Any]]:
     """Return, for each rate, how many parts claimed something, and of how many it was true."""
     size = whole.images // part
     dyads = size * (size - 1) // 2
@@ -166,7 +94,7 @@ def pooled(rows: list[dict[str, Any]], claim: str) -> float:
     return sum(row.get(f"{claim} held", 0) for row in rows) / max(claimed, 1)
 
 
-def photographs(path: Path, without: int | None = None, blocks: int = 1) -> Iterator[Corpus]:
+def photographs(path: Path, without: int | None = None, blocks: int = 1) -> Iterator[HashCorpus]:
     """Yield both sets, without variants and with them; without one of the blocks."""
     with np.load(path) as arrays:
         for name in "ab":
@@ -175,10 +103,10 @@ def photographs(path: Path, without: int | None = None, blocks: int = 1) -> Iter
             kept = block != without
             every = variants[kept].swapaxes(0, 1)
             for some in (every[:0], every):
-                yield Corpus.of_hashes(f"photographs {name}", originals[kept], some)
+                yield HashCorpus.of_hashes(f"photographs {name}", originals[kept], some)
 
 
-def drawn(number: int, seed: int) -> Iterator[Corpus]:
+def drawn(number: int, seed: int) -> Iterator[HashCorpus]:
     specs = [pdna.transforms.parse(spec) for spec in VARIANTS]
     hashes = np.empty((1 + len(specs), number, 144), np.uint8)
     for k, original in enumerate(pdna.datasets.dead_leaves(number, seed=seed)):
@@ -187,7 +115,14 @@ def drawn(number: int, seed: int) -> Iterator[Corpus]:
             pdna.hash_image(one) for one in (image, *(spec.apply(image, seed=k) for spec in specs))
         ]
     for variants in (hashes[1:1], hashes[1:]):
-        yield Corpus.of_hashes(f"dead leaves {seed}", hashes[0], variants)
+        yield HashCorpus.of_hashes(f"dead leaves {seed}", hashes[0], variants)
+
+
+def tail_index(whole: HashCorpus, dyads: int, largest: int = 20) -> float:
+    """Return Hill's estimate of the tail index of how many of the nearest pairs images are in."""
+    nearest = np.argsort(whole.distance, kind="stable")[: dyads * whole.per_dyad]
+    counts = np.sort(np.bincount(np.r_[whole.i[nearest], whole.j[nearest]]))[::-1]
+    return float(1 / np.log(counts[:largest] / counts[largest]).mean())
 
 
 def share(row: dict[str, Any], claim: str) -> str:
@@ -243,6 +178,13 @@ def main() -> None:
         path = options.photographs
         rows = measured("photographs", partial(photographs, path), (3, 2), options.splits)
         shown(rows)
+        indices = [
+            tail_index(whole, dyads) for whole in photographs(path) for dyads in (30, 100, 300)
+        ]
+        print(
+            f"tail index of the leverages: {min(indices):.1f} to {max(indices):.1f}, "
+            f"median {np.median(indices):.1f}"
+        )
         blocks = [
             measured(
                 f"without block {k} of {options.blocks}",
@@ -263,7 +205,7 @@ def main() -> None:
             print(f"{line}; {min(lowest, default=0):.3f} in the worst cell", flush=True)
         shown(measured("tenths of photographs", partial(photographs, path), (10,), options.splits))
     for folder in options.run:
-        corpus = Corpus.of_run(folder)
+        corpus = HashCorpus.of_run(folder)
         shown(measured(folder, lambda one=corpus: [one], (3, 2), options.splits))
     for seed in range(11, 11 + options.corpora if options.drawn else 11):
         key = f"{options.drawn} dead leaves {seed}"
