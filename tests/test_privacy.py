@@ -10,11 +10,12 @@ from hashlib import sha256
 import numpy as np
 import pytest
 from conftest import JIT_OFF
-from evaluations import config_of, contents
+from evaluations import config_of, contents, some_hashed
 from PIL import Image
 
 import photodna_nb as pdna
-from photodna_nb.evaluation import Results, compare, keyed_names, run
+from photodna_nb.evaluation import Results, compare, estimate_rates, keyed_names, run
+from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.journal import RecordLog
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
@@ -244,3 +245,75 @@ def test_keys(stones, tmp_path):
     assert len(run(beside, tmp_path / "beside").manifest["inputs"]) == 10, "the key is no original"
     with pytest.raises(pdna.ArgumentError, match=r"privacy.key_file: is for names = .digest."):
         private_config(stones, privacy={"key_file": "Opalith.key"})
+
+
+def test_hashes_that_are_not_kept(stones, tmp_path, decoded):
+    """No hash and no exact detail is left; other thresholds need nothing more, other pairs do."""
+    options = {"privacy": {**PRIVATE, "hashes": False}, "detail": {"bins": [600.0, 3000.0]}}
+    config = private_config(stones, **options)
+    kept = run(private_config(stones, **{**options, "privacy": PRIVATE}), tmp_path / "kept")
+    results = run(config, tmp_path / "run")
+    table = pdna.HashTable.load(tmp_path / "kept" / "hashes.npz")
+    parts = {one.tobytes()[start : start + 12] for one in table.hashes for start in range(132)}
+    needles = {part for part in parts if len(set(part)) > 5}  # zeros are everywhere
+    assert len(needles) > 500
+    needles |= {one.tobytes() for one in table.detail if one}
+    for place, content in folder_bytes(tmp_path / "run"):
+        assert not any(needle in content for needle in needles), place
+    assert not {"hashes.npz", "journal.jsonl"} & set(os.listdir(tmp_path / "run"))
+    assert set(results.counts.detail) <= {0, 100, 600, 3000}
+    assert results.counts.detail_bin.tolist() == kept.counts.detail_bin.tolist()
+    assert results.summary == kept.summary
+    assert results.tables == kept.tables
+    assert Results.load(tmp_path / "run").tables == results.tables
+    before = contents(tmp_path / "run")
+    decoded.clear()
+    other = run(private_config(stones, **options, thresholds={"named": {"x": 7}}), tmp_path / "run")
+    assert other.tables["thresholds"][0]["threshold"] == 7
+    assert run(config, tmp_path / "run").manifest["this_run"]["originals_hashed"] == 0
+    assert contents(tmp_path / "run") == before
+    assert decoded == []
+    changes = compare(tmp_path / "kept", tmp_path / "run")
+    assert changes.hash_changes == ()
+    assert "The second run kept no hashes, so it is unknown which of them differ." in changes.notes
+    stored = results.config.to_dict()
+    del stored["categories"]
+    with pytest.raises(pdna.FileError, match=r"hashes were not kept .*give the originals"):
+        run(config_of(**stored), tmp_path / "run")  # without categories, the key is another one
+    fewer = private_config(stones, **options, pairs={"variants_against_others": False})
+    assert run(fewer, tmp_path / "run").manifest["this_run"]["originals_hashed"] == 10
+    (stones / "Marmor.png").write_bytes((stones / "Basalt-1.png").read_bytes())
+    changed = private_config(stones, **options, pairs={"variants_against_others": False})
+    with pytest.raises(pdna.ArgumentError, match="no original has the digest sha256"):
+        run(changed, tmp_path / "run")
+    (tmp_path / "Tuffstein.csv").write_text("path,category\nBasalt-1.png,warm\n")
+    assert (tmp_path / "run" / "journal.jsonl").exists(), "until a run has ended"
+    run(changed, tmp_path / "run")
+    run(changed, tmp_path / "fresh")
+    assert contents(tmp_path / "run") == contents(tmp_path / "fresh")
+    assert not {"hashes.npz", "journal.jsonl"} & set(os.listdir(tmp_path / "run"))
+
+
+def test_hashes_are_deleted_when_they_are_no_longer_kept(stones, tmp_path, decoded):
+    run(private_config(stones), tmp_path / "run")
+    decoded.clear()
+    run(private_config(stones, privacy={**PRIVATE, "hashes": False}), tmp_path / "run")
+    assert not (tmp_path / "run" / "hashes.npz").exists()
+    assert pdna.evaluation.PairCounts.load(tmp_path / "run" / "counts.npz").hash_sample.size == 0
+    assert decoded == []
+    run(private_config(stones), tmp_path / "run")
+    assert (tmp_path / "run" / "hashes.npz").exists()
+    assert len(decoded) > 0
+
+
+def test_limits_where_no_sample_of_hashes_is_kept():
+    """Beyond the listed pairs they are the widest, and elsewhere the same."""
+    hashed = some_hashed(40, 2, 3)
+    counts = count_pairs(hashed, np.arange(40) % 2 == 0, max_listed=100)
+    with_sample = estimate_rates(counts).false_match_rates
+    without = estimate_rates(counts.without_hashes((0.0,))).false_match_rates
+    listed = counts.nearest_limit + 1
+    assert 0 < listed < 3000
+    np.testing.assert_array_equal(without.upper[:listed], with_sample.upper[:listed])
+    assert (without.upper[listed:] == 1).all()
+    assert (with_sample.upper[listed:] < 1).any()

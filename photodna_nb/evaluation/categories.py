@@ -43,7 +43,10 @@ def read_categories(config: Config) -> dict[str, str] | None:
 
 
 def original_labels(
-    categories: Mapping[str, str] | None, hashed: VariantHashes
+    categories: Mapping[str, str] | None,
+    names: Sequence[str],
+    digests: Sequence[str],
+    sources: Sequence[str],
 ) -> dict[str, Sequence[str]]:
     """Return the source and the category of each original, as `count_pairs` takes them.
 
@@ -51,12 +54,12 @@ def original_labels(
     that it does not name has "".
     """
     labels: dict[str, Sequence[str]] = {}
-    if hashed.sources:
-        labels["sources"] = hashed.sources
+    if sources:
+        labels["sources"] = sources
     if categories is not None:
         labels["categories"] = [
             categories.get(name if named_digest(name) is None else "")
             or categories.get(f"sha256:{digest}", "")
-            for name, digest in zip(hashed.names, hashed.digests, strict=True)
+            for name, digest in zip(names, digests, strict=True)
         ]
     return labels

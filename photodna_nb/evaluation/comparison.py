@@ -241,7 +241,7 @@ class _CommonOriginals:
     def hash_changes(self) -> Iterator[HashChange]:
         """Yield how the hashes differ: of the originals, then by transform."""
         one, other = self.rows
-        if not len(one):
+        if not len(one) or any(HASHES not in run.results.manifest["results"] for run in self.runs):
             return
         (first, first_variants), (second, second_variants) = (run.hashes() for run in self.runs)
         no_distances = np.zeros(len(one))
@@ -443,6 +443,8 @@ def _notes(runs: _Pair, with_variants: bool) -> Iterator[str]:
     if one.config.deployment != other.config.deployment:
         yield "False matches per day are those of the first run's deployment."
     for run, name in zip(runs, ("first", "second"), strict=True):
+        if HASHES not in run.results.manifest["results"]:
+            yield f"The {name} run kept no hashes, so it is unknown which of them differ."
         for estimates in run.estimates:
             if estimates.no_rates_reason:
                 yield f"The {name} run has no false match rates: {estimates.no_rates_reason}."

@@ -19,6 +19,7 @@ from photodna_nb.evaluation.dependence import (
     DyadicDependence,
     Floats,
     ImpostorPairs,
+    dyadic_dependence,
     matrix_dependence,
     sort_impostor_pairs,
 )
@@ -334,10 +335,16 @@ def _recall_limits(
 def dependence_beyond_cutoff(counts: PairCounts) -> DyadicDependence | None:
     """Return the dependence of pairs in a sample of the originals, for unlisted distances.
 
-    None if all distances are listed, or the sample is too small.
+    None if all distances are listed, or the sample is too small. Without a sample, which is not
+    kept with ``privacy.hashes = false``, no match is known there, and the limits are the widest.
     """
     hasher = counts.hasher
-    if len(counts.hash_sample) < 4 or counts.nearest_limit >= hasher.largest_threshold:
+    if counts.nearest_limit >= hasher.largest_threshold:
+        return None
+    if not len(counts.hash_sample):
+        none = np.empty(0, np.int64)
+        return dyadic_dependence(ImpostorPairs(none, none, none, hasher.largest_threshold), 4, 6)
+    if len(counts.hash_sample) < 4:
         return None
     distances = all_pairs.distance_matrix(counts.hash_sample, metric=hasher.metric)
     return matrix_dependence(distances, hasher.largest_threshold)

@@ -114,7 +114,8 @@ class Results:
             config = Config.from_dict(manifest["configuration"], base=base)
         except PhotodnaError as error:
             raise damaged(path, str(error)) from error
-        if missing := {COUNTS, HASHES, IDENTITY, RESULTS} - manifest["results"].keys():
+        not_kept = manifest.get("not_kept", {}).keys() & {HASHES}
+        if missing := {COUNTS, HASHES, IDENTITY, RESULTS} - not_kept - manifest["results"].keys():
             raise damaged(path, f"its results lack {', '.join(sorted(missing))}")
         digests = manifest["results"] | {
             name: digest
@@ -176,6 +177,7 @@ def write_results(
     tables: Tables,
     thumbnails: ThumbnailFiles,
     file_digests: Mapping[str, str],
+    hashes_digest: str,
     this_run: Mapping[str, Any],
 ) -> Results:
     """Write the results and the manifest of a run into its folder, and return them."""
@@ -184,7 +186,10 @@ def write_results(
     content[RESULTS] = _json({"schema": SCHEMA, "summary": summary, "tables": tables})
     content |= thumbnails.new
     digests = {name: sha256(data).hexdigest() for name, data in content.items()}
-    digests |= {name: folder.digest(name) for name in (IDENTITY, HASHES, COUNTS)}
+    digests |= {name: folder.digest(name) for name in (IDENTITY, COUNTS)}
+    hashes = {HASHES: hashes_digest}
+    not_kept = {} if config.privacy.hashes else hashes
+    digests |= hashes if config.privacy.hashes else {}
     kept = thumbnails.names.values() - content.keys()
     digests |= {name: folder.digests[name] for name in kept}
     manifest = {
@@ -194,6 +199,7 @@ def write_results(
         "inputs": dict(inputs),
         "results": dict(sorted(digests.items())),
         **({"files": dict(file_digests)} if file_digests else {}),
+        **({"not_kept": not_kept} if not_kept else {}),
         "this_run": dict(this_run),
     }
     # Delete the report of earlier results.

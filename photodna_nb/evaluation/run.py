@@ -8,22 +8,22 @@ import platform
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
-from hashlib import sha256
 from typing import Any
 
 from photodna_nb import checks, files, parallel
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation.categories import original_labels, read_categories
-from photodna_nb.evaluation.config import Config, canonical
+from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
 from photodna_nb.evaluation.influence import measure_influence
+from photodna_nb.evaluation.kept_counts import counted_before, counts_key, kept_detail
 from photodna_nb.evaluation.labelled_pairs import LabelledPairs, count_labelled, read_labelled
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.privacy import name_key
 from photodna_nb.evaluation.rates import estimate_run
 from photodna_nb.evaluation.results import Results, write_results
-from photodna_nb.evaluation.run_files import COUNTS
+from photodna_nb.evaluation.run_files import COUNTS, HASHES
 from photodna_nb.evaluation.run_folder import RunFolder, open_run
 from photodna_nb.evaluation.run_originals import (
     check_detail,
@@ -38,12 +38,14 @@ from photodna_nb.evaluation.run_originals import (
 from photodna_nb.evaluation.summary import build_summary
 from photodna_nb.evaluation.tables import build_tables
 from photodna_nb.evaluation.thumbnails import make_thumbnails
-from photodna_nb.evaluation.variant_hashes import StoredHashes, hash_variants, stored_hashes
+from photodna_nb.evaluation.variant_hashes import (
+    StoredHashes,
+    forget_hashes,
+    hash_variants,
+    stored_hashes,
+)
 from photodna_nb.files import PathLike
 from photodna_nb.processors import available_processors
-
-# Version of the counts: those of another version are counted anew.
-_COUNTING = 5
 
 
 def run(
@@ -128,17 +130,26 @@ def run(
     if labelled is not None and dataset is not None:
         dataset = labelled.restricted(dataset)
     with open_run(run_dir, config.hash_settings()) as folder:
-        if dataset is not None:
-            hashes, n_hashed = hash_variants(config, dataset, folder, workers, progress, executor)
+        earlier = counted_before(
+            config, dataset, categories, labelled, folder, workers, executor
+        )
+        if earlier is not None:
+            counts, failures, n_hashed = earlier.counts, earlier.failures, 0
+            inputs, hashes_digest = earlier.manifest["inputs"], folder.not_kept[HASHES]
         else:
-            hashes, n_hashed = stored_hashes(folder), 0
-        check_names(_listed(config, categories), hashes.inputs, hashes.inputs.values())
-        check_detail(config.pairs, hashes.hashed.detail)
+            if dataset is not None:
+                hashes, n_hashed = hash_variants(
+                    config, dataset, folder, workers, progress, executor
+                )
+            else:
+                hashes, n_hashed = stored_hashes(folder), 0
+            inputs, hashes_digest, failures = hashes.inputs, hashes.digest, hashes.failures()
+            check_names(_listed(config, categories), inputs, inputs.values())
+            check_detail(config.pairs, hashes.hashed.detail)
+            if labelled is not None:
+                labelled.check_names(inputs)
+            counts = _count_pairs(config, hashes, categories, labelled, folder, workers, executor)
         digests = {name: folder.files[name] for name in named & folder.files.keys()} | digests
-        failures = hashes.failures()
-        if labelled is not None:
-            labelled.check_names(hashes.inputs)
-        counts = _count_pairs(config, hashes, categories, labelled, folder, workers, executor)
         estimates = estimate_run(counts, config, executor)
         thresholds = choose_thresholds(config, estimates)
         duplicates = suspected_duplicates(counts)
@@ -146,7 +157,8 @@ def run(
         thumbnails = make_thumbnails(
             counts, duplicates, influence.shown, dataset, config, folder, workers
         )
-        n_left_out = len(hashes.hashed.names) - len(counts)
+        n_failed = sum(failure.transform is None for failure in failures)
+        n_left_out = len(inputs) - n_failed - len(counts)
         summary = build_summary(config, counts, failures, estimates, thresholds, n_left_out)
         tables = build_tables(
             config,
@@ -170,19 +182,23 @@ def run(
             "originals_available": dataset is not None,
             "base": "" if config.privacy.names == "digest" else os.path.abspath(config.base),
         }
-        return write_results(
+        results = write_results(
             folder,
             config,
             counts,
             failures,
-            hashes.inputs,
+            inputs,
             estimates,
             summary,
             tables,
             thumbnails,
             digests,
+            hashes_digest,
             this_run,
         )
+        if not config.privacy.hashes:
+            forget_hashes(folder)
+        return results
 
 
 def _listed(config: Config, categories: Mapping[str, str] | None) -> dict[str, Iterable[str]]:
@@ -212,11 +228,8 @@ def _count_pairs(
                 f"pairs.leave_out: leaves {len(hashed.names)} of the {len(hashes.hashed.names)} "
                 "originals, needs to leave two; name fewer"
             )
-    labels = original_labels(categories, hashed)
-    values = [_COUNTING, hashes.digest, config.pair_settings(), *([labels] if labels else ())]
-    if labelled is not None:
-        values.append(labelled.pairs)
-    key = sha256(canonical(values).encode("ascii")).hexdigest()
+    labels = original_labels(categories, hashed.names, hashed.digests, hashed.sources)
+    key = counts_key(config, hashes.digest, labels, labelled)
     if os.path.exists(path):
         try:
             return PairCounts.unpacked(path, files.read(path, FileError), key)
@@ -240,5 +253,7 @@ def _count_pairs(
             executor=executor,
             **options,
         )
+    if not config.privacy.hashes:
+        counts = counts.without_hashes(kept_detail(config))
     files.write([(path, [counts.packed(key)])], FileError)
     return counts

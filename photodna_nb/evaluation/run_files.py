@@ -88,6 +88,7 @@ class Manifest(Struct, forbid_unknown_fields=True):
     this_run: _ThisRun
     report: dict[_FileName, _Digest] = {}
     files: dict[str, _Digest] = {}
+    not_kept: dict[_FileName, _Digest] = {}
     digest: _Digest | None = None
 
 

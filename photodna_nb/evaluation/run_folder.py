@@ -20,6 +20,7 @@ from photodna_nb.errors import FileError
 from photodna_nb.evaluation import run_files
 from photodna_nb.evaluation.config import canonical
 from photodna_nb.evaluation.run_files import (
+    COUNTS,
     HASHES,
     IDENTITY,
     JOURNAL,
@@ -77,9 +78,11 @@ def is_run(folder: str) -> bool:
 
 
 def is_finished(folder: str) -> bool:
-    """Return whether a folder has the hashes of all originals of its run."""
-    hashes, journal = (os.path.exists(os.path.join(folder, name)) for name in (HASHES, JOURNAL))
-    return hashes and not journal and is_run(folder)
+    """Return whether a folder has the hashes of all originals of its run, or their counts alone."""
+    hashes, counts, journal = (
+        os.path.exists(os.path.join(folder, name)) for name in (HASHES, COUNTS, JOURNAL)
+    )
+    return (hashes or counts) and not journal and is_run(folder)
 
 
 @contextmanager
@@ -132,6 +135,8 @@ class RunFolder:
         Digests of the originals of an earlier run, by its manifest.
     files : dict of str to str
         Digests of the other files that its configuration names, by their keys.
+    not_kept : dict of str to str
+        Digests of files that an earlier run did not keep, by its manifest.
     """
 
     folder: str
@@ -140,6 +145,7 @@ class RunFolder:
     digests: dict[str, str]
     inputs: dict[str, str | None]
     files: dict[str, str]
+    not_kept: dict[str, str]
 
     def path(self, name: str) -> str:
         """Return the path of a file in the folder."""
@@ -212,9 +218,10 @@ def open_run(folder: str, hash_settings: dict[str, Any]) -> Iterator[RunFolder]:
             manifest = read_manifest(folder)
             digests = {**manifest["results"], **manifest.get("report", {})}
             inputs, named = dict(manifest["inputs"]), dict(manifest.get("files", {}))
+            not_kept = manifest.get("not_kept", {})
         except FileError:  # missing or damaged: all is written anew
-            digests, inputs, named = {}, {}, {}
-        yield RunFolder(folder, hash_settings, made_with, digests, inputs, named)
+            digests, inputs, named, not_kept = {}, {}, {}, {}
+        yield RunFolder(folder, hash_settings, made_with, digests, inputs, named, not_kept)
 
 
 def _identify(folder: str, hash_settings: dict[str, Any]) -> dict[str, str | None]:

@@ -222,9 +222,17 @@ def hash_variants(
             results.append(result)
             labels.append((getattr(original, "group", ""), original.source))
             bar.update()
-    stored = _write(folder, results, labels)
-    journal.delete()
+    stored = _write(folder, results, labels, config.privacy.hashes)
+    if config.privacy.hashes:
+        journal.delete()
     return stored, n_hashed
+
+
+def forget_hashes(folder: RunFolder) -> None:
+    """Delete the hashes in a folder, which a run needs until its results are written."""
+    if os.path.lexists(folder.path(HASHES)):
+        os.unlink(folder.path(HASHES))
+    _journal(folder).delete()
 
 
 def stored_hashes(folder: RunFolder) -> StoredHashes:
@@ -274,11 +282,14 @@ def _known_hashes(folder: RunFolder) -> dict[str, OriginalHashes]:
 
 
 def _write(
-    folder: RunFolder, results: Sequence[OriginalHashes], all_labels: Sequence[tuple[str, ...]]
+    folder: RunFolder,
+    results: Sequence[OriginalHashes],
+    all_labels: Sequence[tuple[str, ...]],
+    keep: bool,
 ) -> StoredHashes:
     """Write ``hashes.npz``, of which `HashTable.load` reads the originals, and return it.
 
-    `all_labels` has the group and the source of each original.
+    `all_labels` has the group and the source of each original; `keep`: whether it is written.
     """
     is_good = [ORIGINAL not in result.errors for result in results]
     good = [*compress(results, is_good)]
@@ -322,7 +333,7 @@ def _write(
     packed = npz.pack(members)
     digest = sha256(packed).hexdigest()
     path = folder.path(HASHES)
-    if not os.path.exists(path) or digest != folder.digest(HASHES):
+    if keep and (not os.path.exists(path) or digest != folder.digest(HASHES)):
         files.write([(path, [packed])], FileError)
     inputs = {result.name: result.digest or None for result in results}
     return StoredHashes(hashed, digest, inputs, {bad.name: bad.errors for bad in failed})

@@ -1,0 +1,103 @@
+"""The counts in the folder of a run: whether they are those that a configuration asks for.
+
+Of a run whose hashes are not kept (``privacy.hashes = false``), they are all that is left.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from hashlib import sha256
+from typing import Any
+
+from photodna_nb import files, parallel
+from photodna_nb.corpus.datasets import Dataset, Original
+from photodna_nb.errors import FileError, ImageError
+from photodna_nb.evaluation.categories import original_labels
+from photodna_nb.evaluation.config import Config, canonical
+from photodna_nb.evaluation.labelled_pairs import LabelledPairs
+from photodna_nb.evaluation.pair_counts import PairCounts
+from photodna_nb.evaluation.results import Results
+from photodna_nb.evaluation.run_files import COUNTS, HASHES, JOURNAL
+from photodna_nb.evaluation.run_folder import RunFolder
+
+# Version of the counts: those of another version are counted anew.
+_COUNTING = 5
+
+
+def counts_key(
+    config: Config,
+    hashes_digest: str,
+    labels: Mapping[str, Sequence[str]],
+    labelled: LabelledPairs | None,
+) -> str:
+    """Return the key of the counts of these hashes and pairs."""
+    values: list[Any] = [_COUNTING, hashes_digest, config.pair_settings()]
+    if labels:
+        values.append(labels)
+    if labelled is not None:
+        values.append(labelled.pairs)
+    if not config.privacy.hashes:
+        values.append(list(kept_detail(config)))
+    return sha256(canonical(values).encode("ascii")).hexdigest()
+
+
+def kept_detail(config: Config) -> tuple[float, ...]:
+    """Return the values of detail that are told apart where hashes are not kept, increasing."""
+    edges = *config.detail.bins, config.detail.warn_below, config.pairs.exclude_below_detail
+    return tuple(sorted({0.0, *map(float, edges)}))
+
+
+def counted_before(
+    config: Config,
+    dataset: Dataset | None,
+    categories: Mapping[str, str] | None,
+    labelled: LabelledPairs | None,
+    folder: RunFolder,
+    max_workers: int,
+    executor: Executor | None,
+) -> Results | None:
+    """Return the results in a folder without hashes, if they are of these pairs and originals.
+
+    None if the originals are to be hashed.
+
+    Raises
+    ------
+    FileError
+        They are to be hashed, and are not there.
+    """
+    digest = folder.not_kept.get(HASHES)
+    if digest is None or os.path.exists(folder.path(JOURNAL)):
+        return None
+    earlier, reason = None, ""
+    try:
+        results = Results.load(folder.folder)
+        counts, path = results.counts, folder.path(COUNTS)
+        partition = counts.partitions.get("sources")
+        sources = [partition.names[number] for number in partition.number] if partition else ()
+        labels = original_labels(categories, counts.names, counts.digests, sources)
+        key = counts_key(config, digest, labels, labelled)
+        PairCounts.unpacked(path, files.read(path, FileError), key)
+        earlier = results
+    except FileError as error:
+        reason = error.reason
+    if dataset is None:
+        if earlier is None:
+            raise FileError(
+                folder.folder,
+                "its hashes were not kept (privacy.hashes), and its counts cannot be used "
+                f"({reason}); give the originals, so that they are hashed again, or the same pairs",
+            )
+        return earlier
+    if earlier is None or config.privacy.hashes:
+        return None
+    found = parallel.ordered_map(_digest, dataset, max_workers=max_workers, executor=executor)
+    return earlier if dict(found) == earlier.manifest["inputs"] else None
+
+
+def _digest(original: Original) -> tuple[str, str | None]:
+    try:
+        return original.name, original.digest()
+    except ImageError:
+        return original.name, None
