@@ -130,9 +130,7 @@ def run(
     if labelled is not None and dataset is not None:
         dataset = labelled.restricted(dataset)
     with open_run(run_dir, config.hash_settings()) as folder:
-        earlier = counted_before(
-            config, dataset, categories, labelled, folder, workers, executor
-        )
+        earlier = counted_before(config, dataset, categories, labelled, folder, workers, executor)
         if earlier is not None:
             counts, failures, n_hashed = earlier.counts, earlier.failures, 0
             inputs, hashes_digest = earlier.manifest["inputs"], folder.not_kept[HASHES]
