@@ -16,6 +16,7 @@ from PIL import Image
 import photodna_nb as pdna
 from photodna_nb.evaluation import Results, compare, estimate_rates, keyed_names, run
 from photodna_nb.evaluation.counting import count_pairs
+from photodna_nb.evaluation.kept_counts import without_hashes
 from photodna_nb.journal import RecordLog
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
@@ -311,7 +312,7 @@ def test_limits_where_no_sample_of_hashes_is_kept():
     hashed = some_hashed(40, 2, 3)
     counts = count_pairs(hashed, np.arange(40) % 2 == 0, max_listed=100)
     with_sample = estimate_rates(counts).false_match_rates
-    without = estimate_rates(counts.without_hashes((0.0,))).false_match_rates
+    without = estimate_rates(without_hashes(counts, config_of())).false_match_rates
     listed = counts.nearest_limit + 1
     assert 0 < listed < 3000
     np.testing.assert_array_equal(without.upper[:listed], with_sample.upper[:listed])

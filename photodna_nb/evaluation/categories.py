@@ -10,7 +10,6 @@ from photodna_nb.evaluation import partitions
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.config_sections import named_digest
 from photodna_nb.evaluation.label_files import read_labels
-from photodna_nb.evaluation.variant_hashes import VariantHashes
 from photodna_nb.printable import printable
 
 

@@ -344,9 +344,8 @@ def _deployment_conclusions(runs: _Pair) -> Iterator[Conclusion]:
     choices = choose_thresholds(config, runs[0].estimates).deployment
     for choice in (choices["estimate"], choices["conservative"]):
         t = choice.threshold
-        about = (
-            f"at the first run's {_threshold_text(choice.conservative)} for {acceptable:g} per day"
-        )
+        text = _threshold_text(choice.conservative)
+        about = f"at the first run's {text} for {acceptable:g} per day"
         matches = tuple(_false_matches(each, t, *sizes) for each in estimates)
         yield _conclusion("false matches per day", about, (t, t), matches, target=acceptable)
         recalls = tuple(_overall_recall(each, t) for each in estimates)

@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
+
+import numpy as np
 
 from photodna_nb import files, parallel
 from photodna_nb.corpus.datasets import Dataset, Original
@@ -39,14 +42,21 @@ def counts_key(
     if labelled is not None:
         values.append(labelled.pairs)
     if not config.privacy.hashes:
-        values.append(list(kept_detail(config)))
+        values.append(_detail_limits(config))
     return sha256(canonical(values).encode("ascii")).hexdigest()
 
 
-def kept_detail(config: Config) -> tuple[float, ...]:
-    """Return the values of detail that are told apart where hashes are not kept, increasing."""
-    edges = *config.detail.bins, config.detail.warn_below, config.pairs.exclude_below_detail
-    return tuple(sorted({0.0, *map(float, edges)}))
+def without_hashes(counts: PairCounts, config: Config) -> PairCounts:
+    """Return the counts without hashes; of each detail, they tell between which limits it is."""
+    limits = np.array(_detail_limits(config))
+    detail = limits[np.searchsorted(limits, counts.detail, side="right") - 1]
+    detail[np.isnan(counts.detail)] = np.nan
+    return replace(counts, detail=detail, hash_sample=counts.hash_sample[:0])
+
+
+def _detail_limits(config: Config) -> list[float]:
+    limits = *config.detail.bins, config.detail.warn_below, config.pairs.exclude_below_detail
+    return sorted({0.0, *map(float, limits)})
 
 
 def counted_before(

@@ -187,16 +187,6 @@ class PairCounts:
             rows &= self.genuine.transform == self._number(transform)
         return rows
 
-    def without_hashes(self, edges: Sequence[float]) -> PairCounts:
-        """Return the same without hashes; detail is the largest of some values that is not above.
-
-        edges: these values, increasing from 0.
-        """
-        values = np.array(edges)
-        detail = values[np.searchsorted(values, self.detail, side="right") - 1]
-        detail = np.where(np.isnan(self.detail), np.nan, detail)
-        return replace(self, detail=detail, hash_sample=self.hash_sample[:0])
-
     def genuine_distances_squared(
         self,
         transform: str | int | None = None,

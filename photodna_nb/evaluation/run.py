@@ -17,7 +17,7 @@ from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
 from photodna_nb.evaluation.influence import measure_influence
-from photodna_nb.evaluation.kept_counts import counted_before, counts_key, kept_detail
+from photodna_nb.evaluation.kept_counts import counted_before, counts_key, without_hashes
 from photodna_nb.evaluation.labelled_pairs import LabelledPairs, count_labelled, read_labelled
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.privacy import name_key
@@ -252,6 +252,6 @@ def _count_pairs(
             **options,
         )
     if not config.privacy.hashes:
-        counts = counts.without_hashes(kept_detail(config))
+        counts = without_hashes(counts, config)
     files.write([(path, [counts.packed(key)])], FileError)
     return counts
