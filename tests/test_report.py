@@ -22,10 +22,12 @@ from PIL.PngImagePlugin import PngInfo
 mpl.use("agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.text import Text
 
 import photodna_nb as pdna
 from photodna_nb.evaluation import Config, Results, run
 from photodna_nb.report import formatting
+from photodna_nb.report.figures import figures as draw_figures
 from photodna_nb.report.recommendation import corpus
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
@@ -36,7 +38,7 @@ def no_figures(monkeypatch):
     """Pages without waiting for Matplotlib; returns what stands for each figure."""
     content = io.BytesIO()
     Image.new("RGB", (3, 2)).save(content, "PNG")
-    monkeypatch.setattr(pdna.plots, "render_png", lambda draw, fonts: content.getvalue())
+    monkeypatch.setattr(pdna.plots, "render_png", lambda draw, size, dpi, fonts: content.getvalue())
     return content.getvalue()
 
 
@@ -100,8 +102,11 @@ def test_everything_is_in_the_page(drawn, tmp_path):
             image.load()
     folder = tmp_path / drawn.run_dir  # absolute
     figures = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
-    assert len(figures) == 7
-    assert set(figures.values()) <= set(images)
+    assert len(figures) == 2 * 7
+    shown = {content for name, content in figures.items() if "narrow" not in name}
+    assert shown <= set(images)
+    narrow = re.findall(r'srcset="data:image/png;base64,([^"]+)"', page.content)
+    assert {base64.b64decode(one) for one in narrow} == set(figures.values()) - shown
     small = {path.read_bytes() for path in (folder / "thumbnails").iterdir()}
     assert len(small) >= 16
     assert small <= set(images)
@@ -114,6 +119,26 @@ def test_everything_is_in_the_page(drawn, tmp_path):
     for name, version in drawn.manifest["versions"]["results"].items():
         assert f"{name} {drawn.manifest['versions']['hashes'].get(name) or ''}".strip() in page.text
         assert version in page.text
+
+
+def test_texts_of_figures_are_legible_on_a_phone(drawn, monkeypatch):
+    """The images are 358 pixels wide there; a pixel of text is one of the page."""
+    smallest = {}
+
+    def measured(draw, size, dpi, fonts):
+        with mpl.rc_context({"figure.figsize": size}):
+            figure = draw().figure
+            figure.draw_without_rendering()
+            texts = (text for text in figure.findobj(Text) if text.get_text().strip())
+            pixels = min(text.get_fontsize() for text in texts) / 72 / size[0] * 358
+            smallest.setdefault(size[0] < 4, []).append(pixels)
+            plt.close(figure)
+        return b""
+
+    monkeypatch.setattr(pdna.plots, "render_png", measured)
+    draw_figures(drawn, ())
+    assert len(smallest[True]) == len(smallest[False]) == 7
+    assert min(smallest[True]) >= 9 > min(smallest[False])
 
 
 def test_the_recommendation_comes_first(drawn):
@@ -218,7 +243,7 @@ def test_a_report_does_not_outlive_its_results(tmp_path, no_figures):
 def test_fonts_of_the_figures(tmp_path, monkeypatch, no_figures):
     given = set()
     monkeypatch.setattr(
-        pdna.plots, "render_png", lambda draw, fonts: given.add(fonts) or no_figures
+        pdna.plots, "render_png", lambda draw, size, dpi, fonts: given.add(fonts) or no_figures
     )
     pdna.report.write(evaluated(tmp_path / "run", originals=FEW), fonts="DejaVu Serif")
     assert given == {"DejaVu Serif"}

@@ -263,7 +263,7 @@ def _draw_tail(ax: Axes, tail: Tail) -> None:
 
 def _draw_targets(ax: Axes, targets: Sequence[float]) -> None:
     """Draw a line at each rate, with the rate at its right end if there is space."""
-    size = 0.85 * scaled_font_size(ax, "small")
+    size = scaled_font_size(ax, "small")
     # Decades that are as high as a label.
     height = 1.1 * size / 72 * -math.log10(ax.get_ylim()[0]) / (DATA_HEIGHT * inches_of(ax)[1])
     above = math.inf

@@ -259,6 +259,8 @@ def render_png(
         mpl.rcParams["font.family"] = [*map(_font_family, names), *mpl.rcParams["font.family"]]
         try:
             figure = _figure_of(draw())
+            if (engine := figure.get_layout_engine()) is not None:
+                engine.execute(figure)  # ticks depend on the width of the axes, and it on ticks
             figure.savefig(content, format="png", dpi=dpi, metadata={"Software": None})
             plt.close(figure)
         finally:

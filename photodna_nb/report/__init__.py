@@ -16,7 +16,7 @@ from photodna_nb.evaluation.results import add_report, loaded
 from photodna_nb.evaluation.run_files import REPORT, check_writable
 from photodna_nb.files import PathLike
 from photodna_nb.plots.layout import Font
-from photodna_nb.report.figures import figures
+from photodna_nb.report.figures import figure_files, figures
 from photodna_nb.report.html import page
 from photodna_nb.report.recommendation import Recommendation, recommend
 from photodna_nb.report.review import write_review
@@ -55,7 +55,7 @@ def write(results: Results | PathLike, *, fonts: Font | Sequence[Font] = ()) -> 
     results = loaded("results", results)
     check_writable(results.run_dir)
     drawn = figures(results, fonts)
-    content = {name: one.content for name, one in drawn.items()}
+    content = figure_files(drawn)
     content[REPORT] = page(results, drawn).encode("utf-8", "backslashreplace")
     add_report(results, content)
     return os.path.join(results.run_dir, REPORT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from photodna_nb import plots
@@ -16,13 +16,19 @@ class ReportFigure(NamedTuple):
 
     title, caption : str
         Title and explanation.
-    content : bytes
-        PNG.
+    content, narrow : bytes
+        PNG, for a screen and for the width of a phone.
     """
 
     title: str
     caption: str
     content: bytes
+    narrow: bytes
+
+
+# Width and height in inches, and dots per inch, for a screen and for a phone, whose 360 pixels
+# show the smallest texts in 9 pixels.
+_SIZES: tuple[tuple[tuple[float, float], int], ...] = (((5.4, 4.3), 160), ((3.5, 4.2), 200))
 
 
 _CAPTIONS = {
@@ -68,7 +74,7 @@ _ORIENTED = " The distance is oriented: the smallest over the eight orientations
 
 
 def figures(results: Results, fonts: Font | Sequence[Font]) -> dict[str, ReportFigure]:
-    """Return the figures by the names of their files in the folder of the run."""
+    """Return the figures by their names."""
     config, tables, rates = results.config, results.tables, results.estimates.all_originals
     thresholds = {row["name"]: row["threshold"] for row in tables["thresholds"]}
     oriented = config.deployment.orientations
@@ -95,6 +101,15 @@ def figures(results: Results, fonts: Font | Sequence[Font]) -> dict[str, ReportF
         title, caption = _CAPTIONS[name]
         if oriented and name in ("recall", "variant_distances"):
             caption += _ORIENTED
-        content = plots.render_png(draw, fonts=fonts)
-        report[f"{FIGURES}/{name}.png"] = ReportFigure(title, caption, content)
+        contents = (plots.render_png(draw, size, dpi, fonts=fonts) for size, dpi in _SIZES)
+        report[name] = ReportFigure(title, caption, *contents)
     return report
+
+
+def figure_files(figures: Mapping[str, ReportFigure]) -> dict[str, bytes]:
+    """Return the contents of the figures by their files in the folder of the run."""
+    return {
+        f"{FIGURES}/{name}{end}.png": content
+        for name, one in figures.items()
+        for end, content in (("", one.content), ("_narrow", one.narrow))
+    }

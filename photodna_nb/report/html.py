@@ -93,7 +93,10 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         sources=formatting.SOURCES,
         suspect=SUSPECTED_DISTANCE,
         most_failures=_MOST_FAILURES,
-        figures=[(one.title, one.caption, _data("png", one.content)) for one in figures.values()],
+        figures=[
+            (one.title, one.caption, _data("png", one.content), _data("png", one.narrow))
+            for one in figures.values()
+        ],
         inputs=inputs if len(inputs) <= _MOST_INPUTS else None,
         inputs_digest=sha256(canonical(inputs).encode("ascii")).hexdigest(),
     )
