@@ -271,8 +271,8 @@ def _line_axes(
 ) -> Axes:
     """Return axes with a line for each label, the first at the top, and shaded groups."""
     if ax is None:
-        size = plt.rcParams["figure.figsize"][0], 2.0 + 0.2 * len(labels)
-        ax = plt.subplots(figsize=size, layout="constrained")[1]
+        inches = plt.rcParams["figure.figsize"][0], 2.0 + 0.2 * len(labels)
+        ax = plt.subplots(figsize=inches, layout="constrained")[1]
     ax = axes_for(ax)
     add_scaled_labels(ax, title, x, y)
     ax.set_ylim(max(len(labels), 1) - 0.5, -0.5)
