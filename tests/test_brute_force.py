@@ -219,7 +219,14 @@ def check_thresholds(tables, genuine, impostor, own, others):
     return chosen
 
 
-def check_categories(partition, hashed, labels, impostor, largest):
+def check_recalls(table, genuine, categories):
+    """The recall of the genuine pairs of each category."""
+    assert {row["category"] for row in table} == {*categories}
+    for row in table:
+        check_recall(row, genuine.of(categories == row["category"]))
+
+
+def check_categories(partition, labels, impostor, largest):
     """The impostor pairs of every two categories."""
     names = sorted(set(labels))
     assert partition.names == tuple(names)
@@ -253,7 +260,8 @@ def test_a_run_with_categories(pictures, tmp_path):
     genuine, halves = brute.variant_pairs(hashed), brute.in_validation(hashed.names)
     assert check_run(results, hashed, genuine, impostor, left_out, halves, 3060)
     labels = [kinds[name] for name in hashed.names]
-    check_categories(results.counts.partitions["categories"], hashed, labels, impostor, 3060)
+    check_categories(results.counts.partitions["categories"], labels, impostor, 3060)
+    check_recalls(results.tables["recall_by_category"], genuine, np.array(labels)[genuine.i])
 
 
 def write_labels(path, names):
@@ -291,6 +299,7 @@ def test_labelled_pairs_with_categories(pictures, tmp_path):
     impostor, of_impostor = impostor.of(kept), of_impostor[kept]
     check_run(results, hashed, genuine, impostor, left_out, halves, 3060)
 
+    check_recalls(results.tables["recall_by_category"], genuine, of_genuine)
     # Genuine pairs are in the order of their rows, and impostor pairs in that of their distance.
     found = results.counts.labelled
     order = np.lexsort((genuine.j, genuine.i))
