@@ -358,7 +358,8 @@ def test_a_threshold_beyond_validation(drawn):
     assert drawn.tables["thresholds"][-1]["name"] == "supported"
     assert int(re.search(r"some ([\d,]+) originals", third)[1].replace(",", "")) > 300
     assert any(
-        f"on generated images, down to {formatting.rate(validated)}" in one
+        f"on photographs down to {formatting.rate(10 * validated)}, and on generated images "
+        f"down to {formatting.rate(validated)}, for as many originals" in one
         for one in found.warnings
     )
     pages = page_of(drawn).text

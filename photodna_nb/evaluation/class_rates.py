@@ -14,7 +14,7 @@ from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.pair_counts import Histogram, PairCounts
 from photodna_nb.evaluation.pair_graph import PairsAcross
 from photodna_nb.evaluation.summary import median_distance, smallest_distance
-from photodna_nb.evaluation.tail import Tail
+from photodna_nb.evaluation.tail import Tail, join_limits
 from photodna_nb.evaluation.tail_fit import fit_tail
 from photodna_nb.evaluation.threshold_rows import RATE, Row
 from photodna_nb.evaluation.thresholds import ThresholdChoice, choose_threshold
@@ -108,6 +108,7 @@ def class_rates(
             )
             if with_tail and a == b and counts.hasher.metric != "hamming":
                 tail = fit_tail(impostors, images, pairs, confidence=confidence, seed=seed)
+                rates, tail = join_limits(rates, tail)
         yield ClassRates(
             partition.names[a], partition.names[b], size, other_size, impostor, rates, tail
         )

@@ -33,7 +33,7 @@ from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.pair_counts import HALVES, Half, Histogram, PairCounts
 from photodna_nb.evaluation.pair_graph import PairGraph
 from photodna_nb.evaluation.pair_records import NearestImpostors
-from photodna_nb.evaluation.tail import Tail
+from photodna_nb.evaluation.tail import Tail, join_limits
 from photodna_nb.evaluation.tail_fit import fit_tail
 from photodna_nb.pairs import all_pairs
 from photodna_nb.printable import short_repr
@@ -277,24 +277,6 @@ def estimate_run(
     if executor is None:
         return RunEstimates(*map(estimate, halves))
     return RunEstimates(*parallel.ordered_map(estimate, halves, executor=executor))
-
-
-def join_limits(rates: FalseMatchRates, tail: Tail) -> tuple[FalseMatchRates, Tail]:
-    """Return both with confidence limits that grow where the tail ends and counting begins.
-
-    The rate grows with the threshold: the upper limit of the first counted rate holds for the tail,
-    and the lower limit of the last rate of the tail holds for all that is counted.
-    """
-    ten = tail.threshold_at_ten_matches
-    if not tail.accepted or ten is None:
-        return rates, tail
-    tail = replace(tail, counted_upper=float(rates.upper[ten]))
-    last = tail.reliable_rate(ten - 1)
-    if last is None:
-        return rates, tail
-    lower = rates.lower.copy()
-    lower[ten:] = np.maximum(lower[ten:], last.lower)
-    return replace(rates, lower=np.minimum(lower, rates.rate)), tail
 
 
 def with_genuine_distances(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from photodna_nb.evaluation.dependence import Floats, pairs_per_dyad
-from photodna_nb.evaluation.intervals import MIN_MATCHES
+from photodna_nb.evaluation.intervals import MIN_MATCHES, FalseMatchRates
 from photodna_nb.evaluation.json_record import JSONRecord, json_number
 from photodna_nb.evaluation.tail_likelihood import tail_rate
 from photodna_nb.printable import short_repr
@@ -240,3 +240,21 @@ class Tail(JSONRecord):
         )
         lower, rate = np.quantile(for_lower, [half_alpha, 0.5], axis=0)
         return rate, lower, np.maximum(np.quantile(for_upper, 1 - half_alpha, axis=0), rate)
+
+
+def join_limits(rates: FalseMatchRates, tail: Tail) -> tuple[FalseMatchRates, Tail]:
+    """Return both with confidence limits that grow where the tail ends and counting begins.
+
+    The rate grows with the threshold: the upper limit of the first counted rate holds for the tail,
+    and the lower limit of the last rate of the tail holds for all that is counted.
+    """
+    ten = tail.threshold_at_ten_matches
+    if not tail.accepted or ten is None:
+        return rates, tail
+    tail = replace(tail, counted_upper=float(rates.upper[ten]))
+    last = tail.reliable_rate(ten - 1)
+    if last is None:
+        return rates, tail
+    lower = rates.lower.copy()
+    lower[ten:] = np.maximum(lower[ten:], last.lower)
+    return replace(rates, lower=np.minimum(lower, rates.rate)), tail

@@ -265,9 +265,9 @@ def _warnings(results: Results) -> Iterator[str]:
     elif (supported or [conservative])[0]["expected_matches_source"] == "tail":
         yield (
             f"The false match rate at L2 {reported_threshold(results)} is an extrapolation: fewer "
-            "than ten full dyads (pairs of two originals) match there. Such fits were validated on "
-            "generated images, down to "
-            f"{rate(tail['validated_down_to'])}."
+            "than ten full dyads (pairs of two originals) match there. Such fits were tested on "
+            f"photographs down to {rate(10 * tail['validated_down_to'])}, and on generated images "
+            f"down to {rate(tail['validated_down_to'])}, for as many originals."
         )
         for half, reason in summary["tail_rejection_reasons_by_half"].items():
             yield f"The same fit is rejected for the {half} half of the originals alone: {reason}."
