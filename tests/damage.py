@@ -29,7 +29,7 @@ import numpy as np
 from numba.core.registry import cpu_target
 
 import photodna_nb as pdna
-from photodna_nb.evaluation import Config, original_hashes, variant_hashes
+from photodna_nb.evaluation import Config, original_hashes, run_hashes
 from photodna_nb.hashing.hash_journal import HashJournal
 from photodna_nb.index import exact_search, row_segments, search_rows
 from photodna_nb.kernels import jit
@@ -160,15 +160,16 @@ def run_file(name: str) -> Store:
 
 def run_journal(folder: Path) -> Path:
     transforms = CONFIG.transforms
-    with variant_hashes._journal(place(folder / "journal.jsonl")) as records:
+    with run_hashes._journal(place(folder / "journal.jsonl")) as records:
         for original in pdna.datasets.dead_leaves(2, (32, 24)):
             digest = original.digest()
-            records.append(original_hashes.hash_original(original, transforms, 0, digest))
+            arguments = original, transforms, 0, digest, CONFIG.hashers()
+            records.append(original_hashes.hash_original(*arguments))
     return folder / "journal.jsonl"
 
 
 def run_journal_records(path: Path) -> Any:
-    return [repr(record) for record in variant_hashes._journal(place(path)).records()]
+    return [repr(record) for record in run_hashes._journal(place(path)).records()]
 
 
 def place(path: Path) -> Any:

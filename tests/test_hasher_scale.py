@@ -68,7 +68,8 @@ def test_counts_and_rates(scale, listed, tmp_path):
                 variants[t, split, math.ceil(distance)] += 1
     assert found.impostor_originals.tolist() == originals.tolist()
     assert found.impostor_variants.tolist() == variants.tolist()
-    assert found.impostor_by_detail_bin.tolist() == originals.sum(axis=0, keepdims=True).tolist()
+    known = originals * bool(scale.quality)  # without a quality, an original is in no bin
+    assert found.impostor_by_detail_bin.tolist() == known.sum(axis=0, keepdims=True).tolist()
     near = [pair for pair in sorted(pairs) if pair[0] <= found.nearest_limit]
     distances = scale.distances(found.nearest.distance_squared).tolist()
     columns = distances, *(column.tolist() for column in found.nearest[:3])

@@ -188,7 +188,7 @@ class _Run:
         )
         digest = self.results.manifest["results"][HASHES]
         path, content = path_of(folder, HASHES), run_files.read(folder, HASHES, digest, largest)
-        hashed, _ = unpack_hashes(path, content)
+        hashed = unpack_hashes(path, content, counts.hasher)[0].hashed
         counted = set(counts.names)  # the others are left out
         hashed = hashed.taken(np.array([name in counted for name in hashed.names], bool))
         if (hashed.names, hashed.transforms) != (counts.names, counts.transforms):

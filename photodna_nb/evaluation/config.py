@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, structs
 from msgspec.structs import force_setattr
 
 from photodna_nb import checks, files
@@ -22,6 +22,13 @@ from photodna_nb.corpus.datasets import Dataset, from_sources
 from photodna_nb.corpus.transforms import AnyTransform
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
 from photodna_nb.evaluation.config_errors import explained
+from photodna_nb.evaluation.config_hashers import (
+    PHOTODNA_ALONE,
+    HashConfig,
+    RunHasher,
+    check_named,
+    make_hashers,
+)
 from photodna_nb.evaluation.config_originals import (
     Originals,
     Section,
@@ -40,6 +47,7 @@ from photodna_nb.evaluation.config_sections import (
     ThresholdsConfig,
     VariantsConfig,
 )
+from photodna_nb.evaluation.hasher_scale import PHOTODNA, HasherScale
 from photodna_nb.files import PathLike
 from photodna_nb.printable import printable
 
@@ -60,6 +68,8 @@ class Config(Section, frozen=True, eq=False):
         Confidence level of the intervals, 0.5 to 0.9999.
     pairs, thresholds, detail, deployment
         The other sections.
+    hash : HashConfig or None
+        The hashers; None for "photodna" alone.
     categories : CategoriesConfig or None
         The file that says which category each original is of.
     privacy : PrivacyConfig
@@ -76,6 +86,7 @@ class Config(Section, frozen=True, eq=False):
     thresholds: ThresholdsConfig = msgspec.field(default_factory=ThresholdsConfig)
     detail: DetailConfig = DetailConfig()
     deployment: DeploymentConfig = DeploymentConfig()
+    hash: HashConfig | None = None
     categories: CategoriesConfig | None = None
     privacy: PrivacyConfig = PrivacyConfig()
     base: str = msgspec.field(default=".", name="_base")
@@ -104,6 +115,26 @@ class Config(Section, frozen=True, eq=False):
             raise ArgumentError(
                 "variants.transforms: got an empty list, needs at least one transform"
             )
+        if self.hash == HashConfig():
+            force_setattr(self, "hash", None)
+        if self.hash and "table" in map(source_kind, self.sources.values()):
+            raise ArgumentError(
+                "hash.names: a source of originals is a table of hashes, which are of photodna; "
+                "leave the section out, or give images"
+            )
+        check_named("thresholds.named", self.thresholds.named, self.hash_names[0])
+        if self.pairs.exclude_below_detail and PHOTODNA.name not in self.hash_names:
+            raise ArgumentError(
+                "pairs.exclude_below_detail: is the detail of photodna, which is not in "
+                "hash.names; add it there, or set 0"
+            )
+        if self.deployment.orientations and self.hash_names[0] != PHOTODNA.name:
+            raise ArgumentError(
+                "deployment.orientations: photodna alone has them, which is not the first of "
+                "hash.names; put it first, or set false"
+            )
+        for listed, named in (self.hash.thresholds if self.hash else {}).items():
+            check_named(f"hash.thresholds.{printable(listed)}", named, listed)
 
     def __eq__(self, other: object) -> bool:
         """Return whether both have the same values; `base` does not count."""
@@ -171,7 +202,7 @@ class Config(Section, frozen=True, eq=False):
         if isinstance(pairs, Mapping) and pairs.get("labelled") is not None:
             values.setdefault("variants", {"transforms": []})
         try:
-            return msgspec.convert(values, cls)
+            return msgspec.convert(_with_thresholds(values), cls)
         except msgspec.ValidationError as error:
             raise explained(error, values, cls) from error
 
@@ -201,6 +232,46 @@ class Config(Section, frozen=True, eq=False):
         """The transforms that every original goes through."""
         return self.variants.parsed
 
+    @property
+    def hash_names(self) -> tuple[str, ...]:
+        """The names of the hashers."""
+        return self.hash.names if self.hash else PHOTODNA_ALONE
+
+    def hashers(self) -> tuple[RunHasher, ...]:
+        """Return the hashers of the run.
+
+        Raises
+        ------
+        ArgumentError, ArgumentTypeError
+            One of them cannot be made or evaluated, or has a named threshold beyond its largest
+            distance.
+        """
+        made = make_hashers(self.hash_names)
+        for one in made:
+            self.of_hasher(one.listed, one.scale)
+        return made
+
+    def of_hasher(self, listed: str, scale: HasherScale) -> Config:
+        """Return the configuration as it holds for one of the hashers.
+
+        Detail and orientations are those of "photodna"; another has a quality of its own.
+        """
+        named = self.thresholds.named
+        if self.hash is not None and listed != self.hash.names[0]:
+            named = self.hash.thresholds.get(listed, {})
+        for name, threshold in named.items():
+            key = f"thresholds of {scale.name}: {printable(name)}"
+            checks.integer(key, threshold, 0, scale.largest_threshold)
+        thresholds = structs.replace(self.thresholds, named=named)
+        if scale.has_orientations:
+            return structs.replace(self, thresholds=thresholds)
+        return structs.replace(
+            self,
+            thresholds=thresholds,
+            detail=DetailConfig(warn_below=scale.low_quality, bins=()),
+            deployment=structs.replace(self.deployment, orientations=False),
+        )
+
     def files(self) -> dict[str, str]:
         """Return the paths of the files that sections name, except for images, by their keys."""
         named = {
@@ -214,13 +285,22 @@ class Config(Section, frozen=True, eq=False):
             named["pairs.labelled"] = self.pairs.labelled
         return {key: os.path.join(self.base, path) for key, path in named.items()}
 
-    def hash_settings(self) -> dict[str, Any]:
-        """Return the values on which the hashes depend. Others belong to another run."""
-        return {
+    def hash_settings(self, hashers: Iterable[RunHasher] = ()) -> dict[str, Any]:
+        """Return the values on which the hashes depend. Others belong to another run.
+
+        Parameters
+        ----------
+        hashers : iterable of RunHasher
+            From `hashers`; it may be left out for "photodna" alone.
+        """
+        settings = {
             "seed": self.seed,
             "originals": _builtins(self.originals),
             "variants": {"transforms": [transform.spec for transform in self.transforms]},
         }
+        if self.hash is not None:
+            settings["hashers"] = [{"listed": one.listed, **one.scale._asdict()} for one in hashers]
+        return settings
 
     def pair_settings(self) -> dict[str, Any]:
         """Return the values that counts depend on, besides those of `hash_settings`."""
@@ -267,6 +347,17 @@ class Config(Section, frozen=True, eq=False):
             ) from error
         Config.from_dict(tomllib.loads(text))  # raises if values were never checked
         return text
+
+
+def _with_thresholds(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the values with no named thresholds by default if "photodna" is not the first."""
+    section, thresholds = values.get("hash"), values.get("thresholds", {})
+    if not isinstance(section, Mapping) or not isinstance(thresholds, Mapping):
+        return values
+    names = section.get("names", PHOTODNA_ALONE)
+    if not isinstance(names, list | tuple) or not names or names[0] == PHOTODNA.name:
+        return values
+    return {**values, "thresholds": {"named": {}, **thresholds}}
 
 
 def toml_value(values: Any) -> str:

@@ -17,7 +17,6 @@ from photodna_nb.corpus import transforms
 from photodna_nb.corpus.transforms import AnyTransform
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation.config_originals import Section, Text
-from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 from photodna_nb.printable import printable
 
 # Far beyond any list, and far below where float64 overflows.
@@ -152,7 +151,8 @@ class ThresholdsConfig(Section, frozen=True):
     Attributes
     ----------
     named : dict of str to int
-        L2 distances, inclusive, by name; integers, since these are counted.
+        Distances of the first hasher, inclusive, by name; integers, since these are counted.
+        By default ``{"production": 200}`` for "photodna", and none for others.
     targets : tuple of float
         False match rates, decreasing. A threshold is chosen for each.
     """
@@ -163,13 +163,6 @@ class ThresholdsConfig(Section, frozen=True):
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        for name, threshold in self.named.items():
-            if not name.strip() or "\0" in name:
-                raise ArgumentError(
-                    f"thresholds.named: got the name {name!r}, needs names that are not blank, "
-                    "without NUL characters"
-                )
-            checks.integer(f"thresholds.named.{printable(name)}", threshold, 0, SIMILARITY_SCALE)
         force_setattr(self, "targets", tuple(sorted(set(self.targets), reverse=True)))
 
 

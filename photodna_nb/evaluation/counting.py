@@ -48,6 +48,7 @@ def count_pairs(
     variants_against_others: bool = True,
     count_identical: bool = False,
     exclude_below_detail: float = 0.0,
+    low_detail: NDArray[np.bool_] | None = None,
     max_listed: int = _LISTED,
     max_workers: int | None = None,
     executor: Executor | None = None,
@@ -74,6 +75,8 @@ def count_pairs(
         Whether two originals with the same digest are compared.
     exclude_below_detail : float
         Grey levels. Originals with less detail are in no impostor pair, nor are their variants.
+    low_detail : ndarray of bool, (n,), optional
+        Which originals these are, where `hashed` has no detail in grey levels.
     max_listed : int
         Largest number of impostor pairs that are listed one by one.
     max_workers : int, optional
@@ -97,7 +100,7 @@ def count_pairs(
     grouped = _pairs_in_groups(hashed.groups)
     excluded = _unique_pairs(exclude, grouped, n)
     duplicate_of = np.arange(n) if count_identical else _duplicates(hashed)
-    compared = ~(hashed.detail < exclude_below_detail)
+    compared = ~(hashed.detail < exclude_below_detail if low_detail is None else low_detail)
     genuine = _genuine_pairs(hashed, grouped)
     impostors = _Impostors(
         hashed,
@@ -169,8 +172,7 @@ def _duplicates(hashed: VariantHashes) -> NDArray[np.int64]:
     )
     # A file that was replaced after its digest was computed has another hash, and is no duplicate.
     same = (hashed.hashes == hashed.hashes[rows]).all(axis=1)
-    detail = np.nan_to_num(hashed.detail, nan=-1.0)
-    same &= detail == detail[rows]
+    same &= (hashed.detail == hashed.detail[rows]) | np.isnan(hashed.detail)
     return np.where(same, rows, np.arange(len(rows)))
 
 

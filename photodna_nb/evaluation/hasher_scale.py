@@ -10,17 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb import checks
-from photodna_nb.checks import HASH_BYTES
+from photodna_nb.checks import HASH_BYTES, LOW_DETAIL
 from photodna_nb.errors import ArgumentError
+from photodna_nb.hashing.hashers import Hasher
 from photodna_nb.pairs import metrics
 from photodna_nb.printable import printable
 
 HasherMetric = Literal["euclidean", "manhattan", "hamming"]
 
 _METRICS: tuple[HasherMetric, ...] = get_args(HasherMetric)
-_NAME = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
+# A name that can be that of a folder, on any file system.
+NAME_PATTERN = "[a-z0-9][a-z0-9_-]{0,39}"
+_LONGEST_QUALITY = 60
 # Bins of a histogram, of which there is one for each transform: L2 of 4096 bytes has 16,321.
-_MOST_BINS = 2**15
+MOST_BINS = 2**15
 
 
 class HasherScale(NamedTuple):
@@ -40,15 +43,20 @@ class HasherScale(NamedTuple):
         Metric of the distances.
     quality : str
         Name of the quality of an image; empty if the hasher has none.
+    low_quality : float
+        Images with less of it say little; 0 if no such limit is known.
     """
 
     name: str
     length: int
     metric: HasherMetric
     quality: str = ""
+    low_quality: float = 0.0
 
     @classmethod
-    def checked(cls, name: str, length: int, metric: str, quality: str) -> HasherScale:
+    def checked(
+        cls, name: str, length: int, metric: str, quality: str = "", low_quality: float = 0.0
+    ) -> HasherScale:
         """Return the record of a hasher whose distances can be counted.
 
         Raises
@@ -58,7 +66,7 @@ class HasherScale(NamedTuple):
             different distances.
         """
         subject = f"hasher {printable(name)}"
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(NAME_PATTERN, name):
             raise ArgumentError(
                 f"{subject}: a folder has this name; needs 1 to 40 letters from a to z, digits, "
                 "- and _; change the class attribute name"
@@ -69,14 +77,25 @@ class HasherScale(NamedTuple):
             length,
             cast(HasherMetric, checks.choice(f"{subject}: metric", metric, _METRICS)),
             quality,
+            checks.real(f"{subject}: low_quality", low_quality, 0),
         )
-        if known.n_bins > _MOST_BINS:
+        if not (quality.isprintable() and len(quality) <= _LONGEST_QUALITY):
+            raise ArgumentError(
+                f"{subject}: quality: needs at most {_LONGEST_QUALITY} printable characters"
+            )
+        if known.n_bins > MOST_BINS:
             raise ArgumentError(
                 f"{subject}: has {known.n_bins:,} different thresholds, and an evaluation counts "
-                f'at most {_MOST_BINS:,}; set metric = "euclidean", or shorten the hash to '
-                f"{(_MOST_BINS - 1) // 255} values"
+                f'at most {MOST_BINS:,}; set metric = "euclidean", or shorten the hash to '
+                f"{(MOST_BINS - 1) // 255} values"
             )
         return known
+
+    @classmethod
+    def of(cls, hasher: Hasher) -> HasherScale:
+        """Return the record of a hasher; raises as `checked`."""
+        one = hasher
+        return cls.checked(one.name, one.length, one.metric, one.quality, one.low_quality)
 
     @property
     def unit(self) -> str:
@@ -145,4 +164,4 @@ class HasherScale(NamedTuple):
         return found
 
 
-PHOTODNA = HasherScale("photodna", HASH_BYTES, "euclidean", "detail")
+PHOTODNA = HasherScale("photodna", HASH_BYTES, "euclidean", "detail", LOW_DETAIL)

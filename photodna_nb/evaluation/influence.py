@@ -208,7 +208,7 @@ def influence_tables(
             "pairs": pairs,
             "nearest_pairs": nearest_pairs,
             "proportion": pairs / nearest_pairs,
-            "distance": math.sqrt(squared),
+            "distance": counts.hasher.distance(squared),
             "distance_squared": squared,
             "thumbnail": (
                 thumbnails.get(Thumbnail.of_pair(row, ORIGINAL)) if row in shown else None

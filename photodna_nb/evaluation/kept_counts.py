@@ -34,8 +34,9 @@ def counts_key(
     hashes_digest: str,
     labels: Mapping[str, Sequence[str]],
     labelled: LabelledPairs | None,
+    hasher: str = "",
 ) -> str:
-    """Return the key of the counts of these hashes and pairs."""
+    """Return the key of the counts of these hashes and pairs, by that hasher or by the first."""
     values: list[Any] = [_COUNTING, hashes_digest, config.pair_settings()]
     if labels:
         values.append(labels)
@@ -43,6 +44,8 @@ def counts_key(
         values.append(labelled.pairs)
     if not config.privacy.hashes:
         values.append(_detail_limits(config))
+    if hasher:
+        values.append(hasher)
     return sha256(canonical(values).encode("ascii")).hexdigest()
 
 

@@ -155,6 +155,7 @@ def count_labelled(
     *,
     detail_bins: Sequence[float] = (),
     exclude_below_detail: float = 0.0,
+    low_detail: NDArray[np.bool_] | None = None,
 ) -> PairCounts:
     """Return the counts of labelled pairs alone.
 
@@ -170,6 +171,8 @@ def count_labelled(
         Inner edges of the detail bins, increasing.
     exclude_below_detail : float
         Grey levels. Impostor pairs of originals with less detail are left out.
+    low_detail : ndarray of bool, (n,), optional
+        Which originals these are, where `hashed` has no detail in grey levels.
     """
     n, hasher = len(hashed.names), hashed.hasher
     row = {name: number for number, name in enumerate(hashed.names)}
@@ -185,7 +188,7 @@ def count_labelled(
     genuine = GenuinePairs.joined(genuine_parts(hashed, hashed.hashes, i[order], j[order]))
     genuine_category = category[order]
 
-    flat = hashed.detail < exclude_below_detail
+    flat = hashed.detail < exclude_below_detail if low_detail is None else low_detail
     kept = ~same & ~flat[i] & ~flat[j]
     i, j, category = i[kept], j[kept], category[kept]
     distances = hasher.integers(hashed.hashes[i], hashed.hashes[j])

@@ -132,9 +132,10 @@ class PairCounts:
 
     def __repr__(self) -> str:
         n_pairs = int(self.impostor_histogram().sum())
+        by = "" if self.hasher == PHOTODNA else f" by {self.hasher.name}"
         return (
             f"<PairCounts of {len(self)} originals, {len(self.genuine.i)} genuine pairs, "
-            f"{n_pairs} impostor pairs>"
+            f"{n_pairs} impostor pairs{by}>"
         )
 
     @property

@@ -12,12 +12,15 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from photodna_nb import checks, files
-from photodna_nb.errors import ArgumentTypeError, FileError, PhotodnaError
-from photodna_nb.evaluation import results_schema
+from photodna_nb import checks
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError, PhotodnaError
+from photodna_nb.evaluation import results_schema, run_files
 from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.config_hashers import PHOTODNA_ALONE
+from photodna_nb.evaluation.hasher_results import HasherResults
+from photodna_nb.evaluation.hasher_scale import PHOTODNA, HasherScale
 from photodna_nb.evaluation.pair_counts import PairCounts
-from photodna_nb.evaluation.rates import RunEstimates, estimate_run
+from photodna_nb.evaluation.rates import RunEstimates
 from photodna_nb.evaluation.run_files import (
     COUNTS,
     HASHES,
@@ -27,9 +30,11 @@ from photodna_nb.evaluation.run_files import (
     SCHEMA,
     TABLES,
     THUMBNAILS,
+    Identity,
     check_digest,
     check_size,
     damaged,
+    hasher_file,
     largest_total,
     manifest_digest,
     parsed,
@@ -56,11 +61,12 @@ class Results:
     run_dir : str
         The folder: ``manifest.json``; ``results.json`` with the summary and all tables;
         ``tables/NAME.csv``; ``counts.npz`` and ``hashes.npz``; ``thumbnails``, of the nearest
-        impostor pairs; ``run.json``, which identifies the run.
+        impostor pairs; ``run.json``, which identifies the run. Of each hasher but the first,
+        ``hashers/NAME`` has ``counts.npz``, ``results.json`` and ``tables``.
     config : Config
         The configuration.
     counts : PairCounts
-        Counts of all pairs.
+        Counts of all pairs by the first hasher, of which the other results are, too.
     failures : list of VariantFailure
         Originals and variants without a hash, in the order of the originals.
     summary : dict
@@ -82,19 +88,35 @@ class Results:
     manifest: dict[str, Any]
     loaded: bool = False
     _estimates: RunEstimates | None = field(default=None, repr=False)
+    _others: Sequence[HasherResults] = field(default=(), repr=False)
 
     def __repr__(self) -> str:
         return f"<Results in {self.run_dir}: {self.counts!r}, {len(self.failures)} failures>"
 
     @cached_property
+    def hashers(self) -> dict[str, HasherResults]:
+        """The results of each hasher by its name, in the order of the configuration.
+
+        Those of the first are also attributes of its own.
+        """
+        hasher = self.counts.hasher
+        first = HasherResults(
+            self.config.of_hasher(self.config.hash_names[0], hasher),
+            self.counts,
+            self.failures,
+            self.summary,
+            self.tables,
+            self._estimates,
+        )
+        return {hasher.name: first} | {one.hasher.name: one for one in self._others}
+
+    @property
     def estimates(self) -> RunEstimates:
         """Rates with confidence intervals: of all originals, and of each half.
 
         If the results were loaded, they are estimated from the counts at the first use.
         """
-        if self._estimates is not None:
-            return self._estimates
-        return estimate_run(self.counts, self.config)
+        return self.hashers[self.counts.hasher.name].estimates
 
     @classmethod
     def load(cls, run_dir: PathLike) -> Results:
@@ -122,23 +144,58 @@ class Results:
             for name, digest in manifest.get("report", {}).items()
             if os.path.lexists(path_of(folder, name))  # otherwise it can be written again
         }
-        largest = largest_total(len(manifest["inputs"]), len(config.transforms))
+        hashers = _hashers(folder, manifest)
+        largest = largest_total(len(manifest["inputs"]), len(config.transforms), hashers.values())
         check_size(folder, digests, largest)
-        packed, results = (
-            read(folder, name, digests.pop(name), largest) for name in (COUNTS, RESULTS)
-        )
+        found: list[HasherResults] = []
+        for listed, hasher in hashers.items():
+            names = _names_of(hasher, first=not found)
+            if missing := set(names) - digests.keys():
+                raise damaged(path, f"its results lack {', '.join(sorted(missing))}")
+            packed, results = (read(folder, name, digests.pop(name), largest) for name in names)
+            content = parsed(path_of(folder, names[1]), results, results_schema.ResultsFile)
+            summary, tables = content["summary"], content["tables"]
+            counts = PairCounts.unpacked(path_of(folder, names[0]), packed)
+            if counts.hasher != hasher:
+                raise damaged(path_of(folder, names[0]), "the counts are of another hasher")
+            try:
+                own = config.of_hasher(listed, hasher)
+            except ArgumentError as error:
+                raise damaged(path, str(error)) from error
+            mismatch = results_schema.mismatch(summary, tables, counts, own, manifest["inputs"])
+            if mismatch:
+                raise damaged(path_of(folder, names[1]), mismatch)
+            failures = [VariantFailure(**row) for row in tables["failures"]]
+            found.append(HasherResults(own, counts, failures, summary, tables))
         for name, digest in digests.items():
             if name.startswith(THUMBNAILS):
                 read_thumbnail(folder, name, digest)
             else:
                 check_digest(folder, name, digest)
-        content = parsed(path_of(folder, RESULTS), results, results_schema.ResultsFile)
-        summary, tables = content["summary"], content["tables"]
-        counts = PairCounts.unpacked(path_of(folder, COUNTS), packed)
-        if mismatch := results_schema.mismatch(summary, tables, counts, config, manifest["inputs"]):
-            raise damaged(path_of(folder, RESULTS), mismatch)
-        failures = [VariantFailure(**row) for row in tables["failures"]]
-        return cls(folder, config, counts, failures, summary, tables, manifest, loaded=True)
+        return cls._of(folder, config, found, manifest, loaded=True)
+
+    @classmethod
+    def _of(
+        cls,
+        run_dir: str,
+        config: Config,
+        found: Sequence[HasherResults],
+        manifest: dict[str, Any],
+        loaded: bool,
+    ) -> Results:
+        first, *others = found
+        return cls(
+            run_dir,
+            config,
+            first.counts,
+            first.failures,
+            first.summary,
+            first.tables,
+            manifest,
+            loaded,
+            first._estimates,
+            others,
+        )
 
     def thumbnail(self, name: str) -> bytes:
         """Return a thumbnail that a table names, a JPEG.
@@ -169,24 +226,27 @@ def loaded(name: str, results: Results | PathLike) -> Results:
 def write_results(
     folder: RunFolder,
     config: Config,
-    counts: PairCounts,
-    failures: Sequence[VariantFailure],
+    found: Sequence[HasherResults],
     inputs: Mapping[str, str | None],
-    estimates: RunEstimates,
-    summary: dict[str, Any],
-    tables: Tables,
     thumbnails: ThumbnailFiles,
     file_digests: Mapping[str, str],
     hashes_digest: str,
     this_run: Mapping[str, Any],
 ) -> Results:
     """Write the results and the manifest of a run into its folder, and return them."""
-    content = {f"{TABLES}/{name}.csv": _csv(rows) for name, rows in tables.items()}
-    content[f"{TABLES}/failures.csv"] = _csv(tables["failures"], VariantFailure._fields)
-    content[RESULTS] = _json({"schema": SCHEMA, "summary": summary, "tables": tables})
+    content: dict[str, bytes] = {}
+    counted = []
+    for one in found:
+        prefix = hasher_file(one.hasher.name, "") if content else ""
+        of_tables = {name: _csv(rows) for name, rows in one.tables.items()}
+        of_tables["failures"] = _csv(one.tables["failures"], VariantFailure._fields)
+        content |= {f"{prefix}{TABLES}/{name}.csv": data for name, data in of_tables.items()}
+        values = {"schema": SCHEMA, "summary": one.summary, "tables": one.tables}
+        content[prefix + RESULTS] = _json(values)
+        counted.append(prefix + COUNTS)
     content |= thumbnails.new
     digests = {name: sha256(data).hexdigest() for name, data in content.items()}
-    digests |= {name: folder.digest(name) for name in (IDENTITY, COUNTS)}
+    digests |= {name: folder.digest(name) for name in (IDENTITY, *counted)}
     hashes = {HASHES: hashes_digest}
     not_kept = {} if config.privacy.hashes else hashes
     digests |= hashes if config.privacy.hashes else {}
@@ -205,16 +265,32 @@ def write_results(
     # Delete the report of earlier results.
     remove(folder.folder, _others(folder.digests, digests))
     _write(folder.folder, content, manifest)
-    return Results(
-        folder.folder,
-        config,
-        counts,
-        list(failures),
-        summary,
-        tables,
-        manifest,
-        _estimates=estimates,
-    )
+    return Results._of(folder.folder, config, found, manifest, loaded=False)
+
+
+def _hashers(folder: str, manifest: Mapping[str, Any]) -> dict[str, HasherScale]:
+    """Return the hashers of a run by their names in the configuration, from ``run.json``."""
+    path = path_of(folder, IDENTITY)
+    content = read(folder, IDENTITY, manifest["results"][IDENTITY])
+    listed = parsed(path, content, Identity)["hashing"].get("hashers")
+    names = tuple(manifest["configuration"].get("hash", {}).get("names", PHOTODNA_ALONE))
+    if not listed:
+        hashers = {PHOTODNA.name: PHOTODNA}
+    else:
+        try:
+            hashers = {one.pop("listed"): HasherScale.checked(**one) for one in listed}
+        except (ArgumentError, ArgumentTypeError) as error:
+            raise damaged(path, str(error)) from error
+    if tuple(hashers) != names:
+        raise damaged(path, "it has other hashers than the configuration")
+    return hashers
+
+
+def _names_of(hasher: HasherScale, first: bool) -> tuple[str, str]:
+    """Return the names of the files with the counts and the results of a hasher."""
+    if first:
+        return COUNTS, RESULTS
+    return hasher_file(hasher.name, COUNTS), hasher_file(hasher.name, RESULTS)
 
 
 def add_report(results: Results, content: Mapping[str, bytes]) -> None:
@@ -246,18 +322,8 @@ def add_report(results: Results, content: Mapping[str, bytes]) -> None:
 
 def _write(folder: str, content: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
     """Write files into a folder, the manifest last."""
-    paths = {os.path.join(folder, *name.split("/")): data for name, data in content.items()}
-    complete = {**manifest, "digest": manifest_digest(manifest)}
-    paths[os.path.join(folder, MANIFEST)] = _json(complete)
-    for path in paths:
-        try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-        except OSError as error:
-            raise FileError(
-                os.path.dirname(path), f"cannot be made ({error.strerror}); check the folder"
-            ) from error
-        files.remove_leftovers(path)
-    files.write([(path, [data]) for path, data in paths.items()], FileError)
+    complete = _json({**manifest, "digest": manifest_digest(manifest)})
+    run_files.write(folder, {**content, MANIFEST: complete})
 
 
 def _others(digests: Mapping[str, str], names: Container[str]) -> dict[str, str]:

@@ -6,9 +6,12 @@ import itertools
 import os
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from itertools import compress
 from typing import Any
+
+import numpy as np
 
 from photodna_nb import checks, files, parallel
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
@@ -16,6 +19,8 @@ from photodna_nb.evaluation.categories import original_labels, read_categories
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
+from photodna_nb.evaluation.hasher_results import HasherResults
+from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.influence import measure_influence
 from photodna_nb.evaluation.kept_counts import counted_before, counts_key, without_hashes
 from photodna_nb.evaluation.labelled_pairs import LabelledPairs, count_labelled, read_labelled
@@ -23,8 +28,14 @@ from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.privacy import name_key
 from photodna_nb.evaluation.rates import estimate_run
 from photodna_nb.evaluation.results import Results, write_results
-from photodna_nb.evaluation.run_files import COUNTS, HASHES
+from photodna_nb.evaluation.run_files import COUNTS, HASHES, hasher_file, write
 from photodna_nb.evaluation.run_folder import RunFolder, open_run
+from photodna_nb.evaluation.run_hashes import (
+    HashingResult,
+    forget_hashes,
+    hash_variants,
+    stored_hashes,
+)
 from photodna_nb.evaluation.run_originals import (
     check_detail,
     check_names,
@@ -37,13 +48,8 @@ from photodna_nb.evaluation.run_originals import (
 )
 from photodna_nb.evaluation.summary import build_summary
 from photodna_nb.evaluation.tables import build_tables
-from photodna_nb.evaluation.thumbnails import make_thumbnails
-from photodna_nb.evaluation.variant_hashes import (
-    StoredHashes,
-    forget_hashes,
-    hash_variants,
-    stored_hashes,
-)
+from photodna_nb.evaluation.thumbnails import ThumbnailFiles, make_thumbnails
+from photodna_nb.evaluation.variant_hashes import StoredHashes
 from photodna_nb.files import PathLike
 from photodna_nb.processors import available_processors
 
@@ -129,45 +135,58 @@ def run(
         digests = {name: key.digest(digest) for name, digest in digests.items()}
     if labelled is not None and dataset is not None:
         dataset = labelled.restricted(dataset)
-    with open_run(run_dir, config.hash_settings()) as folder:
+    hashers = config.hashers()
+    versions = {one.scale.name: one.hasher.version for one in hashers if one.scale != PHOTODNA}
+    with open_run(run_dir, config.hash_settings(hashers), versions) as folder:
         earlier = counted_before(config, dataset, categories, labelled, folder, workers, executor)
+        hashing = HashingResult(())
         if earlier is not None:
-            counts, failures, n_hashed = earlier.counts, earlier.failures, 0
+            counted = [(one.counts, one.failures) for one in earlier.hashers.values()]
             inputs, hashes_digest = earlier.manifest["inputs"], folder.not_kept[HASHES]
         else:
             if dataset is not None:
-                hashes, n_hashed = hash_variants(
-                    config, dataset, folder, workers, progress, executor
+                hashing = hash_variants(
+                    config, dataset, folder, hashers, workers, progress, executor
                 )
             else:
-                hashes, n_hashed = stored_hashes(folder), 0
-            inputs, hashes_digest, failures = hashes.inputs, hashes.digest, hashes.failures()
+                hashing = HashingResult(stored_hashes(folder))
+            inputs, hashes_digest = hashing.stored[0].inputs, hashing.stored[0].digest
             check_names(_listed(config, categories), inputs, inputs.values())
-            check_detail(config.pairs, hashes.hashed.detail)
             if labelled is not None:
                 labelled.check_names(inputs)
-            counts = _count_pairs(config, hashes, categories, labelled, folder, workers, executor)
+            pairs = categories, labelled, _low_detail(config, hashing.stored)
+            counted = []
+            for one, hashes in zip(hashers, hashing.stored, strict=True):
+                own = config.of_hasher(one.listed, one.scale)
+                counts = _count_pairs(own, hashes, *pairs, folder, workers, executor)
+                counted.append((counts, hashes.failures()))
         digests = {name: folder.files[name] for name in named & folder.files.keys()} | digests
-        estimates = estimate_run(counts, config, executor)
-        thresholds = choose_thresholds(config, estimates)
-        duplicates = suspected_duplicates(counts)
-        influence = measure_influence(config, counts, estimates.all_originals, workers)
-        thumbnails = make_thumbnails(
-            counts, duplicates, influence.shown, dataset, config, folder, workers
-        )
-        n_failed = sum(failure.transform is None for failure in failures)
-        n_left_out = len(inputs) - n_failed - len(counts)
-        summary = build_summary(config, counts, failures, estimates, thresholds, n_left_out)
-        tables = build_tables(
-            config,
-            counts,
-            failures,
-            estimates,
-            thresholds,
-            duplicates,
-            influence,
-            thumbnails.names,
-        )
+        found: list[HasherResults] = []
+        pictures = ThumbnailFiles({}, {})
+        for one, (counts, failures) in zip(hashers, counted, strict=True):
+            own = config.of_hasher(one.listed, one.scale)
+            estimates = estimate_run(counts, own, executor)
+            thresholds = choose_thresholds(own, estimates)
+            duplicates = suspected_duplicates(counts)
+            influence = measure_influence(own, counts, estimates.all_originals, workers)
+            if not found:  # the report shows the pictures of the first hasher
+                pictures = make_thumbnails(
+                    counts, duplicates, influence.shown, dataset, own, folder, workers
+                )
+            n_failed = sum(failure.transform is None for failure in failures)
+            n_left_out = len(inputs) - n_failed - len(counts)
+            summary = build_summary(own, counts, failures, estimates, thresholds, n_left_out)
+            tables = build_tables(
+                own,
+                counts,
+                failures,
+                estimates,
+                thresholds,
+                duplicates,
+                influence,
+                {} if found else pictures.names,
+            )
+            found.append(HasherResults(own, counts, failures, summary, tables, estimates))
         this_run = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 3),
@@ -176,27 +195,28 @@ def run(
             "processors": available_processors(),
             "threads": workers,
             "executor": None if executor is None else type(executor).__qualname__,
-            "originals_hashed": n_hashed,
+            "originals_hashed": hashing.n_hashed,
             "originals_available": dataset is not None,
             "base": "" if config.privacy.names == "digest" else os.path.abspath(config.base),
         }
+        if len(hashers) > 1:
+            seconds = {name: round(value, 3) for name, value in hashing.seconds.items()}
+            this_run["processor_seconds"] = seconds
         results = write_results(
-            folder,
-            config,
-            counts,
-            failures,
-            inputs,
-            estimates,
-            summary,
-            tables,
-            thumbnails,
-            digests,
-            hashes_digest,
-            this_run,
+            folder, config, found, inputs, pictures, digests, hashes_digest, this_run
         )
         if not config.privacy.hashes:
             forget_hashes(folder)
         return results
+
+
+def _low_detail(config: Config, stored: Sequence[StoredHashes]) -> set[str]:
+    """Return the names of the originals that ``exclude_below_detail`` leaves out, of any hasher."""
+    for hashed in (hashes.hashed for hashes in stored):
+        if hashed.hasher == PHOTODNA:
+            check_detail(config.pairs, hashed.detail)
+            return {*compress(hashed.names, hashed.detail < config.pairs.exclude_below_detail)}
+    return set()
 
 
 def _listed(config: Config, categories: Mapping[str, str] | None) -> dict[str, Iterable[str]]:
@@ -213,12 +233,16 @@ def _count_pairs(
     hashes: StoredHashes,
     categories: Mapping[str, str] | None,
     labelled: LabelledPairs | None,
+    low_detail: Collection[str],
     folder: RunFolder,
     max_workers: int,
     executor: Executor | None,
 ) -> PairCounts:
     """Return the counts in the folder, if they are of these hashes and pairs, or count."""
-    path, hashed = folder.path(COUNTS), hashes.hashed
+    hashed = hashes.hashed
+    first = hashed.hasher == folder.hashers[0]
+    name = COUNTS if first else hasher_file(hashed.hasher.name, COUNTS)
+    path = folder.path(name)
     if config.pairs.leave_out:
         hashed = hashed.taken(~left_out(config.pairs, hashed.names, hashed.digests))
         if len(hashed.names) < 2:
@@ -227,7 +251,7 @@ def _count_pairs(
                 "originals, needs to leave two; name fewer"
             )
     labels = original_labels(categories, hashed.names, hashed.digests, hashed.sources)
-    key = counts_key(config, hashes.digest, labels, labelled)
+    key = counts_key(config, hashes.digest, labels, labelled, "" if first else hashed.hasher.name)
     if os.path.exists(path):
         try:
             return PairCounts.unpacked(path, files.read(path, FileError), key)
@@ -236,6 +260,7 @@ def _count_pairs(
     options: Any = {
         "detail_bins": config.detail.bins,
         "exclude_below_detail": config.pairs.exclude_below_detail,
+        "low_detail": np.array([name in low_detail for name in hashed.names], bool),
     }
     if labelled is not None:
         counts = count_labelled(hashed, labelled.pairs, config.seed, **options)
@@ -253,5 +278,5 @@ def _count_pairs(
         )
     if not config.privacy.hashes:
         counts = without_hashes(counts, config)
-    files.write([(path, [counts.packed(key)])], FileError)
+    write(folder.folder, {name: counts.packed(key)})
     return counts

@@ -21,6 +21,7 @@ from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.config_originals import Originals
 from photodna_nb.evaluation.config_sections import VariantsConfig
+from photodna_nb.evaluation.hasher_scale import NAME_PATTERN, PHOTODNA, HasherScale
 from photodna_nb.printable import printable
 
 MANIFEST, IDENTITY, JOURNAL, LOCK = "manifest.json", "run.json", "journal.jsonl", ".lock"
@@ -28,6 +29,8 @@ COUNTS, HASHES, RESULTS = "counts.npz", "hashes.npz", "results.json"
 # Written by `photodna_nb.report`; listed in the manifest.
 REPORT = "report.html"
 FOLDERS = TABLES, THUMBNAILS, FIGURES = "tables", "thumbnails", "figures"
+# The folder that has a folder of files for each hasher but the first.
+HASHERS = "hashers"
 # Version of all files in the folder of a run.
 SCHEMA = 4
 # Version of the oldest ``run.json`` whose hashes a run goes on with.
@@ -38,7 +41,7 @@ THUMBNAIL_PATTERN = r"thumbnails/[0-9a-f]{16}\.jpg"
 # size that does not depend on the originals, and for each hash its 144 bytes, its distances, or
 # the reason why it is missing, in several files.
 _LARGEST_MANIFEST = 2**28
-_LARGEST_BASE, _LARGEST_PER_HASH = 2**27, 4096
+_LARGEST_BASE, _LARGEST_PER_HASH, _LARGEST_PER_BIN = 2**27, 4096, 64
 _CHUNK = 2**20
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -48,6 +51,7 @@ _FileName = Annotated[
     str,
     Meta(
         pattern=rf"\A({COUNTS}|{HASHES}|{RESULTS}|{IDENTITY}|{REPORT}|{TABLES}/[a-z_]+\.csv"
+        rf"|{HASHERS}/{NAME_PATTERN}/({COUNTS}|{RESULTS}|{TABLES}/[a-z_]+\.csv)"
         rf"|{THUMBNAIL_PATTERN}|{FIGURES}/[a-z_]+\.png)\Z"
     ),
 ]
@@ -75,6 +79,7 @@ class _ThisRun(Struct, forbid_unknown_fields=True):
     originals_available: bool
     base: str
     executor: str | None = None
+    processor_seconds: dict[str, float] | None = None
 
 
 class Manifest(Struct, forbid_unknown_fields=True):
@@ -92,10 +97,22 @@ class Manifest(Struct, forbid_unknown_fields=True):
     digest: _Digest | None = None
 
 
+class IdentityHasher(Struct, forbid_unknown_fields=True):
+    """A hasher of a run, as `Config.hash_settings` describes it."""
+
+    listed: str
+    name: str
+    length: int
+    metric: str
+    quality: str
+    low_quality: float
+
+
 class _HashSettings(Struct, forbid_unknown_fields=True):
     seed: int
     originals: Originals
     variants: VariantsConfig
+    hashers: Annotated[tuple[IdentityHasher, ...], Meta(min_length=1)] | None = None
 
 
 class Identity(Struct, forbid_unknown_fields=True):
@@ -104,6 +121,11 @@ class Identity(Struct, forbid_unknown_fields=True):
     schema: int
     hashing: _HashSettings
     made_with: _Versions
+
+
+def hasher_file(hasher: str, name: str) -> str:
+    """Return the name of a file of a hasher that is not the first of a run."""
+    return f"{HASHERS}/{hasher}/{name}"
 
 
 def path_of(folder: str, name: str) -> str:
@@ -184,9 +206,16 @@ def check_size(folder: str, names: Iterable[str], largest: int) -> None:
             )
 
 
-def largest_total(n_originals: int, n_transforms: int) -> int:
+def largest_total(
+    n_originals: int, n_transforms: int, hashers: Iterable[HasherScale] = (PHOTODNA,)
+) -> int:
     """Return the largest size of all files of a run, except for its manifest, in bytes."""
-    return _LARGEST_BASE + _LARGEST_PER_HASH * n_originals * (1 + n_transforms)
+    return sum(
+        _LARGEST_BASE
+        + (_LARGEST_PER_HASH + one.length) * n_originals * (1 + n_transforms)
+        + _LARGEST_PER_BIN * one.n_bins * (1 + n_transforms)
+        for one in hashers
+    )
 
 
 def read_manifest(folder: str) -> dict[str, Any]:
@@ -252,14 +281,43 @@ def check_writable(folder: str) -> None:
         if os.path.lexists(os.path.join(folder, name)):
             size(folder, name)
     for name in FOLDERS:
-        path = path_of(folder, name)
-        if os.path.isdir(path):
-            with os.scandir(path) as entries:
-                for entry in entries:
-                    if not entry.is_file(follow_symlinks=False):
-                        raise FileError(entry.path, "is no regular file; move it elsewhere")
-        elif os.path.lexists(path):
-            raise FileError(path, "is no folder; move it elsewhere")
+        _check_folder(folder, name)
+    _check_folder(folder, HASHERS, depth=2)
+
+
+def _check_folder(folder: str, name: str, depth: int = 0) -> None:
+    """Raise a FileError unless a folder of a run, if it is there, holds files, to that depth."""
+    path = path_of(folder, name)
+    if not os.path.lexists(path):
+        return
+    if not os.path.isdir(path):
+        raise FileError(path, "is no folder; move it elsewhere")
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if depth and entry.is_dir(follow_symlinks=False):
+                _check_folder(folder, f"{name}/{entry.name}", depth - 1)
+            elif not entry.is_file(follow_symlinks=False):
+                raise FileError(entry.path, "is no regular file; move it elsewhere")
+
+
+def write(folder: str, content: Mapping[str, bytes | memoryview]) -> None:
+    """Write files of a run by their names, in one step.
+
+    Raises
+    ------
+    FileError
+        A folder or a file cannot be written.
+    """
+    paths = {os.path.join(folder, *name.split("/")): data for name, data in content.items()}
+    for path in paths:
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        except OSError as error:
+            raise FileError(
+                os.path.dirname(path), f"cannot be made ({error.strerror}); check the folder"
+            ) from error
+        files.remove_leftovers(path)
+    files.write([(path, [data]) for path, data in paths.items()], FileError)
 
 
 def remove(folder: str, digests: Mapping[str, str]) -> None:

@@ -19,6 +19,7 @@ from photodna_nb import files
 from photodna_nb.errors import FileError
 from photodna_nb.evaluation import run_files
 from photodna_nb.evaluation.config import canonical
+from photodna_nb.evaluation.hasher_scale import PHOTODNA, HasherScale
 from photodna_nb.evaluation.run_files import (
     COUNTS,
     HASHES,
@@ -38,6 +39,7 @@ _DIFFERENCES = {
     "seed": "another seed",
     "originals": "other originals",
     "variants": "other variants",
+    "hashers": "other hashers",
 }
 
 
@@ -113,7 +115,7 @@ def locked(folder: str) -> Iterator[None]:
 def differences(hash_settings: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Return in words which parts of the configuration another run has otherwise."""
     return " and ".join(
-        _DIFFERENCES[name] for name in hash_settings if other.get(name) != hash_settings.get(name)
+        words for name, words in _DIFFERENCES.items() if other.get(name) != hash_settings.get(name)
     )
 
 
@@ -137,6 +139,8 @@ class RunFolder:
         Digests of the other files that its configuration names, by their keys.
     not_kept : dict of str to str
         Digests of files that an earlier run did not keep, by its manifest.
+    versions : dict of str to (str or None)
+        The versions by which more hashes would be made.
     """
 
     folder: str
@@ -146,6 +150,16 @@ class RunFolder:
     inputs: dict[str, str | None]
     files: dict[str, str]
     not_kept: dict[str, str]
+    versions: dict[str, str | None]
+
+    @property
+    def hashers(self) -> tuple[HasherScale, ...]:
+        """The hashers whose hashes it holds."""
+        listed = self.hash_settings.get("hashers")
+        if listed is None:
+            return (PHOTODNA,)
+        names = HasherScale._fields
+        return tuple(HasherScale(*(one[name] for name in names)) for one in listed)
 
     def path(self, name: str) -> str:
         """Return the path of a file in the folder."""
@@ -164,7 +178,7 @@ class RunFolder:
 
     def check_versions(self) -> None:
         """Raise a FileError unless more hashes would be made as those in the folder were."""
-        now = hash_versions()
+        now = self.versions
         if now != self.made_with:
             changed = ", ".join(
                 f"{name} {self.made_with.get(name)}, now {now.get(name)}"
@@ -180,7 +194,9 @@ class RunFolder:
 
 
 @contextmanager
-def open_run(folder: str, hash_settings: dict[str, Any]) -> Iterator[RunFolder]:
+def open_run(
+    folder: str, hash_settings: dict[str, Any], hasher_versions: Mapping[str, str] | None = None
+) -> Iterator[RunFolder]:
     """Open the folder of a run for one run, and keep other runs out of it.
 
     Parameters
@@ -190,6 +206,8 @@ def open_run(folder: str, hash_settings: dict[str, Any]) -> Iterator[RunFolder]:
         same hashes.
     hash_settings : dict
         The part of the configuration that hashes depend on.
+    hasher_versions : dict of str to str, optional
+        Versions of other hashers than "photodna", by their names.
 
     Raises
     ------
@@ -213,7 +231,8 @@ def open_run(folder: str, hash_settings: dict[str, Any]) -> Iterator[RunFolder]:
             "folder of an evaluation; give a new or an empty one",
         )
     with locked(folder):
-        made_with = _identify(folder, hash_settings)
+        versions = {**hash_versions(), **(hasher_versions or {})}
+        made_with = _identify(folder, hash_settings, versions)
         try:
             manifest = read_manifest(folder)
             digests = {**manifest["results"], **manifest.get("report", {})}
@@ -221,17 +240,21 @@ def open_run(folder: str, hash_settings: dict[str, Any]) -> Iterator[RunFolder]:
             not_kept = manifest.get("not_kept", {})
         except FileError:  # missing or damaged: all is written anew
             digests, inputs, named, not_kept = {}, {}, {}, {}
-        yield RunFolder(folder, hash_settings, made_with, digests, inputs, named, not_kept)
+        yield RunFolder(
+            folder, hash_settings, made_with, digests, inputs, named, not_kept, versions
+        )
 
 
-def _identify(folder: str, hash_settings: dict[str, Any]) -> dict[str, str | None]:
+def _identify(
+    folder: str, hash_settings: dict[str, Any], versions: dict[str, str | None]
+) -> dict[str, str | None]:
     """Return the versions of the hashes in a folder, once it is known to be this run's."""
     path = os.path.join(folder, IDENTITY)
     if not os.path.exists(path):
-        identity = {"schema": SCHEMA, "hashing": hash_settings, "made_with": hash_versions()}
+        identity = {"schema": SCHEMA, "hashing": hash_settings, "made_with": versions}
         content = json.dumps(identity, indent=1, sort_keys=True) + "\n"
         files.write([(path, [content.encode("ascii")])], FileError)
-        return hash_versions()
+        return versions
     saved = run_files.parsed(
         path,
         run_files.read(folder, IDENTITY),

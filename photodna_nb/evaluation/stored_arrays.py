@@ -105,10 +105,10 @@ def _hasher(path: str, content: bytes) -> HasherScale:
         return PHOTODNA
     texts = npz.unpack(path, content, ["hasher"])["hasher"]
     try:
-        name, length, metric, quality = npz.unpack_texts(
+        name, length, metric, quality, low_quality = npz.unpack_texts(
             checks.array("hasher", texts, np.uint8, ("any",))
         )
-        return HasherScale.checked(name, int(length), metric, quality)
+        return HasherScale.checked(name, int(length), metric, quality, float(low_quality))
     except (ArgumentError, ArgumentTypeError, ValueError) as error:
         raise FileError(path, f"is damaged or another file ({error}); create it again") from error
 

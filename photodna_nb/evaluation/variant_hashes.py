@@ -1,70 +1,27 @@
-"""The hashes of a run: of all originals and of their variants.
-
-During a run, each original is a record of the journal. At its end, ``hashes.npz`` has all of them,
-and the journal is deleted.
-"""
+"""The hashes of all originals of a run and of their variants, and the file that holds them."""
 
 from __future__ import annotations
 
 import json
-import math
-import os
 from collections.abc import Sequence
-from concurrent.futures import Executor
-from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
-from hashlib import sha256
 from itertools import compress
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from msgspec import structs
 from numpy.typing import NDArray
 
-from photodna_nb import checks, files, npz, parallel
-from photodna_nb.checks import HASH_BYTES
-from photodna_nb.corpus.datasets import Dataset
+from photodna_nb import checks, npz
 from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation import stored_arrays
-from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.hasher_scale import PHOTODNA, HasherScale
-from photodna_nb.evaluation.original_hashes import (
-    ORIGINAL,
-    OriginalHashes,
-    hash_original_if_changed,
-)
-from photodna_nb.evaluation.run_files import HASHES, JOURNAL
-from photodna_nb.evaluation.run_folder import RunFolder, differences
+from photodna_nb.evaluation.original_hashes import ORIGINAL
 from photodna_nb.evaluation.stored_arrays import Schema
-from photodna_nb.journal import RecordLog
-from photodna_nb.printable import printable
 
-_ARRAYS: Schema = {
-    "hashes": (np.uint8, ("n", HASH_BYTES)),
-    "detail": (np.float64, ("n",)),
-    "variants": (np.uint8, ("n", "v", HASH_BYTES)),
-    "available": (np.bool_, ("n", "v")),
-    "variants_detail": (np.float64, ("n", "v")),
-}
-_TEXTS = {
-    **{"paths": "n", "digests": "n", "transforms": "v"},
-    **dict.fromkeys(("hashing", "failures", "errors"), ""),
-}
-
+_ARRAYS = "hashes", "detail", "variants", "available", "variants_detail"
 # Texts of all originals that few runs have: names of fields, and of members of the file.
-_LABELS = "groups", "sources"
-
-
-class _Errors(msgspec.Struct, array_like=True):
-    """The fields of `OriginalHashes` that ``hashes.npz`` holds of an original with errors."""
-
-    name: str
-    digest: str
-    errors: dict[int, str]
-    permanent: bool
-    pixel_limit: int | None
+LABELS = "groups", "sources"
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +73,7 @@ class VariantHashes:
         checks.array("variants", self.variants, np.uint8, (n, v, length))
         checks.array("available", self.available, np.bool_, (n, v))
         checks.array("variants_detail", self.variants_detail, np.float64, (n, v))
-        for name in _LABELS:
+        for name in LABELS:
             if len(getattr(self, name)) not in (0, n):
                 raise ArgumentError(f"{name}: got {len(getattr(self, name))}, needs {n} or none")
 
@@ -152,7 +109,7 @@ class VariantFailure(NamedTuple):
 
 
 class StoredHashes(NamedTuple):
-    """The hashes of all originals of a run.
+    """The hashes of all originals of a run by one hasher.
 
     Attributes
     ----------
@@ -182,213 +139,111 @@ class StoredHashes(NamedTuple):
         ]
 
 
-def hash_variants(
-    config: Config,
-    dataset: Dataset,
-    folder: RunFolder,
-    max_workers: int | None = None,
-    progress: bool = False,
-    executor: Executor | None = None,
-) -> tuple[StoredHashes, int]:
-    """Return the hashes of all originals and variants, and how many originals were hashed now.
+class HashErrors(msgspec.Struct, array_like=True, frozen=True):
+    """The fields of `OriginalHashes` that ``hashes.npz`` holds of an original with errors."""
 
-    Raises
-    ------
-    FileError
-        Fewer than two originals could be hashed, or the folder cannot be written.
+    name: str
+    digest: str
+    errors: dict[int, str]
+    permanent: bool = True
+    pixel_limit: int | None = None
+
+
+class HashesAndErrors(NamedTuple):
+    """What ``hashes.npz`` holds of one hasher.
+
+    Attributes
+    ----------
+    hashed : VariantHashes
+        Originals that could be hashed, and their variants.
+    failed : list of HashErrors
+        Originals with errors: their own, or of a variant.
     """
-    known = _known_hashes(folder)
-    journal = _journal(folder)
-    digests = {name: result.digest for name, result in known.items()}
-    tasks = ((original, digests.get(original.name)) for original in dataset)
-    task = partial(hash_original_if_changed, config.transforms, config.seed)
-    stream = parallel.ordered_map(task, tasks, max_workers=max_workers, executor=executor)
-    results: list[OriginalHashes] = []
-    labels: list[tuple[str, ...]] = []
-    n_hashed = 0
-    with (
-        journal,
-        closing(stream),
-        parallel.progress_bar(progress, dataset, "originals") as bar,
-    ):
-        for original, result in zip(dataset, stream, strict=True):
-            if result is None:
-                result = known[original.name]
-            elif result.digest:
-                folder.check_versions()
-                if result.permanent:
-                    journal.append(result)
-                n_hashed += 1
-            results.append(result)
-            labels.append((getattr(original, "group", ""), original.source))
-            bar.update()
-    stored = _write(folder, results, labels, config.privacy.hashes)
-    if config.privacy.hashes:
-        journal.delete()
-    return stored, n_hashed
+
+    hashed: VariantHashes
+    failed: list[HashErrors]
 
 
-def forget_hashes(folder: RunFolder) -> None:
-    """Delete the hashes in a folder, which a run needs until its results are written."""
-    if os.path.lexists(folder.path(HASHES)):
-        os.unlink(folder.path(HASHES))
-    _journal(folder).delete()
+def pack_hashes(parts: Sequence[HashesAndErrors], hashing: str) -> memoryview:
+    """Return the content of ``hashes.npz``, of which `HashTable.load` reads the originals.
 
-
-def stored_hashes(folder: RunFolder) -> StoredHashes:
-    """Return what an earlier run hashed, from its file alone.
-
-    Raises
-    ------
-    FileError
-        The file is missing or damaged, or is that of another run.
+    Parameters
+    ----------
+    parts : sequence of HashesAndErrors
+        Of each hasher. The members of all but the first are named ``NAME/MEMBER``.
+    hashing : str
+        What the hashes depend on.
     """
-    content, hashed, failed = _read(folder)
-    inputs: dict[str, str | None] = dict(zip(hashed.names, hashed.digests, strict=True))
-    inputs |= {result.name: result.digest or None for result in failed}
-    if inputs == folder.inputs:  # in the order of the originals
-        inputs = folder.inputs
-    errors = {result.name: result.errors for result in failed}
-    return StoredHashes(hashed, sha256(content).hexdigest(), inputs, errors)
+    members: dict[str, NDArray[Any]] = {}
+    for number, (hashed, failed) in enumerate(parts):
+        failures = [[bad.name, bad.errors[ORIGINAL]] for bad in failed if ORIGINAL in bad.errors]
+        errors = [msgspec.structs.astuple(bad) for bad in failed]
+        of_part = {
+            "paths": npz.pack_texts(hashed.names),
+            "failures": npz.pack_texts([json.dumps(failures)]),
+            "digests": npz.pack_texts(hashed.digests),
+            "transforms": npz.pack_texts(hashed.transforms),
+            **{name: getattr(hashed, name) for name in _ARRAYS},
+            "errors": npz.pack_texts([json.dumps(errors)]),
+            "hashing": npz.pack_texts([hashing]),
+            **{name: npz.pack_texts(own) for name in LABELS if (own := getattr(hashed, name))},
+        }
+        prefix = f"{hashed.hasher.name}/" if number else ""
+        members |= {f"{prefix}{name}": member for name, member in of_part.items()}
+    return npz.pack(members)
 
 
-def _journal(folder: RunFolder) -> RecordLog[OriginalHashes]:
-    path = folder.path(JOURNAL)
-    return RecordLog(path, "hashes of an evaluation", 2, OriginalHashes, FileError)
+def unpack_hashes(
+    path: str, content: bytes, hasher: HasherScale, first: bool = True
+) -> tuple[HashesAndErrors, str]:
+    """Return the hashes by one hasher in the content of ``hashes.npz``, and what they depend on.
 
-
-def _known_hashes(folder: RunFolder) -> dict[str, OriginalHashes]:
-    """Return the hashes in the folder that need not be made again, by the name of the original."""
-    known: dict[str, OriginalHashes] = {}
-    if os.path.exists(folder.path(HASHES)):
-        _, hashed, failed = _read(folder)
-        hashes = np.concatenate([hashed.hashes[:, None], hashed.variants], axis=1)
-        detail = np.concatenate([hashed.detail[:, None], hashed.variants_detail], axis=1).tolist()
-        for row, (name, digest) in enumerate(zip(hashed.names, hashed.digests, strict=True)):
-            known[name] = OriginalHashes(name, digest, hashes[row].tobytes(), detail[row])
-        for result in failed:
-            if result.name in known:
-                result = structs.replace(
-                    result, hashes=known[result.name].hashes, detail=known[result.name].detail
-                )
-            known[result.name] = result
-    n_hashes = 1 + len(folder.hash_settings["variants"]["transforms"])
-    known |= {
-        result.name: result
-        for result in _journal(folder).records()
-        if (len(result.detail), len(result.hashes)) == (n_hashes, n_hashes * HASH_BYTES)
-    }
-    return {name: result for name, result in known.items() if result.is_final}
-
-
-def _write(
-    folder: RunFolder,
-    results: Sequence[OriginalHashes],
-    all_labels: Sequence[tuple[str, ...]],
-    keep: bool,
-) -> StoredHashes:
-    """Write ``hashes.npz``, of which `HashTable.load` reads the originals, and return it.
-
-    `all_labels` has the group and the source of each original; `keep`: whether it is written.
-    """
-    is_good = [ORIGINAL not in result.errors for result in results]
-    good = [*compress(results, is_good)]
-    columns = zip(_LABELS, zip(*compress(all_labels, is_good), strict=True), strict=False)
-    labels = {name: own for name, own in columns if any(own)}
-    failed = [result for result in results if result.errors]
-    failures = [[bad.name, bad.errors[ORIGINAL]] for bad in failed if ORIGINAL in bad.errors]
-    if len(good) < 2:
-        reasons = [f" ({printable(name)}: {reason})" for name, reason in failures[:1]]
-        raise FileError(
-            folder.folder,
-            f"nothing is written: of {len(results)} originals fewer than two could be "
-            f"hashed{''.join(reasons)}; check originals in the configuration",
-        )
-    content = np.frombuffer(b"".join(result.hashes for result in good), np.uint8)
-    hashes = content.reshape(len(good), -1, HASH_BYTES)
-    detail = np.array([result.detail for result in good], np.float64)
-    hashed = VariantHashes(
-        tuple(result.name for result in good),
-        tuple(result.digest for result in good),
-        _transforms(folder),
-        np.ascontiguousarray(hashes[:, 0]),
-        np.ascontiguousarray(detail[:, 0]),
-        hashes[:, 1:],
-        ~np.isnan(detail[:, 1:]),
-        np.ascontiguousarray(detail[:, 1:]),
-        groups=labels.get("groups", ()),
-        sources=labels.get("sources", ()),
-    )
-    errors = [[bad.name, bad.digest, bad.errors, bad.permanent, bad.pixel_limit] for bad in failed]
-    members: dict[str, NDArray[Any]] = {
-        "paths": npz.pack_texts(hashed.names),
-        "failures": npz.pack_texts([json.dumps(failures)]),
-        "digests": npz.pack_texts(hashed.digests),
-        "transforms": npz.pack_texts(hashed.transforms),
-        **{name: getattr(hashed, name) for name in _ARRAYS},
-        "errors": npz.pack_texts([json.dumps(errors)]),
-        "hashing": npz.pack_texts([canonical(folder.hash_settings)]),
-        **{name: npz.pack_texts(own) for name, own in labels.items()},
-    }
-    packed = npz.pack(members)
-    digest = sha256(packed).hexdigest()
-    path = folder.path(HASHES)
-    if keep and (not os.path.exists(path) or digest != folder.digest(HASHES)):
-        files.write([(path, [packed])], FileError)
-    inputs = {result.name: result.digest or None for result in results}
-    return StoredHashes(hashed, digest, inputs, {bad.name: bad.errors for bad in failed})
-
-
-def _transforms(folder: RunFolder) -> tuple[str, ...]:
-    return tuple(folder.hash_settings["variants"]["transforms"])
-
-
-def _read(folder: RunFolder) -> tuple[bytes, VariantHashes, list[OriginalHashes]]:
-    """Return ``hashes.npz``, what is in it, and the originals with errors, of this run alone.
-
-    Of the latter, hashes and detail are zeros and NaN.
-    """
-    path = folder.path(HASHES)
-    content = files.read(path, FileError)
-    hashed, members = unpack_hashes(path, content)
-    hashing = members["hashing"]
-    if hashing != (canonical(folder.hash_settings),) or hashed.transforms != _transforms(folder):
-        # It was copied from the folder of another run.
-        try:
-            reason = (
-                differences(folder.hash_settings, json.loads("".join(hashing))) or "other variants"
-            )
-        except (ValueError, AttributeError):
-            reason = "another configuration"
-        raise FileError(
-            path,
-            f"is of a run with {reason}; delete it to hash anew, or put this run's own file back",
-        )
-    n_hashes = 1 + len(hashed.transforms)
-    empty = bytes(n_hashes * HASH_BYTES), [math.nan] * n_hashes
-    try:
-        texts = json.loads("".join(members["errors"]))
-        errors = msgspec.convert(texts, list[_Errors], str_keys=True)
-    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise FileError(path, "is damaged or another file; create it again") from error
-    failed = [
-        OriginalHashes(name, digest, *empty, reasons, permanent, limit)
-        for name, digest, reasons, permanent, limit in map(structs.astuple, errors)
-    ]
-    return content, hashed, failed
-
-
-def unpack_hashes(path: str, content: bytes) -> tuple[VariantHashes, dict[str, Any]]:
-    """Return the hashes in the content of ``hashes.npz``, and all arrays and texts in it.
+    Parameters
+    ----------
+    path : str
+        Path of the file, for errors.
+    content : bytes
+        Content of the file.
+    hasher : HasherScale
+        The hasher.
+    first : bool
+        Whether it is the first hasher of the run.
 
     Raises
     ------
     FileError
         The file is damaged or another one.
     """
+    prefix = "" if first else f"{hasher.name}/"
+    schema: Schema = {
+        "hashes": (np.uint8, ("n", hasher.length)),
+        "detail": (np.float64, ("n",)),
+        "variants": (np.uint8, ("n", "v", hasher.length)),
+        "available": (np.bool_, ("n", "v")),
+        "variants_detail": (np.float64, ("n", "v")),
+    }
+    texts = {"paths": "n", "digests": "n", "transforms": "v"}
+    texts |= dict.fromkeys(("hashing", "failures", "errors"), "")
     there = npz.member_names(path, content)
-    labels = {name: "n" for name in _LABELS if name in there}
-    members, _ = stored_arrays.unpack(path, content, _ARRAYS, _TEXTS | labels)
-    texts = (members[name] for name in ("paths", "digests", "transforms"))
-    further = {name: members[name] for name in (*_ARRAYS, *labels)}
-    return VariantHashes(*texts, **further), members
+    labels = {name: "n" for name in LABELS if prefix + name in there}
+    texts |= labels
+    found, _ = stored_arrays.unpack(
+        path,
+        content,
+        {prefix + name: value for name, value in schema.items()},
+        {prefix + name: side for name, side in texts.items()},
+    )
+    members = {name.removeprefix(prefix): value for name, value in found.items()}
+    if hasher.metric == "hamming":
+        bits = {name: (members[name], 0, 1) for name in ("hashes", "variants")}
+        stored_arrays.check_ranges(path, bits)
+    try:
+        failed = msgspec.convert(
+            json.loads("".join(members["errors"])), list[HashErrors], str_keys=True
+        )
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise FileError(path, "is damaged or another file; create it again") from error
+    names = ("digests", "transforms", *_ARRAYS, *labels)
+    fields: dict[str, Any] = {name: members[name] for name in names}
+    hashed = VariantHashes(members["paths"], hasher=hasher, **fields)
+    return HashesAndErrors(hashed, failed), "".join(members["hashing"])

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photodna_nb import checks, parallel
-from photodna_nb.checks import HASH_BYTES
+from photodna_nb.checks import HASH_BYTES, LOW_DETAIL
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError, PhotodnaError
 from photodna_nb.files import PathLike
 from photodna_nb.hashing import images
@@ -73,6 +73,8 @@ class Hasher(ABC):
         Metric of the distances. The values for "hamming" are bits, 0 or 1.
     quality : str
         What `compute` gives as the quality of an image; empty for nothing.
+    low_quality : float
+        Images with less of the quality say little, and results name their number; 0 for no limit.
     package : str
         Name of the distribution that computes the hash; empty if it is none.
     """
@@ -81,6 +83,7 @@ class Hasher(ABC):
     length: int
     metric: Literal["hamming", "euclidean", "manhattan"] = "hamming"
     quality: str = ""
+    low_quality: float = 0.0
     package: str = ""
 
     @abstractmethod
@@ -226,7 +229,7 @@ class _Photodna(Hasher):
     """The PhotoDNA-like hash of this package."""
 
     name, length, metric, quality = "photodna", HASH_BYTES, "euclidean", "detail"
-    package = "photodna_nb"
+    low_quality, package = LOW_DETAIL, "photodna_nb"
 
     def compute(self, image: Image.Image) -> tuple[NDArray[np.uint8], float]:
         return hash_and_detail(images.pixels(image))[:2]
@@ -236,6 +239,7 @@ class _Pdq(Hasher):
     """PDQ, by the package pdqhash."""
 
     name, length, quality, package = "pdq", 256, "PDQ quality", "pdqhash"
+    low_quality = 50.0  # below it, its authors advise against a match
 
     def compute(self, image: Image.Image) -> tuple[NDArray[np.uint8], float]:
         bits, quality = importlib.import_module("pdqhash").compute(np.asarray(image))
@@ -278,6 +282,11 @@ _BUILT_IN: dict[str, type[Hasher]] = {
 }
 # Names of the hashers that the package knows.
 NAMES = tuple(_BUILT_IN)
+
+
+def built_in(name: str) -> Hasher:
+    """Return one of ``NAMES`` without asking for its package: what its hashes are is known."""
+    return _BUILT_IN[name]()
 
 
 def hasher(name: str) -> Hasher:
@@ -354,6 +363,7 @@ def _own(name: str) -> Hasher:
         raise ArgumentError(f"{subject}: name: got an empty text, needs a name for results")
     checks.integer(f"{subject}: length", made.length, 1, checks.MAX_LENGTH)
     checks.choice(f"{subject}: metric", made.metric, tuple(_UNITS))
+    checks.real(f"{subject}: low_quality", made.low_quality, 0)
     return made
 
 
