@@ -16,7 +16,8 @@ from photodna_nb.evaluation.dependence import (
     dyadic_dependence,
     sort_impostor_pairs,
 )
-from photodna_nb.evaluation.intervals import gamma_interval
+from photodna_nb.evaluation.intervals import FalseMatchRates, gamma_interval
+from photodna_nb.evaluation.tail import join_limits
 from photodna_nb.evaluation.tail_fit import fit_tail
 
 
@@ -529,3 +530,36 @@ def test_weights_vary_more_by_students_t(confidence, monkeypatch):
     count = len(exceedances)
     assert tail.effective_exceedances == pytest.approx(count**2 / (variance.own + variance.shared))
     assert tail.exceedance_probability == count / 40_000
+
+
+def test_limits_grow_where_the_tail_ends_and_counting_begins(accepted):
+    """Counting knew less, or more, than the tail just below: both limits hold for both."""
+    ten = accepted.threshold_at_ten_matches
+    before = accepted.rate(ten - 1)
+    thresholds = np.arange(ten + 40)
+    few = thresholds < ten
+    rate = np.where(few, 0, np.geomspace(before.rate[0], 1, len(thresholds)))
+    for upper in (before.upper[0] / 3, before.upper[0] * 3):
+        counted = FalseMatchRates(
+            300,
+            44850,
+            0.95,
+            np.ceil(rate * 44850).astype(int),
+            rate,
+            np.where(few, 0, 1e-20),
+            np.maximum(upper, rate),
+            ~few,
+        )
+        rates, tail = join_limits(counted, accepted)
+        below = tail.rate(np.arange(ten))
+        for end in ("lower", "upper"):
+            ends = np.r_[getattr(below, end), getattr(rates, end)[ten:]]
+            assert np.all(np.diff(ends) >= 0), end
+        assert rates.lower[ten] == before.lower[0]
+        assert below.upper[-1] == min(before.upper[0], np.maximum(upper, rate)[ten])
+        assert np.all((below.lower <= below.rate) & (below.rate <= below.upper))
+        assert np.all(rates.lower <= rates.rate)
+        assert tail.as_json()["counted_upper"] == pytest.approx(rates.upper[ten])
+        assert np.array_equal(tail.rate(ten + 1.0).upper, accepted.rate(ten + 1.0).upper)
+    unfit = replace(accepted, accepted=False)
+    assert join_limits(counted, unfit) == (counted, unfit)
