@@ -27,8 +27,8 @@ from matplotlib.text import Text
 import photodna_nb as pdna
 from photodna_nb.evaluation import Config, Results, run
 from photodna_nb.report import formatting
+from photodna_nb.report.corpus import corpus
 from photodna_nb.report.figures import figures as draw_figures
-from photodna_nb.report.recommendation import corpus
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 

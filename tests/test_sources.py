@@ -2,6 +2,7 @@
 
 import re
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,6 +79,25 @@ def test_pairs_inside_and_across_sources(photos, tmp_path):
     assert counts.genuine.transform.tolist().count(-1) == 1
     found = Results.load(tmp_path / "run").counts.partitions["sources"]
     np.testing.assert_array_equal(found.number, sources.number)
+
+
+def test_the_report_names_the_sources(photos, tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    (tmp_path / "kinds.csv").write_text("path,category\nholidays/a.png,<b>\n")
+    config = several(tmp_path, photos, categories={"file": "kinds.csv"})
+    results = run(config, tmp_path / "run")
+    page = Path(pdna.report.write(results)).read_text("utf-8")
+    assert (
+        "18 originals of 3 sources: holidays (images of the folder photos), 2_dead_leaves "
+        "(generated images (dead leaves, 64 × 48, seed 0)) and their list (hashes of the table "
+        "hashes.npz)"
+    ) in page.replace("\u00a0", " ")
+    assert "Pairs of two sources" in page
+    assert "Pairs of two categories" in page
+    assert "&lt;b&gt;" in page
+    assert '<td data-label="category"><b>' not in page
+    assert any("generated images" in text for text in pdna.report.recommend(results).warnings)
 
 
 def test_several_sources_are_the_same_bytes_again_and_go_on_without_them(photos, tmp_path):

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_pairs_of_a_table_are_counted_as_by_hand(grouped, ungrouped):
 def test_what_needs_genuine_pairs_is_absent_with_a_reason(ungrouped):
     results = ungrouped
     assert results.summary["no_recall_reason"] == (
-        "there are no genuine pairs, since hashes have no variants"
+        "there are no genuine pairs (hashes have no variants)"
     )
     for name in ("transforms", "transforms_by_detail_bin", "recall", "operating_recall"):
         assert results.tables[name] == []
@@ -98,6 +99,31 @@ def test_what_needs_genuine_pairs_is_absent_with_a_reason(ungrouped):
     again = Results.load(results.run_dir)
     assert again.summary == results.summary
     assert again.estimates.all_originals.no_rates_reason == ""
+
+
+def test_the_report_says_what_there_is_not(ungrouped, grouped):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    page = Path(pdna.report.write(ungrouped)).read_text("utf-8")
+    reason = "there are no genuine pairs (hashes have no variants)"
+    assert f"There is no recall, and no figure of it: {reason}." in page
+    assert "60 hashes of the table hashes.jsonl, 0 genuine pairs" in page
+    assert "That of 60 originals is unknown." in page
+    assert "no picture" in page
+    assert "Each transform" not in page
+    assert "None" not in page
+    figures = {path.stem for path in Path(ungrouped.run_dir, "figures").iterdir()}
+    assert {name.removesuffix("_narrow") for name in figures} == {"distances", "false_match_rates"}
+    texts = pdna.report.recommend(ungrouped)
+    assert f"recall unknown: {reason}" in " ".join(texts.thresholds + texts.sentences)
+    page = Path(pdna.report.write(grouped[1])).read_text("utf-8")
+    assert "of the pairs of originals that show the same" in page
+    figures = {path.stem for path in Path(grouped[1].run_dir, "figures").iterdir()}
+    assert "roc" in figures
+    assert "recall" not in figures
+    tuner = pytest.importorskip("photodna_nb.widgets").ThresholdTuner
+    for results in (ungrouped, grouped[1], Results.load(ungrouped.run_dir)):
+        assert tuner(results).threshold
 
 
 def test_a_detail_that_is_not_known_is_no_low_detail(grouped, tmp_path):

@@ -110,7 +110,7 @@ def _absences(config: Config, counts: PairCounts) -> dict[str, Any]:
     if not len(counts.genuine.i):
         reason = "there are no genuine pairs"
         if not config.has_pictures:
-            reason += ", since hashes have no variants"
+            reason += " (hashes have no variants)"
         absences["no_recall_reason"] = reason
     return absences
 

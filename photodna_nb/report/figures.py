@@ -96,8 +96,13 @@ def figures(results: Results, fonts: Font | Sequence[Font]) -> dict[str, ReportF
         "det": lambda: plots.plot_det(rates, thresholds=thresholds),
         "precision_recall": lambda: plots.plot_precision_recall(rates, thresholds=thresholds),
     }
+    absent = set() if tables["transforms"] else {"recall", "variant_distances"}
+    if not results.summary["genuine_pairs"]:
+        absent |= {"roc", "det", "precision_recall"}
     report = {}
     for name, draw in drawn.items():
+        if name in absent:
+            continue
         title, caption = _CAPTIONS[name]
         if oriented and name in ("recall", "variant_distances"):
             caption += _ORIENTED

@@ -21,10 +21,11 @@ from photodna_nb.evaluation.run_originals import SUSPECTED_DISTANCE
 from photodna_nb.evaluation.thumbnails import PAIRS
 from photodna_nb.printable import printable
 from photodna_nb.report import formatting
+from photodna_nb.report.corpus import corpus
 from photodna_nb.report.figures import ReportFigure
 from photodna_nb.report.influence import influential, threshold_name
 from photodna_nb.report.recall import recall_range
-from photodna_nb.report.recommendation import corpus, deployment, main_threshold, recommend
+from photodna_nb.report.recommendation import deployment, main_threshold, recommend
 
 # Largest numbers of failures and of digests of originals on the page.
 _MOST_FAILURES = 100
@@ -79,6 +80,7 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         ),
         transforms=list(_transforms(results)),
         detail_bins=list(_detail_bins(results)),
+        class_rates=_class_rates(results),
         recall_range=recall_range,
         influential=[
             row | {"image": _thumbnail(results, row["thumbnail"])} for row in influential(results)
@@ -171,6 +173,22 @@ def _detail_bins(results: Results) -> Iterator[dict[str, Any]]:
                     if row["detail_bin"] == number
                 ]
             }
+
+
+def _class_rates(results: Results) -> dict[str, list[dict[str, Any]]]:
+    """Return the pairs of every two sources and categories, with their rate at each threshold."""
+    found = {}
+    for noun, column in (("source", "source_name"), ("category", "category")):
+        rows = [
+            row | {"extrapolated": row["at_least_ten_matches"] is False, "tail_upper": None}
+            for row in results.tables.get(f"false_match_rates_by_{noun}", [])
+        ]
+        classes = groupby(rows, key=lambda row: (row[column], row[f"other_{column}"]))
+        found[noun] = [
+            {"names": names, "rates": rates, **rates[0]}
+            for names, rates in ((names, list(group)) for names, group in classes)
+        ]
+    return found
 
 
 def _duplicate_groups(results: Results) -> Iterator[dict[str, Any]]:

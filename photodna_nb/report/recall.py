@@ -36,7 +36,10 @@ def recall_range(results: Results, threshold_name: str) -> str:
     """Return the smallest and the largest recall of a transform at a named threshold."""
     rows = transform_recalls(results, threshold_name)
     if not rows:
-        return "unknown, since there are no variants"
+        (row,) = (row for row in results.tables["thresholds"] if row["name"] == threshold_name)
+        if row["recall"] is not None:
+            return f"{recall(row)} of the pairs of originals that show the same"
+        return f"unknown: {results.summary.get('no_recall_reason', 'there are no variants')}"
     lowest, highest = (proportion(row["recall"]) for _, row in (rows[0], rows[-1]))
     if lowest == highest:
         return f"{lowest} for {'each transform' if len(rows) > 1 else rows[0][0]}"

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from photodna_nb.evaluation import Results
-from photodna_nb.evaluation.config_originals import (
-    DeadLeavesOriginals,
-    DigestOriginals,
-    DirectoryOriginals,
-    InstalledOriginals,
-    ListOriginals,
-)
+from photodna_nb.evaluation.config_originals import DeadLeavesOriginals
 from photodna_nb.evaluation.run_originals import SUSPECTED_DISTANCE
 from photodna_nb.files import PathLike
 from photodna_nb.printable import printable, short_repr
@@ -98,24 +91,6 @@ def recommend(results: Results | PathLike) -> Recommendation:
             if row["threshold"] != reported_threshold(results)
         ],
     )
-
-
-def corpus(results: Results) -> str:
-    """Return the description of the originals: 540 images of the folder photos."""
-    n = integer(results.summary["originals_hashed"])
-    match results.config.originals:
-        case DeadLeavesOriginals(size=(width, height), seed=seed):
-            return f"{n} generated images (dead leaves, {width} × {height}, seed {seed})"
-        case DirectoryOriginals(path=path):
-            return f"{n} images of the folder {printable(os.path.basename(path) or path)}"
-        case ListOriginals(path=str(path)):
-            return f"{n} images of the list {printable(os.path.basename(path))}"
-        case InstalledOriginals():
-            return f"{n} photographs of installed packages"
-        case DigestOriginals():
-            return f"{n} images that are not named"
-        case _:
-            return f"{n} listed images"
 
 
 def deployment(row: Mapping[str, Any]) -> str:
@@ -240,7 +215,7 @@ def _warnings(results: Results) -> Iterator[str]:
     """Yield the limits of the result."""
     summary, config, tables = results.summary, results.config, results.tables
     _, conservative, *supported = tables["deployment"]
-    if isinstance(config.originals, DeadLeavesOriginals):
+    if any(isinstance(source, DeadLeavesOriginals) for source in config.sources.values()):
         yield (
             "The originals are generated images, which are for trials only. Take a threshold for "
             "photographs from photographs."
@@ -289,6 +264,11 @@ def _warnings(results: Results) -> Iterator[str]:
                 f"exclude_below_detail = {least} under [pairs], and by min_detail in a search."
             )
         yield warning
+    if (unknown := summary.get("originals_unknown_detail")) and config.pairs.exclude_below_detail:
+        yield (
+            f"The detail of {count(unknown, 'original')} is unknown: exclude_below_detail leaves "
+            "none of them out, however little they show."
+        )
     failures = [
         count(summary[f"{noun}s_failed"], noun)
         for noun in ("original", "variant")
