@@ -231,7 +231,7 @@ def test_so_many_pairs_are_fitted():
     distance = 300 + 100 * rng(0).random(6000)
     dyads = listed(distance)
     for pairs, number in ((1000, 3), (400_000, 1200), (1_666_667, 5000), (10**9, 5000)):
-        exceedances = tail_likelihood.nearest_pairs(dyads, 400, pairs)
+        exceedances = tail_likelihood.nearest_pairs(dyads, 60_000, pairs)
         assert len(exceedances) == number
         assert exceedances.fit_threshold == np.sort(distance)[number - 1]
         assert np.allclose(exceedances.distance, np.sort(distance)[:number], rtol=1e-14)
@@ -563,3 +563,26 @@ def test_limits_grow_where_the_tail_ends_and_counting_begins(accepted):
         assert np.array_equal(tail.rate(ten + 1.0).upper, accepted.rate(ten + 1.0).upper)
     unfit = replace(accepted, accepted=False)
     assert join_limits(counted, unfit) == (counted, unfit)
+
+
+def test_a_fit_needs_the_pairs_of_ten_originals_pairs():
+    """Whatever the number of variants: 0.3 % of the pairs of 60 originals are of five dyads."""
+    reasons = []
+    for images in (60, 90):
+        i, j = (np.repeat(ends, 40) for ends in np.triu_indices(images, 1))
+        distance = 250 + 650 * np.random.default_rng(3).random(len(i)) ** (1 / 9)
+        near = distance < 600
+        pairs = ImpostorPairs(i[near], j[near], distance[near], 600)
+        reasons.append(fit_tail(pairs, images, len(i), replicates=100).rejection_reason)
+    assert "fewer than those of 10 full dyads" in reasons[0]
+    assert reasons[1] == ""
+
+
+@pytest.mark.parametrize(("per_dyad", "number"), [(1, 5000), (17, 5000), (300, 6000)])
+def test_many_variants_leave_the_pairs_of_twenty_dyads(per_dyad, number):
+    images = 2500
+    i = np.arange(9000) % 1000
+    distance = np.linspace(300, 500, 9000)
+    dyads = sort_impostor_pairs(ImpostorPairs(i, i + 1000, distance, 900), images)
+    pairs = images * (images - 1) // 2 * per_dyad
+    assert len(tail_likelihood.nearest_pairs(dyads, images, pairs)) == number

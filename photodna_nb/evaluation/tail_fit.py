@@ -89,7 +89,8 @@ def fit_tail(
     tenth has ten matches, and ten and a hundred times below. Of 99 accepted fits, intervals of
     95 % contained the counts in 99, 100 and 97 % of the cases: ``tests/benchmarks/tail.py``.
 
-    *Rejection.* There is no fit to fewer than 50 pairs, or to fewer than 10 effective exceedances.
+    *Rejection.* There is no fit to fewer than 50 pairs or 10 full dyads, or to fewer than 10
+    effective exceedances.
     A fit is rejected if
 
     - the smallest distance has a probability below 1 % at the upper limits without added images;
@@ -198,6 +199,12 @@ def _too_little_to_fit(tail: Tail) -> str:
         return (
             f"{tail.exceedances} pair{'s are' if tail.exceedances != 1 else ' is'} near enough to "
             f"be fitted, {_MIN_EXCEEDANCES} are needed: take more originals"
+        )
+    ten = tail.threshold_at_ten_matches
+    if ten is None or ten > math.ceil(tail.fit_threshold):
+        return (
+            f"the {tail.exceedances} nearest pairs are fewer than those of {MIN_MATCHES} full "
+            "dyads (pairs of two originals, with their variants): take more originals"
         )
     if tail.smallest_distance >= tail.fit_threshold:
         return "the nearest pairs all have the same distance"

@@ -20,6 +20,7 @@ from photodna_nb.evaluation.dependence import (
     Integers,
     SortedImpostorPairs,
     dyadic_dependence,
+    pairs_per_dyad,
 )
 from photodna_nb.evaluation.intervals import MIN_MATCHES, UNSEEN_IMAGES
 
@@ -126,9 +127,13 @@ class Replicates(NamedTuple):
 
 
 def nearest_pairs(impostors: SortedImpostorPairs, images: int, pairs: int) -> Exceedances:
-    """Return the nearest 0.3 % of all impostor pairs, at most 5,000 and as far as listed."""
+    """Return the nearest 0.3 % of all impostor pairs, as far as listed.
+
+    They are at most 5,000, or the pairs of twenty full dyads where these are more.
+    """
     distance = impostors.distance
-    number = int(min(_PROPORTION * pairs, _MAX_EXCEEDANCES, len(distance)))
+    most = max(_MAX_EXCEEDANCES, 2 * MIN_MATCHES * pairs_per_dyad(images, pairs))
+    number = int(min(_PROPORTION * pairs, most, len(distance)))
     fit_threshold = float(np.partition(distance, number - 1)[number - 1]) if number else 0.0
     rows = np.flatnonzero(distance <= fit_threshold)
     # In one order, whatever order they came in: sums of floats depend on it.
