@@ -27,6 +27,7 @@ from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation import Config, Results, estimate_rates, run
 from photodna_nb.evaluation.deployment import expected_matches, threshold_for_false_matches
 from photodna_nb.evaluation.rates import recall_estimates
+from photodna_nb.evaluation.threshold_rows import threshold_row
 from photodna_nb.evaluation.thresholds import choose_threshold, supported_threshold
 from photodna_nb.report import formatting
 from photodna_nb.widgets.histograms import LINE
@@ -72,7 +73,7 @@ def tuner(shared_tuner):
     controls = shared_tuner.controls
     controls.target.value, controls.conservative.value = "manual", True
     controls.list_size.value, controls.queries_per_day.value = 5000, 100
-    controls.orientations.value = False
+    controls.orientations.value, controls.left_out.value = False, ""
     shared_tuner.threshold, shared_tuner.choice, controls.message.value = 200, None, ""
     return shared_tuner
 
@@ -344,6 +345,24 @@ def test_the_acceptable_number_follows_the_deployment(tuner, results, estimates)
         estimates.tail.validated_down_to, estimates.false_match_rates, estimates.tail, True
     )
     assert tuner.threshold == best.threshold
+
+
+@pytest.mark.parametrize("oriented", [False, True])
+def test_an_influential_original_is_left_out(tuner, results, oriented):
+    tuner.controls.orientations.value = oriented
+    names = [row["original"] for row in results.tables["influence"]][:5]
+    assert [value for _, value in tuner.controls.left_out.options] == ["", *names]
+    tuner.controls.target.value = 1e-4
+    tuner.controls.left_out.value = names[0]
+    without = estimate_rates(results.counts, without=names[0], oriented=oriented)
+    choice = choose_threshold(1e-4, without.false_match_rates, without.tail, True)
+    assert tuner.choice == choice
+    assert tuner.row == threshold_row(without, tuner.threshold, tuner.deployment)
+    tuner.controls.target.value = "manual"
+    tuner.threshold = 200
+    tuner.controls.left_out.value = ""
+    assert tuner.threshold == 200, "it does not move by itself"
+    assert tuner.row["impostor_pairs"] == results.summary["impostor_pairs"]
 
 
 def test_a_move_by_hand_ends_it(tuner):
@@ -644,6 +663,7 @@ def test_controls_have_names(tuner):
         tuner.controls.orientations,
         tuner.controls.list_size,
         tuner.controls.queries_per_day,
+        tuner.controls.left_out,
     ]
-    assert len({control.description for control in controls if control.description}) == 6
+    assert len({control.description for control in controls if control.description}) == 7
     assert all('alt="' in one for one in re.findall("<img[^>]*>", tuner.controls.images.value))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as ipw
 
 from photodna_nb.evaluation.config import Config
+from photodna_nb.plots.layout import short_name
 from photodna_nb.report import formatting
 from photodna_nb.widgets import tuner_html
 
 MANUAL, ACCEPTABLE = "manual", "acceptable"
 _PRODUCTION = 200  # the threshold of a system in use, if the configuration names none
+_MOST_LEFT_OUT = 5  # influential originals to choose from
 _LARGEST = 10**12  # hashes in the list, or queries per day
 _STYLE = {"description_width": "initial"}
 
@@ -25,6 +28,8 @@ class TunerControls:
         Configuration of the run: thresholds, targets and deployment.
     largest_distance : int
         End of the slider, as an L2 distance.
+    influential : sequence of str
+        Names of the originals that take part in most of the nearest impostor pairs.
 
     Attributes
     ----------
@@ -39,6 +44,8 @@ class TunerControls:
         Hashes in the list and queries per day of the deployment, rounded to integers.
     orientations : ipywidgets.Checkbox
         Whether each query is compared in eight orientations.
+    left_out : ipywidgets.Dropdown
+        Name of the influential original that is left out of the rates; empty for none.
     figure : ipywidgets.Image
         Histograms of the distances with a line at the threshold, PNG.
     numbers, transforms, images, message : ipywidgets.HTML
@@ -48,7 +55,7 @@ class TunerControls:
         All of them.
     """
 
-    def __init__(self, config: Config, largest_distance: int) -> None:
+    def __init__(self, config: Config, largest_distance: int, influential: Sequence[str]) -> None:
         named, deployment = config.thresholds.named, config.deployment
         start = named.get("production", next(iter(named.values()), _PRODUCTION))
         self.slider = ipw.IntSlider(
@@ -76,6 +83,16 @@ class TunerControls:
         self.list_size = _number("Hashes in the list", deployment.list_size)
         self.queries_per_day = _number("Queries per day", deployment.queries_per_day)
         self.orientations = _checkbox("queries in eight orientations", deployment.orientations)
+        names = [
+            (f"{number}. {short_name(name, 28)}", name)
+            for number, name in enumerate(influential[:_MOST_LEFT_OUT], start=1)
+        ]
+        self.left_out = ipw.Dropdown(
+            options=[("none", ""), *names],
+            description="Without the original",
+            layout=ipw.Layout(width="350px"),
+            style=_STYLE,
+        )
         # Without a tooltip, with which ipywidgets 8.1 cannot show an image.
         self.figure = ipw.Image(format="png", layout=ipw.Layout(width="auto", max_width="100%"))
         self.figure.add_class("photodna-tuner-figure")
@@ -94,6 +111,7 @@ class TunerControls:
             self.slider,
             _row([self.target, self.conservative], "center"),
             _row([self.list_size, self.queries_per_day, self.orientations], "center"),
+            self.left_out,
             self.message,
             _row([left, right], "flex-start"),
             self.images,

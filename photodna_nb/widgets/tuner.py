@@ -19,7 +19,12 @@ from photodna_nb.evaluation import PairCounts, Results
 from photodna_nb.evaluation.config_sections import DeploymentConfig
 from photodna_nb.evaluation.deployment import threshold_for_false_matches
 from photodna_nb.evaluation.examples import ExamplePair, ThresholdExamples
-from photodna_nb.evaluation.rates import recall_estimates, with_genuine_distances
+from photodna_nb.evaluation.rates import (
+    RateEstimates,
+    estimate_rates,
+    recall_estimates,
+    with_genuine_distances,
+)
 from photodna_nb.evaluation.threshold_rows import Row, threshold_row
 from photodna_nb.evaluation.thresholds import (
     ThresholdChoice,
@@ -90,7 +95,9 @@ class ThresholdTuner:
     -----
     Rates and intervals are those of the report, ``results.estimates.all_originals``. The
     threshold for a target is chosen on all originals. The operating points of a report are chosen
-    on the selection half, and have the rates of the validation half.
+    on the selection half, and have the rates of the validation half. One of the originals that take
+    part in most of the nearest impostor pairs can be left out of the rates and of the choice; the
+    transforms with the lowest recall, and the images, stay those of all originals.
 
     Without an event loop, outside a notebook, images are made at once.
     """
@@ -104,18 +111,17 @@ class ThresholdTuner:
             raise ArgumentTypeError(checks.message("dataset", describe(dataset), needed))
         self._pairs = checks.integer("pairs", pairs, 1, _MOST_PAIRS)
         counts = results.counts
-        self._estimates = {
-            oriented: with_genuine_distances(
-                results.estimates.all_originals, counts, oriented=oriented
-            )
-            for oriented in (False, True)
-        }
-        self._histograms = cache(self._draw_histograms)
+        self._results = results
+        self._estimated, self._drawn = cache(self._estimate), cache(self._draw_histograms)
         self._recall = _TransformRecall(counts, results.estimates.all_originals.confidence)
         self._examples = ThresholdExamples(counts)
         self._thumbnails = Thumbnails(results, dataset)
         self._acceptable = results.config.deployment.max_false_matches_per_day
-        self.controls = TunerControls(results.config, self._histograms(False).end)
+        self.controls = TunerControls(
+            results.config,
+            self._drawn(False, "").end,
+            [row["original"] for row in results.tables.get("influence", ())],
+        )
         self.choice: ThresholdChoice | None = None
         self._row: Row = {}
         self._follows_target = False  # while the slider is moved to the threshold of the target
@@ -163,13 +169,28 @@ class ThresholdTuner:
         """Return the widget, and the figure with the rates for readers without a kernel."""
         data = dict(self.controls.box._repr_mimebundle_(**options))
         oriented = self.controls.orientations.value
-        lines = tuner_html.lines(self._row, self._estimates[oriented], self.deployment)
+        lines = tuner_html.lines(self._row, self._estimates(oriented), self.deployment)
         figure = self._histograms(oriented).with_text(self.threshold, lines)
         data |= {"text/plain": repr(self), "image/png": base64.b64encode(figure).decode("ascii")}
         return data, {"image/png": {"width": round(INCHES[0] * 100)}}
 
-    def _draw_histograms(self, oriented: bool) -> Histograms:
-        estimates = self._estimates[oriented]
+    def _estimate(self, oriented: bool, without: str) -> RateEstimates:
+        """Return the rates of all originals, or of all but one."""
+        counts, overall = self._results.counts, self._results.estimates.all_originals
+        if not without:
+            return with_genuine_distances(overall, counts, oriented=oriented)
+        options: Any = {"confidence": overall.confidence, "seed": self._results.config.seed}
+        return estimate_rates(counts, without=without, oriented=oriented, **options)
+
+    def _estimates(self, oriented: bool) -> RateEstimates:
+        """Return the rates that are shown."""
+        return self._estimated(oriented, self.controls.left_out.value)
+
+    def _histograms(self, oriented: bool) -> Histograms:
+        return self._drawn(oriented, self.controls.left_out.value)
+
+    def _draw_histograms(self, oriented: bool, without: str) -> Histograms:
+        estimates = self._estimated(oriented, without)
         return Histograms(estimates.genuine_histogram, estimates.impostor_histogram)
 
     def _connect(self) -> None:
@@ -179,6 +200,7 @@ class ThresholdTuner:
             control.observe(self._on_target, "value")
         for control in (controls.list_size, controls.queries_per_day, controls.orientations):
             control.observe(self._on_deployment, "value")
+        controls.left_out.observe(self._on_left_out, "value")
 
     @_with_errors_shown
     def _on_slider(self) -> None:
@@ -197,13 +219,19 @@ class ThresholdTuner:
             self._follow_target()
         self._refresh()
 
+    @_with_errors_shown
+    def _on_left_out(self) -> None:
+        if self.controls.target.value != MANUAL:
+            self._follow_target()
+        self._refresh()
+
     def _follow_target(self) -> None:
         """Move the threshold to the one that meets the target, as far as the data support it."""
-        choice, rates = self._choose(), self._estimates[False].false_match_rates
+        choice, rates = self._choose(), self._estimates(False).false_match_rates
         self.choice, message = choice, ""
         if choice is not None and (choice.threshold is None or choice.beyond_validation):
             if choice.conservative and rates is not None:
-                self.choice = supported_threshold(rates, self._estimates[False].tail)
+                self.choice = supported_threshold(rates, self._estimates(False).tail)
             message = tuner_html.problem(self._unsupported(choice, self.choice))
         elif choice is not None and choice.threshold is not None:
             message = tuner_html.meets_target(choice.threshold, choice, self.controls.slider.max)
@@ -218,11 +246,11 @@ class ThresholdTuner:
     def _choose(self) -> ThresholdChoice | None:
         """Return the threshold for the target of the controls."""
         target, conservative = self.controls.target.value, self.controls.conservative.value
-        rates, tail = self._estimates[False].false_match_rates, self._estimates[False].tail
+        rates, tail = self._estimates(False).false_match_rates, self._estimates(False).tail
         if target == MANUAL:
             return None
         if rates is None:
-            reason = self._estimates[False].no_rates_reason
+            reason = self._estimates(False).no_rates_reason
             return ThresholdChoice(0.0, conservative, None, "none", reason)
         if target == ACCEPTABLE:
             deployment = self.deployment
@@ -262,7 +290,7 @@ class ThresholdTuner:
 
     def _row_at(self, threshold: int) -> Row:
         deployment = self.deployment
-        return threshold_row(self._estimates[deployment.orientations], threshold, deployment)
+        return threshold_row(self._estimates(deployment.orientations), threshold, deployment)
 
     def _refresh(self) -> None:
         """Show the rates at the threshold, and the images a little later."""
@@ -271,7 +299,7 @@ class ThresholdTuner:
         self._row = self._row_at(threshold)
         controls.figure.value = self._histograms(oriented).png(threshold)
         controls.numbers.value = tuner_html.numbers(
-            self._row, self._estimates[oriented], deployment
+            self._row, self._estimates(oriented), deployment
         )
         controls.transforms.value = tuner_html.transforms(self._recall.lowest(threshold, oriented))
         if self._task is not None:
