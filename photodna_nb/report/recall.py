@@ -63,9 +63,10 @@ def recall_sentence(results: Results, row: Mapping[str, Any], threshold_name: st
         text = f"Its recall is {recall(rows[0][1])} for {rows[0][0]}, the only transform."
     else:
         text = f"Its recall is {recall_range(results, threshold_name)}"
-        if rows and rows[0][1]["recall"] < rows[-1][1]["recall"]:
-            worst = (f"{label} ({proportion(one['recall'])})" for label, one in rows[:_WORST])
-            text += f", and lowest for {join(list(worst))}"
+        worst = [(label, one) for label, one in rows if one["recall"] < rows[-1][1]["recall"]]
+        if worst:
+            texts = [f"{label} ({proportion(one['recall'])})" for label, one in worst[:_WORST]]
+            text += f", and lowest for {join(texts)}"
         text += "."
     if row["weighted_recall"] is not None:
         text += (

@@ -129,7 +129,7 @@ def _recall(results: Results, row: Mapping[str, Any]) -> str:
     """Return the recall of a threshold by transform, and the weighted one if there are weights."""
     text = recall_range(results, row["name"])
     if row["weighted_recall"] is not None:
-        text += f" (weighted {weighted_recall(row)})"
+        text += f", weighted {weighted_recall(row)}"
     return text
 
 
