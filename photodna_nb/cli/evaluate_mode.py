@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from photodna_nb.evaluation import Results
 
 
-def evaluate(config_path: str, run_dir: str, *, jobs: int | None) -> int:
+def evaluate(config_path: str, run_dir: str, *, jobs: int | None, paper: str | None) -> int:
     """Run an evaluation; print what failed, the numbers of pairs, and the recommendation."""
     if os.path.isdir(config_path):
         example = "photodna-nb --evaluate-example > evaluation.toml"
@@ -46,7 +46,7 @@ def evaluate(config_path: str, run_dir: str, *, jobs: int | None) -> int:
         f"Variants: {counts['variants']} hashed, {counts['variants_failed']} failed",
         f"Pairs: {counts['genuine_pairs']} genuine, {counts['impostor_pairs']} impostor",
         f"Results: {printable(run_dir)}",
-        *_report_lines(results),
+        *_report_lines(results, paper),
     )
     done = {"hashed": counts["originals_hashed"] + counts["variants"]}
     summary.count(done, len(results.failures))
@@ -63,8 +63,8 @@ def example() -> int:
     return 0
 
 
-def _report_lines(results: Results) -> list[str]:
-    """Write the report, and return its recommendation."""
+def _report_lines(results: Results, paper: str | None) -> list[str]:
+    """Write the report, and the tables for a paper into a folder; return the recommendation."""
     import photodna_nb
 
     try:
@@ -72,6 +72,9 @@ def _report_lines(results: Results) -> list[str]:
     except AttributeError as error:  # without Matplotlib there are tables all the same
         return [f"Report: not written; {error}"]
     lines = [f"Report: {printable(report.write(results))}"]
+    if paper is not None:
+        report.write_paper(results, paper)
+        lines.append(f"Tables for a paper: {printable(paper)}")
     recommendation = report.recommend(results)
     lines += ["", *recommendation.sentences, *recommendation.thresholds]
     if recommendation.warnings:

@@ -97,6 +97,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "allow_empty": ("faiss_sync", SWITCH),
     "index_type": ("faiss_build faiss_sync faiss_rebuild faiss_convert", {}),
     "overwrite": ("faiss_build faiss_convert", SWITCH),
+    "paper": ("evaluate", {}),
     "jobs": (f"{_MANY_IMAGES} faiss_verify", {"type": positive_integer}),
     "max_pixels": (f"{_MANY_IMAGES} hash compare", {"type": positive_integer}),
 }

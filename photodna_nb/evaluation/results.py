@@ -238,8 +238,8 @@ def write_results(
     counted = []
     for one in found:
         prefix = hasher_file(one.hasher.name, "") if content else ""
-        of_tables = {name: _csv(rows) for name, rows in one.tables.items()}
-        of_tables["failures"] = _csv(one.tables["failures"], VariantFailure._fields)
+        of_tables = {name: csv_table(rows) for name, rows in one.tables.items()}
+        of_tables["failures"] = csv_table(one.tables["failures"], VariantFailure._fields)
         content |= {f"{prefix}{TABLES}/{name}.csv": data for name, data in of_tables.items()}
         values = {"schema": SCHEMA, "summary": one.summary, "tables": one.tables}
         content[prefix + RESULTS] = _json(values)
@@ -339,7 +339,7 @@ def _cell(value: Any) -> Any:
     return harmless_cell(value) if isinstance(value, str) else "" if value is None else value
 
 
-def _csv(rows: Sequence[Row], columns: Iterable[str] = ()) -> bytes:
+def csv_table(rows: Sequence[Row], columns: Iterable[str] = ()) -> bytes:
     """Return rows as CSV with a header; None is an empty field, and no text is a formula."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # CRLF, so that names with either are quoted

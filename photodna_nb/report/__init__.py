@@ -1,6 +1,7 @@
-"""Pages in HTML: the results of a run, and groups of pictures for review.
+"""Pages in HTML, of a run and of groups of pictures for review, and tables for a paper.
 
     pdna.report.write(pdna.evaluation.run("evaluation.toml", "run"))
+    pdna.report.write_paper("run", "paper")
     pdna.report.write_review(pdna.duplicates(pdna.hash_directory("photos")), "review.html")
 
 It needs Matplotlib and Jinja2, which ``pip install "photodna_nb[report]"`` installs.
@@ -18,10 +19,11 @@ from photodna_nb.files import PathLike
 from photodna_nb.plots.layout import Font
 from photodna_nb.report.figures import figure_files, figures
 from photodna_nb.report.html import page
+from photodna_nb.report.paper import write_paper
 from photodna_nb.report.recommendation import Recommendation, recommend
 from photodna_nb.report.review import write_review
 
-__all__ = ["Recommendation", "recommend", "write", "write_review"]
+__all__ = ["Recommendation", "recommend", "write", "write_paper", "write_review"]
 
 
 def write(results: Results | PathLike, *, fonts: Font | Sequence[Font] = ()) -> str:

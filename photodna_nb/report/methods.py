@@ -1,0 +1,162 @@
+"""What a run did, in sentences for a paper; each number is one of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from photodna_nb.evaluation import Results
+from photodna_nb.evaluation.config_originals import DeadLeavesOriginals
+from photodna_nb.printable import printable
+from photodna_nb.report.formatting import count, integer, join, level, rate
+from photodna_nb.report.recommendation import corpus
+
+# Transforms that are named one by one, if they are no standard list.
+_MOST_NAMED = 12
+_REASONS = {
+    "pairs_excluded": "named as showing the same",
+    "pairs_identical": "identical files",
+    "pairs_low_detail": "of an original of low detail",
+}
+
+
+def methods(results: Results) -> list[str]:
+    """Return sentences on what was done; ``[@key]`` cites an entry of ``references.bib``."""
+    return [
+        *_hash_and_originals(results),
+        *_variants(results),
+        *_pairs(results),
+        *_statistics(results),
+        *_versions(results),
+    ]
+
+
+def _hash_and_originals(results: Results) -> Iterator[str]:
+    hasher, summary = results.counts.hasher, results.summary
+    metric = {"euclidean": "Euclidean (L2)", "manhattan": "Manhattan (L1)", "hamming": "Hamming"}
+    name = (
+        "the PhotoDNA-like hash [@deryck2026]"
+        if hasher.name == "photodna"
+        else (f"the hash {hasher.name}")
+    )
+    generated = isinstance(results.config.originals, DeadLeavesOriginals)
+    yield (
+        f"We evaluated {name} ({hasher.length} values, {metric[hasher.metric]} distance) with "
+        f"photodna_nb {results.manifest['versions']['results']['photodna_nb']} [@photodna_nb] on "
+        f"{corpus(results)}{' [@lee2001]' if generated else ''}."
+    )
+    failed, low = summary["originals_failed"], summary["originals_low_detail"]
+    parts = []
+    if failed:
+        parts.append(f"{count(failed, 'original')} could not be hashed")
+    if left_out := summary["originals_left_out"]:
+        parts.append(f"{integer(left_out)} were left out by name")
+    if low:
+        limit = results.config.detail.warn_below
+        parts.append(f"{integer(low)} have less than {limit:g} grey levels of detail")
+    if parts:
+        yield f"Of {count(summary['originals'], 'original')}, {join(parts)}."
+
+
+def _variants(results: Results) -> Iterator[str]:
+    summary, config = results.summary, results.config
+    specs = results.counts.transforms
+    if not specs:
+        return
+    named = config.variants.transforms
+    if isinstance(named, str):
+        which = f"the {integer(len(specs))} transforms of the frozen list {named}"
+    elif len(specs) <= _MOST_NAMED:
+        labels = [row["label"].replace("_", " ") for row in results.tables["transforms"]]
+        which = f"{count(len(specs), 'transform')} ({', '.join(labels)})"
+    else:
+        which = f"{count(len(specs), 'transform')}, listed in the table of transforms"
+    made = f"which gave {count(summary['variants'], 'variant')}"
+    if failed := summary["variants_failed"]:
+        made += f" ({integer(failed)} could not be made)"
+    yield (
+        f"Each original was altered in memory by {which}, with the seed {config.seed} for random "
+        f"ones, {made}."
+    )
+
+
+def _pairs(results: Results) -> Iterator[str]:
+    summary, config = results.summary, results.config
+    genuine, impostor = count(summary["genuine_pairs"], "genuine pair"), summary["impostor_pairs"]
+    if config.pairs.labelled is not None:
+        yield (
+            f"The pairs are those that were labelled by hand: {genuine} that show the same and "
+            f"{count(impostor, 'impostor pair')} that do not."
+        )
+    else:
+        others = (
+            ", or a variant and another original"
+            if (results.counts.transforms and config.pairs.variants_against_others)
+            else ""
+        )
+        yield (
+            f"There are {genuine}, an image and another one that shows the same, and "
+            f"{count(impostor, 'impostor pair')}: two different originals{others}. All of them "
+            "were counted exactly at each distance."
+        )
+    left_out = [
+        f"{integer(summary[name])} {reason}" for name, reason in _REASONS.items() if summary[name]
+    ]
+    if left_out:
+        yield f"Further pairs were left out: {join(left_out)}."
+    yield "A pair matches if its distance is at most the threshold."
+
+
+def _statistics(results: Results) -> Iterator[str]:
+    summary, confidence = results.summary, level(results.config.confidence)
+    if summary["genuine_pairs"]:
+        yield (
+            f"Intervals have a confidence level of {confidence}: those of the recall by Clopper "
+            "and Pearson [@clopper1934], over all transforms with the effective number of trials "
+            "[@korn1998]."
+        )
+    if summary["no_rates_reason"]:
+        yield f"There are no false match rates: {printable(summary['no_rates_reason'])}."
+        return
+    yield (
+        "Pairs share images and are not independent. Where ten or more dyads match, false match "
+        f"rates have gamma intervals [@fay1997] of {confidence} with the variance of a U-statistic "
+        "of the images [@hoeffding1948,aronow2015]; where fewer match, the upper limit is that of "
+        "disjoint dyads [@clopper1934]."
+    )
+    tail = summary["tail"]
+    if tail is not None and tail["accepted"]:
+        yield (
+            "Lower rates are extrapolated with a generalised Pareto distribution "
+            f"[@pickands1975,coles1999] that was fitted to the "
+            f"{integer(tail['exceedances'])} nearest impostor pairs, down to a rate of "
+            f"{rate(tail['validated_down_to'])}."
+        )
+    elif tail is not None:
+        reason = printable(tail["rejection_reason"])
+        yield f"No lower rate is given: the fit of a tail was rejected ({reason})."
+    selection, validation = (
+        integer(summary[f"originals_in_{half}_half"]) for half in ("selection", "validation")
+    )
+    if results.tables["operating_points"]:
+        yield (
+            f"Thresholds for target rates were chosen on one half of the originals ({selection}) "
+            f"and their rates estimated on the other ({validation}), a division by the seed alone."
+        )
+
+
+def _versions(results: Results) -> Iterator[str]:
+    versions = results.manifest["versions"]
+    names = "Python", "NumPy", "SciPy", "Numba"
+    used = [
+        f"{name} {versions['results'][name]}" for name in names if versions["results"].get(name)
+    ]
+    codecs = [
+        f"{name} {version}"
+        for name, version in versions["hashes"].items()
+        if version and name != "photodna_nb"
+    ]
+    yield f"The software was {join([*used, *codecs])}."
+    yield (
+        "The run repeats to the byte with these versions; its counts have the SHA-256 "
+        f"{results.manifest['results']['counts.npz']}."
+    )
