@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config_originals import DeadLeavesOriginals
+from photodna_nb.evaluation.hasher_scale import HasherScale
 from photodna_nb.printable import printable
+from photodna_nb.report.corpus import corpus
 from photodna_nb.report.formatting import count, integer, join, level, rate
-from photodna_nb.report.recommendation import corpus
 
 # Transforms that are named one by one, if they are no standard list.
 _MOST_NAMED = 12
@@ -31,17 +33,14 @@ def methods(results: Results) -> list[str]:
 
 
 def _hash_and_originals(results: Results) -> Iterator[str]:
-    hasher, summary = results.counts.hasher, results.summary
-    metric = {"euclidean": "Euclidean (L2)", "manhattan": "Manhattan (L1)", "hamming": "Hamming"}
-    name = (
-        "the PhotoDNA-like hash [@deryck2026]"
-        if hasher.name == "photodna"
-        else (f"the hash {hasher.name}")
+    summary = results.summary
+    hashes = [_hash(one.counts.hasher) for one in results.hashers.values()]
+    generated = any(
+        isinstance(source, DeadLeavesOriginals) for source in results.config.sources.values()
     )
-    generated = isinstance(results.config.originals, DeadLeavesOriginals)
     yield (
-        f"We evaluated {name} ({hasher.length} values, {metric[hasher.metric]} distance) with "
-        f"photodna_nb {results.manifest['versions']['results']['photodna_nb']} [@photodna_nb] on "
+        f"We evaluated {join(hashes)} with photodna_nb "
+        f"{results.manifest['versions']['results']['photodna_nb']} [@photodna_nb] on "
         f"{corpus(results)}{' [@lee2001]' if generated else ''}."
     )
     failed, low = summary["originals_failed"], summary["originals_low_detail"]
@@ -55,6 +54,14 @@ def _hash_and_originals(results: Results) -> Iterator[str]:
         parts.append(f"{integer(low)} have less than {limit:g} grey levels of detail")
     if parts:
         yield f"Of {count(summary['originals'], 'original')}, {join(parts)}."
+
+
+def _hash(hasher: HasherScale) -> str:
+    if hasher.name == "photodna":
+        return "the PhotoDNA-like hash [@deryck2026] (144 bytes, L2 distance)"
+    distance = {"euclidean": "L2", "manhattan": "L1", "hamming": "Hamming"}[hasher.metric]
+    values = "bits" if hasher.metric == "hamming" else "values"
+    return f"{hasher.name} ({hasher.length} {values}, {distance} distance)"
 
 
 def _variants(results: Results) -> Iterator[str]:
@@ -123,17 +130,8 @@ def _statistics(results: Results) -> Iterator[str]:
         "of the images [@hoeffding1948,aronow2015]; where fewer match, the upper limit is that of "
         "disjoint dyads [@clopper1934]."
     )
-    tail = summary["tail"]
-    if tail is not None and tail["accepted"]:
-        yield (
-            "Lower rates are extrapolated with a generalised Pareto distribution "
-            f"[@pickands1975,coles1999] that was fitted to the "
-            f"{integer(tail['exceedances'])} nearest impostor pairs, down to a rate of "
-            f"{rate(tail['validated_down_to'])}."
-        )
-    elif tail is not None:
-        reason = printable(tail["rejection_reason"])
-        yield f"No lower rate is given: the fit of a tail was rejected ({reason})."
+    for name, one in results.hashers.items():
+        yield from _tail(one.summary["tail"], f" of {name}" if len(results.hashers) > 1 else "")
     selection, validation = (
         integer(summary[f"originals_in_{half}_half"]) for half in ("selection", "validation")
     )
@@ -142,6 +140,20 @@ def _statistics(results: Results) -> Iterator[str]:
             f"Thresholds for target rates were chosen on one half of the originals ({selection}) "
             f"and their rates estimated on the other ({validation}), a division by the seed alone."
         )
+
+
+def _tail(tail: Mapping[str, Any] | None, of_hasher: str) -> Iterator[str]:
+    if tail is None:
+        return
+    if tail["accepted"]:
+        yield (
+            f"Lower rates{of_hasher} are extrapolated with a generalised Pareto distribution "
+            f"[@pickands1975,coles1999] that was fitted to the {integer(tail['exceedances'])} "
+            f"nearest impostor pairs, down to a rate of {rate(tail['validated_down_to'])}."
+        )
+    else:
+        reason = printable(tail["rejection_reason"])
+        yield f"No lower rate{of_hasher} is given: the fit of a tail was rejected ({reason})."
 
 
 def _versions(results: Results) -> Iterator[str]:

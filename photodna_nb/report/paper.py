@@ -11,6 +11,7 @@ from typing import NamedTuple
 from photodna_nb import checks, files
 from photodna_nb.errors import FileError
 from photodna_nb.evaluation import Results
+from photodna_nb.evaluation.hasher_results import HasherResults
 from photodna_nb.evaluation.results import csv_table, loaded
 from photodna_nb.evaluation.threshold_rows import Row
 from photodna_nb.files import PathLike
@@ -90,7 +91,8 @@ def write_paper(results: Results | PathLike, folder: PathLike) -> list[str]:
     list of str
         Paths of the files: ``thresholds``, ``operating_points``, ``transforms`` and, if there are
         categories, ``categories``, each as ``.tex``, a table for the package ``booktabs``, and as
-        ``.csv`` with all digits; ``methods.tex`` and ``methods.txt``, a paragraph on what was
+        ``.csv`` with all digits; of each hasher but the first with its name, as
+        ``thresholds_pdq``; ``methods.tex`` and ``methods.txt``, a paragraph on what was
         done; ``references.bib``; and ``paper.tex``, which holds all of them.
 
     Raises
@@ -106,7 +108,15 @@ def write_paper(results: Results | PathLike, folder: PathLike) -> list[str]:
     """
     results = loaded("results", results)
     target = checks.path("folder", folder)
-    tables = [table for table in _tables(results) if table.rows]
+    tables = [
+        table._replace(
+            name=f"{table.name}{'' if number == 0 else f'_{name}'}",
+            caption=f"{f'{name}: ' if len(results.hashers) > 1 else ''}{table.caption}",
+        )
+        for number, (name, one) in enumerate(results.hashers.items())
+        for table in _tables(one)
+        if table.rows
+    ]
     sentences = methods(results)
     content: dict[str, str | bytes] = {}
     for table in tables:
@@ -134,8 +144,8 @@ def write_paper(results: Results | PathLike, folder: PathLike) -> list[str]:
     return list(paths)
 
 
-def _tables(results: Results) -> Iterator[_Table]:
-    """Yield the tables; a table without rows is left out."""
+def _tables(results: HasherResults) -> Iterator[_Table]:
+    """Yield the tables of a hasher; those that do not apply have no rows."""
     tables, confidence = results.tables, f"{100 * results.config.confidence:g} %"
     unit = "bits" if results.counts.hasher.metric == "hamming" else "L2"
     of_all = _Column("Recall", weighted_recall if results.config.variants.weights else recall)

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from photodna_nb.evaluation import Results
+from photodna_nb.evaluation.hasher_results import HasherResults
 from photodna_nb.report.formatting import join, proportion, recall, weighted_recall
 
 # Number of transforms with the lowest recall that a sentence names.
 _WORST = 3
 
 
-def transform_recalls(results: Results, threshold_name: str) -> list[tuple[str, Mapping[str, Any]]]:
+def transform_recalls(
+    results: Results | HasherResults, threshold_name: str
+) -> list[tuple[str, Mapping[str, Any]]]:
     """Return the transforms at a named threshold, by label, the lowest recall first.
 
     Each has its row of ``results.tables["recall"]``; those without variants are left out.
@@ -32,7 +35,7 @@ def transform_recalls(results: Results, threshold_name: str) -> list[tuple[str, 
     return sorted(rows, key=lambda item: item[1]["recall"])
 
 
-def recall_range(results: Results, threshold_name: str) -> str:
+def recall_range(results: Results | HasherResults, threshold_name: str) -> str:
     """Return the smallest and the largest recall of a transform at a named threshold."""
     rows = transform_recalls(results, threshold_name)
     if not rows:
