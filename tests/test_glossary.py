@@ -4,10 +4,14 @@ import dataclasses
 import inspect
 import re
 
+import numpy as np
 import pytest
 from conftest import JIT_OFF, ROOT
+from evaluations import config_of, some_hashed
 
 import photodna_nb as pdna
+from photodna_nb.evaluation.class_rates import class_tables
+from photodna_nb.evaluation.counting import count_pairs
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="says nothing about the kernels")
 
@@ -62,6 +66,18 @@ def test_each_key_of_a_summary_has_an_entry(results):
     assert set(results.summary) == entries("key of the summary")
     for name in ("curves", "tail"):
         assert set(results.summary[name]) == entries(f"key of `{name}`"), name
+
+
+def test_each_column_of_sources_and_categories_has_an_entry():
+    counts = count_pairs(
+        some_hashed(9, 1, 0),
+        np.arange(9) % 2 == 0,
+        labels={"sources": "aaabbbccc", "categories": "xyxyxyxyx"},
+    )
+    rows = class_tables(config_of(), counts, {"low": 100}).values()
+    columns = {column for table in rows for column in table[0]}
+    assert columns == entries("column of sources and categories")
+    assert len(columns) == 21
 
 
 def test_each_field_of_a_public_record_is_in_the_list_of_public_names():
