@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
-from scipy import stats
 
 from photodna_nb import parallel
+from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation import run_files
 from photodna_nb.evaluation.comparison_format import item_list
 from photodna_nb.evaluation.comparison_records import (
@@ -34,10 +34,10 @@ from photodna_nb.evaluation.comparison_records import (
 )
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.deployment import choose_thresholds, expected_matches
-from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.original_hashes import ORIGINAL
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.pair_records import GenuinePairs
+from photodna_nb.evaluation.paired import discordant_pairs
 from photodna_nb.evaluation.rates import (
     RateEstimates,
     RecallSelection,
@@ -83,6 +83,8 @@ def compare(
         A folder holds no finished run, or a file in it is not the one that was written.
     ArgumentTypeError
         An argument is neither `Results` nor a path, or `executor` is no executor.
+    ArgumentError
+        The first hashers of the runs differ: their distances have nothing in common.
 
     Notes
     -----
@@ -112,6 +114,9 @@ def compare(
     parallel.worker_count(None, executor)
     results = loaded("first", first), loaded("second", second)
     one, other = results
+    if one.counts.hasher != other.counts.hasher:
+        both = f"{one.counts.hasher.name} and {other.counts.hasher.name}"
+        raise ArgumentError(f"second: the runs are of {both}; hash.names compares them in one run")
     transforms = [spec for spec in one.counts.transforms if spec in other.counts.transforms]
     with_variants = all(run.config.pairs.variants_against_others for run in results)
     runs = (
@@ -244,12 +249,13 @@ class _CommonOriginals:
         if not len(one) or any(HASHES not in run.results.manifest["results"] for run in self.runs):
             return
         (first, first_variants), (second, second_variants) = (run.hashes() for run in self.runs)
-        no_distances = np.zeros(len(one))
-        yield hash_change(None, first[one], second[other], no_distances, no_distances)
+        no_distances, hasher = np.zeros(len(one)), self.runs[0].counts.hasher
+        yield hash_change(None, hasher, first[one], second[other], no_distances, no_distances)
         for column, transform in enumerate(self.transforms):
             both = [pairs.taken(pairs.transform == column) for pairs in self.genuine]
             yield hash_change(
                 transform,
+                hasher,
                 first_variants[both[0].i, column],
                 second_variants[both[1].i, column],
                 *(pairs.distance_squared for pairs in both),
@@ -269,15 +275,7 @@ class _CommonOriginals:
             for run, pairs in zip(self.runs, self.genuine, strict=True)
         )
         change = second.astype(np.int64) - first
-        lost, gained = int((change < 0).sum()), int((change > 0).sum())
-        clusters = self.runs[0].counts.genuine_clusters[self.pairs[0][rows]]
-        balance = np.bincount(clusters, change)
-        worse, better = int((balance < 0).sum()), int((balance > 0).sum())
-        p_value = None
-        if lost or gained:
-            trials = worse + better
-            p_value = json_number(float(stats.binomtest(worse, trials).pvalue)) if trials else 1.0
-        return DiscordantPairs(int(rows.sum()), lost, gained, p_value)
+        return discordant_pairs(change, self.runs[0].counts.genuine_clusters[self.pairs[0][rows]])
 
 
 def _recall_conclusions(
@@ -420,6 +418,8 @@ def _impostor_median(estimates: RateEstimates) -> int | None:
 def _notes(runs: _Pair, with_variants: bool) -> Iterator[str]:
     """Yield sentences on what was not compared, or not as in the reports."""
     one, other = (run.results for run in runs)
+    if others := list(dict.fromkeys([*one.hashers, *other.hashers]))[1:]:
+        yield f"Of other hashers than the first, nothing is compared: {item_list(others)}."
     common = runs[0].counts.transforms
     every = *one.counts.transforms, *other.counts.transforms
     if alone := [spec for spec in every if spec not in common]:

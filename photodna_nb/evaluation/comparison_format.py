@@ -44,7 +44,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield from _table("Targets that the second run does not meet", *_conclusion_rows(missed))
     yield from _table(
         "The same images, hashed in both runs",
-        ("images", "other hash", "by L2 at most", "other distance", "by at most"),
+        ("images", "other hash", "by at most", "other distance", "changed by"),
         {
             change.transform or "originals": list(vars(change).values())[1:]
             for change in comparison.hash_changes

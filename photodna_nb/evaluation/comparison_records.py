@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from photodna_nb.evaluation.hasher_scale import HasherScale
 from photodna_nb.evaluation.json_record import JSONRecord, json_number
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.printable import short_repr
@@ -312,19 +312,20 @@ def original_changes(
 
 def hash_change(
     transform: str | None,
+    hasher: HasherScale,
     first: NDArray[np.uint8],
     second: NDArray[np.uint8],
     first_squared: NDArray[Any],
     second_squared: NDArray[Any],
 ) -> HashChange:
-    """Return how hashes of the same images, (m, 144), and their genuine distances differ."""
-    distance_squared = np.square(first.astype(np.int32) - second).sum(axis=1)
-    change = np.abs(np.sqrt(first_squared) - np.sqrt(second_squared))
+    """Return how hashes of the same images, (m, length), and their genuine distances differ."""
+    distance_squared = hasher.integers(first, second)
+    change = np.abs(hasher.distances(first_squared) - hasher.distances(second_squared))
     return HashChange(
         transform,
         len(distance_squared),
         int((distance_squared > 0).sum()),
-        json_number(math.sqrt(distance_squared.max(initial=0))),
+        json_number(hasher.distance(int(distance_squared.max(initial=0)))),
         int((first_squared != second_squared).sum()),
         json_number(float(change.max(initial=0.0))),
     )

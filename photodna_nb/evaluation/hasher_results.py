@@ -20,6 +20,8 @@ class HasherResults:
 
     Attributes
     ----------
+    listed : str
+        Name of the hasher in the configuration.
     config : Config
         The configuration as it holds for the hasher: with its named thresholds.
     counts : PairCounts
@@ -32,6 +34,7 @@ class HasherResults:
         Rows of the tables, by name.
     """
 
+    listed: str
     config: Config
     counts: PairCounts
     failures: list[VariantFailure]

@@ -14,7 +14,7 @@ from typing import Any
 
 from photodna_nb import checks
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError, PhotodnaError
-from photodna_nb.evaluation import results_schema, run_files
+from photodna_nb.evaluation import hasher_comparison, results_schema, run_files
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.config_hashers import PHOTODNA_ALONE
 from photodna_nb.evaluation.hasher_results import HasherResults
@@ -100,8 +100,10 @@ class Results:
         Those of the first are also attributes of its own.
         """
         hasher = self.counts.hasher
+        listed = self.config.hash_names[0]
         first = HasherResults(
-            self.config.of_hasher(self.config.hash_names[0], hasher),
+            listed,
+            self.config.of_hasher(listed, hasher),
             self.counts,
             self.failures,
             self.summary,
@@ -166,7 +168,9 @@ class Results:
             if mismatch:
                 raise damaged(path_of(folder, names[1]), mismatch)
             failures = [VariantFailure(**row) for row in tables["failures"]]
-            found.append(HasherResults(own, counts, failures, summary, tables))
+            found.append(HasherResults(listed, own, counts, failures, summary, tables))
+        if mismatch := hasher_comparison.mismatch(config, found[0].tables, found):
+            raise damaged(path_of(folder, RESULTS), mismatch)
         for name, digest in digests.items():
             if name.startswith(THUMBNAILS):
                 read_thumbnail(folder, name, digest)

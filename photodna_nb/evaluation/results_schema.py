@@ -9,17 +9,18 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import Meta, Struct, defstruct
 
 from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.hasher_scale import MOST_BINS
 from photodna_nb.evaluation.pair_counts import PAIR_SPLITS, PairCounts
 from photodna_nb.evaluation.run_files import THUMBNAIL_PATTERN
-from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 
 _Types: TypeAlias = dict[str, Any]
 
 _Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _Amount: TypeAlias = Annotated[float, Meta(ge=0, le=1e300)]
 _Proportion: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
-_Distance: TypeAlias = Annotated[float, Meta(ge=0, le=SIMILARITY_SCALE)]
-_Threshold: TypeAlias = Annotated[int, Meta(ge=0, le=SIMILARITY_SCALE)]
+# Of any hasher; `mismatch` knows the largest distance of this one.
+_Distance: TypeAlias = Annotated[float, Meta(ge=0, le=MOST_BINS)]
+_Threshold: TypeAlias = Annotated[int, Meta(ge=0, le=MOST_BINS)]
 _Thumbnail: TypeAlias = Annotated[str, Meta(pattern=rf"\A{THUMBNAIL_PATTERN}\Z")]
 
 
@@ -113,7 +114,7 @@ _Summary = _row(
     | {f"impostor_pairs_{split}": _Count for split in PAIR_SPLITS}
     | _PAIRS
     | {
-        "nearest_limit": Annotated[int, Meta(ge=-1, le=SIMILARITY_SCALE)],
+        "nearest_limit": Annotated[int, Meta(ge=-1, le=MOST_BINS)],
         "recall_uses_orientations": bool,
         "curves": _Curves,
         "tail_rejection_reasons_by_half": dict[str, str],
@@ -144,7 +145,28 @@ _AT_CLASSES = (
     | _RATE
     | {"at_least_ten_matches": bool},
 )
+_HASHER = {"hasher": str, "unit": Literal["L2", "L1", "Hamming"]}
 _OPTIONAL_TABLES: dict[str, Any] = {
+    "hashers": _row(
+        _HASHER
+        | {"listed": str, "quality": str, "largest_distance": _Distance}
+        | _types(_Count, "values bytes originals_hashed originals_failed variants_failed"),
+        {"low_quality": _Amount}
+        | _types(_Proportion, "proportion_low_quality equal_error_rate auc average_precision"),
+    ),
+    "equal_rates": _row(
+        _HASHER | {"target": _Proportion, "reason": str},
+        {"threshold": _Threshold, "transform": str}
+        | {"meets_target": Literal["yes", "no", "unclear", "extrapolated"]}
+        | _types(_Count, "genuine_pairs matches common_pairs lost gained")
+        | _types(
+            Annotated[float, Meta(ge=-1, le=1)],
+            "recall_difference recall_difference_lower recall_difference_upper",
+        )
+        | {"p_value": _Proportion}
+        | _RECALL
+        | _RATE,
+    ),
     "recall_by_category": _RecallByCategory,
     "false_match_rates_by_category": _classes("category", *_AT_CLASSES),
     "false_match_rates_by_source": _classes("source_name", *_AT_CLASSES),
@@ -244,6 +266,7 @@ _Tables = _row(
         for name, type_ in _OPTIONAL_TABLES.items()
     },
 )
+_WITHIN = ("threshold", "distance", "recommended", "supported", "nearest_limit", *_DISTANCES)
 _DETAIL_UNKNOWN = {"detail_to", "smallest_impostor_distance", "median_impostor_distance"}
 _DETAIL = {"detail_bin", "detail_from", "originals", "proportion", "impostor_pairs"}
 ResultsFile = _row({"schema": int, "summary": _Summary, "tables": _Tables})
@@ -280,6 +303,11 @@ def _mismatches(
     inputs: Mapping[str, str | None],
 ) -> Iterator[str]:
     specs = tuple(transform.spec for transform in config.transforms)
+    largest = counts.hasher.largest_threshold
+    of_hasher = (rows for name, rows in tables.items() if rows and name != "equal_rates")
+    for row in (summary, *itertools.chain(*of_hasher)):
+        if any((row.get(name) or 0) > largest for name in _WITHIN):
+            yield "a distance is out of range"
     originals = dict(zip(counts.names, counts.digests, strict=True))
     if counts.transforms != specs:
         yield "the counts are of other transforms"

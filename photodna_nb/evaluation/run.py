@@ -19,6 +19,7 @@ from photodna_nb.evaluation.categories import original_labels, read_categories
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
+from photodna_nb.evaluation.hasher_comparison import comparison_tables
 from photodna_nb.evaluation.hasher_results import HasherResults
 from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.influence import measure_influence
@@ -186,7 +187,10 @@ def run(
                 influence,
                 {} if found else pictures.names,
             )
-            found.append(HasherResults(own, counts, failures, summary, tables, estimates))
+            found.append(
+                HasherResults(one.listed, own, counts, failures, summary, tables, estimates)
+            )
+        found[0].tables.update(comparison_tables(config, found))
         this_run = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 3),
