@@ -13,7 +13,7 @@ from photodna_nb.evaluation.intervals import FalseMatchRates, false_match_rates
 from photodna_nb.evaluation.tail import Tail, join_limits
 from photodna_nb.evaluation.tail_fit import fit_tail
 
-PROPORTION = 0.006  # of the pairs of two originals, which are listed
+PROPORTION = 0.01  # of the pairs of two originals, which are listed
 
 
 @dataclass

@@ -1,8 +1,7 @@
 """Do the intervals of false match rates hold what a larger corpus shows?
 
-    python tests/benchmarks/tail.py [--splits 300] [--blocks 10] [--block-splits 15]
-                                    [--photographs HASHES.npz] [--run RUN_DIR ...]
-                                    [--drawn 10000] [--corpora 2] [--save FILE.json]
+    python tests/benchmarks/tail.py [--splits 300] [--photographs HASHES.npz] [--run RUN_DIR ...]
+                                    [--drawn 10000] [--corpora 1] [--save FILE.json]
 
 Random parts of a corpus are evaluated, and what they say is compared with what the whole counts:
 at the rate at which ten pairs of two originals of the part match, ten times further out, and for
@@ -12,9 +11,9 @@ threshold whose upper limit is at most a target keeps it.
 
 The corpora are the photographs of ../shared (two sets, with eight variants of each image and
 without), those of `--run`, the folders of one's own runs, and `--drawn` dead leaves, with three
-variants and without. Splits of one corpus are dependent: for the interval of the pooled coverage
-each of `--blocks` blocks of the images is left out in turn (jackknife). It prints a Markdown
-table. With `--save`, what was computed before is taken from the file.
+variants and without. Splits of one corpus are dependent: the interval of the pooled coverage is
+that over disjoint blocks of the photographs, each of which is split as a corpus of its own. It
+prints Markdown tables. With `--save`, what was computed before is taken from the file.
 """
 
 from __future__ import annotations
@@ -40,6 +39,7 @@ from hash_corpora import HashCorpus
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "golden" / "photographs" / "hashes.npz"
 VARIANTS = "jpeg:30", "crop:5", "text:8"
+BLOCK = 500  # images, of which halves can be fitted
 CLAIMS = "tail", "counted", "threshold"
 FURTHER = {3: (1, 10), 2: (1, 10), 10: (1, 10, 100)}
 PARTS = {3: "third", 2: "half", 10: "tenth"}
@@ -94,16 +94,24 @@ def pooled(rows: list[dict[str, Any]], claim: str) -> float:
     return sum(row.get(f"{claim} held", 0) for row in rows) / max(claimed, 1)
 
 
-def photographs(path: Path, without: int | None = None, blocks: int = 1) -> Iterator[HashCorpus]:
-    """Yield both sets, without variants and with them; without one of the blocks."""
+def photographs(path: Path) -> Iterator[HashCorpus]:
+    """Yield both sets, without variants and with them."""
     with np.load(path) as arrays:
         for name in "ab":
-            originals, variants = arrays[f"{name}_originals"], arrays[f"{name}_variants"]
-            block = np.random.default_rng(7).permutation(len(originals)) % blocks
-            kept = block != without
-            every = variants[kept].swapaxes(0, 1)
-            for some in (every[:0], every):
-                yield HashCorpus.of_hashes(f"photographs {name}", originals[kept], some)
+            originals = arrays[f"{name}_originals"]
+            variants = arrays[f"{name}_variants"].swapaxes(0, 1)
+            for some in (variants[:0], variants):
+                yield HashCorpus.of_hashes(f"photographs {name}", originals, some)
+
+
+def blocks_of(path: Path) -> list[list[HashCorpus]]:
+    """Return disjoint blocks of both sets, each without variants and with them."""
+    blocks: dict[tuple[str, int], list[HashCorpus]] = {}
+    for whole in photographs(path):
+        order = np.random.default_rng(7).permutation(whole.images)
+        for number, images in enumerate(np.array_split(order, whole.images // BLOCK)):
+            blocks.setdefault((whole.name, number), []).append(whole.of(images))
+    return list(blocks.values())
 
 
 def drawn(number: int, seed: int) -> Iterator[HashCorpus]:
@@ -149,12 +157,10 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--splits", type=int, default=300)
-    parser.add_argument("--blocks", type=int, default=10)
-    parser.add_argument("--block-splits", type=int, default=15)
     parser.add_argument("--photographs", type=Path, default=PHOTOGRAPHS)
     parser.add_argument("--run", nargs="*", default=[])
     parser.add_argument("--drawn", type=int, default=10_000, help="0 for none")
-    parser.add_argument("--corpora", type=int, default=2, help="of drawn images")
+    parser.add_argument("--corpora", type=int, default=1, help="of drawn images")
     parser.add_argument("--save", type=Path, help="keep what was computed")
     options = parser.parse_args()
     known: dict[str, list[dict[str, Any]]] = {}
@@ -186,23 +192,17 @@ def main() -> None:
             f"median {np.median(indices):.1f}"
         )
         blocks = [
-            measured(
-                f"without block {k} of {options.blocks}",
-                partial(photographs, path, k, options.blocks),
-                (3, 2),
-                options.block_splits,
-            )
-            for k in range(options.blocks)
+            measured(f"block {k}", partial(iter, one), (3, 2), options.splits // 2)
+            for k, one in enumerate(blocks_of(path))
         ]
         for claim in CLAIMS:
             line = f"{claim}: {pooled(rows, claim):.3f} pooled"
             lowest = [pooled([row], claim) for row in rows if row.get(f"{claim} claimed")]
-            if len(blocks) > 1:
-                left_out = np.array([pooled(block, claim) for block in blocks])
-                error = np.sqrt((len(blocks) - 1) * left_out.var())
-                half = stats.t.ppf(0.975, len(blocks) - 1) * error
-                line += f", ± {half:.3f} by the jackknife over {len(blocks)} blocks of images"
-            print(f"{line}; {min(lowest, default=0):.3f} in the worst cell", flush=True)
+            held = np.array([pooled(block, claim) for block in blocks])
+            each = ", ".join(f"{share:.3f}" for share in held)
+            half = stats.t.ppf(0.975, len(held) - 1) * held.std(ddof=1) / np.sqrt(len(held))
+            line += f", {min(lowest):.3f} in the worst cell; {each} in blocks of {BLOCK} images, "
+            print(f"{line}whose mean is {held.mean():.3f} ± {half:.3f}", flush=True)
         shown(measured("tenths of photographs", partial(photographs, path), (10,), options.splits))
     for folder in options.run:
         corpus = HashCorpus.of_run(folder)
