@@ -84,7 +84,7 @@ def results_of(counts, config):
     estimates = estimate_run(counts, config)
     thresholds = choose_thresholds(config, estimates)
     influence = measure_influence(config, counts, estimates.all_originals)
-    summary = build_summary(config, counts, [], estimates, thresholds)
+    summary = build_summary(config, counts, [], estimates, thresholds, influence)
     by_name = tables.build_tables(config, counts, [], estimates, thresholds, influence=influence)
     return Results("", config, counts, [], summary, by_name, {}, _estimates=estimates)
 

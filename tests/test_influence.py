@@ -121,7 +121,9 @@ def test_the_report_names_it_and_says_what_changes_without_it():
     assert f"o7.jpg takes part in {100 * row['proportion']:.1f} %" in warning
     assert f"is L2 {reported['threshold_without']} instead of " in warning
     assert 'leave_out = ["o7.jpg"] under [pairs]' in warning
+    assert results.summary["influential_originals"] == ["o7.jpg"]
     others = results_of(counted(with_a_hub(), np.arange(150) != 7), config_of())
+    assert others.summary["influential_originals"] == []
     assert not any("One original" in one for one in recommend(others).warnings)
 
 

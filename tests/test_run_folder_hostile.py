@@ -256,6 +256,7 @@ HOSTILE = {
     "infinity": values_of("deployment", comparisons_per_day=float("inf")),
     "a number of a thousand digits": values_of("transforms", failed=10**1000),
     "a threshold of nowhere": values_of("deployment", threshold=9, source="none"),
+    "an influential original of nowhere": values_of("influence", original="nobody"),
     "an unknown transform": values_of("nearest_impostors", transform="__import__:1"),
 }
 

@@ -143,6 +143,11 @@ class Influence(NamedTuple):
         """Rows of the originals without which thresholds were chosen again."""
         return list(dict.fromkeys(one.row for one in self.thresholds))
 
+    @property
+    def material(self) -> list[int]:
+        """Rows of the originals without which a threshold changes materially."""
+        return list(dict.fromkeys(one.row for one in self.thresholds if one.is_material))
+
 
 def measure_influence(
     config: Config, counts: PairCounts, overall: RateEstimates, max_workers: int | None = None

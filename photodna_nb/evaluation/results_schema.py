@@ -119,6 +119,7 @@ _Summary = _row(
         "curves": _Curves,
         "tail_rejection_reasons_by_half": dict[str, str],
         "no_rates_reason": str,
+        "influential_originals": list[str],
     },
     _types(_Threshold, "median_impostor_distance recommended supported")
     | {"originals_low_detail": _Count, "proportion_low_detail": _Proportion, "tail": _Tail}
@@ -362,6 +363,9 @@ def _unsupported(
     reported = summary["recommended"] or summary["supported"]
     if reported is not None and (not named or named[-1][1] != reported):
         yield "the reported threshold is missing"
+    influential = {row["original"] for row in tables["influence"]}
+    if not influential.issuperset(row["original"] for row in tables["influence_thresholds"]):
+        yield "influential originals are missing"
     for row in (*tables["operating_points"], *tables["deployment"]):
         if (row["threshold"] is None) != (row["source"] == "none"):
             yield "a threshold has no source, or none has one"

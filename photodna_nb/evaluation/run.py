@@ -176,7 +176,9 @@ def run(
                 )
             n_failed = sum(failure.transform is None for failure in failures)
             n_left_out = len(inputs) - n_failed - len(counts)
-            summary = build_summary(own, counts, failures, estimates, thresholds, n_left_out)
+            summary = build_summary(
+                own, counts, failures, estimates, thresholds, influence, n_left_out
+            )
             tables = build_tables(
                 own,
                 counts,

@@ -9,6 +9,7 @@ import numpy as np
 
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.deployment import RunThresholds
+from photodna_nb.evaluation.influence import Influence
 from photodna_nb.evaluation.intervals import clopper_pearson
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.original_hashes import ORIGINAL
@@ -23,6 +24,7 @@ def build_summary(
     failures: Sequence[VariantFailure],
     estimates: RunEstimates,
     thresholds: RunThresholds,
+    influence: Influence,
     n_left_out: int = 0,
 ) -> dict[str, Any]:
     """Return the numbers that describe a run as a whole.
@@ -38,7 +40,8 @@ def build_summary(
         Numbers of originals, variants and pairs. ``recommended``: the largest threshold whose
         upper confidence limit is within the acceptable number of false matches per day, or
         None. Then ``supported`` is the largest threshold at the lowest false match rate that
-        the data support. ``curves``: equal error rate, area
+        the data support. ``influential_originals``: the names of the originals without which one
+        of the thresholds changes materially. ``curves``: equal error rate, area
         under the curve, average precision. ``tail``: the fit, and whether it is accepted.
         ``tail_rejection_reasons_by_half``: why it is rejected on one half alone.
         ``no_rates_reason``: empty, or why there are no rates. Only where it is so:
@@ -79,6 +82,7 @@ def build_summary(
         "nearest_pairs_listed": len(counts.nearest.i),
         "recommended": thresholds.recommended,
         "supported": thresholds.supported,
+        "influential_originals": [counts.names[row] for row in influence.material],
         "recall_uses_orientations": config.deployment.orientations,
         "curves": overall.curves.as_json(),
         "tail": None if overall.tail is None else overall.tail.as_json(),

@@ -122,7 +122,7 @@ def main_threshold(results: Results) -> tuple[str, int] | None:
 
 def _main_name(results: Results) -> str:
     """Return the name of the reported threshold, the last one of the table."""
-    return str(results.tables["thresholds"][-1]["name"])
+    return str(next(reversed(results.tables["thresholds"]), {"name": ""})["name"])
 
 
 def _recall(results: Results, row: Mapping[str, Any]) -> str:
