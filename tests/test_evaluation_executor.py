@@ -4,6 +4,7 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import brute_force as brute
 import pytest
 from conftest import JIT_OFF, local_cluster, spawned_processes
 from evaluations import DRAWN, EDITS, config_of, contents, photo_config
@@ -15,7 +16,11 @@ from photodna_nb.journal import RecordLog
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
-MANY = config_of(originals={**DRAWN["originals"], "number": 60}, variants={"transforms": EDITS[:3]})
+MANY = config_of(
+    originals={**DRAWN["originals"], "number": 60},
+    variants={"transforms": EDITS[:3]},
+    hash={"names": ["photodna", brute.BRIGHT]},
+)
 
 
 class Recorder(ThreadPoolExecutor):

@@ -7,6 +7,7 @@ import platform
 import zipfile
 from hashlib import sha256
 
+import brute_force as brute
 import numpy as np
 import pytest
 from conftest import JIT_OFF
@@ -57,6 +58,7 @@ def private_config(stones, **sections):
     values = {
         "originals": {"kind": "directory", "path": "Granit-Folder"},
         "variants": {"transforms": EDITS},
+        "hash": {"names": ["photodna", brute.BRIGHT]},
         "pairs": {
             "duplicates": [
                 ["Gneis/Cobalt.png", "Gneis/Kobold.png"],
@@ -154,6 +156,7 @@ def test_no_name_and_no_picture_in_any_byte(stones, tmp_path):
     names = keyed_names(private_config(stones))
     assert sorted(names.values()) == sorted(NAMES)
     assert set(results.manifest["inputs"]) == set(names)
+    assert (tmp_path / "run" / "hashers" / "bright" / "counts.npz").exists()
     failed = [failure.original for failure in results.failures]
     assert sorted(names[name] for name in failed) == ["Broken.jpg", "Wide.png"]
 
@@ -300,7 +303,9 @@ def test_hashes_are_deleted_when_they_are_no_longer_kept(stones, tmp_path, decod
     decoded.clear()
     run(private_config(stones, privacy={**PRIVATE, "hashes": False}), tmp_path / "run")
     assert not (tmp_path / "run" / "hashes.npz").exists()
-    assert pdna.evaluation.PairCounts.load(tmp_path / "run" / "counts.npz").hash_sample.size == 0
+    for name in ("counts.npz", "hashers/bright/counts.npz"):
+        counts = pdna.evaluation.PairCounts.load(tmp_path / "run" / name)
+        assert counts.hash_sample.size == 0
     assert decoded == []
     run(private_config(stones), tmp_path / "run")
     assert (tmp_path / "run" / "hashes.npz").exists()
