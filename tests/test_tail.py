@@ -511,10 +511,10 @@ def test_weights_vary_more_by_students_t(confidence, monkeypatch):
 
     original = tail_likelihood.resample
     monkeypatch.setattr(tail_likelihood, "resample", resample)
-    i, j, distance = power_law(120, 6, 200, 3)
+    i, j, distance = power_law(200, 6, 200, 3)
     distance[(i > 11) & (j > 11)] += 600
     pairs = ImpostorPairs(i, j, distance, 800)
-    tail = fit_tail(pairs, 120, 40_000, confidence=confidence, seed=4, replicates=100)
+    tail = fit_tail(pairs, 200, 19_900, confidence=confidence, seed=4, replicates=100)
     exceedances = arguments["exceedances"]
     variance = tail_likelihood.count_variance(exceedances)
     assert variance.degrees_of_freedom < 40
@@ -529,7 +529,7 @@ def test_weights_vary_more_by_students_t(confidence, monkeypatch):
     )
     count = len(exceedances)
     assert tail.effective_exceedances == pytest.approx(count**2 / (variance.own + variance.shared))
-    assert tail.exceedance_probability == count / 40_000
+    assert tail.exceedance_probability == count / 19_900
 
 
 def test_limits_grow_where_the_tail_ends_and_counting_begins(accepted):
@@ -565,21 +565,23 @@ def test_limits_grow_where_the_tail_ends_and_counting_begins(accepted):
     assert join_limits(counted, unfit) == (counted, unfit)
 
 
-def test_a_fit_needs_the_pairs_of_ten_originals_pairs():
-    """Whatever the number of variants: 0.3 % of the pairs of 60 originals are of five dyads."""
+def test_a_fit_needs_the_pairs_of_fifty_dyads():
+    """Whatever the number of variants: 0.3 % of the pairs of 180 originals are of 48 dyads."""
     reasons = []
-    for images in (60, 90):
-        i, j = (np.repeat(ends, 40) for ends in np.triu_indices(images, 1))
+    for images in (180, 190):
+        i, j = (np.repeat(ends, 3) for ends in np.triu_indices(images, 1))
         distance = 250 + 650 * np.random.default_rng(3).random(len(i)) ** (1 / 9)
         near = distance < 600
         pairs = ImpostorPairs(i[near], j[near], distance[near], 600)
         reasons.append(fit_tail(pairs, images, len(i), replicates=100).rejection_reason)
-    assert "fewer than those of 10 full dyads" in reasons[0]
+    assert reasons[0] == (
+        "144 pairs are near enough to be fitted, 150 are needed: take more originals"
+    )
     assert reasons[1] == ""
 
 
-@pytest.mark.parametrize(("per_dyad", "number"), [(1, 5000), (17, 5000), (300, 6000)])
-def test_many_variants_leave_the_pairs_of_twenty_dyads(per_dyad, number):
+@pytest.mark.parametrize(("per_dyad", "number"), [(1, 5000), (17, 5000), (140, 7000)])
+def test_many_variants_leave_the_pairs_of_fifty_dyads(per_dyad, number):
     images = 2500
     i = np.arange(9000) % 1000
     distance = np.linspace(300, 500, 9000)

@@ -20,7 +20,6 @@ from photodna_nb.evaluation.dependence import (
 from photodna_nb.evaluation.intervals import MIN_MATCHES, gamma_interval
 from photodna_nb.evaluation.tail import Tail
 
-_MIN_EXCEEDANCES = 50
 _MIN_EFFECTIVE_EXCEEDANCES = 10
 # Limits of the tests that reject a fit.
 _MIN_P_VALUE = 0.1
@@ -89,8 +88,8 @@ def fit_tail(
     tenth has ten matches, and ten and a hundred times below. Of 99 accepted fits, intervals of
     95 % contained the counts in 99, 100 and 97 % of the cases: ``tests/benchmarks/tail.py``.
 
-    *Rejection.* There is no fit to fewer than 50 pairs or 10 full dyads, or to fewer than 10
-    effective exceedances.
+    *Rejection.* There is no fit to fewer than 50 full dyads, or to fewer than 10 effective
+    exceedances.
     A fit is rejected if
 
     - the smallest distance has a probability below 1 % at the upper limits without added images;
@@ -195,17 +194,15 @@ def fit_tail(
 
 def _too_little_to_fit(tail: Tail) -> str:
     """Return why no distribution can be fitted, or nothing."""
-    if tail.exceedances < _MIN_EXCEEDANCES or tail.images < 4:
+    needed = likelihood.MIN_DYADS * pairs_per_dyad(tail.images, tail.pairs)
+    if tail.exceedances < needed or tail.images < 4:
         return (
             f"{tail.exceedances} pair{'s are' if tail.exceedances != 1 else ' is'} near enough to "
-            f"be fitted, {_MIN_EXCEEDANCES} are needed: take more originals"
+            f"be fitted, {needed} are needed: take more originals"
         )
     ten = tail.threshold_at_ten_matches
     if ten is None or ten > math.ceil(tail.fit_threshold):
-        return (
-            f"the {tail.exceedances} nearest pairs are fewer than those of {MIN_MATCHES} full "
-            "dyads (pairs of two originals, with their variants): take more originals"
-        )
+        return f"the {tail.exceedances} nearest pairs are of few originals: look at them"
     if tail.smallest_distance >= tail.fit_threshold:
         return "the nearest pairs all have the same distance"
     if tail.smallest_distance <= 0:

@@ -29,6 +29,8 @@ MIN_EXPONENT = 2
 # The model holds in the limit: a larger proportion of the pairs is biased, a smaller one noisy.
 _PROPORTION = 0.003
 _MAX_EXCEEDANCES = 5000
+# The pairs of fewer full dyads are not fitted.
+MIN_DYADS = 50
 # Number of lower endpoints among which the one with the largest likelihood is sought.
 _ENDPOINTS = 64
 # Points of the distribution at which the test of fit compares.
@@ -129,10 +131,10 @@ class Replicates(NamedTuple):
 def nearest_pairs(impostors: SortedImpostorPairs, images: int, pairs: int) -> Exceedances:
     """Return the nearest 0.3 % of all impostor pairs, as far as listed.
 
-    They are at most 5,000, or the pairs of twenty full dyads where these are more.
+    They are at most 5,000, or the pairs of fifty full dyads where these are more.
     """
     distance = impostors.distance
-    most = max(_MAX_EXCEEDANCES, 2 * MIN_MATCHES * pairs_per_dyad(images, pairs))
+    most = max(_MAX_EXCEEDANCES, MIN_DYADS * pairs_per_dyad(images, pairs))
     number = int(min(_PROPORTION * pairs, most, len(distance)))
     fit_threshold = float(np.partition(distance, number - 1)[number - 1]) if number else 0.0
     rows = np.flatnonzero(distance <= fit_threshold)
