@@ -39,8 +39,9 @@ def recall_range(results: Results | HasherResults, threshold_name: str) -> str:
     """Return the smallest and the largest recall of a transform at a named threshold."""
     rows = transform_recalls(results, threshold_name)
     if not rows:
-        (row,) = (row for row in results.tables["thresholds"] if row["name"] == threshold_name)
-        if row["recall"] is not None:
+        named = (row for row in results.tables["thresholds"] if row["name"] == threshold_name)
+        row = next(named, None)
+        if row is not None and row["recall"] is not None:
             return f"{recall(row)} of the pairs of originals that show the same"
         return f"unknown: {results.summary.get('no_recall_reason', 'there are no variants')}"
     lowest, highest = (proportion(row["recall"]) for _, row in (rows[0], rows[-1]))
