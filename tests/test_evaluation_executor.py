@@ -11,7 +11,7 @@ from evaluations import DRAWN, EDITS, config_of, contents, photo_config
 
 import photodna_nb as pdna
 from photodna_nb import parallel
-from photodna_nb.evaluation import compare, counting, run
+from photodna_nb.evaluation import compare, impostor_counting, run
 from photodna_nb.journal import RecordLog
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
@@ -42,7 +42,7 @@ class Recorder(ThreadPoolExecutor):
 def test_what_leaves_the_machine(photos, tmp_path, monkeypatch, sent):
     """Hashing, counting if the pairs are many, and the estimates; the bytes are the same."""
     run(photo_config(photos), tmp_path / "here")
-    monkeypatch.setattr(counting, "_SENT_PAIRS", sent)
+    monkeypatch.setattr(impostor_counting, "_SENT_PAIRS", sent)
     with Recorder() as executor:
         results = run(photo_config(photos), tmp_path / "there", executor=executor)
         assert contents(tmp_path / "there") == contents(tmp_path / "here")
@@ -98,7 +98,7 @@ def test_a_killed_process(tmp_path, monkeypatch):
     """The run ends with an error, keeps what was hashed, and goes on with another pool."""
     run(MANY, tmp_path / "here")
     monkeypatch.setattr(parallel, "_SECONDS_ELSEWHERE", 0)  # one image a task
-    monkeypatch.setattr(counting, "_SENT_PAIRS", 0)
+    monkeypatch.setattr(impostor_counting, "_SENT_PAIRS", 0)
     append, kept = RecordLog.append, []
     with spawned_processes() as executor:
 
@@ -124,7 +124,7 @@ def test_a_killed_process(tmp_path, monkeypatch):
 def test_a_cluster_that_loses_a_worker(tmp_path, monkeypatch):
     """Dask goes on with the other one; the bytes are the same."""
     run(MANY, tmp_path / "here")
-    monkeypatch.setattr(counting, "_SENT_PAIRS", 0)
+    monkeypatch.setattr(impostor_counting, "_SENT_PAIRS", 0)
     monkeypatch.setattr(parallel, "_UNKNOWN_WORKERS", 2)
     append, kept = RecordLog.append, []
     with local_cluster() as client:

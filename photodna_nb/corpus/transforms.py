@@ -27,10 +27,12 @@ from photodna_nb.hashing.images import ImageLike
 from photodna_nb.printable import short_repr
 
 __all__ = [
+    "COPIES",
     "KINDS",
     "STANDARD_LISTS",
     "AnyTransform",
     "Chain",
+    "CopyLabel",
     "Transform",
     "TransformKind",
     "parse",
@@ -38,6 +40,10 @@ __all__ = [
     "standard",
     "standard_version",
 ]
+
+
+# What the spec of a label of copies begins with; no transform has this name.
+COPIES = "copies:"
 
 
 @dataclass(frozen=True)
@@ -189,7 +195,47 @@ class Chain:
         return result
 
 
-AnyTransform: TypeAlias = Transform | Chain
+@dataclass(frozen=True)
+class CopyLabel:
+    """A label of altered copies, which are files and not made from an original.
+
+    Parameters
+    ----------
+    label : str
+        The label, which stands for the copies as a transform stands for its variants.
+    """
+
+    label: str
+
+    @property
+    def name(self) -> str:
+        """The label."""
+        return self.label
+
+    @property
+    def strength(self) -> None:
+        """None: it is not known."""
+        return
+
+    @property
+    def unit(self) -> str:
+        """Empty: see `strength`."""
+        return ""
+
+    @property
+    def spec(self) -> str:
+        """The label as `parse` reads it: ``copies:LABEL``."""
+        return f"{COPIES}{self.label}"
+
+    def apply(self, image: ImageLike, seed: int = 0) -> Image.Image:
+        """Raise an ArgumentError: copies cannot be made."""
+        raise ArgumentError(
+            f"{self.spec}: stands for files that variants.files lists, and cannot be applied to "
+            "an image; open the files"
+        )
+
+
+AnyTransform: TypeAlias = Transform | Chain | CopyLabel
 
 
 def parse(spec: str) -> AnyTransform:
@@ -198,11 +244,12 @@ def parse(spec: str) -> AnyTransform:
     Parameters
     ----------
     spec : str
-        ``NAME`` or ``NAME:STRENGTH``, several joined by ``+``.
+        ``NAME`` or ``NAME:STRENGTH``, several joined by ``+``; or ``copies:LABEL``, which stands
+        for altered copies from files in the tables of an evaluation.
 
     Returns
     -------
-    Transform or Chain
+    Transform, Chain or CopyLabel
         Transform whose ``spec`` says the same.
 
     Raises
@@ -219,6 +266,8 @@ def parse(spec: str) -> AnyTransform:
     Chain(transforms=(Transform(name='resize', strength=50), Transform(name='jpeg', strength=30)))
     """
     checks.text("spec", spec, 'text such as "jpeg:30"')
+    if spec.startswith(COPIES):
+        return CopyLabel(spec.removeprefix(COPIES))
     transforms = tuple(_parse_one(part.strip()) for part in spec.split("+"))
     return transforms[0] if len(transforms) == 1 else Chain(transforms)
 

@@ -14,6 +14,7 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from photodna_nb import parallel
+from photodna_nb.corpus.transforms import COPIES
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation import run_files
 from photodna_nb.evaluation.comparison_format import item_list
@@ -172,15 +173,9 @@ class _Run:
     ) -> _Run:
         """Return the pairs of some transforms alone, estimated as another run's are."""
         counts, own = _with_transforms(results.counts, transforms, with_variants), results.config
-        if (
-            counts is results.counts
-            and (own.confidence, own.deployment.orientations)
-            == (
-                like.confidence,
-                like.deployment.orientations,
-            )
-            and (executor is None or not results.loaded)
-        ):
+        settings = [(one.confidence, one.deployment.orientations) for one in (own, like)]
+        same = settings[0] == settings[1]
+        if counts is results.counts and same and (executor is None or not results.loaded):
             return cls(results, counts, results.estimates)
         config = structs.replace(like, seed=own.seed)
         return cls(results, counts, estimate_run(counts, config, executor))
@@ -196,9 +191,10 @@ class _Run:
         hashed = unpack_hashes(path, content, counts.hasher)[0].hashed
         counted = set(counts.names)  # the others are left out
         hashed = hashed.taken(np.array([name in counted for name in hashed.names], bool))
-        if (hashed.names, hashed.transforms) != (counts.names, counts.transforms):
+        made = [spec for spec in counts.transforms if not spec.startswith(COPIES)]
+        if (hashed.names, list(hashed.transforms)) != (counts.names, made):
             raise run_files.damaged(path, "it has other originals or transforms")
-        columns = [counts.transforms.index(spec) for spec in self.counts.transforms]
+        columns = [made.index(spec) for spec in self.counts.transforms if spec in made]
         return hashed.hashes, hashed.variants[:, columns]
 
 
@@ -251,7 +247,7 @@ class _CommonOriginals:
         (first, first_variants), (second, second_variants) = (run.hashes() for run in self.runs)
         no_distances, hasher = np.zeros(len(one)), self.runs[0].counts.hasher
         yield hash_change(None, hasher, first[one], second[other], no_distances, no_distances)
-        for column, transform in enumerate(self.transforms):
+        for column, transform in enumerate(self.transforms[: first_variants.shape[1]]):
             both = [pairs.taken(pairs.transform == column) for pairs in self.genuine]
             yield hash_change(
                 transform,
@@ -427,6 +423,8 @@ def _notes(runs: _Pair, with_variants: bool) -> Iterator[str]:
             f"Transforms of one run alone are not compared: {item_list(alone)}. Rates are over "
             f"the {len(common)} others, and differ from those in the reports."
         )
+    if any(spec.startswith(COPIES) for spec in common):
+        yield "Of altered copies from files, distances are compared, and hashes are not."
     if not with_variants and any(r.config.pairs.variants_against_others for r in (one, other)):
         yield "One run counted no pairs of variants and other originals, so none are compared."
     if one.config.seed != other.config.seed:

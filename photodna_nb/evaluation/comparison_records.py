@@ -358,16 +358,18 @@ def common_pairs(
 ) -> list[NDArray[np.intp]]:
     """Return the places of the genuine pairs that both runs have: in the first, in the second.
 
-    Pairs are the same if their originals have the same places in `rows`, and their transform
-    the same number.
+    Pairs are the same if their originals have the same places in `rows`, their transform
+    the same number, and their copy the same name.
     """
     keys, chosen = [], []
+    copies = {name: number for number, name in enumerate(counts[0].copies)}
     for run, own in zip(counts, rows, strict=True):
         place = np.full(len(run), -1)
         place[own] = np.arange(len(own))
         low, high = np.sort([place[run.genuine.i], place[run.genuine.j]], axis=0)
-        chosen.append(np.flatnonzero(low >= 0))
+        copy = np.array([copies.get(name, -2) for name in run.copies] + [-1])[run.genuine.copy]
+        chosen.append(np.flatnonzero((low >= 0) & (copy > -2)))
         key = (low * len(own) + high) * (len(run.transforms) + 1) + run.genuine.transform
-        keys.append(key[chosen[-1]])
+        keys.append((key * (len(copies) + 1) + copy)[chosen[-1]])
     _, *both = np.intersect1d(*keys, return_indices=True)
     return [pairs[place] for pairs, place in zip(chosen, both, strict=True)]

@@ -106,14 +106,16 @@ class Config(Section, frozen=True, eq=False):
                     "variants can be made; leave the section out"
                 )
             force_setattr(self, "variants", no_transforms)
-        elif labelled and self.variants.transforms:
+        elif labelled and self.variants != no_transforms:
+            key = "files" if self.variants.files else "transforms"
             raise ArgumentError(
-                "variants.transforms: no variants are made where pairs.labelled lists the pairs; "
-                "write transforms = [], or take one of the two keys out"
+                f"variants.{key}: there are no variants where pairs.labelled lists the pairs; take "
+                "the section out, or pairs.labelled"
             )
-        elif not labelled and not self.variants.transforms:
+        elif not labelled and not self.variants.transforms and self.variants.files is None:
             raise ArgumentError(
-                "variants.transforms: got an empty list, needs at least one transform"
+                "variants.transforms: got an empty list, needs at least one transform, or copies "
+                "of the originals in variants.files"
             )
         if self.hash == HashConfig():
             force_setattr(self, "hash", None)
@@ -283,6 +285,8 @@ class Config(Section, frozen=True, eq=False):
             named["categories.file"] = self.categories.file
         if self.pairs.labelled is not None:
             named["pairs.labelled"] = self.pairs.labelled
+        if self.variants.files is not None:
+            named["variants.files"] = self.variants.files
         return {key: os.path.join(self.base, path) for key, path in named.items()}
 
     def hash_settings(self, hashers: Iterable[RunHasher] = ()) -> dict[str, Any]:

@@ -36,18 +36,25 @@ class VariantsConfig(Section, frozen=True):
     transforms : str or tuple of str
         The name of a frozen list, such as ``"standard-1"``, or transforms as
         `transforms.parse` reads them. ``"standard"`` becomes the name of the newest list.
+    files : str or None
+        A table of text, such as CSV, with the columns ``original``, the name of an original as the
+        results list it, ``variant``, the path of an altered copy, and ``label``. A label stands for
+        its copies as a transform for its variants: in tables and weights it is ``copies:LABEL``.
     weights : dict of str to float
         How often each transform occurs among the images of the user, for one recall of all
         transforms; only the ratios matter. Empty for no such recall.
     """
 
     transforms: str | tuple[str, ...] = "standard"
+    files: Text | None = None
     weights: dict[str, _Weight] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_transforms()
         if self.weights:
             specs = [transform.spec for transform in self.parsed]
+            if self.files is not None:  # the file has the labels, and is read by the run
+                specs += [name for name in self.weights if name.startswith(transforms.COPIES)]
             force_setattr(self, "weights", checked_weights(self.weights, specs))
 
     def _check_transforms(self) -> None:
@@ -64,6 +71,8 @@ class VariantsConfig(Section, frozen=True):
         for text in self.transforms:
             try:
                 spec = transforms.parse(text).spec
+                if spec.startswith(transforms.COPIES):
+                    raise ArgumentError("stands for files; name their list as variants.files")
             except ArgumentError as error:
                 raise ArgumentError(f"{name}: {text!r}: {error}") from error
             if spec in specs:

@@ -32,6 +32,8 @@ class ExamplePair(NamedTuple):
         Name of the other original; of a genuine pair, the same one.
     distance_squared : int
         Exact integer of the distance: squared L2.
+    copy : str or None
+        Name of the altered copy from a file that stands for the variant; None if it was made.
     """
 
     kind: Literal["genuine", "impostor"]
@@ -40,6 +42,7 @@ class ExamplePair(NamedTuple):
     transform: str | None
     other: str
     distance_squared: int
+    copy: str | None = None
 
 
 class ThresholdExamples:
@@ -91,14 +94,15 @@ class ThresholdExamples:
             for side, nearest in sides.items():
                 seen: set[frozenset[int]] = set()
                 columns = (column.tolist() for column in nearest)
-                for i, j, transform, squared in zip(*columns, strict=True):
+                for i, j, transform, squared, copy in zip(*columns, strict=True):
                     if len(seen) == number:
                         break
                     if frozenset((i, j)) not in seen:
                         seen.add(frozenset((i, j)))
                         spec = None if transform == ORIGINAL else counts.transforms[transform]
                         names = counts.names[i], counts.names[j]
-                        yield ExamplePair(kind, side, names[0], spec, names[1], squared)
+                        file = None if copy < 0 else counts.copies[copy]
+                        yield ExamplePair(kind, side, names[0], spec, names[1], squared, file)
 
 
 def _by_distance(genuine: GenuinePairs, oriented: bool) -> NearestImpostors:
@@ -106,4 +110,5 @@ def _by_distance(genuine: GenuinePairs, oriented: bool) -> NearestImpostors:
     squared = genuine.squared(oriented)
     order = np.argsort(squared, kind="stable")
     nearest = genuine.taken(order)
-    return NearestImpostors(nearest.i, nearest.j, nearest.transform, squared[order])
+    columns = nearest.i, nearest.j, nearest.transform, squared[order], nearest.copy
+    return NearestImpostors(*columns)

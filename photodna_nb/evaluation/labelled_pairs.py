@@ -185,8 +185,8 @@ def count_labelled(
     bins = detail_bin_numbers(hashed.detail, detail_bins)
 
     order = np.flatnonzero(same)[np.lexsort((j[same], i[same]))]
-    genuine = GenuinePairs.joined(genuine_parts(hashed, hashed.hashes, i[order], j[order]))
-    genuine_category = category[order]
+    a, b, genuine_category = i[order], j[order], category[order]
+    genuine = GenuinePairs.joined(genuine_parts(hashed, hashed.hashes[a], a, b))
 
     flat = hashed.detail < exclude_below_detail if low_detail is None else low_detail
     kept = ~same & ~flat[i] & ~flat[j]

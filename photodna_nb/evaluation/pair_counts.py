@@ -20,6 +20,8 @@ from photodna_nb.evaluation.pair_records import (
     NearestImpostors,
     PairCategories,
     linked_groups,
+    packed_pairs,
+    shifted,
 )
 from photodna_nb.evaluation.partitions import Partition
 from photodna_nb.files import PathLike
@@ -100,6 +102,8 @@ class PairCounts:
     labelled : PairCategories or None
         The categories of labelled pairs, if exactly these were counted. All of them are listed,
         and there are no variants.
+    copies : tuple of str, c
+        Names of the altered copies from files.
     """
 
     names: tuple[str, ...]
@@ -125,6 +129,7 @@ class PairCounts:
     partitions: Mapping[str, Partition] = field(default_factory=dict)
     hasher: HasherScale = PHOTODNA
     labelled: PairCategories | None = None
+    copies: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of originals."""
@@ -310,8 +315,8 @@ class PairCounts:
             )
         limit = min(self.nearest_limit, other.nearest_limit)
         n = len(self)
-        genuine = other.genuine._replace(i=other.genuine.i + n, j=other.genuine.j + n)
-        moved = other.nearest._replace(i=other.nearest.i + n, j=other.nearest.j + n)
+        genuine = shifted(other.genuine, n, len(self.copies))
+        moved = shifted(other.nearest, n, len(self.copies))
         nearest = NearestImpostors.joined([self.nearest, moved])
         labelled = None
         if self.labelled is not None and other.labelled is not None:
@@ -335,6 +340,7 @@ class PairCounts:
             nearest_limit=limit,
             partitions=partitions.joined(self.partitions, other.partitions),
             labelled=labelled,
+            copies=self.copies + other.copies,
             **joined,
             **summed,
         )
@@ -364,8 +370,7 @@ class PairCounts:
     def packed(self, key: str = "") -> memoryview:
         """Return the content of the file; `key` identifies the pairs that were counted."""
         members: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS}
-        for kind, pairs in (("genuine", self.genuine), ("nearest", self.nearest)):
-            members |= {f"{kind}_{name}": array for name, array in pairs._asdict().items()}
+        members |= packed_pairs(self.genuine, self.nearest, self.copies)
         members["detail_bin_edges"] = np.array(self.detail_bin_edges, np.float64)
         members |= {name: np.array([getattr(self, name)], np.int64) for name in _NUMBERS}
         members |= {name: npz.pack_texts(getattr(self, name)) for name in _TEXTS}
@@ -389,22 +394,18 @@ class PairCounts:
         if key and members["key"] != (key,):
             raise FileError(path, "holds counts of other pairs; run the evaluation again")
         hasher: HasherScale = members["hasher"]
-        genuine, nearest = (
-            [members[f"{kind}_{name}"] for name in fields]
-            for kind, fields in (
-                ("genuine", GenuinePairs._fields),
-                ("nearest", NearestImpostors._fields),
-            )
-        )
+        genuine = GenuinePairs(*(members[f"genuine_{name}"] for name in GenuinePairs._fields))
+        nearest = (members[f"nearest_{name}"] for name in NearestImpostors._fields)
         return cls(
             **{name: members[name] for name in (*_ARRAYS, *_TEXTS)},
             **{name: members[name].item() for name in _NUMBERS},
             detail_bin_edges=tuple(members["detail_bin_edges"].tolist()),
-            genuine=GenuinePairs(*genuine),
+            genuine=genuine,
             nearest=NearestImpostors(*nearest),
             partitions=partitions.unpack(path, content, len(members["names"]), hasher.n_bins),
             hasher=hasher,
-            labelled=PairCategories.unpack(path, content, len(genuine[0]), len(nearest[0])),
+            labelled=PairCategories.unpack(path, content, members),
+            copies=members["copies"],
         )
 
     def _number(self, transform: str | int) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,31 +28,37 @@ class NearestImpostors(NamedTuple):
     transform : ndarray of int16, (p,)
         Number of the transform of `i`; -1 for a pair of two originals, in which i < j.
     distance_squared : ndarray of int32, (p,)
-        Exact squared L2 distance.
+        Exact integer of the distance: squared L2; the distance itself for the other metrics.
+    copy : ndarray of int32, (p,)
+        Number of the altered copy, if `i` is the original of one from a file; -1 if not.
     """
 
     i: NDArray[np.int32]
     j: NDArray[np.int32]
     transform: NDArray[np.int16]
     distance_squared: NDArray[np.int32]
+    copy: NDArray[np.int32]
 
     @classmethod
     def of(cls, *columns: NDArray[Any]) -> NearestImpostors:
-        """Return columns of any integers, in the order of the fields, as pairs."""
-        dtypes = (np.int32, np.int32, np.int16, np.int32)
-        return cls(*(column.astype(dtype) for column, dtype in zip(columns, dtypes, strict=True)))
+        """Return columns of any integers, in the order of the fields, as pairs.
+
+        Without the last column none is of a copy.
+        """
+        dtypes = (np.int32, np.int32, np.int16, np.int32, np.int32)
+        return cls(*map(_as_dtype, (*columns, np.full(len(columns[0]), -1)), dtypes))
 
     @classmethod
     def joined(cls, parts: Iterable[NearestImpostors]) -> NearestImpostors:
         """Return the pairs of all parts, in the order of their distance."""
         none = np.empty(0, np.int64)
-        columns = zip(cls.of(none, none, none, none), *parts, strict=True)
+        columns = zip(cls.of(none, none, none, none, none), *parts, strict=True)
         nearest = cls.of(*map(np.concatenate, columns))
         return nearest.taken(nearest.order())
 
     def order(self) -> NDArray[np.intp]:
         """Return the numbers of the pairs in the order of their distance."""
-        return np.lexsort((self.transform, self.j, self.i, self.distance_squared))
+        return np.lexsort((self.copy, self.transform, self.j, self.i, self.distance_squared))
 
     def taken(self, rows: NDArray[Any]) -> NearestImpostors:
         """Return the pairs of those rows: numbers or truth values."""
@@ -63,7 +69,7 @@ class NearestImpostors(NamedTuple):
 class GenuinePairs(NamedTuple):
     """Genuine pairs: of a variant and its original, or of two originals that show the same.
 
-    They are in the order of `i`, and of each `i` in that of `transform`.
+    They are in the order of `i`, and of each `i` in that of `transform` and `copy`.
 
     Attributes
     ----------
@@ -76,7 +82,9 @@ class GenuinePairs(NamedTuple):
     distance_squared : ndarray of int32, (g,)
         Exact squared L2 distance.
     oriented_distance_squared : ndarray of int32, (g,)
-        Exact squared oriented L2 distance, the smallest over the eight orientations of `j`.
+        The same of the oriented distance, the smallest over the eight orientations of `j`.
+    copy : ndarray of int32, (g,)
+        Number of the altered copy, if `i` is the original of one from a file; -1 if not.
     """
 
     i: NDArray[np.int32]
@@ -84,19 +92,20 @@ class GenuinePairs(NamedTuple):
     transform: NDArray[np.int16]
     distance_squared: NDArray[np.int32]
     oriented_distance_squared: NDArray[np.int32]
+    copy: NDArray[np.int32]
 
     @classmethod
     def joined(cls, parts: Iterable[Sequence[ArrayLike]]) -> GenuinePairs:
-        """Return the pairs of all parts, columns of any integers, in their order."""
-        dtypes = (np.int32, np.int32, np.int16, np.int32, np.int32)
+        """Return the pairs of all parts, columns of any integers, in their order.
+
+        Of a part without the last column none is of a copy.
+        """
+        dtypes = (np.int32, np.int32, np.int16, np.int32, np.int32, np.int32)
         none = [np.empty(0, dtype) for dtype in dtypes]
-        joined = cls(
-            *(
-                np.concatenate(columns).astype(dtype)
-                for columns, dtype in zip(zip(none, *parts, strict=True), dtypes, strict=True)
-            )
-        )
-        return joined.taken(np.lexsort((joined.transform, joined.i)))
+        complete = ((*part, np.full(len(np.asarray(part[0])), -1))[:6] for part in parts)
+        columns = map(np.concatenate, zip(none, *complete, strict=True))
+        joined = cls(*map(_as_dtype, columns, dtypes))
+        return joined.taken(np.lexsort((joined.copy, joined.transform, joined.i)))
 
     def taken(self, rows: NDArray[Any]) -> GenuinePairs:
         """Return the pairs of those rows: numbers or truth values."""
@@ -145,9 +154,7 @@ class PairCategories(NamedTuple):
         return {"labelled_names": npz.pack_texts(self.names), **arrays}
 
     @classmethod
-    def unpack(
-        cls, path: str, content: bytes, n_genuine: int, n_impostor: int
-    ) -> PairCategories | None:
+    def unpack(cls, path: str, content: bytes, pairs: Mapping[str, Any]) -> PairCategories | None:
         """Return the categories in the content of a file; None if its pairs have no labels.
 
         Raises
@@ -158,8 +165,8 @@ class PairCategories(NamedTuple):
         if "labelled_names" not in npz.member_names(path, content):
             return None
         schema: stored_arrays.Schema = {
-            "labelled_genuine": (np.int32, (n_genuine,)),
-            "labelled_impostor": (np.int32, (n_impostor,)),
+            "labelled_genuine": (np.int32, (len(pairs["genuine_i"]),)),
+            "labelled_impostor": (np.int32, (len(pairs["nearest_i"]),)),
         }
         members, _ = stored_arrays.unpack(path, content, schema, {"labelled_names": "k"})
         names = members.pop("labelled_names")
@@ -174,6 +181,31 @@ class PairCategories(NamedTuple):
         )
         stored_arrays.check_ranges(path, ranges)
         return cls(names, *members.values())
+
+
+_Pairs = TypeVar("_Pairs", GenuinePairs, NearestImpostors)
+
+
+def shifted(pairs: _Pairs, rows: int, copies: int) -> _Pairs:
+    """Return pairs of originals and copies whose numbers are so many larger."""
+    copy = np.where(pairs.copy < 0, pairs.copy, pairs.copy + np.int32(copies))
+    return pairs._replace(i=pairs.i + rows, j=pairs.j + rows, copy=copy)
+
+
+def packed_pairs(
+    genuine: GenuinePairs, nearest: NearestImpostors, copies: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays in which a file holds pairs, and the names of copies if there are any."""
+    arrays = {f"genuine_{name}": array for name, array in genuine._asdict().items()}
+    arrays |= {f"nearest_{name}": array for name, array in nearest._asdict().items()}
+    if copies:
+        return arrays | {"copies": npz.pack_texts(copies)}
+    del arrays["genuine_copy"], arrays["nearest_copy"]
+    return arrays
+
+
+def _as_dtype(column: NDArray[Any], dtype: type) -> NDArray[Any]:
+    return column.astype(dtype)
 
 
 def linked_groups(i: NDArray[Any], j: NDArray[Any], n: int) -> NDArray[np.int64]:

@@ -91,6 +91,9 @@ class NameKey:
         )
         return structs.replace(
             config,
+            variants=structs.replace(
+                config.variants, files=config.variants.files and self.name(config.variants.files)
+            ),
             originals=DigestOriginals(kinds[0] if len(set(kinds)) == 1 else "several", digest),
             pairs=pairs,
             categories=categories,

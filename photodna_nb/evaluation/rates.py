@@ -335,9 +335,11 @@ def dependence_beyond_cutoff(counts: PairCounts) -> DyadicDependence | None:
 def estimate_recalls(
     counts: PairCounts, selections: Iterable[RecallSelection], confidence: float
 ) -> list[RecallEstimate]:
-    """Return the recall of single transforms at thresholds, with Clopper-Pearson intervals.
+    """Return the recall of single transforms at thresholds, with confidence intervals.
 
-    Each original has one variant by a transform, so genuine pairs are independent trials.
+    Where each original has one variant by a transform, genuine pairs are independent trials, and
+    the intervals those of Clopper and Pearson. Where pairs are of one cluster, as several copies of
+    one original with a label, they are those of `clustered_recall_interval`.
 
     Parameters
     ----------
@@ -350,12 +352,37 @@ def estimate_recalls(
     """
     distances = cache(counts.genuine_distances_squared)
     matches, genuine_pairs = [], []
+    selections = list(selections)
     for transform, threshold, oriented, half, detail_bin in selections:
         squared = distances(transform, half=half, detail_bin=detail_bin, oriented=oriented)
         limit = counts.hasher.integer_limit(threshold)
         matches.append(int(np.searchsorted(squared, limit, side="right")))
         genuine_pairs.append(len(squared))
-    return recall_estimates(matches, genuine_pairs, confidence)
+    estimates = recall_estimates(matches, genuine_pairs, confidence)
+    limits = cache(partial(_clustered_limits, counts, confidence))
+    for number, (transform, threshold, oriented, half, detail_bin) in enumerate(selections):
+        ends = limits(transform, oriented, half, detail_bin)
+        if ends is not None:
+            lower, upper = (json_number(float(end[threshold])) for end in ends)
+            recall = estimates[number]
+            estimates[number] = recall._replace(recall_lower=lower, recall_upper=upper)
+    return estimates
+
+
+def _clustered_limits(
+    counts: PairCounts,
+    confidence: float,
+    transform: str,
+    oriented: bool,
+    half: Half | None,
+    detail_bin: int | None,
+) -> tuple[Floats, Floats] | None:
+    """Return the limits of the recall at each threshold; None if each pair is its own cluster."""
+    rows = counts.genuine_rows(transform, half=half, detail_bin=detail_bin)
+    clusters = counts.genuine_clusters[rows]
+    if len(np.unique(clusters)) == len(clusters):
+        return None
+    return _recall_limits(counts, oriented, confidence, rows)
 
 
 def recall_estimates(

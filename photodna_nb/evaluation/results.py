@@ -22,6 +22,7 @@ from photodna_nb.evaluation.hasher_scale import PHOTODNA, HasherScale
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.rates import RunEstimates
 from photodna_nb.evaluation.run_files import (
+    COPIES,
     COUNTS,
     HASHES,
     IDENTITY,
@@ -147,7 +148,8 @@ class Results:
             if os.path.lexists(path_of(folder, name))  # otherwise it can be written again
         }
         hashers = _hashers(folder, manifest)
-        largest = largest_total(len(manifest["inputs"]), len(config.transforms), hashers.values())
+        n_images = len(manifest["inputs"]) + len(manifest.get("copies", {}))
+        largest = largest_total(n_images, len(config.transforms), hashers.values())
         check_size(folder, digests, largest)
         found: list[HasherResults] = []
         for listed, hasher in hashers.items():
@@ -232,6 +234,7 @@ def write_results(
     config: Config,
     found: Sequence[HasherResults],
     inputs: Mapping[str, str | None],
+    copies: Mapping[str, str | None],
     thumbnails: ThumbnailFiles,
     file_digests: Mapping[str, str],
     hashes_digest: str,
@@ -253,7 +256,8 @@ def write_results(
     digests |= {name: folder.digest(name) for name in (IDENTITY, *counted)}
     hashes = {HASHES: hashes_digest}
     not_kept = {} if config.privacy.hashes else hashes
-    digests |= hashes if config.privacy.hashes else {}
+    if config.privacy.hashes:
+        digests |= hashes | ({COPIES: folder.digest(COPIES)} if copies else {})
     kept = thumbnails.names.values() - content.keys()
     digests |= {name: folder.digests[name] for name in kept}
     manifest = {
@@ -264,6 +268,7 @@ def write_results(
         "results": dict(sorted(digests.items())),
         **({"files": dict(file_digests)} if file_digests else {}),
         **({"not_kept": not_kept} if not_kept else {}),
+        **({"copies": dict(copies)} if copies else {}),
         "this_run": dict(this_run),
     }
     # Delete the report of earlier results.

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct, defstruct
 
+from photodna_nb.corpus.transforms import COPIES, parse
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.hasher_scale import MOST_BINS
 from photodna_nb.evaluation.pair_counts import PAIR_SPLITS, PairCounts
@@ -196,6 +197,7 @@ _Tables = _row(
                 _types(str, "original other")
                 | {"rank": _Count, "distance": _Distance, "distance_squared": _Count},
                 {"transform": str} | _types(_Thumbnail, "thumbnail other_thumbnail"),
+                {"copy": str},
             ),
             "suspected_duplicates": _row(
                 {"group": _Count} | _types(str, "original configuration_name"),
@@ -310,8 +312,11 @@ def _mismatches(
         if any((row.get(name) or 0) > largest for name in _WITHIN):
             yield "a distance is out of range"
     originals = dict(zip(counts.names, counts.digests, strict=True))
-    if counts.transforms != specs:
+    labels = counts.transforms[len(specs) :]
+    of_copies = config.variants.files is not None and all(one.startswith(COPIES) for one in labels)
+    if counts.transforms[: len(specs)] != specs or (labels and not of_copies):
         yield "the counts are of other transforms"
+    specs = counts.transforms
     if len(originals) < len(counts) or not originals.items() <= inputs.items():
         yield "the counts are of other originals"
     if counts.detail_bin_edges != config.detail.bins:
@@ -328,7 +333,7 @@ def _mismatches(
         (
             "transforms",
             ("transform", "label", "transform_name"),
-            [(one.spec, one.label, one.name) for one in config.transforms],
+            [(one.spec, one.label, one.name) for one in map(parse, specs)],
         ),
         ("transforms_by_detail_bin", names[:2], list(itertools.product(specs, bins))),
         ("recall", names, [(*key, *name) for *key, name in recalls]),

@@ -50,6 +50,7 @@ from photodna_nb.evaluation.run_originals import (
 from photodna_nb.evaluation.summary import build_summary
 from photodna_nb.evaluation.tables import build_tables
 from photodna_nb.evaluation.thumbnails import ThumbnailFiles, make_thumbnails
+from photodna_nb.evaluation.variant_files import read_copies
 from photodna_nb.evaluation.variant_hashes import StoredHashes
 from photodna_nb.files import PathLike
 from photodna_nb.processors import available_processors
@@ -121,6 +122,8 @@ def run(
 
     dataset = find_originals(config, run_dir, config_path)
     categories, labelled = read_categories(config), read_labelled(config)
+    copies = read_copies(config)
+    copy_files = None if copies is None else copies.dataset(config.base)
     key, digests = name_key(config, run_dir), file_digests(config)
     named = config.files().keys()
     if dataset is not None:
@@ -129,8 +132,11 @@ def run(
         check_names(_listed(config, categories), names)
         if labelled is not None:
             labelled.check_names(names)
+        if copies is not None:
+            copies.check_originals(dataset, config.base, names)
     if key is not None:
         config, dataset = key.config(config), key.dataset(dataset)
+        copies, copy_files = copies and copies.renamed(key.name), key.dataset(copy_files)
         categories = key.by_listed(categories)
         labelled = labelled and labelled.renamed(key.name)
         digests = {name: key.digest(digest) for name, digest in digests.items()}
@@ -141,6 +147,7 @@ def run(
     with open_run(run_dir, config.hash_settings(hashers), versions) as folder:
         earlier = counted_before(config, dataset, categories, labelled, folder, workers, executor)
         hashing = HashingResult(())
+        copy_inputs: Mapping[str, str | None] = {}
         if earlier is not None:
             counted = [(one.counts, one.failures) for one in earlier.hashers.values()]
             inputs, hashes_digest = earlier.manifest["inputs"], folder.not_kept[HASHES]
@@ -152,6 +159,15 @@ def run(
             else:
                 hashing = HashingResult(stored_hashes(folder))
             inputs, hashes_digest = hashing.stored[0].inputs, hashing.stored[0].digest
+            if copies is not None:
+                files_of = folder.of_copies()
+                if dataset is None or copy_files is None:
+                    of_copies = HashingResult(stored_hashes(files_of))
+                else:
+                    options = workers, progress, executor
+                    of_copies = hash_variants(config, copy_files, files_of, hashers, *options)
+                copy_inputs = of_copies.stored[0].inputs
+                hashing = hashing.with_copies(of_copies, copies.attached)
             check_names(_listed(config, categories), inputs, inputs.values())
             if labelled is not None:
                 labelled.check_names(inputs)
@@ -172,7 +188,14 @@ def run(
             influence = measure_influence(own, counts, estimates.all_originals, workers)
             if not found:  # the report shows the pictures of the first hasher
                 pictures = make_thumbnails(
-                    counts, duplicates, influence.shown, dataset, own, folder, workers
+                    counts,
+                    duplicates,
+                    influence.shown,
+                    dataset,
+                    copy_files,
+                    own,
+                    folder,
+                    workers,
                 )
             n_failed = sum(failure.transform is None for failure in failures)
             n_left_out = len(inputs) - n_failed - len(counts)
@@ -209,7 +232,7 @@ def run(
             seconds = {name: round(value, 3) for name, value in hashing.seconds.items()}
             this_run["processor_seconds"] = seconds
         results = write_results(
-            folder, config, found, inputs, pictures, digests, hashes_digest, this_run
+            folder, config, found, inputs, copy_inputs, pictures, digests, hashes_digest, this_run
         )
         if not config.privacy.hashes:
             forget_hashes(folder)

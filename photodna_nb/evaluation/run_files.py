@@ -26,6 +26,8 @@ from photodna_nb.printable import printable
 
 MANIFEST, IDENTITY, JOURNAL, LOCK = "manifest.json", "run.json", "journal.jsonl", ".lock"
 COUNTS, HASHES, RESULTS = "counts.npz", "hashes.npz", "results.json"
+# The same of altered copies from files.
+COPIES, COPIES_JOURNAL = "copies.npz", "copies.jsonl"
 # Written by `photodna_nb.report`; listed in the manifest.
 REPORT = "report.html"
 FOLDERS = TABLES, THUMBNAILS, FIGURES = "tables", "thumbnails", "figures"
@@ -50,7 +52,7 @@ _Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 _FileName = Annotated[
     str,
     Meta(
-        pattern=rf"\A({COUNTS}|{HASHES}|{RESULTS}|{IDENTITY}|{REPORT}|{TABLES}/[a-z_]+\.csv"
+        pattern=rf"\A({COUNTS}|{HASHES}|{COPIES}|{RESULTS}|{IDENTITY}|{REPORT}|{TABLES}/[a-z_]+\.csv"
         rf"|{HASHERS}/{NAME_PATTERN}/({COUNTS}|{RESULTS}|{TABLES}/[a-z_]+\.csv)"
         rf"|{THUMBNAIL_PATTERN}|{FIGURES}/[a-z_]+\.png)\Z"
     ),
@@ -94,6 +96,7 @@ class Manifest(Struct, forbid_unknown_fields=True):
     report: dict[_FileName, _Digest] = {}
     files: dict[str, _Digest] = {}
     not_kept: dict[_FileName, _Digest] = {}
+    copies: dict[str, _Digest | None] = {}
     digest: _Digest | None = None
 
 
@@ -277,7 +280,18 @@ def damaged(path: str, reason: str, remedy: str = "run the evaluation again") ->
 
 def check_writable(folder: str) -> None:
     """Raise a FileError if a link or a special file is where a run would write a file."""
-    for name in (MANIFEST, IDENTITY, JOURNAL, LOCK, COUNTS, HASHES, RESULTS, REPORT):
+    for name in (
+        MANIFEST,
+        IDENTITY,
+        JOURNAL,
+        COPIES_JOURNAL,
+        LOCK,
+        COUNTS,
+        HASHES,
+        COPIES,
+        RESULTS,
+        REPORT,
+    ):
         if os.path.lexists(os.path.join(folder, name)):
             size(folder, name)
     for name in FOLDERS:

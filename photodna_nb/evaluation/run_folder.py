@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -21,6 +21,8 @@ from photodna_nb.evaluation import run_files
 from photodna_nb.evaluation.config import canonical
 from photodna_nb.evaluation.hasher_scale import PHOTODNA, HasherScale
 from photodna_nb.evaluation.run_files import (
+    COPIES,
+    COPIES_JOURNAL,
     COUNTS,
     HASHES,
     IDENTITY,
@@ -141,6 +143,8 @@ class RunFolder:
         Digests of files that an earlier run did not keep, by its manifest.
     versions : dict of str to (str or None)
         The versions by which more hashes would be made.
+    hashes, journal : str
+        Names of the files with hashes, and with those of a run that goes on.
     """
 
     folder: str
@@ -151,6 +155,18 @@ class RunFolder:
     files: dict[str, str]
     not_kept: dict[str, str]
     versions: dict[str, str | None]
+    hashes: str = HASHES
+    journal: str = JOURNAL
+
+    def of_copies(self) -> RunFolder:
+        """Return the folder with other files for hashes: those of altered copies from files.
+
+        A copy is hashed as an original is, without transforms.
+        """
+        settings = self.hash_settings | {"variants": {"transforms": []}}
+        return replace(
+            self, hash_settings=settings, inputs={}, hashes=COPIES, journal=COPIES_JOURNAL
+        )
 
     @property
     def hashers(self) -> tuple[HasherScale, ...]:

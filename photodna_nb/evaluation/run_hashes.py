@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from functools import partial
@@ -22,6 +22,7 @@ from msgspec import structs
 
 from photodna_nb import files, parallel
 from photodna_nb.corpus.datasets import Dataset
+from photodna_nb.corpus.transforms import parse
 from photodna_nb.errors import FileError
 from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.config_hashers import RunHasher
@@ -32,7 +33,7 @@ from photodna_nb.evaluation.original_hashes import (
     OriginalHashes,
     hash_original_if_changed,
 )
-from photodna_nb.evaluation.run_files import HASHES, JOURNAL
+from photodna_nb.evaluation.run_files import HASHES
 from photodna_nb.evaluation.run_folder import RunFolder, differences
 from photodna_nb.evaluation.variant_hashes import (
     LABELS,
@@ -63,6 +64,20 @@ class HashingResult(NamedTuple):
     stored: tuple[StoredHashes, ...]
     n_hashed: int = 0
     seconds: Mapping[str, float] = {}
+
+    def with_copies(
+        self,
+        of_copies: HashingResult,
+        attached: Callable[[StoredHashes, StoredHashes], StoredHashes],
+    ) -> HashingResult:
+        """Return the hashes of originals with those of their copies, as `attached` joins them."""
+        seconds = Counter(self.seconds)
+        seconds.update(of_copies.seconds)
+        return HashingResult(
+            tuple(map(attached, self.stored, of_copies.stored)),
+            self.n_hashed + of_copies.n_hashed,
+            dict(seconds),
+        )
 
 
 def hash_variants(
@@ -97,8 +112,9 @@ def hash_variants(
     known = _known_hashes(folder)
     journal = _journal(folder)
     digests = {name: result.digest for name, result in known.items()}
+    transforms = tuple(map(parse, _transforms(folder)))
     tasks = ((original, digests.get(original.name)) for original in dataset)
-    task = partial(hash_original_if_changed, config.transforms, config.seed, tuple(hashers))
+    task = partial(hash_original_if_changed, transforms, config.seed, tuple(hashers))
     stream = parallel.ordered_map(task, tasks, max_workers=max_workers, executor=executor)
     results: list[OriginalHashes] = []
     labels: list[tuple[str, ...]] = []
@@ -128,9 +144,10 @@ def hash_variants(
 
 def forget_hashes(folder: RunFolder) -> None:
     """Delete the hashes in a folder, which a run needs until its results are written."""
-    if os.path.lexists(folder.path(HASHES)):
-        os.unlink(folder.path(HASHES))
-    _journal(folder).delete()
+    for part in (folder, folder.of_copies()):
+        if os.path.lexists(part.path(part.hashes)):
+            os.unlink(part.path(part.hashes))
+        _journal(part).delete()
 
 
 def stored_hashes(folder: RunFolder) -> tuple[StoredHashes, ...]:
@@ -162,14 +179,14 @@ def _stored(
 
 
 def _journal(folder: RunFolder) -> RecordLog[OriginalHashes]:
-    path = folder.path(JOURNAL)
+    path = folder.path(folder.journal)
     return RecordLog(path, "hashes of an evaluation", 2, OriginalHashes, FileError)
 
 
 def _known_hashes(folder: RunFolder) -> dict[str, OriginalHashes]:
     """Return the hashes in the folder that need not be made again, by the name of the original."""
     known: dict[str, OriginalHashes] = {}
-    if os.path.exists(folder.path(HASHES)):
+    if os.path.exists(folder.path(folder.hashes)):
         known = _originals(_read(folder)[1])
     n_images, hashers = 1 + len(_transforms(folder)), folder.hashers
     known |= {
@@ -237,10 +254,10 @@ def _write(
     """
     parts = [_results_of(folder, results, labels, number) for number in range(len(folder.hashers))]
     packed = pack_hashes(parts, canonical(folder.hash_settings))
-    path = folder.path(HASHES)
+    path = folder.path(folder.hashes)
     inputs = {result.name: result.digest or None for result in results}
     stored = _stored(packed, parts, inputs)
-    if keep and (not os.path.exists(path) or stored[0].digest != folder.digest(HASHES)):
+    if keep and (not os.path.exists(path) or stored[0].digest != folder.digest(folder.hashes)):
         files.write([(path, [packed])], FileError)
     return stored
 
@@ -260,7 +277,7 @@ def _results_of(
         if part.errors
     ]
     good = [row for row, part in enumerate(parts) if ORIGINAL not in part.errors]
-    if len(good) < 2:
+    if len(good) < 2 and folder.hashes == HASHES:
         by = f" by {hasher.name}" if len(folder.hashers) > 1 else ""
         reasons = [bad for bad in failed if ORIGINAL in bad.errors][:1]
         why = "".join(f" ({printable(bad.name)}: {bad.errors[ORIGINAL]})" for bad in reasons)
@@ -270,9 +287,11 @@ def _results_of(
             f"hashed{by}{why}; check originals in the configuration",
         )
     columns = zip(LABELS, zip(*(labels[row] for row in good), strict=True), strict=False)
+    labels_of: dict[str, Any] = {name: own for name, own in columns if any(own)}
     content = np.frombuffer(b"".join(parts[row].hashes for row in good), np.uint8)
-    hashes = content.reshape(len(good), -1, hasher.length)
-    detail = np.array([parts[row].detail for row in good], np.float64)
+    shape = len(good), 1 + len(_transforms(folder))
+    hashes = content.reshape(*shape, hasher.length)
+    detail = np.array([parts[row].detail for row in good], np.float64).reshape(shape)
     # A hasher without a quality has none of any image.
     available = ~np.isnan(detail[:, 1:]) | (not hasher.quality)
     for place, row in enumerate(good):
@@ -287,7 +306,7 @@ def _results_of(
         available,
         np.ascontiguousarray(detail[:, 1:]),
         hasher,
-        **{name: own for name, own in columns if any(own)},
+        **labels_of,
     )
     return HashesAndErrors(hashed, failed)
 
@@ -298,7 +317,7 @@ def _transforms(folder: RunFolder) -> tuple[str, ...]:
 
 def _read(folder: RunFolder) -> tuple[bytes, list[HashesAndErrors]]:
     """Return ``hashes.npz`` and what is in it, of this run alone."""
-    path = folder.path(HASHES)
+    path = folder.path(folder.hashes)
     content = files.read(path, FileError)
     parts: list[HashesAndErrors] = []
     for number, hasher in enumerate(folder.hashers):

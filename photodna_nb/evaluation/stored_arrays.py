@@ -19,6 +19,7 @@ _SPLITS = 3
 _DISTANCES = "genuine_distance_squared", "genuine_oriented_distance_squared"
 _ROWS = "genuine_i", "genuine_j", "nearest_i", "nearest_j"
 _TRANSFORMS = "genuine_transform", "nearest_transform"
+_COPIES = "genuine_copy", "nearest_copy"
 _PAIRS = "pairs_excluded", "pairs_identical", "pairs_low_detail"
 _BY_DISTANCE = {
     "impostor_originals": (_SPLITS,),
@@ -67,8 +68,16 @@ def unpack_counts(path: str, content: bytes, largest_sample: int) -> dict[str, A
         "hash_sample": (np.uint8, ("m", hasher.length)),
         **{name: (np.int64, (*sides, hasher.n_bins)) for name, sides in _BY_DISTANCE.items()},
     }
-    members, lengths = unpack(path, content, schema, _COUNT_TEXTS)
+    texts = dict(_COUNT_TEXTS)
+    if "copies" in npz.member_names(path, content):
+        schema = {**schema, "genuine_copy": (np.int32, ("g",)), "nearest_copy": (np.int32, ("p",))}
+        texts["copies"] = "c"
+    members, lengths = unpack(path, content, schema, texts)
     members["hasher"] = hasher
+    members.setdefault("copies", ())
+    for kind in ("genuine", "nearest"):
+        none = np.full(len(members[f"{kind}_i"]), -1, np.int32)
+        members.setdefault(f"{kind}_copy", none)
     n, v, m, bins = (lengths[side] for side in ("n", "v", "m", "k"))
     squared, furthest = members["nearest_distance_squared"], float(hasher.largest_integer)
     edges = members["detail_bin_edges"]
@@ -76,10 +85,11 @@ def unpack_counts(path: str, content: bytes, largest_sample: int) -> dict[str, A
         **{name: (members[name], 0, furthest) for name in _DISTANCES},
         **{name: (members[name], 0, n - 1) for name in _ROWS},
         **{name: (members[name], -1, v - 1) for name in _TRANSFORMS},
+        **{name: (members[name], -1, lengths.get("c", 0) - 1) for name in _COPIES},
         "detail": (np.nan_to_num(members["detail"], nan=0.0), 0, math.inf),
         "hash_sample": (members["hash_sample"], 0, 1 if hasher.metric == "hamming" else 255),
         "run_number": (members["run_number"], 0, n),
-        "pairs_per_original": (members["pairs_per_original"], 0, 2 * n),
+        "pairs_per_original": (members["pairs_per_original"], 0, 2 * n * (1 + lengths.get("c", 0))),
         "columns of pairs_per_original": (np.array(lengths["v + 1"]), v + 1, v + 1),
         "nearest_distance_squared": (squared, 0, furthest),
         "steps of nearest_distance_squared": (np.diff(squared), 0, furthest),
@@ -91,7 +101,7 @@ def unpack_counts(path: str, content: bytes, largest_sample: int) -> dict[str, A
         "nearest_limit": (members["nearest_limit"], -1, hasher.largest_threshold),
     }
     for name in (*_BY_DISTANCE, *_PAIRS):
-        most = n * n * (v + 1)
+        most = n * (n * (v + 1) + lengths.get("c", 0))
         ranges[name] = members[name], 0, most
         ranges[f"sum of {name}"] = members[name].sum(dtype=float), 0, most
     check_ranges(path, ranges)

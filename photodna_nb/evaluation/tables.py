@@ -209,12 +209,15 @@ def _nearest_impostors(counts: PairCounts, thumbnails: Mapping[Thumbnail, str]) 
             "transform": None if transform == ORIGINAL else counts.transforms[transform],
             "distance": counts.hasher.distance(squared),
             "distance_squared": squared,
-            "thumbnail": thumbnails.get(Thumbnail.of_pair(i, transform)) if rank <= PAIRS else None,
+            "thumbnail": thumbnails.get(Thumbnail.of_pair(i, transform, copy))
+            if rank <= PAIRS
+            else None,
             "other_thumbnail": (
                 thumbnails.get(Thumbnail.of_pair(j, ORIGINAL)) if rank <= PAIRS else None
             ),
+            **({"copy": None if copy < 0 else counts.copies[copy]} if counts.copies else {}),
         }
-        for rank, (i, j, transform, squared) in enumerate(zip(*columns, strict=True), start=1)
+        for rank, (i, j, transform, squared, copy) in enumerate(zip(*columns, strict=True), start=1)
     ]
 
 

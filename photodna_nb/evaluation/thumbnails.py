@@ -41,16 +41,19 @@ class Thumbnail(NamedTuple):
         Number of its transform; -1 for the original itself.
     side : int
         Pixels of the longer side, at the most.
+    copy : int
+        Number of the altered copy; -1 if it shows none.
     """
 
     row: int
     transform: int
     side: int
+    copy: int = -1
 
     @classmethod
-    def of_pair(cls, row: int, transform: int) -> Thumbnail:
+    def of_pair(cls, row: int, transform: int, copy: int = -1) -> Thumbnail:
         """Return the thumbnail of one side of an impostor pair."""
-        return cls(row, transform, _PAIR_SIDE)
+        return cls(row, transform, _PAIR_SIDE, copy)
 
     @classmethod
     def of_duplicate(cls, row: int) -> Thumbnail:
@@ -77,6 +80,7 @@ def make_thumbnails(
     duplicates: Sequence[Sequence[int]],
     influential: Sequence[int],
     dataset: Dataset | None,
+    copies: Dataset | None,
     config: Config,
     folder: RunFolder,
     max_workers: int | None = None,
@@ -93,6 +97,8 @@ def make_thumbnails(
         Rows of further originals.
     dataset : Dataset or None
         The originals, by name; None if they are not there any more.
+    copies : Dataset or None
+        Their altered copies from files.
     config : Config
         The transforms, and their seed; whether there are to be thumbnails.
     folder : RunFolder
@@ -107,10 +113,13 @@ def make_thumbnails(
     thumbnails = (*_of_nearest(counts), *of_influential, *_of_duplicates(duplicates))
     names = {thumbnail: _file_name(counts, config, thumbnail) for thumbnail in thumbnails}
     originals = {original.name: original for original in dataset or ()}
+    by_name = {file.name: file for file in copies or ()}
     transforms = config.transforms
 
     def task(thumbnail: Thumbnail) -> bytes | None:
         try:
+            if thumbnail.copy >= 0:
+                return jpeg_thumbnail(by_name[counts.copies[thumbnail.copy]].open(), thumbnail.side)
             original = originals[counts.names[thumbnail.row]]
             image = original.open()
             if thumbnail.transform != ORIGINAL:
@@ -177,9 +186,9 @@ def read_thumbnail(folder: str, name: str, digest: str) -> bytes:
 
 
 def _of_nearest(counts: PairCounts) -> Iterator[Thumbnail]:
-    columns = (column.tolist() for column in counts.nearest_pairs(PAIRS)[:3])
-    for i, j, transform in zip(*columns, strict=True):
-        yield Thumbnail.of_pair(i, transform)
+    columns = (column.tolist() for column in counts.nearest_pairs(PAIRS))
+    for i, j, transform, _, copy in zip(*columns, strict=True):
+        yield Thumbnail.of_pair(i, transform, copy)
         yield Thumbnail.of_pair(j, ORIGINAL)
 
 
@@ -190,7 +199,8 @@ def _of_duplicates(duplicates: Sequence[Sequence[int]]) -> Iterator[Thumbnail]:
 
 def _file_name(counts: PairCounts, config: Config, thumbnail: Thumbnail) -> str:
     """Return a name that no other thumbnail has."""
-    row, transform, side = thumbnail
+    row, transform, side, copy = thumbnail
     spec = None if transform == ORIGINAL else counts.transforms[transform]
     identity = [counts.names[row], counts.digests[row], spec, config.seed, side]
+    identity += [counts.copies[copy]] if copy >= 0 else []
     return f"{THUMBNAILS}/{sha256(canonical(identity).encode('ascii')).hexdigest()[:16]}.jpg"

@@ -24,6 +24,40 @@ _ARRAYS = "hashes", "detail", "variants", "available", "variants_detail"
 LABELS = "groups", "sources"
 
 
+class CopyHashes(NamedTuple):
+    """Hashes of altered copies from files, in the order of their originals.
+
+    Attributes
+    ----------
+    names : tuple of str, c
+        Names of the copies.
+    labels : tuple of str, k
+        The different labels, as `transforms.parse` reads them: ``copies:LABEL``.
+    original : ndarray of int64, (c,)
+        Row of the original of each copy, ascending.
+    label : ndarray of int64, (c,)
+        Number of the label of each copy.
+    hashes : ndarray of uint8, (c, length)
+        Hashes of the copies.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    original: NDArray[np.int64]
+    label: NDArray[np.int64]
+    hashes: NDArray[np.uint8]
+
+    def taken(self, rows: NDArray[np.bool_]) -> CopyHashes:
+        """Return the copies of some originals alone, which are numbered anew."""
+        kept = rows[self.original]
+        return self._replace(
+            names=tuple(compress(self.names, kept)),
+            original=(np.cumsum(rows) - 1)[self.original[kept]],
+            label=self.label[kept],
+            hashes=self.hashes[kept],
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class VariantHashes:
     """Hashes of all originals that could be hashed, and of their variants.
@@ -64,6 +98,7 @@ class VariantHashes:
     hasher: HasherScale = PHOTODNA
     groups: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    copies: CopyHashes | None = None
 
     def __post_init__(self) -> None:
         n, v = len(self.names), len(self.transforms)
@@ -77,6 +112,36 @@ class VariantHashes:
             if len(getattr(self, name)) not in (0, n):
                 raise ArgumentError(f"{name}: got {len(getattr(self, name))}, needs {n} or none")
 
+    @property
+    def all_transforms(self) -> tuple[str, ...]:
+        """The transforms, and then the labels of the copies."""
+        return self.transforms + (self.copies.labels if self.copies is not None else ())
+
+    @property
+    def n_variants(self) -> NDArray[np.int64]:
+        """Number of variants of each original, with its copies, (n,)."""
+        number: NDArray[np.int64] = self.available.sum(axis=1)
+        if self.copies is not None:
+            number = number + np.bincount(self.copies.original, minlength=len(number))
+        return number
+
+    def of_transform(self, number: int) -> tuple[NDArray[Any], ...]:
+        """Return the variants by a transform, or the copies with a label.
+
+        Returns
+        -------
+        rows : ndarray of int64, (m,)
+            Rows of their originals, ascending; an original may have several copies.
+        hashes : ndarray of uint8, (m, length)
+        copy : ndarray of int64, (m,)
+            Number of each copy; -1 for a variant by a transform.
+        """
+        if self.copies is None or number < len(self.transforms):
+            rows = np.flatnonzero(self.available[:, number])
+            return rows, self.variants[rows, number], np.full(len(rows), -1)
+        own = np.flatnonzero(self.copies.label == number - len(self.transforms))
+        return self.copies.original[own], self.copies.hashes[own], own
+
     def taken(self, rows: NDArray[np.bool_]) -> VariantHashes:
         """Return the hashes of some originals alone, and of their variants."""
         names = "hashes", "detail", "variants", "available", "variants_detail"
@@ -85,6 +150,7 @@ class VariantHashes:
             names=tuple(compress(self.names, rows)),
             digests=tuple(compress(self.digests, rows)),
             groups=tuple(compress(self.groups, rows)),
+            copies=self.copies and self.copies.taken(rows),
             sources=tuple(compress(self.sources, rows)),
             **{name: getattr(self, name)[rows] for name in names},
         )
@@ -122,21 +188,25 @@ class StoredHashes(NamedTuple):
     errors : dict of str to dict of int to str
         Reasons of missing hashes, by the name of the original and the number of the
         transform.
+    copy_failures : tuple of VariantFailure
+        Altered copies from files that have no hash.
     """
 
     hashed: VariantHashes
     digest: str
     inputs: dict[str, str | None]
     errors: dict[str, dict[int, str]]
+    copy_failures: tuple[VariantFailure, ...] = ()
 
     def failures(self) -> list[VariantFailure]:
-        """Return the originals and variants without a hash, in the order of the originals."""
+        """Return the originals, variants and copies without a hash, in the originals' order."""
         transforms = self.hashed.transforms
-        return [
+        failures = [
             VariantFailure(name, None if number == ORIGINAL else transforms[number], reason)
             for name in self.inputs
             for number, reason in sorted(self.errors.get(name, {}).items())
         ]
+        return [*failures, *self.copy_failures]
 
 
 class HashErrors(msgspec.Struct, array_like=True, frozen=True):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import math
+import os
 from functools import lru_cache
 from html import escape
 from typing import TypeAlias
 
-from photodna_nb.corpus.datasets import Dataset, Original
+from photodna_nb.corpus.datasets import Dataset, FileOriginal, Original
 from photodna_nb.corpus.transforms import parse, seed_for
 from photodna_nb.errors import ArgumentError, PhotodnaError
 from photodna_nb.evaluation import Results
@@ -18,7 +19,7 @@ from photodna_nb.plots.layout import short_name
 from photodna_nb.printable import printable
 
 # Name of an original, specification of its transform if any, and label.
-_Image: TypeAlias = tuple[str, str | None, str]
+_Image: TypeAlias = tuple[str, str | None, str, str | None]
 
 _CACHED = 512  # largest number of thumbnails in memory
 _SIDE = 184  # pixels of a thumbnail: twice those of the page, for screens of high resolution
@@ -52,6 +53,7 @@ class Thumbnails:
         self._limit = results.counts.nearest_limit
         self._digests = dict(zip(results.counts.names, results.counts.digests, strict=True))
         self._dataset = dataset
+        self._copies = None if results.loaded else results.manifest.get("copies", {})
         self._opened = dataset is not None or not results.loaded
         self._originals: dict[str, Original] = {}
         self._image = lru_cache(_CACHED)(self._element)
@@ -73,8 +75,8 @@ class Thumbnails:
         name, other = (short_name(text, 28) for text in (pair.original, pair.other))
         if pair.transform is not None:
             name += f", {parse(pair.transform).label}"
-        variant: _Image = (pair.original, pair.transform, name)
-        original: _Image = (pair.other, None, other)
+        variant: _Image = (pair.original, pair.transform, name, pair.copy)
+        original: _Image = (pair.other, None, other, None)
         both, caption = [variant, original], f"{name} | {other}"
         if pair.kind == "genuine":
             both, caption = [original, variant], name
@@ -82,12 +84,12 @@ class Thumbnails:
         distance = f"L2 {math.sqrt(pair.distance_squared):.1f}"
         return f"<figure>{elements}<figcaption>{distance}: {escape(caption)}</figcaption></figure>"
 
-    def _element(self, name: str, transform: str | None, text: str) -> str:
+    def _element(self, name: str, transform: str | None, text: str, copy: str | None) -> str:
         """Return an image as an HTML element, or the reason why there is none."""
         if not self._opened:
             return ""
         try:
-            content = self._thumbnail(name, transform)
+            content = self._thumbnail(name, transform) if copy is None else self._copy(copy)
         except PhotodnaError as error:
             return f'<span class="missing">{escape(printable(str(error)))}</span>'
         address = f"data:image/jpeg;base64,{base64.b64encode(content).decode('ascii')}"
@@ -107,3 +109,12 @@ class Thumbnails:
             parsed = parse(transform)
             image = parsed.apply(image, seed_for(self._config.seed, name, parsed.label))
         return jpeg_thumbnail(image.convert("RGB"), _SIDE)
+
+    def _copy(self, name: str) -> bytes:
+        """Return an altered copy from a file, unless a stranger may have named the file."""
+        if self._copies is None:
+            raise ArgumentError(f"{printable(name)}: copies of loaded results are not opened")
+        file = FileOriginal(name, os.path.abspath(os.path.join(self._config.base, name)))
+        if file.digest() != self._copies.get(name):
+            raise ArgumentError(f"{printable(name)}: has changed since the run")
+        return jpeg_thumbnail(file.open().convert("RGB"), _SIDE)
