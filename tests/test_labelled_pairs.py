@@ -328,7 +328,7 @@ def test_labels_that_are_refused(tmp_path, lines, problem):
     [
         (
             {"variants": {"transforms": ["mirror"]}},
-            "variants.transforms: no variants are made where",
+            "variants.transforms: there are no variants where",
         ),
         (
             {"categories": {"file": "c.csv"}},
