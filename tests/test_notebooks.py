@@ -32,6 +32,7 @@ NAMES = [
     "03_search_with_faiss",
     "04_threshold_tuning",
     "05_evaluation_run",
+    "06_which_hash",
 ]
 FIGURES = {"image/png", "image/jpeg", "image/svg+xml"}
 ASSERTS = 8  # of a notebook, at least
@@ -229,7 +230,7 @@ CHECKS = [
 # What is there.
 
 
-def test_five_notebooks():
+def test_six_notebooks():
     assert wrong_files(FOLDER) == []
 
 
@@ -389,9 +390,9 @@ def test_wrong_files_are_noticed(tmp_path):
     for name in NAMES:
         (tmp_path / f"{name}.ipynb").touch()
     assert wrong_files(tmp_path) == []
-    (tmp_path / "06_more.ipynb").touch()
+    (tmp_path / "07_more.ipynb").touch()
     assert wrong_files(tmp_path) != []
-    (tmp_path / "06_more.ipynb").unlink()
+    (tmp_path / "07_more.ipynb").unlink()
     (tmp_path / f"{NAMES[2]}.ipynb").unlink()
     assert wrong_files(tmp_path) != []
 
