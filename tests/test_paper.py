@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 
+import brute_force as brute
 import pytest
 from conftest import JIT_OFF
 from evaluations import config_of
@@ -208,3 +209,36 @@ def test_labelled_pairs_and_categories(tmp_path, capfd):
     methods = (paper / "methods.txt").read_text()
     assert "labelled by hand: 3 genuine pairs that show the same and 3 impostor pairs" in methods
     assert "transforms" not in methods.replace("over all transforms", "")
+
+
+def test_several_hashers(tmp_path):
+    """Each has its own tables and unit, and one table compares them at one false match rate."""
+    config = config_of(
+        originals={"kind": "dead_leaves", "number": 60, "size": [64, 48]},
+        variants={"transforms": ["jpeg:30", "mirror"]},
+        hash={"names": ["photodna", brute.BRIGHT], "thresholds": {brute.BRIGHT: {"near": 9}}},
+        thresholds={"targets": [0.2, 0.05]},
+    )
+    results = run(config, tmp_path / "run")
+    pdna.report.write_paper(results, tmp_path / "paper")
+    files = {path.name: path.read_text() for path in (tmp_path / "paper").iterdir()}
+    assert read_table(files["thresholds.tex"])[0][1] == "Distance (L2)"
+    own = read_table(files["thresholds_bright.tex"])
+    assert own[0][1] == "Distance (Hamming)"
+    assert own[1][:2] == ["near", "9"]
+    assert [row[:3] for row in read_table(files["hashers.tex"])[1:]] == [
+        ["photodna", "144", "L2"],
+        ["bright", "8", "Hamming"],
+    ]
+    table = read_table(files["equal_rates.tex"])
+    assert table[0] == ["Transform", "photodna", "bright", "bright - photodna"]
+    rows = [row for row in results.tables["equal_rates"] if row["target"] == 0.05]
+    for shown, spec in zip(table[1:], ("jpeg:30", "mirror"), strict=True):
+        one, other = (row for row in rows if row["transform"] == spec)
+        for cell, value in zip(shown[1:3], (one["recall"], other["recall"]), strict=True):
+            assert float(cell.split()[0]) == pytest.approx(100 * value, abs=0.06)
+        difference = float(shown[3].split()[0].replace("−", "-"))
+        assert difference == pytest.approx(100 * other["recall_difference"], abs=0.06)
+    assert len(files["equal_rates.csv"].splitlines()) == 1 + len(results.tables["equal_rates"])
+    assert "(144 bytes, L2 distance) and bright (64 bits, Hamming distance)" in files["methods.txt"]
+    assert r"\input{thresholds_bright}" in files["paper.tex"]

@@ -83,6 +83,21 @@ def weighted_recall(row: Mapping[str, Any]) -> str:
     return _with_interval(row, "weighted_recall", proportion)
 
 
+def difference(row: Mapping[str, Any]) -> str:
+    """Return the difference of the recall of a row in percentage points, with its interval."""
+    return _with_interval(row, "recall_difference", points)
+
+
+def points(value: float | None) -> str:
+    """Return a difference of proportions in percentage points, with its sign: +1.5."""
+    return NOTHING if value is None else f"{100 * value:+.1f}".replace("-", "−")
+
+
+def digits(value: float | None) -> str:
+    """Return a number between 0 and 1 with three digits."""
+    return NOTHING if value is None else f"{value:.3f}"
+
+
 def false_match_rate(row: Mapping[str, Any]) -> str:
     """Return the false match rate at the threshold of a row, from its best source."""
     source = row["expected_matches_source"]

@@ -132,6 +132,12 @@ def _statistics(results: Results) -> Iterator[str]:
     )
     for name, one in results.hashers.items():
         yield from _tail(one.summary["tail"], f" of {name}" if len(results.hashers) > 1 else "")
+    if len(results.hashers) > 1:
+        yield (
+            "The hashes are compared at thresholds that keep the same false match rate on the "
+            "selection half, by their recall on the same pairs of the validation half; intervals "
+            "of its differences are paired."
+        )
     selection, validation = (
         integer(summary[f"originals_in_{half}_half"]) for half in ("selection", "validation")
     )

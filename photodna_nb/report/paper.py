@@ -11,6 +11,7 @@ from typing import NamedTuple
 from photodna_nb import checks, files
 from photodna_nb.errors import FileError
 from photodna_nb.evaluation import Results
+from photodna_nb.evaluation.hasher_comparison import EQUAL_RATES, HASHERS
 from photodna_nb.evaluation.hasher_results import HasherResults
 from photodna_nb.evaluation.results import csv_table, loaded
 from photodna_nb.evaluation.threshold_rows import Row
@@ -19,9 +20,12 @@ from photodna_nb.printable import printable
 from photodna_nb.report import latex
 from photodna_nb.report.formatting import (
     NOTHING,
+    difference,
+    digits,
     false_match_rate,
     false_matches,
     integer,
+    proportion,
     rate,
     recall,
     validation_rate,
@@ -66,6 +70,8 @@ class _Table(NamedTuple):
 
     n_texts : int
         Number of columns, from the left, that are no numbers.
+    data : sequence of dict
+        Rows of the CSV file, if they are others.
     """
 
     name: str
@@ -73,6 +79,7 @@ class _Table(NamedTuple):
     columns: Sequence[_Column]
     rows: Sequence[Row]
     n_texts: int = 1
+    data: Sequence[Row] = ()
 
 
 def write_paper(results: Results | PathLike, folder: PathLike) -> list[str]:
@@ -89,11 +96,12 @@ def write_paper(results: Results | PathLike, folder: PathLike) -> list[str]:
     Returns
     -------
     list of str
-        Paths of the files: ``thresholds``, ``operating_points``, ``transforms`` and, if there are
-        categories, ``categories``, each as ``.tex``, a table for the package ``booktabs``, and as
-        ``.csv`` with all digits; of each hasher but the first with its name, as
-        ``thresholds_pdq``; ``methods.tex`` and ``methods.txt``, a paragraph on what was
-        done; ``references.bib``; and ``paper.tex``, which holds all of them.
+        Paths of the files. ``thresholds``, ``operating_points``, ``transforms`` and, if there are
+        categories, ``categories`` are each a ``.tex``, a table for the package ``booktabs``, and a
+        ``.csv`` with all digits; those of each hasher but the first have its name, as
+        ``thresholds_pdq``, and ``hashers`` and ``equal_rates`` compare the hashers. ``methods.tex``
+        and ``methods.txt`` are a paragraph on what was done, ``references.bib`` has what it cites,
+        and ``paper.tex`` holds all of them.
 
     Raises
     ------
@@ -117,6 +125,7 @@ def write_paper(results: Results | PathLike, folder: PathLike) -> list[str]:
         for table in _tables(one)
         if table.rows
     ]
+    tables += _comparison(results)
     sentences = methods(results)
     content: dict[str, str | bytes] = {}
     for table in tables:
@@ -124,7 +133,7 @@ def write_paper(results: Results | PathLike, folder: PathLike) -> list[str]:
         titles = [column.title for column in table.columns]
         tex = latex.table(titles, rows, table.caption, table.name, table.n_texts)
         content[f"{table.name}.tex"] = tex
-        content[f"{table.name}.csv"] = csv_table(table.rows)
+        content[f"{table.name}.csv"] = csv_table(table.data or table.rows)
     content["methods.tex"] = "\n".join(map(_cited, sentences)) + "\n"
     content["methods.txt"] = "\n".join(_CITATION.sub(r" [\1]", one) for one in sentences) + "\n"
     content["references.bib"] = _references(results, sentences)
@@ -147,7 +156,7 @@ def write_paper(results: Results | PathLike, folder: PathLike) -> list[str]:
 def _tables(results: HasherResults) -> Iterator[_Table]:
     """Yield the tables of a hasher; those that do not apply have no rows."""
     tables, confidence = results.tables, f"{100 * results.config.confidence:g} %"
-    unit = "bits" if results.counts.hasher.metric == "hamming" else "L2"
+    unit = results.hasher.unit
     of_all = _Column("Recall", weighted_recall if results.config.variants.weights else recall)
     if results.counts.transforms and not results.config.variants.weights:
         of_all = _Column("Recall", lambda row: recall_range(results, row["name"]))
@@ -186,7 +195,7 @@ def _tables(results: HasherResults) -> Iterator[_Table]:
         f"Distances ({unit}) of the variants by transform, and recall with intervals of "
         f"{confidence}.",
         (
-            _Column("Transform", lambda row: row["label"].replace("_", " ")),
+            _Column("Transform", _label),
             _Column("Variants", lambda row: integer(row["genuine_pairs"])),
             *(_distance_column(title, name) for title, name in _QUANTILES.items()),
             *(_recall_column(row["name"], recalls) for row in tables["thresholds"]),
@@ -219,6 +228,66 @@ def _tables(results: HasherResults) -> Iterator[_Table]:
 
 
 _QUANTILES = {"Median": "median", "95 %": "p95", "Largest": "largest"}
+
+
+def _comparison(results: Results) -> Iterator[_Table]:
+    """Yield the tables that compare several hashers."""
+    hashers, rates = results.tables.get(HASHERS, []), results.tables.get(EQUAL_RATES, [])
+    if hashers:
+        yield _Table(
+            "hashers",
+            "The hashes, with numbers of the whole curve of each.",
+            (
+                _Column("Hash", lambda row: row["hasher"]),
+                _Column("Bytes", lambda row: integer(row["bytes"])),
+                _Column("Distance", lambda row: row["unit"]),
+                _Column("Equal error rate", lambda row: proportion(row["equal_error_rate"])),
+                _Column("Area under ROC", lambda row: digits(row["auc"])),
+                _Column("Average precision", lambda row: digits(row["average_precision"])),
+            ),
+            hashers,
+        )
+    names = [row["hasher"] for row in hashers]
+    at = {(row["target"], row["transform"], row["hasher"]): row for row in rates}
+    complete = [
+        target
+        for target in dict.fromkeys(row["target"] for row in rates)
+        if all(at[target, None, name]["threshold"] is not None for name in names)
+    ]
+    if not complete:
+        return
+    target = min(complete)
+    thresholds = (
+        f"{name}: {at[target, None, name]['unit']} {at[target, None, name]['threshold']}"
+        for name in names
+    )
+    labels = {row["transform"]: _label(row) for row in results.tables["transforms"]}
+    rows = [
+        {"transform": spec} | {name: at[target, spec, name] for name in names} for spec in labels
+    ]
+    yield _Table(
+        "equal_rates",
+        "Recall on the validation half at thresholds whose false match rate on the selection half "
+        f"is at most {rate(target)} ({', '.join(thresholds)}), and its difference from "
+        f"{names[0]} on the same pairs in percentage points, with intervals of "
+        f"{100 * results.config.confidence:g} %.",
+        (
+            _Column("Transform", lambda row: labels[row["transform"]]),
+            *(_hasher_column(name, name, recall) for name in names),
+            *(_hasher_column(f"{name} - {names[0]}", name, difference) for name in names[1:]),
+        ),
+        rows,
+        data=rates,
+    )
+
+
+def _label(row: Row) -> str:
+    """Return the label of a transform."""
+    return str(row["label"]).replace("_", " ")
+
+
+def _hasher_column(title: str, name: str, text: Callable[[Row], str]) -> _Column:
+    return _Column(title, lambda row: text(row[name]))
 
 
 def _distance_column(title: str, name: str) -> _Column:
