@@ -2,6 +2,7 @@
 
 import pickle
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,6 +96,25 @@ def test_a_column_of_groups_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(pdna.ArgumentError, match=r"^group: .*list.npz has no further column kind; "
                        "name one of its columns: scene$"):  # fmt: skip
         from_table(path, "kind")
+
+
+def test_groups_of_too_many_pairs_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_originals, "MOST_GROUP_PAIRS", 3)
+    path = tmp_path / "list.npz"
+    a_table(scene=["a", "a", "a", "", ""]).save(path)
+    assert len(from_table(path, "scene")) == 5
+    a_table(scene=["a", "a", "a", "b", "b"]).save(path)
+    problem = r"^group: rows of one group in the column scene of .* have 4 pairs, needs at most 3; .* a with 3 rows"
+    with pytest.raises(pdna.ArgumentError, match=problem):
+        from_table(path, "scene")
+
+
+def test_a_negative_detail_is_refused(tmp_path):
+    path = tmp_path / "list.npz"
+    replace(a_table(), detail=np.array([np.nan, -0.5, 0, 1, 2])).save(path)
+    problem = r"has a detail of -0.5 for p/1.jpg, needs 0 or more"
+    with pytest.raises(pdna.FileError, match=problem):
+        from_table(path)
 
 
 def test_a_table_of_too_many_rows_is_refused(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,6 +21,8 @@ from photodna_nb.tables.table import HashTable
 
 # Every two rows are compared: these take hours, and more would take days.
 MOST_ROWS = 500_000
+# Pairs of rows of one group are genuine pairs, which are compared and stored one by one.
+MOST_GROUP_PAIRS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,13 @@ def from_table(path: PathLike, group: str | None = None, **options: Any) -> Data
                 'hashes); name another column as path_column, or give path_column = "", which '
                 "labels rows by their line",
             )
+    if (negative := table.detail < 0).any():
+        row = int(negative.argmax())
+        raise FileError(
+            name,
+            f"has a detail of {table.detail[row]:g} for {printable(table.paths[row])}, needs 0 or "
+            "more; correct it, or leave it empty",
+        )
     groups: Sequence[str] = ()
     if group is not None:
         if group not in table.other:
@@ -154,10 +164,24 @@ def from_table(path: PathLike, group: str | None = None, **options: Any) -> Data
                 f"its columns: {there}"
             )
         groups = table.other[group]
+        _check_groups(name, group, groups)
     return Dataset(
         {"kind": "table", "path": name, "group": group, **options},
         TableRows(table, groups, list(_unreadable(name, table, rows))),
     )
+
+
+def _check_groups(path: str, column: str, groups: Sequence[str]) -> None:
+    """Raise an ArgumentError if rows of one group have too many pairs."""
+    sizes = Counter(group for group in groups if group)
+    pairs = sum(size * (size - 1) // 2 for size in sizes.values())
+    if pairs > MOST_GROUP_PAIRS:
+        (largest, size), *_ = sizes.most_common(1)
+        raise ArgumentError(
+            f"group: rows of one group in the column {printable(column)} of {printable(path)} have "
+            f"{pairs:,} pairs, needs at most {MOST_GROUP_PAIRS:,}; of the largest group, "
+            f"{printable(largest)} with {size:,} rows, leave most rows out"
+        )
 
 
 def _unreadable(path: str, table: HashTable, names: dict[str, int]) -> Iterator[UnreadableOriginal]:
