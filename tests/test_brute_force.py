@@ -255,7 +255,7 @@ def test_two_hashers_with_categories(pictures, tmp_path):
     )
     results = run(config, tmp_path / "run")
     assert list(results.hashers) == ["photodna", "bright"]
-    flat = []
+    flat, counted, selection = [], {}, {}
     for listed, found in zip(config.hash_names, results.hashers.values(), strict=True):
         hashed = brute.hash_folder(pictures, names, SPECS, listed)
         assert len(hashed.variants) == len(hashed.names) * len(SPECS) - 1
@@ -271,6 +271,66 @@ def test_two_hashers_with_categories(pictures, tmp_path):
         categories = found.counts.partitions["categories"]
         check_categories(categories, labels, impostor, largest)
         check_recalls(found.tables["recall_by_category"], genuine, np.array(labels)[genuine.i])
+        counted[found.hasher.name] = genuine.of(halves[genuine.i])
+        selection[found.hasher.name] = impostor.of(~halves[impostor.i] & ~halves[impostor.j])
+
+    def matches_of(name, threshold):
+        pairs = counted[name]
+        limit = -1 if threshold is None else threshold
+        ends = zip(pairs.i.tolist(), pairs.transform.tolist(), strict=True)
+        return dict(zip(ends, (pairs.threshold <= limit).tolist(), strict=True))
+
+    check_equal_rates(results, matches_of, selection)
+
+
+def check_equal_rates(results, matches_of, selection):
+    """Thresholds for equal rates, their recalls, and the differences from the first hasher.
+
+    matches_of : Of a hasher and a threshold, which genuine pairs of the validation half match,
+        by original and transform.
+    selection : Of each hasher, the impostor pairs of the selection half.
+    """
+    rows = results.tables["equal_rates"]
+    first = next(iter(results.hashers))
+    compared = 0
+    for row in rows:
+        if row["threshold"] is None:
+            continue
+        rates = [
+            (selection[row["hasher"]].threshold <= row["threshold"] + step).mean()
+            for step in (0, 1)
+        ]
+        assert rates[0] <= row["target"] < rates[1]
+        spec = row["transform"]
+        number = None if spec is None else SPECS.index(spec)
+        [beside] = [
+            other
+            for other in rows
+            if (other["target"], other["hasher"]) == (row["target"], first)
+            and other["transform"] == spec
+        ]
+        own, others = (
+            {
+                pair: matched
+                for pair, matched in matches_of(one["hasher"], one["threshold"]).items()
+                if number in (None, pair[1])
+            }
+            for one in (row, beside)
+        )
+        assert (row["genuine_pairs"], row["matches"]) == (len(own), sum(own.values()))
+        same(row["recall"], sum(own.values()) / len(own), "recall")
+        if row["hasher"] == first or beside["threshold"] is None:
+            assert row["recall_difference"] is None
+            continue
+        both = own.keys() & others.keys()
+        gained = sum(own[pair] and not others[pair] for pair in both)
+        lost = sum(others[pair] and not own[pair] for pair in both)
+        assert (row["common_pairs"], row["gained"], row["lost"]) == (len(both), gained, lost)
+        same(row["recall_difference"], (gained - lost) / len(both), "difference")
+        assert row["recall_difference_lower"] <= row["recall_difference"]
+        assert row["recall_difference"] <= row["recall_difference_upper"]
+        compared += 1
+    assert compared > len(SPECS)
 
 
 def write_labels(path, names):
