@@ -266,6 +266,23 @@ def test_recall_by_category_of_labelled_pairs():
         assert row["recall"] == matches / len(genuine)
         assert row["recall_lower"] <= row["recall"] <= row["recall_upper"]
     assert any(0 < row["matches"] < row["genuine_pairs"] for row in rows)
+    rates = found.tables["false_match_rates_by_category"]
+    assert len(rates) == 3 * 2
+    for row in rates:
+        own = [
+            one
+            for one in distances_of(hashed, pairs)
+            if not one[4] and one[5] == row["category"] == row["other_category"]
+        ]
+        matches = sum(one[0] <= row["threshold"] for one in own)
+        assert (row["impostor_pairs"], row["impostor_matches"]) == (len(own), matches)
+        assert row["originals"] == len({name for one in own for name in one[2:4]})
+        assert row["false_match_rate"] == pytest.approx(matches / len(own))
+        assert row["false_match_rate_lower"] <= matches / len(own)
+        assert matches / len(own) <= row["false_match_rate_upper"]
+    without = [pair._replace(category="") for pair in pairs]
+    found = results_of(count_labelled(hashed, without, 0, detail_bins=config.detail.bins), config)
+    assert not found.tables.keys() & {"recall_by_category", "false_match_rates_by_category"}
 
 
 def test_recall_by_category_of_originals():

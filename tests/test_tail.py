@@ -16,7 +16,8 @@ from photodna_nb.evaluation.dependence import (
     dyadic_dependence,
     sort_impostor_pairs,
 )
-from photodna_nb.evaluation.intervals import FalseMatchRates, gamma_interval
+from photodna_nb.evaluation.gamma_interval import gamma_interval
+from photodna_nb.evaluation.intervals import FalseMatchRates
 from photodna_nb.evaluation.tail import join_limits
 from photodna_nb.evaluation.tail_fit import fit_tail
 

@@ -21,8 +21,8 @@ def genuine_categories(counts: PairCounts) -> tuple[tuple[str, ...], NDArray[np.
     categories is in none, -1.
     """
     if counts.labelled is not None:
-        names, numbers = counts.labelled.names, counts.labelled.genuine
-        return None if names in ((), ("",)) else (names, numbers)
+        labelled = counts.labelled
+        return (labelled.names, labelled.genuine) if labelled.are_given else None
     if (partition := counts.partitions.get("categories")) is None:
         return None
     first, second = (partition.number[rows] for rows in (counts.genuine.i, counts.genuine.j))

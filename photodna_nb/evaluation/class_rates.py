@@ -13,6 +13,7 @@ from photodna_nb.evaluation.intervals import FalseMatchRates, false_match_rates
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.pair_counts import Histogram, PairCounts
 from photodna_nb.evaluation.pair_graph import PairsAcross
+from photodna_nb.evaluation.rates import labelled_rates
 from photodna_nb.evaluation.summary import median_distance, smallest_distance
 from photodna_nb.evaluation.tail import Tail, join_limits
 from photodna_nb.evaluation.tail_fit import fit_tail
@@ -114,6 +115,18 @@ def class_rates(
         )
 
 
+def labelled_class_rates(counts: PairCounts, confidence: float, seed: int) -> Iterator[ClassRates]:
+    """Yield the false match rates of the labelled pairs of each category: see `labelled_rates`."""
+    if (labelled := counts.labelled) is None:
+        return
+    for number, name in enumerate(labelled.names):
+        own = counts.nearest.taken(labelled.impostor == number)
+        size = len(np.unique(np.r_[own.i, own.j]))
+        rates = labelled_rates(counts, own, confidence, seed) if size else None
+        impostor = counts.hasher.histogram(own.distance_squared)
+        yield ClassRates(name, name, size, size, impostor, rates, None)
+
+
 def class_tables(config: Config, counts: PairCounts, named: Mapping[str, int]) -> dict[str, Any]:
     """Return the tables of false match rates by two classes, of each partition that there is.
 
@@ -134,6 +147,11 @@ def class_tables(config: Config, counts: PairCounts, named: Mapping[str, int]) -
         sources give for each target.
     """
     tables: dict[str, list[Row]] = {}
+    if counts.labelled is not None and counts.labelled.are_given:
+        by_category = labelled_class_rates(counts, config.confidence, config.seed)
+        tables["false_match_rates_by_category"] = [
+            row for rates in by_category for row in _rate_rows("category", rates, named)
+        ]
     for partition in counts.partitions:
         one, column = _CLASS[partition]
         with_tail = partition == "sources"

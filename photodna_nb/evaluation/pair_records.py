@@ -132,6 +132,11 @@ class PairCategories(NamedTuple):
     genuine: NDArray[np.int32]
     impostor: NDArray[np.int32]
 
+    @property
+    def are_given(self) -> bool:
+        """Whether any pair has a category."""
+        return any(self.names)
+
     def joined(
         self, other: PairCategories, nearest: NearestImpostors, moved: NearestImpostors
     ) -> PairCategories:

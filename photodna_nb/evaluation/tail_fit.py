@@ -17,7 +17,8 @@ from photodna_nb.evaluation.dependence import (
     pairs_per_dyad,
     sort_impostor_pairs,
 )
-from photodna_nb.evaluation.intervals import MIN_MATCHES, gamma_interval
+from photodna_nb.evaluation.gamma_interval import gamma_interval
+from photodna_nb.evaluation.intervals import MIN_MATCHES
 from photodna_nb.evaluation.tail import Tail
 
 _MIN_EFFECTIVE_EXCEEDANCES = 10

@@ -22,7 +22,8 @@ from photodna_nb.evaluation.dependence import (
     dyadic_dependence,
     pairs_per_dyad,
 )
-from photodna_nb.evaluation.intervals import MIN_MATCHES, UNSEEN_IMAGES
+from photodna_nb.evaluation.gamma_interval import UNSEEN_IMAGES
+from photodna_nb.evaluation.intervals import MIN_MATCHES
 
 # From an exponent of 2 (a shape of -1/2) on, the likelihood is regular.
 MIN_EXPONENT = 2
