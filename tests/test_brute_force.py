@@ -131,18 +131,22 @@ def check_run(results, hashed, genuine, impostor, left_out, halves, largest):
         assert getattr(counts.nearest, column).tolist() == getattr(impostor, name)[order].tolist()
     assert counts.nearest.distance_squared.tolist() == impostor.distance[order].tolist()
 
-    for row in tables["curves"]:
-        t = row["threshold"]
-        for name in ("recall", "false_match_rate", "false_non_match_rate", "precision"):
-            same(row[name], expected[name][t], name)
-        of_originals = impostor.of(impostor.transform == ORIGINAL)
-        assert row["genuine_matches"] == (genuine.threshold <= t).sum()
-        assert row["genuine_matches_oriented"] == (genuine.oriented <= t).sum()
-        assert row["impostor_matches"] == (impostor.threshold <= t).sum()
-        assert row["impostor_matches_of_originals"] == (of_originals.threshold <= t).sum()
-        for half in ("selection", "validation"):
-            assert row[f"genuine_matches_{half}"] == (genuine.threshold[own[half]] <= t).sum()
-            assert row[f"impostor_matches_{half}"] == (impostor.threshold[others[half]] <= t).sum()
+    table = tables["curves"]
+    assert [row["threshold"] for row in table] == list(range(len(table)))
+    for name in ("recall", "false_match_rate", "false_non_match_rate", "precision"):
+        same([row[name] for row in table], expected[name][: len(table)], name)
+    of_originals = impostor.of(impostor.transform == ORIGINAL)
+    columns = {
+        "genuine_matches": genuine.matches(largest),
+        "genuine_matches_oriented": genuine.matches(largest, oriented=True),
+        "impostor_matches": impostor.matches(largest),
+        "impostor_matches_of_originals": of_originals.matches(largest),
+    }
+    for half in ("selection", "validation"):
+        columns[f"genuine_matches_{half}"] = genuine.of(own[half]).matches(largest)
+        columns[f"impostor_matches_{half}"] = impostor.of(others[half]).matches(largest)
+    for name, counted in columns.items():
+        assert [row[name] for row in table] == counted[: len(table)].tolist(), name
     last = tables["curves"][-1]["threshold"]
     assert max(genuine.threshold.max(), impostor.threshold.max()) == last
 
