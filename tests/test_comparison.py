@@ -412,7 +412,7 @@ def test_what_is_in_both_is_compared(runs, tmp_path):
     for one in wanted:
         about = one.about.replace("(high)", "(high or top)")
         assert conclusion(found, kind=one.kind, about=about).first == one.first
-    part = comparison._with_transforms(runs[0].counts, ["jpeg:10", "noise:25"], True)
+    part = comparison_records.with_transforms(runs[0].counts, ["jpeg:10", "noise:25"], True)
     for table in pair_counts._ARRAYS:
         np.testing.assert_array_equal(getattr(part, table), getattr(reference.counts, table))
     for column, same in zip(part.nearest, reference.counts.nearest, strict=True):
@@ -539,3 +539,45 @@ def test_on_the_command_line(run, runs, tmp_path, capsys):
     assert f"error: {tmp_path}/nowhere/manifest.json: no such file" in capsys.readouterr().err
     assert cli.main(["--compare-runs", first]) == 2
     assert cli.main(["--compare-runs", first, second, "--recursive"]) == 2
+
+
+def test_runs_of_several_hashers(tmp_path):
+    """Distances of two hashers are never compared, and a difference of any hasher is seen."""
+    pytest.importorskip("imagehash")
+    listed = {"names": ["photodna", "average"]}
+    one, other, third = (
+        run(drawn(number=6, thresholds={}, **sections), tmp_path / str(number))
+        for number, sections in enumerate(
+            (
+                {"hash": listed},
+                {"hash": listed | {"thresholds": {"average": {"low": 5}}}},
+                {"hash": {"names": ["average"]}, "deployment": {}},
+            )
+        )
+    )
+    found = compare(one, other)
+    assert not found.identical
+    assert [change.name for change in found.configuration] == ["hash.thresholds.average.low"]
+    assert found.notes == ("Of other hashers than the first, nothing is compared: average.",)
+    assert compare(other, other).identical
+    with pytest.raises(pdna.ArgumentError, match="the runs are of photodna and average"):
+        compare(one, third)
+
+
+def test_runs_over_labelled_pairs(tmp_path):
+    """Runs over all pairs and over labelled ones are told apart, and so are files of pairs."""
+    pairs = tmp_path / "pairs.csv"
+    originals = {"kind": "dead_leaves", "number": 4, "size": [64, 48]}
+    names = [original.name for original in pdna.datasets.dead_leaves(4, (64, 48))]
+    found = []
+    for same in (1, 0):
+        lines = (f"{names[0]},{names[1]},{same}", f"{names[2]},{names[3]},0")
+        pairs.write_text("\n".join(["a,b,same", *lines]) + "\n")
+        config = {"originals": originals, "pairs": {"labelled": "pairs.csv"}}
+        found.append(run(Config.from_dict(config, base=tmp_path), tmp_path / f"run{same}"))
+    (change,) = compare(*found).configuration
+    assert change.name == "files.pairs.labelled"
+    assert change[1:] == tuple(each.manifest["files"]["pairs.labelled"] for each in found)
+    every = run(Config.from_dict({"originals": originals}), tmp_path / "every")
+    (note,) = (note for note in compare(every, found[0]).notes if "labelled" in note)
+    assert note.startswith("One run counted labelled pairs alone")

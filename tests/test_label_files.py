@@ -40,6 +40,8 @@ def test_a_name_that_is_no_utf8_is_kept_as_the_system_gives_it(tmp_path):
     [
         (b"", "must name its columns, among them path and category"),
         (b"a.jpg,animal\n", "must name its columns"),
+        (b"\xff\xfe\0", "is no text ('utf-16-le' codec can't decode"),
+        ("path,category\na,b\n".encode("utf-16") + b"\0", "truncated data); save it as UTF-8"),
         (b"path,category\n\n,\n", "has no lines below"),
         (b"path,category,Path\na,b,c\n", "has the column path twice; take"),
         (b"path,category\na.jpg\n", "line 2 has 1 column(s), needs 2; put"),

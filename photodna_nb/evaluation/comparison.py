@@ -6,7 +6,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,17 +27,17 @@ from photodna_nb.evaluation.comparison_records import (
     ValueChange,
     common_pairs,
     common_rows,
+    data_digests,
     hash_change,
     interval_estimate,
     items_alone,
     original_changes,
     value_changes,
+    with_transforms,
 )
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.deployment import choose_thresholds, expected_matches
-from photodna_nb.evaluation.original_hashes import ORIGINAL
 from photodna_nb.evaluation.pair_counts import PairCounts
-from photodna_nb.evaluation.pair_records import GenuinePairs
 from photodna_nb.evaluation.paired import discordant_pairs
 from photodna_nb.evaluation.rates import (
     RateEstimates,
@@ -47,7 +47,7 @@ from photodna_nb.evaluation.rates import (
     estimate_run,
 )
 from photodna_nb.evaluation.results import Results, loaded
-from photodna_nb.evaluation.run_files import COUNTS, HASHES, RESULTS, path_of
+from photodna_nb.evaluation.run_files import HASHES, path_of
 from photodna_nb.evaluation.thresholds import operating_points
 from photodna_nb.evaluation.variant_hashes import unpack_hashes
 from photodna_nb.files import PathLike
@@ -89,7 +89,8 @@ def compare(
 
     Notes
     -----
-    The verdict on a conclusion is
+    Of runs with several hashers, the results of the first one are compared. The verdict on a
+    conclusion is
 
     - *identical*: the estimates and their confidence limits are equal;
     - *overlapping*: they differ, and the confidence intervals overlap;
@@ -130,15 +131,16 @@ def compare(
         for name, threshold in run.config.thresholds.named.items():
             names[threshold].append(name)
     thresholds = {t: f"{t} ({' or '.join(dict.fromkeys(names[t]))})" for t in sorted(names)}
-    files = COUNTS, HASHES, RESULTS
-    digests = [[run.manifest["results"].get(name) for name in files] for run in results]
+    files = ({"files": run.manifest.get("files", {})} for run in results)
+    settings = [run.config.to_dict() | own for run, own in zip(results, files, strict=True)]
+    digests = [data_digests(run.manifest["results"]) for run in results]
     return Comparison(
         first=one.run_dir,
         second=other.run_dir,
         identical=digests[0] == digests[1],
         same_originals=len(common.rows[0]) == len(one.counts) == len(other.counts),
         confidence=one.config.confidence,
-        configuration=tuple(value_changes(*(run.config.to_dict() for run in results))),
+        configuration=tuple(value_changes(*settings)),
         versions=tuple(value_changes(*({"versions": run.manifest["versions"]} for run in results))),
         originals=original_changes(*(run.manifest["inputs"] for run in results)),
         failures=items_alone("failures", one.failures, other.failures),
@@ -172,7 +174,7 @@ class _Run:
         executor: Executor | None,
     ) -> _Run:
         """Return the pairs of some transforms alone, estimated as another run's are."""
-        counts, own = _with_transforms(results.counts, transforms, with_variants), results.config
+        counts, own = with_transforms(results.counts, transforms, with_variants), results.config
         settings = [(one.confidence, one.deployment.orientations) for one in (own, like)]
         same = settings[0] == settings[1]
         if counts is results.counts and same and (executor is None or not results.loaded):
@@ -196,30 +198,6 @@ class _Run:
             raise run_files.damaged(path, "it has other originals or transforms")
         columns = [made.index(spec) for spec in self.counts.transforms if spec in made]
         return hashed.hashes, hashed.variants[:, columns]
-
-
-def _with_transforms(
-    counts: PairCounts, transforms: Sequence[str], with_variants: bool
-) -> PairCounts:
-    """Return the counts of some transforms alone, in that order."""
-    if with_variants and counts.transforms == tuple(transforms):
-        return counts
-    columns = [counts.transforms.index(spec) for spec in transforms]
-    number = np.full(len(counts.transforms) + 1, -2, np.int16)
-    number[ORIGINAL], number[columns] = ORIGINAL, np.arange(len(columns))
-    genuine = counts.genuine._replace(transform=number[counts.genuine.transform])
-    nearest = counts.nearest._replace(transform=number[counts.nearest.transform])
-    compared = nearest.transform >= ORIGINAL if with_variants else nearest.transform == ORIGINAL
-    return replace(
-        counts,
-        transforms=tuple(transforms),
-        genuine=GenuinePairs.joined([genuine.taken(genuine.transform >= ORIGINAL)]),
-        impostor_variants=counts.impostor_variants[columns] * with_variants,
-        pairs_per_original=counts.pairs_per_original[:, [0, *(1 + np.array(columns, int))]]
-        * np.array([1, *[with_variants] * len(columns)], np.int32),
-        nearest=nearest.taken(compared),
-        partitions={},  # which count the variants of all transforms
-    )
 
 
 class _CommonOriginals:
@@ -427,6 +405,8 @@ def _notes(runs: _Pair, with_variants: bool) -> Iterator[str]:
         yield "Of altered copies from files, distances are compared, and hashes are not."
     if not with_variants and any(r.config.pairs.variants_against_others for r in (one, other)):
         yield "One run counted no pairs of variants and other originals, so none are compared."
+    if (one.counts.labelled is None) != (other.counts.labelled is None):
+        yield "One run counted labelled pairs alone: its false match rates are of other pairs."
     if one.config.seed != other.config.seed:
         yield "The seeds differ: transforms with random numbers (noise, logo) differ as well."
     if renamed := original_changes(one.manifest["inputs"], other.manifest["inputs"]).renamed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,14 +12,20 @@ from numpy.typing import NDArray
 
 from photodna_nb.evaluation.hasher_scale import HasherScale
 from photodna_nb.evaluation.json_record import JSONRecord, json_number
+from photodna_nb.evaluation.original_hashes import ORIGINAL
 from photodna_nb.evaluation.pair_counts import PairCounts
+from photodna_nb.evaluation.pair_records import GenuinePairs
+from photodna_nb.evaluation.run_files import COUNTS, HASHES, RESULTS
 from photodna_nb.printable import short_repr
 
 Verdict = Literal["identical", "overlapping", "significant", "unknown"]
 MeetsTarget = Literal["yes", "no", "unclear", "extrapolated", "unknown"]
 
 # Lists in a configuration that are compared item by item.
-_LISTS = "variants.transforms", "thresholds.targets", "originals.paths", "pairs.duplicates"
+_LISTS = (
+    *("variants.transforms", "thresholds.targets", "originals.paths", "pairs.duplicates"),
+    *("pairs.leave_out", "hash.names"),
+)
 
 
 class ValueChange(NamedTuple):
@@ -337,6 +343,36 @@ def _flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
             yield from _flattened(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
+
+
+def data_digests(results: Mapping[str, str]) -> dict[str, str]:
+    """Return the digests of the hashes, counts and results among those of a manifest."""
+    data = COUNTS, HASHES, RESULTS
+    return {name: digest for name, digest in results.items() if name.rpartition("/")[2] in data}
+
+
+def with_transforms(
+    counts: PairCounts, transforms: Sequence[str], with_variants: bool
+) -> PairCounts:
+    """Return the counts of some transforms alone, in that order."""
+    if with_variants and counts.transforms == tuple(transforms):
+        return counts
+    columns = [counts.transforms.index(spec) for spec in transforms]
+    number = np.full(len(counts.transforms) + 1, -2, np.int16)
+    number[ORIGINAL], number[columns] = ORIGINAL, np.arange(len(columns))
+    genuine = counts.genuine._replace(transform=number[counts.genuine.transform])
+    nearest = counts.nearest._replace(transform=number[counts.nearest.transform])
+    compared = nearest.transform >= ORIGINAL if with_variants else nearest.transform == ORIGINAL
+    return replace(
+        counts,
+        transforms=tuple(transforms),
+        genuine=GenuinePairs.joined([genuine.taken(genuine.transform >= ORIGINAL)]),
+        impostor_variants=counts.impostor_variants[columns] * with_variants,
+        pairs_per_original=counts.pairs_per_original[:, [0, *(1 + np.array(columns, int))]]
+        * np.array([1, *[with_variants] * len(columns)], np.int32),
+        nearest=nearest.taken(compared),
+        partitions={},  # which count the variants of all transforms
+    )
 
 
 def common_rows(first: PairCounts, second: PairCounts) -> tuple[NDArray[np.intp], ...]:

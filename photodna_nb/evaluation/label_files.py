@@ -45,7 +45,10 @@ def read_labels(path: str, required: Sequence[str], optional: Sequence[str] = ()
         The file cannot be read, lacks a required column or all lines, or has a bad line.
     """
     content = files.read(path, FileError)
-    lines = list(text_lines(content, None))
+    try:
+        lines = list(text_lines(content, None))
+    except UnicodeError as error:
+        raise FileError(path, f"is no text ({error}); save it as UTF-8") from error
     for delimiter in _DELIMITERS:
         records = list(islice(DelimitedRecords(path, lines, len(content), delimiter), 1))
         names = [str(cell).strip().lower() for cell in records[0][1]] if records else []

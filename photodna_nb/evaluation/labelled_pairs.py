@@ -128,7 +128,7 @@ def read_labelled(config: Config) -> LabelledPairs | None:
             raise FileError(path, f"line {line} has the pair of line {first}; take one of them out")
         pairs.append(pair)
     labelled = LabelledPairs(path, tuple(lines.values()), tuple(pairs))
-    numbered(KEY, [pair.category for pair in pairs])
+    numbered(f"{KEY}: the column category", [pair.category for pair in pairs])
     _check_links(labelled)
     return labelled
 
