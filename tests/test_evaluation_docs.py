@@ -28,10 +28,31 @@ def folder(tmp_path_factory):
     table = pdna.HashTable(rows, hashes, np.full(12, np.nan), other={"scene": scenes})
     table.save(folder / "hashes.csv")
     (folder / "categories.csv").write_text("path,category\n0.png,sea\n1.png,sea\n2.png,town\n")
+    (folder / "copies").mkdir()
+    lines = ["original,variant,label"]
+    for number, original in enumerate(originals):
+        original.open().rotate(2).save(folder / "copies" / f"{number}.jpg")
+        lines.append(f"{number}.png,copies/{number}.jpg,messenger")
+    (folder / "variants.csv").write_text("\n".join(lines))
+    original.open().save(folder / "photos" / "11_again.jpg")
+    pairs = ["a,b,same,category", "11.png,11_again.jpg,1,sea"]
+    pairs += [
+        f"{number}.png,{number + 1}.png,0,{('sea', 'town')[number % 2]}" for number in range(11)
+    ]
+    (folder / "pairs.csv").write_text("\n".join(pairs))
     return folder
 
 
-@pytest.mark.parametrize("heading", ["Hashes without pictures", "Several sources", "Categories"])
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "Hashes without pictures",
+        "Several sources",
+        "Categories",
+        "Altered copies from files",
+        "Labelled pairs",
+    ],
+)
 def test_an_example(folder, heading, monkeypatch):
     monkeypatch.chdir(folder)
     section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]

@@ -27,7 +27,6 @@ from photodna_nb.hashing.images import ImageLike
 from photodna_nb.printable import short_repr
 
 __all__ = [
-    "COPIES",
     "KINDS",
     "STANDARD_LISTS",
     "AnyTransform",
