@@ -232,59 +232,29 @@ def check_recalls(table, genuine, categories):
         check_recall(row, genuine.of(categories == row["category"]))
 
 
-def check_categories(partition, labels, impostor, largest):
+def check_rates(table, impostor, classes):
+    """The false match rates of every two categories, or of each of labelled pairs.
+
+    classes : The one or two categories of each pair.
+    """
+    assert {frozenset((row["category"], row["other_category"])) for row in table} >= {*classes}
+    for row in table:
+        own = impostor.of(
+            np.array([one == {row["category"], row["other_category"]} for one in classes])
+        )
+        matched = own.threshold <= row["threshold"]
+        assert (row["impostor_pairs"], row["impostor_matches"]) == (len(own), matched.sum())
+        same(row["false_match_rate"], matched.mean(), "rate")
+
+
+def check_categories(partition, labels, classes, impostor, largest):
     """The impostor pairs of every two categories."""
     names = sorted(set(labels))
     assert partition.names == tuple(names)
     assert [partition.names[number] for number in partition.number] == labels
-    labels = np.array(labels)
     for (a, b), counted in zip(partition.pairs, partition.impostor, strict=True):
-        ends = {names[a], names[b]}
-        rows = [{x, y} == ends for x, y in zip(labels[impostor.i], labels[impostor.j], strict=True)]
-        expected = impostor.of(np.array(rows)).matches(largest)
-        assert np.cumsum(counted).tolist() == expected.tolist()
-
-
-def test_two_hashers_with_categories(pictures, tmp_path):
-    names = names_of(pictures)
-    kinds = {name: ("cat", "dog", "")[number % 3] for number, name in enumerate(names)}
-    lines = "".join(f"{name},{kind}\n" for name, kind in kinds.items() if kind)
-    (pictures.parent / "kinds.csv").write_text("path,category\n" + lines)
-    config = configuration(
-        pictures,
-        hash={"names": ["photodna", brute.BRIGHT], "thresholds": {brute.BRIGHT: {"near": 9}}},
-        variants={"transforms": SPECS},
-        pairs={"duplicates": GROUPS, "exclude_below_detail": LEAST_DETAIL},
-        categories={"file": "kinds.csv"},
-    )
-    results = run(config, tmp_path / "run")
-    assert list(results.hashers) == ["photodna", "bright"]
-    flat, counted, selection = [], {}, {}
-    for listed, found in zip(config.hash_names, results.hashers.values(), strict=True):
-        hashed = brute.hash_folder(pictures, names, SPECS, listed)
-        assert len(hashed.variants) == len(hashed.names) * len(SPECS) - 1
-        if listed == "photodna":
-            details = zip(hashed.names, hashed.detail, strict=True)
-            flat = [name for name, detail in details if detail < LEAST_DETAIL]
-        impostor, left_out = brute.other_pairs(hashed, GROUPS, flat)
-        assert all(left_out.values())
-        genuine, halves = brute.variant_pairs(hashed), brute.in_validation(hashed.names)
-        largest = brute.LARGEST_DISTANCE[hashed.metric]
-        assert check_run(found, hashed, genuine, impostor, left_out, halves, largest)
-        labels = [kinds[name] for name in hashed.names]
-        categories = found.counts.partitions["categories"]
-        check_categories(categories, labels, impostor, largest)
-        check_recalls(found.tables["recall_by_category"], genuine, np.array(labels)[genuine.i])
-        counted[found.hasher.name] = genuine.of(halves[genuine.i])
-        selection[found.hasher.name] = impostor.of(~halves[impostor.i] & ~halves[impostor.j])
-
-    def matches_of(name, threshold):
-        pairs = counted[name]
-        limit = -1 if threshold is None else threshold
-        ends = zip(pairs.i.tolist(), pairs.transform.tolist(), strict=True)
-        return dict(zip(ends, (pairs.threshold <= limit).tolist(), strict=True))
-
-    check_equal_rates(results, matches_of, selection)
+        own = impostor.of(np.array([one == {names[a], names[b]} for one in classes]))
+        assert np.cumsum(counted).tolist() == own.matches(largest).tolist()
 
 
 def check_equal_rates(results, matches_of, selection):
@@ -337,6 +307,51 @@ def check_equal_rates(results, matches_of, selection):
     assert compared > len(SPECS)
 
 
+def test_two_hashers_with_categories(pictures, tmp_path):
+    names = names_of(pictures)
+    kinds = {name: ("cat", "dog", "")[number % 3] for number, name in enumerate(names)}
+    lines = "".join(f"{name},{kind}\n" for name, kind in kinds.items() if kind)
+    (pictures.parent / "kinds.csv").write_text("path,category\n" + lines)
+    config = configuration(
+        pictures,
+        hash={"names": ["photodna", brute.BRIGHT], "thresholds": {brute.BRIGHT: {"near": 9}}},
+        variants={"transforms": SPECS},
+        pairs={"duplicates": GROUPS, "exclude_below_detail": LEAST_DETAIL},
+        categories={"file": "kinds.csv"},
+    )
+    results = run(config, tmp_path / "run")
+    assert list(results.hashers) == ["photodna", "bright"]
+    flat, counted, selection = [], {}, {}
+    for listed, found in zip(config.hash_names, results.hashers.values(), strict=True):
+        hashed = brute.hash_folder(pictures, names, SPECS, listed)
+        assert len(hashed.variants) == len(hashed.names) * len(SPECS) - 1
+        if listed == "photodna":
+            details = zip(hashed.names, hashed.detail, strict=True)
+            flat = [name for name, detail in details if detail < LEAST_DETAIL]
+        impostor, left_out = brute.other_pairs(hashed, GROUPS, flat)
+        assert all(left_out.values())
+        genuine, halves = brute.variant_pairs(hashed), brute.in_validation(hashed.names)
+        largest = brute.LARGEST_DISTANCE[hashed.metric]
+        assert check_run(found, hashed, genuine, impostor, left_out, halves, largest)
+        labels = [kinds[name] for name in hashed.names]
+        categories = found.counts.partitions["categories"]
+        ends = zip(impostor.i, impostor.j, strict=True)
+        classes = [frozenset((labels[i], labels[j])) for i, j in ends]
+        check_categories(categories, labels, classes, impostor, largest)
+        check_rates(found.tables["false_match_rates_by_category"], impostor, classes)
+        check_recalls(found.tables["recall_by_category"], genuine, np.array(labels)[genuine.i])
+        counted[found.hasher.name] = genuine.of(halves[genuine.i])
+        selection[found.hasher.name] = impostor.of(~halves[impostor.i] & ~halves[impostor.j])
+
+    def matches_of(name, threshold):
+        pairs = counted[name]
+        limit = -1 if threshold is None else threshold
+        ends = zip(pairs.i.tolist(), pairs.transform.tolist(), strict=True)
+        return dict(zip(ends, (pairs.threshold <= limit).tolist(), strict=True))
+
+    check_equal_rates(results, matches_of, selection)
+
+
 def write_labels(path, names):
     """Label pairs of pictures: whether they are of one group, each pair in a category."""
     rng = np.random.default_rng(8)
@@ -373,6 +388,8 @@ def test_labelled_pairs_with_categories(pictures, tmp_path):
     check_run(results, hashed, genuine, impostor, left_out, halves, 3060)
 
     check_recalls(results.tables["recall_by_category"], genuine, of_genuine)
+    classes = [frozenset((name,)) for name in of_impostor.tolist()]
+    check_rates(results.tables["false_match_rates_by_category"], impostor, classes)
     # Genuine pairs are in the order of their rows, and impostor pairs in that of their distance.
     found = results.counts.labelled
     order = np.lexsort((genuine.j, genuine.i))
