@@ -1,6 +1,8 @@
 """One picture must not decide unseen: originals of the nearest pairs, and thresholds without."""
 
 import shutil
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from conftest import JIT_OFF
 from evaluations import EDITS, config_of, photo_config, results_of, some_hashed, with_copies
 
 import photodna_nb as pdna
+from photodna_nb.cli import evaluate_mode
 from photodna_nb.evaluation import Results, compare, estimate_rates, run
 from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
@@ -125,6 +128,14 @@ def test_the_report_names_it_and_says_what_changes_without_it():
     others = results_of(counted(with_a_hub(), np.arange(150) != 7), config_of())
     assert others.summary["influential_originals"] == []
     assert not any("One original" in one for one in recommend(others).warnings)
+
+
+def test_the_terminal_names_it_without_the_packages_of_the_report(monkeypatch):
+    results = results_of(counted(with_a_hub()), config_of())
+    monkeypatch.setitem(sys.modules, "photodna_nb", SimpleNamespace())
+    report, warning = evaluate_mode._report_lines(results)
+    assert "Report: not written" in report
+    assert warning.startswith("The original o7.jpg changes a threshold materially: see tables/")
 
 
 @pytest.mark.long

@@ -70,7 +70,12 @@ def _report_lines(results: Results, paper: str | None) -> list[str]:
     try:
         report = photodna_nb.report
     except AttributeError as error:  # without Matplotlib there are tables all the same
-        return [f"Report: not written; {error}"]
+        names = map(printable, results.summary["influential_originals"])
+        where = "see tables/influence_thresholds.csv"
+        warnings = [
+            f"The original {name} changes a threshold materially: {where}" for name in names
+        ]
+        return [f"Report: not written; {error}", *warnings]
     lines = [f"Report: {printable(report.write(results))}"]
     if paper is not None:
         report.write_paper(results, paper)

@@ -271,7 +271,7 @@ def _line_axes(
 ) -> Axes:
     """Return axes with a line for each label, the first at the top, and shaded groups."""
     if ax is None:
-        inches = plt.rcParams["figure.figsize"][0], 2.0 + 0.2 * len(labels)
+        inches = plt.rcParams["figure.figsize"][0], 2.4 + 0.2 * len(labels)
         ax = plt.subplots(figsize=inches, layout="constrained")[1]
     ax = axes_for(ax)
     add_scaled_labels(ax, title, x, y)
