@@ -95,6 +95,7 @@ def test_the_report_names_the_sources(photos, tmp_path):
     ) in page.replace("\u00a0", " ")
     assert "Pairs of two sources" in page
     assert "Pairs of two categories" in page
+    assert "The largest threshold at which the upper confidence limit of these pairs" in page
     assert "&lt;b&gt;" in page
     assert '<td data-label="category"><b>' not in page
     assert any("generated images" in text for text in pdna.report.recommend(results).warnings)

@@ -220,6 +220,8 @@ def test_a_row_that_is_left_out_takes_its_pairs_along(grouped, tmp_path):
          "variants.transforms: the originals are hashes of a table, of which no variants can be "
          "made; leave the section out"),
         ({"group": "kind"}, {}, pdna.ArgumentError, "originals.group: "),
+        ({"group": "scene"}, {"pairs": {"labelled": "pairs.csv"}}, pdna.ArgumentError,
+         "originals.group: pairs.labelled says which originals show the same; leave it out"),
         ({"hash_column": "kind"}, {}, pdna.FileError, "hash_column='kind' is none of them"),
         ({"hash_column": -1}, {}, pdna.ArgumentError, "originals.hash_column: got -1"),
         ({"delimiter": "ab"}, {}, pdna.ArgumentError, "originals.delimiter: got 'ab', needs one"),

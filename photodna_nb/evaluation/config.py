@@ -99,6 +99,10 @@ class Config(Section, frozen=True, eq=False):
                 "categories.file: of labelled pairs, the column category of the file in "
                 "pairs.labelled has the categories; take categories.file out"
             )
+        if labelled and any(getattr(source, "group", None) for source in self.sources.values()):
+            raise ArgumentError(
+                "originals.group: pairs.labelled says which originals show the same; leave it out"
+            )
         if not self.has_pictures:
             if self.variants not in (VariantsConfig(), no_transforms):
                 raise ArgumentError(

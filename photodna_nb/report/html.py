@@ -81,6 +81,7 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         transforms=list(_transforms(results)),
         detail_bins=list(_detail_bins(results)),
         class_rates=_class_rates(results),
+        source_thresholds=_source_thresholds(results),
         recall_range=recall_range,
         influential=[
             row | {"image": _thumbnail(results, row["thumbnail"])} for row in influential(results)
@@ -189,6 +190,13 @@ def _class_rates(results: Results) -> dict[str, list[dict[str, Any]]]:
             for names, rates in ((names, list(group)) for names, group in classes)
         ]
     return found
+
+
+def _source_thresholds(results: Results) -> list[tuple[tuple[str, str], list[dict[str, Any]]]]:
+    """Return the thresholds that the intervals of every two sources give for the targets."""
+    rows = [row for row in results.tables.get("thresholds_by_source", []) if row["conservative"]]
+    classes = groupby(rows, key=lambda row: (row["source_name"], row["other_source_name"]))
+    return [(names, list(group)) for names, group in classes]
 
 
 def _duplicate_groups(results: Results) -> Iterator[dict[str, Any]]:
