@@ -133,7 +133,7 @@ def test_the_report_names_it_and_says_what_changes_without_it():
 def test_the_terminal_names_it_without_the_packages_of_the_report(monkeypatch):
     results = results_of(counted(with_a_hub()), config_of())
     monkeypatch.setitem(sys.modules, "photodna_nb", SimpleNamespace())
-    report, warning = evaluate_mode._report_lines(results)
+    report, warning = evaluate_mode._report_lines(results, None)
     assert "Report: not written" in report
     assert warning.startswith("The original o7.jpg changes a threshold materially: see tables/")
 
