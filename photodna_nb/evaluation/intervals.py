@@ -301,11 +301,8 @@ def false_match_rates(
     *All.* The rate grows with the threshold: each lower limit holds for all higher thresholds, and
     from twenty full dyads on each upper limit for all lower ones. The narrowest are taken.
 
-    Over 1,000 simulated corpora of 60 and of 300 images, for each of eight models of dependence,
-    intervals of 95 % covered the true rate in 95 to 99 % of the corpora, at every threshold where
-    half of them or more had ten full dyads; the bounds below ten always did. Clopper-Pearson
-    intervals of all pairs covered it in 46 to 75 %, percentiles of images resampled with
-    replacement in 92 to 98 %. ``tests/benchmarks/interval_coverage.py`` computes these numbers.
+    Over 400 simulated corpora of each of eight models of dependence, intervals of 95 % covered the
+    true rate in 95 to 100 %: ``tests/benchmarks/interval_coverage.py``.
     """
     counts = checks.counts("counts", counts)
     half_alpha = (1 - checks.confidence("confidence", confidence)) / 2
