@@ -127,6 +127,7 @@ def test_the_report_says_what_there_is_not(ungrouped, grouped):
 
 
 def test_a_detail_that_is_not_known_is_no_low_detail(grouped, tmp_path):
+    """It is in no bin, and left out by no limit, unless no detail is known at all."""
     table, results = grouped
     summary = results.summary
     assert summary["originals_unknown_detail"] == N
@@ -146,6 +147,10 @@ def test_a_detail_that_is_not_known_is_no_low_detail(grouped, tmp_path):
     near = sum(1 for i, j in combinations(range(2, N, 3), 2) if not scene_of(table, i, j))
     assert pairs == [0, 0, near, 0, 0, 0]
     assert PairCounts.load(tmp_path / "run" / "counts.npz").detail_bin.tolist() == [-1, 0, 2] * 20
+    pytest.importorskip("matplotlib")
+    page = Path(pdna.report.write(found)).read_text("utf-8")
+    assert "Each transform" not in page
+    assert "The detail of 20 originals is unknown: exclude_below_detail leaves none" in page
     config = config_of(tmp_path, table, pairs={"exclude_below_detail": 100})
     problem = "pairs.exclude_below_detail: got 100, and the detail of no original is known; add"
     with pytest.raises(pdna.ArgumentError, match=re.escape(problem)):
