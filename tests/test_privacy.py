@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, b
 
 PRIVATE = {"pictures": False, "names": "digest", "key_file": "Opalith.key"}
 EDITS = ["jpeg:30", "noise:10", "webp:40"]
+COPIES = "Onyxcopy-1.png", "Onyxcopy-2.png"
 HOST = "Feldspat.example"
 NAMES = (
     *("Basalt-1.png", "Basalt-2.jpg", "Gneis/Cobalt.png", "Gneis/Kobold.png", "Marmor.png"),
@@ -51,13 +52,22 @@ def stones(tmp_path, monkeypatch):
         "path,category\nBasalt-1.png,warm\nsha256:"
         f"{sha256((folder / 'Marmor.png').read_bytes()).hexdigest()},cold\n"
     )
+    (tmp_path / "Jaspis").mkdir()
+    for name in COPIES:
+        with Image.open(folder / "Marmor.png") as image:
+            image.rotate(3).save(tmp_path / "Jaspis" / name)
+    (tmp_path / "Achatlist.csv").write_text(
+        "original,variant,label\n"
+        + "".join(f"Marmor.png,Jaspis/{name},turned\n" for name in COPIES)
+    )
+    (tmp_path / "Jaspis" / COPIES[1]).write_bytes(b"Schiefer is no image")
     return folder
 
 
 def private_config(stones, **sections):
     values = {
         "originals": {"kind": "directory", "path": "Granit-Folder"},
-        "variants": {"transforms": EDITS},
+        "variants": {"transforms": EDITS, "files": "Achatlist.csv"},
         "hash": {"names": ["photodna", brute.BRIGHT]},
         "pairs": {
             "duplicates": [
@@ -82,12 +92,13 @@ def secrets(stones):
         os.fspath(stones.parent),
         "Granit-Folder",
         "Tuffstein",
+        "Achatlist",
         "Opalith",
         "Schiefer",
         os.uname().nodename,
     }
-    for name in NAMES:
-        path = stones / name
+    for path in (*(stones / name for name in NAMES), *(stones.parent / "Jaspis").iterdir()):
+        name = str(path.relative_to(stones if path.is_relative_to(stones) else stones.parent))
         texts |= {
             name,
             str(path),
@@ -97,7 +108,10 @@ def secrets(stones):
         }
     encoded = [os.fsencode(text) for text in texts]
     encoded += [json.dumps(text)[1:-1].encode() for text in texts]
-    files = [path.read_bytes() for path in (*stones.parent.glob("*.*"), *stones.rglob("*.*"))]
+    files = [
+        path.read_bytes()
+        for path in (*stones.parent.glob("*.*"), *stones.parent.glob("[GJ]*/**/*.*"))
+    ]
     digests = [sha256(text) for text in (*encoded, *files)]
     found = {*encoded, *(digest.digest() for digest in digests)}
     found |= {digest.hexdigest()[:16].encode() for digest in digests}
@@ -158,7 +172,7 @@ def test_no_name_and_no_picture_in_any_byte(stones, tmp_path):
     assert set(results.manifest["inputs"]) == set(names)
     assert (tmp_path / "run" / "hashers" / "bright" / "counts.npz").exists()
     failed = [failure.original for failure in results.failures]
-    assert sorted(names[name] for name in failed) == ["Broken.jpg", "Wide.png"]
+    assert sorted(names[name] for name in failed) == ["Broken.jpg", "Marmor.png", "Wide.png"]
 
 
 def test_a_private_run_continues(stones, tmp_path):
@@ -172,7 +186,7 @@ def test_a_private_run_continues(stones, tmp_path):
     (stones / "New.png").write_bytes((stones / "Marmor.png").read_bytes() + b"more")
     assert run(config, tmp_path / "run").manifest["this_run"]["originals_hashed"] == 1
     stored = Results.load(tmp_path / "run").config.to_dict()
-    del stored["categories"]
+    del stored["categories"], stored["variants"]["files"]
     other = config_of(**{**stored, "thresholds": {"named": {"x": 77}}})
     read = run(other, tmp_path / "run")
     assert read.tables["thresholds"][0]["threshold"] == 77
@@ -214,7 +228,8 @@ def test_stopped_in_the_middle(stones, tmp_path, monkeypatch):
     assert check_private(tmp_path / "run", stones) >= 3
     assert b"hmac:" in (tmp_path / "run" / "journal.jsonl").read_bytes()
     results = run(private_config(stones), tmp_path / "run")
-    assert 4 <= 10 - results.manifest["this_run"]["originals_hashed"] < 10
+    images = len(NAMES) + len(COPIES)
+    assert 4 <= images - results.manifest["this_run"]["originals_hashed"] < images
 
 
 def test_thumbnails_that_were_left(stones, tmp_path):
@@ -281,11 +296,11 @@ def test_hashes_that_are_not_kept(stones, tmp_path, decoded):
     assert changes.hash_changes == ()
     assert "The second run kept no hashes, so it is unknown which of them differ." in changes.notes
     stored = results.config.to_dict()
-    del stored["categories"]
+    del stored["categories"], stored["variants"]["files"]
     with pytest.raises(pdna.FileError, match=r"hashes were not kept .*give the originals"):
         run(config_of(**stored), tmp_path / "run")  # without categories, the key is another one
     fewer = private_config(stones, **options, pairs={"variants_against_others": False})
-    assert run(fewer, tmp_path / "run").manifest["this_run"]["originals_hashed"] == 10
+    assert run(fewer, tmp_path / "run").manifest["this_run"]["originals_hashed"] == 12
     (stones / "Marmor.png").write_bytes((stones / "Basalt-1.png").read_bytes())
     changed = private_config(stones, **options, pairs={"variants_against_others": False})
     with pytest.raises(pdna.ArgumentError, match="no original has the digest sha256"):

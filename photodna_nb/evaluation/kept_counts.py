@@ -17,6 +17,7 @@ import numpy as np
 from photodna_nb import files, parallel
 from photodna_nb.corpus.datasets import Dataset, Original
 from photodna_nb.errors import FileError, ImageError
+from photodna_nb.evaluation import variant_files
 from photodna_nb.evaluation.categories import original_labels
 from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.labelled_pairs import LabelledPairs
@@ -65,6 +66,8 @@ def _detail_limits(config: Config) -> list[float]:
 def counted_before(
     config: Config,
     dataset: Dataset | None,
+    copy_files: Dataset | None,
+    file_digests: Mapping[str, str],
     categories: Mapping[str, str] | None,
     labelled: LabelledPairs | None,
     folder: RunFolder,
@@ -92,6 +95,8 @@ def counted_before(
         labels = original_labels(categories, counts.names, counts.digests, sources)
         key = counts_key(config, digest, labels, labelled)
         PairCounts.unpacked(path, files.read(path, FileError), key)
+        if folder.files.get(variant_files.KEY) != file_digests.get(variant_files.KEY):
+            raise FileError(path, f"{variant_files.KEY} is another list")
         earlier = results
     except FileError as error:
         reason = error.reason
@@ -105,8 +110,11 @@ def counted_before(
         return earlier
     if earlier is None or config.privacy.hashes:
         return None
-    found = parallel.ordered_map(_digest, dataset, max_workers=max_workers, executor=executor)
-    return earlier if dict(found) == earlier.manifest["inputs"] else None
+    for images, name in ((dataset, "inputs"), (copy_files or (), "copies")):
+        found = parallel.ordered_map(_digest, images, max_workers=max_workers, executor=executor)
+        if dict(found) != earlier.manifest.get(name, {}):
+            return None
+    return earlier
 
 
 def _digest(original: Original) -> tuple[str, str | None]:

@@ -145,12 +145,15 @@ def run(
     hashers = config.hashers()
     versions = {one.scale.name: one.hasher.version for one in hashers if one.scale != PHOTODNA}
     with open_run(run_dir, config.hash_settings(hashers), versions) as folder:
-        earlier = counted_before(config, dataset, categories, labelled, folder, workers, executor)
+        earlier = counted_before(
+            config, dataset, copy_files, digests, categories, labelled, folder, workers, executor
+        )
         hashing = HashingResult(())
         copy_inputs: Mapping[str, str | None] = {}
         if earlier is not None:
             counted = [(one.counts, one.failures) for one in earlier.hashers.values()]
             inputs, hashes_digest = earlier.manifest["inputs"], folder.not_kept[HASHES]
+            copy_inputs = earlier.manifest.get("copies", {})
         else:
             if dataset is not None:
                 hashing = hash_variants(
@@ -168,6 +171,8 @@ def run(
                     of_copies = hash_variants(config, copy_files, files_of, hashers, *options)
                 copy_inputs = of_copies.stored[0].inputs
                 hashing = hashing.with_copies(of_copies, copies.attached)
+                if not config.privacy.hashes:
+                    hashes_digest = hashing.stored[0].digest
             check_names(_listed(config, categories), inputs, inputs.values())
             if labelled is not None:
                 labelled.check_names(inputs)
