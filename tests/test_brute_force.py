@@ -314,7 +314,8 @@ def test_two_hashers_with_categories(pictures, tmp_path):
     (pictures.parent / "kinds.csv").write_text("path,category\n" + lines)
     config = configuration(
         pictures,
-        hash={"names": ["photodna", brute.BRIGHT], "thresholds": {brute.BRIGHT: {"near": 9}}},
+        # Pairs of both kinds are exactly 12 apart.
+        hash={"names": ["photodna", brute.BRIGHT], "thresholds": {brute.BRIGHT: {"near": 12}}},
         variants={"transforms": SPECS},
         pairs={"duplicates": GROUPS, "exclude_below_detail": LEAST_DETAIL},
         categories={"file": "kinds.csv"},
