@@ -11,7 +11,7 @@ from evaluations import EDITS, config_of, photo_config, results_of, some_hashed,
 
 import photodna_nb as pdna
 from photodna_nb.cli import evaluate_mode
-from photodna_nb.evaluation import Results, compare, estimate_rates, run
+from photodna_nb.evaluation import Results, compare, estimate_rates, influence, run
 from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
 from photodna_nb.evaluation.influence import measure_influence
@@ -114,6 +114,25 @@ def test_an_original_near_many_others_is_found():
     others_of = [one for one in found.thresholds if one.row != first.row]
     assert len(others_of) == 16
     assert not any(one.is_material for one in others_of)
+
+
+def test_a_shorter_list_of_pairs_gives_the_same_thresholds(monkeypatch):
+    counts, config = counted(with_a_hub()), config_of()
+    overall = estimate_rates(counts)
+    expected = measure_influence(config, counts, overall)
+    monkeypatch.setattr(influence, "_LISTED", 0)
+    listed = []
+    estimate = influence.estimate_rates
+
+    def estimated(counts, **options):
+        listed.append(len(counts.nearest.i))
+        return estimate(counts, **options)
+
+    monkeypatch.setattr(influence, "estimate_rates", estimated)
+    assert measure_influence(config, counts, overall) == expected
+    assert len(listed) == 3
+    assert max(listed) < len(counts.nearest.i) / 5
+    assert sum(one.choice_without.threshold is not None for one in expected.thresholds) >= 1
 
 
 def test_the_report_names_it_and_says_what_changes_without_it():

@@ -11,6 +11,7 @@ import numpy as np
 
 from photodna_nb import parallel
 from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.dependence import pairs_per_dyad
 from photodna_nb.evaluation.deployment import deployment_choices, reported_choice
 from photodna_nb.evaluation.intervals import FalseMatchRates
 from photodna_nb.evaluation.original_hashes import ORIGINAL
@@ -31,9 +32,9 @@ _LEFT_OUT = 3
 # A threshold that changes by this share of it changes materially, if the original takes part in
 # this share of the nearest pairs more than an average original does.
 _MATERIAL_CHANGE = _MATERIAL_PROPORTION = 0.1
-# Pairs that are listed without an original: so many, and so many times those that match at the
-# largest target. A list of all that are known takes longer, and gives the same thresholds.
-_LISTED, _LISTED_PER_MATCH = 20_000, 4
+# Pairs that are listed without an original: so many, those of so many full dyads, and so many times
+# those that match at the largest target. All that are known take longer, and give the same.
+_LISTED, _LISTED_DYADS, _LISTED_PER_MATCH = 20_000, 100, 4
 
 
 class InfluentialOriginal(NamedTuple):
@@ -251,7 +252,11 @@ def _choices(config: Config, estimates: RateEstimates) -> list[tuple[str, Thresh
 
 def _shortened(counts: PairCounts, rates: FalseMatchRates, targets: Sequence[float]) -> PairCounts:
     """Return counts with a list of impostor pairs that is long enough for the targets."""
-    needed = max(_LISTED, math.ceil(_LISTED_PER_MATCH * max(targets) * rates.pairs))
+    needed = max(
+        _LISTED,
+        _LISTED_DYADS * pairs_per_dyad(rates.images, rates.pairs),
+        math.ceil(_LISTED_PER_MATCH * max(targets) * rates.pairs),
+    )
     limit = int(np.searchsorted(rates.matches, needed))
     if limit >= counts.nearest_limit or counts.labelled is not None:  # of which all are needed
         return counts
