@@ -338,3 +338,41 @@ def test_limits_where_no_sample_of_hashes_is_kept():
     np.testing.assert_array_equal(without.upper[:listed], with_sample.upper[:listed])
     assert (without.upper[listed:] == 1).all()
     assert (with_sample.upper[listed:] < 1).any()
+
+
+def test_counts_without_hashes_of_several_hashers_and_of_copies(tmp_path):
+    """They are used again as long as the pairs of every hasher, and every copy, are the same."""
+    pytest.importorskip("imagehash")
+    rng = np.random.default_rng(3)
+    for name in ("photos/a.png", "photos/b.png", "photos/c.png", "copy.png", "other.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        image = Image.fromarray(rng.integers(0, 256, (4, 5, 3), np.uint8)).resize((40, 32))
+        image.save(tmp_path / name)
+    (tmp_path / "copies.csv").write_text(
+        "original,variant,label\na.png,copy.png,shop\nb.png,other.png,shop\n"
+    )
+
+    def hashed(folder="run", **sections):
+        config = config_of(
+            tmp_path,
+            originals={"kind": "directory", "path": "photos"},
+            variants={"transforms": ["jpeg:30"], "files": "copies.csv"},
+            hash={"names": ["average", "photodna"]},
+            privacy={"hashes": False},
+            **sections,
+        )
+        return run(config, tmp_path / folder).manifest["this_run"]["originals_hashed"]
+
+    assert hashed() == 5
+    before = contents(tmp_path / "run")
+    assert hashed(thresholds={"named": {"x": 7}}) == 0
+    assert hashed() == 0
+    assert contents(tmp_path / "run") == before
+    assert hashed(detail={"bins": [500.0]}) == 5
+    assert hashed() == 5
+    (tmp_path / "copy.png").write_bytes((tmp_path / "photos" / "a.png").read_bytes())
+    assert hashed() == hashed("fresh") == 5
+    assert contents(tmp_path / "run") == contents(tmp_path / "fresh")
+    assert before != contents(tmp_path / "run")
+    (tmp_path / "photos").rename(tmp_path / "away")
+    assert hashed(thresholds={"named": {"x": 7}}) == 0

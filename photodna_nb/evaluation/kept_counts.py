@@ -23,7 +23,7 @@ from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.labelled_pairs import LabelledPairs
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.results import Results
-from photodna_nb.evaluation.run_files import COUNTS, HASHES, JOURNAL
+from photodna_nb.evaluation.run_files import COUNTS, HASHES, JOURNAL, hasher_file
 from photodna_nb.evaluation.run_folder import RunFolder
 
 # Version of the counts: those of another version are counted anew.
@@ -89,14 +89,17 @@ def counted_before(
     earlier, reason = None, ""
     try:
         results = Results.load(folder.folder)
-        counts, path = results.counts, folder.path(COUNTS)
-        partition = counts.partitions.get("sources")
-        sources = [partition.names[number] for number in partition.number] if partition else ()
-        labels = original_labels(categories, counts.names, counts.digests, sources)
-        key = counts_key(config, digest, labels, labelled)
-        PairCounts.unpacked(path, files.read(path, FileError), key)
+        for number, one in enumerate(results.hashers.values()):
+            counts, name = one.counts, one.hasher.name if number else ""
+            partition = counts.partitions.get("sources")
+            sources = [partition.names[own] for own in partition.number] if partition else ()
+            labels = original_labels(categories, counts.names, counts.digests, sources)
+            own_config = config.of_hasher(one.listed, one.hasher)
+            key = counts_key(own_config, digest, labels, labelled, name)
+            path = folder.path(hasher_file(name, COUNTS) if name else COUNTS)
+            PairCounts.unpacked(path, files.read(path, FileError), key)
         if folder.files.get(variant_files.KEY) != file_digests.get(variant_files.KEY):
-            raise FileError(path, f"{variant_files.KEY} is another list")
+            raise FileError(folder.folder, f"{variant_files.KEY} is another list")
         earlier = results
     except FileError as error:
         reason = error.reason

@@ -148,6 +148,7 @@ _AT_CLASSES = (
     | {"at_least_ten_matches": bool},
 )
 _HASHER = {"hasher": str, "unit": Literal["L2", "L1", "Hamming"]}
+_OF_ALL_HASHERS = "hashers", "equal_rates"
 _OPTIONAL_TABLES: dict[str, Any] = {
     "hashers": _row(
         _HASHER
@@ -307,7 +308,7 @@ def _mismatches(
 ) -> Iterator[str]:
     specs = tuple(transform.spec for transform in config.transforms)
     largest = counts.hasher.largest_threshold
-    of_hasher = (rows for name, rows in tables.items() if rows and name != "equal_rates")
+    of_hasher = (rows for name, rows in tables.items() if rows and name not in _OF_ALL_HASHERS)
     for row in (summary, *itertools.chain(*of_hasher)):
         if any((row.get(name) or 0) > largest for name in _WITHIN):
             yield "a distance is out of range"
