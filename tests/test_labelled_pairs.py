@@ -4,6 +4,7 @@ import itertools
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import oracle
@@ -388,6 +389,16 @@ def test_a_run_over_labelled_pairs(photos, tmp_path):
     again = Results.load(tmp_path / "run")
     assert again.tables == results.tables
     assert compare(again, results).identical
+    page = Path(pdna.report.write(results)).read_text(encoding="utf-8")
+    for text in (
+        "is the proportion of the labelled pairs that show the same and match;",
+        "Only the labelled pairs are counted.",
+        "<h2>Recall by category</h2>",
+        "<h2>Labelled pairs of each category</h2>",
+    ):
+        assert text in page
+    assert "<h2>Each transform" not in page
+    assert "<summary>Each transform" not in page
     before = (tmp_path / "run" / "counts.npz").read_bytes()
     (tmp_path / "pairs.csv").write_text("\n".join(["a,b,same,category", *lines[:2]]))
     fewer = run(config, tmp_path / "run")

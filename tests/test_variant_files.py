@@ -19,6 +19,7 @@ from photodna_nb.evaluation.intervals import clopper_pearson, clustered_recall_i
 from photodna_nb.evaluation.rates import RecallSelection, estimate_recalls
 from photodna_nb.evaluation.variant_files import read_copies
 from photodna_nb.evaluation.variant_hashes import CopyHashes
+from photodna_nb.report.methods import methods
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
@@ -244,7 +245,17 @@ def test_a_run_over_copies(copied):
     )
     assert [row["label"] for row in both.tables["transforms"]] == ["mirror", "messenger", "scan"]
     assert {row["transform"] for row in both.tables["recall"]} == set(both.counts.transforms)
-    assert "messenger" in Path(pdna.report.write(both)).read_text(encoding="utf-8")
+    (near, *_) = (row for row in both.tables["nearest_impostors"] if row["transform"])
+    if near["copy"] is None:
+        near |= {"transform": "copies:scan", "copy": "copies/0.png"}
+    page = Path(pdna.report.write(both)).read_text(encoding="utf-8")
+    label = near["transform"].removeprefix("copies:")
+    assert f"{near['original']} ({label}: {near['copy']})" in page
+    assert methods(both)[1:3] == [
+        "2 altered files of the originals, with 2 labels, took the part of variants.",
+        "Each original was altered in memory by 1 transform (mirror), with the seed 0 for random "
+        "ones, which gave 5 variants.",
+    ]
 
 
 def test_copies_of_a_private_run_have_no_names(copied):

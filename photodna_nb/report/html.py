@@ -82,6 +82,7 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         detail_bins=list(_detail_bins(results)),
         class_rates=_class_rates(results),
         source_thresholds=_source_thresholds(results),
+        category_recall=_category_recall(results),
         recall_range=recall_range,
         influential=[
             row | {"image": _thumbnail(results, row["thumbnail"])} for row in influential(results)
@@ -197,6 +198,15 @@ def _source_thresholds(results: Results) -> list[tuple[tuple[str, str], list[dic
     rows = [row for row in results.tables.get("thresholds_by_source", []) if row["conservative"]]
     classes = groupby(rows, key=lambda row: (row["source_name"], row["other_source_name"]))
     return [(names, list(group)) for names, group in classes]
+
+
+def _category_recall(results: Results) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return each category with its recall at each threshold."""
+    oriented = results.config.deployment.orientations
+    rows = results.tables.get("recall_by_category", [])
+    chosen = (row for row in rows if row["oriented"] == oriented)
+    groups = groupby(chosen, key=lambda row: row["category"])
+    return [(name, list(group)) for name, group in groups]
 
 
 def _duplicate_groups(results: Results) -> Iterator[dict[str, Any]]:

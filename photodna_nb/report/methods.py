@@ -66,19 +66,28 @@ def _hash(hasher: HasherScale) -> str:
 
 def _variants(results: Results) -> Iterator[str]:
     summary, config = results.summary, results.config
-    specs = results.counts.transforms
+    specs = [transform.spec for transform in config.transforms]
+    if copies := len(results.manifest.get("copies", {})):
+        number = len(results.counts.transforms) - len(specs)
+        yield (
+            f"{count(copies, 'altered file')} of the originals, with {count(number, 'label')}, "
+            "took the part of variants."
+        )
     if not specs:
         return
     named = config.variants.transforms
     if isinstance(named, str):
         which = f"the {integer(len(specs))} transforms of the frozen list {named}"
     elif len(specs) <= _MOST_NAMED:
-        labels = [row["label"].replace("_", " ") for row in results.tables["transforms"]]
+        rows = results.tables["transforms"][: len(specs)]
+        labels = [row["label"].replace("_", " ") for row in rows]
         which = f"{count(len(specs), 'transform')} ({', '.join(labels)})"
     else:
         which = f"{count(len(specs), 'transform')}, listed in the table of transforms"
-    made = f"which gave {count(summary['variants'], 'variant')}"
-    if failed := summary["variants_failed"]:
+    of_copies = [row for row in results.tables["transforms"] if row["transform"] not in specs]
+    n_made = summary["variants"] - sum(row["genuine_pairs"] for row in of_copies)
+    made = f"which gave {count(n_made, 'variant')}"
+    if failed := summary["variants_failed"] - sum(row["failed"] for row in of_copies):
         made += f" ({integer(failed)} could not be made)"
     yield (
         f"Each original was altered in memory by {which}, with the seed {config.seed} for random "

@@ -228,6 +228,11 @@ def _warnings(results: Results) -> Iterator[str]:
             f"{integer(matches[0])} of them the same hash. Duplicates count as false matches until "
             "they are excluded: see the nearest impostor pairs."
         )
+    if config.pairs.labelled is not None:
+        yield (
+            "Only the labelled pairs are counted. If they were chosen because they are hard or "
+            "easy, a service meets other rates. No tail is fitted to pairs that somebody chose."
+        )
     yield from influence_warnings(results)
     if summary["no_rates_reason"]:
         yield f"There are no rates with intervals: {summary['no_rates_reason']}."
