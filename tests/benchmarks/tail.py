@@ -1,7 +1,7 @@
 """Do the intervals of false match rates hold what a larger corpus shows?
 
     python tests/benchmarks/tail.py [--splits 300] [--photographs HASHES.npz] [--run RUN_DIR ...]
-                                    [--drawn 10000] [--corpora 1] [--save FILE.json]
+                                    [--drawn 4000] [--corpora 1] [--save FILE.json]
 
 Random parts of a corpus are evaluated, and what they say is compared with what the whole counts:
 at the rate at which ten pairs of two originals of the part match, ten times further out, and for
@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=300)
     parser.add_argument("--photographs", type=Path, default=PHOTOGRAPHS)
     parser.add_argument("--run", nargs="*", default=[])
-    parser.add_argument("--drawn", type=int, default=10_000, help="0 for none")
+    parser.add_argument("--drawn", type=int, default=4000, help="0 for none")
     parser.add_argument("--corpora", type=int, default=1, help="of drawn images")
     parser.add_argument("--save", type=Path, help="keep what was computed")
     options = parser.parse_args()
