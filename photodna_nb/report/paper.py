@@ -65,7 +65,7 @@ class _Column(NamedTuple):
     text: Callable[[Row], str]
 
 
-class _Table(NamedTuple):
+class _PaperTable(NamedTuple):
     """A table of a paper: rows of the results, of which columns show some.
 
     n_texts : int
@@ -153,14 +153,14 @@ def write_paper(results: Results | PathLike, folder: PathLike) -> list[str]:
     return list(paths)
 
 
-def _tables(results: HasherResults) -> Iterator[_Table]:
+def _tables(results: HasherResults) -> Iterator[_PaperTable]:
     """Yield the tables of a hasher; those that do not apply have no rows."""
     tables, confidence = results.tables, f"{100 * results.config.confidence:g} %"
     unit = results.hasher.unit
     of_all = _Column("Recall", weighted_recall if results.config.variants.weights else recall)
     if results.counts.transforms and not results.config.variants.weights:
         of_all = _Column("Recall", lambda row: recall_range(results, row["name"]))
-    yield _Table(
+    yield _PaperTable(
         "thresholds",
         f"Rates at the named thresholds, with intervals of {confidence}.",
         (
@@ -172,7 +172,7 @@ def _tables(results: HasherResults) -> Iterator[_Table]:
         ),
         tables["thresholds"],
     )
-    yield _Table(
+    yield _PaperTable(
         "operating_points",
         "Thresholds for target false match rates, chosen on the selection half, and their rates on "
         f"the validation half, with intervals of {confidence}.",
@@ -190,7 +190,7 @@ def _tables(results: HasherResults) -> Iterator[_Table]:
         for row in tables["recall"]
         if row["detail_bin"] is None and row["oriented"] == results.config.deployment.orientations
     }
-    yield _Table(
+    yield _PaperTable(
         "transforms",
         f"Distances ({unit}) of the variants by transform, and recall with intervals of "
         f"{confidence}.",
@@ -212,7 +212,7 @@ def _tables(results: HasherResults) -> Iterator[_Table]:
     )
 
     oriented = results.config.deployment.orientations
-    yield _Table(
+    yield _PaperTable(
         "categories",
         f"Recall by category, with intervals of {confidence}.",
         (
@@ -230,11 +230,11 @@ def _tables(results: HasherResults) -> Iterator[_Table]:
 _QUANTILES = {"Median": "median", "95 %": "p95", "Largest": "largest"}
 
 
-def _comparison(results: Results) -> Iterator[_Table]:
+def _comparison(results: Results) -> Iterator[_PaperTable]:
     """Yield the tables that compare several hashers."""
     hashers, rates = results.tables.get(HASHERS, []), results.tables.get(EQUAL_RATES, [])
     if hashers:
-        yield _Table(
+        yield _PaperTable(
             "hashers",
             "The hashes, with numbers of the whole curve of each.",
             (
@@ -265,7 +265,7 @@ def _comparison(results: Results) -> Iterator[_Table]:
     rows = [
         {"transform": spec} | {name: at[target, spec, name] for name in names} for spec in labels
     ]
-    yield _Table(
+    yield _PaperTable(
         "equal_rates",
         "Recall on the validation half at thresholds whose false match rate on the selection half "
         f"is at most {rate(target)} ({', '.join(thresholds)}), and its difference from "
