@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import oracle
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, scaled
 from evaluations import config_of, genuine_table, results_of, some_hashed
+from scipy import stats
 
 import photodna_nb as pdna
 from photodna_nb.evaluation import PairCounts, Results, compare, estimate_rates, run
 from photodna_nb.evaluation.category_recall import recall_by_category
 from photodna_nb.evaluation.counting import count_pairs
+from photodna_nb.evaluation.dependence import ImpostorPairs
+from photodna_nb.evaluation.intervals import false_match_rates
 from photodna_nb.evaluation.labelled_pairs import LabelledPair, count_labelled, read_labelled
 from photodna_nb.evaluation.pair_graph import PairGraph
 from photodna_nb.evaluation.rates import labelled_rates
@@ -300,6 +303,48 @@ def test_recall_by_category_of_originals():
         assert row["genuine_pairs"] == (table >= 0).sum()
         assert row["matches"] == ((table >= 0) & (table <= 14 * 14)).sum()
     assert recall_by_category(count_pairs(hashed, np.zeros(24, bool)), {"a": 14}, 0.95) == {}
+
+
+def compared_pairs(kind, draw):
+    """The images of the pairs of a design, and how many images there are."""
+    if kind == "sparse":
+        i, j = np.triu_indices(120, 1)
+        chosen = draw.permutation(len(i))[:900]
+        i, j = i[chosen], j[chosen]
+    elif kind == "disjoint":
+        i = np.arange(0, 800, 2)
+        j = i + 1
+    elif kind == "queries":  # each of 25 with each of 120 others
+        i, j = (grid.ravel() for grid in np.meshgrid(np.arange(25), np.arange(25, 145)))
+    else:  # each of 12 images with 80 of its own
+        i = np.repeat(np.arange(12), 80)
+        j = 12 + np.arange(len(i))
+    images, number = np.unique(np.r_[i, j], return_inverse=True)
+    return *number.reshape(2, -1), len(images)
+
+
+@pytest.mark.scaled
+@pytest.mark.parametrize("kind", ["sparse", "disjoint", "queries", "stars"])
+def test_intervals_of_labelled_pairs_cover_the_rate(kind):
+    """Images that match easily or not, in any design of pairs: 95 % intervals hold the rate."""
+    draw, total = np.random.default_rng(1), scaled(3, 200)
+    held = tried = 0
+    for effect, rate in itertools.product((0.0, 0.5, 1.0), (0.05, 0.2)):
+        for seed in range(total):
+            i, j, n = compared_pairs(kind, draw)
+            images = draw.normal(size=n) * effect
+            limit = stats.norm.ppf(rate) * math.sqrt(1 + 2 * effect**2)
+            cells = np.where(images[i] + images[j] + draw.normal(size=len(i)) < limit, 1, 2)
+            found = false_match_rates(
+                np.bincount(cells, minlength=3),
+                n,
+                ImpostorPairs(i, j, cells, 2),
+                seed=seed,
+                graph=PairGraph(i, j, n, seed),
+            )
+            held += found.lower[1] <= rate <= found.upper[1]
+            tried += 1
+    assert held >= 0.94 * tried - 1
 
 
 def test_originals_that_show_the_same_are_one_image():
