@@ -18,6 +18,7 @@ from photodna_nb.evaluation.deployment import (
     identification_curve,
 )
 from photodna_nb.evaluation.intervals import clopper_pearson
+from photodna_nb.report import formatting
 
 
 def searched(matching, size):
@@ -82,6 +83,21 @@ def test_the_curve_is_that_of_the_expected_matches(orientations):
                 assert found[t] == pytest.approx(float(most), rel=1e-12)
         assert ("counted", False) in sources
         assert (("tail", True) in sources) == (by is tail)
+
+
+@pytest.mark.parametrize(
+    ("source", "fpir", "upper", "text"),
+    [
+        ("counted", 0.125, 0.25, "12.5 % (up to 25.0 %)"),
+        ("tail", 0.125, 0.25, "12.5 % (up to 25.0 %, extrapolated)"),
+        ("tail", None, 0.25, "at most 25.0 % (extrapolated)"),
+        ("disjoint pairs", None, 1.0, "at most 100 %"),
+        (None, None, None, "–"),
+    ],
+)
+def test_fpir_as_text(source, fpir, upper, text):
+    row = {"expected_matches_source": source, "fpir": fpir, "fpir_upper": upper}
+    assert formatting.fpir(row) == text
 
 
 @pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
