@@ -9,7 +9,7 @@ import subprocess
 import brute_force as brute
 import pytest
 from conftest import JIT_OFF
-from evaluations import config_of
+from evaluations import config_of, photo_config
 
 import photodna_nb as pdna
 from photodna_nb import cli
@@ -242,3 +242,29 @@ def test_several_hashers(tmp_path):
     assert len(files["equal_rates.csv"].splitlines()) == 1 + len(results.tables["equal_rates"])
     assert "(144 bytes, L2 distance) and bright (64 bits, Hamming distance)" in files["methods.txt"]
     assert r"\input{thresholds_bright}" in files["paper.tex"]
+
+
+def test_copies_from_files_and_hashes_without_pictures(photos, tmp_path):
+    """The sentences name what there is, and nothing else."""
+    (tmp_path / "copies.csv").write_text(
+        "original,variant,label\na.png,copy.png,shared & saved\nc.png,other.png,shared & saved\n"
+    )
+    for name, original in (("copy.png", "a.png"), ("other.png", "c.png")):
+        shutil.copy(photos / original, tmp_path / name)
+    variants = {"transforms": ["mirror"], "files": "copies.csv"}
+    results = run(photo_config(photos, variants=variants), tmp_path / "run")
+    pdna.report.write_paper(results, tmp_path / "paper")
+    text = (tmp_path / "paper" / "methods.txt").read_text()
+    assert "in memory by 1 transform (mirror), with the seed 0" in text
+    assert "which gave 6 variants." in text
+    assert "2 altered copies came from files, labelled shared & saved." in text
+    assert "1 original could not be hashed" in text
+    pdna.HashTable.load(tmp_path / "run" / "hashes.npz").save(tmp_path / "t_1.csv")
+    table = {"originals": {"kind": "table", "path": "t_1.csv"}, "variants": {"transforms": []}}
+    results = run(photo_config(photos, **table), tmp_path / "hashes")
+    pdna.report.write_paper(results, tmp_path / "paper2")
+    text = (tmp_path / "paper2" / "methods.txt").read_text()
+    assert "on 6 hashes of the table t_1.csv." in text
+    assert "We compared 15 impostor pairs: two different originals." in text
+    assert not any(word in text for word in ("genuine", "transform", "recall"))
+    assert read_table((tmp_path / "paper2" / "thresholds.tex").read_text())[1][2] == "–"

@@ -252,9 +252,9 @@ def test_a_run_over_copies(copied):
     label = near["transform"].removeprefix("copies:")
     assert f"{near['original']} ({label}: {near['copy']})" in page
     assert methods(both)[1:3] == [
-        "2 altered files of the originals, with 2 labels, took the part of variants.",
         "Each original was altered in memory by 1 transform (mirror), with the seed 0 for random "
         "ones, which gave 5 variants.",
+        "2 altered copies came from files, labelled messenger and scan.",
     ]
 
 

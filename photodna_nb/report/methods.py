@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from photodna_nb.corpus.transforms import COPIES
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config_originals import DeadLeavesOriginals
 from photodna_nb.evaluation.hasher_scale import HasherScale
@@ -66,33 +67,33 @@ def _hash(hasher: HasherScale) -> str:
 
 def _variants(results: Results) -> Iterator[str]:
     summary, config = results.summary, results.config
-    specs = [transform.spec for transform in config.transforms]
-    if copies := len(results.manifest.get("copies", {})):
-        number = len(results.counts.transforms) - len(specs)
+    rows = results.tables["transforms"]
+    labels = {row["label"].replace("_", " "): row["transform"] for row in rows}
+    copies = [label for label, spec in labels.items() if spec.startswith(COPIES)]
+    made = [label for label in labels if label not in copies]
+    n_copies = sum(row["genuine_pairs"] for row in rows if row["transform"].startswith(COPIES))
+    if made:
+        named = config.variants.transforms
+        if isinstance(named, str):
+            which = f"the {integer(len(made))} transforms of the frozen list {named}"
+        elif len(made) <= _MOST_NAMED:
+            which = f"{count(len(made), 'transform')} ({', '.join(made)})"
+        else:
+            which = f"{count(len(made), 'transform')}, listed in the table of transforms"
         yield (
-            f"{count(copies, 'altered file')} of the originals, with {count(number, 'label')}, "
-            "took the part of variants."
+            f"Each original was altered in memory by {which}, with the seed {config.seed} for "
+            f"random ones, which gave {count(summary['variants'] - n_copies, 'variant')}."
         )
-    if not specs:
-        return
-    named = config.variants.transforms
-    if isinstance(named, str):
-        which = f"the {integer(len(specs))} transforms of the frozen list {named}"
-    elif len(specs) <= _MOST_NAMED:
-        rows = results.tables["transforms"][: len(specs)]
-        labels = [row["label"].replace("_", " ") for row in rows]
-        which = f"{count(len(specs), 'transform')} ({', '.join(labels)})"
-    else:
-        which = f"{count(len(specs), 'transform')}, listed in the table of transforms"
-    of_copies = [row for row in results.tables["transforms"] if row["transform"] not in specs]
-    n_made = summary["variants"] - sum(row["genuine_pairs"] for row in of_copies)
-    made = f"which gave {count(n_made, 'variant')}"
-    if failed := summary["variants_failed"] - sum(row["failed"] for row in of_copies):
-        made += f" ({integer(failed)} could not be made)"
-    yield (
-        f"Each original was altered in memory by {which}, with the seed {config.seed} for random "
-        f"ones, {made}."
-    )
+    if copies:
+        copied = "copy" if n_copies == 1 else "copies"
+        yield (
+            f"{integer(n_copies)} altered {copied} came from files, labelled "
+            f"{printable(join(copies))}."
+        )
+    if failed := summary["variants_failed"]:
+        yield f"{count(failed, 'variant')} could not be made or hashed."
+    if config.variants.weights:
+        yield "Recall over all transforms is weighted by how often each of them occurs in use."
 
 
 def _pairs(results: Results) -> Iterator[str]:
@@ -109,8 +110,9 @@ def _pairs(results: Results) -> Iterator[str]:
             if (results.counts.transforms and config.pairs.variants_against_others)
             else ""
         )
+        same = f"{genuine}, an image and another one that shows the same, and "
         yield (
-            f"There are {genuine}, an image and another one that shows the same, and "
+            f"We compared {same if summary['genuine_pairs'] else ''}"
             f"{count(impostor, 'impostor pair')}: two different originals{others}. All of them "
             "were counted exactly at each distance."
         )
@@ -135,9 +137,9 @@ def _statistics(results: Results) -> Iterator[str]:
         return
     yield (
         "Pairs share images and are not independent. Where ten or more dyads match, false match "
-        f"rates have gamma intervals [@fay1997] of {confidence} with the variance of a U-statistic "
-        "of the images [@hoeffding1948,aronow2015]; where fewer match, the upper limit is that of "
-        "disjoint dyads [@clopper1934]."
+        f"rates have gamma intervals of {confidence} after Fay and Feuer [@fay1997], with the "
+        "variance of a U-statistic of the images [@hoeffding1948,aronow2015]; where fewer match, "
+        "the upper limit is that of disjoint dyads [@clopper1934]."
     )
     for name, one in results.hashers.items():
         yield from _tail(one.summary["tail"], f" of {name}" if len(results.hashers) > 1 else "")
@@ -150,7 +152,7 @@ def _statistics(results: Results) -> Iterator[str]:
     selection, validation = (
         integer(summary[f"originals_in_{half}_half"]) for half in ("selection", "validation")
     )
-    if results.tables["operating_points"]:
+    if any(row["threshold"] is not None for row in results.tables["operating_points"]):
         yield (
             f"Thresholds for target rates were chosen on one half of the originals ({selection}) "
             f"and their rates estimated on the other ({validation}), a division by the seed alone."
