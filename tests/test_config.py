@@ -14,6 +14,7 @@ from photodna_nb.corpus import transforms
 from photodna_nb.evaluation import Config, Results, run
 from photodna_nb.evaluation.config_originals import DirectoryOriginals
 from photodna_nb.evaluation.config_sections import DetailConfig
+from photodna_nb.evaluation.hasher_scale import PHOTODNA
 
 EXAMPLE = ROOT / "data" / "evaluation.toml"
 
@@ -264,3 +265,14 @@ def test_paths_start_from_the_folder_of_the_file(tmp_path, monkeypatch):
         dataset = Config.load("a/config.toml").dataset()
         assert [original.name for original in dataset] == names
         assert dataset[0].open().size == (9, 9)
+
+
+def test_thresholds_of_another_hasher_are_within_its_own_distances():
+    """Those of "photodna" may be far beyond the largest distance of the first hasher."""
+    values = {"originals": {"kind": "dead_leaves", "number": 4}}
+    section = {"names": ["average", "photodna"], "thresholds": {"photodna": {"production": 200}}}
+    config = Config.from_dict(values | {"hash": section, "thresholds": {"named": {"near": 5}}})
+    own = config.of_hasher("photodna", PHOTODNA)
+    assert own.thresholds.named == {"production": 200}
+    assert own.hash_names == ("photodna", "average")
+    assert config.thresholds.named == {"near": 5}

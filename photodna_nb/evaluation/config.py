@@ -262,18 +262,21 @@ class Config(Section, frozen=True, eq=False):
 
         Detail and orientations are those of "photodna"; another has a quality of its own.
         """
-        named = self.thresholds.named
-        if self.hash is not None and listed != self.hash.names[0]:
-            named = self.hash.thresholds.get(listed, {})
+        named, section = self.thresholds.named, self.hash
+        if section is not None and listed != section.names[0]:
+            named = section.thresholds.get(listed, {})
+            others = (name for name in section.names if name != listed)
+            section = HashConfig((listed, *others))  # whose named thresholds are those of the first
         for name, threshold in named.items():
             key = f"thresholds of {scale.name}: {printable(name)}"
             checks.integer(key, threshold, 0, scale.largest_threshold)
         thresholds = structs.replace(self.thresholds, named=named)
         if scale.has_orientations:
-            return structs.replace(self, thresholds=thresholds)
+            return structs.replace(self, thresholds=thresholds, hash=section)
         return structs.replace(
             self,
             thresholds=thresholds,
+            hash=section,
             detail=DetailConfig(warn_below=scale.low_quality, bins=()),
             deployment=structs.replace(self.deployment, orientations=False),
         )
