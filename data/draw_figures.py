@@ -11,7 +11,7 @@ import html
 import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +27,11 @@ from PIL import Image
 
 import photodna_nb as pdna
 from photodna_nb import plots
+from photodna_nb.evaluation.counting import count_pairs
+from photodna_nb.evaluation.hasher_comparison import comparison_tables
+from photodna_nb.evaluation.hasher_results import HasherResults
+from photodna_nb.evaluation.hasher_scale import HasherScale
+from photodna_nb.evaluation.variant_hashes import VariantHashes, unpack_hashes
 
 DATA = Path(__file__).parent
 TRANSFORMS = ("jpeg:30", "resize:50", "crop:2", "crop:5", "rotate:1", "noise:25", "mirror")
@@ -137,15 +142,44 @@ class Material:
         return self.results.estimates.all_originals
 
     @cached_property
+    def hashers(self) -> Mapping[str, HasherResults]:
+        """The hash, and its bits: which of the values are above their median."""
+        results, hashed = self.evaluation
+        scale = HasherScale("bits", 144, "hamming")
+        hashes, variants = (
+            (each > np.median(each, axis=-1, keepdims=True)).astype(np.uint8)
+            for each in (hashed.hashes, hashed.variants)
+        )
+        bits = replace(hashed, hashes=hashes, variants=variants, hasher=scale)
+        counts = count_pairs(bits, results.counts.in_validation_half)
+        first = results.hashers["photodna"]
+        bits_alone = replace(first, counts=counts, _estimates=None)
+        return {"photodna": first, "bits": bits_alone}
+
+    @cached_property
+    def equal_rates(self) -> Rows:
+        """Rows of the transforms of both hashers, at a false match rate of one in a thousand."""
+        rows = comparison_tables(self.results.config, list(self.hashers.values()))["equal_rates"]
+        return [row for row in rows if row["target"] == 1e-3]
+
+    @property
     def results(self) -> pdna.evaluation.Results:
         """The results of that evaluation."""
+        return self.evaluation[0]
+
+    @cached_property
+    def evaluation(self) -> tuple[pdna.evaluation.Results, VariantHashes]:
+        """The results of that evaluation, and its hashes."""
         values = {
             "originals": {"kind": "dead_leaves", "number": self.originals, "size": [64, 48]},
             "variants": {"transforms": list(TRANSFORMS)},
             "thresholds": {"named": THRESHOLDS},
         }
         with tempfile.TemporaryDirectory() as folder:
-            return pdna.evaluation.run(pdna.evaluation.Config.from_dict(values), folder)
+            results = pdna.evaluation.run(pdna.evaluation.Config.from_dict(values), folder)
+            content = Path(folder, "hashes.npz").read_bytes()
+            hashed, _ = unpack_hashes("hashes.npz", content, results.counts.hasher)[0]
+            return results, hashed
 
 
 class GalleryFigure(NamedTuple):
@@ -258,6 +292,11 @@ def detail_holds(material: Material) -> bool:
         and little["smallest_impostor_distance"] < 200
         and min(nearest) > 500
     )
+
+
+def all_rates(material: Material) -> dict[str, pdna.evaluation.RateEstimates]:
+    """Return the rates of each hasher."""
+    return {name: one.estimates.all_originals for name, one in material.hashers.items()}
 
 
 def scene_of(name: str) -> str:
@@ -382,6 +421,22 @@ GALLERY: Mapping[str, GalleryFigure] = {
         "A curve further to the lower left is better; the equal error rate is where the two rates "
         "are equal. The area holds both intervals of each threshold, and is faint where fewer than "
         "ten impostor pairs match.",
+    ),
+    "plot_hasher_roc": GalleryFigure(
+        lambda m, f: plots.plot_hasher_roc(all_rates(m), ax=f.subplots()),
+        "The receiver operating characteristic of several hashers over the same images: here of "
+        "the hash, and of bits that say which of its 144 values are above their median. Where a "
+        "line is dotted, fewer than ten full dyads (pairs of two originals) match.",
+    ),
+    "plot_hasher_det": GalleryFigure(
+        lambda m, f: plots.plot_hasher_det(all_rates(m), ax=f.subplots()),
+        "The detection error tradeoff of the same hashers: false non-match rate over false match "
+        "rate. A curve further to the lower left is better.",
+    ),
+    "plot_hasher_recall": GalleryFigure(
+        lambda m, f: plots.plot_hasher_recall(m.equal_rates, confidence=0.95, ax=f.subplots()),
+        "Recall of each transform by the same hashers, each at the threshold in its own unit that "
+        "keeps the same false match rate.",
     ),
     "plot_precision_recall": GalleryFigure(
         lambda m, f: plots.plot_precision_recall(

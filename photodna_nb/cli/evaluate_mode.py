@@ -82,6 +82,7 @@ def _report_lines(results: Results, paper: str | None) -> list[str]:
         lines.append(f"Tables for a paper: {printable(paper)}")
     recommendation = report.recommend(results)
     lines += ["", *recommendation.sentences, *recommendation.thresholds]
+    lines += report.hasher_lines(results)
     if recommendation.warnings:
         lines += ["", "Limits of this result:", *recommendation.warnings]
     return lines

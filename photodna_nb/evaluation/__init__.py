@@ -12,6 +12,7 @@ from photodna_nb.evaluation.comparison_records import Comparison
 from photodna_nb.evaluation.config import Config
 from photodna_nb.evaluation.curves import RateCurves
 from photodna_nb.evaluation.deployment import expected_matches, threshold_for_false_matches
+from photodna_nb.evaluation.hasher_results import HasherResults
 from photodna_nb.evaluation.intervals import FalseMatchRates
 from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.pair_records import GenuinePairs, NearestImpostors
@@ -32,6 +33,7 @@ __all__ = [
     "Config",
     "FalseMatchRates",
     "GenuinePairs",
+    "HasherResults",
     "NearestImpostors",
     "PairCounts",
     "RateCurves",

@@ -65,6 +65,8 @@ class RateEstimates:
         distances: they are whole numbers, of which a tail has too few for a continuous fit.
     no_rates_reason : str
         Why `false_match_rates` is None; empty if it is not.
+    unit : str
+        Unit of the thresholds.
     """
 
     images: int
@@ -77,6 +79,7 @@ class RateEstimates:
     false_match_rates: FalseMatchRates | None = None
     tail: Tail | None = None
     no_rates_reason: str = ""
+    unit: str = "L2"
 
 
 class RunEstimates(NamedTuple):
@@ -196,7 +199,13 @@ def estimate_rates(
     rows &= counts.compared  # the others are in no impostor pair
     images, pairs = int(rows.sum()), int(impostor.sum())
     estimates = RateEstimates(
-        images, confidence, genuine, impostor, curves(genuine, impostor), *recall_limits
+        images,
+        confidence,
+        genuine,
+        impostor,
+        curves(genuine, impostor),
+        *recall_limits,
+        unit=counts.hasher.unit,
     )
     if images < 2 or not pairs:
         reason = "there are no impostor pairs" + (f" in the {half} half" if half else "")

@@ -114,6 +114,11 @@ class Results:
         return {hasher.name: first} | {one.hasher.name: one for one in self._others}
 
     @property
+    def unit(self) -> str:
+        """The unit of the distances and thresholds: ``"L2"`` for "photodna"."""
+        return self.counts.hasher.unit
+
+    @property
     def estimates(self) -> RunEstimates:
         """Rates with confidence intervals: of all originals, and of each half.
 

@@ -16,6 +16,11 @@ from photodna_nb.plots.breakdown import (
 from photodna_nb.plots.by_threshold import plot_distances, plot_false_match_rates
 from photodna_nb.plots.cells import DIRECTIONS
 from photodna_nb.plots.hash_comparison import plot_distance_matrix, plot_hash_pair
+from photodna_nb.plots.hasher_curves import (
+    plot_hasher_det,
+    plot_hasher_recall,
+    plot_hasher_roc,
+)
 from photodna_nb.plots.image_sheets import plot_image_pairs, plot_matches, plot_transforms
 from photodna_nb.plots.layout import render_png
 from photodna_nb.plots.stages import (
@@ -39,6 +44,9 @@ __all__ = [
     "plot_gradients",
     "plot_hash",
     "plot_hash_pair",
+    "plot_hasher_det",
+    "plot_hasher_recall",
+    "plot_hasher_roc",
     "plot_image_pairs",
     "plot_impostor_distances",
     "plot_matches",

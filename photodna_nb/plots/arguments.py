@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from photodna_nb import checks
 from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
+from photodna_nb.evaluation.hasher_scale import MOST_BINS
 from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.index.records import Match
 from photodna_nb.index.search_results import SearchResults
@@ -150,8 +151,8 @@ def targets(value: Any) -> list[float]:
     return [checks.real(f"targets[{i}]", rate, most=1, above=0) for i, rate in enumerate(rates)]
 
 
-def thresholds(value: Any) -> dict[str, int]:
-    """Return L2 distances by name, each from 0 to 3060."""
+def thresholds(value: Any, unit: str = "L2") -> dict[str, int]:
+    """Return distances by name, each from 0 to 3060, or to that of the largest hash."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -159,9 +160,10 @@ def thresholds(value: Any) -> dict[str, int]:
         raise ArgumentTypeError(checks.message("thresholds", describe(value), needed))
     for name in value:
         checks.text("thresholds", name, "names of type str")
+    largest = SIMILARITY_SCALE if unit == "L2" else MOST_BINS - 1
     return {
         name: checks.integer(
-            f"thresholds[{short_name(name, 24)!r}]", threshold, 0, SIMILARITY_SCALE, "L2 distances"
+            f"thresholds[{short_name(name, 24)!r}]", threshold, 0, largest, f"{unit} distances"
         )
         for name, threshold in value.items()
     }

@@ -15,7 +15,6 @@ from photodna_nb.plots import arguments
 from photodna_nb.plots.arguments import Rows, Thresholds
 from photodna_nb.plots.layout import AS_IT_IS, axes_for, drawn_line, inches_of
 from photodna_nb.plots.rate_axes import (
-    DISTANCE,
     GENUINE,
     IMPOSTOR,
     ThresholdStyles,
@@ -105,6 +104,7 @@ def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None 
         return ax
     percent_axis(ax.xaxis)
     thresholds = {row["threshold_name"]: row["threshold"] for row in rows}
+    units = {row["threshold_name"]: row.get("unit", "L2") for row in rows}
     shifts = np.linspace(-0.27, 0.27, len(thresholds)) if len(thresholds) > 1 else [0.0]
     size = _line_height(ax, specs) / 3
     thin = {"markersize": size, "elinewidth": size / 4, "capsize": size / 3}
@@ -114,6 +114,7 @@ def plot_recall(rows: Rows, *, confidence: float | None = None, ax: Axes | None 
         ]
         recall, lower, upper = (np.array([row[key] for row in at_threshold]) for key in _RATES)
         lines = np.array([specs.index(row["transform"]) for row in at_threshold])
+        style = style._replace(unit=units[name])
         marker = threshold_marker(name, threshold, style) | thin
         ax.errorbar(recall, lines + shift, xerr=error_bars(recall, lower, upper), **marker)
     with_pairs = {row["transform"] for row in rows if row["genuine_pairs"]}
@@ -127,6 +128,7 @@ def plot_variant_distances(
     *,
     thresholds: Thresholds | None = None,
     oriented: bool = False,
+    unit: str = "L2",
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the distances of the variants from their originals, for each transform.
@@ -137,6 +139,8 @@ def plot_variant_distances(
         Rows of ``results.tables["transforms"]``.
     thresholds : dict of str to int, optional
         L2 distances to mark, 0 to 3060, by name.
+    unit : str
+        Unit of the distances: ``counts.hasher.unit``.
     oriented : bool
         Whether the distances are those of the nearest of eight orientations of the original.
     ax : matplotlib.axes.Axes, optional
@@ -172,10 +176,10 @@ def plot_variant_distances(
     rows = arguments.rows(
         rows, "transforms", ["transform_name", "label", "genuine_pairs", *distances]
     )
-    styles = threshold_styles(arguments.thresholds(thresholds))
+    styles = threshold_styles(arguments.thresholds(thresholds, unit), unit)
     rows = _group(rows, [row["transform_name"] for row in rows])
     title = "Distances of variants" + ", best of eight orientations" * oriented
-    x = f"{DISTANCE}, {_pairs(rows)}"
+    x = f"{unit} distance, {_pairs(rows)}"
     kinds = [row["transform_name"] for row in rows]
     ax = _line_axes(ax, [drawn_line(row["label"]) for row in rows], kinds, title, x)
     markers = ("median", "o"), ("95th percentile", "|"), ("largest", "D")
@@ -184,7 +188,11 @@ def plot_variant_distances(
 
 
 def plot_impostor_distances(
-    rows: Rows, *, thresholds: Thresholds | None = None, ax: Axes | None = None
+    rows: Rows,
+    *,
+    thresholds: Thresholds | None = None,
+    unit: str = "L2",
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw the distances of impostor pairs, for each bin of detail.
 
@@ -194,6 +202,8 @@ def plot_impostor_distances(
         Rows of ``results.tables["detail"]``.
     thresholds : dict of str to int, optional
         L2 distances to mark, 0 to 3060, by name.
+    unit : str
+        Unit of the distances: ``counts.hasher.unit``.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; by default those of a new figure, with a height for all bins.
 
@@ -224,7 +234,7 @@ def plot_impostor_distances(
     Impostor distances by detail ['nearest pair', 'median']
     """
     rows = arguments.rows(rows, "detail", _DETAIL)
-    styles = threshold_styles(arguments.thresholds(thresholds))
+    styles = threshold_styles(arguments.thresholds(thresholds, unit), unit)
     labels = [
         f"{row['detail_from']:g} "
         + ("and more" if row["detail_to"] is None else f"to {row['detail_to']:g}")
@@ -232,7 +242,7 @@ def plot_impostor_distances(
         for row in rows
     ]
     y = "detail, grey levels\n(proportion of the originals)"
-    ax = _line_axes(ax, labels, labels, "Impostor distances by detail", DISTANCE, y)
+    ax = _line_axes(ax, labels, labels, "Impostor distances by detail", f"{unit} distance", y)
     markers = {
         "smallest_impostor_distance": ("nearest pair", "D"),
         "median_impostor_distance": ("median", "o"),

@@ -19,7 +19,6 @@ from photodna_nb.plots.arguments import Thresholds
 from photodna_nb.plots.layout import axes_for, inches_of
 from photodna_nb.plots.rate_axes import (
     DATA_HEIGHT,
-    DISTANCE,
     FAINT,
     GENUINE,
     GENUINE_AREA,
@@ -40,7 +39,7 @@ from photodna_nb.plots.rate_axes import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BIN = 10  # width of a bin, in L2
+_BIN = 10  # width of a bin
 
 
 def plot_distances(
@@ -48,6 +47,7 @@ def plot_distances(
     impostor: NDArray[Any],
     *,
     thresholds: Thresholds | None = None,
+    unit: str = "L2",
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the distributions of the distances of genuine and of impostor pairs.
@@ -56,9 +56,12 @@ def plot_distances(
     ----------
     genuine, impostor : ndarray of int64, (t,)
         Number of pairs with ``d - 1 < L2 <= d``, for d from 0 to t - 1:
-        ``RateEstimates.genuine_histogram`` and ``.impostor_histogram``. A bin is 10 wide.
+        ``RateEstimates.genuine_histogram`` and ``.impostor_histogram``. A bin is 10 wide, and
+        1 for at most 300 distances of another unit than L2.
     thresholds : dict of str to int, optional
         L2 distances to mark, 0 to 3060, by name.
+    unit : str
+        Unit of the distances: ``counts.hasher.unit``.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; those of a new figure by default.
 
@@ -93,15 +96,16 @@ def plot_distances(
         raise ArgumentError(
             f"genuine, impostor: got {len(genuine)} and {len(impostor)} cells, needs as many"
         )
-    styles = threshold_styles(arguments.thresholds(thresholds))
+    styles = threshold_styles(arguments.thresholds(thresholds, unit), unit)
     ax = axes_for(ax)
-    y = f"proportion of pairs per bin of {_BIN}"
-    add_scaled_labels(ax, "Distances of genuine and impostor pairs", DISTANCE, y)
+    width = _BIN if unit == "L2" or len(genuine) > 301 else 1
+    y = f"proportion of pairs per bin of {width}"
+    add_scaled_labels(ax, "Distances of genuine and impostor pairs", f"{unit} distance", y)
     most = max(int(genuine.sum()), int(impostor.sum()), 1)
     zero = log_rate_axis(ax.yaxis, most, zero_label="none")
     ax.set_ylim(bottom=zero)
     # A bin ends with a whole number and includes it, as a threshold does.
-    first = np.r_[0, np.arange(_BIN + 1, len(genuine), _BIN)]
+    first = np.r_[0, np.arange(width + 1, len(genuine), width)]
     for kind, counts, colour, area, hatch in (
         ("impostor", impostor, IMPOSTOR, IMPOSTOR_AREA, "////"),
         ("genuine", genuine, GENUINE, GENUINE_AREA, None),
@@ -110,7 +114,7 @@ def plot_distances(
         proportion = np.add.reduceat(counts, first) / max(pairs, 1)
         ax.stairs(
             np.maximum(proportion, zero),
-            _BIN * np.arange(len(first) + 1),
+            width * np.arange(len(first) + 1),
             baseline=zero,
             fill=True,
             facecolor=area,
@@ -177,11 +181,12 @@ def plot_false_match_rates(
     >>> ax = plot_false_match_rates(estimates, targets=[1e-3, 1e-6])  # doctest: +SKIP
     """
     arguments.estimates(estimates)
-    styles = threshold_styles(arguments.thresholds(thresholds))
+    unit = arguments.estimates(estimates).unit
+    styles = threshold_styles(arguments.thresholds(thresholds, unit), unit)
     targets = arguments.targets(targets)
     ax = axes_for(ax)
     title = "False match rate by threshold"
-    add_scaled_labels(ax, title, f"threshold, {DISTANCE}", "false match rate")
+    add_scaled_labels(ax, title, f"threshold, {unit} distance", "false match rate")
     rates, tail = estimates.false_match_rates, estimates.tail
     if rates is None:
         write_reason(ax, estimates.no_rates_reason)

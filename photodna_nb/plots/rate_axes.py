@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 GENUINE, IMPOSTOR, TAIL = "#0072B2", "#D55E00", "#0072B2"
 # Colour and opacity of areas.
 GENUINE_AREA, IMPOSTOR_AREA = ("#56B4E9", 0.35), ("#E69F00", 0.4)
-DISTANCE = "L2 distance"
 FAINT: dict[str, Any] = {"color": "grey", "linewidth": 0.8, "linestyle": ":"}
 # Share of the height of axes that labels and a legend leave.
 DATA_HEIGHT = 0.6
@@ -51,11 +50,12 @@ _ABOVE, _BELOW, _SMALLEST = 0.4, 0.45, 5.0
 
 
 class ThresholdStyle(NamedTuple):
-    """Colour, marker and line style of a threshold."""
+    """Colour, marker and line style of a threshold, and the unit of its distance."""
 
     colour: str
     marker: str
     line: Any
+    unit: str = "L2"
 
 
 ThresholdStyles = list[tuple[str, int, ThresholdStyle]]
@@ -71,8 +71,8 @@ _STYLES = (
 )
 
 
-def threshold_styles(thresholds: Mapping[str, int]) -> ThresholdStyles:
-    """Return name, L2 distance and style of each threshold, in the order of the mapping.
+def threshold_styles(thresholds: Mapping[str, int], unit: str = "L2") -> ThresholdStyles:
+    """Return name, distance and style of each threshold, in the order of the mapping.
 
     From the seventh threshold on, the colours of the first six have other markers and lines; 36
     styles differ.
@@ -80,7 +80,8 @@ def threshold_styles(thresholds: Mapping[str, int]) -> ThresholdStyles:
     styles = []
     for i, (name, threshold) in enumerate(thresholds.items()):
         first, other = _STYLES[i % 6], _STYLES[(i + i // 6) % 6]
-        styles.append((name, threshold, ThresholdStyle(first.colour, other.marker, other.line)))
+        style = ThresholdStyle(first.colour, other.marker, other.line, unit)
+        styles.append((name, threshold, style))
     return styles
 
 
@@ -93,7 +94,7 @@ def threshold_marker(name: str, threshold: int, style: ThresholdStyle) -> dict[s
         "elinewidth": 1.2,
         "capsize": 2,
         "clip_on": False,
-        "label": f"L2 ≤ {threshold}: {drawn_name(name, 24)}",
+        "label": f"{style.unit} ≤ {threshold}: {drawn_name(name, 24)}",
         "gid": f"threshold {name}",
     }
 
@@ -138,13 +139,14 @@ def threshold_lines(ax: Axes, styles: ThresholdStyles, end: float) -> None:
 def _place_names(ax: Axes, styles: ThresholdStyles) -> tuple[list[str], list[int], float]:
     """Return the names of thresholds from left to right, their rows, and the font size."""
     width, height = (72 * inches for inches in inches_of(ax))
-    # L2 distance of a point; the axes keep at least this share of their width.
+    # Distance of a point; the axes keep at least this share of their width.
     unit = ax.get_xlim()[1] / (0.8 * width)
     size = scaled_font_size(ax, "small")
     starts = [threshold for _, threshold, _ in styles]
-    for letters, prefix in ((24, "L2 ≤ "), (12, ""), (6, "")):
+    for letters, with_unit in ((24, True), (12, False), (6, False)):
         texts = [
-            f" {drawn_name(name, letters)}: {prefix}{threshold}" for name, threshold, _ in styles
+            f" {drawn_name(name, letters)}: {f'{style.unit} ≤ ' * with_unit}{threshold}"
+            for name, threshold, style in styles
         ]
         ends = [
             start + unit * text_width(text, size) for text, start in zip(texts, starts, strict=True)

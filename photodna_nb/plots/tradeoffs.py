@@ -157,7 +157,8 @@ def plot_precision_recall(
     >>> ax = plot_precision_recall(estimates)  # doctest: +SKIP
     """
     curves = arguments.estimates(estimates).curves
-    styles = threshold_styles(arguments.thresholds(thresholds))
+    unit = arguments.estimates(estimates).unit
+    styles = threshold_styles(arguments.thresholds(thresholds, unit), unit)
     ax = axes_for(ax)
     add_scaled_labels(ax, "Precision and recall", "recall", "precision")
     if _lacks_pairs(ax, estimates):
@@ -178,7 +179,7 @@ def plot_precision_recall(
     best = curves.threshold_at_90_precision
     label, marked = "90 % precision: at no threshold", [] if best is None else [best]
     if best is not None:
-        label = f"90 % precision: recall {percent(curves.recall[best])}, L2 ≤ {best}"
+        label = f"90 % precision: recall {percent(curves.recall[best])}, {unit} ≤ {best}"
     point = curves.recall[marked], curves.precision[marked]
     ax.plot(*point, "*", color=GENUINE, markersize=12, label=label, gid="90 % precision")
     for name, threshold, style in styles:
@@ -198,7 +199,8 @@ def _plot_tradeoff(
 ) -> Axes:
     """Draw recall or the false non-match rate against the false match rate."""
     curves, rates = arguments.estimates(estimates).curves, estimates.false_match_rates
-    styles = threshold_styles(arguments.thresholds(thresholds))
+    unit = arguments.estimates(estimates).unit
+    styles = threshold_styles(arguments.thresholds(thresholds, unit), unit)
     ax = axes_for(ax)
     title = "Detection error tradeoff" if non_match else "Receiver operating characteristic"
     y_label = "false non-match rate" if non_match else "recall"
@@ -230,7 +232,7 @@ def _plot_tradeoff(
                 ax.fill_between(*area, facecolor=colour, linewidth=0, label=label, gid=gid)
     if non_match:
         rate = curves.equal_error_rate
-        label = f"equal error {percent(rate)}, L2 {curves.equal_error_threshold:.0f}"
+        label = f"equal error {percent(rate)}, {unit} {curves.equal_error_threshold:.0f}"
         point = positions([rate], [rate])
         ax.plot(*point, "X", color=IMPOSTOR, markersize=8, label=label, gid="equal error")
     for name, threshold, style in styles:

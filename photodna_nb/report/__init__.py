@@ -18,12 +18,13 @@ from photodna_nb.evaluation.run_files import REPORT, check_writable
 from photodna_nb.files import PathLike
 from photodna_nb.plots.layout import Font
 from photodna_nb.report.figures import figure_files, figures
+from photodna_nb.report.hashers import hasher_lines
 from photodna_nb.report.html import page
 from photodna_nb.report.paper import write_paper
 from photodna_nb.report.recommendation import Recommendation, recommend
 from photodna_nb.report.review import write_review
 
-__all__ = ["Recommendation", "recommend", "write", "write_paper", "write_review"]
+__all__ = ["Recommendation", "hasher_lines", "recommend", "write", "write_paper", "write_review"]
 
 
 def write(results: Results | PathLike, *, fonts: Font | Sequence[Font] = ()) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from photodna_nb import plots
 from photodna_nb.evaluation import Results
@@ -34,7 +34,7 @@ _SIZES: tuple[tuple[tuple[float, float], int], ...] = (((5.4, 4.3), 160), ((3.5,
 _CAPTIONS = {
     "distances": (
         "Distances of genuine and impostor pairs",
-        "Proportion of the pairs in each bin of the L2 distance, on a logarithmic scale that shows "
+        "Proportion of the pairs in each bin of the distance, on a logarithmic scale that shows "
         "rare distances. A genuine pair is an original and its variant; an impostor pair shows two "
         "different images. Pairs on the left of a threshold match.",
     ),
@@ -51,7 +51,7 @@ _CAPTIONS = {
     ),
     "variant_distances": (
         "Distances of the variants of each transform",
-        "Median, 95th percentile and largest L2 distance of the variants from their originals.",
+        "Median, 95th percentile and largest distance of the variants from their originals.",
     ),
     "roc": (
         "Recall against false match rate (ROC)",
@@ -70,6 +70,23 @@ _CAPTIONS = {
         "genuine and impostor pairs, which differ from those of a service.",
     ),
 }
+_CAPTIONS |= {
+    "hasher_roc": (
+        "Recall against false match rate of each hash",
+        "ROC curves over the same images. Thresholds of two hashes cannot be compared, these rates "
+        "can. A line is dotted where fewer than ten full dyads (pairs of two originals) match.",
+    ),
+    "hasher_det": (
+        "Detection error tradeoff of each hash",
+        "False non-match rate (1 − recall) against false match rate; a curve nearer to the lower "
+        "left is better. Dotted as in the ROC.",
+    ),
+    "hasher_recall": (
+        "Recall of each transform by each hash",
+        "At the lowest false match rate that the originals support by counting, with intervals; "
+        "the threshold of each hash is in its own unit.",
+    ),
+}
 _ORIENTED = " The distance is oriented: the smallest over the eight orientations of the original."
 
 
@@ -78,24 +95,29 @@ def figures(results: Results, fonts: Font | Sequence[Font]) -> dict[str, ReportF
     config, tables, rates = results.config, results.tables, results.estimates.all_originals
     thresholds = {row["name"]: row["threshold"] for row in tables["thresholds"]}
     oriented = config.deployment.orientations
+    unit = results.unit
     recall = [
-        row for row in tables["recall"] if row["detail_bin"] is None and row["oriented"] == oriented
+        row | {"unit": unit}
+        for row in tables["recall"]
+        if row["detail_bin"] is None and row["oriented"] == oriented
     ]
-    drawn = {
+    drawn: dict[str, Callable[[], Any]] = {
         "distances": lambda: plots.plot_distances(
-            rates.genuine_histogram, rates.impostor_histogram, thresholds=thresholds
+            rates.genuine_histogram, rates.impostor_histogram, thresholds=thresholds, unit=unit
         ),
         "false_match_rates": lambda: plots.plot_false_match_rates(
             rates, thresholds=thresholds, targets=config.thresholds.targets
         ),
         "recall": lambda: plots.plot_recall(recall, confidence=config.confidence),
         "variant_distances": lambda: plots.plot_variant_distances(
-            tables["transforms"], thresholds=thresholds, oriented=oriented
+            tables["transforms"], thresholds=thresholds, oriented=oriented, unit=unit
         ),
         "roc": lambda: plots.plot_roc(rates, thresholds=thresholds),
         "det": lambda: plots.plot_det(rates, thresholds=thresholds),
         "precision_recall": lambda: plots.plot_precision_recall(rates, thresholds=thresholds),
     }
+    if len(results.hashers) > 1:
+        drawn |= _of_hashers(results)
     absent = set() if tables["transforms"] else {"recall", "variant_distances"}
     if not results.summary["genuine_pairs"]:
         absent |= {"roc", "det", "precision_recall"}
@@ -109,6 +131,21 @@ def figures(results: Results, fonts: Font | Sequence[Font]) -> dict[str, ReportF
         contents = (plots.render_png(draw, size, dpi, fonts=fonts) for size, dpi in _SIZES)
         report[name] = ReportFigure(title, caption, *contents)
     return report
+
+
+def _of_hashers(results: Results) -> dict[str, Callable[[], Any]]:
+    """Return what draws the hashers beside each other, by name."""
+    rates = {name: one.estimates.all_originals for name, one in results.hashers.items()}
+    rows = results.tables["equal_rates"]
+    lowest = [row for row in rows if row["target"] == rows[-1]["target"]]
+    drawn: dict[str, Callable[[], Any]] = {
+        "hasher_roc": lambda: plots.plot_hasher_roc(rates),
+        "hasher_det": lambda: plots.plot_hasher_det(rates),
+    }
+    if lowest:
+        confidence = results.config.confidence
+        drawn["hasher_recall"] = lambda: plots.plot_hasher_recall(lowest, confidence=confidence)
+    return drawn
 
 
 def figure_files(figures: Mapping[str, ReportFigure]) -> dict[str, bytes]:

@@ -112,6 +112,11 @@ def false_match_rate(row: Mapping[str, Any]) -> str:
     )
 
 
+def equal_rate(row: Mapping[str, Any]) -> str:
+    """Return the false match rate of a row that was counted, with its interval."""
+    return _with_interval(row, "false_match_rate", rate)
+
+
 def validation_rate(row: Mapping[str, Any]) -> str:
     """Return the false match rate of an operating point on the validation half."""
     if not row["extrapolated"]:

@@ -17,7 +17,9 @@ from photodna_nb.corpus.transforms import parse
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config import Config, canonical, toml_value
+from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.run_originals import SUSPECTED_DISTANCE
+from photodna_nb.evaluation.threshold_rows import Row
 from photodna_nb.evaluation.thumbnails import PAIRS
 from photodna_nb.printable import printable
 from photodna_nb.report import formatting
@@ -62,6 +64,8 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
     ):
         environment.filters[name] = _in_two_lines(getattr(formatting, name))
     environment.filters |= {
+        "side_by_side": _side_by_side,
+        "equal_rate": formatting.equal_rate,
         "failure_to_enrol": formatting.failure_to_enrol,
         "label": lambda spec: parse(spec).label,
         "l2": lambda distance: formatting.NOTHING if distance is None else f"{distance:.0f}",
@@ -73,6 +77,10 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         corpus=corpus(results),
         deployment=deployment(tables["deployment"][0]),
         results=results,
+        unit=results.unit,
+        photodna=results.counts.hasher == PHOTODNA,
+        hashers=tables.get("hashers") or [],
+        equal_rates=list(_equal_rates(results)),
         toml=escape(_configuration(results.config)),
         main=main_threshold(results),
         operating_points=sorted(
@@ -134,6 +142,33 @@ def _in_two_lines(text_of: Callable[[Mapping[str, Any]], str]) -> Callable[..., 
 
 def _data(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _side_by_side(row: Mapping[str, Any]) -> Markup:
+    """Return the recall of a hasher, and its difference from the first one on a second line."""
+    recall = _with_fixed_units(formatting.recall(row))
+    if row["recall_difference"] is None:
+        return Markup("<span>{}</span>").format(recall)
+    below = _with_fixed_units(formatting.difference(row))
+    return Markup('<span>{}<br><span class="small">{}</span></span>').format(recall, below)
+
+
+def _equal_rates(
+    results: Results,
+) -> Iterator[tuple[float, list[Row], list[tuple[str, list[Row]]]]]:
+    """Yield each target rate, the rows of all transforms together, and those of each transform."""
+    for target, of_target in groupby(
+        results.tables.get("equal_rates") or (), key=lambda row: row["target"]
+    ):
+        rows = list(of_target)
+        by_transform = [
+            (
+                "all of these" if spec is None else parse(spec).label,
+                [row for row in rows if row["transform"] == spec],
+            )
+            for spec in (*results.counts.transforms, None)
+        ]
+        yield target, by_transform[-1][1], by_transform
 
 
 def _thumbnail(results: Results, name: str | None) -> str | None:

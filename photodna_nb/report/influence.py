@@ -47,8 +47,9 @@ def influence_warnings(results: Results) -> Iterator[str]:
             yield (
                 f"One original changes the result: {printable(row['original'])} takes part in "
                 f"{proportion(row['proportion'])} of the nearest impostor pairs "
-                f"({integer(row['pairs'])} of {integer(row['nearest_pairs'])}, up to L2 "
-                f"{row['distance']:.0f}). Without it, {_changes(changed)}. Look at it. If there "
+                f"({integer(row['pairs'])} of {integer(row['nearest_pairs'])}, up to "
+                f"{results.unit} {row['distance']:.0f}). Without it, "
+                f"{_changes(changed, results.unit)}. Look at it. If there "
                 "are no such images among yours, leave it out: write leave_out = "
                 f"{toml_value([row['configuration_name']])} under [pairs]. Otherwise add more "
                 "images like it, since one cannot show how often they match."
@@ -62,7 +63,7 @@ def threshold_name(row: Mapping[str, Any]) -> str:
     return _CRITERIA[row["criterion"]]
 
 
-def _changes(rows: list[dict[str, Any]]) -> str:
+def _changes(rows: list[dict[str, Any]], unit: str) -> str:
     """Return how thresholds change: the one of the report, and some of those for targets."""
     reported = [row for row in rows if row["criterion"] != "target"]
     known = {row["target"] for row in reported}
@@ -73,10 +74,10 @@ def _changes(rows: list[dict[str, Any]]) -> str:
         and not (row["beyond_validation"] or row["beyond_validation_without"])
     ]
     shown = [*reported, *targets[-_MOST_TARGETS:]] or rows[-1:]
-    return join([_change(row) for row in shown])
+    return join([_change(row, unit) for row in shown])
 
 
-def _change(row: Mapping[str, Any]) -> str:
+def _change(row: Mapping[str, Any], unit: str) -> str:
     name = threshold_name(row)
     if row["criterion"] == "target":
         name = f"the threshold {name}"
@@ -87,7 +88,7 @@ def _change(row: Mapping[str, Any]) -> str:
         if row["criterion_without"] == "supported":
             name = f"the threshold is only {_CRITERIA[row['criterion_without']]}, and"
     without, with_all = (
-        "none" if threshold is None else f"L2 {threshold}"
+        "none" if threshold is None else f"{unit} {threshold}"
         for threshold in (row["threshold_without"], row["threshold"])
     )
     return f"{name} is {without} instead of {with_all}"

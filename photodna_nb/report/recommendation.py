@@ -35,7 +35,7 @@ class Recommendation(NamedTuple):
     """The recommended threshold of a run, with its reasons and limits.
 
     threshold : int or None
-        Recommended L2 distance; if there is none, the supported one; None if there is neither.
+        Recommended distance; if there is none, the supported one; None if there is neither.
     recommended : bool
         Whether the upper confidence limit at the threshold is within the acceptable number of
         false matches per day.
@@ -84,13 +84,19 @@ def recommend(results: Results | PathLike) -> Recommendation:
         _transforms_by_recall(results),
         list(_warnings(results)),
         [
-            f"At {printable(row['name'])}, an L2 distance of at most {row['threshold']}: recall "
-            f"{_recall(results, row)}, false match rate {false_match_rate(row)}, "
+            f"At {printable(row['name'])}, {a_distance(results)} of at most {row['threshold']}: "
+            f"recall {_recall(results, row)}, false match rate {false_match_rate(row)}, "
             f"{false_matches(row)} false matches per day."
             for row in results.tables["thresholds"]
             if row["threshold"] != reported_threshold(results)
         ],
     )
+
+
+def a_distance(results: Results) -> str:
+    """Return the distances of the first hasher in words."""
+    unit = results.unit
+    return f"{'a' if unit == 'Hamming' else 'an'} {unit} distance"
 
 
 def deployment(row: Mapping[str, Any]) -> str:
@@ -142,7 +148,7 @@ def _sentences(results: Results) -> Iterator[str]:
         yield from _unsupported(results, conservative, supported[0], acceptable)
         return
     yield (
-        f"For {deployment(conservative)}, use an L2 distance of at most "
+        f"For {deployment(conservative)}, use {a_distance(results)} of at most "
         f"{conservative['threshold']}: even the upper limit of the "
         f"{level(results.config.confidence)} interval is within the acceptable {acceptable}. Its "
         f"false match rate is {false_match_rate(conservative)}, and the expected number of false "
@@ -174,9 +180,9 @@ def _unsupported(
         f"{count(compared, 'original')} support no claim below {rate(best['target'])}{reason}."
     )
     yield (
-        f"The data support this: an L2 distance of at most {best['threshold']} has a false match "
-        f"rate of {false_match_rate(best)}, and an expected number of false matches per day of "
-        f"{false_matches(best)}."
+        f"The data support this: {a_distance(results)} of at most {best['threshold']} has a false "
+        f"match rate of {false_match_rate(best)}, and an expected number of false matches per "
+        f"day of {false_matches(best)}."
     )
     yield recall_sentence(results, best, _main_name(results))
     if conservative["threshold"] is not None:
@@ -185,7 +191,7 @@ def _unsupported(
         yield (
             "Lower thresholds have fewer false matches, but these data cannot show how many fewer: "
             f"that needs some {amount(float(f'{needed:.1g}'))} originals of this kind. The fitted "
-            f"tail, beyond its validation, suggests L2 {conservative['threshold']}."
+            f"tail, beyond its validation, suggests {results.unit} {conservative['threshold']}."
         )
 
 
@@ -195,7 +201,7 @@ def _transforms_by_recall(results: Results) -> list[tuple[str, list[str]]]:
     if main is None:
         return []
     name, threshold = main
-    at = f"L2 {threshold}"
+    at = f"{results.unit} {threshold}"
     if threshold != reported_threshold(results):
         at = f"{printable(name)} ({at})"
     groups: dict[str, list[str]] = {
@@ -223,7 +229,7 @@ def _warnings(results: Results) -> Iterator[str]:
     matches = [row["impostor_matches_of_originals"] for row in tables["curves"]]
     if near := matches[min(SUSPECTED_DISTANCE, len(matches) - 1)]:
         yield (
-            f"{count(near, 'pair')} of originals have an L2 distance of at most "
+            f"{count(near, 'pair')} of originals have {a_distance(results)} of at most "
             f"{SUSPECTED_DISTANCE}, "
             f"{integer(matches[0])} of them the same hash. Duplicates count as false matches until "
             "they are excluded: see the nearest impostor pairs."
@@ -244,10 +250,11 @@ def _warnings(results: Results) -> Iterator[str]:
         )
     elif (supported or [conservative])[0]["expected_matches_source"] == "tail":
         yield (
-            f"The false match rate at L2 {reported_threshold(results)} is an extrapolation: fewer "
-            "than ten full dyads (pairs of two originals) match there. Such fits were tested on "
-            f"photographs down to {rate(10 * tail['validated_down_to'])}, and on generated images "
-            f"down to {rate(tail['validated_down_to'])}, for as many originals."
+            f"The false match rate at {results.unit} {reported_threshold(results)} is an "
+            "extrapolation: fewer than ten full dyads (pairs of two originals) match there. Such "
+            f"fits were tested on photographs down to {rate(10 * tail['validated_down_to'])}, "
+            f"and on generated images down to {rate(tail['validated_down_to'])}, for as many "
+            "originals."
         )
         for half, reason in summary["tail_rejection_reasons_by_half"].items():
             yield f"The same fit is rejected for the {half} half of the originals alone: {reason}."

@@ -14,11 +14,12 @@ from photodna_nb import checks
 from photodna_nb.checks import describe
 from photodna_nb.corpus.datasets import Dataset
 from photodna_nb.corpus.transforms import parse
-from photodna_nb.errors import ArgumentTypeError
+from photodna_nb.errors import ArgumentError, ArgumentTypeError
 from photodna_nb.evaluation import PairCounts, Results
 from photodna_nb.evaluation.config_sections import DeploymentConfig
 from photodna_nb.evaluation.deployment import threshold_for_false_matches
 from photodna_nb.evaluation.examples import ExamplePair, ThresholdExamples
+from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.rates import (
     RateEstimates,
     estimate_rates,
@@ -106,6 +107,9 @@ class ThresholdTuner:
         if not isinstance(results, Results):
             needed = "Results, of evaluation.run or Results.load"
             raise ArgumentTypeError(checks.message("results", describe(results), needed))
+        if results.counts.hasher != PHOTODNA:
+            needed = "results whose first hasher is photodna"
+            raise ArgumentError(checks.message("results", results.counts.hasher.name, needed))
         if dataset is not None and not isinstance(dataset, Dataset):
             needed = "a Dataset, such as datasets.from_directory makes"
             raise ArgumentTypeError(checks.message("dataset", describe(dataset), needed))
