@@ -4,7 +4,6 @@ import itertools
 import math
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import oracle
@@ -22,6 +21,7 @@ from photodna_nb.evaluation.intervals import false_match_rates
 from photodna_nb.evaluation.labelled_pairs import LabelledPair, count_labelled, read_labelled
 from photodna_nb.evaluation.pair_graph import PairGraph
 from photodna_nb.evaluation.rates import labelled_rates
+from photodna_nb.report import html
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
@@ -434,7 +434,7 @@ def test_a_run_over_labelled_pairs(photos, tmp_path):
     again = Results.load(tmp_path / "run")
     assert again.tables == results.tables
     assert compare(again, results).identical
-    page = Path(pdna.report.write(results)).read_text(encoding="utf-8")
+    page = html.page(results, {})
     for text in (
         "is the proportion of the labelled pairs that show the same and match;",
         "Only the labelled pairs are counted.",

@@ -3,7 +3,6 @@
 import math
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import oracle
@@ -19,6 +18,7 @@ from photodna_nb.evaluation.intervals import clopper_pearson, clustered_recall_i
 from photodna_nb.evaluation.rates import RecallSelection, estimate_recalls
 from photodna_nb.evaluation.variant_files import read_copies
 from photodna_nb.evaluation.variant_hashes import CopyHashes
+from photodna_nb.report import html
 from photodna_nb.report.methods import methods
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
@@ -237,6 +237,10 @@ def test_a_run_over_copies(copied):
     assert fewer.manifest["this_run"]["originals_hashed"] == 0
     assert [row["label"] for row in fewer.tables["transforms"]] == ["messenger", "scan"]
     assert fewer.summary["variants"] == 2
+
+
+def test_copies_beside_transforms(copied):
+    folder, _, sections = copied
     both = run(
         config_of(
             folder, **{**sections, "variants": {"transforms": ["mirror"], "files": "variants.csv"}}
@@ -248,13 +252,13 @@ def test_a_run_over_copies(copied):
     (near, *_) = (row for row in both.tables["nearest_impostors"] if row["transform"])
     if near["copy"] is None:
         near |= {"transform": "copies:scan", "copy": "copies/0.png"}
-    page = Path(pdna.report.write(both)).read_text(encoding="utf-8")
+    page = html.page(both, {})
     label = near["transform"].removeprefix("copies:")
     assert f"{near['original']} ({label}: {near['copy']})" in page
     assert methods(both)[1:3] == [
         "Each original was altered in memory by 1 transform (mirror), with the seed 0 for random "
         "ones, which gave 5 variants.",
-        "2 altered copies came from files, labelled messenger and scan.",
+        "8 altered copies came from files, labelled messenger and scan.",
     ]
 
 
