@@ -2,7 +2,6 @@
 
 import re
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,11 +82,11 @@ def test_pairs_inside_and_across_sources(photos, tmp_path):
 
 def test_the_report_names_the_sources(photos, tmp_path):
     pytest.importorskip("matplotlib")
-    pytest.importorskip("jinja2")
+    html = pytest.importorskip("photodna_nb.report.html")
     (tmp_path / "kinds.csv").write_text("path,category\nholidays/a.png,<b>\n")
     config = several(tmp_path, photos, categories={"file": "kinds.csv"})
     results = run(config, tmp_path / "run")
-    page = Path(pdna.report.write(results)).read_text("utf-8")
+    page = html.page(results, {})
     assert (
         "18 originals of 3 sources: holidays (images of the folder photos), 2_dead_leaves "
         "(generated images (dead leaves, 64 × 48, seed 0)) and their list (hashes of the table "
