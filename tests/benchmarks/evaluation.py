@@ -1,11 +1,12 @@
 """Time of a whole run beside that of its variants and hashes alone; speed of counting pairs.
 
-    python tests/benchmarks/evaluation.py [FOLDER [ROUNDS]]
+    python tests/benchmarks/evaluation.py [FOLDER [ROUNDS [HASHERS]]]
 
 FOLDER has photographs, of which the first 500 are taken (default: those of
 ../shared/golden/neardup, and where these are missing, 500 generated images). In turn, they
-go through 40 transforms with nothing but threads around it, and through a whole run: with
-journal, digests, counts, tables. Then over 10^9 impostor pairs are counted.
+go through 40 transforms and HASHERS (default: photodna; such as photodna,pdq,perceptual) with
+nothing but threads around it, and through a whole run: with journal, digests, counts, tables.
+Then over 10^9 impostor pairs are counted.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from photodna_nb.corpus import datasets
 from photodna_nb.corpus.datasets import Original
 from photodna_nb.corpus.transforms import KINDS, Transform, seed_for, standard
 from photodna_nb.evaluation import Config, run
+from photodna_nb.evaluation.config_hashers import RunHasher
 from photodna_nb.evaluation.counting import count_pairs
+from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.run_originals import validation_half
 from photodna_nb.evaluation.variant_hashes import VariantHashes
 from photodna_nb.hashing import images
@@ -46,15 +49,20 @@ def timed(call: Callable[[], object]) -> np.ndarray:
     return np.array([time.perf_counter(), time.process_time()]) - before
 
 
-def alone(originals: Sequence[Original]) -> None:
-    """Make and hash all variants."""
+def alone(originals: Sequence[Original], hashers: Sequence[RunHasher]) -> None:
+    """Make the variants of all originals, and hash them, on threads."""
 
     def task(original: Original) -> None:
         image = original.open()
-        hash_and_detail(images.pixels(image))
-        for transform in TRANSFORMS:
-            variant = transform.apply(image, seed_for(0, original.name, transform.label))
-            hash_and_detail(images.pixels(variant))
+        for transform in (None, *TRANSFORMS):
+            variant = image
+            if transform is not None:
+                variant = transform.apply(image, seed_for(0, original.name, transform.label))
+            for one in hashers:
+                if one.scale == PHOTODNA:
+                    hash_and_detail(images.pixels(variant))
+                else:
+                    one.hasher.hash_image(variant)
 
     for _ in parallel.ordered_map(task, originals):
         pass
@@ -90,6 +98,7 @@ def main() -> None:
     """Print all of it."""
     photographs = Path(sys.argv[1]) if len(sys.argv) > 1 else NEARDUP
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    names = sys.argv[3].split(",") if len(sys.argv) > 3 else ["photodna"]
     assert len(KINDS) >= 20, "the edits are of many kinds"
     print(heading(), flush=True)
     print()
@@ -100,20 +109,23 @@ def main() -> None:
     else:
         section = {"kind": "dead_leaves", "number": ORIGINALS}
     specs = [transform.spec for transform in TRANSFORMS]
-    config = Config.from_dict({"originals": section, "variants": {"transforms": specs}})
+    config = Config.from_dict(
+        {"originals": section, "variants": {"transforms": specs}, "hash": {"names": names}}
+    )
+    hashers = config.hashers()
     originals = config.dataset()
-    alone(originals[:10])
+    alone(originals[:10], hashers)
     times = []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             whole = partial(run, config, folder)
             # Alone, in a run, and in one that finds everything hashed and counted.
-            times.append([timed(partial(alone, originals)), timed(whole), timed(whole)])
+            times.append([timed(partial(alone, originals, hashers)), timed(whole), timed(whole)])
     bare, whole_run, again = np.median(times, axis=0)
     ratios = np.median([one[1] / one[0] for one in times], axis=0)
     print(
         f"{len(originals)} originals of {section['kind']}, {len(TRANSFORMS)} variants each: made "
-        f"and hashed in {bare[0]:.1f} s, the whole run {whole_run[0]:.1f} s, {ratios[0]:.3f} times "
+        f"and hashed by {', '.join(names)} in {bare[0]:.1f} s, the whole run {whole_run[0]:.1f} s, {ratios[0]:.3f} times "
         "(of "
         f"processor time {bare[1]:.1f} s and {whole_run[1]:.1f} s, {ratios[1]:.3f} times); "
         f"again, with nothing to hash, {again[0]:.2f} s",
