@@ -102,10 +102,12 @@ def test_what_needs_genuine_pairs_is_absent_with_a_reason(ungrouped):
     assert again.estimates.all_originals.no_rates_reason == ""
 
 
-def draw_figures(results):
+def draw_figures(results, monkeypatch):
     """The names of the figures of a report, without their pixels."""
     figures = importlib.import_module("photodna_nb.report.figures").figures
-    return figures(results, fonts=None)
+    with monkeypatch.context() as patched:
+        patched.setattr(pdna.plots, "render_png", lambda *_, **_options: b"")
+        return figures(results, fonts=None)
 
 
 def test_the_report_says_what_there_is_not(ungrouped, grouped, monkeypatch):
@@ -119,14 +121,17 @@ def test_the_report_says_what_there_is_not(ungrouped, grouped, monkeypatch):
     assert "no picture" in page
     assert "Each transform" not in page
     assert "None" not in page
-    monkeypatch.setattr(pdna.plots, "render_png", lambda *_, **_options: b"")
-    names = {Path(name).stem.removesuffix("_narrow") for name in draw_figures(ungrouped)}
+    names = {
+        Path(name).stem.removesuffix("_narrow") for name in draw_figures(ungrouped, monkeypatch)
+    }
     assert names == {"distances", "false_match_rates"}
     texts = pdna.report.recommend(ungrouped)
     assert f"recall unknown: {reason}" in " ".join(texts.thresholds + texts.sentences)
     page = html.page(grouped[1], {})
     assert "of the pairs of originals that show the same" in page
-    names = {Path(name).stem.removesuffix("_narrow") for name in draw_figures(grouped[1])}
+    names = {
+        Path(name).stem.removesuffix("_narrow") for name in draw_figures(grouped[1], monkeypatch)
+    }
     assert "roc" in names
     assert "recall" not in names
     tuner = pytest.importorskip("photodna_nb.widgets").ThresholdTuner
