@@ -125,8 +125,8 @@ def main() -> None:
     ratios = np.median([one[1] / one[0] for one in times], axis=0)
     print(
         f"{len(originals)} originals of {section['kind']}, {len(TRANSFORMS)} variants each: made "
-        f"and hashed by {', '.join(names)} in {bare[0]:.1f} s, the whole run {whole_run[0]:.1f} s, {ratios[0]:.3f} times "
-        "(of "
+        f"and hashed by {', '.join(names)} in {bare[0]:.1f} s, the whole run {whole_run[0]:.1f} s, "
+        f"{ratios[0]:.3f} times (of "
         f"processor time {bare[1]:.1f} s and {whole_run[1]:.1f} s, {ratios[1]:.3f} times); "
         f"again, with nothing to hash, {again[0]:.2f} s",
         flush=True,
