@@ -346,3 +346,38 @@ def test_a_manifest_that_names_other_hashers(finished, tmp_path):
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(pdna.FileError, match=r"is damaged|other hashers"):
         Results.load(folder)
+
+
+def test_figures_and_lines(finished):
+    """One curve and one marker for each hasher, in its own unit; and the lines of the terminal."""
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    from photodna_nb import plots, report
+
+    names = list(finished.hashers)
+    rates = {name: one.estimates.all_originals for name, one in finished.hashers.items()}
+    for draw in (plots.plot_hasher_roc, plots.plot_hasher_det):
+        ax = draw(rates, ax=Figure().subplots())
+        lines = {line.get_gid(): line for line in ax.lines}
+        for name in names:
+            drawn = np.r_[lines[f"few {name}"].get_xdata(), lines[f"curve {name}"].get_xdata()[1:]]
+            expected = rates[name].curves.roc()[0]
+            assert len(drawn) == len(expected)
+            positive = expected > 1e-4
+            np.testing.assert_allclose(drawn[positive], expected[positive])
+    rows = [row for row in finished.tables["equal_rates"] if row["target"] == 0.1]
+    ax = plots.plot_hasher_recall(rows, confidence=0.95, ax=Figure().subplots())
+    labels = ax.get_legend_handles_labels()[1]
+    assert [label.partition(" ")[0] for label in labels] == ["L2", "Hamming", "L1"]
+    with pytest.raises(pdna.ArgumentError, match="rows: got those of 2 targets"):
+        plots.plot_hasher_recall(finished.tables["equal_rates"])
+    with pytest.raises(
+        pdna.ArgumentTypeError, match="estimates: got dict, needs a dict of one or m"
+    ):
+        plots.plot_hasher_roc({})
+    lines = report.hasher_lines(finished)
+    assert lines[1] == "Hashes at a false match rate of 0.1, all transforms together:"
+    assert [line.split(":")[0].strip() for line in lines[2:5]] == names
+    assert "difference" in lines[3]
+    assert lines[5].startswith("Processor time in seconds: images ")
