@@ -17,7 +17,6 @@ from photodna_nb.evaluation.rates import RateEstimates
 from photodna_nb.index.records import Match
 from photodna_nb.index.search_results import SearchResults
 from photodna_nb.kernels.hashing import GRID
-from photodna_nb.pairs.metrics import SIMILARITY_SCALE
 from photodna_nb.plots.layout import short_name
 from photodna_nb.tables import result_files
 from photodna_nb.tables.result_table import ResultTable
@@ -151,16 +150,15 @@ def targets(value: Any) -> list[float]:
     return [checks.real(f"targets[{i}]", rate, most=1, above=0) for i, rate in enumerate(rates)]
 
 
-def thresholds(value: Any, unit: str = "L2") -> dict[str, int]:
-    """Return distances by name, each from 0 to 3060, or to that of the largest hash."""
+def thresholds(value: Any, unit: str = "L2", largest: int = MOST_BINS - 1) -> dict[str, int]:
+    """Return distances by name, each from 0 to the largest."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        needed = 'a dict of names to L2 distances, such as {"production": 200}'
+        needed = f'a dict of names to {unit} distances, such as {{"production": 200}}'
         raise ArgumentTypeError(checks.message("thresholds", describe(value), needed))
     for name in value:
         checks.text("thresholds", name, "names of type str")
-    largest = SIMILARITY_SCALE if unit == "L2" else MOST_BINS - 1
     return {
         name: checks.integer(
             f"thresholds[{short_name(name, 24)!r}]", threshold, 0, largest, f"{unit} distances"

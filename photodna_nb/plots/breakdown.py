@@ -138,7 +138,7 @@ def plot_variant_distances(
     rows : sequence of dict
         Rows of ``results.tables["transforms"]``.
     thresholds : dict of str to int, optional
-        L2 distances to mark, 0 to 3060, by name.
+        Distances to mark, by name.
     unit : str
         Unit of the distances: ``counts.hasher.unit``.
     oriented : bool
@@ -160,7 +160,7 @@ def plot_variant_distances(
     ArgumentTypeError
         `rows` is not a sequence of rows, `thresholds` not a dict, or one of them not an integer.
     ArgumentError
-        The rows are those of another table, or a threshold is not 0 to 3060.
+        The rows are those of another table, or a threshold is no distance.
 
     Examples
     --------
@@ -201,7 +201,7 @@ def plot_impostor_distances(
     rows : sequence of dict
         Rows of ``results.tables["detail"]``.
     thresholds : dict of str to int, optional
-        L2 distances to mark, 0 to 3060, by name.
+        Distances to mark, by name.
     unit : str
         Unit of the distances: ``counts.hasher.unit``.
     ax : matplotlib.axes.Axes, optional
@@ -222,7 +222,7 @@ def plot_impostor_distances(
     ArgumentTypeError
         `rows` is not a sequence of rows, `thresholds` not a dict, or one of them not an integer.
     ArgumentError
-        The rows are those of another table, or a threshold is not 0 to 3060.
+        The rows are those of another table, or a threshold is no distance.
 
     Examples
     --------

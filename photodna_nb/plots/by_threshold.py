@@ -59,7 +59,7 @@ def plot_distances(
         ``RateEstimates.genuine_histogram`` and ``.impostor_histogram``. A bin is 10 wide, and
         1 for at most 300 distances of another unit than L2.
     thresholds : dict of str to int, optional
-        L2 distances to mark, 0 to 3060, by name.
+        Distances to mark, 0 to the largest (L2 3060), by name.
     unit : str
         Unit of the distances: ``counts.hasher.unit``.
     ax : matplotlib.axes.Axes, optional
@@ -78,7 +78,7 @@ def plot_distances(
         An array has another dtype, `thresholds` is not a dict, or one of them not an integer.
     ArgumentError
         An array has another shape or a negative count, the two differ in length or have no
-        cells, or a threshold is not 0 to 3060.
+        cells, or a threshold is not 0 to the largest.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def plot_distances(
         raise ArgumentError(
             f"genuine, impostor: got {len(genuine)} and {len(impostor)} cells, needs as many"
         )
-    styles = threshold_styles(arguments.thresholds(thresholds, unit), unit)
+    styles = threshold_styles(arguments.thresholds(thresholds, unit, len(genuine) - 1), unit)
     ax = axes_for(ax)
     width = _BIN if unit == "L2" or len(genuine) > 301 else 1
     y = f"proportion of pairs per bin of {width}"
@@ -144,7 +144,7 @@ def plot_false_match_rates(
     estimates : RateEstimates
         Rates of a run: ``results.estimates.all_originals``.
     thresholds : dict of str to int, optional
-        L2 distances to mark, 0 to 3060, by name.
+        Distances to mark, 0 to the largest (L2 3060), by name.
     targets : sequence of float, optional
         False match rates to mark, above 0 and at most 1. Each is written at the right end of
         its line, unless another one is too near.
@@ -171,7 +171,7 @@ def plot_false_match_rates(
         `estimates` is not a `RateEstimates`, `thresholds` not a dict, one of them not an integer,
         `targets` not a sequence, or one of them not a number.
     ArgumentError
-        A threshold is not 0 to 3060, or a target not above 0 and at most 1.
+        A threshold is not 0 to the largest, or a target not above 0 and at most 1.
 
     Examples
     --------
@@ -180,9 +180,8 @@ def plot_false_match_rates(
     >>> estimates = results.estimates.all_originals  # doctest: +SKIP
     >>> ax = plot_false_match_rates(estimates, targets=[1e-3, 1e-6])  # doctest: +SKIP
     """
-    arguments.estimates(estimates)
-    unit = arguments.estimates(estimates).unit
-    styles = threshold_styles(arguments.thresholds(thresholds, unit), unit)
+    curves, unit = arguments.estimates(estimates).curves, estimates.unit
+    styles = threshold_styles(arguments.thresholds(thresholds, unit, len(curves.recall) - 1), unit)
     targets = arguments.targets(targets)
     ax = axes_for(ax)
     title = "False match rate by threshold"

@@ -43,7 +43,7 @@ def plot_roc(
     estimates : RateEstimates
         Rates of a run: ``results.estimates.all_originals``.
     thresholds : dict of str to int, optional
-        L2 distances, 0 to 3060, by name; their rates are marked with intervals.
+        Distances by name, 0 to the largest (L2 3060); their rates are marked with intervals.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; those of a new figure by default.
 
@@ -61,7 +61,7 @@ def plot_roc(
     ArgumentTypeError
         `estimates` is not a `RateEstimates`, `thresholds` not a dict, or one not an integer.
     ArgumentError
-        A threshold is not 0 to 3060.
+        A threshold is not 0 to the largest distance.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def plot_det(
     estimates : RateEstimates
         Rates of a run: ``results.estimates.all_originals``.
     thresholds : dict of str to int, optional
-        L2 distances, 0 to 3060, by name; their rates are marked with intervals.
+        Distances by name, 0 to the largest (L2 3060); their rates are marked with intervals.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; those of a new figure by default.
 
@@ -99,7 +99,7 @@ def plot_det(
     ArgumentTypeError
         `estimates` is not a `RateEstimates`, `thresholds` not a dict, or one not an integer.
     ArgumentError
-        A threshold is not 0 to 3060.
+        A threshold is not 0 to the largest distance.
 
     Notes
     -----
@@ -126,7 +126,7 @@ def plot_precision_recall(
     estimates : RateEstimates
         Rates of a run: ``results.estimates.all_originals``.
     thresholds : dict of str to int, optional
-        L2 distances, 0 to 3060, by name; their precision and recall are marked.
+        Distances by name, 0 to the largest (L2 3060); their precision and recall are marked.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; those of a new figure by default.
 
@@ -142,7 +142,7 @@ def plot_precision_recall(
     ArgumentTypeError
         `estimates` is not a `RateEstimates`, `thresholds` not a dict, or one not an integer.
     ArgumentError
-        A threshold is not 0 to 3060.
+        A threshold is not 0 to the largest distance.
 
     Notes
     -----
@@ -158,7 +158,7 @@ def plot_precision_recall(
     """
     curves = arguments.estimates(estimates).curves
     unit = arguments.estimates(estimates).unit
-    styles = threshold_styles(arguments.thresholds(thresholds, unit), unit)
+    styles = threshold_styles(arguments.thresholds(thresholds, unit, len(curves.recall) - 1), unit)
     ax = axes_for(ax)
     add_scaled_labels(ax, "Precision and recall", "recall", "precision")
     if _lacks_pairs(ax, estimates):
@@ -200,7 +200,7 @@ def _plot_tradeoff(
     """Draw recall or the false non-match rate against the false match rate."""
     curves, rates = arguments.estimates(estimates).curves, estimates.false_match_rates
     unit = arguments.estimates(estimates).unit
-    styles = threshold_styles(arguments.thresholds(thresholds, unit), unit)
+    styles = threshold_styles(arguments.thresholds(thresholds, unit, len(curves.recall) - 1), unit)
     ax = axes_for(ax)
     title = "Detection error tradeoff" if non_match else "Receiver operating characteristic"
     y_label = "false non-match rate" if non_match else "recall"
