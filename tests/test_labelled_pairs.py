@@ -450,3 +450,12 @@ def test_a_run_over_labelled_pairs(photos, tmp_path):
     assert fewer.manifest["this_run"]["originals_hashed"] == 0
     assert fewer.summary["impostor_pairs"] == 1
     assert (tmp_path / "run" / "counts.npz").read_bytes() != before
+
+
+def test_an_original_that_is_in_no_labelled_pair_can_be_left_out(tmp_path):
+    names = [original.name for original in pdna.datasets.dead_leaves(4, (64, 48))]
+    (tmp_path / "pairs.csv").write_text(f"a,b,same\n{names[0]},{names[1]},0\n")
+    originals = {"kind": "dead_leaves", "number": 4, "size": [64, 48]}
+    pairs = {"labelled": "pairs.csv", "leave_out": [names[3]]}
+    found = run(config_of(tmp_path, originals=originals, pairs=pairs), tmp_path / "run")
+    assert found.counts.names == tuple(names[:2])

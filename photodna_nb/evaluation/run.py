@@ -126,6 +126,7 @@ def run(
     copy_files = None if copies is None else copies.dataset(config.base)
     key, digests = name_key(config, run_dir), file_digests(config)
     named = config.files().keys()
+    names: list[str] = []
     if dataset is not None:
         names = [original.name for original in dataset]
         names += list(map(key.name, names)) if key else []
@@ -173,7 +174,7 @@ def run(
                 hashing = hashing.with_copies(of_copies, copies.attached)
                 if not config.privacy.hashes:
                     hashes_digest = hashing.stored[0].digest
-            check_names(_listed(config, categories), inputs, inputs.values())
+            check_names(_listed(config, categories), [*inputs, *names], inputs.values())
             if labelled is not None:
                 labelled.check_names(inputs)
             pairs = categories, labelled, _low_detail(config, hashing.stored)
