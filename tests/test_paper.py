@@ -88,6 +88,7 @@ def test_texts_are_shown_and_not_obeyed():
         assert "\n" not in latex.text(text)
     assert latex.text("2.4 × 10⁻⁹") == r"2.4 $\times 10^{-9}$"
     assert latex.text("12.5 %") == r"12.5\,\%"
+    assert latex.text("rotate 1°") == r"rotate 1\textdegree{}"
 
 
 def test_tables(results, tmp_path):

@@ -41,8 +41,8 @@ _CAPTIONS = {
     "false_match_rates": (
         "False match rate by threshold",
         "Proportion of the impostor pairs that match, with its interval: counted where ten or more "
-        "dyads (pairs of two originals) match, a bound where fewer match, and the fitted tail, "
-        "which is an extrapolation.",
+        "full dyads (pairs of two originals) match, a bound where fewer match, and the fitted "
+        "tail, which is an extrapolation.",
     ),
     "recall": (
         "Recall of each transform",

@@ -20,7 +20,7 @@ def hasher_lines(results: Results) -> list[str]:
     if not rows:
         return ["", "The originals support no comparison of the hashes at a target rate."]
     target = rows[-1]["target"]
-    lines = ["", f"Hashes at a false match rate of {rate(target)}, all transforms together:"]
+    lines = ["", f"Hashes at a false match rate of {rate(target)}, each variant weighs the same:"]
     for row in rows:
         if (row["target"], row["transform"]) != (target, None):
             continue

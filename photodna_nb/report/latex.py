@@ -26,6 +26,7 @@ _CHARACTERS = {
     "–": "--",
     "−": "$-$",
     "×": r"$\times$",
+    "°": r"\textdegree{}",
     **{character: f"\\{character}" for character in "{}$&#%_"},
 }
 _POWER = re.compile("× 10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")

@@ -8,6 +8,7 @@ from typing import Any
 from photodna_nb.corpus.transforms import COPIES
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config_originals import DeadLeavesOriginals
+from photodna_nb.evaluation.hasher_comparison import EQUAL_RATES
 from photodna_nb.evaluation.hasher_scale import HasherScale
 from photodna_nb.printable import printable
 from photodna_nb.report.corpus import corpus
@@ -128,26 +129,29 @@ def _statistics(results: Results) -> Iterator[str]:
     summary, confidence = results.summary, level(results.config.confidence)
     if summary["genuine_pairs"]:
         yield (
-            f"Intervals have a confidence level of {confidence}: those of the recall by Clopper "
-            "and Pearson [@clopper1934], over all transforms with the effective number of trials "
-            "[@korn1998]."
+            f"Intervals have a pointwise confidence level of {confidence}, for one threshold and "
+            "one transform at a time: those of the recall by Clopper and Pearson [@clopper1934], "
+            "over all transforms with the effective number of trials [@korn1998]."
         )
     if summary["no_rates_reason"]:
         yield f"There are no false match rates: {printable(summary['no_rates_reason'])}."
         return
     yield (
-        "Pairs share images and are not independent. Where ten or more dyads match, false match "
-        f"rates have gamma intervals of {confidence} after Fay and Feuer [@fay1997], with the "
-        "variance of a U-statistic of the images [@hoeffding1948,aronow2015]; where fewer match, "
-        "the upper limit is that of disjoint dyads [@clopper1934]."
+        "Pairs share images and are not independent. Where the matching pairs amount to ten "
+        "or more full dyads (two originals with all their pairs), false match rates have gamma "
+        f"intervals of {confidence} after Fay and Feuer [@fay1997], with the variance of a "
+        "U-statistic of the images [@hoeffding1948,aronow2015]; where they are fewer, there is a "
+        f"one-sided upper limit of {confidence} from disjoint dyads [@clopper1934]."
     )
     for name, one in results.hashers.items():
         yield from _tail(one.summary["tail"], f" of {name}" if len(results.hashers) > 1 else "")
-    if len(results.hashers) > 1:
+    if results.tables.get(EQUAL_RATES):
         yield (
-            "The hashes are compared at thresholds that keep the same false match rate on the "
-            "selection half, by their recall on the same pairs of the validation half; intervals "
-            "of its differences are paired."
+            "The hashes are compared at the largest thresholds whose false match rate on one half "
+            "of the originals is at most the target, by their recall on the same pairs of the "
+            "other half. Its differences have score intervals for paired proportions "
+            "[@tango1998], with the effective number of trials over originals; they are those of "
+            "these thresholds, and each is by itself, not corrected for their number."
         )
     selection, validation = (
         integer(summary[f"originals_in_{half}_half"]) for half in ("selection", "validation")
