@@ -174,7 +174,7 @@ def run_journal_records(path: Path) -> Any:
 
 def place(path: Path) -> Any:
     """Return what stands for the folder of a run whose journal is that file."""
-    return SimpleNamespace(path=lambda name: str(path))
+    return SimpleNamespace(path=lambda name: str(path), journal=path.name)
 
 
 def add_seven(number: int) -> int:

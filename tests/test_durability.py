@@ -294,7 +294,9 @@ def test_programs_add_at_once(tmp_path, meta):
         index.verify()
 
 
-@pytest.mark.parametrize("index_type", INDEX_TYPES)
+@pytest.mark.parametrize(
+    "index_type", ["flat", *(pytest.param(one, marks=pytest.mark.long) for one in INDEX_TYPES[1:])]
+)
 def test_readers_see_one_state_or_another(tmp_path, meta, index_type):
     """While a child builds, adds and removes: what is found is all of one state."""
     pair = tmp_path / "index.faiss", tmp_path / meta

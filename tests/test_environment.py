@@ -84,6 +84,7 @@ def without_marker(source: str) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_scaled_tests_have_their_marker():
     missing = {
         path.name: names

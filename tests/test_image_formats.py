@@ -45,6 +45,7 @@ def not_registered(monkeypatch, extra):
     monkeypatch.delitem(Image.OPEN, PLUGINS[extra][1], raising=False)
 
 
+@pytest.mark.long
 def test_a_plugin_is_registered_when_a_file_needs_it(extra, tmp_path):
     content = encoded(extra, quality=95)
     (tmp_path / "photo").write_bytes(content)

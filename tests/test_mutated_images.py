@@ -22,6 +22,7 @@ def test_mutated_images(tmp_path):
     assert {"same hash", "both refuse"} <= kinds
 
 
+@pytest.mark.long
 def test_many_formats_are_altered_and_the_same_files_every_time():
     assert len(originals()) >= 20
     assert {"PNG", "JPEG", "GIF", "TIFF", "WEBP", "AVIF", "BMP", "ICO"} <= {*originals()}

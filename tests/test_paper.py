@@ -185,6 +185,7 @@ def test_refusals(results, tmp_path):
         pdna.report.write_paper(3, tmp_path)
 
 
+@pytest.mark.long
 def test_labelled_pairs_and_categories(tmp_path, capfd):
     """Of labelled pairs the recall is that of all of them; a table has it by category."""
     lines = ["a,b,same,category"]

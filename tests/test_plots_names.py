@@ -65,6 +65,7 @@ FIGURES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FIGURES)
 def test_texts_are_drawn_as_they_are(name):
     """Warnings are errors here, so those of missing glyphs and of formulas are none either."""

@@ -262,6 +262,7 @@ def sampled(request, estimates):
     return estimates_of(genuine, impostor, false_match_rates=rates)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("missed", [False, True])
 def test_the_areas_of_a_tradeoff_hold_both_intervals(sampled, missed):
     ax = (plots.plot_det if missed else plots.plot_roc)(sampled)

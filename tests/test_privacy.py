@@ -148,6 +148,7 @@ def check_private(folder, stones):
     return n
 
 
+@pytest.mark.long
 def test_no_name_and_no_picture_in_any_byte(stones, tmp_path):
     plain = private_config(stones, privacy={})
     run(plain, tmp_path / "plain")
@@ -266,6 +267,7 @@ def test_keys(stones, tmp_path):
         private_config(stones, privacy={"key_file": "Opalith.key"})
 
 
+@pytest.mark.long
 def test_hashes_that_are_not_kept(stones, tmp_path, decoded):
     """No hash and no exact detail is left; other thresholds need nothing more, other pairs do."""
     options = {"privacy": {**PRIVATE, "hashes": False}, "detail": {"bins": [600.0, 3000.0]}}
@@ -313,6 +315,7 @@ def test_hashes_that_are_not_kept(stones, tmp_path, decoded):
     assert not {"hashes.npz", "journal.jsonl"} & set(os.listdir(tmp_path / "run"))
 
 
+@pytest.mark.long
 def test_hashes_are_deleted_when_they_are_no_longer_kept(stones, tmp_path, decoded):
     run(private_config(stones), tmp_path / "run")
     decoded.clear()
@@ -340,6 +343,7 @@ def test_limits_where_no_sample_of_hashes_is_kept():
     assert (with_sample.upper[listed:] < 1).any()
 
 
+@pytest.mark.long
 def test_counts_without_hashes_of_several_hashers_and_of_copies(tmp_path):
     """They are used again as long as the pairs of every hasher, and every copy, are the same."""
     pytest.importorskip("imagehash")

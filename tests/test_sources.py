@@ -149,3 +149,19 @@ TWO = {"kind": "dead_leaves", "number": 2}
 def test_wrong_sources_are_refused(originals, problem):
     with pytest.raises((pdna.ArgumentError, pdna.ArgumentTypeError), match=re.escape(problem)):
         Config.from_dict({"originals": originals})
+
+
+def test_groups_of_two_tables_with_one_text_are_two_groups(tmp_path):
+    hashes = np.random.default_rng(1).integers(0, 120, (4, 144), np.uint8)
+    for name, rows in {"ours": hashes[:2], "theirs": hashes[2:]}.items():
+        groups = {"scene": ["1", "1"]}
+        table = pdna.HashTable(["a", "b"], rows, np.full(2, np.nan), other=groups)
+        table.save(tmp_path / f"{name}.npz")
+    originals = [
+        {"kind": "table", "path": f"{name}.npz", "group": "scene", "name": name}
+        for name in ("ours", "theirs")
+    ]
+    results = run(Config.from_dict({"originals": originals}, base=tmp_path), tmp_path / "run")
+    genuine = results.counts.genuine
+    assert sorted(zip(genuine.i.tolist(), genuine.j.tolist(), strict=True)) == [(0, 1), (2, 3)]
+    assert results.summary["impostor_pairs"] == 4

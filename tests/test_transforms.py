@@ -219,6 +219,7 @@ def test_results_that_are_too_large(monkeypatch):
     assert Transform("resize", 110).apply(PHOTO).size == (33, 22)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(JIT_OFF, reason="says nothing about the kernels")
 def test_the_same_in_any_order_thread_and_process():
     originals = pdna.datasets.dead_leaves(2, (60, 40))

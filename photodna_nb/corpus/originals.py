@@ -31,6 +31,10 @@ class Original(ABC):
     name: str
     source: str = field(default="", kw_only=True)
 
+    def of_source(self, source: str) -> Original:
+        """Return the same original with the name of its source, which stands before its own."""
+        return replace(self, name=f"{source}/{self.name}", source=source)
+
     @abstractmethod
     def open(self) -> Image.Image:
         """Return the loaded image, in RGB.
@@ -133,18 +137,14 @@ class _SourceSequence(Sequence[Original]):
     def __iter__(self) -> Iterator[Original]:
         for source, originals in self.sources.items():
             for original in originals:
-                yield _of_source(source, original)
+                yield original.of_source(source)
 
     def _original(self, number: int) -> Original:
         for source, originals in self.sources.items():
             if number < len(originals):
-                return _of_source(source, originals[number])
+                return originals[number].of_source(source)
             number -= len(originals)
         raise IndexError(number)
-
-
-def _of_source(source: str, original: Original) -> Original:
-    return replace(original, name=f"{source}/{original.name}", source=source)
 
 
 def from_sources(sources: Mapping[str, Dataset]) -> Dataset:

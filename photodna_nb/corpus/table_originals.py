@@ -7,7 +7,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -16,7 +16,7 @@ from PIL import Image
 from photodna_nb.corpus.originals import Dataset, Original
 from photodna_nb.errors import ArgumentError, FileError, ImageError
 from photodna_nb.files import PathLike
-from photodna_nb.printable import printable
+from photodna_nb.printable import printable, short_repr
 from photodna_nb.tables.table import HashTable
 
 # Every two rows are compared: these take hours, and more would take days.
@@ -25,6 +25,7 @@ MOST_ROWS = 500_000
 MOST_GROUP_PAIRS = 1_000_000
 
 
+@short_repr
 @dataclass(frozen=True)
 class HashOriginal(Original):
     """A hash of a table, which has no picture.
@@ -42,6 +43,11 @@ class HashOriginal(Original):
     hash: bytes
     detail: float
     group: str
+
+    def of_source(self, source: str) -> Original:
+        """Do as of other originals; the groups of two tables with the same text stay two groups."""
+        group = f"{source}/{self.group}" if self.group else ""
+        return Original.of_source(replace(self, group=group), source)
 
     def open(self) -> Image.Image:
         """Raise an ImageError."""

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from photodna_nb import npz
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation import stored_arrays
+from photodna_nb.printable import short_repr
 
 NAMES = "sources", "categories"
 # Impostor pairs are counted for every two classes.
 MOST_CLASSES = 20
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Partition:
     """Originals divided into classes, with the impostor pairs of every two classes.
