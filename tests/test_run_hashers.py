@@ -377,7 +377,11 @@ def test_figures_and_lines(finished):
     ):
         plots.plot_hasher_roc({})
     lines = report.hasher_lines(finished)
-    assert lines[1] == "Hashes at a false match rate of 0.1, all transforms together:"
+    assert lines[1] == "Hashes at a false match rate of 0.1:"
     assert [line.split(":")[0].strip() for line in lines[2:5]] == names
-    assert "difference" in lines[3]
+    by_transform = [row for row in rows if row["transform"] and row["hasher"] == names[1]]
+    higher = sum(row["recall_difference_lower"] > 0 for row in by_transform)
+    recalls = [row["recall"] for row in by_transform]
+    assert "recall from " in lines[3] or len(set(recalls)) == 1
+    assert f"{names[0]} for {higher} of {len(by_transform)} transforms" in lines[3]
     assert lines[5].startswith("Processor time in seconds: images ")

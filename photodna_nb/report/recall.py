@@ -6,7 +6,7 @@ no sentence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from photodna_nb.evaluation import Results
@@ -44,10 +44,16 @@ def recall_range(results: Results | HasherResults, threshold_name: str) -> str:
         if row is not None and row["recall"] is not None:
             return f"{recall(row)} of the pairs of originals that show the same"
         return f"unknown: {results.summary.get('no_recall_reason', 'there are no variants')}"
-    lowest, highest = (proportion(row["recall"]) for _, row in (rows[0], rows[-1]))
-    if lowest == highest:
-        return f"{lowest} for {'each transform' if len(rows) > 1 else rows[0][0]}"
-    return f"from {lowest} to {highest} by transform"
+    found = range_text([row["recall"] for _, row in rows])
+    if found.startswith("from"):
+        return f"{found} by transform"
+    return f"{found} for {'each transform' if len(rows) > 1 else rows[0][0]}"
+
+
+def range_text(recalls: Sequence[float]) -> str:
+    """Return the smallest and the largest of some recalls, or the one number that they share."""
+    lowest, highest = proportion(min(recalls)), proportion(max(recalls))
+    return lowest if lowest == highest else f"from {lowest} to {highest}"
 
 
 def recall_sentence(results: Results, row: Mapping[str, Any], threshold_name: str) -> str:
