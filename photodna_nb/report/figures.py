@@ -35,8 +35,9 @@ _CAPTIONS = {
     "distances": (
         "Distances of genuine and impostor pairs",
         "Proportion of the pairs in each bin of the distance, on a logarithmic scale that shows "
-        "rare distances. A genuine pair is an original and its variant; an impostor pair shows two "
-        "different images. Pairs on the left of a threshold match.",
+        "rare distances. A genuine pair is two images that show the same, such as an original and "
+        "its variant; an impostor pair shows two different images. Pairs on the left of a "
+        "threshold match.",
     ),
     "false_match_rates": (
         "False match rate by threshold",
