@@ -115,7 +115,7 @@ def opened(folder):
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt")
-        prompts.filter(has_text=f"[{cells}]:").wait_for(state="attached", timeout=90_000)
+        prompts.filter(has_text=f"[{cells}]:").wait_for(state="attached", timeout=300_000)
         yield page, complaints
 
 
