@@ -160,7 +160,7 @@ def check_run(results, hashed, genuine, impostor, left_out, halves, largest):
         assert row["smallest_impostor_distance"] == other.threshold.min()
         for name, share in (("median", 50), ("p95", 95), ("largest", 100)):
             quantile = np.percentile(distances, share, method="inverted_cdf")
-            root = quantile**0.5 if hashed.metric == "euclidean" else quantile
+            root = np.sqrt(quantile) if hashed.metric == "euclidean" else quantile
             assert row[f"{name}_distance"] == root
 
     for row in tables["recall"]:
