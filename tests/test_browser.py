@@ -116,7 +116,7 @@ def opened(folder):
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt")
-        prompts.filter(has_text=f"[{cells}]:").wait_for(state="attached", timeout=180_000)
+        prompts.filter(has_text=f"[{cells}]:").wait_for(state="attached", timeout=400_000)
         yield page, complaints
 
 
