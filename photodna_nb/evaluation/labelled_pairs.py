@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import checks
 from photodna_nb.corpus.datasets import Dataset
 from photodna_nb.corpus.transforms import seed_for
 from photodna_nb.errors import FileError
@@ -26,6 +25,7 @@ from photodna_nb.evaluation.pair_records import (
     linked_groups,
 )
 from photodna_nb.evaluation.partitions import numbered
+from photodna_nb.evaluation.run_originals import unknown_original
 from photodna_nb.evaluation.variant_hashes import VariantHashes
 from photodna_nb.printable import printable
 
@@ -92,11 +92,8 @@ class LabelledPairs:
         for line, pair in zip(self.lines, self.pairs, strict=True):
             for name in pair[:2]:
                 if name not in known:
-                    remedy = checks.suggestion(name, known) or "names are as the results list them"
                     raise FileError(
-                        self.path,
-                        f"line {line} of {KEY}: no original is called {printable(name)}; "
-                        f"{printable(remedy)}",
+                        self.path, f"line {line} of {KEY}: {unknown_original(name, known)}"
                     )
 
 

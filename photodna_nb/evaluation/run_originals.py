@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 
@@ -123,6 +123,12 @@ def file_digests(config: Config) -> dict[str, str]:
     }
 
 
+def unknown_original(name: str, known: Collection[str]) -> str:
+    """Return what is wrong with a name that is none of the originals, and what to do."""
+    remedy = checks.suggestion(name, known) or "names are as the results list them"
+    return f"no original is called {printable(name)}; {printable(remedy)}"
+
+
 def check_names(
     listed: Mapping[str, Iterable[str]],
     names: Iterable[str],
@@ -142,10 +148,7 @@ def check_names(
         for name in sorted(set(own)):
             digest = named_digest(name)
             if digest is None and name not in known:
-                remedy = checks.suggestion(name, known) or "names are as the results list them"
-                raise ArgumentError(
-                    f"{key}: no original is called {printable(name)}; {printable(remedy)}"
-                )
+                raise ArgumentError(f"{key}: {unknown_original(name, known)}")
             if digest and known_digests is not None and digest not in known_digests:
                 raise ArgumentError(
                     f"{key}: no original has the digest sha256:{digest}; take it from "

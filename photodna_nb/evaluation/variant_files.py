@@ -18,6 +18,7 @@ from photodna_nb.errors import ArgumentError, FileError
 from photodna_nb.evaluation.config import Config, canonical
 from photodna_nb.evaluation.label_files import read_labels
 from photodna_nb.evaluation.original_hashes import ORIGINAL
+from photodna_nb.evaluation.run_originals import unknown_original
 from photodna_nb.evaluation.variant_hashes import CopyHashes, StoredHashes, VariantFailure
 from photodna_nb.printable import printable
 
@@ -85,13 +86,7 @@ class CopyFiles:
         of_copies = zip(self.lines, self.copies, self.dataset(base), strict=True)
         for line, copy, file in of_copies:
             if copy.original not in known:
-                remedy = (
-                    checks.suggestion(copy.original, known) or "names are as the results list them"
-                )
-                raise self._error(
-                    line,
-                    f"no original is called {printable(copy.original)}; {printable(remedy)}",
-                )
+                raise self._error(line, unknown_original(copy.original, known))
             if isinstance(file, FileOriginal) and os.path.realpath(file.path) in paths:
                 raise self._error(
                     line,
