@@ -160,6 +160,31 @@ def clopper_pearson(
     return lower, upper
 
 
+def trials_by_t(trials: Floats | np.float64, n_clusters: int, half_alpha: float) -> Floats:
+    """Return effective numbers of trials, less where Student's t of so many clusters is larger.
+
+    Parameters
+    ----------
+    trials : ndarray of float64
+        Effective numbers m of independent trials.
+    n_clusters : int
+        Number of clusters, at least 2.
+    half_alpha : float
+        Half of 1 minus the confidence level.
+
+    Returns
+    -------
+    ndarray of float64
+        m times the square of the ratio of Student's t with m - 1 and with n - 1 degrees of
+        freedom: see `clustered_recall_interval`.
+    """
+    t_ratio = stats.t.ppf(half_alpha, n_clusters - 1) / stats.t.ppf(
+        half_alpha, np.maximum(trials - 1, 1)
+    )
+    adjusted: Floats = trials / t_ratio**2
+    return adjusted
+
+
 def clustered_recall_interval(
     distances: NDArray[Any],
     clusters: NDArray[Any],
@@ -224,10 +249,7 @@ def clustered_recall_interval(
     )
     half_alpha = (1 - checks.confidence("confidence", confidence)) / 2
     if n > 1:
-        t_ratio = stats.t.ppf(half_alpha, n - 1) / stats.t.ppf(
-            half_alpha, np.maximum(trials - 1, 1)
-        )
-        trials = np.where(varying, trials / t_ratio**2, trials)
+        trials = np.where(varying, trials_by_t(trials, n, half_alpha), trials)
     known, constant = np.flatnonzero(varying), inside & (variance <= 0)
     if len(known):
         trials[constant] = np.interp(np.flatnonzero(constant), known, trials[known])

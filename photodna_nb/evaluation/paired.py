@@ -12,6 +12,7 @@ from scipy import optimize, stats
 
 from photodna_nb import checks
 from photodna_nb.evaluation.comparison_records import DiscordantPairs
+from photodna_nb.evaluation.intervals import trials_by_t
 from photodna_nb.evaluation.json_record import json_number
 
 
@@ -89,9 +90,7 @@ def recall_difference(
     of_one_pair = gained + lost - difference**2
     trials = float(n)
     if variance > 0 and of_one_pair > 0 and n > 1:
-        trials = of_one_pair / variance
-        quantiles = stats.t.ppf(half_alpha, [n - 1, max(trials - 1, 1)])
-        trials /= (quantiles[0] / quantiles[1]) ** 2
+        trials = float(trials_by_t(np.float64(of_one_pair / variance), n, half_alpha))
     trials = min(max(trials, 1.0), float(pairs))
     z = float(stats.norm.isf(half_alpha))
     ends = []

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import stats
 
 from photodna_nb import checks
-from photodna_nb.evaluation.intervals import clopper_pearson
+from photodna_nb.evaluation.intervals import clopper_pearson, trials_by_t
 from photodna_nb.evaluation.pair_counts import PairCounts
 
 
@@ -82,8 +81,7 @@ def weighted_recall(
     if 0 < recall < 1 and variance > 1e-18:
         trials = recall * (1 - recall) / variance
         if n > 1:
-            t_all, t_effective = stats.t.ppf(half_alpha, [n - 1, max(trials - 1, 1)])
-            trials *= (t_effective / t_all) ** 2
+            trials = float(trials_by_t(np.float64(trials), n, half_alpha))
     most = 1 / float(number @ share**2)
     trials = float(np.clip(trials, 1.0, max(most, 1.0)))
     lower, upper = clopper_pearson(min(recall * trials, trials), trials, confidence)
