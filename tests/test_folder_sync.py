@@ -14,7 +14,7 @@ from PIL import Image
 
 import photodna_nb as pdna
 from photodna_nb.hashing import hash_journal
-from photodna_nb.index import Synced, folder_sync
+from photodna_nb.index import Synced, folder_sync, index_files
 from photodna_nb.index.hash_index import HashIndex
 
 pytestmark = [
@@ -700,6 +700,21 @@ def test_two_programs_create_one_index(pair, folder, many):
         index.add([folder / "a.png"])
         index.save()
         assert len(index) == 1
+
+
+def test_an_index_is_created_while_another_program_creates_it(pair, folder, many, monkeypatch):
+    """The other program writes its files after the look whether they are there."""
+    opened = index_files._session
+
+    def after_the_other(*args, **options):
+        monkeypatch.undo()
+        sync(pair, many)
+        return opened(*args, **options)
+
+    monkeypatch.setattr(index_files, "_session", after_the_other)
+    with HashIndex.open_or_create(*pair) as index:
+        assert len(index.sync([folder]).added) == 3
+    assert len(paths_in(pair)) == 43
 
 
 @pytest.mark.parametrize("names_left", [["NOT_MOUNTED.txt"], ["README", "below/README"]])

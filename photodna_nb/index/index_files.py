@@ -123,7 +123,8 @@ class IndexFiles:
                     "(--faiss-rebuild)"
                 )
             return index
-        index = cls.create(*files, index_type=name or "flat")
+        # Another program may write the files from here on: `create` would refuse them.
+        index = cls(_session(*files, new_type=name or "flat"))
         index._session.join = True
         return index
 
