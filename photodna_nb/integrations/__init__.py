@@ -1,0 +1,1 @@
+"""The hash in other programs: a module for each, which needs that program's package."""

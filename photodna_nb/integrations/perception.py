@@ -1,0 +1,86 @@
+"""A hasher of the package perception, for its deduplication and its benchmarks.
+
+    from perception import tools
+    from photodna_nb.integrations.perception import PhotodnaHasher
+
+    pairs = tools.deduplicate(files, [(PhotodnaHasher(), 100)])
+
+Needs the extra ``perception``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photodna_nb.checks import HASH_BYTES
+from photodna_nb.hashing.files import hash_image
+from photodna_nb.hashing.orientations import ORIENTATIONS, Orientation, orientations
+
+try:
+    from perception.hashers import ImageHasher
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "perception":
+        raise
+    raise ModuleNotFoundError(
+        "photodna_nb.integrations.perception: the package perception is missing; "
+        'pip install "photodna_nb[perception]"',
+        name=error.name,
+    ) from error
+
+__all__ = ["PhotodnaHasher"]
+
+# The orientations of perception: vertical and horizontal flips, and rotations counter-clockwise.
+_NAMES: dict[str, Orientation] = {
+    "r0": "identity",
+    "fv": "flip_top_bottom",
+    "fh": "flip_left_right",
+    "r180": "rotate_180",
+    "r90": "rotate_90",
+    "r90fv": "transpose",
+    "r90fh": "transverse",
+    "r270": "rotate_270",
+}
+# Of each orientation that is hashed, the one of the transposed image, whose hash is a permutation.
+_TRANSPOSED = {"r0": "r90fv", "fv": "r270", "fh": "r90", "r180": "r90fh"}
+
+
+class PhotodnaHasher(ImageHasher):
+    """The PhotoDNA-like hash as an image hasher of perception.
+
+    Its distances are L2 distances from 0 to 3060, as those of `photodna_nb.distance`.
+
+    Notes
+    -----
+    perception reads a path with OpenCV, which applies the EXIF orientation and scales 16-bit grey
+    to 8 bits. Such a file has another hash than `photodna_nb.hash_file` gives; an image that
+    Pillow has opened has the same: ``compute(PIL.Image.open(path))``.
+
+    ``compute_isometric`` hashes the image in four orientations; the hashes of the other four are
+    permutations of these, and exact. ``compute_isometric_from_hash`` has no pixels, and permutes
+    one hash as `photodna_nb.orientations` does, whose hashes of six orientations are near ones.
+
+    The quality is perception's own, that of PDQ, from 0 to 100, and not the detail.
+    """
+
+    distance_metric = "euclidean"
+    dtype = "uint8"
+    hash_length = HASH_BYTES
+
+    def _compute(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return hash_image(image)
+
+    def _compute_isometric(self, image: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
+        turned = {"r0": image, "fv": image[::-1], "fh": image[:, ::-1], "r180": image[::-1, ::-1]}
+        hashes = {name: hash_image(pixels) for name, pixels in turned.items()}
+        transpose = ORIENTATIONS.index("transpose")
+        transposed = {
+            _TRANSPOSED[name]: orientations(one)[transpose] for name, one in hashes.items()
+        }
+        return {name: {**hashes, **transposed}[name] for name in _NAMES}
+
+    def _compute_isometric_from_hash(
+        self, vector: NDArray[np.uint8]
+    ) -> dict[str, NDArray[np.uint8]]:
+        eight = orientations(vector)
+        return {name: eight[ORIENTATIONS.index(one)] for name, one in _NAMES.items()}
