@@ -6,7 +6,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("name", ["perception"])
+@pytest.mark.parametrize("name", ["perception", "threatexchange"])
 def test_a_missing_package_is_named(name):
     code = f"import sys; sys.modules[{name!r}] = None; import photodna_nb.integrations.{name}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

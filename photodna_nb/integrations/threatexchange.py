@@ -1,0 +1,288 @@
+"""The hash as a signal type of ThreatExchange, and its manifest for `tx config extensions add`.
+
+The signals are PhotoDNA-like hashes in base64. The package is not affiliated with those who license
+PhotoDNA or maintain ThreatExchange; the licensed extension has a signal type of the same name,
+and cannot be used beside this one.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+import threading
+import warnings
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photodna_nb.checks import HASH_BYTES, LOW_DETAIL
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError, LowDetailWarning
+from photodna_nb.hashing.low_detail import hash_of_file
+from photodna_nb.index import HashIndex
+from photodna_nb.pairs import metrics
+from photodna_nb.printable import printable
+from photodna_nb.tables import hash_text
+from photodna_nb.tables.table import HashTable
+
+try:
+    from threatexchange.content_type.content_base import ContentType
+    from threatexchange.content_type.photo import PhotoContent
+    from threatexchange.extensions.manifest import ThreatExchangeExtensionManifest
+    from threatexchange.signal_type import index, signal_base
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "threatexchange":
+        raise
+    raise ModuleNotFoundError(
+        "photodna_nb.integrations.threatexchange: the package threatexchange is missing; "
+        'pip install "photodna_nb[threatexchange]"',
+        name=error.name,
+    ) from error
+
+__all__ = ["TX_MANIFEST", "HashDistance", "PhotodnaIndex", "PhotodnaSignal"]
+
+T = TypeVar("T")
+
+_EXAMPLES = (
+    # data/pictures/harbour.jpg
+    "DEcPkyJgHINJRTSBK0wLfB43E2qZCSpWDTUhQx4nHlINPBlfGyEXVysUH0YzHTpMAB"
+    "sVFgAoDhgAMgcVBEIEQF0LBXFODSFJDCXQDAFJ5wsJSMoDBX6rDHYfwBthBq4UJw5f"
+    "DSIqwhIUjs89DbdoPOcfnkZTGNAaMAUmGRZLHjEAogljCZY7J/8sTU5KGRuC",
+    # data/pictures/harbour_recompressed.jpg
+    "DUgPlSJiHYRJRjaDLEwLfB84E2uaCSpXDTUjRB8oIFMNPRthHCEYWCsVH0Y0HDtLAB"
+    "sVGAAoDhoAMgcWBEEEQFwLBW9ODCFJDCXQDAFK5wwKSckEBXyrDXMevhthBa0UJw1e"
+    "DSEqwhMTjc89DbdnO+cfnkZTF9EaLwQnGBZKHTAAogljCZU6J/8sTU1KGhyC",
+    # data/pictures/mountains.jpg
+    "FSICVhMXAWINKwo+Bl4YOEMxWiInLU8bOQkMMx4xMysSGyBFFTAZOKYkWiVOv4sbXj"
+    "VfE35ygB1EnrpXSDaiL5UYkDBmglMmJqSJD3QXaxo4VNUgISK4CiQMgANEDVEDHOFT"
+    "EGE1QTE1ejuzPCgqrFIUKnWIBmEPCMt1BR1dNDIYPFcjHh90IpkKciakCm4E",
+)
+
+
+class HashDistance(index.SignalSimilarityInfoWithSingleDistance[float]):
+    """The L2 distance of two hashes, 0 to 3060, of a match or a comparison."""
+
+    def pretty_str(self) -> str:
+        """Return the distance as the command line of photodna_nb prints it."""
+        return f"{self.distance:.4f}"
+
+
+class PhotodnaIndex(index.SignalTypeIndex[T]):
+    """An index of hashes in memory, each with an entry; it grows, pickles, and is searched exactly.
+
+    Threads may add and query at once. A subclass can set other limits; its pickles need it.
+
+    Attributes
+    ----------
+    MAX_DISTANCE : float or exact number
+        Largest L2 distance of a match, inclusive and exact.
+    ORIENTATIONS : bool
+        Whether queries match in all eight orientations, mirrored and rotated.
+    """
+
+    MAX_DISTANCE: metrics.Limit = 100
+    ORIENTATIONS = False
+
+    def __init__(self) -> None:
+        self._index = HashIndex.in_memory()
+        self._entries: list[T] = []
+        # Hashes that the index lacks yet: many at once are appended in the time of a few.
+        self._pending: list[bytes] = []
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self._entries)
+
+    def add(self, signal_str: str, entry: T) -> None:
+        """Append an entry under a hash, which may have others.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            As `PhotodnaSignal.validate_signal_str` raises them.
+        """
+        content = _hash_of(signal_str).tobytes()
+        with self._lock:
+            self._entries.append(entry)
+            self._pending.append(content)
+
+    def query(self, query: str) -> list[index.IndexMatch[T]]:
+        """Return all entries within the largest distance, by distance, then as they were added.
+
+        The empty text, which stands for an image without a hash, has no matches.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            As `PhotodnaSignal.validate_signal_str` raises them.
+        """
+        if query == "":
+            return []
+        hashed = _hash_of(query)
+        with self._lock:
+            self._append_pending()
+        # One more than there are: an index without an item is searched, too.
+        (matches,) = self._index.search(
+            hashed,
+            len(self._index) + 1,
+            max_distance=self.MAX_DISTANCE,
+            orientations=self.ORIENTATIONS,
+        )
+        return [
+            index.IndexMatchUntyped(HashDistance(match.distance), self._entries[int(match.path)])
+            for match in matches
+        ]
+
+    def _append_pending(self) -> None:
+        """Append what is pending to the index, each under the number of its entry."""
+        if not self._pending:
+            return
+        hashes = np.frombuffer(b"".join(self._pending), np.uint8).reshape(-1, HASH_BYTES)
+        labels = [str(row) for row in range(len(self._index), len(self._entries))]
+        self._index.add(HashTable(labels, hashes, np.full(len(labels), np.nan)))
+        self._pending.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            self._append_pending()
+            return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
+
+class PhotodnaSignal(
+    signal_base.SimpleSignalType, signal_base.BytesHasher, signal_base.CanGenerateRandomSignal
+):
+    """A PhotoDNA-like hash of a photo as a signal: 144 bytes in base64.
+
+    Attributes
+    ----------
+    INDEX : type of PhotodnaIndex
+        Index of these signals; it has the largest distance of a match.
+    MIN_DETAIL : float
+        Least detail of an image that gets a hash, in grey levels: hashes of flat images are near
+        each other whatever the images show.
+    """
+
+    INDEX: type[PhotodnaIndex[Any]] = PhotodnaIndex
+    MIN_DETAIL: float = LOW_DETAIL
+
+    @classmethod
+    def get_name(cls) -> str:
+        """Return "photodna", by which exchanges know these signals."""
+        return "photodna"
+
+    @classmethod
+    def get_content_types(cls) -> list[type[ContentType]]:
+        """Return the content type of photos."""
+        return [PhotoContent]
+
+    @classmethod
+    def get_index_cls(cls) -> type[PhotodnaIndex[Any]]:
+        """Return `INDEX`."""
+        return cls.INDEX
+
+    @classmethod
+    def validate_signal_str(cls, signal_str: str) -> str:
+        """Return a hash in base64, from base64, hexadecimal digits or 144 integers.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            `signal_str` is no text, or none of a hash; or the hash of an image without any detail.
+        """
+        return _base64(_hash_of(signal_str))
+
+    @classmethod
+    def compare_hash(
+        cls, hash1: str, hash2: str, max_distance: metrics.Limit | None = None
+    ) -> signal_base.SignalComparisonResult:
+        """Return the L2 distance of two hashes, and whether it is at or below a limit.
+
+        Parameters
+        ----------
+        hash1, hash2 : str
+            Hashes, as `validate_signal_str` takes them.
+        max_distance : float or exact number, optional
+            The limit, inclusive and exact; that of `INDEX` if left out.
+        """
+        limit = cls.INDEX.MAX_DISTANCE if max_distance is None else max_distance
+        squared = metrics.distance(
+            _hash_of(hash1),
+            _hash_of(hash2),
+            "sqeuclidean",
+            orientations=cls.INDEX.ORIENTATIONS,
+        )
+        return signal_base.SignalComparisonResult(
+            squared <= metrics.max_distance_squared(None, limit), HashDistance(squared**0.5)
+        )
+
+    @classmethod
+    def hash_from_file(cls, file: Path) -> str:
+        """Return the hash of an image file; empty, with a warning, if it has none.
+
+        Warns
+        -----
+        LowDetailWarning
+            The image has less detail than `MIN_DETAIL`.
+        UserWarning
+            The file cannot be read, or is no image.
+        """
+        return cls._hash(file, printable(str(file)))
+
+    @classmethod
+    def hash_from_bytes(cls, bytes_: bytes) -> str:
+        """Return the hash of the content of an image file: see `hash_from_file`."""
+        return cls._hash(bytes_, "the image")
+
+    @classmethod
+    def _hash(cls, file: Path | bytes, name: str) -> str:
+        try:
+            hashed = hash_of_file(file)
+        except ImageError as error:
+            warnings.warn(f"no photodna signal: {error}", stacklevel=3)
+            return ""
+        if hashed.detail < cls.MIN_DETAIL:
+            warnings.warn(
+                f"no photodna signal: {name}: has {hashed.detail:.1f} grey levels of detail, "
+                f"needs {cls.MIN_DETAIL}: its hash says little about it",
+                LowDetailWarning,
+                stacklevel=3,
+            )
+            return ""
+        return _base64(hashed.hash)
+
+    @classmethod
+    def get_random_signal(cls) -> str:
+        """Return 144 random bytes as a signal, for tests of load."""
+        return _base64(np.frombuffer(random.randbytes(HASH_BYTES), np.uint8))
+
+    @staticmethod
+    def get_examples() -> list[str]:
+        """Return the hashes of three drawn pictures; the second shows the first, recompressed."""
+        return list(_EXAMPLES)
+
+
+def _hash_of(signal_str: str) -> NDArray[np.uint8]:
+    if not isinstance(signal_str, str):
+        kind = type(signal_str).__name__
+        raise ArgumentTypeError(f"signal_str: got {kind}, needs a text of a hash")
+    try:
+        content = hash_text.parse(signal_str)
+    except ValueError as error:
+        raise ArgumentError(f"signal_str: {printable(signal_str[:20])!r} {error}") from error
+    if not any(content):
+        raise ArgumentError(
+            "signal_str: all 144 bytes are zero, as of any image without detail; leave it out"
+        )
+    return np.frombuffer(content, np.uint8)
+
+
+def _base64(hashed: NDArray[np.uint8]) -> str:
+    return base64.b64encode(hashed.tobytes()).decode("ascii")
+
+
+TX_MANIFEST = ThreatExchangeExtensionManifest(signal_types=(PhotodnaSignal,))
