@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 import photodna_nb as pdna
@@ -45,3 +46,12 @@ def test_orientations_are_a_group():
 
 def test_orientations_are_named_as_in_pillow():
     assert ("identity", *(method.name.lower() for method in Image.Transpose)) == ORIENTATIONS
+
+
+@pytest.mark.long
+def test_residues_are_those_of_the_script():
+    from benchmarks.orientations import drawn, measure, table
+
+    rows = [*table(measure(drawn(), [64, 300]))][2:]
+    assert len(rows) == 2
+    assert set(rows) <= set((ROOT / "docs" / "hash.md").read_text(encoding="utf-8").splitlines())
