@@ -3,6 +3,8 @@
 Skipped without the extra `perception`; the benchmarks also without perception's `benchmarking`.
 """
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +104,19 @@ def test_errors_are_recorded(hasher, tmp_path):
     (record,) = hasher.compute_parallel([str(small)])
     assert record["hash"] is None
     assert record["error"].startswith("image: ")
+
+
+def test_names_that_are_not_utf_8(hasher, tmp_path):
+    """They are errors, where OpenCV would end the process; opened by Pillow they are hashed."""
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")
+    shutil.copy(HARBOUR, path)
+    (record,) = hasher.compute_parallel([path])
+    assert "not UTF-8" in record["error"]
+    for compute in (hasher.compute, hasher.compute_isometric, hasher.compute_with_quality):
+        with pytest.raises(pdna.ImageError, match=r"PIL\.Image\.open"):
+            compute(path)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(hasher.compute(image, "vector"), pdna.hash_file(path))
 
 
 @pytest.mark.parametrize(("isometric", "found"), [(False, COPIES), (True, COPIES | MIRRORED)])

@@ -10,10 +10,13 @@ Needs the extra ``perception``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb.checks import HASH_BYTES
+from photodna_nb.errors import ImageError
 from photodna_nb.hashing.files import hash_image
 from photodna_nb.hashing.orientations import ORIENTATIONS, Orientation, orientations
 
@@ -61,11 +64,25 @@ class PhotodnaHasher(ImageHasher):
     one hash as `photodna_nb.orientations` does, whose hashes of six orientations are near ones.
 
     The quality is perception's own, that of PDQ, from 0 to 100, and not the detail.
+
+    A path whose name is not UTF-8 raises an `ImageError`, since OpenCV would end the process.
     """
 
     distance_metric = "euclidean"
     dtype = "uint8"
     hash_length = HASH_BYTES
+
+    def compute(self, image: Any, hash_format: str = "base64") -> Any:
+        """Return the hash of an image, in base64, hexadecimal digits ("hex") or as a "vector"."""
+        return super().compute(_with_safe_name(image), hash_format)
+
+    def compute_isometric(self, image: Any) -> Any:
+        """Return the hashes in base64 of an image in eight orientations, by perception's names."""
+        return super().compute_isometric(_with_safe_name(image))
+
+    def compute_with_quality(self, image: Any, hash_format: str = "base64") -> Any:
+        """Return the hash of an image, and perception's quality."""
+        return super().compute_with_quality(_with_safe_name(image), hash_format)
 
     def _compute(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return hash_image(image)
@@ -84,3 +101,17 @@ class PhotodnaHasher(ImageHasher):
     ) -> dict[str, NDArray[np.uint8]]:
         eight = orientations(vector)
         return {name: eight[ORIENTATIONS.index(one)] for name, one in _NAMES.items()}
+
+
+def _with_safe_name(image: Any) -> Any:
+    """Return what perception reads; OpenCV crashes where a name cannot be encoded."""
+    if isinstance(image, str):
+        try:
+            image.encode()
+        except UnicodeEncodeError as error:
+            raise ImageError(
+                image,
+                "OpenCV cannot read a file whose name is not UTF-8; give perception the image "
+                "that PIL.Image.open returns, or rename the file",
+            ) from error
+    return image
