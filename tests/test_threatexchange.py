@@ -3,8 +3,10 @@
 import io
 import os
 import pickle
+import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +30,7 @@ with warnings.catch_warnings():
     )
 
 PICTURES = ROOT / "data" / "pictures"
+PAGE = ROOT / "docs" / "threatexchange.md"
 MODULE = "photodna_nb.integrations.threatexchange"
 RNG = np.random.default_rng(19)
 HASHES = RNG.integers(0, 256, (40, 144), np.uint8)
@@ -144,10 +147,13 @@ def test_the_index_pickles(pending):
     index.serialize(file)
     file.seek(0)
     other = PhotodnaIndex.deserialize(file)
+    assert type(other) is PhotodnaIndex
     other.add(TEXTS[0], 40)
     assert answer(other, TEXTS[0]) == expected([*rows, (40, TEXTS[0])], TEXTS[0])
     assert answer(index, TEXTS[0]) == expected(rows, TEXTS[0])
     assert len(pickle.loads(pickle.dumps(PhotodnaIndex()))) == 0
+    with pytest.raises(pdna.ArgumentTypeError, match="fin: holds dict, needs a PhotodnaIndex"):
+        PhotodnaIndex.deserialize(io.BytesIO(pickle.dumps({})))
 
 
 def test_threads_add_and_query():
@@ -171,6 +177,10 @@ def test_a_subclass_sets_the_limits():
     assert OrientedSignal.get_index_cls() is OrientedIndex
     index = OrientedIndex.build([(harbour, "harbour"), (TEXTS[0], "other")])
     assert answer(index, mirrored) == [("harbour", compared.distance.distance)]
+    file = io.BytesIO()
+    PhotodnaIndex.build([(harbour, "harbour")]).serialize(file)
+    file.seek(0)
+    assert answer(OrientedIndex.deserialize(file), mirrored) == answer(index, mirrored)
     near = OrientedIndex.build([(TEXTS[0], 0), (TEXTS[2], 2), (TEXTS[4], 4)])
     assert answer(near, TEXTS[0]) == [(0, 0.0), (4, 2.0)]
     assert OrientedSignal.compare_hash(harbour, recompressed).match
@@ -191,6 +201,14 @@ def test_an_image_without_a_hash_is_said(tmp_path):
         assert str(caught[0].message).isprintable()
     with pytest.warns(UserWarning, match="no photodna signal: the image: "):
         assert PhotodnaSignal.hash_from_bytes(b"nothing") == ""
+
+
+def test_the_page_is_right(capsys):
+    page = PAGE.read_text(encoding="utf-8")
+    exec(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[1], {})
+    assert capsys.readouterr().out == "0 0.0\n1 11.0\nFalse\n"
+    module = sys.modules[MODULE]
+    assert all(f"`threatexchange.{name}`" in page for name in module.__all__)
 
 
 @pytest.fixture
@@ -260,8 +278,7 @@ def test_a_session_of_tx(tx, tmp_path):
 @pytest.mark.long
 def test_limits_of_ones_own_in_tx(tx, tmp_path):
     """The extension in docs/threatexchange.md; a small file, which `--rotations` does not find."""
-    page = (ROOT / "docs" / "threatexchange.md").read_text(encoding="utf-8")
-    code = page.partition("```python\n")[2].partition("```")[0]
+    code = PAGE.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
     (tmp_path / "my_extension.py").write_text(code)
     assert "photodna - StrictSignal" in tx("config", "extensions", "add", "my_extension")
     small, turned = tmp_path / "small.jpg", tmp_path / "turned.jpg"

@@ -8,11 +8,12 @@ and cannot be used beside this one.
 from __future__ import annotations
 
 import base64
+import pickle
 import random
 import threading
 import warnings
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +135,20 @@ class PhotodnaIndex(index.SignalTypeIndex[T]):
             index.IndexMatchUntyped(HashDistance(match.distance), self._entries[int(match.path)])
             for match in matches
         ]
+
+    @classmethod
+    def deserialize(cls, fin: BinaryIO) -> Self:
+        """Return the index that `serialize` of this or another such class wrote.
+
+        The limits are those of this class, as where another extension is added later.
+        """
+        loaded = pickle.load(fin)
+        if not isinstance(loaded, PhotodnaIndex):
+            kind = type(loaded).__name__
+            raise ArgumentTypeError(f"fin: holds {kind}, needs a PhotodnaIndex; build it anew")
+        other = cls()
+        other.__setstate__(loaded.__getstate__())
+        return other
 
     def _append_pending(self) -> None:
         """Append what is pending to the index, each under the number of its entry."""
