@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from photodna_nb import files, parallel
-from photodna_nb.corpus.datasets import Dataset, Original
+from photodna_nb.corpus.datasets import Original
 from photodna_nb.errors import FileError, ImageError
 from photodna_nb.evaluation import variant_files
 from photodna_nb.evaluation.categories import original_labels
@@ -25,6 +25,7 @@ from photodna_nb.evaluation.pair_counts import PairCounts
 from photodna_nb.evaluation.results import Results
 from photodna_nb.evaluation.run_files import COUNTS, HASHES, JOURNAL, hasher_file
 from photodna_nb.evaluation.run_folder import RunFolder
+from photodna_nb.evaluation.run_inputs import RunInputs
 
 # Version of the counts: those of another version are counted anew.
 _COUNTING = 5
@@ -64,15 +65,7 @@ def _detail_limits(config: Config) -> list[float]:
 
 
 def counted_before(
-    config: Config,
-    dataset: Dataset | None,
-    copy_files: Dataset | None,
-    file_digests: Mapping[str, str],
-    categories: Mapping[str, str] | None,
-    labelled: LabelledPairs | None,
-    folder: RunFolder,
-    max_workers: int,
-    executor: Executor | None,
+    given: RunInputs, folder: RunFolder, max_workers: int, executor: Executor | None
 ) -> Results | None:
     """Return the results in a folder without hashes, if they are of these pairs and originals.
 
@@ -83,6 +76,7 @@ def counted_before(
     FileError
         They are to be hashed, and are not there.
     """
+    config, dataset = given.config, given.dataset
     digest = folder.not_kept.get(HASHES)
     if digest is None or os.path.exists(folder.path(JOURNAL)):
         return None
@@ -93,12 +87,12 @@ def counted_before(
             counts, name = one.counts, one.hasher.name if number else ""
             partition = counts.partitions.get("sources")
             sources = [partition.names[own] for own in partition.number] if partition else ()
-            labels = original_labels(categories, counts.names, counts.digests, sources)
+            labels = original_labels(given.categories, counts.names, counts.digests, sources)
             own_config = config.of_hasher(one.listed, one.hasher)
-            key = counts_key(own_config, digest, labels, labelled, name)
+            key = counts_key(own_config, digest, labels, given.labelled, name)
             path = folder.path(hasher_file(name, COUNTS) if name else COUNTS)
             PairCounts.unpacked(path, files.read(path, FileError), key)
-        if folder.files.get(variant_files.KEY) != file_digests.get(variant_files.KEY):
+        if folder.files.get(variant_files.KEY) != given.digests.get(variant_files.KEY):
             raise FileError(folder.folder, f"{variant_files.KEY} is another list")
         earlier = results
     except FileError as error:
@@ -113,7 +107,7 @@ def counted_before(
         return earlier
     if earlier is None or config.privacy.hashes:
         return None
-    for images, name in ((dataset, "inputs"), (copy_files or (), "copies")):
+    for images, name in ((dataset, "inputs"), (given.copy_files or (), "copies")):
         found = parallel.ordered_map(_digest, images, max_workers=max_workers, executor=executor)
         if dict(found) != earlier.manifest.get(name, {}):
             return None

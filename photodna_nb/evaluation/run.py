@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import platform
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from photodna_nb import checks, files, parallel
+from photodna_nb.corpus.datasets import Dataset
 from photodna_nb.errors import ArgumentError, ArgumentTypeError, FileError
-from photodna_nb.evaluation.categories import original_labels, read_categories
+from photodna_nb.evaluation.categories import original_labels
 from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.config_hashers import RunHasher
 from photodna_nb.evaluation.counting import count_pairs
 from photodna_nb.evaluation.deployment import choose_thresholds
 from photodna_nb.evaluation.hasher_comparison import comparison_tables
@@ -24,9 +25,8 @@ from photodna_nb.evaluation.hasher_results import HasherResults
 from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.influence import measure_influence
 from photodna_nb.evaluation.kept_counts import counted_before, counts_key, without_hashes
-from photodna_nb.evaluation.labelled_pairs import LabelledPairs, count_labelled, read_labelled
+from photodna_nb.evaluation.labelled_pairs import count_labelled
 from photodna_nb.evaluation.pair_counts import PairCounts
-from photodna_nb.evaluation.privacy import name_key
 from photodna_nb.evaluation.rates import estimate_run
 from photodna_nb.evaluation.results import Results, write_results
 from photodna_nb.evaluation.run_files import COUNTS, HASHES, hasher_file, write
@@ -37,12 +37,10 @@ from photodna_nb.evaluation.run_hashes import (
     hash_variants,
     stored_hashes,
 )
+from photodna_nb.evaluation.run_inputs import RunInputs, read_inputs
 from photodna_nb.evaluation.run_originals import (
     check_detail,
-    check_names,
     duplicate_pairs,
-    file_digests,
-    find_originals,
     left_out,
     suspected_duplicates,
     validation_half,
@@ -50,8 +48,7 @@ from photodna_nb.evaluation.run_originals import (
 from photodna_nb.evaluation.summary import build_summary
 from photodna_nb.evaluation.tables import build_tables
 from photodna_nb.evaluation.thumbnails import ThumbnailFiles, make_thumbnails
-from photodna_nb.evaluation.variant_files import read_copies
-from photodna_nb.evaluation.variant_hashes import StoredHashes
+from photodna_nb.evaluation.variant_hashes import StoredHashes, VariantFailure
 from photodna_nb.files import PathLike
 from photodna_nb.processors import available_processors
 
@@ -120,108 +117,16 @@ def run(
     workers = parallel.worker_count(max_workers, executor)
     started = time.time()
 
-    dataset = find_originals(config, run_dir, config_path)
-    categories, labelled = read_categories(config), read_labelled(config)
-    copies = read_copies(config)
-    copy_files = None if copies is None else copies.dataset(config.base)
-    key, digests = name_key(config, run_dir), file_digests(config)
     named = config.files().keys()
-    names: list[str] = []
-    if dataset is not None:
-        names = [original.name for original in dataset]
-        names += list(map(key.name, names)) if key else []
-        check_names(_listed(config, categories), names)
-        if labelled is not None:
-            labelled.check_names(names)
-        if copies is not None:
-            copies.check_originals(dataset, config.base, names)
-    if key is not None:
-        config, dataset = key.config(config), key.dataset(dataset)
-        copies, copy_files = copies and copies.renamed(key.name), key.dataset(copy_files)
-        categories = key.by_listed(categories)
-        labelled = labelled and labelled.renamed(key.name)
-        digests = {name: key.digest(digest) for name, digest in digests.items()}
-    if labelled is not None and dataset is not None:
-        dataset = labelled.restricted(dataset)
+    given = read_inputs(config, run_dir, config_path)
+    config, dataset = given.config, given.dataset
     hashers = config.hashers()
     versions = {one.scale.name: one.hasher.version for one in hashers if one.scale != PHOTODNA}
     with open_run(run_dir, config.hash_settings(hashers), versions) as folder:
-        earlier = counted_before(
-            config, dataset, copy_files, digests, categories, labelled, folder, workers, executor
+        counted = _earlier(given, folder, workers, executor) or _count(
+            given, hashers, folder, workers, executor, progress
         )
-        hashing = HashingResult(())
-        copy_inputs: Mapping[str, str | None] = {}
-        if earlier is not None:
-            counted = [(one.counts, one.failures) for one in earlier.hashers.values()]
-            inputs, hashes_digest = earlier.manifest["inputs"], folder.not_kept[HASHES]
-            copy_inputs = earlier.manifest.get("copies", {})
-        else:
-            if dataset is not None:
-                hashing = hash_variants(
-                    config, dataset, folder, hashers, workers, progress, executor
-                )
-            else:
-                hashing = HashingResult(stored_hashes(folder))
-            inputs, hashes_digest = hashing.stored[0].inputs, hashing.stored[0].digest
-            if copies is not None:
-                files_of = folder.of_copies()
-                if dataset is None or copy_files is None:
-                    of_copies = HashingResult(stored_hashes(files_of))
-                else:
-                    options = workers, progress, executor
-                    of_copies = hash_variants(config, copy_files, files_of, hashers, *options)
-                copy_inputs = of_copies.stored[0].inputs
-                hashing = hashing.with_copies(of_copies, copies.attached)
-                if not config.privacy.hashes:
-                    hashes_digest = hashing.stored[0].digest
-            check_names(_listed(config, categories), [*inputs, *names], inputs.values())
-            if labelled is not None:
-                labelled.check_names(inputs)
-            pairs = categories, labelled, _low_detail(config, hashing.stored)
-            counted = []
-            for one, hashes in zip(hashers, hashing.stored, strict=True):
-                own = config.of_hasher(one.listed, one.scale)
-                counts = _count_pairs(own, hashes, *pairs, folder, workers, executor)
-                counted.append((counts, hashes.failures()))
-        digests = {name: folder.files[name] for name in named & folder.files.keys()} | digests
-        found: list[HasherResults] = []
-        pictures = ThumbnailFiles({}, {})
-        for one, (counts, failures) in zip(hashers, counted, strict=True):
-            own = config.of_hasher(one.listed, one.scale)
-            estimates = estimate_run(counts, own, executor)
-            thresholds = choose_thresholds(own, estimates)
-            duplicates = suspected_duplicates(counts)
-            influence = measure_influence(own, counts, estimates.all_originals, workers)
-            if not found:  # the report shows the pictures of the first hasher
-                pictures = make_thumbnails(
-                    counts,
-                    duplicates,
-                    influence.shown,
-                    dataset,
-                    copy_files,
-                    own,
-                    folder,
-                    workers,
-                )
-            n_failed = sum(failure.transform is None for failure in failures)
-            n_left_out = len(inputs) - n_failed - len(counts)
-            summary = build_summary(
-                own, counts, failures, estimates, thresholds, influence, n_left_out
-            )
-            tables = build_tables(
-                own,
-                counts,
-                failures,
-                estimates,
-                thresholds,
-                duplicates,
-                influence,
-                {} if found else pictures.names,
-            )
-            found.append(
-                HasherResults(one.listed, own, counts, failures, summary, tables, estimates)
-            )
-        found[0].tables.update(comparison_tables(config, found))
+        found, pictures = _describe(given, hashers, counted, folder, workers, executor)
         this_run = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 3),
@@ -230,19 +135,145 @@ def run(
             "processors": available_processors(),
             "threads": workers,
             "executor": None if executor is None else type(executor).__qualname__,
-            "originals_hashed": hashing.n_hashed,
+            "originals_hashed": counted.hashing.n_hashed,
             "originals_available": dataset is not None,
             "base": "" if config.privacy.names == "digest" else os.path.abspath(config.base),
         }
         if len(hashers) > 1:
-            seconds = {name: round(value, 3) for name, value in hashing.seconds.items()}
+            seconds = {name: round(value, 3) for name, value in counted.hashing.seconds.items()}
             this_run["processor_seconds"] = seconds
+        digests = {name: folder.files[name] for name in named & folder.files.keys()}
         results = write_results(
-            folder, config, found, inputs, copy_inputs, pictures, digests, hashes_digest, this_run
+            folder,
+            config,
+            found,
+            counted.inputs,
+            counted.copy_inputs,
+            pictures,
+            {**digests, **given.digests},
+            counted.hashes_digest,
+            this_run,
         )
         if not config.privacy.hashes:
             forget_hashes(folder)
         return results
+
+
+class _Counted(NamedTuple):
+    """The counts of a run, and what they were counted of.
+
+    Attributes
+    ----------
+    of_hashers : list of (PairCounts, list of VariantFailure)
+        Counts and failures of each hasher.
+    inputs, copy_inputs : dict of str to str or None
+        SHA-256 of each original, and of each copy on disk, by name.
+    hashes_digest : str
+        SHA-256 of the file of the hashes.
+    hashing : HashingResult
+        What was hashed now.
+    """
+
+    of_hashers: list[tuple[PairCounts, list[VariantFailure]]]
+    inputs: Mapping[str, str | None]
+    copy_inputs: Mapping[str, str | None]
+    hashes_digest: str
+    hashing: HashingResult = HashingResult(())
+
+
+def _earlier(
+    given: RunInputs, folder: RunFolder, workers: int, executor: Executor | None
+) -> _Counted | None:
+    """Return the counts in a folder without hashes, if they are those that are asked for."""
+    earlier = counted_before(given, folder, workers, executor)
+    if earlier is None:
+        return None
+    manifest = earlier.manifest
+    of_hashers = [(one.counts, one.failures) for one in earlier.hashers.values()]
+    copies = manifest.get("copies", {})
+    return _Counted(of_hashers, manifest["inputs"], copies, folder.not_kept[HASHES])
+
+
+def _count(
+    given: RunInputs,
+    hashers: Sequence[RunHasher],
+    folder: RunFolder,
+    workers: int,
+    executor: Executor | None,
+    progress: bool,
+) -> _Counted:
+    """Hash what is not hashed yet, and count the pairs."""
+    config, options = given.config, (workers, progress, executor)
+
+    def hashed(dataset: Dataset | None, part: RunFolder) -> HashingResult:
+        if dataset is None:
+            return HashingResult(stored_hashes(part))
+        return hash_variants(config, dataset, part, hashers, *options)
+
+    hashing = hashed(given.dataset, folder)
+    inputs, hashes_digest = hashing.stored[0].inputs, hashing.stored[0].digest
+    copy_inputs: Mapping[str, str | None] = {}
+    if given.copies is not None:
+        copy_files = None if given.dataset is None else given.copy_files
+        of_copies = hashed(copy_files, folder.of_copies())
+        copy_inputs = of_copies.stored[0].inputs
+        hashing = hashing.with_copies(of_copies, given.copies.attached)
+        if not config.privacy.hashes:
+            hashes_digest = hashing.stored[0].digest
+    given.check_hashed(inputs)
+    low_detail = _low_detail(config, hashing.stored)
+    of_hashers = []
+    for one, hashes in zip(hashers, hashing.stored, strict=True):
+        own = given._replace(config=config.of_hasher(one.listed, one.scale))
+        counts = _count_pairs(own, hashes, low_detail, folder, workers, executor)
+        of_hashers.append((counts, hashes.failures()))
+    return _Counted(of_hashers, inputs, copy_inputs, hashes_digest, hashing)
+
+
+def _describe(
+    given: RunInputs,
+    hashers: Sequence[RunHasher],
+    counted: _Counted,
+    folder: RunFolder,
+    workers: int,
+    executor: Executor | None,
+) -> tuple[list[HasherResults], ThumbnailFiles]:
+    """Return the results of each hasher, and the pictures, which are those of the first one."""
+    found: list[HasherResults] = []
+    pictures = ThumbnailFiles({}, {})
+    for one, (counts, failures) in zip(hashers, counted.of_hashers, strict=True):
+        own = given.config.of_hasher(one.listed, one.scale)
+        estimates = estimate_run(counts, own, executor)
+        thresholds = choose_thresholds(own, estimates)
+        duplicates = suspected_duplicates(counts)
+        influence = measure_influence(own, counts, estimates.all_originals, workers)
+        if not found:
+            pictures = make_thumbnails(
+                counts,
+                duplicates,
+                influence.shown,
+                given.dataset,
+                given.copy_files,
+                own,
+                folder,
+                workers,
+            )
+        n_failed = sum(failure.transform is None for failure in failures)
+        n_left_out = len(counted.inputs) - n_failed - len(counts)
+        summary = build_summary(own, counts, failures, estimates, thresholds, influence, n_left_out)
+        tables = build_tables(
+            own,
+            counts,
+            failures,
+            estimates,
+            thresholds,
+            duplicates,
+            influence,
+            {} if found else pictures.names,
+        )
+        found.append(HasherResults(one.listed, own, counts, failures, summary, tables, estimates))
+    found[0].tables.update(comparison_tables(given.config, found))
+    return found, pictures
 
 
 def _low_detail(config: Config, stored: Sequence[StoredHashes]) -> set[str]:
@@ -254,27 +285,16 @@ def _low_detail(config: Config, stored: Sequence[StoredHashes]) -> set[str]:
     return set()
 
 
-def _listed(config: Config, categories: Mapping[str, str] | None) -> dict[str, Iterable[str]]:
-    """Return the names, or ``sha256:`` and digests, of originals by the keys that list them."""
-    return {
-        "pairs.duplicates": {*itertools.chain(*config.pairs.duplicates)},
-        "pairs.leave_out": config.pairs.leave_out,
-        "categories.file": categories or (),
-    }
-
-
 def _count_pairs(
-    config: Config,
+    given: RunInputs,
     hashes: StoredHashes,
-    categories: Mapping[str, str] | None,
-    labelled: LabelledPairs | None,
     low_detail: Collection[str],
     folder: RunFolder,
     max_workers: int,
     executor: Executor | None,
 ) -> PairCounts:
     """Return the counts in the folder, if they are of these hashes and pairs, or count."""
-    hashed = hashes.hashed
+    config, labelled, hashed = given.config, given.labelled, hashes.hashed
     first = hashed.hasher == folder.hashers[0]
     name = COUNTS if first else hasher_file(hashed.hasher.name, COUNTS)
     path = folder.path(name)
@@ -285,7 +305,7 @@ def _count_pairs(
                 f"pairs.leave_out: leaves {len(hashed.names)} of the {len(hashes.hashed.names)} "
                 "originals, needs to leave two; name fewer"
             )
-    labels = original_labels(categories, hashed.names, hashed.digests, hashed.sources)
+    labels = original_labels(given.categories, hashed.names, hashed.digests, hashed.sources)
     key = counts_key(config, hashes.digest, labels, labelled, "" if first else hashed.hasher.name)
     if os.path.exists(path):
         try:
