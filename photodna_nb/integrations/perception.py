@@ -91,10 +91,8 @@ class PhotodnaHasher(ImageHasher):
         turned = {"r0": image, "fv": image[::-1], "fh": image[:, ::-1], "r180": image[::-1, ::-1]}
         hashes = {name: hash_image(pixels) for name, pixels in turned.items()}
         transpose = ORIENTATIONS.index("transpose")
-        transposed = {
-            _TRANSPOSED[name]: orientations(one)[transpose] for name, one in hashes.items()
-        }
-        return {name: {**hashes, **transposed}[name] for name in _NAMES}
+        hashes |= {_TRANSPOSED[name]: orientations(one)[transpose] for name, one in hashes.items()}
+        return {name: hashes[name] for name in _NAMES}
 
     def _compute_isometric_from_hash(
         self, vector: NDArray[np.uint8]

@@ -7,7 +7,6 @@ and cannot be used beside this one.
 
 from __future__ import annotations
 
-import base64
 import pickle
 import random
 import threading
@@ -44,6 +43,8 @@ except ModuleNotFoundError as error:
 __all__ = ["TX_MANIFEST", "HashDistance", "PhotodnaIndex", "PhotodnaSignal"]
 
 T = TypeVar("T")
+
+_base64 = hash_text.FORMS["base64"]
 
 _EXAMPLES = (
     # data/pictures/harbour.jpg
@@ -294,10 +295,6 @@ def _hash_of(signal_str: str) -> NDArray[np.uint8]:
             "signal_str: all 144 bytes are zero, as of any image without detail; leave it out"
         )
     return np.frombuffer(content, np.uint8)
-
-
-def _base64(hashed: NDArray[np.uint8]) -> str:
-    return base64.b64encode(hashed.tobytes()).decode("ascii")
 
 
 TX_MANIFEST = ThreatExchangeExtensionManifest(signal_types=(PhotodnaSignal,))
