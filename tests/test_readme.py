@@ -12,7 +12,7 @@ import sys
 import pytest
 from conftest import JIT_OFF, ROOT
 
-HOME = "/home/you/photodna_nb"
+HOME = "/home/you/photodna-nb"
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md")),
     *sorted((ROOT / "docs").glob("*.md")),
