@@ -7,7 +7,7 @@ project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_t
 extras = project["optional-dependencies"]
 own = [
     one
-    for name in ("test", "tables", "report", "distributed", "heif", "jxl")
+    for name in ("test", "tables", "evaluation", "report", "distributed", "heif", "jxl")
     for one in extras[name]
 ]
 for requirement in [*project["dependencies"], *own]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from photodna_nb.errors import ImageError as ImageError
     from photodna_nb.errors import IndexFileError as IndexFileError
     from photodna_nb.errors import LowDetailWarning as LowDetailWarning
+    from photodna_nb.errors import MissingPackageError as MissingPackageError
     from photodna_nb.errors import PhotodnaError as PhotodnaError
     from photodna_nb.errors import ResourceError as ResourceError
     from photodna_nb.errors import TableFileError as TableFileError
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 # The public names of each module.
 _NAMES = {
     "errors": "ArgumentError ArgumentTypeError FileError ImageError IndexFileError "
-    "LowDetailWarning PhotodnaError ResourceError TableFileError",
+    "LowDetailWarning MissingPackageError PhotodnaError ResourceError TableFileError",
     "hashing.files": "hash_file hash_files hash_image iterate_hashes",
     "hashing.inputs": "hash_directory hash_inputs",
     "hashing.orientations": "orientations",
@@ -87,19 +88,14 @@ _NAMES = {
 _MODULE_OF_NAME = {name: module for module, names in _NAMES.items() for name in names.split()}
 _PUBLIC_MODULES = {
     "datasets": "corpus.datasets",
-    "evaluation": "evaluation",
     "hashers": "hashing.hashers",
     "stages": "hashing.stages",
     "transforms": "corpus.transforms",
 }
 __all__ = sorted([*_MODULE_OF_NAME, *_PUBLIC_MODULES])
 
-# Modules that need an extra: its name, and what it installs. They are not in __all__.
-_EXTRAS = {
-    "plots": ("report", "Matplotlib and Jinja2"),
-    "report": ("report", "Matplotlib and Jinja2"),
-    "widgets": ("notebooks", "ipywidgets, Matplotlib and Jinja2"),
-}
+# Modules that need packages of an extra. They are not in __all__.
+_OPTIONAL_MODULES = ("evaluation", "plots", "report", "widgets")
 
 if not TYPE_CHECKING:
 
@@ -109,24 +105,21 @@ if not TYPE_CHECKING:
             value = getattr(module, name)
         elif name in _PUBLIC_MODULES:
             value = importlib.import_module(f"{__name__}.{_PUBLIC_MODULES[name]}")
-        elif name in _EXTRAS:
-            value = _module_with_extra(name)
+        elif name in _OPTIONAL_MODULES:
+            value = _optional_module(name)
         else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = value
         return value
 
 
-def _module_with_extra(name: str) -> Any:
+def _optional_module(name: str) -> Any:
+    from photodna_nb.errors import MissingPackageError
+
     try:
         return importlib.import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError as error:
-        extra, needed = _EXTRAS[name]
-        if (error.name or "").partition(".")[0] not in needed.lower().replace(",", "").split():
-            raise
-        raise AttributeError(
-            f'{name} needs {needed}: pip install "photodna_nb[{extra}]"'
-        ) from error
+    except MissingPackageError as error:
+        raise AttributeError(str(error)) from error
 
 
 def __dir__() -> list[str]:

@@ -113,6 +113,10 @@ class ResourceError(PhotodnaError):
     """The system has too little of something, such as threads."""
 
 
+class MissingPackageError(PhotodnaError, ModuleNotFoundError):
+    """An optional package is not installed; the message says what installs it."""
+
+
 class ErrorContext:
     """A context in which exceptions become others, mostly errors of this package.
 
@@ -141,6 +145,21 @@ class ErrorContext:
                 raise other from error
         finally:
             del other  # its traceback has this frame
+
+
+def optional_package(subject: str, package: str, extra: str) -> ErrorContext:
+    """Return a context in which the lack of a package becomes an error that names its extra."""
+
+    def translated(error: BaseException) -> MissingPackageError | None:
+        if not isinstance(error, ModuleNotFoundError):
+            return None
+        if (error.name or "").partition(".")[0] != package.lower():
+            return None
+        remedy = f'pip install "photodna_nb[{extra}]"'
+        reason = f"{subject}: the package {package} is missing; {remedy}"
+        return MissingPackageError(reason, name=error.name)
+
+    return ErrorContext(translated)
 
 
 class LowDetailWarning(UserWarning):

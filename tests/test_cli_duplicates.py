@@ -167,7 +167,7 @@ def test_a_page_for_review(call, folder, tmp_path):
 def test_a_page_needs_an_extra(call, folder, tmp_path, monkeypatch, decoded):
     monkeypatch.delitem(vars(pdna), "report", raising=False)
     monkeypatch.setattr(
-        pdna, "_module_with_extra", lambda name: (_ for _ in ()).throw(AttributeError("needs more"))
+        pdna, "_optional_module", lambda name: (_ for _ in ()).throw(AttributeError("needs more"))
     )
     (message,) = failed(call("--duplicates", folder, "--output", tmp_path / "page.html"))
     assert message == "argument --output: a page in HTML: needs more"

@@ -36,7 +36,7 @@ NAMES = [
 ]
 FIGURES = {"image/png", "image/jpeg", "image/svg+xml"}
 ASSERTS = 8  # of a notebook, at least
-PUBLIC = {*pdna.__all__, "__version__", "plots", "report", "widgets"}
+PUBLIC = {*pdna.__all__, "__version__", "evaluation", "plots", "report", "widgets"}
 MACHINE = re.compile(r"(?<![\w.])/(home|Users|root|tmp|opt|work|private|usr|var)/|\b[A-Za-z]:\\")
 VERSION = re.compile(r"\S+ \d\S*")
 

@@ -279,7 +279,8 @@ def test_without_matplotlib_or_jinja(monkeypatch, tmp_path, capsys):
     monkeypatch.delitem(vars(pdna), "report", raising=False)
     assert main(["--evaluate", str(tmp_path / "c.toml"), str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
-    assert 'Report: not written; report needs Matplotlib and Jinja2: pip install "photo' in said
+    missing = 'the package Jinja2 is missing; pip install "photodna_nb[report]"'
+    assert f"Report: not written; photodna_nb.report: {missing}" in said
     assert Results.load(tmp_path / "run").summary["originals"] == 6
 
 

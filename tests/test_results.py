@@ -421,7 +421,7 @@ def test_what_is_no_frame():
 def test_pandas_is_missing(name, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
     some = {"pairs": pairs(), "hashes": table(), "search": SearchResults()}[name]
-    words = r'^to_pandas needs pandas: pip install "photodna_nb\[tables\]"$'
+    words = r'^to_pandas: the package pandas is missing; pip install "photodna_nb\[tables\]"$'
     with pytest.raises(pdna.PhotodnaError, match=words):
         some.to_pandas()
 

@@ -650,8 +650,9 @@ def test_without_ipywidgets_it_says_so():
         check=False,
     )
     assert done.returncode
-    assert 'widgets needs ipywidgets, Matplotlib and Jinja2: pip install "photodna_nb[note' in (
-        done.stderr
+    assert (
+        'photodna_nb.widgets: the package ipywidgets is missing; pip install "photodna_nb[note'
+        in (done.stderr)
     )
 
 

@@ -58,7 +58,7 @@ def example() -> int:
     """Print a configuration to start from."""
     from importlib.resources import files
 
-    text = files("photodna_nb.evaluation").joinpath("example.toml").read_text("utf-8")
+    text = files("photodna_nb").joinpath("evaluation/example.toml").read_text("utf-8")
     print_lines(text, end="")
     return 0
 

@@ -6,6 +6,11 @@
 `rates` the rates that are estimated from them, and `results` what is written to a folder.
 """
 
+from photodna_nb.errors import optional_package
+
+with optional_package(__name__, "SciPy", "evaluation"):
+    import scipy  # noqa: F401
+
 from photodna_nb.evaluation.comparison import compare
 from photodna_nb.evaluation.comparison_format import comparison_text
 from photodna_nb.evaluation.comparison_records import Comparison

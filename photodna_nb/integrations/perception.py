@@ -16,20 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb.checks import HASH_BYTES
-from photodna_nb.errors import ImageError
+from photodna_nb.errors import ImageError, optional_package
 from photodna_nb.hashing.files import hash_image
 from photodna_nb.hashing.orientations import ORIENTATIONS, Orientation, orientations
 
-try:
+with optional_package(__name__, "perception", "perception"):
     from perception.hashers import ImageHasher
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "perception":
-        raise
-    raise ModuleNotFoundError(
-        "photodna_nb.integrations.perception: the package perception is missing; "
-        'pip install "photodna_nb[perception]"',
-        name=error.name,
-    ) from error
 
 __all__ = ["PhotodnaHasher"]
 

@@ -18,7 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photodna_nb.checks import HASH_BYTES, LOW_DETAIL
-from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError, LowDetailWarning
+from photodna_nb.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ImageError,
+    LowDetailWarning,
+    optional_package,
+)
 from photodna_nb.hashing.low_detail import hash_of_file
 from photodna_nb.index import HashIndex
 from photodna_nb.pairs import metrics
@@ -26,19 +32,11 @@ from photodna_nb.printable import printable
 from photodna_nb.tables import hash_text
 from photodna_nb.tables.table import HashTable
 
-try:
+with optional_package(__name__, "threatexchange", "threatexchange"):
     from threatexchange.content_type.content_base import ContentType
     from threatexchange.content_type.photo import PhotoContent
     from threatexchange.extensions.manifest import ThreatExchangeExtensionManifest
     from threatexchange.signal_type import index, signal_base
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "threatexchange":
-        raise
-    raise ModuleNotFoundError(
-        "photodna_nb.integrations.threatexchange: the package threatexchange is missing; "
-        'pip install "photodna_nb[threatexchange]"',
-        name=error.name,
-    ) from error
 
 __all__ = ["TX_MANIFEST", "HashDistance", "PhotodnaIndex", "PhotodnaSignal"]
 

@@ -8,6 +8,11 @@ artist is found by its gid, which the docstring of each function lists:
     [band] = ax.findobj(lambda artist: artist.get_gid() == "band")
 """
 
+from photodna_nb.errors import optional_package
+
+with optional_package(__name__, "Matplotlib", "report"):
+    import matplotlib  # noqa: F401
+
 from photodna_nb.plots.breakdown import (
     plot_impostor_distances,
     plot_recall,

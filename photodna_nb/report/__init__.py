@@ -12,6 +12,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from photodna_nb.errors import optional_package
+
+with optional_package(__name__, "Jinja2", "report"):
+    import jinja2  # noqa: F401
+
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.results import add_report, loaded
 from photodna_nb.evaluation.run_files import REPORT, check_writable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from photodna_nb import checks
-from photodna_nb.errors import ArgumentError, ArgumentTypeError, PhotodnaError
+from photodna_nb.errors import ArgumentError, ArgumentTypeError, optional_package
 from photodna_nb.tables import hash_text
 from photodna_nb.tables.arrow import Column, field_name
 from photodna_nb.tables.columns import TableColumns, columns_from_rows
@@ -25,13 +25,11 @@ def to_frame(columns: Mapping[str, Column], units: Mapping[str, str]) -> pd.Data
 
     Raises
     ------
-    PhotodnaError
+    MissingPackageError
         pandas is not installed.
     """
-    try:
+    with optional_package("to_pandas", "pandas", "tables"):
         import pandas as pd
-    except ModuleNotFoundError as error:
-        raise PhotodnaError('to_pandas needs pandas: pip install "photodna_nb[tables]"') from error
     frame = pd.DataFrame({field_name(name): _series(pd, columns[name]) for name in columns})
     if units:
         frame.attrs["units"] = dict(units)
