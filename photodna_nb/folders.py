@@ -134,7 +134,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _real(path: str, folders: dict[str, str]) -> str:
     """Return `os.path.realpath`, which looks at each folder on the way, of one in known folders."""
     folder, name = os.path.split(path)
-    if name in ("", os.curdir, os.pardir) or os.path.islink(path):
+    # On Windows, a name has other spellings: with other letter cases, and a short one.
+    if os.name == "nt" or name in ("", os.curdir, os.pardir) or os.path.islink(path):
         return os.path.realpath(path)
     if folder not in folders:
         folders[folder] = os.path.realpath(folder)

@@ -156,7 +156,7 @@ class RecordLog(Generic[Record]):
         if self._file is not None:
             with self._write_errors():
                 self._file.flush()
-                os.fsync(self._file.fileno())
+                files.flush_to_disk(self._file.fileno())
                 self._file.close()
                 self._file = None
 

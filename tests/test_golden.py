@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import platform
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.util import find_spec
@@ -27,6 +28,9 @@ HASHED = {
     "pillow": 780,
     "synthetic": 385,
 }
+# Damaged files, such as JPEG with flipped bits, of which decoders of other processors make other
+# pixels: at most so many are not compared there.
+OTHER_PIXELS = 0 if platform.machine() in ("x86_64", "AMD64") else 6
 
 
 def records(folder: Path):
@@ -93,7 +97,11 @@ def test_shared_hashes(shared_golden, name):
     selected = [(p, r) for p, r in records(shared_golden / name) if "hash" in r and side(r) >= 2]
     if not JIT_OFF:
         assert len(selected) >= HASHED[name]
-    assert [check_hash(path, record) for path, record in selected] == [None] * len(selected)
+    different = [text for path, record in selected if (text := check_hash(path, record))]
+    if len(different) <= OTHER_PIXELS:
+        print(*different, sep="\n")
+        different = [text for text in different if "the decoder differs" not in text]
+    assert different == []
 
 
 @pytest.mark.parametrize("name", ["edge", "monochrome", "synthetic"])

@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from msgspec import structs
@@ -150,8 +151,7 @@ def name_key(config: Config, run_dir: str) -> NameKey | None:
             f"is no key of a run (it has {len(key)} bytes, needs {_KEY_BYTES} to {_LARGEST_KEY}); "
             "make one: head -c 32 /dev/urandom > FILE",
         )
-    folder = os.path.realpath(run_dir)
-    if os.path.commonpath([folder, os.path.realpath(path)]) == folder:
+    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(run_dir)):
         raise FileError(
             path, "lies in the folder of the run, which is to hold no key; move it elsewhere"
         )

@@ -44,7 +44,8 @@ _COUNT = struct.Struct("<Q")
 _QUANTIZER = struct.Struct("<iifQQQ")
 _DIRECT = _QUANTIZER.pack(5, 0, 0.0, HASH_BYTES, HASH_BYTES, 0)
 
-# A larger file is mapped. One that is mapped must not be cut short by others in place.
+# A larger file is mapped, but not on Windows, which replaces no file that is mapped. One that is
+# mapped must not be cut short by others in place.
 _READ_AT_ONCE = 64 << 20
 
 
@@ -92,7 +93,7 @@ def load(path: str) -> IndexFile:
     """
     with files.read_errors(path, IndexFileError), files.open_regular(path, IndexFileError) as file:
         size = os.fstat(file.fileno()).st_size
-        if size > _READ_AT_ONCE:
+        if size > _READ_AT_ONCE and os.name != "nt":
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         else:
             content = memoryview(file.readall())

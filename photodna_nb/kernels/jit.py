@@ -89,7 +89,8 @@ def cache_folder() -> str | None:
 
 def _other_writers(status: os.stat_result, package: os.stat_result | None = None) -> str:
     """Return how other users can write a file or folder, or an empty text."""
-    if os.name == "nt":  # its folders have other rules, and a user's own are private
+    # Windows has other rules for its folders, and a user's own are private.
+    if not hasattr(os, "geteuid"):
         return ""
     if status.st_uid not in {os.geteuid(), 0, package.st_uid if package else 0}:
         return "belongs to another user"

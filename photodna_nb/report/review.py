@@ -215,13 +215,13 @@ class _Columns:
             self.thumbnails.update(sha256(picture.thumbnail).digest())
         elif picture.original < row - start:
             thumbnail = self.values["thumbnail"][start + picture.original]
-        folder, slash, name = member.path.rpartition("/")
+        name = os.path.basename(member.path)
         shown = _shown(name)
         if shown != name:
             self.values["shown"][row] = shown
         n_bytes, modified = picture.status
         values = (
-            self._folder(folder + slash, member.status is not None),
+            self._folder(member.path.removesuffix(name), member.status is not None),
             name,
             *picture.size,
             n_bytes,
@@ -244,7 +244,7 @@ class _Columns:
             if is_file:
                 with suppress(ValueError):  # of another drive than the page
                     below = os.path.relpath(os.path.abspath(folder), self._page_folder)
-                    address = quote(os.fsencode(below)) + "/"
+                    address = quote(os.fsencode(below.replace(os.sep, "/"))) + "/"
             self.values["folders"].append([folder, _shown(folder), address])
         return number
 
