@@ -11,7 +11,7 @@ from pathlib import Path
 import photodna_nb
 
 project = "photodna_nb"
-author = copyright = "The photodna_nb authors"
+author = "The photodna_nb authors"
 release = photodna_nb.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc"]

@@ -28,9 +28,10 @@ HASHED = {
     "pillow": 780,
     "synthetic": 385,
 }
-# Damaged files, such as JPEG with flipped bits, of which decoders of other processors make other
-# pixels: at most so many are not compared there.
-OTHER_PIXELS = 0 if platform.machine() in ("x86_64", "AMD64") else 6
+# JPEG files of which Pillow's aarch64 wheel made other pixels, under qemu 7.2; other processors are
+# to make the same.
+OTHER_PIXELS = {f"flip_{number}.jpg" for number in (18, 23, 24, 32, 33)} | {"hopper_bad_exif.jpg"}
+IS_X86 = platform.machine() in ("x86_64", "AMD64")
 
 
 def records(folder: Path):
@@ -97,10 +98,14 @@ def test_shared_hashes(shared_golden, name):
     selected = [(p, r) for p, r in records(shared_golden / name) if "hash" in r and side(r) >= 2]
     if not JIT_OFF:
         assert len(selected) >= HASHED[name]
-    different = [text for path, record in selected if (text := check_hash(path, record))]
-    if len(different) <= OTHER_PIXELS:
+    different = [(path, text) for path, record in selected if (text := check_hash(path, record))]
+    if not IS_X86:
         print(*different, sep="\n")
-        different = [text for text in different if "the decoder differs" not in text]
+        different = [
+            (path, text)
+            for path, text in different
+            if path.name not in OTHER_PIXELS or "the decoder differs" not in text
+        ]
     assert different == []
 
 

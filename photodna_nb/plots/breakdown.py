@@ -152,8 +152,8 @@ def plot_variant_distances(
         One line for each transform, from the median to the largest distance; transforms of a
         kind have one background. Gids of the artists: "ranges" are the lines;
         "median_distance", "p95_distance" and "largest_distance" the markers, with the prefix
-        "oriented_" if `oriented`; each threshold has
-        a line "threshold NAME" and a text "name NAME".
+        ``oriented_`` if `oriented`; each threshold has a line "threshold NAME" and a text
+        "name NAME".
 
     Raises
     ------
