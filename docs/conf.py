@@ -7,6 +7,9 @@ the same in the site and in a viewer of the repository.
 import importlib
 import inspect
 from pathlib import Path
+from types import ModuleType
+
+from sphinx.ext.autodoc.mock import mock
 
 import photodna_nb
 
@@ -34,22 +37,35 @@ html_theme = "furo"
 html_title = f"photodna_nb {release}"
 html_copy_source = False
 
-# A page for each public module, with the names of its `__all__` that no earlier one has.
+# A page for each public module: the names of its `__all__`, or its public functions and classes,
+# that no earlier one has.
 _MODULES = (
-    "photodna_nb index hashing.hashers corpus.datasets corpus.transforms evaluation plots report "
-    "widgets"
+    "photodna_nb index hashing.hashers hashing.stages corpus.datasets corpus.transforms evaluation "
+    "plots report widgets integrations.perception integrations.threatexchange"
 )
+
+
+def _defined(module: ModuleType) -> list[str]:
+    names = [name for name in vars(module) if not name.startswith("_")]
+    return [name for name in names if getattr(module, name).__module__ == module.__name__]
+
+
+def _page(full: str, listed: set[str]) -> str:
+    with mock(autodoc_mock_imports):
+        module = importlib.import_module(full)
+    lines = [full, "=" * len(full), "", f".. currentmodule:: {full}", ""]
+    for name in sorted({*getattr(module, "__all__", _defined(module))} - listed):
+        value = getattr(module, name)
+        if not inspect.ismodule(value):
+            kinds = {inspect.isclass(value): "class", inspect.isfunction(value): "function"}
+            lines += [f".. auto{kinds.get(True, 'data')}:: {name}", ""]
+            listed.add(name)
+    return "\n".join(lines)
+
+
 _pages = Path(__file__).parent / "reference"
 _pages.mkdir(exist_ok=True)
-_listed = set()
+_listed: set[str] = set()
 for _name in _MODULES.split():
-    _full = _name if _name == "photodna_nb" else f"photodna_nb.{_name}"
-    _module = importlib.import_module(_full)
-    _lines = [_full, "=" * len(_full), "", f".. currentmodule:: {_full}", ""]
-    for _public in sorted(set(_module.__all__) - _listed):
-        _value = getattr(_module, _public)
-        if not inspect.ismodule(_value):
-            _kinds = {inspect.isclass(_value): "class", inspect.isfunction(_value): "function"}
-            _lines += [f".. auto{_kinds.get(True, 'data')}:: {_public}", ""]
-    _listed |= set(_module.__all__)
-    (_pages / f"{_full}.rst").write_text("\n".join(_lines), encoding="utf-8")
+    _full = "photodna_nb" if _name == "photodna_nb" else f"photodna_nb.{_name}"
+    (_pages / f"{_full}.rst").write_text(_page(_full, _listed), encoding="utf-8")

@@ -1,0 +1,131 @@
+"""The documentation site: built without a warning, whole, and used without a network."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+from html.parser import HTMLParser
+from importlib.util import find_spec
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from browsers import artifacts, complaints_of, missing, opened_browser
+from conftest import JIT_OFF, ROOT
+
+import photodna_nb as pdna
+
+NEEDED = [name for name in ("sphinx", "myst_nb", "numpydoc", "furo") if not find_spec(name)]
+MISSING = missing()
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(bool(NEEDED), reason=f"needs {', '.join(NEEDED)} (pip install .[docs])"),
+    pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT"),
+]
+needs_browser = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, by the command of CONTRIBUTING.md."""
+    folder = tmp_path_factory.mktemp("site")
+    command = next(
+        line
+        for line in (ROOT / "CONTRIBUTING.md").read_text().splitlines()
+        if "sphinx-build" in line
+    )
+    assert command == "sphinx-build -n -W --keep-going -b html -c docs . site/html"
+    arguments = command.split()[1:-1]
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", *arguments, folder],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+class Page(HTMLParser):
+    """The names, links and loaded files of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.links, self.loaded = set(), [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.ids |= {values[name] for name in ("id", "name") if values.get(name)}
+        if tag == "a":
+            self.links.append(values.get("href") or "")
+        elif tag != "link" or "stylesheet" in values.get("rel", ""):
+            self.loaded += [values[name] for name in ("src", "href") if values.get(name)]
+
+
+def broken(pages):
+    """Return the links of pages that lead to no file, or to no name in one."""
+    found = []
+    for path, page in pages.items():
+        for link in [*page.links, *page.loaded]:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            name = unquote(parts.fragment)
+            if not target.is_file() or (name and target in pages and name not in pages[target].ids):
+                found.append(f"{path.name}: {link}")
+    return found
+
+
+def pages_of(folder):
+    return {path: Page(path) for path in sorted(folder.resolve().rglob("*.html"))}
+
+
+def test_no_link_is_broken_and_nothing_is_loaded_from_elsewhere(site):
+    pages = pages_of(site)
+    assert len(pages) > 40
+    assert broken(pages) == []
+    loaded = [link for page in pages.values() for link in page.loaded]
+    assert [link for link in loaded if urlsplit(link).scheme in ("http", "https")] == []
+
+
+def test_a_broken_link_is_noticed(tmp_path):
+    (tmp_path / "a.html").write_text('<p id="x"><a href="#x"><a href="b.html"><a href="#y">')
+    assert broken(pages_of(tmp_path)) == ["a.html: b.html", "a.html: #y"]
+
+
+@pytest.mark.parametrize("module", ["", ".index", ".evaluation", ".plots", ".report", ".widgets"])
+def test_every_public_name_is_described(site, module):
+    module = importlib.import_module(f"photodna_nb{module}")
+    text = "".join(path.read_text() for path in (site / "docs" / "reference").glob("*.html"))
+    names = [name for name in module.__all__ if not inspect.ismodule(getattr(module, name))]
+    assert len(names) > 2
+    assert [name for name in names if f'.{name}"' not in text] == []
+
+
+def test_every_document_and_notebook_is_in_the_navigation(site):
+    front = Page(site / "index.html")
+    sources = [*(ROOT / "docs").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
+    expected = {str(path.relative_to(ROOT).with_suffix(".html")) for path in sources}
+    assert expected - set(front.links) == set()
+    assert f"photodna_nb {pdna.__version__}" in (site / "index.html").read_text()
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_site_in_a_browser_without_a_network(site, width):
+    with opened_browser() as browser:
+        context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
+        page = context.new_page()
+        complaints = complaints_of(page)
+        for name in ("index", "docs/robustness", "docs/speed", "notebooks/04_threshold_tuning"):
+            page.goto((site / f"{name}.html").as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+            page.screenshot(path=artifacts() / f"site_{name.replace('/', '_')}_{width}.png")
+        page.goto((site / "search.html").as_uri() + "?q=influence")
+        results = page.locator("#search-results li")
+        results.first.wait_for()
+        assert any("Statistics" in text for text in results.all_inner_texts())
+        page.screenshot(path=artifacts() / f"site_search_{width}.png")
+        assert complaints == []
