@@ -9,7 +9,7 @@ import inspect
 from pathlib import Path
 from types import ModuleType
 
-from sphinx.ext.autodoc.mock import mock
+from sphinx.ext.autodoc.mock import ismock, mock
 
 import photodna_nb
 
@@ -36,6 +36,7 @@ numpydoc_class_members_toctree = False
 html_theme = "furo"
 html_title = f"photodna_nb {release}"
 html_copy_source = False
+html_show_search_summary = False  # a browser fetches no other page for a page that is a file
 
 # A page for each public module: the names of its `__all__`, or its public functions and classes,
 # that no earlier one has.
@@ -46,8 +47,12 @@ _MODULES = (
 
 
 def _defined(module: ModuleType) -> list[str]:
-    names = [name for name in vars(module) if not name.startswith("_")]
-    return [name for name in names if getattr(module, name).__module__ == module.__name__]
+    """Return the public names of what a module defines."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
+    ]
 
 
 def _page(full: str, listed: set[str]) -> str:
@@ -56,7 +61,7 @@ def _page(full: str, listed: set[str]) -> str:
     lines = [full, "=" * len(full), "", f".. currentmodule:: {full}", ""]
     for name in sorted({*getattr(module, "__all__", _defined(module))} - listed):
         value = getattr(module, name)
-        if not inspect.ismodule(value):
+        if inspect.isclass(value) or not (inspect.ismodule(value) or ismock(value)):
             kinds = {inspect.isclass(value): "class", inspect.isfunction(value): "function"}
             lines += [f".. auto{kinds.get(True, 'data')}:: {name}", ""]
             listed.add(name)
