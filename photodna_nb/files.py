@@ -15,12 +15,8 @@ from contextlib import ExitStack, suppress
 from io import BufferedRandom, FileIO
 from typing import BinaryIO, Self
 
+from photodna_nb import disk
 from photodna_nb.errors import ErrorContext, FileError, remedy_of
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 PathLike = str | os.PathLike[str]
 Content = bytes | memoryview
@@ -409,7 +405,7 @@ def _write_temporary(path: str, content: NewContent, error_type: type[FileError]
             else:
                 file.writelines(content)
             file.flush()
-            flush_to_disk(file.fileno())
+            disk.flush(file.fileno())
     except BaseException:
         os.unlink(temporary)
         raise
@@ -443,20 +439,6 @@ def _sync(path: str) -> None:
     else:
         descriptor = os.open(path, os.O_RDWR)
     try:
-        flush_to_disk(descriptor)
+        disk.flush(descriptor)
     finally:
         os.close(descriptor)
-
-
-def flush_to_disk(descriptor: int) -> None:
-    """Flush an open file or folder, so that it survives a power cut.
-
-    On macOS, `os.fsync` leaves the data in the cache of the drive, and F_FULLFSYNC does not; not
-    every file system there has it.
-    """
-    full_sync = getattr(fcntl, "F_FULLFSYNC", None)
-    if full_sync is not None:
-        with suppress(OSError):
-            fcntl.fcntl(descriptor, full_sync)
-            return
-    os.fsync(descriptor)

@@ -19,7 +19,7 @@ from typing import Generic, Self, TypeVar
 
 import msgspec
 
-from photodna_nb import files
+from photodna_nb import disk, files
 from photodna_nb.errors import ErrorContext, FileError, remedy_of
 
 try:
@@ -156,7 +156,7 @@ class RecordLog(Generic[Record]):
         if self._file is not None:
             with self._write_errors():
                 self._file.flush()
-                files.flush_to_disk(self._file.fileno())
+                disk.flush(self._file.fileno())
                 self._file.close()
                 self._file = None
 

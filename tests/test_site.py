@@ -17,7 +17,7 @@ import photodna_nb as pdna
 NEEDED = [name for name in ("sphinx", "myst_nb", "numpydoc", "furo") if not find_spec(name)]
 MISSING = missing()
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.notebook,
     pytest.mark.skipif(bool(NEEDED), reason=f"needs {', '.join(NEEDED)} (pip install .[docs])"),
     pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT"),
 ]
