@@ -106,6 +106,56 @@ def test_the_citation_is_of_this_version():
     assert "2026/486" in citation
 
 
+# The sections of Keep a Changelog, and one for users of the program whose hash this is.
+SECTIONS = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security", "Different from")
+
+
+def release_faults(changelog: str, citation: str, version: str) -> list[str]:
+    """What the top of a changelog says otherwise than the version and the citation."""
+    top = re.split(r"^## ", changelog, flags=re.MULTILINE)[1]
+    number, _, day = top.partition("\n")[0].partition(" - ")
+    order = [
+        next((place for place, name in enumerate(SECTIONS) if heading.startswith(name)), -1)
+        for heading in re.findall(r"^### (.*)", top, re.MULTILINE)
+    ]
+    released = re.findall(r'^date-released: "?([\d-]+)', citation, re.MULTILINE)
+    return [
+        fault
+        for fault, holds in {
+            f"CHANGELOG.md begins with {number}": number == version,
+            f"the sections are in the order {order}": order == sorted({*order} - {-1}),
+            f"no date: {day}": day == "unreleased" or re.fullmatch(r"\d{4}-\d\d-\d\d", day),
+            f"CITATION.cff is of {released}": released == [day] * (day != "unreleased"),
+        }.items()
+        if not holds
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("## 0.", "## 1."),
+        ("- unreleased", "- soon"),
+        ("- unreleased", "- 2026-12-24"),  # CITATION.cff does not have it
+        ("### Added", "### Fixed"),
+        ("### Added", "### News"),
+    ],
+)
+def test_version_and_date_are_the_same_everywhere(before, after):
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert release_faults(changelog, citation, pdna.__version__) == []
+    day = re.search("## [^ ]+ - (.*)", changelog)[1]
+    changelog = changelog.replace(f"- {day}\n", "- unreleased\n", 1)
+    citation = re.sub(r"date-released: .*\n", "", citation)
+    assert release_faults(changelog, citation, pdna.__version__) == []
+    assert before in changelog
+    wrong = changelog.replace(before, after, 1)
+    assert release_faults(wrong, citation, pdna.__version__)
+    dated = changelog.replace("- unreleased", "- 2026-12-24", 1)
+    assert release_faults(dated, citation + "date-released: 2026-12-24\n", pdna.__version__) == []
+
+
 def test_each_python_that_is_named_is_tested():
     """The lowest one by all of CI, the others by a part: no one in between is left out."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
