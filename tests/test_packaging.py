@@ -1,11 +1,14 @@
 """What leaves the repository, as an sdist, a wheel or a citation, is whole."""
 
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
+from email import message_from_bytes
 from fnmatch import fnmatch
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -13,7 +16,7 @@ from conftest import ROOT
 import photodna_nb as pdna
 
 # What an sdist has without being told, and what it does not need.
-OF_ITSELF = ("LICENSE", "README.md", "pyproject.toml", "MANIFEST.in", "photodna_nb/*")
+OF_ITSELF = ("LICENSE", "README.md", "pyproject.toml", "setup.py", "MANIFEST.in", "photodna_nb/*")
 LEFT_OUT = (".gitignore",)
 
 
@@ -83,6 +86,32 @@ def test_what_is_no_module_is_in_the_package():
     assert sorted(declared) == sorted(there)
     for name in declared:
         assert files("photodna_nb").joinpath(name).is_file()
+
+
+def test_the_description_on_an_index_has_no_link_into_the_repository():
+    description = runpy.run_path(str(ROOT / "setup.py"))["description"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = description(readme)
+    assert re.findall(r"\]\((?!https?:)", readme)
+    assert re.findall(r"\]\((?!https?:)", shown) == []
+    assert "![" not in shown  # a picture from elsewhere would be fetched from there
+    assert re.findall("^#+ .*", shown, re.MULTILINE) == re.findall("^#+ .*", readme, re.MULTILINE)
+    some = (
+        "# A\n\n![x](a.svg) ![y](b.svg)\n\nsee [the\npage](docs/a.md#b), [c](#d), [e](https://f)\n"
+    )
+    left = description(some).replace(runpy.run_path(str(ROOT / "setup.py"))["NOTE"], "N")
+    assert left == "# A\n\nN\n\nsee the\npage, c, [e](https://f)\n"
+
+
+@pytest.mark.skipif(not (ROOT / "PKG-INFO").exists(), reason="no unpacked sdist")
+def test_the_unpacked_sdist_is_tested_and_has_that_description():
+    assert Path(pdna.__file__).parent.parent == ROOT
+    built = message_from_bytes((ROOT / "PKG-INFO").read_bytes())
+    description = runpy.run_path(str(ROOT / "setup.py"))["description"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert built["Version"] == pdna.__version__
+    assert built["Description-Content-Type"] == "text/markdown"
+    assert built.get_payload(decode=True).decode().strip() == description(readme).strip()
 
 
 def test_every_folder_with_modules_is_a_package():
