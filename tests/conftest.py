@@ -205,6 +205,17 @@ def photos(tmp_path):
 
 
 @pytest.fixture
+def no_figures(monkeypatch):
+    """Pages without waiting for Matplotlib; returns what stands for each figure."""
+    from photodna_nb import plots
+
+    content = io.BytesIO()
+    Image.new("RGB", (3, 2)).save(content, "PNG")
+    monkeypatch.setattr(plots, "render_png", lambda draw, size, dpi, fonts: content.getvalue())
+    return content.getvalue()
+
+
+@pytest.fixture
 def decoded(monkeypatch):
     """How often an image was decoded: a list that grows."""
     from photodna_nb.hashing import images

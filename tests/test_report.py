@@ -33,15 +33,6 @@ from photodna_nb.report.figures import figures as draw_figures
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
 
-@pytest.fixture
-def no_figures(monkeypatch):
-    """Pages without waiting for Matplotlib; returns what stands for each figure."""
-    content = io.BytesIO()
-    Image.new("RGB", (3, 2)).save(content, "PNG")
-    monkeypatch.setattr(pdna.plots, "render_png", lambda draw, size, dpi, fonts: content.getvalue())
-    return content.getvalue()
-
-
 FEW = {"kind": "dead_leaves", "number": 20, "size": [64, 48]}
 
 

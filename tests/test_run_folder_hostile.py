@@ -380,7 +380,7 @@ def test_a_run_goes_through_no_link(finished, tmp_path):
         assert files_in(place / "outside") == before
 
 
-def test_only_own_files_are_deleted(finished, tmp_path):
+def test_only_own_files_are_deleted(finished, tmp_path, no_figures):
     """A file of the user stays, also if a manifest names it."""
     shutil.copytree(finished, tmp_path / "run")
     mine = tmp_path / "run" / "figures" / "holiday.png"

@@ -490,7 +490,10 @@ def joined(chunks):
 
 @needs_jit
 @pytest.mark.parametrize("metric", ["sqeuclidean", "manhattan"])
-@pytest.mark.parametrize("n", [4095, 4096, 4097])
+@pytest.mark.parametrize(
+    "n",
+    [pytest.param(4095, marks=pytest.mark.long), 4096, pytest.param(4097, marks=pytest.mark.long)],
+)
 def test_one_side_and_two(metric, n, calls):
     hashes = searches.some_hashes("photographs", n)
     number = searches.METRICS[metric]
