@@ -206,6 +206,18 @@ def test_each_python_that_is_named_is_tested():
         assert version != "{}.{}".format(*sys.version_info)
 
 
+def test_the_badges_are_what_pyproject_says(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "data")
+    from draw_badges import badges
+
+    shown = re.findall(r"\]\(data/figures/(badge_.*?)\)", (ROOT / "README.md").read_text())
+    assert sorted(shown) == sorted(badges())
+    for name, text in badges().items():
+        there = (ROOT / "data" / "figures" / name).read_text(encoding="utf-8")
+        assert there == text, "draw them again: python data/draw_badges.py"
+    assert f"version: {pdna.__version__} " in badges()["badge_version.svg"]
+
+
 def test_the_example_is_the_one_in_data():
     packaged = ROOT / "photodna_nb" / "evaluation" / "example.toml"
     assert packaged.read_bytes() == (ROOT / "data" / "evaluation.toml").read_bytes()
