@@ -2,12 +2,15 @@
 
 import copy
 import pickle
+import pickletools
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from indexes import HASHES, METADATA, answered, brute_force, names, save_index
 
 import photodna_nb as pdna
+from photodna_nb.index import memory_store
 
 
 def index_of(hashes):
@@ -36,11 +39,13 @@ def test_add_search_remove():
         with pytest.raises(pdna.ArgumentError, match="99 is not in the index"):
             index.remove([5, 99])
         assert len(index) == 29, "what was changed before stays"
-    with pytest.raises(pdna.ArgumentError, match="closed"):
+    with pytest.raises(pdna.ArgumentError, match="index: is closed, and was in memory"):
         index.search(HASHES[:1])
 
 
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda i: pickle.loads(pickle.dumps(i))])
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda i: pickle.loads(pickle.dumps(i))]
+)
 def test_it_can_be_pickled(duplicate):
     index = index_of(HASHES)
     index.remove([2])
@@ -49,6 +54,47 @@ def test_it_can_be_pickled(duplicate):
     assert other.add(["/new"], HASHES[:1]).ids == [31]
     assert len(other) == len(index) + 1
     assert "/new" not in index
+    assert len(index) == len(index.search(HASHES[0], 99)[0])
+
+
+FORMER = ROOT / "tests" / "former_files" / "in_memory.pickle"
+
+
+def test_the_pickle_of_a_former_version():
+    """Written once by version 0.2.0, by `write_former`: other versions read it."""
+    index = pickle.loads(FORMER.read_bytes())
+    assert np.array_equal(index.table().hashes, HASHES[[0, 2, 3, 4]])
+    assert [item.extra for item in index] == [{"detail": i} for i in (0, 2, 3)] + [{}]
+    assert index.search(HASHES[3], 1, max_distance=0)[0][0].path == "/photos/3.jpg"
+    assert index.get("a label").record.label
+    assert len(index._session.store.unreadable()) == 1
+    assert index.add(["/new"], HASHES[:1]).ids == [6]
+
+
+def write_former(folder):
+    (folder / "broken.jpg").write_bytes(b"nothing")
+    index = index_of(HASHES[:4])
+    index.add(["a label"], HASHES[4:5])
+    index.remove([2])
+    index.sync([folder])
+    FORMER.write_bytes(pickle.dumps(index))
+
+
+def test_pickles_hold_no_class_that_may_change(tmp_path):
+    index = index_of(HASHES[:2])
+    (tmp_path / "broken.jpg").write_bytes(b"nothing")
+    index.sync([tmp_path])
+    strings = {value for _, value, _ in pickletools.genops(pickle.dumps(index))}
+    ours = {value for value in strings if str(value).startswith("photodna_nb")}
+    assert ours == {"photodna_nb.index.hash_index"}
+
+
+def test_the_pickle_of_a_later_version(monkeypatch):
+    monkeypatch.setattr(memory_store, "_FORMAT", 2)
+    later = pickle.dumps(index_of(HASHES[:2]))
+    monkeypatch.undo()
+    with pytest.raises(pdna.ArgumentError, match="pickled by a later version of this program"):
+        pickle.loads(later)
 
 
 @pytest.mark.parametrize("meta", METADATA)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,7 +28,8 @@ class IndexFiles:
     def in_memory(cls) -> Self:
         """Return a new, empty index without files, searched exactly.
 
-        It needs no `save`, can be pickled, and `copy_to` writes it into files.
+        It needs no `save`, can be copied and pickled, and `copy_to` writes it into files. Later
+        versions of this program read the pickles of earlier ones.
         """
         return cls(IndexSession("", "", MemoryStore(ItemColumns())))
 
@@ -243,14 +245,19 @@ class IndexFiles:
         """Discard changes that were not saved, and release the lock."""
         self._session.close()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Refuse to be copied with files and a lock that are open."""
+    def __getstate__(self) -> Any:
+        """Return a copy of the items; refuse where files and a lock are open."""
         if not self._session.in_memory:
             raise ArgumentTypeError(
                 "a HashIndex with files cannot be copied; open it again where it is needed"
             )
         with self._session.current():
-            return type(self), (self._session,)
+            return self._session.store.__getstate__()
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        columns = ItemColumns.of_state(state)
+        self._session = IndexSession("", "", MemoryStore(columns))
+        self._session.rows.append(columns.hashes, columns.ids)
 
     def __del__(self) -> None:
         with suppress(Exception):  # when the interpreter ends, parts of it may be gone

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from photodna_nb import checks, item_record
 from photodna_nb.checks import HASH_BYTES
+from photodna_nb.errors import ArgumentError
 from photodna_nb.index import metadata
 from photodna_nb.index.metadata import ChangedItemError, Item, StoreState, Unreadable
 from photodna_nb.item_record import EMPTY_RECORD, NO_CHECKSUM, NO_KEYS
 
 _Decoded = TypeVar("_Decoded")
+# Of the state in pickles. Later versions read it as long as its keys mean the same.
+_FORMAT = 1
 
 
 class ItemColumns:
@@ -116,6 +119,34 @@ class ItemColumns:
         other.checksums, other.others = self.checksums.copy(), self.others.copy()
         other.unreadable = self.unreadable.copy()
         return other
+
+    def state(self) -> dict[str, Any]:
+        """Return a copy of everything in arrays and plain values, for pickles of any version."""
+        columns = self.copy()
+        return {
+            "format": _FORMAT,
+            "next_id": columns.next_id,
+            "change_count": columns.change_count,
+            "ids": columns.ids,
+            "hashes": columns.hashes,
+            "paths": columns.paths,
+            "extras": columns.extras,
+            "checksums": columns.checksums,
+            "others": columns.others,
+            "unreadable": [tuple(one) for one in columns.unreadable.values()],
+        }
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> ItemColumns:
+        """Return the items of a state."""
+        if state["format"] > _FORMAT:
+            raise ArgumentError("index: was pickled by a later version of this program; use that")
+        columns = cls(state["next_id"], state["change_count"])
+        columns.put(state["ids"], state["hashes"])
+        columns.paths, columns.extras = state["paths"], state["extras"]
+        columns.checksums, columns.others = state["checksums"], state["others"]
+        columns.unreadable = Unreadable.by_path(state["unreadable"])
+        return columns
 
     def computed_checksum(self, row: int) -> bytes:
         """Return the checksum that the item of a row should have."""
@@ -264,8 +295,8 @@ class MemoryStore:
     def close(self) -> None:
         self.rollback()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return MemoryStore, (self._columns,)
+    def __getstate__(self) -> dict[str, Any]:
+        return self._columns.state()
 
     def _item(self, columns: ItemColumns, row: int) -> Item:
         identifier, path = int(columns.ids[row]), columns.paths[row]

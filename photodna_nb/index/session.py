@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -418,21 +418,12 @@ class IndexSession:
 
     def _check_open(self) -> None:
         if self._phase is Phase.CLOSED:
-            name = printable(self.index_path) or "in memory"
-            raise ArgumentError(f"index {name}: is closed; open it again")
+            if self.in_memory:
+                raise ArgumentError("index: is closed, and was in memory; make a new one")
+            raise ArgumentError(f"index {printable(self.index_path)}: is closed; open it again")
 
     def check_new(self, *paths: str) -> None:
         """Raise an error if one of the files exists, and must not be replaced."""
         for path in paths:
             if not self._overwrite and not self._on_disk and os.path.lexists(path):
                 raise arguments.exists_already(path, self.index_path, self.meta_path)
-
-    def __reduce__(self) -> Any:
-        return _session_in_memory, (self.store,)
-
-
-def _session_in_memory(store: MetadataStore) -> IndexSession:
-    """Return the session of an index in memory with the items of a store."""
-    session = IndexSession("", "", store)
-    session.rows = SearchRows.from_store(store)
-    return session
