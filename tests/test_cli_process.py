@@ -70,7 +70,7 @@ def test_each_mode_imports_only_what_it_needs(folder, tmp_path):
     slow = {"numpy", "numba", "PIL", "faiss", "matplotlib", "scipy"}
     assert modules_after(main, "--help") & slow == set()
     assert modules_after(main, "--compare", "a") & slow == set()
-    assert modules_after("import photodna_nb; dir(photodna_nb)") & slow == set()
+    assert modules_after("import photodna_nb as p; dir(p), p.__version__") & slow == set()
     program = f"""
 sys.path.insert(0, {str(tmp_path)!r})
 {main}

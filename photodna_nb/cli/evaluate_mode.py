@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from photodna_nb.cli.images import on_terminal
@@ -22,7 +23,7 @@ def evaluate(config_path: str, run_dir: str, *, jobs: int | None, paper: str | N
         example = "photodna-nb --evaluate-example > evaluation.toml"
         raise FileError(config_path, f"is a folder, not a TOML file; to start from one: {example}")
     summary = Summary()
-    start_numba()
+    _start()
     from photodna_nb.evaluation import run
 
     results = run(config_path, run_dir, max_workers=jobs, progress=on_terminal())
@@ -52,6 +53,12 @@ def evaluate(config_path: str, run_dir: str, *, jobs: int | None, paper: str | N
     summary.count(done, len(results.failures))
     summary.print()
     return status
+
+
+def _start() -> None:
+    """Make the first call of the kernels, unless SciPy is missing, as the next import says."""
+    if find_spec("scipy"):
+        start_numba()
 
 
 def example() -> int:
@@ -90,7 +97,7 @@ def _report_lines(results: Results, paper: str | None) -> list[str]:
 
 def compare_runs(first: str, second: str, *, json: bool) -> int:
     """Print what changed between two runs; a change is not a failure."""
-    start_numba()
+    _start()
     from photodna_nb.evaluation import compare, comparison_text
 
     changes = compare(first, second)

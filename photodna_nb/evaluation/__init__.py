@@ -2,6 +2,7 @@
 
     results = pdna.evaluation.run("evaluation.toml", "run")
 
+It needs SciPy, which ``pip install "photodna_nb[evaluation]"`` installs.
 `config` is the configuration, `run` the list of steps, `pair_counts` the counts of all pairs,
 `rates` the rates that are estimated from them, and `results` what is written to a folder.
 """

@@ -1,9 +1,9 @@
 """Figures drawn from numbers.
 
-They need Matplotlib, which ``pip install "photodna_nb[report]"`` installs. Each function takes
-the axes or the figure to draw on, or makes new ones, and returns them. A figure that has neither
-a layout nor margins of its own gets the constrained layout, which leaves space for labels. An
-artist is found by its gid, which the docstring of each function lists:
+They need Matplotlib and SciPy, which ``pip install "photodna_nb[report]"`` installs. Each function
+takes the axes or the figure to draw on, or makes new ones, and returns them. A figure that has
+neither a layout nor margins of its own gets the constrained layout, which leaves space for labels.
+An artist is found by its gid, which the docstring of each function lists:
 
     [band] = ax.findobj(lambda artist: artist.get_gid() == "band")
 """

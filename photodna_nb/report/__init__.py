@@ -4,7 +4,7 @@
     pdna.report.write_paper("run", "paper")
     pdna.report.write_review(pdna.duplicates(pdna.hash_directory("photos")), "review.html")
 
-It needs Matplotlib and Jinja2, which ``pip install "photodna_nb[report]"`` installs.
+It needs Matplotlib, SciPy and Jinja2, which ``pip install "photodna_nb[report]"`` installs.
 """
 
 from __future__ import annotations
