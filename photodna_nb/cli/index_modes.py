@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from photodna_nb.cli.duplicate_modes import exit_status
 from photodna_nb.cli.hints import command
@@ -17,17 +17,16 @@ from photodna_nb.cli.images import (
 )
 from photodna_nb.cli.options import is_number
 from photodna_nb.cli.output import print_error, print_json_list, print_lines, print_message
+from photodna_nb.cli.query_answers import Answer, as_json, as_text, iterate_answers
 from photodna_nb.cli.startup import start_numba
 from photodna_nb.cli.summary import Summary
 from photodna_nb.errors import FileError
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
-    from photodna_nb.index import Added, HashIndex, Match
-    from photodna_nb.tables.table import HashTable
+    from photodna_nb.index import Added, HashIndex
 
 TOP_K = 10
-_QUERIES_AT_ONCE = 256
 
 
 def build(
@@ -177,7 +176,7 @@ def query(
     summary = Summary()
     n_matches = 0
 
-    def counted(answers: Iterator[_Answer]) -> Iterator[_Answer]:
+    def counted(answers: Iterator[Answer]) -> Iterator[Answer]:
         nonlocal n_matches
         for answer in answers:
             n_matches += len(answer.matches)
@@ -186,73 +185,16 @@ def query(
     with _opened(index_path, meta_path) as index:
         table = hashed_inputs(paths, jobs, summary, cache=cache, table_options=table_options)
         approximate = index.recall is not None
-        answers = counted(_answers(index, table, top_k or TOP_K, limits))
+        answers = counted(iterate_answers(index, table, top_k or TOP_K, limits))
         if json:
-            print_json_list(_as_json(answer, approximate) for answer in answers)
+            print_json_list(as_json(answer, approximate) for answer in answers)
         else:
             for number, answer in enumerate(answers):
-                lines = _as_text(answer, approximate, limits["orientations"])
+                lines = as_text(answer, approximate, limits["orientations"])
                 print_lines(*([""] if number else []), *lines)
     if len(paths) != 1 or len(table) > 1 or os.path.isdir(paths[0]):  # not for one image alone
         summary.print()
     return exit_status(bool(table.failures), n_matches, exit_code)
-
-
-class _Answer(NamedTuple):
-    path: str
-    detail: float  # of the query, in grey levels; NaN if it is not known
-    excluded: bool  # whether its detail is below --min-detail
-    matches: list[Match]
-
-
-def _answers(
-    index: HashIndex, table: HashTable, top_k: int, limits: dict[str, Any]
-) -> Iterator[_Answer]:
-    least = limits["min_detail"] or 0
-    for start in range(0, len(table), _QUERIES_AT_ONCE):
-        batch = table[start : start + _QUERIES_AT_ONCE]
-        results = index.search(batch.hashes, top_k, **limits)
-        for path, detail, matches in zip(batch.paths, batch.detail.tolist(), results, strict=True):
-            excluded = detail < least
-            yield _Answer(path, detail, excluded, [] if excluded else matches)
-
-
-def _as_json(answer: _Answer, approximate: bool) -> dict[str, Any]:
-    from photodna_nb.index import LOW_DETAIL
-
-    fields = ("id", "name", "path", "distance", "similarity", "distance_squared", "orientation")
-    return {
-        "query": answer.path,
-        "detail": answer.detail,
-        "low_detail": answer.detail < LOW_DETAIL,
-        "approximate": approximate,
-        "results": [
-            {field: getattr(match, field) for field in (*fields, "detail", "low_detail", "extra")}
-            for match in answer.matches
-        ],
-    }
-
-
-def _as_text(answer: _Answer, approximate: bool, orientations: bool) -> Iterator[str]:
-    from photodna_nb.index import LOW_DETAIL
-
-    yield f"Query: {printable(answer.path)}"
-    if answer.excluded:
-        yield f"Low detail: {answer.detail:.1f} grey levels, below --min-detail"
-    elif answer.detail < LOW_DETAIL:
-        yield f"Low detail: {answer.detail:.1f} grey levels; its matches say nothing"
-    yield f"Results: {len(answer.matches)}" + " (approximate)" * approximate
-    for rank, match in enumerate(answer.matches, start=1):
-        yield ""
-        yield f"[{rank}] {printable(match.name)}"
-        yield f"    id={match.id}"
-        yield f"    distance={match.distance:.4f}"
-        yield f"    similarity={match.similarity:.6f}"
-        yield f"    distance_squared={match.distance_squared:.4f}"
-        if orientations:
-            yield f"    orientation={match.orientation}"
-        if match.low_detail:
-            yield f"    low detail={match.detail:.1f}"
 
 
 def list_items(index_path: str, meta_path: str, *, json: bool) -> int:
