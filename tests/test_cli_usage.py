@@ -64,6 +64,7 @@ def test_the_help_of_an_option(call):
             }
         for paragraph in entries("options")[option].paragraphs:
             assert set(modes_about(paragraph)[0]) <= set(modes.split())
+    assert "--format {text,oaphotodna}\n" in text(call("--help", "faiss-query"))
     assert "Only queries" in text(call("--help", "--min-detail"))
     assert "With --compare: The nearest" in text(call("--help", "orientations"))
     assert "With --compare" not in text(call("--help", "faiss-query"))
@@ -182,6 +183,28 @@ def test_the_documentation_has_each_mode_and_each_option():
             "--spreadsheet goes with --output FILE.csv",
         ),
         (["--hash-dir", "a", "--detail", "--output", "a.csv"], "--detail goes without --output"),
+        (
+            ["--match", "a", "b", "--format", "oaphotodna"],
+            "--format oaphotodna does not go with --match; it takes text, csv, json or jsonl;",
+        ),
+        (
+            ["--faiss-query", "i", "m", "q", "--format", "json"],
+            "--format json does not go with --faiss-query; it takes text or oaphotodna; --json p",
+        ),
+        (
+            ["--faiss-query", "i", "m", "q", "--json", "--format", "oaphotodna"],
+            "--format goes without --json, which is a format",
+        ),
+        (
+            ["--faiss-sync", "i", "m", "q", "--format", "oaphotodna"],
+            "--format does not go with --faiss-sync; it goes with --duplicates, --match, --hash",
+        ),
+        (
+            ["--hash-dir", "a", "--output", "a.csv", "--format", "oaphotodna"],
+            "--format goes without --output",
+        ),
+        (["--faiss-list", "i", "m", "--format", "json"], "with --faiss-list; give --json;"),
+        (["--faiss-add", "i", "m", "a", "--format", "xml"], "argument --format: invalid choice"),
     ],
 )
 def test_wrong_usage(call, arguments, words):
@@ -236,6 +259,7 @@ def test_completion_offers_what_goes_with_the_mode():
 COMPLETIONS = {
     "photodna-nb --faiss-q": ["--faiss-query"],
     "photodna-nb --compare a b --met": ["--metric"],
+    "photodna-nb --compare a b --format o": ["oaphotodna"],
     "photodna-nb --compare a b --metric m": ["manhattan"],
     "photodna-nb --compare a b --faiss": [],
     "photodna-nb --hash pict": ["picture.jpg"],

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from photodna_nb.cli.options import MODES, OPTIONS, flag, options_of
+from photodna_nb.cli.options import FORMATS, MODES, OPTIONS, flag, options_of
 from photodna_nb.cli.output import PROGRAM
 
 _MODES = "modes: "  # begins the titles of the sections of modes
@@ -114,7 +114,8 @@ def _option_help(option: str) -> Iterator[str]:
 def _option_lines(option: str, mode: str | None = None) -> Iterator[str]:
     """Yield the lines of an option; with a mode, without the paragraphs about other modes."""
     entry = entries("options")[option]
-    yield f"  {entry.usage}"
+    formats = FORMATS.get(mode or "") if option == "format" else None
+    yield f"  {flag(option)} {{{','.join(formats)}}}" if formats else f"  {entry.usage}"
     for paragraph in entry.paragraphs:
         modes, text = modes_about(paragraph)
         if mode is None or not modes or mode in modes:

@@ -16,8 +16,21 @@ from photodna_nb.cli.images import (
     shows_progress,
 )
 from photodna_nb.cli.options import is_number
-from photodna_nb.cli.output import print_error, print_json_list, print_lines, print_message
-from photodna_nb.cli.query_answers import Answer, as_json, as_text, iterate_answers
+from photodna_nb.cli.output import (
+    print_after_output,
+    print_error,
+    print_json_list,
+    print_lines,
+    print_message,
+)
+from photodna_nb.cli.query_answers import (
+    Answer,
+    as_json,
+    as_oaphotodna,
+    as_text,
+    exclusion,
+    iterate_answers,
+)
 from photodna_nb.cli.startup import start_numba
 from photodna_nb.cli.summary import Summary
 from photodna_nb.errors import FileError
@@ -35,6 +48,7 @@ def build(
     *paths: str,
     index_type: str | None,
     overwrite: bool,
+    like_oaphotodna: bool,
     **options: Any,
 ) -> int:
     """Build an index of images."""
@@ -50,21 +64,21 @@ def build(
                 f"{printable(index_path)}: not written, since no image could be hashed; "
                 "give images, folders with images, or tables of hashes"
             )
-        _print_added("Indexed", added, index_path)
-        _print_recall(index)
+        _print_added("Indexed", added, index_path, like_oaphotodna)
+        _print_recall(index, like_oaphotodna)
     summary.print()
     return int(bool(added.failures))
 
 
-def add(index_path: str, meta_path: str, *paths: str, **options: Any) -> int:
+def add(index_path: str, meta_path: str, *paths: str, like_oaphotodna: bool, **options: Any) -> int:
     """Add images to an index; those that have changed are hashed again."""
     summary = Summary()
     with _opened(index_path, meta_path) as index:
         before = index.recall
         added = _add(index, paths, summary, **options)
-        _print_added("Added", added, index_path)
+        _print_added("Added", added, index_path, like_oaphotodna)
         if index.recall != before:  # it was measured again
-            _print_recall(index)
+            _print_recall(index, like_oaphotodna)
     summary.print()
     return int(bool(added.failures))
 
@@ -144,17 +158,19 @@ def _add(
     return added
 
 
-def _print_added(verb: str, added: Added, index_path: str) -> None:
+def _print_added(verb: str, added: Added, index_path: str, like_oaphotodna: bool) -> None:
     print_lines(f"{verb} {len(added.ids)} file(s) into {printable(index_path)}")
+    if like_oaphotodna:  # the summary has the other numbers
+        return
     if added.updated:
         print_lines(f"Updated {len(added.updated)} file(s)")
     if added.skipped:
         print_lines(f"Skipped {len(added.skipped)} file(s) that were indexed already")
 
 
-def _print_recall(index: HashIndex) -> None:
+def _print_recall(index: HashIndex, like_oaphotodna: bool = False) -> None:
     if index.recall is not None:
-        print_lines(f"Approximate: {index.recall}")
+        (print_after_output if like_oaphotodna else print_lines)(f"Approximate: {index.recall}")
 
 
 def query(
@@ -162,6 +178,7 @@ def query(
     meta_path: str,
     *paths: str,
     top_k: int | None,
+    like_oaphotodna: bool,
     json: bool,
     cache: str | None,
     exit_code: bool,
@@ -188,6 +205,12 @@ def query(
         answers = counted(iterate_answers(index, table, top_k or TOP_K, limits))
         if json:
             print_json_list(as_json(answer, approximate) for answer in answers)
+        elif like_oaphotodna:
+            for answer in answers:
+                print_lines(*as_oaphotodna(answer))
+                if answer.excluded:
+                    print_after_output(f"{printable(answer.path)}: {exclusion(answer)}")
+            _print_recall(index, like_oaphotodna)
         else:
             for number, answer in enumerate(answers):
                 lines = as_text(answer, approximate, limits["orientations"])

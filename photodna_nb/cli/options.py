@@ -69,6 +69,15 @@ _MANY_IMAGES = f"{_SEARCHES} hash_dir files_from faiss_build faiss_add faiss_syn
 
 _TABLES = f"{_SEARCHES} faiss_build faiss_add"  # modes that read tables of hashes
 
+# What may follow --format, by mode.
+FORMATS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("duplicates", "match"), ("text", "csv", "json", "jsonl")),
+    "hash_dir": ("json", "oaphotodna"),
+    **dict.fromkeys(
+        ("hash", "compare", "faiss_build", "faiss_add", "faiss_query"), ("text", "oaphotodna")
+    ),
+}
+
 # Each option: the modes that it goes with, and what argparse needs to know.
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "metric": ("compare", {"choices": ["euclidean", "manhattan"]}),
@@ -80,7 +89,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "exit_code": (_SEARCHES, SWITCH),
     "nprobe": ("faiss_query", {"type": positive_integer}),
     "ef_search": ("faiss_query", {"type": positive_integer}),
-    "format": ("duplicates match", {"choices": ["text", "csv", "json", "jsonl"]}),
+    "format": (" ".join(FORMATS), {"choices": [*FORMATS["match"], "oaphotodna"]}),
     "json": ("faiss_query faiss_list compare_runs", SWITCH),
     "detail": ("hash hash_dir files_from", SWITCH),
     "recursive": ("hash_dir", SWITCH),
@@ -106,7 +115,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 # What to do where an option does not go with a mode that is near it.
 _INSTEAD = {
     **{("json", mode): "give --format json" for mode in ("duplicates", "match")},
-    **{("format", mode): "give --json" for mode in ("faiss_query", "faiss_list", "compare_runs")},
+    **{("format", mode): "give --json" for mode in ("faiss_list", "compare_runs")},
     **{("recursive", mode): "folders are walked down" for mode in f"{_TABLES} faiss_sync".split()},
     ("cache", "hash_dir"): "give --resume, which keeps one beside the output",
     ("cache", "files_from"): "give --resume, which keeps one beside the output",
@@ -165,6 +174,11 @@ def command_of(mode: str, operands: list[str], values: dict[str, Any]) -> Comman
             flags = f"{', '.join(others)} or {last}" if others else last
             remedy = _INSTEAD.get((option, mode), f"it goes with {flags}")
             raise ArgumentError(f"{flag(option)} does not go with {flag(mode)}; {remedy}")
+    form, forms = values["format"], FORMATS.get(mode, ())
+    if form not in (None, *forms):
+        remedy = f"it takes {', '.join(forms[:-1])} or {forms[-1]}"
+        remedy += "; --json prints JSON" if mode == "faiss_query" else ""
+        raise ArgumentError(f"--format {form} does not go with {flag(mode)}; {remedy}")
     options = {
         option: bool(values[option]) if OPTIONS[option][1] is SWITCH else values[option]
         for option in options_of(mode)
@@ -183,7 +197,11 @@ def command_of(mode: str, operands: list[str], values: dict[str, Any]) -> Comman
             raise ArgumentError(
                 f"argument TOP_K: got {operands[-1]!r}, needs an integer of at least 1"
             )
-    _check_values(options)
+    _check_values(mode, options)
+    if "oaphotodna" in forms:
+        del options["format"]
+        if mode.startswith("faiss_"):  # the output of the others is the same in both formats
+            options["like_oaphotodna"] = form == "oaphotodna"
     return Command(mode, operands, options, values["files_from"], values["max_pixels"])
 
 
@@ -198,18 +216,20 @@ def _table_options(values: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _check_values(options: dict[str, Any]) -> None:
+def _check_values(mode: str, options: dict[str, Any]) -> None:
     """Refuse values that do not fit together, before anything is read."""
     output = options.get("output")
     if output is not None:
         from photodna_nb.tables.formats import WRITERS, format_suffix
 
         with _argument_errors("argument --output"):
-            format_suffix(output, OUTPUT_SUFFIXES if "format" in options else WRITERS)
+            format_suffix(output, OUTPUT_SUFFIXES if mode in ("duplicates", "match") else WRITERS)
         if options.get("detail"):
             raise ArgumentError("--detail goes without --output: tables hold it, but for .csv")
         if options.get("format") is not None:
             raise ArgumentError("--format goes without --output, whose suffix is the format")
+    if options.get("json") and options.get("format") is not None:
+        raise ArgumentError("--format goes without --json, which is a format")
     if options.get("spreadsheet") and not (output or "").lower().endswith(".csv"):
         raise ArgumentError("--spreadsheet goes with --output FILE.csv")
     if output is None and options.get("resume"):

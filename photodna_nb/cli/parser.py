@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from photodna_nb import __version__
 from photodna_nb.cli import hints
 from photodna_nb.cli.help import entry_of, help_text
-from photodna_nb.cli.options import MODES, OPTIONS, Command, command_of, flag, options_of
+from photodna_nb.cli.options import FORMATS, MODES, OPTIONS, Command, command_of, flag, options_of
 from photodna_nb.cli.output import PROGRAM, print_error_line, print_lines
 from photodna_nb.errors import ArgumentError
 from photodna_nb.printable import printable
@@ -58,6 +58,8 @@ def parser(mode: str | None = None, texts: Mapping[str, str] = MappingProxyType(
             parser.add_argument(flag(name), nargs="*", action=_Once, help=texts.get(name))
     for option in OPTIONS if mode is None else options_of(mode):
         settings = {"action": _Once, "help": texts.get(option)} | OPTIONS[option][1]
+        if option == "format" and mode is not None:
+            settings["choices"] = FORMATS[mode]
         parser.add_argument(flag(option), **settings)
     return parser
 

@@ -1,4 +1,4 @@
-"""The answers to the queries of an index, and their forms: text for people, JSON."""
+"""The answers to the queries of an index, and their forms: text, JSON, as ``oaphotodna.py``."""
 
 from __future__ import annotations
 
@@ -53,13 +53,27 @@ def as_json(answer: Answer, approximate: bool) -> dict[str, Any]:
     }
 
 
+def as_oaphotodna(answer: Answer) -> Iterator[str]:
+    """Yield the lines of an answer as ``oaphotodna.py`` prints them, a match on each."""
+    yield f"Query: {printable(answer.path)}"
+    yield f"Matches: {len(answer.matches)}"
+    for rank, match in enumerate(answer.matches, start=1):
+        fields = [
+            f"[{rank}] {printable(match.path)}",
+            f"distance={match.distance:.4f}",
+            f"similarity={match.similarity:.6f}",
+            f"distance_squared={match.distance_squared:.4f}",
+        ]
+        yield " | ".join(fields)
+
+
 def as_text(answer: Answer, approximate: bool, orientations: bool) -> Iterator[str]:
     """Yield the lines of an answer."""
     from photodna_nb.index import LOW_DETAIL
 
     yield f"Query: {printable(answer.path)}"
     if answer.excluded:
-        yield f"Low detail: {answer.detail:.1f} grey levels, below --min-detail"
+        yield exclusion(answer)
     elif answer.detail < LOW_DETAIL:
         yield f"Low detail: {answer.detail:.1f} grey levels; its matches say nothing"
     yield f"Results: {len(answer.matches)}" + " (approximate)" * approximate
@@ -74,3 +88,8 @@ def as_text(answer: Answer, approximate: bool, orientations: bool) -> Iterator[s
             yield f"    orientation={match.orientation}"
         if match.low_detail:
             yield f"    low detail={match.detail:.1f}"
+
+
+def exclusion(answer: Answer) -> str:
+    """Return why nothing was searched for."""
+    return f"Low detail: {answer.detail:.1f} grey levels, below --min-detail"
