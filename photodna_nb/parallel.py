@@ -8,8 +8,9 @@ from collections.abc import Callable, Generator, Iterable, Sequence, Sized
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from itertools import islice
+from numbers import Integral
 from time import perf_counter
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar
 
 from photodna_nb.checks import describe, integer, message
@@ -17,6 +18,7 @@ from photodna_nb.errors import (
     ArgumentError,
     ArgumentTypeError,
     ErrorContext,
+    PhotodnaError,
     ResourceError,
     resource_errors,
 )
@@ -34,6 +36,30 @@ _UNKNOWN_WORKERS = 64
 _SECONDS_ON_THREADS = 0.01
 _SECONDS_ELSEWHERE = 0.1
 _ITEMS_PER_TASK = 64
+
+# What to give in place of what is no executor, by the package that it is of, and perhaps its class.
+_RIGHT_CALLS = {
+    "distributed.Cluster": "dask.distributed.Client(cluster).get_executor()",
+    "distributed": "client.get_executor() of a Dask client",
+    "dask": "dask.distributed.Client(address).get_executor()",
+    "multiprocessing.ThreadPool": "concurrent.futures.ThreadPoolExecutor()",
+    "multiprocessing": "concurrent.futures.ProcessPoolExecutor()",
+    "joblib": "joblib.externals.loky.get_reusable_executor()",
+    "loky": "loky.get_reusable_executor()",
+    "ray": "a RayExecutor(), for which docs/many-files.md has the lines, as Ray has no executor",
+    "mpi4py.MPICommExecutor": "what `with MPICommExecutor() as executor` names",
+    "mpi4py": "mpi4py.futures.MPIPoolExecutor()",
+}
+
+# What Dask and Ray raise when they give up a task, after several workers that had it have ended.
+_LOST_WORKERS = {
+    "distributed.KilledWorker",
+    "ray.WorkerCrashedError",
+    "ray.LocalRayletDiedError",
+    "ray.NodeDiedError",
+    "ray.ObjectLostError",
+    "ray.OutOfMemoryError",
+}
 
 
 def ordered_map(
@@ -121,18 +147,19 @@ def _executor_errors(executor: Executor | None) -> ErrorContext:
     """Return a context that says what to do about an executor that can work no more."""
 
     def translated(error: BaseException) -> Exception | None:
-        # Dask gives a task up as "KilledWorker" after it has ended several workers.
-        if isinstance(error, BrokenExecutor | CancelledError) or (
-            type(error).__name__ == "KilledWorker"
-        ):
+        kinds = _kinds(type(error))
+        if isinstance(error, BrokenExecutor | CancelledError) or kinds & _LOST_WORKERS:
             return ResourceError(
-                "executor: a worker ended in the middle of its work (it was killed, or memory was "
-                "full), or the executor was closed; give a new executor, with fewer workers if "
-                "memory is short: what was kept in a journal is not hashed again"
+                "executor: a worker ended in the middle of its work (it was killed, memory was "
+                'full, or the script has no `if __name__ == "__main__":`), or the executor was '
+                "closed; give a new executor, with fewer workers if memory is short: what was kept "
+                "in a journal is not hashed again"
             )
-        if isinstance(error, RuntimeError) and "after shutdown" in str(error):
+        shut_down = isinstance(error, RuntimeError) and "after shutdown" in str(error)
+        if shut_down or "distributed.ClosedClientError" in kinds:
             return ArgumentError("executor: is shut down; give one that is open")
-        return None
+        cause = getattr(error, "cause", None) if "ray" in kinds else None
+        return cause if isinstance(cause, PhotodnaError) else None  # without Ray's traceback
 
     return ErrorContext(translated if executor is not None else lambda _: None)
 
@@ -166,19 +193,51 @@ def _run(
 def worker_count(max_workers: int | None, executor: Executor | None) -> int:
     """Return the number of workers, after a check of both arguments."""
     if executor is not None and not isinstance(executor, Executor):
-        raise ArgumentTypeError(
-            message(
-                "executor",
-                describe(executor),
-                "a concurrent.futures.Executor",
-                "of a Dask client, client.get_executor()",
-            )
-        )
+        got, remedy = _no_executor(executor)
+        needed = "a concurrent.futures.Executor"
+        raise ArgumentTypeError(message("executor", got, needed, remedy))
     if max_workers is None:
         if executor is None:
             return available_processors()
         return int(getattr(executor, "_max_workers", None) or _UNKNOWN_WORKERS)
     return integer("max_workers", max_workers, 1)
+
+
+def _no_executor(value: Any) -> tuple[str, str]:
+    """Return what a value is that is no executor, and what to do."""
+    got = describe(value)
+    remedy = "leave it out for threads, or give concurrent.futures.ProcessPoolExecutor()"
+    if isinstance(value, Integral):
+        return got, "give a number of threads as max_workers"
+    if isinstance(value, str):
+        package = value.partition("://")[0]  # of an address, or the name of a library
+        names = {"dask" if ":" in value and package not in _RIGHT_CALLS else package}
+    elif isinstance(value, ModuleType):
+        got, names = f"the module {value.__name__}", _names(value.__name__)
+    elif isinstance(value, type):
+        got, names = f"the class {value.__name__}", _kinds(value)
+        if issubclass(value, Executor):
+            remedy = f"give an object of it, {value.__name__}()"
+    elif hasattr(value, "__name__"):
+        got, names = f"the function {value.__name__}", _names(value.__module__)
+        remedy = f"give what {value.__name__}() returns, if that is an executor"
+    else:
+        names = _kinds(type(value))
+    right_calls = (call for name, call in _RIGHT_CALLS.items() if name in names)
+    return got, next((f"give {call}" for call in right_calls), remedy)
+
+
+def _kinds(kind: type) -> set[str]:
+    """Return the package of a class, with and without its name, and of its base classes.
+
+    Libraries are known by names, so that none is imported.
+    """
+    return set().union(*(_names(base.__module__, base.__name__) for base in kind.__mro__))
+
+
+def _names(module: str | None, kind: str = "") -> set[str]:
+    package = str(module).partition(".")[0]
+    return {package, f"{package}.{kind}"}
 
 
 def progress_bar(visible: bool, items: Iterable[Any], unit: str) -> Any:

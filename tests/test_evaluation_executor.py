@@ -76,23 +76,6 @@ def test_refusals(photos, tmp_path):
         run(photo_config(photos), tmp_path / "run", executor=executor)
 
 
-def test_lost_workers_are_an_error_of_ours():
-    """As Dask raises it after a task has ended several workers, and of a closed cluster."""
-
-    class KilledWorker(Exception):  # noqa: N818 (its name there)
-        pass
-
-    def task(error):
-        raise error
-
-    with ThreadPoolExecutor(1) as executor:
-        for error in (KilledWorker("task 1"), parallel.CancelledError()):
-            with pytest.raises(pdna.ResourceError, match="executor: a worker ended in the middle"):
-                list(parallel.ordered_map(task, [error], executor=executor))
-        with pytest.raises(KeyError):
-            list(parallel.ordered_map(task, [KeyError(1)], executor=executor))
-
-
 @pytest.mark.long
 def test_a_killed_process(tmp_path, monkeypatch):
     """The run ends with an error, keeps what was hashed, and goes on with another pool."""
