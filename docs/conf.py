@@ -1,15 +1,23 @@
 """The documentation site: ``sphinx-build -n -W --keep-going -c docs . site/html``.
 
 The sources are the Markdown files and notebooks where they are, so that a link between them is
-the same in the site and in a viewer of the repository.
+the same in the site and in a viewer of the repository. What a viewer does not need is made here:
+the pages of the API reference, and links from the names in a text to them.
 """
 
 import importlib
 import inspect
+import re
+import shutil
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
+from docutils import nodes
+from numpydoc.xref import DEFAULT_LINKS
+from sphinx.application import Sphinx
 from sphinx.ext.autodoc.mock import ismock, mock
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.nodes import make_refnode
 
 import photodna_nb
 
@@ -17,7 +25,7 @@ project = "photodna_nb"
 author = "The photodna_nb authors"
 release = photodna_nb.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc"]
+extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx_copybutton"]
 include_patterns = ["*.md", "data/README.md", "docs/**.md", "docs/**.rst", "notebooks/*.ipynb"]
 exclude_patterns = [".*", "site", "build", "dist", "photodna_nb", "tests"]
 
@@ -27,50 +35,135 @@ myst_enable_extensions = []
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # they would come from another host
 
+default_role = "literal"  # a `name` in a docstring is code, and a link if `LinkNames` knows it
+smartquotes = False  # texts are as they are in the repository
 autodoc_typehints = "none"  # the docstrings have the types
 autodoc_mock_imports = ["perception", "threatexchange"]
-autodoc_default_options = {"members": True}
+autodoc_member_order = "groupwise"
+# Members of the package's own base classes, but not of these.
+_FOREIGN_BASES = "tuple,dict,list,Sequence,ABC,BaseException,Enum,Generic,Struct,VBox"
+autodoc_default_options = {"members": True, "inherited-members": _FOREIGN_BASES}
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"  # but for numpydoc_xref_aliases: the classes of the reference
+DEFAULT_LINKS.clear()  # types of Python and NumPy, whose sites the build would have to ask
 
 html_theme = "furo"
 html_title = f"photodna_nb {release}"
 html_copy_source = False
 html_show_search_summary = False  # a browser fetches no other page for a page that is a file
+copybutton_prompt_text = r"\$ |>>> |\.\.\. "  # which is not copied, nor is what is printed
+copybutton_prompt_is_regexp = True
 
-# A page for each public module: the names of its `__all__`, or its public functions and classes,
-# that no earlier one has.
+# The modules of the reference, as users name them. Their names are those of `__all__`, or of the
+# functions and classes that they define, as far as no earlier module has them.
 _MODULES = (
-    "photodna_nb index hashing.hashers hashing.stages corpus.datasets corpus.transforms evaluation "
-    "plots report widgets integrations.perception integrations.threatexchange"
+    ". index hashers stages datasets transforms evaluation plots report widgets "
+    "integrations.perception integrations.threatexchange"
 )
+_KINDS = "function", "class", "exception", "data"
 
 
-def _defined(module: ModuleType) -> list[str]:
-    """Return the public names of what a module defines."""
-    return [
+def _kind_of(value: object) -> str:
+    if inspect.isclass(value):
+        return "exception" if issubclass(value, Exception) else "class"
+    return "function" if callable(value) else "data"
+
+
+def _public_values(module: Any) -> dict[str, Any]:
+    """Return what a module makes public, modules apart, by name: functions come first."""
+    defined = [
         name
         for name, value in vars(module).items()
-        if not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
+        if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
     ]
+    values = {name: getattr(module, name) for name in getattr(module, "__all__", defined)}
+    values = {name: value for name, value in values.items() if not inspect.ismodule(value)}
+    return dict(
+        sorted(values.items(), key=lambda item: (_KINDS.index(_kind_of(item[1])), item[0].lower()))
+    )
 
 
-def _page(full: str, listed: set[str]) -> str:
-    with mock(autodoc_mock_imports):
-        module = importlib.import_module(full)
-    lines = [full, "=" * len(full), "", f".. currentmodule:: {full}", ""]
-    for name in sorted({*getattr(module, "__all__", _defined(module))} - listed):
-        value = getattr(module, name)
-        if inspect.isclass(value) or not (inspect.ismodule(value) or ismock(value)):
-            kinds = {inspect.isclass(value): "class", inspect.isfunction(value): "function"}
-            lines += [f".. auto{kinds.get(True, 'data')}:: {name}", ""]
+def _write_reference(folder: Path) -> dict[str, str]:
+    """Write a page for each module and for each of its names, and return the classes.
+
+    The pages of names are not in the navigation: it would be written into each of them.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    for kind in _KINDS:  # a folder each: some file systems take `match` and `Match` for one name
+        (folder / kind).mkdir(parents=True)
+    classes: dict[str, str] = {}
+    listed: set[str] = set()
+    for module_name in _MODULES.split():
+        full = f"photodna_nb.{module_name}".rstrip(".")
+        if module_name in photodna_nb.__all__:
+            module = getattr(photodna_nb, module_name)
+        else:
+            with mock(autodoc_mock_imports):
+                module = importlib.import_module(full)
+        lines = [full, "=" * len(full), "", f".. py:module:: {full}", ""]
+        lines += [inspect.getdoc(module) or "", "", ".. list-table::", "   :widths: 2 5", ""]
+        for name, value in _public_values(module).items():
+            kind = _kind_of(value)
+            if name in listed or (ismock(value) and kind != "class"):
+                continue
             listed.add(name)
-    return "\n".join(lines)
+            summary = (inspect.getdoc(value) or "").partition("\n")[0] if kind != "data" else ""
+            if inspect.isclass(value):
+                classes[name] = f"{full}.{name}"
+            lines += [f"   * - :py:obj:`{name} <{full}.{name}>`", f"     - {summary}"]
+            short = f"{full}.{name}".removeprefix("photodna_nb.")
+            page = [":orphan:", "", short, "=" * len(short), "", f"In :doc:`../{full}`", ""]
+            page += [f".. auto{kind}:: photodna_nb::{short}", ""]
+            (folder / kind / f"{full}.{name}.rst").write_text("\n".join(page), encoding="utf-8")
+        (folder / f"{full}.rst").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return classes
 
 
-_pages = Path(__file__).parent / "reference"
-_pages.mkdir(exist_ok=True)
-_listed: set[str] = set()
-for _name in _MODULES.split():
-    _full = "photodna_nb" if _name == "photodna_nb" else f"photodna_nb.{_name}"
-    (_pages / f"{_full}.rst").write_text(_page(_full, _listed), encoding="utf-8")
+numpydoc_xref_aliases = _write_reference(Path(__file__).parent / "reference")
+
+
+class LinkNames(SphinxPostTransform):
+    """Links from names in texts, such as ``hash_files``, to their pages of the reference."""
+
+    default_priority = 5
+
+    def run(self, **_: Any) -> None:
+        """Make a link of each name that is public."""
+        if self.env.docname == "docs/api":
+            for row in self.document.findall(nodes.row):
+                self.link(row[0], any_word=True)
+        self.link(self.document, any_word=False)
+
+    def link(self, part: nodes.Element, *, any_word: bool) -> None:
+        """Make the links of a part of the document."""
+        objects = self.env.domains.python_domain.objects
+        page = self.env.docname.rpartition("/")[2]
+        for literal in list(part.findall(nodes.literal)):
+            match = re.fullmatch(r"(?:pdna\.|photodna_nb\.)?([\w.]+)(\(.*\))?", literal.astext())
+            parent = literal.parent
+            if not match or isinstance(parent, nodes.reference | nodes.title):
+                continue
+            name = match[1]
+            scope = page if page.startswith("photodna_nb") else "photodna_nb"
+            while f"{scope}.{name}" not in objects and "." in scope:
+                scope = scope.rpartition(".")[0]
+            found = objects.get(f"{scope}.{name}")
+            # A plain word, such as `distance`, is as often the name of a column or argument.
+            clear = any_word or match[2] or re.search("[A-Z_.]", name)
+            if found and f"{scope}.{name}" != page and (clear or "method" in found.objtype):
+                link = make_refnode(
+                    self.app.builder,
+                    self.env.docname,
+                    found.docname,
+                    found.node_id,
+                    literal.deepcopy(),
+                    f"{scope}.{name}",
+                )
+                parent.replace(literal, link)
+
+
+def setup(app: Sphinx) -> None:
+    """Add what is made here to Sphinx."""
+    app.add_post_transform(LinkNames)

@@ -1,9 +1,8 @@
 """PhotoDNA-like perceptual hashes: compute, inspect, compare and search them.
 
-    import photodna_nb as pdna
-
-Each public name is imported when it is first used, so that a program loads
-Numba, FAISS or Matplotlib only if it needs them.
+``import photodna_nb as pdna`` is how its documentation imports it. Each
+public name is imported when it is first used, so that a program loads Numba,
+FAISS or Matplotlib only if it needs them.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ needs_browser = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISS
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
+
     """The site, by the command of CONTRIBUTING.md."""
     folder = tmp_path_factory.mktemp("site")
     command = next(
@@ -96,12 +97,30 @@ def test_a_broken_link_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("module", ["", ".index", ".evaluation", ".plots", ".report", ".widgets"])
-def test_every_public_name_is_described(site, module):
-    module = importlib.import_module(f"photodna_nb{module}")
-    text = "".join(path.read_text() for path in (site / "docs" / "reference").glob("*.html"))
+def test_every_public_name_is_described_and_found_by_its_task_and_module(site, module):
+    full = f"photodna_nb{module}"
+    module = importlib.import_module(full)
+    pages = {path.stem: Page(path) for path in (site / "docs" / "reference").glob("*/*.html")}
     names = [name for name in module.__all__ if not inspect.ismodule(getattr(module, name))]
+    names = {f"{full}.{n}" if f"{full}.{n}" in pages else f"photodna_nb.{n}" for n in names}
     assert names
-    assert [name for name in names if f'.{name}"' not in text] == []
+    assert [name for name in names if name not in pages[name].ids] == []
+    links = [unquote(urlsplit(link).fragment) for link in Page(site / "docs" / "api.html").links]
+    assert names - set(links) == set()
+    listed = Page(site / "docs" / "reference" / f"{full}.html").links
+    assert {n for n in names if n.startswith(f"{full}.")} <= {urlsplit(n).fragment for n in listed}
+
+
+def test_members_are_described_with_those_of_base_classes(site):
+    page = Page(site / "docs" / "reference" / "class" / "photodna_nb.HashIndex.html")
+    members = [f"photodna_nb.HashIndex.{name}" for name in vars_of(pdna.HashIndex)]
+    assert "photodna_nb.HashIndex.open" in members
+    assert [name for name in members if name not in page.ids] == []
+    assert "photodna_nb.HashTable.html#photodna_nb.HashTable" in page.links
+
+
+def vars_of(kind):
+    return [name for name in dir(kind) if not name.startswith("_")]
 
 
 def test_every_document_and_notebook_is_in_the_navigation(site):
