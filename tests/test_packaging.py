@@ -114,6 +114,17 @@ def test_the_unpacked_sdist_is_tested_and_has_that_description():
     assert built.get_payload(decode=True).decode().strip() == description(readme).strip()
 
 
+def test_an_empty_folder_of_its_name_does_not_hide_the_installed_package(tmp_path):
+    """A clone may have that name, and a kernel cache outlives the installation it was in."""
+    (tmp_path / "photodna_nb").mkdir()
+    program = "import photodna_nb; print(photodna_nb.__version__)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    remedy = "an installation of before package-dir was set: pip install -e . again"
+    assert done.stdout.strip() == pdna.__version__, done.stderr + remedy
+
+
 def test_every_folder_with_modules_is_a_package():
     folders = {path.parent for path in (ROOT / "photodna_nb").rglob("*.py")}
     assert len(folders) >= 8
