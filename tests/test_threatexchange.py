@@ -1,8 +1,10 @@
 """The signal type of ThreatExchange, alone and through its command `tx`."""
 
+import copy
 import io
 import os
 import pickle
+import pickletools
 import re
 import shutil
 import subprocess
@@ -109,7 +111,9 @@ def test_the_threshold_is_inclusive_and_exact():
     assert not PhotodnaSignal.compare_hash(TEXTS[0], TEXTS[4], 1.99).match
 
 
-def test_the_index_grows_and_is_exact():
+@pytest.mark.parametrize("rows_at_once", [7, 1 << 14])
+def test_the_index_grows_and_is_exact(monkeypatch, rows_at_once):
+    monkeypatch.setattr(sys.modules[MODULE], "_ROWS_AT_ONCE", rows_at_once)
     index, texts = PhotodnaIndex(), list(enumerate(TEXTS))
     assert index.query(TEXTS[0]) == []
     for row, text in texts[:20]:
@@ -153,7 +157,41 @@ def test_the_index_pickles(pending):
     assert answer(other, TEXTS[0]) == expected([*rows, (40, TEXTS[0])], TEXTS[0])
     assert answer(index, TEXTS[0]) == expected(rows, TEXTS[0])
     assert len(pickle.loads(pickle.dumps(PhotodnaIndex()))) == 0
-    with pytest.raises(pdna.ArgumentTypeError, match="fin: holds dict, needs a PhotodnaIndex"):
+    duplicate = copy.copy(index)
+    duplicate.add(TEXTS[0], "only there")
+    assert answer(index, TEXTS[0]) == expected(rows, TEXTS[0])
+    assert len(duplicate) == len(index) + 1
+
+
+FORMER = ROOT / "tests" / "former_files" / "photodna.index"
+
+
+def write_former():
+    index = PhotodnaIndex.build((text, ("known", row)) for row, text in enumerate(TEXTS[:8]))
+    with FORMER.open("wb") as file:
+        index.serialize(file)
+
+
+def test_an_index_of_a_former_version_is_read():
+    """`write_former` wrote it once, in version 0.2.0: an update keeps the indexes of `tx`."""
+    with FORMER.open("rb") as file:
+        index = PhotodnaIndex.deserialize(file)
+    found = answer(index, TEXTS[0])
+    assert [entry for entry, _ in found] == [("known", row) for row in (0, 4, 1, 2)]
+    index.add(TEXTS[9], "new")
+    assert answer(index, TEXTS[9])[0] == ("new", 0.0)
+    strings = {str(value) for _, value, _ in pickletools.genops(pickle.dumps(index))}
+    ours = {value for value in strings if value.startswith("photodna_nb")}
+    assert ours == {MODULE, "photodna_nb.index.hash_index"}, "classes that a pickle depends on"
+
+
+def test_what_is_no_index_is_named_with_the_remedy():
+    class_that_is_gone = b"cphotodna_nb.index.session\n_session_in_memory\n."
+    whole = pickle.dumps(PhotodnaIndex.build([(TEXTS[0], 0)]))
+    for content in (b"", b"\x80nothing", whole[:300], class_that_is_gone):
+        with pytest.raises(pdna.ArgumentError, match=r"^fin: cannot be read .* --rebuild-indices$"):
+            PhotodnaIndex.deserialize(io.BytesIO(content))
+    with pytest.raises(pdna.ArgumentTypeError, match=r"holds dict, needs a .* --rebuild-indices"):
         PhotodnaIndex.deserialize(io.BytesIO(pickle.dumps({})))
 
 
@@ -195,6 +233,12 @@ def test_an_image_without_a_hash_is_said(tmp_path):
     assert str(caught[0].message).isprintable()
     with pytest.warns(pdna.LowDetailWarning, match="the image: has 0"):
         assert PhotodnaSignal.hash_from_bytes(flat.read_bytes()) == ""
+
+    class AnyDetail(PhotodnaSignal):
+        MIN_DETAIL = 0
+
+    with pytest.warns(pdna.LowDetailWarning, match="has 0.0 grey levels of detail, and such"):
+        assert AnyDetail.hash_from_file(flat) == "", "an index takes no hash of zeros"
     broken = tmp_path / "bro\nken.jpg"
     broken.write_bytes(b"nothing")
     for path in (broken, tmp_path / "missing.jpg"):
@@ -247,10 +291,11 @@ def test_a_session_of_tx(tx, tmp_path):
 
     known = tmp_path / "known.txt"
     known.write_text(
-        f"{signal}\nno hash\n{FORMS['hex'](pdna.hash_file(PICTURES / 'street.jpg'))}\n"
+        tx("hash", "--signal-type", "photodna", "photo", harbour, PICTURES / "street.jpg")
+        + "photodna no hash\n"
     )
     edit = ("config", "collab", "edit", "local_file", "--create", "known")
-    tx(*edit, "--filename", known, "--signal-type", "photodna")
+    tx(*edit, "--filename", known)
     tx("fetch", said="Building index for photodna with 2 signals")
     assert tx("dataset") == "photodna: 2\n"
     assert signal in tx("dataset", "--print-signals", "--only-signals", "photodna")
@@ -267,7 +312,7 @@ def test_a_session_of_tx(tx, tmp_path):
     assert tx("match", "--hashes", *photo, query).startswith("photodna 0.0000 (known)")
 
     # The list grows; the index is built anew.
-    known.write_text(known.read_text() + mountains + "\n")
+    known.write_text(known.read_text() + f"photodna {mountains}\n")
     tx("fetch", said="with 3 signals")
     assert tx("match", *photo, PICTURES / "mountains_grey.jpg").startswith("photodna ")
 

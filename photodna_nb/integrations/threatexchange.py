@@ -11,6 +11,7 @@ import pickle
 import random
 import threading
 import warnings
+from copy import copy
 from pathlib import Path
 from typing import Any, BinaryIO, Self, TypeVar
 
@@ -43,6 +44,9 @@ __all__ = ["TX_MANIFEST", "HashDistance", "PhotodnaIndex", "PhotodnaSignal"]
 T = TypeVar("T")
 
 _base64 = hash_text.FORMS["base64"]
+# Hashes that are appended at a time: their items take ten times the memory of the hashes.
+_ROWS_AT_ONCE = 1 << 14
+_REMEDY = "build the index anew: tx dataset --rebuild-indices"
 
 _EXAMPLES = (
     # data/pictures/harbour.jpg
@@ -139,29 +143,41 @@ class PhotodnaIndex(index.SignalTypeIndex[T]):
     def deserialize(cls, fin: BinaryIO) -> Self:
         """Return the index that `serialize` of this or another such class wrote.
 
-        The limits are those of this class, as where another extension is added later.
+        The limits are those of this class, as where another extension is added later. Indexes of
+        earlier versions are read.
+
+        Raises
+        ------
+        ArgumentError, ArgumentTypeError
+            The file is damaged, of a later version, or has an index of another signal type.
         """
-        loaded = pickle.load(fin)
+        try:
+            loaded = pickle.load(fin)
+        except Exception as error:  # whatever damage or a missing class leads to
+            problem = f"cannot be read ({type(error).__name__}: {error})"
+            raise ArgumentError(f"fin: {printable(problem)}; {_REMEDY}") from error
         if not isinstance(loaded, PhotodnaIndex):
             kind = type(loaded).__name__
-            raise ArgumentTypeError(f"fin: holds {kind}, needs a PhotodnaIndex; build it anew")
+            raise ArgumentTypeError(f"fin: holds {kind}, needs a PhotodnaIndex; {_REMEDY}")
         other = cls()
         other.__setstate__(loaded.__getstate__())
         return other
 
     def _append_pending(self) -> None:
         """Append what is pending to the index, each under the number of its entry."""
-        if not self._pending:
-            return
-        hashes = np.frombuffer(b"".join(self._pending), np.uint8).reshape(-1, HASH_BYTES)
-        labels = [str(row) for row in range(len(self._index), len(self._entries))]
-        self._index.add(HashTable(labels, hashes, np.full(len(labels), np.nan)))
-        self._pending.clear()
+        while self._pending:
+            some = self._pending[:_ROWS_AT_ONCE]
+            hashes = np.frombuffer(b"".join(some), np.uint8).reshape(-1, HASH_BYTES)
+            first = len(self._index)
+            labels = [str(row) for row in range(first, first + len(some))]
+            self._index.add(HashTable(labels, hashes, np.full(len(some), np.nan)))
+            del self._pending[: len(some)]
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
             self._append_pending()
-            return {name: value for name, value in vars(self).items() if name != "_lock"}
+            own = {"_index": copy(self._index), "_entries": self._entries.copy(), "_pending": []}
+            return {name: value for name, value in vars(self).items() if name != "_lock"} | own
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.Lock())
@@ -259,10 +275,11 @@ class PhotodnaSignal(
         except ImageError as error:
             warnings.warn(f"no photodna signal: {error}", stacklevel=3)
             return ""
-        if hashed.detail < cls.MIN_DETAIL:
+        # A hash of zeros is none, whatever the least detail is.
+        if hashed.detail < cls.MIN_DETAIL or not hashed.hash.any():
             warnings.warn(
                 f"no photodna signal: {name}: has {hashed.detail:.1f} grey levels of detail, "
-                f"needs {cls.MIN_DETAIL}: its hash says little about it",
+                "and such images match whatever they show",
                 LowDetailWarning,
                 stacklevel=3,
             )
