@@ -134,7 +134,7 @@ def test_every_folder_with_modules_is_a_package():
 
 def test_the_citation_is_of_this_version():
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    fields = dict(re.findall(r'^([\w-]+):(?: "?(.*?)"?)?$', citation, re.MULTILINE))
+    fields = dict(re.findall(r'^([\w-]+):(?: "?(.*?)"?)?(?: #.*)?$', citation, re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert fields["cff-version"] == "1.2.0"
     assert fields["version"] == pdna.__version__
@@ -143,7 +143,11 @@ def test_the_citation_is_of_this_version():
     for field in ("message", "authors", "references"):  # the first two are required by the format
         assert field in fields
     assert f'name: "{project["authors"][0]["name"]}"' in citation
+    titles = re.findall(r'^    title: "(.*)"$', citation, re.MULTILINE)
+    assert len(titles) == citation.count("  - type: ") >= 4
     assert "2026/486" in citation
+    _, listed = (ROOT / "README.md").read_text(encoding="utf-8").split("### References\n")
+    assert [title for title in titles if title not in " ".join(listed.split())] == []
 
 
 # The sections of Keep a Changelog, and one for users of the program whose hash this is.
