@@ -65,15 +65,30 @@ class PhotodnaHasher(ImageHasher):
     hash_length = HASH_BYTES
 
     def compute(self, image: Any, hash_format: str = "base64") -> Any:
-        """Return the hash of an image, in base64, hexadecimal digits ("hex") or as a "vector"."""
+        """Return the hash of an image.
+
+        Parameters
+        ----------
+        image : str, PIL.Image.Image, file object or ndarray of uint8, (height, width, 3)
+            A path or web address that OpenCV reads, an image, or pixels.
+        hash_format : str
+            ``"base64"``, ``"hex"`` (hexadecimal digits) or ``"vector"``, an array of uint8, (144,).
+
+        Raises
+        ------
+        ImageError
+            The name of the file is not UTF-8.
+        ArgumentError, ArgumentTypeError
+            The image has less than 2 x 2 pixels, or pixels that are not uint8.
+        """
         return super().compute(_with_safe_name(image), hash_format)
 
     def compute_isometric(self, image: Any) -> Any:
-        """Return the hashes in base64 of an image in eight orientations, by perception's names."""
+        """Return the hashes in base64 of an image, see `compute`, in eight orientations by name."""
         return super().compute_isometric(_with_safe_name(image))
 
     def compute_with_quality(self, image: Any, hash_format: str = "base64") -> Any:
-        """Return the hash of an image, and perception's quality."""
+        """Return the hash of an image, see `compute`, and perception's quality, 0 to 100."""
         return super().compute_with_quality(_with_safe_name(image), hash_format)
 
     def _compute(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,7 +1,7 @@
 """How far a permuted hash is from that of the turned picture: the table of docs/hash.md.
 
-python tests/benchmarks/orientations.py                            # drawn pictures
-python tests/benchmarks/orientations.py ../shared/golden/perception   # photographs of a folder
+python tests/benchmarks/orientations.py          # drawn pictures
+python tests/benchmarks/orientations.py FOLDER   # photographs (.jpg) of a folder
 
 Each picture is shrunk to a square of each side; pictures with a shorter side are left out there.
 """
