@@ -2,15 +2,27 @@
 
 import concurrent.futures
 import functools
+import inspect
 import multiprocessing.pool
+import os
+import re
+import signal
+import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
 from types import ModuleType
 
 import numpy as np
 import pytest
+from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
+from evaluations import contents, photo_config
 
 import photodna_nb as pdna
-from photodna_nb import parallel
+from photodna_nb import evaluation, parallel
+from photodna_nb.journal import RecordLog
+
+DOCS = (ROOT / "docs/many-files.md").read_text(encoding="utf-8")
+FILES = sorted((ROOT / "data/pictures").glob("*.jpg"))
 
 
 def class_of(module, name, *bases):
@@ -139,3 +151,155 @@ def test_an_error_of_ours_comes_back_as_itself_from_ray():
     with ThreadPoolExecutor(1) as executor, pytest.raises(pdna.TableFileError) as raised:
         list(parallel.ordered_map(fail, [error], executor=executor))
     assert raised.value is ours
+
+
+def test_functions_that_take_an_executor_are_listed():
+    listed = re.search(r"^These take `executor`: (.*?)\.\n\n", DOCS, re.DOTALL | re.MULTILINE)[1]
+    holders = (pdna, pdna.HashIndex, evaluation, pdna.hashers.Hasher)
+    found = {
+        name
+        for holder in holders
+        for name, function in inspect.getmembers(holder, inspect.isfunction)
+        if "executor" in inspect.signature(function).parameters and not name.startswith("_")
+    }
+    assert {name.rpartition(".")[2] for name in re.findall(r"`([\w.]+)`", listed)} == found
+    assert len(found) >= 15
+
+
+def recipe_for_ray(folder):
+    """Run the lines of the documentation as they stand there, and return their RayExecutor."""
+    blocks = re.findall(r"^```python\n(.*?)^```", DOCS, re.DOTALL | re.MULTILINE)
+    names = {"__name__": "recipe", "pdna": pdna, "paths": FILES}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for block in blocks:
+            if "RayExecutor" in block:
+                exec(block, names)
+    loaded = pdna.HashTable.load(folder / "hashes.parquet")
+    np.testing.assert_array_equal(loaded.hashes, pdna.hash_files(FILES).hashes)
+    return names["RayExecutor"]
+
+
+@pytest.fixture(scope="module", params=["processes", "loky", "dask", "ray"])
+def new_executor(request, tmp_path_factory):
+    """A function that gives an executor that works, with two workers."""
+    with ExitStack() as stack:
+        if request.param == "processes":
+            yield lambda: stack.enter_context(spawned_processes())
+        elif request.param == "loky":
+            loky = pytest.importorskip("joblib.externals.loky")
+            stack.callback(lambda: loky.get_reusable_executor().shutdown())
+            yield lambda: loky.get_reusable_executor(2)
+        elif request.param == "dask":
+            pytest.importorskip("distributed")  # has the settings that are changed
+            dask = pytest.importorskip("dask")
+            stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 1}))
+            yield stack.enter_context(local_cluster()).get_executor
+        else:
+            stack.callback(pytest.importorskip("ray").shutdown)
+            yield recipe_for_ray(tmp_path_factory.mktemp("ray"))
+
+
+def real(function):
+    """Mark a test that starts workers."""
+    for mark in (
+        pytest.mark.long,
+        pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),  # of Ray
+        pytest.mark.skipif(JIT_OFF, reason="the same work with or without JIT, but slowly"),
+    ):
+        function = mark(function)
+    return function
+
+
+@real
+def test_the_same_on_every_executor(new_executor, photos, tmp_path):
+    executor = new_executor()
+    options = {"executor": executor, "max_workers": 2}
+    expected = pdna.hash_files(FILES)
+    np.testing.assert_array_equal(pdna.hash_files(FILES, **options).hashes, expected.hashes)
+    with pytest.raises(pdna.ImageError, match=r"^gone: no such file"):
+        pdna.hash_files([*FILES, "gone"], **options)
+    assert executor.submit(int, "3").result() == 3, "left running"
+    found = pdna.pairs_within(expected, max_distance=900, **options)
+    assert len(found) > 5
+    assert (
+        found.distance.tolist() == pdna.pairs_within(expected, max_distance=900).distance.tolist()
+    )
+    evaluation.run(photo_config(photos), tmp_path / "here")
+    evaluation.run(photo_config(photos), tmp_path / "there", **options)
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+
+
+@real
+def test_a_killed_worker_and_the_journal(new_executor, tmp_path, monkeypatch):
+    """A pool ends the work, which another one continues; a cluster goes on; nothing is lost."""
+    monkeypatch.setattr(parallel, "_SECONDS_ELSEWHERE", 0)  # one image a task
+    append, kept = RecordLog.append, []
+
+    def append_and_note(log, record):
+        append(log, record)
+        kept.append(record.path)
+
+    monkeypatch.setattr(RecordLog, "append", append_and_note)
+    executor = new_executor()
+    victim = executor.submit(os.getpid).result()
+
+    def paths():
+        for number, path in enumerate(FILES):
+            if number == 9:
+                os.kill(victim, signal.SIGKILL)
+            yield path
+
+    options = {"max_workers": 2, "output": tmp_path / "hashes.npz"}
+    if hasattr(executor, "_processes"):
+        with pytest.raises(pdna.ResourceError, match="executor: a worker ended in the middle"):
+            pdna.hash_files(paths(), executor=executor, **options)
+        assert 1 <= len(kept) < len(FILES)
+        table = pdna.hash_files(FILES, executor=new_executor(), **options)
+    else:
+        table = pdna.hash_files(paths(), executor=executor, **options)
+    np.testing.assert_array_equal(table.hashes, pdna.hash_files(FILES).hashes)
+    assert len(set(kept)) == len(kept) == len(FILES), "none was hashed twice"
+    end = time.monotonic() + 30
+    while os.path.exists(f"/proc/{victim}/exe") and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not os.path.exists(f"/proc/{victim}/exe")
+
+
+@real
+def test_a_task_that_ends_every_worker(new_executor):
+    with pytest.raises(pdna.ResourceError, match="executor: a worker ended in the middle"):
+        list(parallel.ordered_map(os._exit, [1], executor=new_executor(), max_workers=2))
+    table = pdna.hash_files(FILES[:2], executor=new_executor(), max_workers=2)
+    np.testing.assert_array_equal(table.hashes, pdna.hash_files(FILES[:2]).hashes)
+
+
+@real
+def test_refusals_of_real_objects():
+    def refused(value):
+        with pytest.raises(pdna.ArgumentTypeError) as raised:
+            parallel.worker_count(None, value)
+        return str(raised.value).partition("; ")[2]
+
+    with multiprocessing.Pool(1) as pool, multiprocessing.pool.ThreadPool(1) as threads:
+        assert [refused(pool), refused(pool.map)] == [PROCESSES] * 2
+        assert refused(threads) == THREADS
+    joblib = pytest.importorskip("joblib")
+    for value in (joblib, joblib.Parallel(2), joblib.parallel_config, joblib.externals.loky):
+        assert refused(value) == JOBLIB
+    with local_cluster() as client:
+        assert [refused(client), refused(client.get_executor)] == [CLIENT] * 2
+        assert refused(client.cluster) == OF_CLUSTER
+        assert refused(client.scheduler.address) == OF_ADDRESS
+        executor = client.get_executor()
+    with pytest.raises(pdna.ArgumentError, match="executor: is shut down; give one that is open"):
+        pdna.hash_files(FILES, executor=executor)
+
+
+@real
+def test_refusals_of_what_ray_has():
+    ray = pytest.importorskip("ray")
+    pools = pytest.importorskip("ray.util.multiprocessing")
+    for value in (ray, ray.remote, ray.remote(fail), ray.util.ActorPool([]), pools.Pool):
+        with pytest.raises(pdna.ArgumentTypeError, match=re.escape(RAY)):
+            parallel.worker_count(None, value)

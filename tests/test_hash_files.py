@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 import pytest
-from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
+from conftest import JIT_OFF, ROOT
 from PIL import Image
 
 import photodna_nb as pdna
@@ -47,34 +47,6 @@ def test_threads(files, expected):
         assert table.failures == []
     assert len(pdna.hash_files([])) == 0
     assert pdna.hash_files([]).hashes.shape == (0, 144)
-
-
-@pytest.mark.long
-def test_processes(files, expected):
-    with spawned_processes() as executor:
-        table = pdna.hash_files(files, executor=executor)
-        np.testing.assert_array_equal(table.hashes, expected)
-        with pytest.raises(pdna.ImageError, match="gone: no such file"):
-            pdna.hash_files([*files, "gone"], executor=executor)
-        assert executor.submit(int, "3").result() == 3, "left running"
-
-
-@pytest.mark.long
-def test_a_cluster_that_loses_a_worker(files, expected):
-    """Real worker processes; one is killed in the middle, and every hash comes."""
-    many = files * 20
-    with local_cluster() as client:
-        victim = next(iter(client.run(os.getpid).values()))
-
-        def paths():
-            for number, path in enumerate(many):
-                if number == 300:
-                    os.kill(victim, signal.SIGKILL)
-                yield path
-
-        table = pdna.hash_files(paths(), executor=client.get_executor())
-        assert victim not in client.run(os.getpid).values()
-    np.testing.assert_array_equal(table.hashes, np.concatenate([expected] * 20))
 
 
 def test_errors(files, tmp_path):

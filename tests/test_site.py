@@ -26,7 +26,6 @@ needs_browser = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISS
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-
     """The site, by the command of CONTRIBUTING.md."""
     folder = tmp_path_factory.mktemp("site")
     command = next(
