@@ -233,6 +233,19 @@ def test_the_badges_are_what_pyproject_says(monkeypatch):
     assert f"version: {pdna.__version__} " in badges()["badge_version.svg"]
 
 
+def test_the_licence_of_each_package_that_is_installed_is_listed():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for_developers = {"docs", "test", "dev"}
+    groups = {"every installation": project["dependencies"], **project["optional-dependencies"]}
+    text = (ROOT / "docs" / "installation.md").read_text(encoding="utf-8")
+    _, _, table = text.partition("### Licences\n")
+    for name in groups.keys() - for_developers:
+        (row,) = [one for one in table.splitlines() if one.startswith("| ") and name in one[:40]]
+        for requirement in groups[name]:
+            package = re.split(r"[\[>=]", requirement)[0]
+            assert package == project["name"] or package in row, requirement
+
+
 def test_the_example_is_the_one_in_data():
     packaged = ROOT / "photodna_nb" / "evaluation" / "example.toml"
     assert packaged.read_bytes() == (ROOT / "data" / "evaluation.toml").read_bytes()
