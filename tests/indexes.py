@@ -86,7 +86,7 @@ def write_foreign_index(folder, hashes, index_type="flat"):
             for i, row in enumerate(hashes)
         ],
     }
-    (folder / "meta.json").write_text(json.dumps(meta, indent=2))
+    (folder / "meta.json").write_text(json.dumps(meta, indent=2, sort_keys=True))
     return folder / "index.faiss", folder / "meta.json"
 
 
