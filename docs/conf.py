@@ -14,8 +14,10 @@ from typing import Any
 
 from docutils import nodes
 from numpydoc.xref import DEFAULT_LINKS
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.ext.autodoc.mock import ismock, mock
+from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.nodes import make_refnode
 
@@ -51,7 +53,9 @@ DEFAULT_LINKS.clear()  # types of Python and NumPy, whose sites the build would 
 
 html_theme = "furo"
 html_title = f"photodna_nb {release}"
+html_static_path = html_css_files = ["site.css"]
 html_copy_source = False
+html_show_copyright = False
 html_show_search_summary = False  # a browser fetches no other page for a page that is a file
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "  # which is not copied, nor is what is printed
 copybutton_prompt_is_regexp = True
@@ -124,6 +128,30 @@ def _write_reference(folder: Path) -> dict[str, str]:
 numpydoc_xref_aliases = _write_reference(Path(__file__).parent / "reference")
 
 
+class TermTargets(SphinxTransform):
+    """Targets and entries of the index from ``<a id="detail"></a>detail``, a term of the glossary.
+
+    A viewer of the repository follows links to such anchors, too.
+    """
+
+    default_priority = 400  # before MyST looks for the targets of links
+
+    def apply(self, **_: Any) -> None:
+        """Replace the HTML by what Sphinx knows."""
+        for start in list(self.document.findall(nodes.raw)):
+            anchor = re.fullmatch('<a id="([^"]+)">', start.astext())
+            if not anchor:
+                continue
+            name, parent = anchor[1], start.parent
+            target = nodes.target("", "", ids=[name], names=[name])
+            self.document.note_explicit_target(target)
+            parent.remove(parent[parent.index(start) + 1])  # </a>
+            start.replace_self(target)
+            terms = filter(None, re.split(r", | \(|\)", parent.astext()))
+            entries = [("single", term, name, "main", None) for term in terms]
+            parent.insert(0, addnodes.index(entries=entries))
+
+
 class LinkNames(SphinxPostTransform):
     """Links from names in texts, such as ``hash_files``, to their pages of the reference."""
 
@@ -166,4 +194,5 @@ class LinkNames(SphinxPostTransform):
 
 def setup(app: Sphinx) -> None:
     """Add what is made here to Sphinx."""
+    app.add_transform(TermTargets)
     app.add_post_transform(LinkNames)

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -118,6 +119,20 @@ def test_members_are_described_with_those_of_base_classes(site):
     assert "photodna_nb.HashTable.html#photodna_nb.HashTable" in page.links
 
 
+def test_each_term_of_the_glossary_has_its_anchor_and_is_in_the_index(site):
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    tables = re.findall(r"^\| term \|.*\n.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    cells = [row.split("|")[1].strip() for table in tables for row in table.splitlines()]
+    assert len(cells) > 100
+    index = Page(site / "genindex.html").links
+    page = Page(site / "docs" / "glossary.html")
+    for cell in cells:
+        name, term = re.fullmatch('<a id="(.*)"></a>(.*)', cell).groups()
+        assert name == re.sub("[^a-z0-9]+", "-", re.split(r", | \(", term)[0].lower()), term
+        assert name in page.ids
+        assert f"docs/glossary.html#{name}" in index, term
+
+
 def vars_of(kind):
     return [name for name in dir(kind) if not name.startswith("_")]
 
@@ -145,5 +160,7 @@ def test_the_site_in_a_browser_without_a_network(site, width):
         results = page.locator("#search-results li")
         results.first.wait_for()
         assert any("Statistics" in text for text in results.all_inner_texts())
+        page.goto((site / "search.html").as_uri() + "?q=impostor+pair")
+        page.locator("#search-results li a[href$='docs/glossary.html#impostor-pair']").wait_for()
         page.screenshot(path=artifacts() / f"site_search_{width}.png")
         assert complaints == []
