@@ -6,6 +6,7 @@ import os
 import pickle
 import pickletools
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -255,6 +256,14 @@ def test_the_page_is_right(capsys):
     assert capsys.readouterr().out == "0 0.0\n1 11.0\nFalse\n"
     module = sys.modules[MODULE]
     assert all(f"`threatexchange.{name}`" in page for name in module.__all__)
+
+
+def test_the_benchmark_runs(capsys):
+    """It compares the index with a linear search."""
+    runpy.run_path(str(ROOT / "tests" / "benchmarks" / "signal_index.py"))["main"](60)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert lines[0].startswith("build 60 hashes")
 
 
 @pytest.fixture
