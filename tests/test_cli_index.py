@@ -112,6 +112,14 @@ def test_json_has_no_nan(call, folder, tmp_path, number):
         assert entry["extra"]["k"] == [None, "NaN"]
 
 
+def test_content_is_compared_within_the_limit_of_pixels(call, files):
+    compared = ("--faiss-verify", *files, "--compare-content")
+    text(call(*compared, "--max-pixels", "38400"))
+    lines = failed(call(*compared, "--max-pixels", "38399"))
+    assert len(lines) == 3
+    assert "240 x 160 pixels are over the limit of 38399 pixels" in lines[0]
+
+
 def test_json_is_valid_after_an_error(call, files):
     """Of an item in the middle of a list; of a database, a whole page of items is read first."""
     content = files[1].read_bytes()

@@ -108,7 +108,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "overwrite": ("faiss_build faiss_convert", SWITCH),
     "paper": ("evaluate", {}),
     "jobs": (f"{_MANY_IMAGES} faiss_verify", {"type": positive_integer}),
-    "max_pixels": (f"{_MANY_IMAGES} hash compare", {"type": positive_integer}),
+    "max_pixels": (f"{_MANY_IMAGES} faiss_verify hash compare", {"type": positive_integer}),
 }
 
 
