@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from photodna_nb import systems
 from photodna_nb.errors import ArgumentError, ArgumentTypeError
 
 # As kernels.hashing has it, for modules that need no kernel: that imports Numba.
@@ -134,7 +135,7 @@ def path(name: str, value: Any) -> str:
     """Return a path, given as str, bytes or os.PathLike, as text that `os.fsencode` reverts."""
     if not isinstance(value, str | bytes | os.PathLike):
         raise ArgumentTypeError(message(name, describe(value), "a path"))
-    return os.fsdecode(value)
+    return systems.decoded(value)
 
 
 def survives_as_bytes(text: str) -> bool:

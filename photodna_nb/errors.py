@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Self
 
+from photodna_nb import systems
 from photodna_nb.printable import printable
 
 # What to do where the system has no more of something, by the number of its error.
@@ -168,6 +169,12 @@ class LowDetailWarning(UserWarning):
 
 def remedy_of(error: OSError, otherwise: str) -> str:
     """Return what to do about an error of the system: `otherwise` if it lacks nothing."""
+    if systems.IS_WINDOWS and isinstance(error, PermissionError):
+        return f"close the programs that have it open, or {otherwise}"
+    if systems.IS_WINDOWS and isinstance(error, FileNotFoundError):
+        length = len(os.path.abspath(systems.decoded(error.filename or "")))
+        if length > systems.WINDOWS_PATH_LENGTH:
+            return f"its path has {length} characters: shorten it, or have Windows allow long paths"
     return _REMEDIES.get(error.errno or 0, otherwise)
 
 

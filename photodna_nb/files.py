@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from io import BufferedRandom, FileIO
 from typing import BinaryIO, Self
 
-from photodna_nb import disk
+from photodna_nb import systems
 from photodna_nb.errors import ErrorContext, FileError, remedy_of
 
 PathLike = str | os.PathLike[str]
@@ -117,7 +117,7 @@ def read_errors(path: str, error_type: type[FileError]) -> ErrorContext:
 
     def translated(error: BaseException) -> FileError | None:
         if isinstance(error, FileNotFoundError):
-            return error_type(path, "no such file; check the path")
+            return error_type(path, f"no such file; {remedy_of(error, 'check the path')}")
         if isinstance(error, OSError):
             remedy = remedy_of(error, "check the path and the permissions")
             return error_type(path, f"cannot be read ({error.strerror}); {remedy}")
@@ -281,7 +281,7 @@ def move_into_place(temporary: str, path: str, error_type: type[FileError]) -> N
         target = target_of(path, error_type)
         _take_permissions(temporary, target)
         _sync(temporary)
-        os.replace(temporary, target)
+        systems.replace(temporary, target)
         _sync(os.path.dirname(target))
 
 
@@ -405,7 +405,7 @@ def _write_temporary(path: str, content: NewContent, error_type: type[FileError]
             else:
                 file.writelines(content)
             file.flush()
-            disk.flush(file.fileno())
+            systems.flush(file.fileno())
     except BaseException:
         os.unlink(temporary)
         raise
@@ -439,6 +439,6 @@ def _sync(path: str) -> None:
     else:
         descriptor = os.open(path, os.O_RDWR)
     try:
-        disk.flush(descriptor)
+        systems.flush(descriptor)
     finally:
         os.close(descriptor)

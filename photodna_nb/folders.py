@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 
+from photodna_nb import systems
 from photodna_nb.errors import FileError, remedy_of
 
 
@@ -92,7 +93,12 @@ def listed_paths(name: str, content: bytes) -> list[str]:
         paths = content.split(b"\0")
     else:
         paths = [line.removesuffix(b"\r") for line in content.split(b"\n")]
-    return [os.fsdecode(path) for path in paths if path]
+    return [systems.decoded(path) for path in paths if path]
+
+
+def below(folder: str, name: str) -> str:
+    """Return the path of a file that `files_in` names, with the separators of the system."""
+    return os.path.join(folder, name.replace("/", os.sep))
 
 
 def real_paths(paths: Iterable[str]) -> list[str]:
@@ -135,7 +141,7 @@ def _real(path: str, folders: dict[str, str]) -> str:
     """Return `os.path.realpath`, which looks at each folder on the way, of one in known folders."""
     folder, name = os.path.split(path)
     # On Windows, a name has other spellings: with other letter cases, and a short one.
-    if os.name == "nt" or name in ("", os.curdir, os.pardir) or os.path.islink(path):
+    if systems.IS_WINDOWS or name in ("", os.curdir, os.pardir) or os.path.islink(path):
         return os.path.realpath(path)
     if folder not in folders:
         folders[folder] = os.path.realpath(folder)

@@ -19,7 +19,7 @@ from typing import Generic, Self, TypeVar
 
 import msgspec
 
-from photodna_nb import disk, files
+from photodna_nb import files, systems
 from photodna_nb.errors import ErrorContext, FileError, remedy_of
 
 try:
@@ -156,7 +156,7 @@ class RecordLog(Generic[Record]):
         if self._file is not None:
             with self._write_errors():
                 self._file.flush()
-                disk.flush(self._file.fileno())
+                systems.flush(self._file.fileno())
                 self._file.close()
                 self._file = None
 
@@ -173,11 +173,16 @@ class RecordLog(Generic[Record]):
             if os.path.lexists(self.path):
                 if self._in_use():
                     return False
-                os.unlink(self.path)
+                try:
+                    os.unlink(self.path)
+                except PermissionError:
+                    if not systems.IS_WINDOWS:
+                        raise
+                    return False  # another program has it open
         return True
 
     def _in_use(self) -> bool:
-        """Return whether another program has the file open; Windows refuses to delete it then."""
+        """Return whether another program has the file open; on Windows, no lock says."""
         if fcntl is None:
             return False
         with files.open_regular(self.path, self._error_type) as file:

@@ -14,6 +14,8 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from photodna_nb import systems
+
 _Record = TypeVar("_Record")
 
 # Values of a list and letters of a text in the repr of a record.
@@ -47,7 +49,7 @@ def printable(
     >>> print(printable(b"caf\xc3\xa9 \x1b[31m\xff.png"))
     café \x1b[31m\xff.png
     """
-    text = os.fsdecode(name)
+    text = systems.decoded(name)
     if is_printable(text):
         return text or "''"
     return "".join(_escape(character, is_printable) for character in text)

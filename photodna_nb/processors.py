@@ -42,8 +42,8 @@ def processor_quota(root: str = "/") -> float:
 def _groups(root: Path) -> Iterator[Path]:
     """Yield the folders of the groups of this process, and of those above them."""
     try:
-        memberships = (root / "proc/self/cgroup").read_text().splitlines()
-        mounts = (root / "proc/self/mountinfo").read_text().splitlines()
+        memberships = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
+        mounts = (root / "proc/self/mountinfo").read_text("utf-8").splitlines()
     except (OSError, ValueError):  # another system than Linux
         return
     paths = {}  # of each kind of mount, as "cgroup2", or "cgroup" with the processor's controller
@@ -72,9 +72,9 @@ def _unescaped(field: str) -> str:
 def _quotas(group: Path) -> Iterator[float]:
     """Yield the quotas of a group that has any."""
     with suppress(OSError, ValueError, ZeroDivisionError):
-        quota, period = (group / "cpu.max").read_text().split()
+        quota, period = (group / "cpu.max").read_text("utf-8").split()
         yield int(quota) / int(period)  # a ValueError where the quota is "max"
     with suppress(OSError, ValueError, ZeroDivisionError):
-        quota_us = int((group / "cpu.cfs_quota_us").read_text())
+        quota_us = int((group / "cpu.cfs_quota_us").read_text("utf-8"))
         if quota_us > 0:  # -1 without one
-            yield quota_us / int((group / "cpu.cfs_period_us").read_text())
+            yield quota_us / int((group / "cpu.cfs_period_us").read_text("utf-8"))

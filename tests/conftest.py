@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,10 @@ os.environ["NUMBA_CACHE_DIR"] = str(CACHE)
 
 SHARED_GOLDEN = ROOT.parent / "shared" / "golden"
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
+# Its tests need terminals of Unix.
+collect_ignore = [] if find_spec("fcntl") else ["test_cli_process.py"]
 
 
 # How much of a simulation or fault test runs: 1 with the README's command, 4 in .ci/run, and inf

@@ -11,7 +11,6 @@ import io
 import json
 import os
 import re
-import resource
 import socket
 import sys
 import time
@@ -195,6 +194,8 @@ def main() -> None:
 
     pdna.HashTable([], np.zeros((0, 144), np.uint8), np.zeros(0))
     most = (megabytes("VmSize") + 2 * MEMORY) << 20
+    import resource  # not on Windows
+
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     for path in sorted(Path(sys.argv[1]).iterdir()):
         Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew

@@ -21,7 +21,6 @@ import io
 import json
 import os
 import random
-import resource
 import select
 import shutil
 import signal
@@ -280,6 +279,8 @@ def child(which: str) -> None:
         pdna.hash_image(np.zeros((9, 9), np.uint8))
         warnings.simplefilter("error")
     hash_of = {"package": _hash_of_package, "reference": _hash_of_reference}[which]
+    import resource  # not on Windows
+
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process
     print("ready", flush=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import IS_ROOT, JIT_OFF
 from indexes import HASHES, METADATA, save_index
 
 import photodna_nb as pdna
@@ -223,7 +223,7 @@ def test_a_file_that_is_made_private_while_it_is_written(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.skipif(not IS_ROOT, reason="only root gives files away")
 def test_root_leaves_a_file_with_its_owner(tmp_path):
     path = tmp_path / "t.json"
     path.write_text("old")

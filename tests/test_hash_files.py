@@ -211,9 +211,10 @@ def test_a_file_that_is_no_journal_is_not_written_to(files, tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_stopped_and_started_again(files, tmp_path, monkeypatch, number):
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT"])
+def test_stopped_and_started_again(files, tmp_path, monkeypatch, name):
     """By a kill or Ctrl-C in the middle: what the journal holds is not read again."""
+    number = getattr(signal, name)
     many = tmp_path / "many"
     many.mkdir()
     big = np.random.default_rng(9).integers(0, 256, (700, 900, 3), np.uint8)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numba
 import pytest
-from conftest import JIT_OFF, ROOT
+from conftest import IS_ROOT, JIT_OFF, ROOT
 from numba.core.registry import cpu_target
 from PIL import Image
 
@@ -18,9 +18,7 @@ from photodna_nb.kernels import jit
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="nothing is compiled")
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rules for its folders")
-as_root = pytest.mark.skipif(
-    os.name == "nt" or os.geteuid() != 0, reason="only root can give a file away"
-)
+as_root = pytest.mark.skipif(not IS_ROOT, reason="only root can give a file away")
 TYPES = (numba.int64,)
 
 

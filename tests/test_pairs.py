@@ -29,7 +29,9 @@ BACKENDS = list(packing.available_backends())
 SIZES = (0, 1, 5) if JIT_OFF else (0, 1, 3, 4, 15, 16, 17, 31, 33, 127, 128, 129, 300)
 
 
-RECORDS = map(json.loads, (ROOT / "data" / "golden" / "golden.jsonl").read_text().splitlines())
+RECORDS = map(
+    json.loads, (ROOT / "data" / "golden" / "golden.jsonl").read_text("utf-8").splitlines()
+)
 REAL = np.stack(
     [np.frombuffer(base64.b64decode(r["hash"]), np.uint8) for r in RECORDS if "hash" in r]
 )

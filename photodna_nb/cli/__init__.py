@@ -6,6 +6,7 @@ to import, and help and wrong usage need none of them.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
+from photodna_nb import systems
 from photodna_nb.cli import duplicate_modes, evaluate_mode, hash_modes, index_modes
 from photodna_nb.cli.images import listed_files
 from photodna_nb.cli.output import OutputError, flush, print_error, print_message
@@ -97,7 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             # Python flushes once more when it ends, and would complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error.__cause__, BrokenPipeError):  # the reader has gone: `| head`
+        # The reader has gone: `| head`. Windows has another error for it.
+        of_windows = systems.IS_WINDOWS and getattr(error.__cause__, "errno", 0) == errno.EINVAL
+        if of_windows or isinstance(error.__cause__, BrokenPipeError):
             return 1
         return print_error(f"standard output cannot be written ({error})")
 

@@ -157,7 +157,7 @@ def files_in(directory: str, recursive: bool) -> tuple[list[str], list[FileFailu
     for error in errors:
         print_error(str(error))
     failures = [FileFailure(str(error.path), error.reason) for error in errors]
-    return [os.path.join(directory, name) for name in names], failures
+    return [folders.below(directory, name) for name in names], failures
 
 
 def listed_files(name: str) -> list[str]:

@@ -85,7 +85,9 @@ def print_message(message: str) -> None:
 def print_error_line(line: str) -> None:
     """Print a line on standard error; if that is closed or full, only the exit status remains."""
     if sys.stderr is not None:
-        clear_progress_bar = "\r\x1b[K" if sys.stderr.isatty() else ""
+        # Only old consoles of Windows print escapes; there, tqdm brings what translates them.
+        has_bar = "tqdm" in sys.modules and sys.stderr.isatty()
+        clear_progress_bar = "\r\x1b[K" if has_bar else ""
         with suppress(OSError):
             print(f"{clear_progress_bar}{line}", file=sys.stderr, flush=True)
 

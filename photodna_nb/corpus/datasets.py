@@ -81,7 +81,7 @@ def from_directory(path: PathLike, recursive: bool = True) -> Dataset:
         remedy = "check the path" if recursive else "check the path, or set recursive"
         raise FileError(top, f"holds no files that are not hidden; {remedy}")
     absolute = os.path.abspath(top)
-    originals = tuple(FileOriginal(name, os.path.join(absolute, name)) for name in sorted(names))
+    originals = tuple(FileOriginal(name, folders.below(absolute, name)) for name in sorted(names))
     return Dataset({"kind": "from_directory", "path": top, "recursive": recursive}, originals)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from photodna_nb import checks, files
+from photodna_nb import checks, files, folders
 from photodna_nb.corpus.datasets import Dataset, FileOriginal, Original, from_sources
 from photodna_nb.corpus.transforms import seed_for
 from photodna_nb.errors import ArgumentError, FileError
@@ -90,7 +90,7 @@ def _without_runs(dataset: Dataset, top: str, run_dir: str, paths: Iterable[str]
     def is_original(original: Original) -> bool:
         parents = itertools.accumulate(original.name.split("/")[:-1], os.path.join, initial=top)
         in_run = any(map(belongs_to_run, parents))
-        return not in_run and os.path.join(top, original.name) not in given
+        return not in_run and folders.below(top, original.name) not in given
 
     originals = tuple(filter(is_original, dataset))
     if not originals:

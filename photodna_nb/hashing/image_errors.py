@@ -57,9 +57,10 @@ def _reason(error: Exception) -> str:
     text = str(error)
     match error:
         case FileNotFoundError():
-            return "no such file; check the path"
+            return f"no such file; {remedy_of(error, 'check the path')}"
         case PermissionError():
-            return "permission denied; make the file readable for this user"
+            remedy = remedy_of(error, "make the file readable for this user")
+            return f"permission denied; {remedy}"
         case PIL.UnidentifiedImageError():
             return UNIDENTIFIED
         case Image.DecompressionBombError():

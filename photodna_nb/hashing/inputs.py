@@ -227,12 +227,12 @@ class InputFiles:
     def add_folder(self, folder: str, recursive: bool) -> None:
         """Add the files of a folder that are not hidden."""
         errors: list[FileError] = []
-        below = folders.files_in(
+        names = folders.files_in(
             folder, recursive=recursive, hidden=False, errors=errors, skipped=self.skipped
         )
         for error in errors:
             self.note(error)
-        self.add(*(os.path.join(folder, name) for name in below), in_folder=True)
+        self.add(*(folders.below(folder, name) for name in names), in_folder=True)
 
     def note(self, error: FileError) -> None:
         """Add an error to the failures, or raise it."""

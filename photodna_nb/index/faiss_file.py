@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import files
+from photodna_nb import files, systems
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, IndexFileError
 from photodna_nb.index import index_types
@@ -44,8 +44,8 @@ _COUNT = struct.Struct("<Q")
 _QUANTIZER = struct.Struct("<iifQQQ")
 _DIRECT = _QUANTIZER.pack(5, 0, 0.0, HASH_BYTES, HASH_BYTES, 0)
 
-# A larger file is mapped, but not on Windows, which replaces no file that is mapped. One that is
-# mapped must not be cut short by others in place.
+# A larger file is mapped, but not on Windows, which replaces no open file: a mapping keeps it open.
+# One that is mapped must not be cut short by others in place.
 _READ_AT_ONCE = 64 << 20
 
 
@@ -93,7 +93,7 @@ def load(path: str) -> IndexFile:
     """
     with files.read_errors(path, IndexFileError), files.open_regular(path, IndexFileError) as file:
         size = os.fstat(file.fileno()).st_size
-        if size > _READ_AT_ONCE and os.name != "nt":
+        if size > _READ_AT_ONCE and not systems.IS_WINDOWS:
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         else:
             content = memoryview(file.readall())

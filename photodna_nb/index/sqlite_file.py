@@ -219,7 +219,7 @@ class SqliteFile:
             self.connection.execute("SELECT count(*) FROM sqlite_master")  # reads the schema
             ((self._page_size,),) = self.connection.execute("PRAGMA page_size")
         self.execute("PRAGMA synchronous = EXTRA")
-        self.execute("PRAGMA fullfsync = ON")  # as `disk.flush`; macOS alone has it
+        self.execute("PRAGMA fullfsync = ON")  # as `systems.flush`; macOS alone has it
         self.execute("PRAGMA cache_size = -131072")
 
     def _finish_journal(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import item_record
+from photodna_nb import item_record, systems
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import IndexFileError
 from photodna_nb.index import metadata, sqlite_schema
@@ -140,7 +139,7 @@ class SqliteStore:
         for path, identifier in self._select_in_chunks(
             statement, [_stored(path) for path in paths]
         ):
-            ids.setdefault(os.fsdecode(path), []).append(identifier)
+            ids.setdefault(systems.decoded(path), []).append(identifier)
         return ids
 
     def items(self) -> Iterator[Item]:
@@ -168,14 +167,14 @@ class SqliteStore:
         with self._file.errors():
             for rows in self._file.fetch("SELECT id, path FROM items", (), _ROWS_AT_ONCE):
                 for identifier, path in rows:
-                    yield identifier, os.fsdecode(path)
+                    yield identifier, systems.decoded(path)
 
     def unreadable(self) -> dict[str, Unreadable]:
         if self._version < 4:
             return {}
         rows = self._file.execute("SELECT * FROM unreadable")
         with self._file.errors():
-            return Unreadable.by_path((os.fsdecode(path), *rest) for path, *rest in rows)
+            return Unreadable.by_path((systems.decoded(path), *rest) for path, *rest in rows)
 
     def table_rows(self) -> Iterator[tuple[str, bytes, float]]:
         statement = self._select(COLUMNS) + " ORDER BY id"
@@ -184,7 +183,7 @@ class SqliteStore:
                 for row in rows:
                     self._check_item(row)
                     detail = item_record.detail_of(*self._extra(row))
-                    yield os.fsdecode(row[1]), row[2], math.nan if detail is None else detail
+                    yield systems.decoded(row[1]), row[2], math.nan if detail is None else detail
 
     def begin(self) -> None:
         try:
@@ -276,7 +275,7 @@ class SqliteStore:
             raise ValueError(f"a hash of {len(content)} bytes")
         computed = _computed_checksum(*row[:-1])
         if checksum not in (None, computed) and not (computed and holds(checksum, computed)):
-            raise ChangedItemError(self.path, identifier, content, os.fsdecode(path))
+            raise ChangedItemError(self.path, identifier, content, systems.decoded(path))
 
     @staticmethod
     def _extra(row: Row) -> tuple[dict[str, Any], ItemRecord]:
@@ -292,7 +291,7 @@ class SqliteStore:
         keys, record = self._extra(row)
         other_keys = item_record.json_object(other or NO_KEYS)
         hash_bytes = np.frombuffer(content, np.uint8)
-        return Item(identifier, os.fsdecode(path), hash_bytes, keys, other_keys, record)
+        return Item(identifier, systems.decoded(path), hash_bytes, keys, other_keys, record)
 
     def _upgrade(self) -> None:
         """Bring the tables of a former version to this one, within a transaction."""
@@ -407,7 +406,7 @@ def _computed_checksum(*row: Any) -> bytes | None:
     """Return the checksum of a row, without its own; None of a row that cannot be an item."""
     try:
         identifier, path, hash_bytes, extra, other = row
-        return item_checksum(identifier, hash_bytes, os.fsdecode(path), extra, other or NO_KEYS)
+        return item_checksum(identifier, hash_bytes, systems.decoded(path), extra, other or NO_KEYS)
     except (TypeError, ValueError):
         return None
 
@@ -426,6 +425,6 @@ def _stored(path: str) -> str | bytes:
     except UnicodeEncodeError:
         pass
     try:
-        return os.fsencode(path)
+        return path.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # another program's, and the name of no file
         return path.encode("utf-8", "surrogatepass")

@@ -1,0 +1,50 @@
+"""What Windows and macOS do otherwise than Linux, so that other modules need not know it."""
+
+import os
+import time
+from contextlib import suppress
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+IS_WINDOWS = os.name == "nt"
+
+# A longer path is found only where long paths are enabled.
+WINDOWS_PATH_LENGTH = 259
+# Readers and virus scanners have a file open for moments.
+_REPLACE_SECONDS, _REPLACE_INTERVAL = 2.0, 0.05
+
+
+def flush(descriptor: int) -> None:
+    """Flush an open file or folder, so that it survives a power cut.
+
+    On macOS, `os.fsync` leaves the data in the cache of the drive, and F_FULLFSYNC does not; not
+    every file system there has it.
+    """
+    full_sync = getattr(fcntl, "F_FULLFSYNC", None)
+    if full_sync is not None:
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, full_sync)
+            return
+    os.fsync(descriptor)
+
+
+def replace(source: str, target: str) -> None:
+    """Call `os.replace`; wait a little for readers, since Windows replaces no file that is open."""
+    end = time.monotonic() + _REPLACE_SECONDS
+    while True:
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            if not IS_WINDOWS or time.monotonic() > end:
+                raise
+        time.sleep(_REPLACE_INTERVAL)
+
+
+def decoded(name: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
+    """Return `os.fsdecode`; Windows, which would refuse them, has bytes escaped as on Linux."""
+    if IS_WINDOWS and isinstance(name, bytes):
+        return name.decode("utf-8", "surrogateescape")
+    return os.fsdecode(name)
