@@ -28,8 +28,8 @@ HASHED = {
     "pillow": 780,
     "synthetic": 385,
 }
-# JPEG files of which Pillow's aarch64 wheel made other pixels, under qemu 7.2; other processors are
-# to make the same.
+# Damaged JPEG files, of which libjpeg-turbo's vector code for Arm makes other pixels than that for
+# x86, and its plain code (JSIMD_FORCENONE=1) others again, the same on both.
 OTHER_PIXELS = {f"flip_{number}.jpg" for number in (18, 23, 24, 32, 33)} | {"hopper_bad_exif.jpg"}
 IS_X86 = platform.machine() in ("x86_64", "AMD64")
 
