@@ -144,3 +144,15 @@ def test_an_empty_table_of_files(tmp_path):
 def test_a_table_is_a_query():
     index = index_of(HASHES)
     assert index.search(index.table(), 2) == index.search(HASHES, 2)
+
+
+def test_flags_are_true_or_false():
+    index = index_of(HASHES[:2])
+    for call in (
+        lambda: index.search(HASHES[0], orientations="no"),
+        lambda: index.add([], recursive="no"),
+        lambda: index.add([], compare_content="no"),
+        lambda: index.verify(compare_content="no"),
+    ):
+        with pytest.raises(pdna.ArgumentTypeError, match="got str, needs True or False"):
+            call()

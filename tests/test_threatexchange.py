@@ -87,6 +87,8 @@ def test_signals_are_validated():
         assert PhotodnaSignal.validate_signal_str(FORMS[form](HASHES[7])) == TEXTS[7]
     assert PhotodnaSignal.validate_signal_str(f" {TEXTS[7]}\n") == TEXTS[7]
     zeros = FORMS["base64"](np.zeros(144, np.uint8))
+    with pytest.raises(pdna.ArgumentError, match=r"^signal_str: '' has no hash"):
+        PhotodnaSignal.validate_signal_str("")
     for wrong in ("", "AAAA", TEXTS[7][:-1], TEXTS[7] + "AAAA", "f" * 64, zeros):
         with pytest.raises(pdna.ArgumentError, match=r"^signal_str: "):
             PhotodnaSignal.validate_signal_str(wrong)
@@ -124,6 +126,7 @@ def test_the_index_grows_and_is_exact(monkeypatch, rows_at_once):
     assert len(index) == len(TEXTS)
     for text in TEXTS:
         assert answer(index, text) == expected(texts, text)
+    assert repr(index) == "<PhotodnaIndex of 40 entries>"
     assert [row for row, _ in answer(index, TEXTS[0])] == [0, 4, 1, 2]
     assert index.query("") == []  # of an image without a hash
 

@@ -132,6 +132,8 @@ class HashIndex(IndexFiles):
         Each hash of a file is appended to ``INDEX.journal`` as soon as it is computed. After an
         interruption, the same call takes it from there; `save` deletes the journal.
         """
+        checks.boolean("recursive", recursive)
+        checks.boolean("compare_content", compare_content)
         options: dict[str, Any] = {"errors": errors, "max_workers": max_workers}
         options |= {"executor": executor, "progress": progress}
         tables = table_options or {}
@@ -282,7 +284,7 @@ class HashIndex(IndexFiles):
             checks.integer("k", k, 1),
             metrics.max_distance_squared(min_similarity, max_distance),
             index_types.parse(self.index_type).search_parameter(nprobe, ef_search),
-            orientations,
+            checks.boolean("orientations", orientations),
             None if min_detail is None else checks.real("min_detail", min_detail, 0),
         )
         paths = getattr(hashes, "paths", None)
@@ -312,6 +314,7 @@ class HashIndex(IndexFiles):
         """
         from photodna_nb.index import verification
 
+        checks.boolean("compare_content", compare_content)
         options = {"max_workers": max_workers, "executor": executor}
         return verification.verify(self._session, compare_content, progress, options)
 

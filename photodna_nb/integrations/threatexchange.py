@@ -95,6 +95,9 @@ class PhotodnaIndex(index.SignalTypeIndex[T]):
         self._pending: list[bytes] = []
         self._lock = threading.Lock()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self)} entries>"
+
     def __len__(self) -> int:
         """Return the number of entries."""
         return len(self._entries)
@@ -304,7 +307,7 @@ def _hash_of(signal_str: str) -> NDArray[np.uint8]:
     try:
         content = hash_text.parse(signal_str)
     except ValueError as error:
-        raise ArgumentError(f"signal_str: {printable(signal_str[:20])!r} {error}") from error
+        raise ArgumentError(f"signal_str: {signal_str[:20]!r} {error}") from error
     if not any(content):
         raise ArgumentError(
             "signal_str: all 144 bytes are zero, as of any image without detail; leave it out"
