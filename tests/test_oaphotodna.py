@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import faiss
 import numpy as np
@@ -487,6 +488,7 @@ def replaced_files(here):
     here.run("--faiss-add", "i", "m.json", "b.png")
     for name, number in before.items():
         assert (here.folder / name).stat().st_ino != number
+    here.note("\n".join(os.listdir(here.folder)))
 
 
 @row("images with a side of one pixel")
@@ -500,6 +502,15 @@ def thin_images(here):
 def large_images(here):
     (here.folder / "large.pbm").write_bytes(b"P4\n9000 9943\n")
     here.run("--hash", "large.pbm")
+
+
+@row("what it needs")
+def requirements(here):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["requires-python"] == ">=3.11"
+    names = {re.match(r"[\w-]+", needed)[0].lower() for needed in project["dependencies"]}
+    assert {"numpy", "faiss-cpu"} <= names
+    here.note("")
 
 
 @row("PNG files with more than a megabyte of text")
