@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import JIT_OFF, ROOT
 
 import photodna_nb as pdna
 
@@ -252,6 +252,16 @@ def test_the_licence_of_each_package_that_is_installed_is_listed():
         for requirement in groups[name]:
             package = re.split(r"[\[>=]", requirement)[0]
             assert package == project["name"] or package in row, requirement
+
+
+@pytest.mark.long
+@pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
+def test_the_script_for_type_checkers_runs():
+    script = ROOT / "tests" / "typing" / "user.py"
+    command = [sys.executable, script, ROOT / "data" / "pictures"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "report.html" in done.stdout
 
 
 def test_the_example_is_the_one_in_data():
