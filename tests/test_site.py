@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import operator
 import re
 import subprocess
 import sys
@@ -131,6 +132,43 @@ def test_each_term_of_the_glossary_has_its_anchor_and_is_in_the_index(site):
         assert name == re.sub("[^a-z0-9]+", "-", re.split(r", | \(", term)[0].lower()), term
         assert name in page.ids
         assert f"docs/glossary.html#{name}" in index, term
+
+
+# Not asked for: further sections (SA01, EX01, ES01), types of parameters that another function
+# describes (PR04). Methods may say all in their summary; fields of a class are under Attributes.
+UNASKED = {"SA01", "EX01", "ES01", "PR04"}
+
+
+def complaints_of_docstring(name, value):
+    from numpydoc.validate import validate
+
+    is_function = inspect.isfunction(value) and "." not in value.__qualname__
+    described = not inspect.isclass(value) and "Parameters\n---" in inspect.getdoc(value)
+    unasked = UNASKED | (set() if is_function else {"RT01", "YD01"})
+    unasked |= set() if is_function or described else {"PR01"}
+    return [f"{name}: {text}" for code, text in validate(name)["errors"] if code not in unasked]
+
+
+def public_objects():
+    """Yield the public functions and classes, and the methods of these, by their full names."""
+    described = ROOT / "docs" / "reference"
+    for path in sorted([*described.glob("function/*.rst"), *described.glob("class/*.rst")]):
+        if "integrations" not in path.stem:  # their packages may be missing
+            value = operator.attrgetter(path.stem.removeprefix("photodna_nb."))(pdna)
+            yield path.stem, value
+            for name in vars_of(value) if inspect.isclass(value) else ():
+                method = getattr(value, name)
+                if "photodna_nb" in (getattr(method, "__module__", None) or "") and callable(
+                    method
+                ):
+                    yield f"{path.stem}.{name}", method
+
+
+@pytest.mark.usefixtures("site")
+def test_public_docstrings_are_complete():
+    found = dict(public_objects())
+    assert len(found) > 200
+    assert [text for name in found for text in complaints_of_docstring(name, found[name])] == []
 
 
 def vars_of(kind):

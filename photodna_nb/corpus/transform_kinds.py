@@ -84,6 +84,11 @@ class TransformKind:
     def check_strength(self, strength: Any) -> float | None:
         """Return the strength as a plain int or float, if it is one of this transform's.
 
+        Parameters
+        ----------
+        strength : int, float or None
+            Strength in the unit of the transform; None for none.
+
         Raises
         ------
         ArgumentTypeError

@@ -300,6 +300,16 @@ def standard(version: str = "standard") -> tuple[AnyTransform, ...]:
 def standard_version(version: str = "standard") -> str:
     """Return the name of a standard list; ``"standard"`` stands for the newest.
 
+    Parameters
+    ----------
+    version : str
+        Such as ``"standard-1"``.
+
+    Returns
+    -------
+    str
+        The name with its version.
+
     Raises
     ------
     ArgumentError

@@ -17,7 +17,18 @@ _MAX_ITEMS, _MAX_ROWS = 5, 30
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """Return the main results of a comparison as lines of text; its `as_json` has all of them."""
+    """Return the main results of a comparison as lines of text; its `as_json` has all of them.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What `compare` returned.
+
+    Returns
+    -------
+    str
+        The lines, without a newline at the end.
+    """
     return "\n".join(_lines(comparison))
 
 

@@ -71,8 +71,10 @@ class RateCurves(JSONRecord):
 
         Returns
         -------
-        false_match_rate, recall : ndarray of float64, (p,)
+        false_match_rate : ndarray of float64, (p,)
             One point for each threshold at which a rate changes, increasing.
+        recall : ndarray of float64, (p,)
+            The recall there.
         """
         changes = np.diff(self.genuine_matches + self.impostor_matches, prepend=0) > 0
         return np.r_[0.0, self.false_match_rate[changes]], np.r_[0.0, self.recall[changes]]
@@ -82,8 +84,10 @@ class RateCurves(JSONRecord):
 
         Returns
         -------
-        false_match_rate, false_non_match_rate : ndarray of float64, (p,)
-            The points of `roc`. A rate of 0 means less than one in all pairs.
+        false_match_rate : ndarray of float64, (p,)
+            That of the points of `roc`. A rate of 0 means less than one in all pairs.
+        false_non_match_rate : ndarray of float64, (p,)
+            The rate there, 1 - recall.
         """
         rate, recall = self.roc()
         return rate, 1 - recall

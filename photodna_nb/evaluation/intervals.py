@@ -90,6 +90,11 @@ class FalseMatchRates(JSONRecord):
     def at(self, threshold: int) -> FalseMatchRate:
         """Return the false match rate at one integer threshold.
 
+        Parameters
+        ----------
+        threshold : int
+            Distance up to which pairs match, in the unit of the distances.
+
         Raises
         ------
         ArgumentError

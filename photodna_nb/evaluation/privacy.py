@@ -167,6 +167,11 @@ def keyed_names(config: Config) -> dict[str, str]:
     config : Config
         The configuration of the run, as it was given, with ``privacy.key_file``.
 
+    Returns
+    -------
+    dict of str to str
+        The names, by their keyed digests.
+
     Raises
     ------
     ArgumentError

@@ -130,6 +130,11 @@ class Results:
     def load(cls, run_dir: PathLike) -> Results:
         """Return the results in a folder, after all files are checked against its manifest.
 
+        Parameters
+        ----------
+        run_dir : str or os.PathLike
+            The folder of a run that `run` has finished.
+
         Raises
         ------
         FileError
@@ -210,6 +215,11 @@ class Results:
 
     def thumbnail(self, name: str) -> bytes:
         """Return a thumbnail that a table names, a JPEG.
+
+        Parameters
+        ----------
+        name : str
+            Name of the file, from a column `thumbnail` or `other_thumbnail`.
 
         Raises
         ------

@@ -299,6 +299,11 @@ def hasher(name: str) -> Hasher:
         all but the first need the extra ``hashers``. Or ``"module:Class"``, a subclass of
         `Hasher` in a module that can be imported: its code is run.
 
+    Returns
+    -------
+    Hasher
+        A new hasher of that name.
+
     Raises
     ------
     ArgumentTypeError, ArgumentError

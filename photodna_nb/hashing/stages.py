@@ -81,7 +81,18 @@ class HashWithDetail(NamedTuple):
 
 
 def hash_and_detail(pixels: NDArray[np.uint8]) -> HashWithDetail:
-    """Return the hash and the detail of the pixels of `images`, in one pass over them."""
+    """Return the hash and the detail of an image, in one pass over its pixels.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, (H, W, 3) or (H, W)
+        RGB or grey levels, checked by the caller.
+
+    Returns
+    -------
+    HashWithDetail
+        The hash and the detail.
+    """
     height, width = pixels.shape[:2]
     raw = _gradients(_feature_grid(_corner_sums(pixels)))
     scaled = _scaled_gradients(raw, height, width)

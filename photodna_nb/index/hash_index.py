@@ -57,7 +57,6 @@ class HashIndex(IndexFiles):
         ----------
         item : int, str or os.PathLike
             An id, a label, or the path of an image, of which the real, absolute one counts.
-
         """
         with self._session.current():
             return next(iter(lookup.find_items(self._session, "item", item)), None)
@@ -117,6 +116,11 @@ class HashIndex(IndexFiles):
             As `hash_files` takes them, where files are hashed.
         table_options : mapping, optional
             Further arguments of `HashTable.load`, for files of tables.
+
+        Returns
+        -------
+        Added
+            The ids of the new items; what was skipped, updated, or failed.
 
         Raises
         ------
@@ -178,6 +182,11 @@ class HashIndex(IndexFiles):
             with `dry_run`.
         max_workers, executor, progress
             As `hash_files` takes them.
+
+        Returns
+        -------
+        Synced
+            What was added, updated, removed and kept; what failed, and how long it took.
 
         Raises
         ------
@@ -306,6 +315,11 @@ class HashIndex(IndexFiles):
             Whether hashes of the image files are compared, not their sizes and times.
         max_workers, executor, progress
             As `hash_files` takes them.
+
+        Returns
+        -------
+        Verification
+            What was compared, and the paths of the items that differ.
 
         Raises
         ------

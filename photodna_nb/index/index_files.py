@@ -79,6 +79,11 @@ class IndexFiles:
 
         Changes that the index file lacks, as after a kill, are added in memory.
 
+        Parameters
+        ----------
+        index_path, meta_path : str or os.PathLike
+            The two files, as `create` named them.
+
         Raises
         ------
         IndexFileError

@@ -69,7 +69,7 @@ def distance_matrix(
     Returns
     -------
     ndarray, (n, m)
-        int32 for "sqeuclidean", "manhattan" and "hamming", exact; float32 for "euclidean",
+        Of int32 for "sqeuclidean", "manhattan" and "hamming", exact; of float32 for "euclidean",
         the correctly rounded root of the exact integer.
 
     Raises

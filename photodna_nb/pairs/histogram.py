@@ -79,10 +79,12 @@ def distance_histogram(
         Group of each hash; with `b` a pair of arrays, of n and of m. Pairs inside a group
         are also counted separately: they are genuine pairs if a group holds the variants
         of one image.
+    metric : {"euclidean", "sqeuclidean", "manhattan", "hamming"}
+        See `distance`.
     bins : sequence of numbers, optional
         Increasing upper limits, inclusive and exact as in `pairs_within`. The default is
         every whole number from 0 to the largest distance; for "sqeuclidean" their squares.
-    metric, max_workers, executor, progress
+    max_workers, executor, progress
         As in `pairs_within`.
 
     Returns

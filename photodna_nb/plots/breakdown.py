@@ -139,10 +139,10 @@ def plot_variant_distances(
         Rows of ``results.tables["transforms"]``.
     thresholds : dict of str to int, optional
         Distances to mark, by name.
-    unit : str
-        Unit of the distances: ``counts.hasher.unit``.
     oriented : bool
         Whether the distances are those of the nearest of eight orientations of the original.
+    unit : str
+        Unit of the distances: ``counts.hasher.unit``.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; by default those of a new figure, with a height for all transforms.
 

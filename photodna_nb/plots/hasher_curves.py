@@ -60,7 +60,17 @@ def plot_hasher_roc(estimates: Mapping[str, RateEstimates], *, ax: Axes | None =
 def plot_hasher_det(estimates: Mapping[str, RateEstimates], *, ax: Axes | None = None) -> Axes:
     """Draw false non-match rate against false match rate for several hashers: their DET curves.
 
-    Parameters, returns and errors are those of `plot_hasher_roc`.
+    Parameters
+    ----------
+    estimates : dict of str to RateEstimates
+        As `plot_hasher_roc` takes them, with the same errors.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The curves, with the gids of `plot_hasher_roc`.
     """
     return _plot(ax, estimates, non_match=True)
 

@@ -20,6 +20,11 @@ def hasher_lines(results: Results) -> list[str]:
     ----------
     results : Results
         Results of a run; there are no lines for a single hasher.
+
+    Returns
+    -------
+    list of str
+        An empty line, the rate, a line for each hasher, and the times if they are known.
     """
     rows = results.tables.get("equal_rates")
     if rows is None:
