@@ -90,7 +90,7 @@ def faiss_search(
     max_distance : float or exact number, optional
         L2 distance, at least 0, inclusive and exact.
     min_similarity : float or exact number, optional
-        0 to 1, inclusive and exact: see `metrics.max_distance_squared`.
+        0 to 1, inclusive and exact, as limits of `pairs_within`.
     hashes : HashTable, ndarray of uint8 (m, 144), or callable, optional
         The hash of each id: a table or array whose row is the id, or a function that takes
         ids, (m,) int64, and returns hashes, (m, 144) uint8. It may be left out where the index

@@ -261,7 +261,7 @@ class HashIndex(IndexFiles):
         k : int
             Largest number of matches of a query, at least 1.
         min_similarity : float or exact number, optional
-            0 to 1, inclusive and exact: see `metrics.max_distance_squared`.
+            0 to 1, inclusive and exact, as limits of `pairs_within`.
         max_distance : float or exact number, optional
             L2, at least 0, inclusive and exact.
         orientations : bool

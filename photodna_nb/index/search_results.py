@@ -162,7 +162,7 @@ class SearchResults(list[list[Match]]):
         )
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas DataFrame of all matches: see `ResultTable.to_pandas`."""
+        """Return a pandas DataFrame of all matches: see `Pairs.to_pandas`."""
         return self.table().to_pandas()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
@@ -170,7 +170,7 @@ class SearchResults(list[list[Match]]):
         return self.table().__arrow_c_stream__(requested_schema)
 
     def save(self, path: PathLike, *, spreadsheet: bool = False) -> None:
-        """Write all matches to a file: see `ResultTable.save`."""
+        """Write all matches to a file: see `Pairs.save`."""
         self.table().save(path, spreadsheet=spreadsheet)
 
     def __repr__(self) -> str:

@@ -57,7 +57,8 @@ def pairs_within(
         Hashes, or any vectors of one length from 1 to 4096; without `b`, the pairs inside `a`,
         each once. Paths as in `distance_matrix`.
     max_distance : float, int, str, Decimal or Fraction
-        Limit in the metric's units, at least 0, inclusive and exact: see `max_distance_squared`.
+        Limit in the metric's units, at least 0, inclusive and exact. A float stands for the decimal
+        number that it prints as: 0.1 is a tenth, and not the nearest binary number.
     metric : {"euclidean", "sqeuclidean", "manhattan", "hamming"}
         See `distance`.
     orientations : bool
