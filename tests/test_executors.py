@@ -108,6 +108,33 @@ def test_refusals_name_the_right_call(value, got, remedy):
     )
 
 
+@pytest.mark.parametrize("options", [{"executor": 3}, {"max_workers": 0}])
+def test_refused_also_where_there_is_no_work(options, tmp_path):
+    none, one = np.zeros((0, 144), np.uint8), np.zeros((1, 144), np.uint8)
+    turned = {"orientations": True} | options
+    with pdna.HashIndex.in_memory() as index:
+        for call in (
+            lambda: pdna.hash_files([], **options),
+            lambda: pdna.hash_directory(tmp_path, **options),
+            lambda: pdna.hash_inputs([], **options),
+            lambda: list(pdna.iterate_hashes([], **options)),
+            lambda: pdna.pairs_within(none, max_distance=3, **options),
+            lambda: pdna.pairs_within(one, none, max_distance=3, **turned),
+            lambda: pdna.write_pairs(tmp_path / "pairs.npz", none, max_distance=3, **options),
+            lambda: pdna.nearest(one, one, **turned),
+            lambda: pdna.distance_histogram(none, **options),
+            lambda: pdna.duplicates(none, 3, **turned),
+            lambda: pdna.match(one, none, 3, **options),
+            lambda: pdna.match(one, none, 3, **turned),
+            lambda: pdna.match(one, none, 3, k=1, **turned),
+            lambda: index.add(["label"], one, **options),
+            lambda: index.verify(**options),
+        ):
+            with pytest.raises(pdna.PhotodnaError, match=r"^(executor|max_workers): got"):
+                call()
+        assert len(index) == 0
+
+
 def fail(error):
     raise error
 

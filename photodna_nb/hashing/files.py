@@ -121,8 +121,8 @@ def hash_files(
     max_workers : int, optional
         Number of threads; by default the number of processors.
     executor : concurrent.futures.Executor, optional
-        Executor that reads and hashes the files instead of threads: a process pool, or a
-        Dask cluster's ``client.get_executor()``. Its workers must have access to the files.
+        Executor that reads and hashes the files instead of threads: of processes, joblib, Dask
+        (``client.get_executor()``) or Ray. Its workers must have access to the files.
     progress : bool
         Whether to show a progress bar, in a terminal or a notebook.
     errors : {"raise", "record"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from photodna_nb import checks
+from photodna_nb import checks, parallel
 from photodna_nb.errors import ArgumentError
 from photodna_nb.index import arguments, changes, index_types, lookup
 from photodna_nb.index.arguments import PathLike
@@ -138,6 +138,7 @@ class HashIndex(IndexFiles):
         """
         checks.boolean("recursive", recursive)
         checks.boolean("compare_content", compare_content)
+        parallel.worker_count(max_workers, executor)
         options: dict[str, Any] = {"errors": errors, "max_workers": max_workers}
         options |= {"executor": executor, "progress": progress}
         tables = table_options or {}
@@ -329,6 +330,7 @@ class HashIndex(IndexFiles):
         from photodna_nb.index import verification
 
         checks.boolean("compare_content", compare_content)
+        parallel.worker_count(max_workers, executor)
         options = {"max_workers": max_workers, "executor": executor}
         return verification.verify(self._session, compare_content, progress, options)
 

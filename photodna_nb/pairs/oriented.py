@@ -9,6 +9,7 @@ from contextlib import closing
 import numpy as np
 from numpy.typing import NDArray
 
+from photodna_nb import parallel
 from photodna_nb.hashing.orientations import OF_PAIRS, ORIENTATIONS, oriented
 from photodna_nb.hashing.orientations import orientations as all_orientations
 from photodna_nb.pairs.blocks import PackedPairs
@@ -37,6 +38,7 @@ def oriented_pairs(
     A pair comes once for each orientation that is within the limit. Without `b`, a hash is no pair
     with itself, whatever its orientations are.
     """
+    parallel.worker_count(max_workers, executor)
     options = max_workers, executor, progress
     if b is None:
         for orientation in OF_PAIRS:
@@ -74,6 +76,7 @@ def oriented_neighbours(
 
     The arguments and the result are those of `found_neighbours`.
     """
+    parallel.worker_count(max_workers, executor)
     rows = a if b is None else b
     # A hash may be near another orientation of itself, which does not count without `b`.
     wanted = min(len(rows), k + (b is None))
