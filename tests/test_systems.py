@@ -1,5 +1,6 @@
 """What only Windows, macOS and Arm reach, as far as it can be simulated, and the public CI."""
 
+import ast
 import errno
 import io
 import math
@@ -47,8 +48,6 @@ for name in dir(os):
         delattr(os, name)
 for name in ("SIGKILL", "SIGHUP", "SIGALRM", "SIGUSR1", "alarm", "setitimer"):
     delattr(signal, name)
-"""
-RUN = """
 import importlib, pathlib, pkgutil, warnings
 folder, picture, metadata = sys.argv[1:]
 index = [os.path.join(folder, name) for name in ("index.faiss", metadata)]
@@ -72,30 +71,10 @@ assert main(["--faiss-query", *index, picture, "3"]) == 0
 assert main(["--duplicates", copied, picture]) == 0
 pdna.hash_files([picture], output=os.path.join(folder, "table.csv"))
 """
-COLLECT = """
-import pytest
-vars(os).update(unchanged)  # packages of tests use some; the modules and signals remain away
-sys.exit(pytest.main(["--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider", "tests"]))
-"""
 LACKING = (
     "geteuid getuid getegid getgid fchown chown lchown fork forkpty pread pwrite killpg mkfifo "
     "getpgid setsid statvfs fstatvfs posix_fallocate sendfile nice uname getloadavg sync"
 )
-
-
-def run_without(script, *arguments):
-    """Run a script of Python without what Windows lacks; return what it prints."""
-    command = f"LACKING = {LACKING.split()}\n{WITHOUT}{script}"
-    done = subprocess.run(
-        [sys.executable, "-X", "warn_default_encoding", "-c", command, *arguments],
-        capture_output=True,
-        check=False,
-        encoding="cp1252",
-        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
-        cwd=ROOT,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.long
@@ -103,14 +82,47 @@ def run_without(script, *arguments):
 @pytest.mark.parametrize("metadata", ["meta.json", "meta.db"])
 def test_without_what_windows_lacks(tmp_path, metadata):
     picture = ROOT / "data" / "pictures" / "harbour.jpg"
-    printed = run_without(RUN, tmp_path, picture, metadata)
-    assert "Results: 2" in printed
-    assert "caf\xe9 \\u65e5.jpg" in printed
+    script = f"LACKING = {LACKING.split()}\n{WITHOUT}"
+    done = subprocess.run(
+        [sys.executable, "-X", "warn_default_encoding", "-c", script, tmp_path, picture, metadata],
+        capture_output=True,
+        check=False,
+        encoding="cp1252",
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Results: 2" in done.stdout
+    assert "caf\xe9 \\u65e5.jpg" in done.stdout
+
+
+def at_import(node):
+    """Yield the nodes below one that are evaluated when the module is imported."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.Lambda):
+            yield from (
+                below for each in getattr(child, "decorator_list", ()) for below in ast.walk(each)
+            )
+        else:
+            yield child
+            yield from at_import(child)
 
 
 @pytest.mark.long
-def test_all_tests_are_found_without_what_windows_lacks():
-    assert "test_without_what_windows_lacks" in run_without(COLLECT)
+def test_windows_can_import_all_tests():
+    lacking = {*LACKING.split(), "SIGKILL", "SIGHUP", "SIGALRM", "SIGUSR1"}
+    modules = {"fcntl", "grp", "pty", "pwd", "resource", "termios"}
+    needed = {}
+    for source in (ROOT / "tests").glob("*.py"):
+        for node in at_import(ast.parse(source.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Import(names) if modules & {each.name for each in names}:
+                    needed[source.name] = "a module"
+                case ast.Attribute(ast.Name("os" | "signal"), name) if name in lacking:
+                    needed[source.name] = name
+                case ast.Call(ast.Attribute(_, "read_text"), [], []):
+                    needed[source.name] = "an encoding"
+    # They ask for it, and are not imported there.
+    assert needed.keys() == {"conftest.py", "test_cli_process.py"}, needed
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ from photodna_nb.evaluation.config_sections import named_digest
 
 _KEY_BYTES = 16
 _LARGEST_KEY = 2**16
-_MAKE_KEY = "python -c \"import secrets; open('FILE', 'wb').write(secrets.token_bytes(32))\""
 _KEYED = re.compile("hmac:[0-9a-f]{32}")
 # Shorter parts of a path are in many words.
 _PART_LETTERS = 3
@@ -150,7 +149,7 @@ def name_key(config: Config, run_dir: str) -> NameKey | None:
         raise FileError(
             path,
             f"is no key of a run (it has {len(key)} bytes, needs {_KEY_BYTES} to {_LARGEST_KEY}); "
-            f"make one: {_MAKE_KEY}",
+            'make one: python -c "import secrets; print(secrets.token_hex(32))" > FILE',
         )
     if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(run_dir)):
         raise FileError(
