@@ -158,6 +158,10 @@ def _executor_errors(executor: Executor | None) -> ErrorContext:
         shut_down = isinstance(error, RuntimeError) and "after shutdown" in str(error)
         if shut_down or "distributed.ClosedClientError" in kinds:
             return ArgumentError("executor: is shut down; give one that is open")
+        if "No module named 'photodna_nb'" in str(error):
+            return ResourceError(
+                "executor: its workers cannot import photodna_nb; install it there, in this version"
+            )
         cause = getattr(error, "cause", None) if "ray" in kinds else None
         return cause if isinstance(cause, PhotodnaError) else None  # without Ray's traceback
 

@@ -151,6 +151,13 @@ def fail(error):
             pdna.ArgumentError,
             "executor: is shut down; give one that is open",
         ),
+        (
+            class_of("ray.exceptions", "RayTaskError", Exception)(
+                "ray::call() (pid=1)\nModuleNotFoundError: No module named 'photodna_nb'"
+            ),
+            pdna.ResourceError,
+            "executor: its workers cannot import photodna_nb; install it there",
+        ),
         # A task's own errors stay what they are, whatever their names.
         (class_of("torch", "OutOfMemoryError", RuntimeError)("GPU"), RuntimeError, "GPU"),
         (class_of("__main__", "KilledWorker", RuntimeError)("other"), RuntimeError, "other"),
