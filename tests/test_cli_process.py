@@ -157,7 +157,10 @@ def test_a_reader_that_closes_the_pipe():
 def test_standard_error_that_cannot_be_written(folder):
     with open("/dev/full", "wb") as full:
         command = [*PROGRAM, "--hash-dir", str(folder)]
-        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, timeout=300)
+        buffered = os.environ | {"PYTHONUNBUFFERED": ""}  # Python flushes once more at the end
+        result = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=full, timeout=300, env=buffered
+        )
     assert result.returncode == 1
     assert len(json.loads(result.stdout)) == 3
 

@@ -597,9 +597,7 @@ def test_reprs_are_short(record):
     tuples = hasattr(record, "_fields")
     names = record._fields if tuples else [field.name for field in dataclasses.fields(record)]
     annotations = {
-        name: kind
-        for c in record.__mro__
-        for name, kind in vars(c).get("__annotations__", {}).items()
+        name: kind for c in record.__mro__ for name, kind in inspect.get_annotations(c).items()
     }
     many = [name for name in names if HOLDS_MANY.search(str(annotations[name]))]
     numbers = re.compile("int|float")

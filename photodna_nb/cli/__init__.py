@@ -18,7 +18,7 @@ from typing import NoReturn
 from photodna_nb import systems
 from photodna_nb.cli import duplicate_modes, evaluate_mode, hash_modes, index_modes
 from photodna_nb.cli.images import listed_files
-from photodna_nb.cli.output import OutputError, flush, print_error, print_message
+from photodna_nb.cli.output import OutputError, discard, flush, print_error, print_message
 from photodna_nb.cli.parser import parse
 from photodna_nb.errors import FileError, PhotodnaError, lacking
 from photodna_nb.printable import printable
@@ -97,8 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except OutputError as error:
         if sys.stdout is not None:
-            # Python flushes once more when it ends, and would complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard(sys.stdout)
         # The reader has gone: `| head`. Windows has another error for it.
         of_windows = systems.IS_WINDOWS and getattr(error.__cause__, "errno", 0) == errno.EINVAL
         if of_windows or isinstance(error.__cause__, BrokenPipeError):

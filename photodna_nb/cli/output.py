@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 from photodna_nb.printable import printable
 
@@ -88,8 +89,19 @@ def print_error_line(line: str) -> None:
         # Only old consoles of Windows print escapes; there, tqdm brings what translates them.
         has_bar = "tqdm" in sys.modules and sys.stderr.isatty()
         clear_progress_bar = "\r\x1b[K" if has_bar else ""
-        with suppress(OSError):
+        try:
             print(f"{clear_progress_bar}{line}", file=sys.stderr, flush=True)
+        except OSError:
+            with suppress(OSError):  # it may be no file
+                discard(sys.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """Let a stream that cannot be written end nowhere.
+
+    Python flushes what it still holds when it ends, and would complain and exit with status 120.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_after_output(message: str) -> None:
