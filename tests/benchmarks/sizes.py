@@ -32,7 +32,7 @@ from measuring import heading, shown
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = ROOT / "data" / "pictures" / "harbour.jpg"
 INSTALLERS = ("pip", "setuptools")
-Call = Callable[[], None]
+Call = Callable[[], object]
 LARGEST = 4  # packages that are named for each extra
 
 
@@ -196,7 +196,7 @@ def calls_of(commit: Commit) -> dict[str, tuple[Call, Call]]:
     hashed(warm)
     return {
         "`pip install`, from wheels in a folder": (
-            lambda: print(new_environment(new), file=sys.stderr),
+            lambda: new_environment(new),
             lambda: commit.install(new),
         ),
         "`python -c pass`": (nothing, lambda: run(python, "-c", "pass")),
