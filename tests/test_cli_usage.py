@@ -259,7 +259,7 @@ def test_completion_offers_what_goes_with_the_mode():
 COMPLETIONS = {
     "photodna-nb --faiss-q": ["--faiss-query"],
     "photodna-nb --compare a b --met": ["--metric"],
-    "photodna-nb --compare a b --format o": ["oaphotodna"],
+    "photodna-nb --hash-dir a --format j": ["json"],
     "photodna-nb --compare a b --metric m": ["manhattan"],
     "photodna-nb --compare a b --faiss": [],
     "photodna-nb --hash pict": ["picture.jpg"],
