@@ -139,10 +139,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _real(path: str, folders: dict[str, str]) -> str:
     """Return `os.path.realpath`, which looks at each folder on the way, of one in known folders."""
-    folder, name = os.path.split(path)
     # On Windows, a name has other spellings: with other letter cases, and a short one.
-    if systems.IS_WINDOWS or name in ("", os.curdir, os.pardir) or os.path.islink(path):
+    if systems.IS_WINDOWS:
         return os.path.realpath(path)
+    folder, name = os.path.split(path)
+    if name in ("", os.curdir, os.pardir) or os.path.islink(path):
+        folder, name = os.path.split(os.path.realpath(path))
     if folder not in folders:
-        folders[folder] = os.path.realpath(folder)
+        folders[folder] = systems.real_folder(folder)
     return os.path.join(folders[folder], name)

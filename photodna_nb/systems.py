@@ -31,6 +31,20 @@ def flush(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
+def real_folder(path: str) -> str:
+    """Return `os.path.realpath` of a folder; on macOS, as the folder is spelled on the disk."""
+    real = os.path.realpath(path)
+    get_path = getattr(fcntl, "F_GETPATH", None)
+    if get_path is not None and os.path.isdir(real):
+        with suppress(OSError):
+            descriptor = os.open(real, os.O_RDONLY)
+            try:
+                return os.fsdecode(fcntl.fcntl(descriptor, get_path, bytes(1024)).rstrip(b"\0"))
+            finally:
+                os.close(descriptor)
+    return real
+
+
 def replace(source: str, target: str) -> None:
     """Call `os.replace`; wait a little for readers, since Windows replaces no file that is open."""
     end = time.monotonic() + _REPLACE_SECONDS

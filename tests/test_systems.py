@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import yaml
 from conftest import JIT_OFF, ROOT
+from PIL import Image
 
 import photodna_nb as pdna
 from photodna_nb import checks, files, folders, systems
@@ -253,6 +254,37 @@ def test_windows_has_names_that_are_no_utf8_escaped(tmp_path, windows):
 def test_other_spellings_of_a_name_on_windows(windows, monkeypatch):
     monkeypatch.setattr(os.path, "realpath", lambda path: path.lower())
     assert folders.real_paths(["/a/B.jpg", "/A/b.jpg"]) == ["/a/b.jpg"] * 2
+
+
+def test_other_spellings_of_a_folder_on_macos(tmp_path, monkeypatch):
+    """A link stands for the other spelling, which realpath does not know there."""
+    for name in ("Pictures", "sub"):
+        (tmp_path / name).mkdir()
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(
+        tmp_path / "Pictures" / "a.png"
+    )
+    (tmp_path / "pictures").symlink_to("Pictures")
+    (tmp_path / "sub" / "link.png").symlink_to(tmp_path / "pictures" / "a.png")
+    realpath = os.path.realpath
+
+    def realpath_of_macos(path):
+        return os.path.abspath(os.readlink(path) if os.path.basename(path) == "link.png" else path)
+
+    def get_path(descriptor, command, buffer):
+        assert command == 50
+        return os.fsencode(realpath(f"/proc/self/fd/{descriptor}")).ljust(len(buffer), b"\0")
+
+    monkeypatch.setattr(systems, "fcntl", SimpleNamespace(F_GETPATH=50, fcntl=get_path))
+    monkeypatch.setattr(os.path, "realpath", realpath_of_macos)
+    picture = str(tmp_path / "Pictures" / "a.png")
+    other = str(tmp_path / "pictures" / "a.png")
+    names = [picture, other, str(tmp_path / "sub" / "link.png")]
+    assert folders.real_paths(names) == [picture] * 3
+    with pdna.HashIndex.in_memory() as index:
+        for folder in ("Pictures", "pictures"):
+            index.sync([tmp_path / folder])
+            assert index.table().paths == [picture]
+        assert [item.path for item in index.remove([other])] == [picture]
 
 
 def test_separators_of_windows(windows_paths):

@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from photodna_nb import checks, parallel
+from photodna_nb import checks, parallel, systems
 from photodna_nb.checks import HASH_BYTES
 from photodna_nb.errors import ArgumentError, FileError, ImageError
+from photodna_nb.folders import real_paths
 from photodna_nb.hashing.files import iterate_records
 from photodna_nb.hashing.hash_journal import HashRecord
 from photodna_nb.hashing.image_formats import decoders
@@ -64,9 +65,9 @@ def sync(session: IndexSession, folders: Sequence[PathLike], options: SyncOption
         raise ArgumentError("index: has changes that are not saved; save or close it first")
     parallel.worker_count(options.max_workers, options.executor)
     tree = _FolderTree(folders, options.recursive, options.allow_empty)
-    for name in (session.index_path, session.meta_path):
+    for path in real_paths([session.index_path, session.meta_path]):
         for suffix in ("", ".lock", ".journal", "-journal"):
-            tree.files.names_by_path.pop(os.path.realpath(name) + suffix, None)
+            tree.files.names_by_path.pop(path + suffix, None)
     found = _Found(failures=list(tree.files.failures), skipped=tree.files.skipped)
     gone, moved = _gone(session, tree)
     with session.current():
@@ -175,12 +176,12 @@ class _FolderTree:
             if self._n_files() == before and not allow_empty:
                 reason = "has no files, as where a disk is not mounted; if that is right, allow it"
                 raise FileError(name, f"{reason}: --allow-empty (allow_empty=True)")
-            roots.append(os.path.realpath(name))
+            roots.append(systems.real_folder(name))
         if not roots:
             raise ArgumentError("folders: got none, needs at least one")
         self._roots = frozenset(roots)
         self._beginnings = tuple(os.path.join(root, "") for root in self._roots)
-        unlisted = (os.path.realpath(failure.path) for failure in self.files.failures)
+        unlisted = (systems.real_folder(failure.path) for failure in self.files.failures)
         self._unlisted = tuple(os.path.join(folder, "") for folder in unlisted)
         self._verdicts: dict[str, bool | None] = {}
         self._with_images: set[str] = set()

@@ -11,6 +11,7 @@ import numpy as np
 from photodna_nb import checks
 from photodna_nb.checks import describe
 from photodna_nb.errors import ArgumentTypeError
+from photodna_nb.folders import real_paths
 from photodna_nb.index import arguments, metadata
 from photodna_nb.index.metadata import Item
 from photodna_nb.index.session import IndexSession
@@ -26,7 +27,7 @@ def find_items(session: IndexSession, name: str, item: Any) -> list[Item]:
     label = arguments.label(name, checks.path(name, item))
     if items := items_by_path(session, [label]).get(label):
         return items
-    path = os.path.realpath(arguments.text(name, item))
+    (path,) = real_paths([arguments.text(name, item)])
     return items_by_path(session, [path]).get(path, [])
 
 

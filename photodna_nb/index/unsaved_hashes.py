@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Self
 
 from photodna_nb.errors import FileError
+from photodna_nb.folders import real_paths
 from photodna_nb.hashing.hash_journal import HashJournal, HashRecord
 
 
@@ -38,11 +39,8 @@ class UnsavedHashes(HashJournal):
 
         indexed: returns which of some paths are those of items.
         """
-        unused = {
-            os.path.realpath(path): record
-            for path, record in self._records.items()
-            if path not in self._used
-        }
+        records = {path: one for path, one in self._records.items() if path not in self._used}
+        unused = dict(zip(real_paths(records), records.values(), strict=True))
         known = indexed(list(unused))
         others = [record for path, record in unused.items() if path not in known]
         with suppress(FileError):  # all is saved; what stays is used again
