@@ -43,6 +43,8 @@ def test_the_help_of_a_mode(call, mode):
     for option in OPTIONS:
         described = f"\n  {flag(option)}" in printed
         assert described == (option in options_of(mode) and option != mode)
+    assert ("3 if nothing" in printed) == ("exit_code" in options_of(mode))
+    assert " ".join(printed.split()).endswith("130 after Ctrl-C")
     entry = entry_of(mode)
     assert f"usage: photodna-nb {entry.usage}" in printed
     assert len(entry.paragraphs[0]) <= 58

@@ -102,7 +102,10 @@ def _mode_help(mode: str) -> Iterator[str]:
     for option in options:
         yield from _option_lines(option, mode)
     yield from ("", "examples:", *(f"  {example}" for example in entry.examples))
-    yield from ("", sections()["exit status"])
+    status = sections()["exit status"]
+    if "exit_code" not in options:
+        status = re.sub(r" 3 if nothing\s+matched, with --exit-code;", "", status)
+    yield from ("", _filled(status, indent=0))
 
 
 def _option_help(option: str) -> Iterator[str]:
