@@ -55,6 +55,23 @@ def test_it_can_be_pickled(duplicate):
     assert len(other) == len(index) + 1
     assert "/new" not in index
     assert len(index) == len(index.search(HASHES[0], 99)[0])
+    # Both grow, and neither writes into the rows of the other.
+    index.add(["/old"], HASHES[5:6])
+    assert [i.table().paths[-1] for i in (index, other)] == ["/old", "/new"]
+    assert np.array_equal(other.table().hashes[-1], HASHES[0])
+    assert answered(other, HASHES[0], 2) == [(1, 0), (31, 0)]
+
+
+def test_rows_seldom_move_where_items_come_one_by_one():
+    index = index_of(HASHES[:9])
+    columns, moved = index._session.store._columns, 0
+    for i in range(9, 30):
+        before = columns.hashes
+        index.add([f"/photos/{i}.jpg"], HASHES[i : i + 1])
+        moved += not np.shares_memory(before, columns.hashes)
+    assert moved == 2, "from 9 to room for 18, and from there to 36"
+    assert np.array_equal(index.table().hashes, HASHES)
+    assert answered(index, HASHES[3], 5) == brute_force(HASHES, HASHES[3], 5)
 
 
 FORMER = ROOT / "tests" / "former_files" / "in_memory.pickle"

@@ -256,7 +256,7 @@ def test_an_image_without_a_hash_is_said(tmp_path):
 def test_the_page_is_right(capsys):
     page = PAGE.read_text(encoding="utf-8")
     exec(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[1], {})
-    assert capsys.readouterr().out == "0 0.0\n1 11.0\nFalse\n"
+    assert capsys.readouterr().out == "0 0.0000\n1 11.0000\nFalse\n"
     module = sys.modules[MODULE]
     assert all(f"`threatexchange.{name}`" in page for name in module.__all__)
 

@@ -32,8 +32,10 @@ class ItemColumns:
     def __init__(self, next_id: int = 1, change_count: int = 0) -> None:
         self.next_id = next_id
         self.change_count = change_count
-        self._ids = [np.empty(0, np.int64)]
-        self._hashes = [np.empty((0, HASH_BYTES), np.uint8)]
+        # Arrays that may have room for more rows than there are.
+        self._count = 0
+        self._ids = np.empty(0, np.int64)
+        self._hashes = np.empty((0, HASH_BYTES), np.uint8)
         self.paths: list[str] = []
         self.extras: list[str] = []
         self.checksums: list[bytes | None] = []
@@ -43,14 +45,12 @@ class ItemColumns:
     @property
     def ids(self) -> NDArray[np.int64]:
         """Ids of all items, (n,)."""
-        self._ids = [np.concatenate(self._ids)] if len(self._ids) > 1 else self._ids
-        return self._ids[0]
+        return self._ids[: self._count]
 
     @property
     def hashes(self) -> NDArray[np.uint8]:
         """Hashes of all items, (n, 144), read-only."""
-        self._hashes = [np.concatenate(self._hashes)] if len(self._hashes) > 1 else self._hashes
-        return checks.read_only(self._hashes[0])
+        return checks.read_only(self._hashes[: self._count])
 
     @cached_property
     def ids_of_paths(self) -> dict[str, list[int]]:
@@ -61,7 +61,7 @@ class ItemColumns:
         return ids
 
     def append(self, items: Iterable[Item]) -> None:
-        """Append items; ids and hashes are concatenated when they are used."""
+        """Append items; the arrays double where they are full, and never move rows otherwise."""
         ids, hashes = [], []
         for item in items:
             ids.append(item.id)
@@ -77,9 +77,14 @@ class ItemColumns:
             )
             if "ids_of_paths" in self.__dict__:
                 self.ids_of_paths.setdefault(item.path, []).append(item.id)
+        start, self._count = self._count, self._count + len(ids)
+        if self._count > len(self._ids):
+            room = max(self._count, 2 * start)
+            self._ids = _with_room(self._ids[:start], room)
+            self._hashes = _with_room(self._hashes[:start], room)
         if ids:
-            self._ids.append(np.array(ids, np.int64))
-            self._hashes.append(np.stack(hashes))
+            self._ids[start : self._count] = ids
+            self._hashes[start : self._count] = np.stack(hashes)
 
     def set_extras(self, extras: list[str]) -> None:
         """Set the extras of all items, with the checksums that they hold."""
@@ -95,7 +100,7 @@ class ItemColumns:
 
     def put(self, ids: NDArray[np.int64], hashes: NDArray[np.uint8]) -> None:
         """Replace all ids and hashes."""
-        self._ids, self._hashes = [ids], [hashes]
+        self._count, self._ids, self._hashes = len(ids), ids, hashes
 
     def sort(self) -> None:
         """Sort the items by id, which most files have done."""
@@ -158,6 +163,13 @@ class ItemColumns:
             self.extras[row],
             self.others.get(identifier, NO_KEYS),
         )
+
+
+def _with_room(rows: NDArray[Any], number: int) -> NDArray[Any]:
+    """Return an array of so many rows that begins with these."""
+    larger = np.empty((number, *rows.shape[1:]), rows.dtype)
+    larger[: len(rows)] = rows
+    return larger
 
 
 class MemoryStore:
