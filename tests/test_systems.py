@@ -260,9 +260,9 @@ def test_other_spellings_of_a_folder_on_macos(tmp_path, monkeypatch):
     """A link stands for the other spelling, which realpath does not know there."""
     for name in ("Pictures", "sub"):
         (tmp_path / name).mkdir()
-    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(
-        tmp_path / "Pictures" / "a.png"
-    )
+    for name in ("a.png", "b.png"):
+        pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+        Image.fromarray(pixels).save(tmp_path / "Pictures" / name)
     (tmp_path / "pictures").symlink_to("Pictures")
     (tmp_path / "sub" / "link.png").symlink_to(tmp_path / "pictures" / "a.png")
     realpath = os.path.realpath
@@ -281,9 +281,10 @@ def test_other_spellings_of_a_folder_on_macos(tmp_path, monkeypatch):
     names = [picture, other, str(tmp_path / "sub" / "link.png")]
     assert folders.real_paths(names) == [picture] * 3
     with pdna.HashIndex.in_memory() as index:
-        for folder in ("Pictures", "pictures"):
-            index.sync([tmp_path / folder])
-            assert index.table().paths == [picture]
+        index.sync([tmp_path / "Pictures"])
+        (tmp_path / "Pictures" / "b.png").unlink()
+        index.sync([tmp_path / "pictures"])
+        assert index.table().paths == [picture]
         assert [item.path for item in index.remove([other])] == [picture]
 
 
