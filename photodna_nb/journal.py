@@ -68,7 +68,8 @@ class RecordLog(Generic[Record]):
         error_type: type[FileError],
         like: str = "",
     ) -> None:
-        self.path, self._like = path, like
+        self.path: str = path
+        self._like = like
         self._header = json.dumps([f"photodna_nb: {format_name}", version]).encode("ascii") + b"\n"
         self._record_type, self._error_type = record_type, error_type
         self._file: BufferedRandom | None = None

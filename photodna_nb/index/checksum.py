@@ -78,8 +78,9 @@ class ChecksumFooter:
 
     def __init__(self, path: str, content: memoryview) -> None:
         self.header: dict[str, Any] = {}
-        self.size = len(content)
-        self.path, self._content, self._digests = path, content, b""
+        self.size: int = len(content)
+        self.path: str = path
+        self._content, self._digests = content, b""
         self._unchecked = np.zeros(0, bool)
         if len(content) < _END or content[-len(_MAGIC) :] != _MAGIC:
             return

@@ -17,6 +17,8 @@ from photodna_nb.index.checksum import ChecksumFooter
 if TYPE_CHECKING:
     from photodna_nb.pairs.search_tree import SearchTree
 
+Numbers = Callable[[NDArray[np.int64]], NDArray[np.int64]]
+
 # Rows that are converted at a time.
 ROWS_AT_ONCE = 1 << 14
 # Fewer rows are searched as fast by all of their distances: they need no search tree.
@@ -48,11 +50,11 @@ class RowSegment:
         rows: Callable[[], NDArray[np.uint8]],
         ids: Callable[[], NDArray[np.int64]],
         tree: Callable[[], SearchTree | None] = lambda: None,
-        ids_at: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
+        ids_at: Numbers | None = None,
     ) -> None:
         self.count = count
         self._load_rows, self._load_ids, self._load_tree = rows, ids, tree
-        self.ids_at = ids_at or (lambda numbers: self.ids[numbers])
+        self.ids_at: Numbers = ids_at or (lambda numbers: self.ids[numbers])
 
     @classmethod
     def of(
@@ -112,7 +114,7 @@ class FileRows:
         self._size = HASH_BYTES * values.itemsize
         self._unread = np.full(count if flat else 0, True)
         self._rows = np.empty((count, HASH_BYTES), np.uint8) if flat else self._values
-        self.hashes = checks.read_only(self._rows)
+        self.hashes: NDArray[np.uint8] = checks.read_only(self._rows)
 
     def read(self, first: int, last: int) -> NDArray[np.uint8]:
         """Read the rows from `first` to `last`, and return them."""

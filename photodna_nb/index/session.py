@@ -86,11 +86,14 @@ class IndexSession:
     def __init__(
         self, index_path: str, meta_path: str, store: MetadataStore, *, overwrite: bool = False
     ) -> None:
-        self.index_path, self.meta_path, self.store = index_path, meta_path, store
+        self.index_path: str = index_path
+        self.meta_path: str = meta_path
+        self.store: MetadataStore = store
         self.mutex = threading.RLock()
         self._lock = WriterLock(meta_path)
-        self._overwrite, self.join = overwrite, False
-        self.rows = SearchRows()
+        self._overwrite = overwrite
+        self.join: bool = False
+        self.rows: SearchRows = SearchRows()
         self.accepted: list[int] = []
         self.unsaved: UnsavedHashes | None = None
         self._loaded = store.state()
