@@ -190,7 +190,9 @@ def test_the_site_in_a_browser_without_a_network(site, width):
         context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
         page = context.new_page()
         complaints = complaints_of(page)
-        for name in ("index", "docs/robustness", "docs/speed", "notebooks/04_threshold_tuning"):
+        pages = "index genindex docs/glossary docs/robustness docs/speed docs/recipes"
+        pages += " docs/reference/class/photodna_nb.HashIndex notebooks/04_threshold_tuning"
+        for name in pages.split():
             page.goto((site / f"{name}.html").as_uri())
             assert page.evaluate("document.documentElement.scrollWidth") <= width, name
             page.screenshot(path=artifacts() / f"site_{name.replace('/', '_')}_{width}.png")
@@ -201,4 +203,12 @@ def test_the_site_in_a_browser_without_a_network(site, width):
         page.goto((site / "search.html").as_uri() + "?q=impostor+pair")
         page.locator("#search-results li a[href$='docs/glossary.html#impostor-pair']").wait_for()
         page.screenshot(path=artifacts() / f"site_search_{width}.png")
+        if width == 1280:  # where the box that the copied text goes to is always seen
+            page.goto((site / "docs" / "recipes.html").as_uri())
+            page.locator("div.highlight").first.hover()
+            page.locator("button.copybtn").first.click()
+            box = page.locator("input[name=q]")
+            box.focus()
+            page.keyboard.press("Control+V")
+            assert box.input_value() == "photodna-nb --duplicates data/pictures"
         assert complaints == []
