@@ -19,7 +19,7 @@ import photodna_nb as pdna
 
 PACKAGE = ROOT / "photodna_nb"
 # Only a feature raises the first and the last number, and nothing raises the other.
-MOST_LINES_OF_CODE = 27_200
+MOST_LINES_OF_CODE = 27_600
 MOST_LINES_OF_A_MODULE = 450
 MOST_MODULES_OF_AN_EVALUATION = 99
 
