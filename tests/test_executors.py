@@ -222,8 +222,7 @@ def new_executor(request, tmp_path_factory):
             yield lambda: stack.enter_context(spawned_processes())
         elif request.param == "loky":
             loky = pytest.importorskip("joblib.externals.loky")
-            stack.callback(lambda: loky.get_reusable_executor().shutdown())
-            yield lambda: loky.get_reusable_executor(2)
+            yield lambda: stack.enter_context(loky.get_reusable_executor(2))
         elif request.param == "dask":
             pytest.importorskip("distributed")  # has the settings that are changed
             dask = pytest.importorskip("dask")
