@@ -56,6 +56,16 @@ def test_a_wrong_copy_is_noticed(before, after):
     assert listed(environment.replace(before, after)) != wanted()
 
 
+def test_every_python_of_the_classifiers_was_run():
+    """In the table of docs/installation.md, but for the lowest, which CI runs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lowest, *others = re.findall(r":: (3\.\d+)'", str(project["classifiers"]))
+    page = (ROOT / "docs" / "installation.md").read_text()
+    runs = re.findall(r"^\| (3\.\d+)\.\d+ \|.* `pytest` \|", page, re.MULTILINE)
+    assert sorted({*runs} - {lowest}) == others
+    assert project["requires-python"] == f">={lowest}"
+
+
 def test_ci_runs_what_is_written_down():
     """The README's test command, and every daily command of CONTRIBUTING.md."""
     ci = (ROOT / ".ci" / "run").read_text()
