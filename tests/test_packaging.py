@@ -233,14 +233,6 @@ def test_the_badges_are_what_pyproject_says(monkeypatch):
     assert f"version: {pdna.__version__} " in badges()["badge_version.svg"]
 
 
-def test_saved_notebooks_are_of_this_version():
-    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    assert len(notebooks) >= 6
-    for path in notebooks:
-        printed = re.findall(r"photodna_nb (\d[\w.]*)", path.read_text(encoding="utf-8"))
-        assert set(printed) == {pdna.__version__}, f"python notebooks/refresh.py {path.stem}"
-
-
 def test_the_licence_of_each_package_that_is_installed_is_listed():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for_developers = {"docs", "test", "dev"}
