@@ -209,15 +209,20 @@ def photos(tmp_path):
     return folder
 
 
-@pytest.fixture
-def no_figures(monkeypatch):
-    """Pages without waiting for Matplotlib; returns what stands for each figure."""
+def draw_no_figures(monkeypatch):
+    """Let pages not wait for Matplotlib, and return what stands for each figure."""
     from photodna_nb import plots
 
     content = io.BytesIO()
     Image.new("RGB", (3, 2)).save(content, "PNG")
     monkeypatch.setattr(plots, "render_png", lambda draw, size, dpi, fonts: content.getvalue())
     return content.getvalue()
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Pages without waiting for Matplotlib; returns what stands for each figure."""
+    return draw_no_figures(monkeypatch)
 
 
 @pytest.fixture

@@ -271,6 +271,7 @@ def test_two_of_them_mixed_up(tmp_path, meta):
         (tmp_path / "other").mkdir()
 
 
+@pytest.mark.long
 def test_a_file_of_another_type_than_the_metadata(tmp_path, meta):
     """As a rebuild leaves it that is killed before it replaces the index."""
     rows = clustered(800)
@@ -297,7 +298,11 @@ def test_a_file_of_another_type_than_the_metadata(tmp_path, meta):
 
 @pytest.mark.parametrize(
     ("name", "meta"),
-    [("IVF10,Flat", "meta.json"), ("IVF10,Flat", "meta.sqlite"), ("HNSW8,SQ8", "meta.sqlite")],
+    [
+        ("IVF10,Flat", "meta.json"),
+        ("IVF10,Flat", "meta.sqlite"),
+        pytest.param("HNSW8,SQ8", "meta.sqlite", marks=pytest.mark.long),
+    ],
 )
 def test_add_and_remove(tmp_path, meta, name):
     rows = clustered(1000)

@@ -112,6 +112,7 @@ def test_everything_is_in_the_page(drawn, tmp_path):
         assert version in page.text
 
 
+@pytest.mark.long
 def test_texts_of_figures_are_legible_on_a_phone(drawn, monkeypatch):
     """The images are 358 pixels wide there; a pixel of text is one of the page."""
     smallest = {}
@@ -316,6 +317,7 @@ def test_a_threshold_that_was_counted(tmp_path):
     assert "Weighted" not in said
 
 
+@pytest.mark.long
 def test_the_recall_that_is_weighted(tmp_path, no_figures):
     weights = {"jpeg:10": 8, "crop:5": 1, "mirror": 1}
     results = evaluated(

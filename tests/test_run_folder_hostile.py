@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, ROOT
+from conftest import JIT_OFF, ROOT, draw_no_figures
 from evaluations import config_of
 from PIL import Image
 
@@ -45,7 +45,9 @@ def finished(tmp_path_factory):
         pairs={"count_identical": True},
         deployment={"list_size": 10, "queries_per_day": 2, "max_false_matches_per_day": 10},
     )
-    pdna.report.write(run(config, folder / "run"))
+    with pytest.MonkeyPatch.context() as patch:
+        draw_no_figures(patch)
+        pdna.report.write(run(config, folder / "run"))
     return folder / "run"
 
 

@@ -110,6 +110,7 @@ def draw_figures(results, monkeypatch):
         return figures(results, fonts=None)
 
 
+@pytest.mark.long
 def test_the_report_says_what_there_is_not(ungrouped, grouped, monkeypatch):
     pytest.importorskip("matplotlib")
     html = pytest.importorskip("photodna_nb.report.html")

@@ -125,6 +125,7 @@ def test_numbers_are_those_of_the_statistics(tuner, results, estimates, threshol
     assert f"False matches per day {formatting.false_matches(row)}" in text
 
 
+@pytest.mark.long
 def test_every_source_of_a_rate_is_named(tuner):
     found = {}
     for threshold in range(0, 1000, 20):
@@ -166,6 +167,7 @@ def test_transforms_with_the_lowest_recall(tuner, results):
     assert len(set(places)) == len(EDITS)
 
 
+@pytest.mark.long
 def test_orientations(tuner, results):
     before, figure = tuner.row, tuner.controls.figure.value
     tuner.controls.orientations.value = True
@@ -307,6 +309,7 @@ def test_a_target_beyond_validation(tuner, estimates):
     assert at_most in said(tuner.controls.message)
 
 
+@pytest.mark.long
 def test_the_acceptable_number_leads_to_the_threshold_of_the_report(tmp_path, results):
     service = {"list_size": 10**6, "queries_per_day": 10**5, "max_false_matches_per_day": 1}
     shutil.copytree(results.run_dir, tmp_path / "run")  # so that nothing is hashed again
@@ -466,6 +469,7 @@ def test_images_are_those_that_were_measured(tuner, results):
             assert difference < 25
 
 
+@pytest.mark.long
 def test_as_many_pairs_as_needed(results, estimates):
     for number in (1, np.int64(12)):
         tuner = widgets.ThresholdTuner(results, pairs=number)
