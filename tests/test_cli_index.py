@@ -120,6 +120,13 @@ def test_content_is_compared_within_the_limit_of_pixels(call, files):
     assert "240 x 160 pixels are over the limit of 38399 pixels" in lines[0]
 
 
+def test_an_error_names_the_option_as_it_is_typed(call, folder, files):
+    query = call("--faiss-query", *files, folder / "a.png", "--ef-search", "3")
+    assert failed(query)[0].startswith("argument --ef-search: goes with index types of")
+    rebuilt = call("--faiss-rebuild", *files, "--index-type", "IVF9,Flat")
+    assert failed(rebuilt)[0].startswith("argument --index-type: IVF9,Flat needs at least")
+
+
 def test_json_is_valid_after_an_error(call, files):
     """Of an item in the middle of a list; of a database, a whole page of items is read first."""
     content = files[1].read_bytes()

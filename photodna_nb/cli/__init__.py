@@ -18,9 +18,10 @@ from typing import NoReturn
 from photodna_nb import systems
 from photodna_nb.cli import duplicate_modes, evaluate_mode, hash_modes, index_modes
 from photodna_nb.cli.images import listed_files
+from photodna_nb.cli.options import OPTIONS, flag
 from photodna_nb.cli.output import OutputError, discard, flush, print_error, print_message
 from photodna_nb.cli.parser import parse
-from photodna_nb.errors import FileError, PhotodnaError, lacking
+from photodna_nb.errors import ArgumentError, FileError, PhotodnaError, lacking
 from photodna_nb.printable import printable
 
 # The function of each mode: it takes the operands, and its options as keywords (see `options`).
@@ -131,6 +132,9 @@ def _run(arguments: list[str]) -> int:
         if isinstance(error, FileError):  # an index knows its files by their absolute paths
             typed = {os.path.abspath(argument): argument for argument in arguments}
             error.path = typed.get(str(error.path), error.path)
+        name, colon, reason = str(error).partition(": ")
+        if isinstance(error, ArgumentError) and colon and name in OPTIONS:
+            return print_error(f"argument {flag(name)}: {reason}")
         return print_error(str(error))
     except OutputError:
         raise
