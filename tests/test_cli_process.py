@@ -101,6 +101,7 @@ def compiled(run, folder, tmp_path_factory):
     return result.stdout, cache
 
 
+@pytest.mark.long
 def test_later_calls_use_the_cache(run, folder, compiled):
     stdout, cache = compiled
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}

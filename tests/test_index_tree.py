@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import searches
 from conftest import JIT_OFF
-from indexes import EXACT, METADATA, answered, brute_force, names, pairs_of
+from indexes import EXACT, answered, brute_force, names, pairs_of
 from indexes import corrupt as put
 
 import photodna_nb as pdna
@@ -31,14 +31,28 @@ def trees_of_few_rows(monkeypatch):
     monkeypatch.setattr(exact_search, "costs", lambda: filter_search.Costs(0, 1e-9))
 
 
-@pytest.fixture(params=METADATA)
-def meta(request):
+# The README's command takes each type and each form of metadata once.
+@pytest.fixture(
+    params=[
+        ("flat", "meta.json"),
+        ("uint8", "meta.sqlite"),
+        pytest.param(("flat", "meta.sqlite"), marks=pytest.mark.long),
+        pytest.param(("uint8", "meta.json"), marks=pytest.mark.long),
+    ],
+    ids="-".join,
+)
+def kind(request):
     return request.param
 
 
-@pytest.fixture(params=EXACT)
-def files(tmp_path, meta, request):
-    return save(tmp_path, meta, request.param)
+@pytest.fixture
+def meta(kind):
+    return kind[1]
+
+
+@pytest.fixture
+def files(tmp_path, kind):
+    return save(tmp_path, kind[1], kind[0])
 
 
 def save(folder, meta="meta.sqlite", index_type="uint8", rows=ROWS):

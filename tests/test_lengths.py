@@ -122,7 +122,7 @@ def test_every_backend_gives_the_same(length, metric, monkeypatch):
 
 
 @needs_jit
-@pytest.mark.parametrize("length", [16, 63, 256, 1024])
+@pytest.mark.parametrize("length", [16, 63, 256, pytest.param(1024, marks=pytest.mark.long)])
 def test_filter_and_refine(length, monkeypatch):
     """Pairs and neighbours by trees, as many hashes are searched: near and far ones."""
     rng = np.random.default_rng(length)

@@ -299,7 +299,7 @@ def test_a_disk_that_gets_full(tmp_path, suffix, monkeypatch, many_runs):
 
 
 @slow_without_jit
-@pytest.mark.parametrize("size", [100_000, 30_000_000])
+@pytest.mark.parametrize("size", [100_000, pytest.param(30_000_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_largest_file_that_is_allowed(tmp_path, suffix, size):
     """A real limit of the system, that the runs reach (0.1 MB) or the columns (30 MB)."""

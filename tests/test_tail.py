@@ -351,6 +351,7 @@ def test_replicates_of_constant_weights_are_the_pairs_themselves(seed):
     assert np.allclose(gaps, exceedances.tested_probabilities - model, atol=1e-4)
 
 
+@pytest.mark.long
 def test_endpoints_are_sampled_from_their_adjusted_likelihood():
     """Their distribution function is the integral of the likelihood of so many pairs."""
     exceedances = some_exceedances(150)
