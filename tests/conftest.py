@@ -200,13 +200,19 @@ def photos(tmp_path):
     """Seven images in a folder: five good ones, one that cannot become WebP, one that is none."""
     folder = tmp_path / "photos"
     (folder / "sub").mkdir(parents=True)
-    rng = np.random.default_rng(5)
-    for name in ("a.png", "b.png", "c.png", "d.png", "sub/e.png"):
-        small = rng.integers(0, 256, (5, 7, 3), np.uint8)
-        Image.fromarray(small).resize((70, 50), Image.Resampling.BICUBIC).save(folder / name)
+    names = ("a.png", "b.png", "c.png", "d.png", "sub/e.png")
+    draw_smooth_noise(folder, names, 5, (5, 7), (70, 50))
     Image.effect_noise((17000, 2), 50).save(folder / "long.png")
     (folder / "bad.jpg").write_bytes(b"no image")
     return folder
+
+
+def draw_smooth_noise(folder, names, seed, shape, size):
+    """Draw an image of each name: colours of a few rows and columns, enlarged to a size."""
+    rng = np.random.default_rng(seed)
+    for name in names:
+        small = rng.integers(0, 256, (*shape, 3), np.uint8)
+        Image.fromarray(small).resize(size, Image.Resampling.BICUBIC).save(folder / name)
 
 
 def draw_no_figures(monkeypatch):

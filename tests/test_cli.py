@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import PIL
 import pytest
-from conftest import JIT_OFF, messages
+from conftest import JIT_OFF, draw_smooth_noise, messages
 from PIL import Image
 
 import photodna_nb as pdna
@@ -28,10 +28,7 @@ pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same text with or without J
 def folder(tmp_path_factory):
     """Three images, one of them a variant of another, and a file that is none."""
     folder = tmp_path_factory.mktemp("images")
-    rng = np.random.default_rng(2)
-    for name in ("a.png", "c.png"):
-        small = rng.integers(0, 256, (8, 12, 3), np.uint8)
-        Image.fromarray(small).resize((240, 160), Image.Resampling.BICUBIC).save(folder / name)
+    draw_smooth_noise(folder, ("a.png", "c.png"), 2, (8, 12), (240, 160))
     with Image.open(folder / "a.png") as image:
         image.save(folder / "b.jpg", quality=60)
     (folder / "bad.jpg").write_bytes(b"no image")

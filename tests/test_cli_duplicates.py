@@ -9,7 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, ROOT, messages
+from conftest import JIT_OFF, ROOT, draw_smooth_noise, messages
 from PIL import Image
 from test_cli import failed, text, wrong_usage
 from test_cli_summary import summary_of
@@ -27,10 +27,7 @@ MATCH_COLUMNS = ["path", "match", "distance", "similarity", "orientation", "deta
 def folder(tmp_path_factory):
     """Two images with a copy each, one of them turned; one alone, a blank one, and other files."""
     folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(6)
-    for name in ("a.png", "b.png", "c.png"):
-        small = rng.integers(0, 256, (8, 12, 3), np.uint8)
-        Image.fromarray(small).resize((240, 160), Image.Resampling.BICUBIC).save(folder / name)
+    draw_smooth_noise(folder, ("a.png", "b.png", "c.png"), 6, (8, 12), (240, 160))
     (folder / "below").mkdir()
     with Image.open(folder / "a.png") as image:
         image.resize((120, 80)).save(folder / "below" / "a small.jpg", quality=80)

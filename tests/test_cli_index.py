@@ -6,7 +6,7 @@ import sqlite3
 import faiss
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, draw_smooth_noise
 from indexes import write_foreign_index
 from PIL import Image
 from test_cli import failed, text
@@ -20,13 +20,10 @@ pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same text with or without J
 def folder(tmp_path_factory):
     """Two images, the first of them turned as well, and a flat one of next to no detail."""
     folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(4)
-    for name in ("a.png", "c.png"):
-        small = rng.integers(0, 256, (8, 12, 3), np.uint8)
-        Image.fromarray(small).resize((240, 160), Image.Resampling.BICUBIC).save(folder / name)
+    draw_smooth_noise(folder, ("a.png", "c.png"), 4, (8, 12), (240, 160))
     with Image.open(folder / "a.png") as image:
         image.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.png")
-    flat = rng.integers(127, 129, (160, 240), np.uint8)
+    flat = np.random.default_rng(4).integers(127, 129, (160, 240), np.uint8)
     Image.fromarray(flat).save(folder / "flat.png")
     return folder
 

@@ -16,7 +16,7 @@ import tomllib
 import faiss
 import numpy as np
 import pytest
-from conftest import JIT_OFF, ROOT
+from conftest import JIT_OFF, ROOT, draw_smooth_noise
 from indexes import HASHES, save_index
 from PIL import Image, PngImagePlugin
 from test_cli import text
@@ -44,10 +44,7 @@ LIKE = ("--format", "oaphotodna")
 def made(tmp_path_factory):
     """Images, a link to one, a file that is none, and one that looks like an option."""
     folder = tmp_path_factory.mktemp("made")
-    rng = np.random.default_rng(5)
-    for name in ("a.png", "b.png", "c.png"):
-        pixels = rng.integers(0, 256, (6, 8, 3), np.uint8)
-        Image.fromarray(pixels).resize((96, 64), Image.Resampling.BICUBIC).save(folder / name)
+    draw_smooth_noise(folder, ("a.png", "b.png", "c.png"), 5, (6, 8), (96, 64))
     Image.new("L", (40, 40)).save(folder / "flat.png")
     (folder / "bad.jpg").write_bytes(b"no image")
     shutil.copy(folder / "a.png", folder / "-x.png")
