@@ -19,7 +19,16 @@ import writers
 from conftest import JIT_OFF, TEST_SCALE, scaled
 from faults import Route
 from index_changes import Change, LostError, hashes_of
-from indexes import HASHES, INDEX_TYPES, METADATA, answered, names, save_index, write_former_tables
+from indexes import (
+    EXACT,
+    HASHES,
+    INDEX_TYPES,
+    METADATA,
+    answered,
+    names,
+    save_index,
+    write_former_tables,
+)
 from PIL import Image
 
 import photodna_nb as pdna
@@ -135,6 +144,61 @@ def test_killed_between_any_two_steps(tmp_path, meta, index_type):
             break
         reached += 1
     assert reached >= 4, "there are two files, each synchronised and put in its place"
+
+
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
+@pytest.mark.parametrize(("removed", "n_added"), [([2], 0), ([2], 1), ([1, 2, 3, 4, 5], 0)])
+def test_a_save_writes_an_index_file_of_an_earlier_state(
+    tmp_path, meta, index_type, removed, n_added
+):
+    """As after a kill between the two files, also if the number of rows is the same."""
+    pair = save_index(tmp_path, HASHES[:5], meta, index_type)
+    former = pair[0].read_bytes()
+    with pdna.HashIndex.open(*pair) as index:
+        index.remove(removed)
+        index.add(names(n_added, 5), HASHES[5 : 5 + n_added])
+        index.save()
+    pair[0].write_bytes(former)
+    with pdna.HashIndex.open(*pair) as index:
+        assert index.verify().lacking == removed
+        index.save()
+    with pdna.HashIndex.open(*pair) as index:
+        found = index.verify()
+    assert (found.lacking, found.n_pending) == ([], 0)
+
+
+@pytest.mark.parametrize("index_type", EXACT)
+def test_a_save_writes_an_index_file_of_a_former_type(tmp_path, meta, index_type):
+    pair = save_index(tmp_path, HASHES[:5], meta, index_type)
+    former = pair[0].read_bytes()
+    other = EXACT[EXACT[0] == index_type]
+    pdna.HashIndex.rebuild(*pair, index_type=other).close()
+    pair[0].write_bytes(former)
+    with pdna.HashIndex.open(*pair) as index:
+        assert index.verify().other_type == index_type
+        index.save()
+        assert index.verify().other_type is None
+        assert index.index_type == other
+
+
+def test_a_save_after_one_that_did_not_put_the_index_file_in_its_place(tmp_path, monkeypatch, meta):
+    pair = save_index(tmp_path, HASHES[:5], meta)
+    move_into_place = files.move_into_place
+
+    def without_space(source, target, error_type):
+        if target == str(pair[0]):
+            raise error_type(target, "cannot be written (No space left on device)")
+        move_into_place(source, target, error_type)
+
+    with pdna.HashIndex.open(*pair) as index:
+        index.remove([2])
+        with monkeypatch.context() as patched:
+            patched.setattr(files, "move_into_place", without_space)
+            with pytest.raises(pdna.IndexFileError, match="The metadata has what was saved"):
+                index.save()
+        assert index.verify().lacking == [2]
+        index.save()
+        assert index.verify().lacking == []
 
 
 @pytest.mark.long

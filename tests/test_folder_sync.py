@@ -607,7 +607,7 @@ def test_a_batch_is_seen_by_others_before_the_end(pair, many, monkeypatch):
         with HashIndex.open(*pair) as reader:
             assert len(list(reader.items())) == len(reader)
             seen.append(len(reader))
-            pending.append(len(reader) - reader._session.rows.rows_on_disk)
+            pending.append(len(reader) - (reader._session.rows.rows_on_disk or 0))
         return seconds
 
     monkeypatch.setattr(folder_sync._HashedFiles, "_store", noted)

@@ -48,12 +48,13 @@ class SearchRows:
 
     Attributes
     ----------
-    rows_on_disk : int
-        Number of rows that the index file has.
+    rows_on_disk : int or None
+        Number of rows that the index file has, all of items that are there. None: the file is of
+        an earlier state, as after a kill, or of other metadata, and the next save writes it anew.
     """
 
     def __init__(self, segments: Sequence[RowSegment] = ()) -> None:
-        self.rows_on_disk = 0
+        self.rows_on_disk: int | None = None
         self._segments = list(segments)
         self._approximate: ApproximateIndex | None = None
         self._items_digest = ""
@@ -70,7 +71,7 @@ class SearchRows:
 
         Where the file is of another type than the metadata, or of an approximate type and of
         an earlier moment, as after a kill, the rows are those of the metadata, searched
-        exactly, and the next change writes the file anew.
+        exactly, and the next save writes the file anew.
 
         Raises
         ------
@@ -94,9 +95,9 @@ class SearchRows:
                 result = cls([*file.parts, RowSegment.of(rows, ids)])
             else:
                 result = cls(compared(path, file, store))
-            # Of other metadata or an earlier state, after a kill: the next change writes it anew.
-            current = unchanged or state.store_id is None
-            result.rows_on_disk = file.segment.count if current else 0
+            # JSON has no generation: its items tell whether the file is of an earlier state.
+            if unchanged or (state.store_id is None and _is_complete(file, store)):
+                result.rows_on_disk = file.segment.count
             return result
         if file.index_type != store.index_type:
             return cls.from_store(store)
@@ -255,6 +256,12 @@ def _is_ours(header: dict[str, Any], state: StoreState) -> bool:
 def is_unchanged(header: dict[str, Any], state: StoreState) -> bool:
     """Return whether items have at most been added since the index file was written."""
     return _is_ours(header, state) and header["change_count"] == state.change_count
+
+
+def _is_complete(file: IndexFile, store: MetadataStore) -> bool:
+    """Return whether an index file is of the type of the metadata and holds all of its items."""
+    ids, _ = store.ids_and_hashes()
+    return file.index_type == store.index_type and np.array_equal(np.sort(file.segment.ids), ids)
 
 
 def verify(path: str, file: IndexFile, store: MetadataStore) -> NDArray[np.int64]:

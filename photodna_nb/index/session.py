@@ -337,12 +337,13 @@ class IndexSession:
         with self.changing(keep=True):
             if not self._on_disk:
                 self.check_new(self.index_path, self.meta_path)
-            behind = self._write_index or self._too_many_pending()
-            few = len(self.rows) <= 2 * self.rows.rows_on_disk + _MAX_PENDING
+            behind = self._write_index or self._is_file_behind()
+            few = len(self.rows) <= 2 * (self.rows.rows_on_disk or 0) + _MAX_PENDING
             postpone = postpone and few and self.store.state().store_id is not None
             if not self._on_disk or (behind and not postpone):
                 with self._staged_index() as staged:
                     self._commit_store()
+                    self.rows.rows_on_disk = None
                     try:
                         staged.replace()
                         self.rows.rows_on_disk = len(self.rows)
@@ -359,11 +360,13 @@ class IndexSession:
                 self._end_committed()
                 self._write_index = behind
 
-    def _too_many_pending(self) -> bool:
+    def _is_file_behind(self) -> bool:
+        """Return whether the index file is of an earlier state, or lacks too many rows."""
         # JSON goes with an index that has all items: other programs read both.
         on_disk = self.rows.rows_on_disk
+        if on_disk is None:
+            return True
         most = max(_MAX_PENDING, _MAX_PENDING_SHARE * on_disk) if self._loaded.store_id else 0
-        # No row on the disk: the index file is not of these items, as after a kill.
         return len(self.rows) - on_disk > (most if on_disk else 0)
 
     def _staged_index(self) -> files.StagedFile:

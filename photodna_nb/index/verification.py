@@ -48,7 +48,7 @@ class Verification:
         alone.
     other_type : str or None
         Type of the index file if it is not the `HashIndex.index_type`: a program was stopped that
-        changed the type. The answers are right, and the next `save` of a change writes the file.
+        changed the type. The answers are right, and the next `save` writes the file.
     """
 
     n_items: int
