@@ -359,7 +359,10 @@ def _check_end(checked: CheckedPair, histories: list[History]) -> None:
     # The index file holds them if a program was killed before it wrote that.
     if not gone_ids.issuperset(found.lacking) or found.n_unchecked:
         raise LostError(f"verify says {found}")
-    pdna.HashIndex.rebuild(*checked.pair).close()
+    with pdna.HashIndex.open(*checked.pair) as index:
+        index.save()
+        if (found := index.verify()).lacking:
+            raise LostError(f"after a save, verify says {found}")
     checked.check(set(gone), None)
 
 
