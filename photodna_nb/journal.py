@@ -22,11 +22,6 @@ import msgspec
 from photodna_nb import files, systems
 from photodna_nb.errors import ErrorContext, FileError, remedy_of
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 Record = TypeVar("Record", bound=msgspec.Struct)
 
 # A line is the checksum, of 8 bytes in hexadecimal, and the record between these.
@@ -114,9 +109,7 @@ class RecordLog(Generic[Record]):
             return self._file
         with self._write_errors():
             file = self._file = files.open_to_append(self.path, self._like, self._error_type)
-            if fcntl is not None:
-                with suppress(OSError):  # of a file system without locks
-                    fcntl.flock(file, fcntl.LOCK_SH)
+            systems.lock_shared(file)
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             start = file.read(len(self._header))
@@ -171,27 +164,18 @@ class RecordLog(Generic[Record]):
         """
         self.close()
         with self._write_errors():
-            if os.path.lexists(self.path):
-                if self._in_use():
-                    return False
-                try:
-                    os.unlink(self.path)
-                except PermissionError:
-                    if not systems.IS_WINDOWS:
-                        raise
-                    return False  # another program has it open
-        return True
-
-    def _in_use(self) -> bool:
-        """Return whether another program has the file open; on Windows, no lock says."""
-        if fcntl is None:
-            return False
-        with files.open_regular(self.path, self._error_type) as file:
+            if not os.path.lexists(self.path):
+                return True
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                return isinstance(error, BlockingIOError)
-        return False
+                with files.open_regular(self.path, self._error_type) as file:
+                    in_use = systems.is_locked(file)
+                if not in_use:
+                    os.unlink(self.path)
+            except PermissionError:  # of Windows, while another program has it open
+                if not systems.IS_WINDOWS:
+                    raise
+                return False
+        return not in_use
 
     def _record(self, line: bytes) -> Record:
         content = line[_RECORD_AT:].removesuffix(b"\n").removesuffix(_AFTER)

@@ -3,6 +3,7 @@
 import os
 import time
 from contextlib import suppress
+from typing import IO
 
 try:
     import fcntl
@@ -29,6 +30,26 @@ def flush(descriptor: int) -> None:
             fcntl.fcntl(descriptor, full_sync)
             return
     os.fsync(descriptor)
+
+
+def lock_shared(file: IO[bytes]) -> None:
+    """Let `is_locked` be true of a file in other programs, until it is closed.
+
+    Windows has no such locks, and some file systems have none.
+    """
+    if fcntl is not None:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_SH)
+
+
+def is_locked(file: IO[bytes]) -> bool:
+    """Return whether another program has locked a file; False where there are no locks."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
 
 
 def real_folder(path: str) -> str:
