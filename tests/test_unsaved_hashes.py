@@ -182,7 +182,13 @@ def test_control_c_on_the_command_line(pair, journal, tmp_path):
         pixels = np.random.default_rng(i).integers(0, 256, (700, 900, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{i:02}.png", compress_level=1)
     words = ["--faiss-build", *map(str, pair), *map(str, sorted(folder.iterdir())), "--jobs", "1"]
-    command = [sys.executable, "-m", "photodna_nb", *words]
+    program = (
+        "import signal, sys; from photodna_nb.cli import main;"
+        # A shell has programs in the background ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "sys.exit(main())"
+    )
+    command = [sys.executable, "-c", program, *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         while process.poll() is None and (not journal.exists() or journal.stat().st_size < 4000):
             time.sleep(0.01)
