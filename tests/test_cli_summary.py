@@ -62,6 +62,19 @@ def test_of_hashes(call, folder, tmp_path, output):
     assert summary_of(call("--files-from", "-", *options, stdin=names)) == expected
 
 
+@pytest.mark.parametrize("output", ["t.json", "t.npz"])
+def test_hashes_of_an_earlier_call_are_counted_apart(call, folder, tmp_path, output):
+    resume = ("--hash-dir", folder, "--output", tmp_path / output, "--resume")
+    assert summary_of(call(*resume)) == "2 hashed, 0 skipped, 1 failed, in … s"
+    (folder / "2.png").write_bytes((folder / "1.png").read_bytes())
+    known = "1 hashed, 2 read from the journal, "
+    assert summary_of(call(*resume)) == f"{known}0 skipped, 1 failed, in … s"
+    (folder / "2.png").write_bytes((folder / "0.png").read_bytes())
+    journal = tmp_path / f"{output}.journal"
+    result = call("--duplicates", folder, tmp_path / output, "--cache", journal)
+    assert summary_of(result).startswith(f"{known}3 read from tables, 0 skipped")
+
+
 def test_of_queries(call, folder, tmp_path):
     pair = tmp_path / "i", tmp_path / "m"
     call("--faiss-build", *pair, folder)

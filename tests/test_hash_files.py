@@ -120,6 +120,8 @@ def test_resume(files, expected, tmp_path, monkeypatch, digest):
     second = pdna.hash_files(paths, **again)
     assert sorted(read) == list(map(str, paths[5:]))
     np.testing.assert_array_equal(second.hashes, expected[:8])
+    assert first.from_journal.tolist() == [False] * 5
+    assert second.from_journal.tolist() == [True] * 5 + [False] * 3
     assert second.detail[:5].tolist() == first.detail.tolist()
     read.clear()
     paths[2].write_bytes(files[20].read_bytes())
@@ -127,6 +129,7 @@ def test_resume(files, expected, tmp_path, monkeypatch, digest):
     os.utime(paths[3], ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     third = pdna.hash_files(paths, **again)
     assert sorted(read) == list(map(str, paths[2 : 3 if digest else 4]))
+    assert np.flatnonzero(~third.from_journal).tolist() == ([2] if digest else [2, 3])
     np.testing.assert_array_equal(third.hashes[2], expected[20])
     read.clear()
     np.testing.assert_array_equal(pdna.hash_files(paths, **again).hashes, third.hashes)

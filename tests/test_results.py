@@ -337,11 +337,19 @@ def test_reprs_of_a_million_rows():
 def test_a_part_of_a_table_keeps_what_belongs_to_its_rows():
     status, size = np.arange(12).reshape(6, 2), np.arange(12, dtype=np.int32).reshape(6, 2)
     failures, skipped = [FileFailure("x", "bad")], {"hidden": 3}
-    every = table(file_status=status, image_size=size, failures=failures, skipped=skipped)
+    journalled = np.arange(6) == 4
+    every = table(
+        file_status=status,
+        image_size=size,
+        from_journal=journalled,
+        failures=failures,
+        skipped=skipped,
+    )
     some = every[[4, 0]]
     assert some.paths == [HOSTILE[4], HOSTILE[0]]
     assert some.file_status.tolist() == [[8, 9], [0, 1]]
     assert some.image_size.tolist() == [[8, 9], [0, 1]]
+    assert some.from_journal.tolist() == [True, False]
     assert (some.failures, some.skipped) == (failures, skipped)
     assert table()[:2].file_status is None
     high = every[every.detail >= 103]
@@ -349,13 +357,19 @@ def test_a_part_of_a_table_keeps_what_belongs_to_its_rows():
 
 
 def test_concatenate():
-    known = table(["a", "b"], file_status=np.ones((2, 2), np.int64), skipped={"hidden": 1})
+    known = table(
+        ["a", "b"],
+        file_status=np.ones((2, 2), np.int64),
+        from_journal=np.ones(2, bool),
+        skipped={"hidden": 1},
+    )
     failures = [FileFailure("x", "bad"), FileFailure("y", "bad")]
     unknown = table(["c"], failures=failures, skipped={"hidden": 2, "empty": 1})
     found = pdna.HashTable.concatenate([known, unknown, table([]), unknown[:0]])
     assert found.paths == ["a", "b", "c"]
     np.testing.assert_array_equal(found.hashes, HASHES[[0, 1, 0]])
     assert found.file_status.tolist() == [[1, 1], [1, 1], [-1, -1]]
+    assert found.from_journal.tolist() == [True, True, False]
     assert found.image_size is None
     assert found.failures == failures
     assert found.skipped == {"hidden": 5, "empty": 2}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from photodna_nb.errors import FileError
     from photodna_nb.pairs.metrics import Metric
     from photodna_nb.tables.columns import FileFailure
+    from photodna_nb.tables.table import HashTable
 
 
 def hash_image(image: str, *, detail: bool) -> int:
@@ -49,7 +50,9 @@ def hash_list(
     """
     summary = Summary()
     if output is not None:
-        n_hashed, n_failed = _write_table(output, paths, jobs, failures, **table_options)
+        table = _write_table(output, paths, jobs, failures, **table_options)
+        summary.count_table(table)
+        n_failed = len(table.failures)
     else:
         from photodna_nb.tables.json_format import json_entry
 
@@ -59,8 +62,7 @@ def hash_list(
             for path, hashed in iterate_images(paths, jobs, errors)
         )
         n_failed = len(failures) + len(errors)
-        n_hashed = len(paths) - len(errors)
-    summary.count({"hashed": n_hashed}, n_failed)
+        summary.count({"hashed": len(paths) - len(errors)}, n_failed)
     summary.print()
     return int(n_failed > 0)
 
@@ -73,8 +75,8 @@ def _write_table(
     resume: bool,
     spreadsheet: bool,
     compare_content: bool,
-) -> tuple[int, int]:
-    """Write the hashes and failures to a table, and return how many they are."""
+) -> HashTable:
+    """Write the hashes and failures to a table, and return it."""
     from photodna_nb.tables.formats import check_target
 
     check_target(output)
@@ -83,7 +85,7 @@ def _write_table(
     if failures or spreadsheet or not resume:
         table = replace(table, failures=[*failures, *table.failures])
         table.save(output, spreadsheet=spreadsheet)
-    return len(table), len(table.failures)
+    return table
 
 
 def compare(image1: str, image2: str, *, metric: Metric | None, orientations: bool) -> int:

@@ -35,12 +35,13 @@ class Summary:
         self._failed += failed
 
     def count_table(self, table: HashTable) -> None:
-        """Add the files of a table, and its rows that were read from other tables."""
-        status = table.file_status
-        hashed = 0 if status is None else int((status[:, 0] >= 0).sum())
-        done = {"hashed": hashed}
-        if hashed < len(table):
-            done["read from tables"] = len(table) - hashed
+        """Add the files of a table, and its rows from a journal or from other tables."""
+        status, from_journal = table.file_status, table.from_journal
+        files = 0 if status is None else int((status[:, 0] >= 0).sum())
+        earlier = 0 if from_journal is None else int(from_journal.sum())
+        done = {"hashed": files - earlier}
+        others = {"read from the journal": earlier, "read from tables": len(table) - files}
+        done |= {word: number for word, number in others.items() if number}
         self.count(done, len(table.failures), table.skipped)
 
     def print(self, result: str = "") -> None:

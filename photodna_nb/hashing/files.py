@@ -248,6 +248,7 @@ def hash_listed(
             failures=rows.failures,
             file_status=np.array(rows.file_status, np.int64).reshape(-1, 2),
             image_size=np.array(rows.image_size, np.int32).reshape(-1, 2),
+            from_journal=np.array(rows.from_journal, np.bool_),
             skipped=dict(rows.skipped),
         )
     )
@@ -265,19 +266,21 @@ class _Rows:
         self.failures: list[FileFailure] = []
         self.file_status: list[tuple[int, int]] = []
         self.image_size: list[tuple[int, int]] = []
+        self.from_journal: list[bool] = []
         self.skipped: Counter[str] = Counter()
         self.low_detail = LowDetailImages()
 
     def of(
-        self, results: Iterable[tuple[str, HashRecord | ImageError]], bar: Any
+        self, results: Iterable[tuple[str, HashRecord | ImageError, bool]], bar: Any
     ) -> Iterator[tuple[str, bytes, float]]:
         """Yield path, hash and detail of each hashed file, and note the rest."""
-        for path, result in results:
+        for path, result, from_journal in results:
             bar.update()
             if isinstance(result, HashRecord):
                 self.low_detail.add(path, result.hash_with_detail)
                 self.file_status.append((result.size, result.modified))
                 self.image_size.append((result.width, result.height))
+                self.from_journal.append(from_journal)
                 yield path, result.hash, result.detail
             elif kind := self._skipped_kind(path, result):
                 self.skipped[kind] += 1
@@ -340,7 +343,7 @@ def iterate_hashes(
             compare_content=compare_content,
         )
     ) as results:
-        for path, result in results:
+        for path, result, _ in results:
             yield path, result.hash_with_detail if isinstance(result, HashRecord) else result
 
 
@@ -351,8 +354,11 @@ def iterate_records(
     executor: Executor | None = None,
     journal: HashJournal | None = None,
     compare_content: bool = False,
-) -> Generator[tuple[str, HashRecord | ImageError], None, None]:
-    """Yield the record of each file, or its error, in order: see `iterate_hashes`."""
+) -> Generator[tuple[str, HashRecord | ImageError, bool], None, None]:
+    """Yield the record of each file, or its error, in order: see `iterate_hashes`.
+
+    The third value is whether the record is one of the journal, as it was opened.
+    """
     checks.iterable("paths", paths, "several paths", "hash one file with hash_file")
     names = (checks.path("paths", path) for path in paths)
     tasks = ((name, journal.get(name) if journal else None, compare_content) for name in names)
@@ -361,13 +367,10 @@ def iterate_records(
     )
     with closing(results):
         for path, result in results:
-            if (
-                journal is not None
-                and isinstance(result, HashRecord)
-                and result != journal.get(path)
-            ):
+            from_journal = journal is not None and result == journal.get(path)
+            if journal is not None and isinstance(result, HashRecord) and not from_journal:
                 journal.append(result)
-            yield path, result
+            yield path, result, from_journal
 
 
 def _hash_if_changed(task: _Task) -> tuple[str, HashRecord | ImageError]:

@@ -353,7 +353,7 @@ class _HashedFiles:
         with journal or nullcontext(), closing(results):
             due = perf_counter() + _SECONDS_OF_A_BATCH
             try:
-                for _, result in results:
+                for _, result, _ in results:
                     self._add(waiting.popleft(), result)
                     bar.update()
                     if in_batches and perf_counter() > due:

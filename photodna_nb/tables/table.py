@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 # Fields that tell of all files, and have no entry for each row; values of rows of a table that
 # lacks one of the others.
 _WITHOUT_ROWS = {"failures", "skipped", "other"}
-_UNKNOWN = {"file_status": -1, "image_size": 0}
+_UNKNOWN = {"file_status": -1, "image_size": 0, "from_journal": False}
 
 
 @short_repr
@@ -86,6 +86,9 @@ class HashTable(ResultTable[HashRow]):
     image_size : ndarray of int32, (n, 2), optional
         Width and height of each image in pixels; zeros where they are not known. None if all
         are such.
+    from_journal : ndarray of bool, (n,), optional
+        Whether each hash is of an earlier call, from the journal of `hash_files` (``output`` or
+        ``cache``), and was not computed in this one. None if no file was hashed.
     skipped : dict of str to int
         How many files of folders, or entries of tables, are left out, by the reason: see
         `hash_directory`.
@@ -104,6 +107,7 @@ class HashTable(ResultTable[HashRow]):
     failures: list[FileFailure] = field(default_factory=list)
     file_status: NDArray[np.int64] | None = None
     image_size: NDArray[np.int32] | None = None
+    from_journal: NDArray[np.bool_] | None = None
     skipped: dict[str, int] = field(default_factory=dict)
     other: dict[str, list[str]] = field(default_factory=dict)
 
@@ -115,6 +119,8 @@ class HashTable(ResultTable[HashRow]):
             checks.array("file_status", self.file_status, np.int64, (rows, 2))
         if self.image_size is not None:
             checks.array("image_size", self.image_size, np.int32, (rows, 2))
+        if self.from_journal is not None:
+            checks.array("from_journal", self.from_journal, np.bool_, (rows,))
         if np.isinf(self.detail).any():
             raise ArgumentError("detail: got an infinite number, needs finite ones or NaN")
         for name, texts in self.other.items():
