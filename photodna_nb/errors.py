@@ -33,8 +33,6 @@ _LACKING = {
     "load shared object": "a library cannot be loaded; free memory, or install the package anew",
 }
 
-Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-
 
 class PhotodnaError(Exception):
     """Base class of the errors of this package."""
@@ -59,7 +57,7 @@ class FileError(PhotodnaError, ValueError):
         What is wrong and what to do, without the name.
     """
 
-    def __init__(self, path: Path | None, reason: str) -> None:
+    def __init__(self, path: systems.AnyPath | None, reason: str) -> None:
         # Both go to Exception.__init__: an error must survive the way back from a worker process.
         super().__init__(path, reason)
         self.path = path

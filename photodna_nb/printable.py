@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -24,10 +23,7 @@ _LETTERS_SHOWN = 300
 _BRACKETS: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), dict: ("{", "}")}
 
 
-def printable(
-    name: str | bytes | os.PathLike[str] | os.PathLike[bytes],
-    is_printable: Callable[[str], bool] = str.isprintable,
-) -> str:
+def printable(name: systems.AnyPath, is_printable: Callable[[str], bool] = str.isprintable) -> str:
     r"""Return `name` on one line, with escapes for characters that are not printable.
 
     Parameters

@@ -12,6 +12,9 @@ except ImportError:  # Windows
 
 IS_WINDOWS = os.name == "nt"
 
+# Names of files as callers give them.
+AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
 # A longer path is found only where long paths are enabled.
 WINDOWS_PATH_LENGTH = 259
 # Readers and virus scanners have a file open for moments.
@@ -78,7 +81,7 @@ def replace(source: str, target: str) -> None:
         time.sleep(_REPLACE_INTERVAL)
 
 
-def decoded(name: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
+def decoded(name: AnyPath) -> str:
     """Return `os.fsdecode`; Windows, which would refuse them, has bytes escaped as on Linux."""
     if IS_WINDOWS and isinstance(name, bytes):
         return name.decode("utf-8", "surrogateescape")
