@@ -46,7 +46,6 @@ FUNCTIONS: dict[str, Callable[..., int]] = {
     "compare_runs": evaluate_mode.compare_runs,
 }
 
-
 # Modes and options that keep what was done, and options that would.
 _GOING_ON = {"--cache", "--resume", "--faiss-build", "--faiss-add", "--faiss-sync", "--evaluate"}
 _WITH_JOURNAL = {
@@ -88,13 +87,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 if all is good, 1 if something failed, 2 for wrong usage, 130 after Ctrl-C.
     """
+    if arguments is None:
+        arguments = sys.argv[1:]
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return _run(sys.argv[1:] if arguments is None else list(arguments))
+        return _run(list(arguments))
     except KeyboardInterrupt:
-        print_message(_stopped(sys.argv[1:] if arguments is None else arguments))
+        print_message(_stopped(arguments))
         return 130
     except OutputError as error:
         if sys.stdout is not None:

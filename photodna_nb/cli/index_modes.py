@@ -170,7 +170,8 @@ def _print_added(verb: str, added: Added, index_path: str, like_oaphotodna: bool
 
 def _print_recall(index: HashIndex, like_oaphotodna: bool = False) -> None:
     if index.recall is not None:
-        (print_after_output if like_oaphotodna else print_lines)(f"Approximate: {index.recall}")
+        print_line = print_after_output if like_oaphotodna else print_lines
+        print_line(f"Approximate: {index.recall}")
 
 
 def query(
@@ -259,44 +260,44 @@ def verify(index_path: str, meta_path: str, *, compare_content: bool, jobs: int 
         if compare_content:
             start_numba()
         with printed_warnings():
-            found = index.verify(
+            checked = index.verify(
                 compare_content=compare_content, max_workers=jobs, progress=on_terminal()
             )
         print_lines(
-            f"{printable(index_path)}: sound, {found.n_items} file(s), "
+            f"{printable(index_path)}: sound, {checked.n_items} file(s), "
             f"index type {index.index_type}"
         )
         _print_recall(index)
     unchecked = {
-        "label(s), which name no file": found.n_labels,
-        "file(s) whose size and time are not known": found.n_unknown,
-        "item(s) without a checksum": found.n_unchecked,
-        "hash(es) that the index file does not hold yet": found.n_pending,
+        "label(s), which name no file": checked.n_labels,
+        "file(s) whose size and time are not known": checked.n_unknown,
+        "item(s) without a checksum": checked.n_unchecked,
+        "hash(es) that the index file does not hold yet": checked.n_pending,
     }
     for what, number in unchecked.items():
         if number:
             print_lines(f"Not compared: {number} {what}")
-    if found.other_type is not None:
-        still = f"the index file still has the type {found.other_type}"
+    if checked.other_type is not None:
+        still = f"the index file still has the type {checked.other_type}"
         print_lines(f"Not written yet: {still}; --faiss-rebuild writes it")
-    changed = "has changed since it was indexed; hash it again with --faiss-add"
-    missing = "is missing; take it out with --faiss-remove"
-    for name in found.changed:
-        print_error(f"{printable(name)}: {changed}")
-    for name in found.missing:
-        print_error(f"{printable(name)}: {missing}")
-    print_failures(found.failures)
-    if found.lacking:
+    for names, reason in (
+        (checked.changed, "has changed since it was indexed; hash it again with --faiss-add"),
+        (checked.missing, "is missing; take it out with --faiss-remove"),
+    ):
+        for name in names:
+            print_error(f"{printable(name)}: {reason}")
+    print_failures(checked.failures)
+    if checked.lacking:
         print_error(
-            f"{printable(meta_path)}: lacks {len(found.lacking)} item(s) that the index file "
-            f"holds, of id {found.lacking[0]} first; if they were removed, write the index anew "
+            f"{printable(meta_path)}: lacks {len(checked.lacking)} item(s) that the index file "
+            f"holds, of id {checked.lacking[0]} first; if they were removed, write the index anew "
             "with --faiss-rebuild, otherwise use a backup copy"
         )
     if compare_content:
-        n_failed = len(found.missing) + len(found.failures)
-        summary.count({"hashed": found.n_items - found.n_labels - n_failed}, n_failed)
+        n_failed = len(checked.missing) + len(checked.failures)
+        summary.count({"hashed": checked.n_items - checked.n_labels - n_failed}, n_failed)
         summary.print()
-    return int(bool(found.changed or found.missing or found.failures or found.lacking))
+    return int(bool(checked.changed or checked.missing or checked.failures or checked.lacking))
 
 
 def rebuild(index_path: str, meta_path: str, *, index_type: str | None) -> int:

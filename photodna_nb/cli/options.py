@@ -187,16 +187,13 @@ def command_of(mode: str, operands: list[str], values: dict[str, Any]) -> Comman
     if mode in _TABLES.split():
         options["table_options"] = _table_options(values)
     if mode == "faiss_query":
-        options["top_k"] = None
+        options["top_k"], last = None, operands[-1]
         # After the first image, so that an image may have a number for a name.
-        if len(operands) > (3 if values["files_from"] is None else 2) and is_number(operands[-1]):
+        is_top_k = is_number(last) and len(operands) > (3 if values["files_from"] is None else 2)
+        if is_top_k or (len(operands) > 3 and _is_no_file_but_a_number(last)):
             with _argument_errors("argument TOP_K"):
-                options["top_k"] = positive_integer(operands[-1])
+                options["top_k"] = positive_integer(last)
             operands = operands[:-1]
-        elif len(operands) > 3 and _is_no_file_but_a_number(operands[-1]):
-            raise ArgumentError(
-                f"argument TOP_K: got {operands[-1]!r}, needs an integer of at least 1"
-            )
     _check_values(mode, options)
     if "oaphotodna" in forms:
         del options["format"]
