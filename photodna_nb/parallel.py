@@ -147,8 +147,8 @@ def _executor_errors(executor: Executor | None) -> ErrorContext:
     """Return a context that says what to do about an executor that can work no more."""
 
     def translated(error: BaseException) -> Exception | None:
-        kinds = _kinds(type(error))
-        if isinstance(error, BrokenExecutor | CancelledError) or kinds & _LOST_WORKERS:
+        names = _class_names(type(error))
+        if isinstance(error, BrokenExecutor | CancelledError) or names & _LOST_WORKERS:
             return ResourceError(
                 "executor: a worker ended in the middle of its work (it was killed, memory was "
                 'full, or the script has no `if __name__ == "__main__":`), or the executor was '
@@ -156,13 +156,13 @@ def _executor_errors(executor: Executor | None) -> ErrorContext:
                 "in a journal is not hashed again"
             )
         shut_down = isinstance(error, RuntimeError) and "after shutdown" in str(error)
-        if shut_down or "distributed.ClosedClientError" in kinds:
+        if shut_down or "distributed.ClosedClientError" in names:
             return ArgumentError("executor: is shut down; give one that is open")
         if "No module named 'photodna_nb'" in str(error):
             return ResourceError(
                 "executor: its workers cannot import photodna_nb; install it there, in this version"
             )
-        cause = getattr(error, "cause", None) if "ray" in kinds else None
+        cause = getattr(error, "cause", None) if "ray" in names else None
         return cause if isinstance(cause, PhotodnaError) else None  # without Ray's traceback
 
     return ErrorContext(translated if executor is not None else lambda _: None)
@@ -208,7 +208,7 @@ def worker_count(max_workers: int | None, executor: Executor | None) -> int:
 
 
 def _no_executor(value: Any) -> tuple[str, str]:
-    """Return what a value is that is no executor, and what to do."""
+    """Return what a value is that is no executor, and what to give in its place."""
     got = describe(value)
     remedy = "leave it out for threads, or give concurrent.futures.ProcessPoolExecutor()"
     if isinstance(value, Integral):
@@ -217,31 +217,34 @@ def _no_executor(value: Any) -> tuple[str, str]:
         package = value.partition("://")[0]  # of an address, or the name of a library
         names = {"dask" if ":" in value and package not in _RIGHT_CALLS else package}
     elif isinstance(value, ModuleType):
-        got, names = f"the module {value.__name__}", _names(value.__name__)
+        got, names = f"the module {value.__name__}", {_package(value.__name__)}
     elif isinstance(value, type):
-        got, names = f"the class {value.__name__}", _kinds(value)
+        got, names = f"the class {value.__name__}", _class_names(value)
         if issubclass(value, Executor):
             remedy = f"give an object of it, {value.__name__}()"
     elif hasattr(value, "__name__"):
-        got, names = f"the function {value.__name__}", _names(value.__module__)
+        got, names = f"the function {value.__name__}", {_package(value.__module__)}
         remedy = f"give what {value.__name__}() returns, if that is an executor"
     else:
-        names = _kinds(type(value))
+        names = _class_names(type(value))
     right_calls = (call for name, call in _RIGHT_CALLS.items() if name in names)
     return got, next((f"give {call}" for call in right_calls), remedy)
 
 
-def _kinds(kind: type) -> set[str]:
-    """Return the package of a class, with and without its name, and of its base classes.
+def _class_names(kind: type) -> set[str]:
+    """Return the packages of a class and of its base classes, with and without their names.
 
     Libraries are known by names, so that none is imported.
     """
-    return set().union(*(_names(base.__module__, base.__name__) for base in kind.__mro__))
+    names: set[str] = set()
+    for base in kind.__mro__:
+        package = _package(base.__module__)
+        names |= {package, f"{package}.{base.__name__}"}
+    return names
 
 
-def _names(module: str | None, kind: str = "") -> set[str]:
-    package = str(module).partition(".")[0]
-    return {package, f"{package}.{kind}"}
+def _package(module: str | None) -> str:
+    return str(module).partition(".")[0]
 
 
 def progress_bar(visible: bool, items: Iterable[Any], unit: str) -> Any:
