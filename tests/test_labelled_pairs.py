@@ -4,12 +4,14 @@ import itertools
 import math
 import re
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import oracle
 import pytest
 from conftest import JIT_OFF, scaled
 from evaluations import config_of, genuine_table, results_of, some_hashed
+from PIL import Image
 from scipy import stats
 
 import photodna_nb as pdna
@@ -459,3 +461,26 @@ def test_an_original_that_is_in_no_labelled_pair_can_be_left_out(tmp_path):
     pairs = {"labelled": "pairs.csv", "leave_out": [names[3]]}
     found = run(config_of(tmp_path, originals=originals, pairs=pairs), tmp_path / "run")
     assert found.counts.names == tuple(names[:2])
+
+
+@pytest.mark.long
+def test_an_original_that_is_in_no_labelled_pair_is_not_known_by_its_digest(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (9, 9), (number, 0, 0)).save(folder / f"{number}.png")
+    (tmp_path / "pairs.csv").write_text("a,b,same\n0.png,1.png,0\n")
+    digest = sha256((folder / "2.png").read_bytes()).hexdigest()
+
+    def left_out(name):
+        pairs = {"labelled": "pairs.csv", "leave_out": [name]}
+        originals = {"kind": "directory", "path": "pictures"}
+        return run(config_of(tmp_path, originals=originals, pairs=pairs), tmp_path / "run")
+
+    error = r"pairs\.leave_out: no original in the labelled pairs \(others need not be listed\) "
+    with pytest.raises(pdna.ArgumentError, match=f"{error}has the digest sha256:{digest}; take"):
+        left_out(f"sha256:{digest}")
+    assert left_out("2.png").counts.names == ("0.png", "1.png")
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(pdna.ArgumentError, match=rf"{error}is called 2\.png; did"):
+        left_out("2.png")

@@ -50,7 +50,9 @@ class RunInputs(NamedTuple):
     def check_hashed(self, inputs: Mapping[str, str | None]) -> None:
         """Raise an ArgumentError if something names no original among these, by name and digest."""
         listed = _listed(self.config, self.categories)
-        check_names(listed, [*inputs, *self.names], inputs.values())
+        # Only those are hashed, so a digest of another original cannot be known from a wrong one.
+        where = " in the labelled pairs (others need not be listed)" if self.labelled else ""
+        check_names(listed, [*inputs, *self.names], inputs.values(), where)
         if self.labelled is not None:
             self.labelled.check_names(inputs)
 

@@ -123,16 +123,17 @@ def file_digests(config: Config) -> dict[str, str]:
     }
 
 
-def unknown_original(name: str, known: Collection[str]) -> str:
+def unknown_original(name: str, known: Collection[str], where: str = "") -> str:
     """Return what is wrong with a name that is none of the originals, and what to do."""
     remedy = checks.suggestion(name, known) or "names are as the results list them"
-    return f"no original is called {printable(name)}; {printable(remedy)}"
+    return f"no original{where} is called {printable(name)}; {printable(remedy)}"
 
 
 def check_names(
     listed: Mapping[str, Iterable[str]],
     names: Iterable[str],
     digests: Iterable[str | None] | None = None,
+    where: str = "",
 ) -> None:
     """Raise an ArgumentError if a name, or a digest if these are known, is none of an original.
 
@@ -142,16 +143,18 @@ def check_names(
         Names, or ``sha256:`` and digests, by the key of the configuration that lists them.
     names, digests : iterable of str
         Names and digests of all originals.
+    where : str
+        Which originals these are, if not all, for the message.
     """
     known, known_digests = set(names), None if digests is None else set(digests)
     for key, own in listed.items():
         for name in sorted(set(own)):
             digest = named_digest(name)
             if digest is None and name not in known:
-                raise ArgumentError(f"{key}: {unknown_original(name, known)}")
+                raise ArgumentError(f"{key}: {unknown_original(name, known, where)}")
             if digest and known_digests is not None and digest not in known_digests:
                 raise ArgumentError(
-                    f"{key}: no original has the digest sha256:{digest}; take it from "
+                    f"{key}: no original{where} has the digest sha256:{digest}; take it from "
                     "sha256sum, or from inputs in the manifest.json of a run"
                 )
 
