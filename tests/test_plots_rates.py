@@ -715,24 +715,30 @@ def test_labels_are_inside_and_apart(estimates, name, size):
     figure, ax = plt.subplots(figsize=size)  # which gets a layout
     figures(estimates, CLOSE)[name](ax)
     figure.canvas.draw()
+    assert_inside_and_apart(ax, 8)
+
+
+def assert_inside_and_apart(ax, least):
     boxes = boxes_of(ax)
-    assert len(boxes) > 8
+    assert len(boxes) > least
     for text, box in boxes.items():
-        assert -1 <= box.x0 < box.x1 <= figure.bbox.x1 + 1, text
-        assert -1 <= box.y0 < box.y1 <= figure.bbox.y1 + 1, text
+        assert -1 <= box.x0 < box.x1 <= ax.figure.bbox.x1 + 1, text
+        assert -1 <= box.y0 < box.y1 <= ax.figure.bbox.y1 + 1, text
     for (text, box), (other, neighbour) in combinations(boxes.items(), 2):
         # The tick labels of two axes meet at most in the space around a letter.
         assert not box.padded(-1).overlaps(neighbour.padded(-1)), (text, other)
 
 
-@pytest.mark.parametrize("name", ["recall", "edits"])
-def test_all_edits_in_a_figure_of_their_own(estimates, name):
-    ax = figures(estimates, specs=STANDARD)[name]()
+# The widths are Matplotlib's own, and that of a report on a phone.
+@pytest.mark.parametrize(("name", "width"), [("recall", 6.4), ("edits", 6.4), ("oriented", 3.5)])
+def test_all_edits_in_a_figure_of_their_own(estimates, name, width):
+    oriented = [row | {"oriented": True} for row in recall_rows(STANDARD)]
+    drawn = figures(estimates, specs=STANDARD)
+    drawn["oriented"] = lambda: plots.plot_recall(oriented, confidence=0.95)
+    with plt.rc_context({"figure.figsize": (width, 4.2)}):
+        ax = drawn[name]()
     ax.figure.canvas.draw()
-    boxes = boxes_of(ax)
-    assert len(boxes) > len(STANDARD)
-    for (text, box), (other, neighbour) in combinations(boxes.items(), 2):
-        assert not box.padded(-1).overlaps(neighbour.padded(-1)), (text, other)
+    assert_inside_and_apart(ax, len(STANDARD))
 
 
 @pytest.mark.parametrize("style", ["default", "dark_background"])

@@ -213,9 +213,16 @@ def add_scaled_labels(ax: Axes, title: str, x: str, y: str) -> None:
 
 
 def fitted_legend(ax: Axes, note: str = "", marker_scale: float = 1.0) -> None:
-    """Add a legend below the axes, with a note above it, in a font size that fits."""
+    """Add a legend below the axes, with a note above it, in a font size that fits.
+
+    The title and the label of the x axis, which are above and below the same space, are broken.
+    """
     handles, labels = ax.get_legend_handles_labels()
     width, height = _legend_space(ax)
+    label_size = scaled_font_size(ax, plt.rcParams["axes.labelsize"])
+    title_size = scaled_font_size(ax, plt.rcParams["axes.titlesize"])
+    for text, text_size in ((ax.title, title_size), (ax.xaxis.label, label_size)):
+        text.set_text(fit_text(text.get_text(), width, text_size))
     size = scaled_font_size(ax, "small")
     while True:
         handle_width = 4.0 * size  # with the space on both sides
@@ -227,7 +234,7 @@ def fitted_legend(ax: Axes, note: str = "", marker_scale: float = 1.0) -> None:
             break
         size *= 0.9
     tick_size = scaled_font_size(ax, plt.rcParams["xtick.labelsize"])
-    down = 12 + 1.4 * (tick_size + scaled_font_size(ax, plt.rcParams["axes.labelsize"]))
+    down = 12 + 1.4 * (tick_size + label_size * (ax.get_xlabel().count("\n") + 1))
     legend = ax.legend(
         handles,
         texts,
