@@ -160,7 +160,7 @@ def other_pairs(hashed, groups=(), flat=()):
 
 def labelled_pairs(hashed, path):
     """Return the genuine and the impostor pairs of a file of labels, and their categories."""
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     place = {name: row for row, name in enumerate(hashed.names)}
     found = []

@@ -113,6 +113,6 @@ def corrupt(path, offset, content):
 
 
 def edit(path, change):
-    document = json.loads(path.read_text())
+    document = json.loads(path.read_text("utf-8"))
     change(document)
     path.write_text(json.dumps(document))

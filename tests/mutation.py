@@ -84,7 +84,7 @@ def copy_repository(target: Target) -> None:
     if not target.jit:
         for name in target.modules:
             path = COPY / "photodna_nb" / name
-            path.write_text(re.sub(r"^@kernel\n", "", path.read_text(), flags=re.MULTILINE))
+            path.write_text(re.sub(r"^@kernel\n", "", path.read_text("utf-8"), flags=re.MULTILINE))
 
 
 def mutmut(*arguments: str, jit: bool = True) -> str:

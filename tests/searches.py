@@ -22,7 +22,7 @@ def _photographs():
     if PHOTOGRAPHS.exists():
         with np.load(PHOTOGRAPHS) as arrays:
             return np.concatenate([arrays["a_originals"], *arrays["b_variants"]])
-    records = map(json.loads, (ROOT / "data/golden/golden.jsonl").read_text().splitlines())
+    records = map(json.loads, (ROOT / "data/golden/golden.jsonl").read_text("utf-8").splitlines())
     found = np.stack(
         [np.frombuffer(base64.b64decode(r["hash"]), np.uint8) for r in records if "hash" in r]
     )

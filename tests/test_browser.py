@@ -61,12 +61,12 @@ def jupyter(folder, home):
     try:
         address = f"http://127.0.0.1:{port}"
         for _ in range(300):
-            assert server.poll() is None, log.read_text()
+            assert server.poll() is None, log.read_text("utf-8")
             with suppress(OSError), urllib.request.urlopen(f"{address}/api", timeout=5):
                 break
             time.sleep(0.1)
         else:
-            pytest.fail(f"JupyterLab did not answer:\n{log.read_text()}")
+            pytest.fail(f"JupyterLab did not answer:\n{log.read_text('utf-8')}")
         yield f"{address}/lab/tree/{NOTEBOOK}?reset&token={token}"
     finally:
         os.killpg(server.pid, signal.SIGTERM)

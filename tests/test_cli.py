@@ -203,7 +203,7 @@ def test_output_for_a_spreadsheet(call, folder, tmp_path):
     output = tmp_path / "t.csv"
     for options in ["--spreadsheet"], ["--spreadsheet", "--resume"], ["--resume"], []:
         call("--files-from", "-", "--output", output, *options, stdin=b"=a.png\n", cwd=tmp_path)
-        name = output.read_text().partition(",")[0]
+        name = output.read_text("utf-8").partition(",")[0]
         assert name == ("'=a.png" if "--spreadsheet" in options else "=a.png")
 
 
@@ -302,7 +302,7 @@ def test_index_from_start_to_end(call, folder, tmp_path):
     result = call("--faiss-build", *files, a, folder / "bad.jpg", c, cwd=tmp_path)
     assert result.stdout == b"Indexed 2 file(s) into index.faiss\n"
     assert len(failed(result)) == 1
-    meta = json.loads((tmp_path / "meta.json").read_text())
+    meta = json.loads((tmp_path / "meta.json").read_text("utf-8"))
     for item, path in zip(meta["items"], (a, c), strict=True):
         (record,) = item["extra"].values()
         assert len(record.pop("checksum")) == 16
@@ -409,7 +409,7 @@ def test_hostile_names(call, folder, tmp_path, monkeypatch):
     paths = [os.path.join(os.fsencode(images), name) for name in names]
     files = (os.fsencode(tmp_path / "i"), os.fsencode(tmp_path / "m"))
     text(call("--faiss-build", *files, *paths))
-    meta = json.loads((tmp_path / "m").read_text())
+    meta = json.loads((tmp_path / "m").read_text("utf-8"))
     assert [os.fsencode(item["path"]) for item in meta["items"]] == paths
     answer = text(call("--faiss-query", *files, paths[0]))
     assert f"Query: {images}/new\\nline.png\n" in answer

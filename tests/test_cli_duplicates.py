@@ -148,7 +148,7 @@ def test_matches(call, folder, known):
 def test_the_rank_is_the_last_column_where_an_image_has_several_matches(call, folder, tmp_path):
     output = tmp_path / "matches.jsonl"
     assert text(call("--match", folder, folder / "a.png", "--output", output)) == ""
-    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    rows = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
     assert [list(row) for row in rows] == [[*MATCH_COLUMNS, "rank"]] * 2
     assert [row["rank"] for row in rows] == [1, 2]
 

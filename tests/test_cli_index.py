@@ -97,7 +97,7 @@ def test_low_detail_is_marked_and_left_out(call, folder, files):
 def test_json_has_no_nan(call, folder, tmp_path, number):
     """Which other programs, and Python itself, write into metadata."""
     pair = write_foreign_index(tmp_path, pdna.hash_file(folder / "a.png")[None])
-    content = pair[1].read_text()
+    content = pair[1].read_text("utf-8")
     pair[1].write_text(content.replace('"extra": {}', f'"extra": {{"k": [{number}, "NaN"]}}'))
 
     def refuse(word):

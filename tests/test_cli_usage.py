@@ -312,6 +312,8 @@ def test_a_shell_completes(tmp_path, shell, script):
     )
     lines = [line.split() for line in result.stdout.splitlines()]
     assert lines == list(COMPLETIONS.values()), result.stderr
-    imported = set(re.findall(r"\| +([\w.]+)$", (tmp_path / "imports").read_text(), re.MULTILINE))
+    imported = set(
+        re.findall(r"\| +([\w.]+)$", (tmp_path / "imports").read_text("utf-8"), re.MULTILINE)
+    )
     assert "argcomplete" in imported
     assert not imported & {"numpy", "numba", "PIL", "faiss"}

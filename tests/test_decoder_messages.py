@@ -346,7 +346,10 @@ def test_pillow_logs_in_one_module_only():
     logging_modules = [
         path.name
         for path in sorted(Path(Image.__file__).parent.glob("*.py"))
-        if any(f"logger.{level}(" in path.read_text() for level in ("warning", "error", "critical"))
+        if any(
+            f"logger.{level}(" in path.read_text("utf-8")
+            for level in ("warning", "error", "critical")
+        )
     ]
     assert logging_modules == ["TiffImagePlugin.py"]
 

@@ -10,7 +10,7 @@ from conftest import ROOT
 
 def wanted() -> list[str]:
     """Requirements of pyproject.toml: Python, the package, its notebooks and tests."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
 
     def of(extra: str) -> set[str]:
@@ -34,7 +34,7 @@ def listed(environment: str) -> list[str]:
 
 
 def test_environment_yml_is_in_step():
-    environment = (ROOT / "environment.yml").read_text()
+    environment = (ROOT / "environment.yml").read_text("utf-8")
     assert listed(environment) == wanted()
     assert len(wanted()) >= 10
     assert "channels:\n  - conda-forge\ndependencies:\n" in environment
@@ -51,16 +51,16 @@ def test_environment_yml_is_in_step():
     ],
 )
 def test_a_wrong_copy_is_noticed(before, after):
-    environment = (ROOT / "environment.yml").read_text()
+    environment = (ROOT / "environment.yml").read_text("utf-8")
     assert before in environment
     assert listed(environment.replace(before, after)) != wanted()
 
 
 def test_every_python_of_the_classifiers_was_run():
     """In the table of docs/installation.md, but for the lowest, which CI runs."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     lowest, *others = re.findall(r":: (3\.\d+)'", str(project["classifiers"]))
-    page = (ROOT / "docs" / "installation.md").read_text()
+    page = (ROOT / "docs" / "installation.md").read_text("utf-8")
     runs = re.findall(r"^\| (3\.\d+)\.\d+ \|.* `pytest` \|", page, re.MULTILINE)
     assert sorted({*runs} - {lowest}) == others
     assert project["requires-python"] == f">={lowest}"
@@ -68,11 +68,11 @@ def test_every_python_of_the_classifiers_was_run():
 
 def test_ci_runs_what_is_written_down():
     """The README's test command, and every daily command of CONTRIBUTING.md."""
-    ci = (ROOT / ".ci" / "run").read_text()
-    readme = (ROOT / "README.md").read_text()
+    ci = (ROOT / ".ci" / "run").read_text("utf-8")
+    readme = (ROOT / "README.md").read_text("utf-8")
     (test_command,) = re.findall(r"^.*-m pytest$", readme, re.MULTILINE)
     assert test_command in ci
-    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    contributing = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     blocks = re.findall(r"```sh\n(.*?)```", contributing, re.DOTALL)
     commands = [line for block in blocks for line in block.splitlines() if line.strip()]
     # The first one is .ci/run's own; the README's test command above is the same as pytest.

@@ -123,7 +123,7 @@ def test_a_lock_that_is_no_file(tmp_path):
         with pytest.raises(pdna.IndexFileError, match=r"lock: is no file, but belongs to an index"):
             index.add(["/x"], HASHES[:1])
         assert len(index.search(HASHES[:1], 1)[0]) == 1
-    assert victim.read_text() == "important"
+    assert victim.read_text("utf-8") == "important"
 
 
 def test_a_file_with_two_names_is_not_replaced(tmp_path, name):
@@ -276,8 +276,8 @@ def test_a_link_in_place_of_a_new_file_is_not_followed(tmp_path, monkeypatch):
     with pytest.raises(pdna.FileError, match="cannot be written"):
         files.write([(str(path), write)], pdna.FileError)
     assert victim.stat().st_mode & 0o777 == 0o600
-    assert victim.read_text() == "important"
-    assert path.read_text() == "old"
+    assert victim.read_text("utf-8") == "important"
+    assert path.read_text("utf-8") == "old"
 
 
 def test_the_journal_of_a_private_table_is_private(tmp_path):
@@ -300,6 +300,6 @@ def test_files_are_opened_for_writing_in_one_module():
     found = {
         str(source.relative_to(package))
         for source in package.rglob("*.py")
-        if writing.search(others.sub("", source.read_text()))
+        if writing.search(others.sub("", source.read_text("utf-8")))
     }
     assert found == {"files.py", "kernels/jit.py", "systems.py"}

@@ -514,7 +514,7 @@ def test_another_program_may_lose_what_is_remembered(tmp_path, folder):
     """`oaphotodna.py` writes the keys that it knows."""
     pair = tmp_path / "index.faiss", tmp_path / "meta.json"
     sync(pair, folder)
-    document = json.loads(pair[1].read_text())
+    document = json.loads(pair[1].read_text("utf-8"))
     assert [row[0] for row in document["unreadable_files"]] == [
         str(folder / "bad.jpg"),
         str(folder / "notes.txt"),

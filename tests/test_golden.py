@@ -35,7 +35,7 @@ IS_X86 = platform.machine() in ("x86_64", "AMD64")
 
 
 def records(folder: Path):
-    for line in (folder / "golden.jsonl").read_text().splitlines():
+    for line in (folder / "golden.jsonl").read_text("utf-8").splitlines():
         record = json.loads(line)
         if JIT_OFF and np.prod(record.get("size") or 0) > 8_000:
             continue

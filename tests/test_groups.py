@@ -317,11 +317,11 @@ def test_some_rows(found):
 def test_files(found, tmp_path):
     for suffix in ("csv", "json", "jsonl", "parquet"):
         found.save(tmp_path / f"groups.{suffix}")
-    rows = list(csv.reader((tmp_path / "groups.csv").read_text().splitlines()))
+    rows = list(csv.reader((tmp_path / "groups.csv").read_text("utf-8").splitlines()))
     assert rows == [COLUMNS, *(["" if v is None else str(v) for v in line] for line in LINES)]
     objects = [dict(zip(COLUMNS, line, strict=True)) for line in LINES]
-    assert json.loads((tmp_path / "groups.json").read_text()) == objects
-    lines = (tmp_path / "groups.jsonl").read_text().splitlines()
+    assert json.loads((tmp_path / "groups.json").read_text("utf-8")) == objects
+    lines = (tmp_path / "groups.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line) for line in lines] == objects
     from pyarrow import parquet
 

@@ -210,7 +210,7 @@ def test_a_file_that_is_no_journal_is_not_written_to(files, tmp_path):
     Path(f"{output}.journal").write_text("notes of mine\n")
     with pytest.raises(pdna.TableFileError, match=r"t\.json\.journal: is not a file that begins"):
         pdna.hash_files(files[:1], output=output)
-    assert Path(f"{output}.journal").read_text() == "notes of mine\n"
+    assert Path(f"{output}.journal").read_text("utf-8") == "notes of mine\n"
 
 
 @pytest.mark.long

@@ -261,7 +261,7 @@ def outcomes(tmp_path_factory):
             process.kill()
             lines, errors = process.communicate()
     assert [path.name for path in outside.iterdir()] == ["victim"]
-    assert victim.read_text() == "important\n"
+    assert victim.read_text("utf-8") == "important\n"
     found = {}
     for line in lines.splitlines():
         meta, call, *rest = json.loads(line)

@@ -373,7 +373,7 @@ def test_a_file_made_in_between_is_not_replaced(tmp_path, meta):
     (tmp_path / meta).write_text("mine")
     with pytest.raises(pdna.IndexFileError, match="exists already"):
         index.save()
-    assert (tmp_path / meta).read_text() == "mine"
+    assert (tmp_path / meta).read_text("utf-8") == "mine"
 
 
 def test_a_relative_path_stays_where_it_was(tmp_path, monkeypatch, meta):

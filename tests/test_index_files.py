@@ -89,7 +89,7 @@ def test_files_of_this_package_open_elsewhere(tmp_path):
     assert isinstance(index, faiss.IndexIDMap2)
     assert isinstance(faiss.downcast_index(index.index), faiss.IndexFlatL2)
     assert faiss.vector_to_array(index.id_map).tolist() == [1, 2, 3, 4, 5]
-    meta = json.loads(files[1].read_text())
+    meta = json.loads(files[1].read_text("utf-8"))
     assert {key: meta[key] for key in ("dimension", "metric", "similarity_metric", "next_id")} == {
         "dimension": 144,
         "metric": "squared_l2",
@@ -110,7 +110,7 @@ def test_foreign_keys_survive(tmp_path, meta):
         document["items"][1] |= {"extra": {"tag": ["x"]}, "label": 7}
 
     edit(files[1], change)
-    before = json.loads(files[1].read_text())
+    before = json.loads(files[1].read_text("utf-8"))
     with pdna.HashIndex.open(*files) as index:
         index.add(["/a"], HASHES[2:3])
         index.save()
@@ -122,7 +122,7 @@ def test_foreign_keys_survive(tmp_path, meta):
         copied.copy_to(tmp_path / "i3", tmp_path / "m3").close()
     before["next_id"] = 4
     for path in (files[1], tmp_path / "m3"):
-        after = json.loads(path.read_text())
+        after = json.loads(path.read_text("utf-8"))
         assert after.pop("checksums_below") == 4
         for item in after["items"]:
             assert set(item["extra"].pop("photodna_nb")) == {"checksum"}

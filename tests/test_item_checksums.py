@@ -241,7 +241,9 @@ def test_another_program_rewrites_the_json(tmp_path):
         document["items"] = [dict(reversed(item.items())) for item in document["items"]]
 
     edit(files[1], rewrite)
-    files[1].write_text(json.dumps(json.loads(files[1].read_text()), indent=2, sort_keys=True))
+    files[1].write_text(
+        json.dumps(json.loads(files[1].read_text("utf-8")), indent=2, sort_keys=True)
+    )
     with pdna.HashIndex.open(*files) as index:
         index.verify()
         assert index.get(2).extra == {"n": 1}

@@ -266,7 +266,7 @@ def test_an_edit_of_another_kernel_file_is_noticed(tmp_path):
     assert [hits(tmp_path / "cache", package) for _ in range(2)] == [0, 1]
     other = package / "photodna_nb" / "kernels" / "vector.py"
     status = other.stat()
-    source = other.read_text()
+    source = other.read_text("utf-8")
     other.write_text(source.replace("Vectors in LLVM code", "VECTORS in LLVM code", 1))
     os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert other.stat().st_size == status.st_size

@@ -122,7 +122,7 @@ def test_records(found):
 
 def test_a_file(found, tmp_path):
     found.save(tmp_path / "matches.csv")
-    rows = list(csv.reader((tmp_path / "matches.csv").read_text().splitlines()))
+    rows = list(csv.reader((tmp_path / "matches.csv").read_text("utf-8").splitlines()))
     assert rows[0] == ["path", "match", "rank", "distance", "similarity", "orientation", "detail"]
     assert rows[3][:4] == ["/1.png", "list 1", "2", "12.0"]
     assert rows[1][-1] == "", "its detail is not known"

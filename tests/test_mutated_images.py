@@ -71,7 +71,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_a_child_does_wrong_is_noticed(tmp_path, monkeypatch, fault):
     """A copy of the script whose child does it, in place of hashing or before it."""
-    source = mutated_images.ROOT.joinpath("tests/mutated_images.py").read_text()
+    source = mutated_images.ROOT.joinpath("tests/mutated_images.py").read_text("utf-8")
     source = source.replace("= 20, 300,", "= 1, 60,")
     before = "def _hash_of_package(path: str) -> dict[str, Any]:\n"
     assert source.count(before) == 1

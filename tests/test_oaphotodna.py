@@ -79,7 +79,7 @@ class Program:
         (self.folder / file).write_text(f"path,base64\n{name},{hash_text}\n")
 
     def metadata(self):
-        return (self.folder / "m.json").read_text()
+        return (self.folder / "m.json").read_text("utf-8")
 
 
 @pytest.fixture

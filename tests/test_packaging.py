@@ -17,7 +17,7 @@ import photodna_nb as pdna
 
 # What an sdist has without being told, and what it does not need.
 OF_ITSELF = ("LICENSE", "README.md", "pyproject.toml", "setup.py", "MANIFEST.in", "photodna_nb/*")
-LEFT_OUT = (".gitignore",)
+LEFT_OUT = (".gitattributes", ".gitignore")
 
 
 def tracked() -> list[str]:
@@ -60,22 +60,22 @@ def names() -> list[str]:
 
 
 def test_the_sdist_holds_every_file(names):
-    assert missing((ROOT / "MANIFEST.in").read_text(), names) == []
+    assert missing((ROOT / "MANIFEST.in").read_text("utf-8"), names) == []
 
 
 @pytest.mark.parametrize("line", ["graft tests\n", "graft notebooks\n", " CITATION.cff"])
 def test_a_file_that_is_left_out_is_noticed(names, line):
-    manifest = (ROOT / "MANIFEST.in").read_text()
+    manifest = (ROOT / "MANIFEST.in").read_text("utf-8")
     assert line in manifest
     assert missing(manifest.replace(line, ""), names)
 
 
 def test_a_folder_that_nobody_names_is_noticed(names):
-    assert missing((ROOT / "MANIFEST.in").read_text(), [*names, "papers/new.md"])
+    assert missing((ROOT / "MANIFEST.in").read_text("utf-8"), [*names, "papers/new.md"])
 
 
 def test_what_is_no_module_is_in_the_package():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     declared = project["tool"]["setuptools"]["package-data"]["photodna_nb"]
     package = ROOT / "photodna_nb"
     there = [
@@ -135,7 +135,7 @@ def test_every_folder_with_modules_is_a_package():
 def test_the_citation_is_of_this_version():
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     fields = dict(re.findall(r'^([\w-]+):(?: "?(.*?)"?)?(?: #.*)?$', citation, re.MULTILINE))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert fields["cff-version"] == "1.2.0"
     assert fields["version"] == pdna.__version__
     assert fields["license"] == project["license"]
@@ -202,7 +202,7 @@ def test_version_and_date_are_the_same_everywhere(before, after):
 
 def test_each_python_that_is_named_is_tested():
     """The lowest one by all of CI, the others by a part: no one in between is left out."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     least = project["requires-python"].removeprefix(">=")
     minors = [
         one.rpartition(" ")[2]
@@ -225,7 +225,7 @@ def test_the_badges_are_what_pyproject_says(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "data")
     from draw_badges import badges
 
-    shown = re.findall(r"\]\(data/figures/(badge_.*?)\)", (ROOT / "README.md").read_text())
+    shown = re.findall(r"\]\(data/figures/(badge_.*?)\)", (ROOT / "README.md").read_text("utf-8"))
     assert sorted(shown) == sorted(badges())
     for name, text in badges().items():
         there = (ROOT / "data" / "figures" / name).read_text(encoding="utf-8")
@@ -234,7 +234,7 @@ def test_the_badges_are_what_pyproject_says(monkeypatch):
 
 
 def test_the_licence_of_each_package_that_is_installed_is_listed():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     for_developers = {"docs", "test", "dev"}
     groups = {"every installation": project["dependencies"], **project["optional-dependencies"]}
     text = (ROOT / "docs" / "installation.md").read_text(encoding="utf-8")

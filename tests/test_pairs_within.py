@@ -294,7 +294,7 @@ def test_a_disk_that_gets_full(tmp_path, suffix, monkeypatch, many_runs):
             patch.setattr(owner, name, full)
             with pytest.raises(pdna.TableFileError, match=words):
                 pdna.write_pairs(path, hashes, max_distance=0)
-        assert path.read_text() == "before"
+        assert path.read_text("utf-8") == "before"
         assert os.listdir(tmp_path) == [path.name]
 
 

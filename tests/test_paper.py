@@ -131,7 +131,7 @@ def test_tables(results, tmp_path):
 def test_methods_and_references(results, tmp_path):
     """Each number of the paragraph is one of the run, and each citation has an entry."""
     pdna.report.write_paper(results, tmp_path)
-    text = (tmp_path / "methods.txt").read_text()
+    text = (tmp_path / "methods.txt").read_text("utf-8")
     summary, versions = results.summary, results.manifest["versions"]
     for needed in (
         "120 generated images (dead leaves, 64 × 48, seed 3)",
@@ -154,13 +154,13 @@ def test_methods_and_references(results, tmp_path):
             plain = re.sub(r"\[[a-z0-9_,]+\]", "", sentence)
             numbers = re.findall(r"(?<![\w.])[\d,]*\d(?![\w.]*\d)", plain)
             assert set(numbers) - known == set(), sentence
-    bib = (tmp_path / "references.bib").read_text()
+    bib = (tmp_path / "references.bib").read_text("utf-8")
     entries = re.findall(r"@\w+\{(\w+),", bib)
     cited = {key for keys in re.findall(r"\[([a-z0-9_,]+)\]", text) for key in keys.split(",")}
     assert set(entries) == cited >= {"photodna_nb", "deryck2026", "lee2001", "clopper1934"}
     assert bib.count("{") == bib.count("}")
     assert f"version {versions['results']['photodna_nb']}}}," in bib
-    tex = (tmp_path / "methods.tex").read_text()
+    tex = (tmp_path / "methods.tex").read_text("utf-8")
     citations = re.findall(r"~\\cite\{([a-z0-9_,]+)\}", tex)
     assert {key for keys in citations for key in keys.split(",")} == cited
     for line in re.sub(r"~\\cite\{[a-z0-9_,]+\}", "", tex).splitlines():
@@ -201,14 +201,14 @@ def test_labelled_pairs_and_categories(tmp_path, capfd):
     command = ["--evaluate", tmp_path / "run.toml", tmp_path / "run", "--paper", paper]
     assert cli.main(list(map(str, command))) == 0
     assert f"Tables for a paper: {paper}" in capfd.readouterr().out
-    rows = read_table((paper / "categories.tex").read_text())[1:]
+    rows = read_table((paper / "categories.tex").read_text("utf-8"))[1:]
     assert [(row[0], row[3], row[4].split()[0]) for row in rows] == [
         ("other", "2", "100"),
         ("warm & cold", "1", "100"),
     ]
-    thresholds = read_table((paper / "thresholds.tex").read_text())
+    thresholds = read_table((paper / "thresholds.tex").read_text("utf-8"))
     assert thresholds[1][2].startswith("100 %")
-    methods = (paper / "methods.txt").read_text()
+    methods = (paper / "methods.txt").read_text("utf-8")
     assert "labelled by hand: 3 genuine pairs that show the same and 3 impostor pairs" in methods
     assert "transforms" not in methods.replace("over all transforms", "")
 
@@ -223,7 +223,7 @@ def test_several_hashers(tmp_path):
     )
     results = run(config, tmp_path / "run")
     pdna.report.write_paper(results, tmp_path / "paper")
-    files = {path.name: path.read_text() for path in (tmp_path / "paper").iterdir()}
+    files = {path.name: path.read_text("utf-8") for path in (tmp_path / "paper").iterdir()}
     assert read_table(files["thresholds.tex"])[0][1] == "Distance (L2)"
     own = read_table(files["thresholds_bright.tex"])
     assert own[0][1] == "Distance (Hamming)"
@@ -256,7 +256,7 @@ def test_copies_from_files_and_hashes_without_pictures(photos, tmp_path):
     variants = {"transforms": ["mirror"], "files": "copies.csv"}
     results = run(photo_config(photos, variants=variants), tmp_path / "run")
     pdna.report.write_paper(results, tmp_path / "paper")
-    text = (tmp_path / "paper" / "methods.txt").read_text()
+    text = (tmp_path / "paper" / "methods.txt").read_text("utf-8")
     assert "in memory by 1 transform (mirror), with the seed 0" in text
     assert "which gave 6 variants." in text
     assert "2 altered copies came from files, labelled shared & saved." in text
@@ -265,8 +265,8 @@ def test_copies_from_files_and_hashes_without_pictures(photos, tmp_path):
     table = {"originals": {"kind": "table", "path": "t_1.csv"}, "variants": {"transforms": []}}
     results = run(photo_config(photos, **table), tmp_path / "hashes")
     pdna.report.write_paper(results, tmp_path / "paper2")
-    text = (tmp_path / "paper2" / "methods.txt").read_text()
+    text = (tmp_path / "paper2" / "methods.txt").read_text("utf-8")
     assert "on 6 hashes of the table t_1.csv." in text
     assert "We compared 15 impostor pairs: two different originals." in text
     assert not any(word in text for word in ("genuine", "transform", "recall"))
-    assert read_table((tmp_path / "paper2" / "thresholds.tex").read_text())[1][2] == "–"
+    assert read_table((tmp_path / "paper2" / "thresholds.tex").read_text("utf-8"))[1][2] == "–"

@@ -659,7 +659,7 @@ def test_the_gallery_has_every_figure(gallery, tmp_path):
     material = gallery.Material(originals=12)
     drawn = gallery.draw_gallery(tmp_path, material, sizes=["small"], styles=["dark"])
     assert {path.name for path in drawn} == {f"{name}-small-dark.png" for name in names}
-    page = (tmp_path / "index.html").read_text()
+    page = (tmp_path / "index.html").read_text("utf-8")
     for path in drawn:
         assert path.stat().st_size > 5000
         assert f"src='{path.name}'" in page

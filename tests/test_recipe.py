@@ -32,7 +32,7 @@ def rendered(text: str, folder, system: str = "linux-64") -> dict:
 
 def wanted() -> dict:
     """What pyproject.toml says, in the words of a recipe."""
-    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     project = pyproject["project"]
     least = project["requires-python"].removeprefix(">=")
     backend = pyproject["build-system"]["requires"]
@@ -66,7 +66,7 @@ def said(recipe: dict) -> dict:
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_recipe_is_in_step(system, tmp_path):
-    recipe = rendered(RECIPE.read_text(), tmp_path, system)
+    recipe = rendered(RECIPE.read_text("utf-8"), tmp_path, system)
     assert said(recipe) == wanted()
     assert (RECIPE.parent / recipe["source"][0]["path"]).resolve() == ROOT
     for name in recipe["about"]["license_file"]:
@@ -87,19 +87,19 @@ def test_the_recipe_is_in_step(system, tmp_path):
     ],
 )
 def test_a_wrong_recipe_is_noticed(before, after, tmp_path):
-    text = RECIPE.read_text()
+    text = RECIPE.read_text("utf-8")
     assert before in text
     assert said(rendered(text.replace(before, after, 1), tmp_path)) != wanted()
 
 
 def test_an_unknown_key_is_an_error(tmp_path):
     with pytest.raises(rattler_build.RecipeParseError, match="entry_point"):
-        rendered(RECIPE.read_text().replace("entry_points:", "entry_point:"), tmp_path)
+        rendered(RECIPE.read_text("utf-8").replace("entry_points:", "entry_point:"), tmp_path)
 
 
 @pytest.mark.long
 def test_its_tests_pass_on_this_installation(tmp_path):
-    recipe = rendered(RECIPE.read_text(), tmp_path)
+    recipe = rendered(RECIPE.read_text("utf-8"), tmp_path)
     python, contents, commands = (
         next(test[kind] for test in recipe["tests"] if kind in test)
         for kind in ("python", "package_contents", "script")

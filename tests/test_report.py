@@ -245,7 +245,7 @@ def test_a_manifest_that_names_other_files_deletes_none(tmp_path, no_figures):
     results = evaluated(tmp_path / "run", originals=FEW)
     (tmp_path / "precious").write_bytes(b"1")
     (tmp_path / "run" / "notes.txt").write_bytes(b"1")
-    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text("utf-8"))
     names = ("../precious", "notes.txt", "figures/../../precious", str(tmp_path / "precious"))
     del manifest["digest"]
     manifest["report"] = dict.fromkeys(names, "0")

@@ -423,7 +423,7 @@ def test_a_file_in_place_of_the_folder(tmp_path, variants, monkeypatch):
     (tmp_path / "review_files").write_text("mine")
     with pytest.raises(pdna.FileError, match="review_files: cannot be written"):
         write_review(groups_of(variants, [7, 2]), tmp_path / "review.html")
-    assert (tmp_path / "review_files").read_text() == "mine"
+    assert (tmp_path / "review_files").read_text("utf-8") == "mine"
 
 
 def test_a_page_has_the_suffix_of_one(tmp_path):

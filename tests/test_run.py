@@ -121,7 +121,7 @@ def test_a_run_goes_on_with_hashes_of_an_earlier_version(photos, tmp_path):
     first = run(photo_config(photos), tmp_path / "run")
     for name in ("run.json", "manifest.json", "results.json"):
         path = tmp_path / "run" / name
-        path.write_text(path.read_text().replace('"schema": 4', '"schema": 3'))
+        path.write_text(path.read_text("utf-8").replace('"schema": 4', '"schema": 3'))
     (tmp_path / "run" / "counts.npz").write_bytes(b"of a table of genuine pairs")
     again = run(photo_config(photos), tmp_path / "run")
     assert (again.tables, again.manifest["this_run"]["originals_hashed"]) == (first.tables, 0)
@@ -295,7 +295,7 @@ def test_a_run_inside_its_originals(photos, tmp_path):
     elsewhere = Config.load(toml)
     assert set(run(toml, photos / "other").manifest["inputs"]) == names - {"config.toml"}
     assert set(run(elsewhere, tmp_path / "out").manifest["inputs"]) == names
-    toml.write_text(toml.read_text().replace("../photos", "photos"))
+    toml.write_text(toml.read_text("utf-8").replace("../photos", "photos"))
     linked = run(tmp_path / "link.toml", tmp_path / "linked")
     assert set(linked.manifest["inputs"]) == names - {"config.toml"}
     for path in photos.iterdir():
@@ -369,7 +369,9 @@ def test_evaluate_on_the_command_line(run, photos, tmp_path):
     result = run(*call)
     assert (result.returncode, messages(result)) == (0, [])
     shutil.copy(tmp_path / "config.toml", photos / "own.toml")  # among the originals, but none
-    (photos / "own.toml").write_text((photos / "own.toml").read_text().replace('"photos"', '"."'))
+    (photos / "own.toml").write_text(
+        (photos / "own.toml").read_text("utf-8").replace('"photos"', '"."')
+    )
     result = run("--evaluate", photos / "own.toml", tmp_path / "second")
     assert (result.returncode, messages(result)) == (0, [])
     photos.rename(tmp_path / "gone")
@@ -386,7 +388,7 @@ def test_evaluate_on_the_command_line(run, photos, tmp_path):
 
 def distinct(folder):
     """Photographs of different things, of a set with many resized copies of each."""
-    records = map(json.loads, (folder / "golden.jsonl").read_text().splitlines())
+    records = map(json.loads, (folder / "golden.jsonl").read_text("utf-8").splitlines())
     chosen = {}
     for record in records:
         row = np.frombuffer(base64.b64decode(record["hash"]), np.uint8)

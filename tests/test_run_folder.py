@@ -282,7 +282,7 @@ def test_the_journal(tmp_path, monkeypatch):
 
         append(result("a", 1), result("b", 2))
         path = tmp_path / "run" / "journal.jsonl"
-        for line in path.read_text().splitlines():
+        for line in path.read_text("utf-8").splitlines():
             json.loads(line, parse_constant=pytest.fail)
         path.write_bytes(path.read_bytes()[:-9])
         assert set(run_hashes._known_hashes(folder)) == {"a"}

@@ -32,7 +32,7 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     command = next(
         line
-        for line in (ROOT / "CONTRIBUTING.md").read_text().splitlines()
+        for line in (ROOT / "CONTRIBUTING.md").read_text("utf-8").splitlines()
         if "sphinx-build" in line
     )
     assert command == "sphinx-build -n -W --keep-going -b html -c docs . site/html"
@@ -121,7 +121,7 @@ def test_members_are_described_with_those_of_base_classes(site):
 
 
 def test_each_term_of_the_glossary_has_its_anchor_and_is_in_the_index(site):
-    text = (ROOT / "docs" / "glossary.md").read_text()
+    text = (ROOT / "docs" / "glossary.md").read_text("utf-8")
     tables = re.findall(r"^\| term \|.*\n.*\n((?:\|.*\n)+)", text, re.MULTILINE)
     cells = [row.split("|")[1].strip() for table in tables for row in table.splitlines()]
     assert len(cells) > 100
@@ -180,7 +180,7 @@ def test_every_document_and_notebook_is_in_the_navigation(site):
     sources = [*(ROOT / "docs").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
     expected = {str(path.relative_to(ROOT).with_suffix(".html")) for path in sources}
     assert expected - set(front.links) == set()
-    assert f"photodna_nb {pdna.__version__}" in (site / "index.html").read_text()
+    assert f"photodna_nb {pdna.__version__}" in (site / "index.html").read_text("utf-8")
 
 
 @needs_browser

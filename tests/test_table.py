@@ -80,7 +80,7 @@ def test_any_name(tmp_path, paths):
 
 def test_json_is_the_list_of_hash_dir(tmp_path):
     table(["/a/b.jpg"]).save(tmp_path / "t.json")
-    (entry,) = json.loads((tmp_path / "t.json").read_text())
+    (entry,) = json.loads((tmp_path / "t.json").read_text("utf-8"))
     assert entry == {
         "filename": "b.jpg",
         "path": "/a/b.jpg",

@@ -457,9 +457,9 @@ def test_a_path_that_is_a_hash(tmp_path):
 def test_forms_of_saved_hashes(tmp_path):
     table = pdna.HashTable(["/a"], HASHES[:1], np.zeros(1))
     table.save(tmp_path / "t.csv", hash_format="hex")
-    assert (tmp_path / "t.csv").read_text() == f"/a,{HASHES[0].tobytes().hex()}\n"
+    assert (tmp_path / "t.csv").read_text("utf-8") == f"/a,{HASHES[0].tobytes().hex()}\n"
     table.save(tmp_path / "t.tsv")
-    assert (tmp_path / "t.tsv").read_text() == f"/a\t{base64_of(HASHES[0])}\n"
+    assert (tmp_path / "t.tsv").read_text("utf-8") == f"/a\t{base64_of(HASHES[0])}\n"
     with pytest.raises(pdna.ArgumentError, match="hash_format: got 'hexx'"):
         table.save(tmp_path / "t.csv", hash_format="hexx")
     with pytest.raises(pdna.ArgumentError, match=r"suffix '\.npz', needs one of \.json"):
@@ -661,7 +661,7 @@ def test_the_metadata_of_an_index(tmp_path):
     assert_holds(table, expected.paths, expected.hashes)
     np.testing.assert_array_equal(table.detail, [np.nan, 7, np.nan])
     assert table.other == {"id": ["1", "3", "4"], "n": ["1.5", "", ""], "path_": ["", "", "x"]}
-    text = names[1].read_text()
+    text = names[1].read_text("utf-8")
     for old, new in (
         ('"path":"/2.jpg"', '"path":"/3.jpg"'),
         (f"[{HASHES[2][0]},", f"[{HASHES[2][0] ^ 1},"),

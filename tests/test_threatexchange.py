@@ -324,7 +324,7 @@ def test_a_session_of_tx(tx, tmp_path):
     assert tx("match", "--hashes", *photo, query).startswith("photodna 0.0000 (known)")
 
     # The list grows; the index is built anew.
-    known.write_text(known.read_text() + f"photodna {mountains}\n")
+    known.write_text(known.read_text("utf-8") + f"photodna {mountains}\n")
     tx("fetch", said="with 3 signals")
     assert tx("match", *photo, PICTURES / "mountains_grey.jpg").startswith("photodna ")
 

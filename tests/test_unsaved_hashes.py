@@ -171,7 +171,7 @@ def test_a_file_of_another_kind_is_no_journal(pair, journal, folder):
         pytest.raises(pdna.TableFileError, match=r"journal: is not a file that begins"),
     ):
         index.add([folder])
-    assert journal.read_text() == "mine\n" * 20
+    assert journal.read_text("utf-8") == "mine\n" * 20
 
 
 @pytest.mark.long

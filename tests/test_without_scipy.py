@@ -115,7 +115,7 @@ def test_an_evaluation_says_what_to_install(tmp_path):
 
 
 def test_scipy_comes_with_the_extra_alone():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
     having = {name for name in extras if any(one.startswith("scipy") for one in extras[name])}
     assert having == {"evaluation"}

@@ -277,7 +277,7 @@ class _Programs:
         return [Answer(*json.loads(line)) for name in names for line in self._lines(name)]
 
     def _lines(self, name: str, run: int = 0) -> list[str]:
-        return self._output(name, run).read_text().splitlines()
+        return self._output(name, run).read_text("utf-8").splitlines()
 
 
 ROWS = (

@@ -202,7 +202,7 @@ def run(program: Program, folder: Path, limit: float, rivals: Path | None, *more
             wall = time.perf_counter() - start
         child.returncode = os.waitstatus_to_exitcode(ended[1])
         if child.returncode:
-            said = (Path(home) / "errors").read_text()
+            said = (Path(home) / "errors").read_text("utf-8")
             raise SystemExit(f"{command}: status {child.returncode}\n{said}")
         usage, groups = ended[2], joined(read(output))
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -217,7 +217,7 @@ def memory_of(session: int) -> float:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if os.getsid(int(process.name)) == session:
-                text = (process / "smaps_rollup").read_text()
+                text = (process / "smaps_rollup").read_text("utf-8")
                 total += int(text.partition("\nPss:")[2].split()[0]) * 1024
         except (OSError, IndexError):
             pass  # it has ended
@@ -226,7 +226,7 @@ def memory_of(session: int) -> float:
 
 def read(file: Path) -> list[list[str]]:
     """Return groups of names from JSON, our CSV, or lines of paths."""
-    text = file.read_text()
+    text = file.read_text("utf-8")
     if file.suffix == ".json":
         found = json.loads(text)
     elif file.suffix == ".csv":

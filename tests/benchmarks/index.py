@@ -128,7 +128,7 @@ def make_files(folder: Path, hashes: np.ndarray) -> dict[str, list[str]]:
     for name, indent in ((INDENTED, 2), (COMPACT, None)):
         faiss.write_index(flat, files[name][0])
         meta = json.dumps({**head, "next_id": len(items) + 1, "items": items}, indent=indent)
-        Path(files[name][1]).write_text(meta)
+        Path(files[name][1]).write_text(meta, "utf-8")
     return files
 
 

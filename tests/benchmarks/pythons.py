@@ -54,7 +54,9 @@ def rows(folder, clone, more):
     (python,) = told("python3", "-c", "import platform; print(platform.python_version())")
     log = LOGS / f"python-{python}.log"
     print(f"Python {python}: {log}", file=sys.stderr)
-    commands = re.findall("^python3 -m venv .*", (clone / "README.md").read_text(), re.MULTILINE)
+    commands = re.findall(
+        "^python3 -m venv .*", (clone / "README.md").read_text("utf-8"), re.MULTILINE
+    )
     use, test = commands[:2]
     more = [f".venv/bin/python -m pytest {options}" for options in more]
     with log.open("w") as out:

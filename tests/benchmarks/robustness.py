@@ -51,7 +51,7 @@ def photographs(golden: Path, kinds: Path, thresholds: dict[str, int]) -> dict[s
     chairs, others = samples(golden)
     potatoes = apart(golden)
     different = [*first_of_each(golden), *others, *chairs]
-    with kinds.open("w", newline="") as file:
+    with kinds.open("w", newline="", encoding="utf-8") as file:
         rows = [(path, "potatoes") for path in potatoes] + [(path, "other") for path in different]
         csv.writer(file).writerows([("path", "category"), *rows])
     named = {name: {"drawn": threshold} for name, threshold in thresholds.items()}
@@ -212,7 +212,7 @@ def transfer(results: Results) -> str:
 
 def write(tables: dict[str, str]) -> None:
     """Put tables between the comments of the page that name them."""
-    page = PAGE.read_text()
+    page = PAGE.read_text("utf-8")
     for name, text in tables.items():
         first, last = f"<!-- made: {name} -->\n", f"<!-- end: {name} -->"
         before, found, rest = page.partition(first)

@@ -67,7 +67,7 @@ def prepared(commit: str, folder: Path) -> Commit:
     folder.mkdir()
     run("git", "-C", ROOT, "archive", "--output", folder / "files.tar", commit)
     shutil.unpack_archive(folder / "files.tar", folder / "source", filter="data")
-    project = tomllib.loads((folder / "source" / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((folder / "source" / "pyproject.toml").read_text("utf-8"))["project"]
     wheels = folder / "wheels"
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", wheels, folder / "source")
     (wheel,) = wheels.glob("photodna_nb-*.whl")

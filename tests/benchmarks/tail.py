@@ -165,7 +165,7 @@ def main() -> None:
     options = parser.parse_args()
     known: dict[str, list[dict[str, Any]]] = {}
     if options.save and options.save.exists():
-        known = json.loads(options.save.read_text())
+        known = json.loads(options.save.read_text("utf-8"))
 
     def measured(key: str, corpora: Any, parts: tuple[int, ...], splits: int) -> list[Any]:
         key += f" {splits}"
