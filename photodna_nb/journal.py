@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, nullcontext, suppress
 from hashlib import blake2b
-from io import BufferedRandom
+from io import BufferedRandom, IOBase
 from typing import Generic, Self, TypeVar
 
 import msgspec
@@ -27,6 +27,8 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 # A line is the checksum, of 8 bytes in hexadecimal, and the record between these.
 _BEFORE, _BETWEEN, _AFTER = b'["', b'",', b"]"
 _RECORD_AT = len(_BEFORE) + 16 + len(_BETWEEN)
+# How often a file is opened again that another program has deleted meanwhile.
+_ATTEMPTS = 100
 
 
 class RecordLog(Generic[Record]):
@@ -83,13 +85,14 @@ class RecordLog(Generic[Record]):
         FileError
             Of `error_type`: the file cannot be read, or is no log of this format and version.
         """
-        if not os.path.lexists(self.path):
-            return
-        with (
-            files.read_errors(self.path, self._error_type),
-            files.open_regular(self.path, self._error_type) as raw,
-            open(raw.fileno(), "rb", closefd=False) as file,
-        ):
+        with files.read_errors(self.path, self._error_type), ExitStack() as stack:
+            try:
+                raw = stack.enter_context(files.open_regular(self.path, self._error_type))
+            except FileNotFoundError:
+                if os.path.islink(self.path):
+                    raise
+                return
+            file = stack.enter_context(open(raw.fileno(), "rb", closefd=False))
             header = file.readline(len(self._header))
             if header != self._header and not self._header.startswith(header):
                 raise self._foreign()
@@ -108,21 +111,36 @@ class RecordLog(Generic[Record]):
         if self._file is not None:
             return self._file
         with self._write_errors():
-            file = self._file = files.open_to_append(self.path, self._like, self._error_type)
-            systems.lock_shared(file)
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
+            file = self._file = self._opened()
+            # Another program may do the same now. So nothing is ever cut off: a second header, or a
+            # part of one, is a line whose checksum does not hold.
             start = file.read(len(self._header))
-            if start != self._header:
-                if size >= len(self._header) or not self._header.startswith(start):
-                    raise self._foreign()
-                file.truncate(0)  # the program was stopped while it wrote the first line
-                file.write(self._header)
-            else:
+            if not self._header.startswith(start):
+                raise self._foreign()
+            file.write(self._header[len(start) :])
+            if start == self._header:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
+            file.flush()
         return file
+
+    def _opened(self, attempts: int = _ATTEMPTS) -> BufferedRandom:
+        """Return the file, with a lock that says that it is in use, so that nobody deletes it."""
+        with suppress(FileNotFoundError) if attempts else nullcontext():  # deleted meanwhile
+            file = files.open_to_append(self.path, self._like, self._error_type)
+            systems.lock_shared(file)
+            if not attempts or self._is_at_path(file):
+                file.seek(0)
+                return file
+            file.close()
+        return self._opened(attempts - 1)
+
+    def _is_at_path(self, file: IOBase) -> bool:
+        """Return whether an open file still has its name, and is not deleted."""
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(file.fileno()), os.stat(self.path))
+        return False
 
     def append(self, record: Record) -> None:
         """Append a record. It survives this process from now on, a power cut from `close` on.
@@ -154,8 +172,10 @@ class RecordLog(Generic[Record]):
                 self._file.close()
                 self._file = None
 
-    def delete(self) -> bool:
+    def delete(self, keep: Callable[[], Iterable[Record]] = tuple) -> bool:
         """Close the file and delete it; return False if another program has it open.
+
+        keep: returns the records that a new file is to hold; no other program appends meanwhile.
 
         Raises
         ------
@@ -163,19 +183,26 @@ class RecordLog(Generic[Record]):
             Of `error_type`: the file cannot be deleted.
         """
         self.close()
-        with self._write_errors():
-            if not os.path.lexists(self.path):
-                return True
+        with (
+            self._write_errors(),
+            suppress(FileNotFoundError),
+            files.open_regular(self.path, self._error_type) as file,
+        ):
+            if systems.is_locked(file) or not self._is_at_path(file):
+                return False
+            kept = list(keep())
             try:
-                with files.open_regular(self.path, self._error_type) as file:
-                    in_use = systems.is_locked(file)
-                if not in_use:
-                    os.unlink(self.path)
-            except PermissionError:  # of Windows, while another program has it open
+                if systems.IS_WINDOWS:
+                    file.close()  # a file that is open is not deleted
+                os.unlink(self.path)
+            except PermissionError:
                 if not systems.IS_WINDOWS:
                     raise
-                return False
-        return not in_use
+                return False  # another program has it open
+            for record in kept:
+                self.append(record)
+            self.close()
+        return True
 
     def _record(self, line: bytes) -> Record:
         content = line[_RECORD_AT:].removesuffix(b"\n").removesuffix(_AFTER)

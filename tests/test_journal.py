@@ -1,5 +1,6 @@
 """The log of records: every byte altered, every length, other files, full disks."""
 
+import io
 import json
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import msgspec
 import pytest
 
 import photodna_nb as pdna
-from photodna_nb import journal
+from photodna_nb import files, journal
 from photodna_nb.journal import RecordLog
 
 
@@ -157,3 +158,73 @@ def test_deleting_closes_it_first(path, content):
     log.append(LINES[1])
     assert list(log.records()) == [LINES[1]], "a new file"
     log.close()
+
+
+# Other programs that use the same file meanwhile.
+
+
+@pytest.mark.parametrize("call", ["open_regular", "regular_status", "open_to_append"])
+def test_a_log_that_another_program_deletes_at_that_moment(monkeypatch, path, content, call):
+    original = getattr(files, call)
+
+    def deleted_before_or_after(*arguments):
+        monkeypatch.undo()
+        if call != "open_to_append":
+            path.unlink()
+            return original(*arguments)
+        file = original(*arguments)
+        path.unlink()
+        return file
+
+    monkeypatch.setattr(files, call, deleted_before_or_after)
+    if call == "open_regular":
+        assert list(log_at(path).records()) == []
+    else:
+        with log_at(path) as log:
+            log.append(LINES[1])
+        assert list(log_at(path).records()) == [LINES[1]]
+
+
+@pytest.mark.parametrize("start", [b"", b'["photo'])
+def test_a_log_that_two_programs_begin_at_once(monkeypatch, path, start):
+    path.write_bytes(start)
+    open_to_append, other = files.open_to_append, log_at(path)
+
+    class ReadMeanwhile(io.BufferedRandom):
+        def read(self, *arguments):
+            content = super().read(*arguments)
+            other.append(LINES[0])
+            return content
+
+    def opened(*arguments):
+        monkeypatch.undo()
+        return ReadMeanwhile(open_to_append(*arguments).detach())
+
+    monkeypatch.setattr(files, "open_to_append", opened)
+    with log_at(path) as log, other:
+        log.open()
+        other.append(LINES[1])
+        log.append(LINES[2])
+        assert list(log_at(path).records()) == LINES
+
+
+def test_a_log_that_another_program_has_begun_anew_is_not_deleted(monkeypatch, path, content):
+    flock = pytest.importorskip("fcntl").flock
+
+    def begun_anew(*arguments):
+        monkeypatch.undo()
+        path.unlink()
+        with log_at(path) as other:
+            other.append(LINES[1])
+        flock(*arguments)
+
+    monkeypatch.setattr("fcntl.flock", begun_anew)
+    assert not log_at(path).delete()
+    assert list(log_at(path).records()) == [LINES[1]]
+
+
+def test_records_that_are_kept_are_in_a_new_file(path, content):
+    log = log_at(path)
+    assert log.delete(lambda: [line for line in log.records() if line == LINES[1]])
+    assert list(log_at(path).records()) == [LINES[1]]
+    assert log_at(path).delete(), "it is closed"

@@ -123,6 +123,21 @@ def test_hashes_of_another_interrupted_call_stay(pair, journal, folder, tmp_path
     assert not journal.exists()
 
 
+def test_hashes_that_another_call_appends_before_a_save_stay(pair, journal, folder, tmp_path):
+    table = pdna.hash_files([draw(tmp_path / "other.png", 50)], output=tmp_path / "hashes.npz")
+    with pdna.HashIndex.create(*pair) as index:
+        index.add([folder])
+        with (
+            HashJournal(f"{tmp_path}/hashes.npz.journal") as other,
+            HashJournal(str(journal)) as shared,
+        ):
+            (record,) = other.records()
+            shared.append(record)
+        index.save()
+    with HashJournal(str(journal)) as records:
+        assert [record.path for record in records.records()] == table.paths
+
+
 def test_a_journal_that_another_program_uses_stays(pair, journal, folder):
     with HashJournal(str(journal)):
         added(pair, [folder])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from typing import Annotated, Self
 
 import msgspec
@@ -83,14 +84,16 @@ class HashJournal(RecordLog[HashRecord]):
 
     def __init__(self, path: str, like: str = "") -> None:
         super().__init__(path, "hashes of files", 1, HashRecord, TableFileError, like)
-        self._records = {
-            record.path: record for record in self.records() if record.pillow == PIL.__version__
-        }
+        self._records = {record.path: record for record in self.usable()}
 
     def __enter__(self) -> Self:
         """Open the file, so that one that cannot be written is an error before the work."""
         self.open()
         return self
+
+    def usable(self) -> Iterator[HashRecord]:
+        """Yield the records of this version of Pillow, oldest first."""
+        return (record for record in self.records() if record.pillow == PIL.__version__)
 
     def get(self, path: str) -> HashRecord | None:
         """Return the newest record of that file, from whatever folder it is named."""

@@ -39,12 +39,12 @@ class UnsavedHashes(HashJournal):
 
         indexed: returns which of some paths are those of items.
         """
-        records = {path: one for path, one in self._records.items() if path not in self._used}
-        unused = dict(zip(real_paths(records), records.values(), strict=True))
-        known = indexed(list(unused))
-        others = [record for path, record in unused.items() if path not in known]
+
+        def needed() -> list[HashRecord]:
+            records = {one.path: one for one in self.usable() if one.path not in self._used}
+            unused = dict(zip(real_paths(records), records.values(), strict=True))
+            known = indexed(list(unused))
+            return [record for path, record in unused.items() if path not in known]
+
         with suppress(FileError):  # all is saved; what stays is used again
-            if self.delete():
-                with self:
-                    for record in others:
-                        self.append(record)
+            self.delete(needed)
