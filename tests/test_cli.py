@@ -196,6 +196,11 @@ def test_files_by_folder_and_by_list(call, folder, tmp_path):
     assert "list.txt: is no list of paths in UTF-8 but in UTF-16" in error
     (error,) = failed(call("--files-from", "/dev/zero"))
     assert "/dev/zero: is a device; give a file or a pipe" in error
+    image = os.fsdecode(paths[0])
+    (error,) = failed(call("--files-from", image))
+    assert f"is an image, not a list of paths; for its hash: photodna-nb --hash {image}" in error
+    listing.write_bytes(b"BM_1.jpg\n")  # as a BMP image begins
+    assert "BM_1.jpg: no such file" in failed(call("--files-from", listing))[0]
 
 
 def test_output_for_a_spreadsheet(call, folder, tmp_path):

@@ -238,11 +238,17 @@ def test_copy_to(tmp_path, meta):
             again.close()
 
 
+def test_a_folder_that_cannot_be_written(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # root can write anywhere
+    with pytest.raises(pdna.IndexFileError, match="user cannot write in; check its permissions"):
+        pdna.HashIndex.create(tmp_path / "new.faiss", tmp_path / "new.json")
+
+
 def test_copy_to_itself(files, tmp_path):
     index = pdna.HashIndex.open(*files)
-    with pytest.raises(pdna.ArgumentError, match="meta_path: got that of this index"):
+    with pytest.raises(pdna.ArgumentError, match=f"meta_path: got {files[1]} of this index"):
         index.copy_to(tmp_path / "new", files[1], overwrite=True)
-    with pytest.raises(pdna.ArgumentError, match="index_path: got that of this index"):
+    with pytest.raises(pdna.ArgumentError, match=f"index_path: got {files[0]} of this index"):
         index.copy_to(files[0], tmp_path / "new.json", overwrite=True)
     with pytest.raises(pdna.IndexFileError, match="exists already"):
         index.copy_to(*files)

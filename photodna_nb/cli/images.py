@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from photodna_nb.tables.table import HashTable
 
 
-# Lines of a list in which a hash would be seen.
+# Lines of a list in which a hash would be seen, and bytes in which an image would.
 _LINES_LOOKED_AT = 9
+_HEAD = 4096
 
 
 def hashed_inputs(
@@ -175,9 +176,14 @@ def listed_files(name: str) -> list[str]:
     except OSError as error:
         reason = f"cannot be read ({error.strerror}); {remedy_of(error, 'check the path')}"
         raise FileError(name, reason) from error
-    paths = folders.listed_paths(name, content)
+    from photodna_nb.hashing.image_formats import image_kind  # it imports Pillow
     from photodna_nb.tables import hash_text  # it imports NumPy
 
+    # A list may begin as an image ("BM_1.jpg"), but has no such control characters.
+    if image_kind(content) and re.search(rb"[\1-\6]", content[:_HEAD]):
+        remedy = printable(f"for its hash: {hints.command('hash', name)}")
+        raise FileError(name, f"is an image, not a list of paths; {remedy}")
+    paths = folders.listed_paths(name, content)
     cells = (re.split(r"[,;|\t]", path)[-1] for path in paths[:_LINES_LOOKED_AT])
     if any(map(hash_text.holds_hash, cells)):
         reason = "is a table of hashes, not a list of image files; --duplicates, --match and the "

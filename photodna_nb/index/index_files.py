@@ -236,7 +236,8 @@ class IndexFiles:
         other = self.create(index_path, meta_path, index_type=index_type, overwrite=overwrite)
         for name in ("index_path", "meta_path"):
             if os.path.realpath(getattr(other, name)) == os.path.realpath(getattr(self, name)):
-                raise ArgumentError(f"{name}: got that of this index, needs another file")
+                got = printable(getattr(other, name))
+                raise ArgumentError(f"{name}: got {got} of this index, needs another file")
         try:
             with self._session.current():
                 other._session.copy_from(self._session.store)

@@ -94,7 +94,8 @@ def check_replaceable(path: str, beginning: bytes) -> None:
     if not path or not os.path.isdir(folder):
         raise IndexFileError(path, "is in a folder that does not exist; make it first")
     if not os.access(folder, os.W_OK):
-        raise IndexFileError(path, "is in a folder that this user cannot write in")
+        reason = "is in a folder that this user cannot write in; check its permissions"
+        raise IndexFileError(path, reason)
     if os.path.exists(path):
         with (
             files.read_errors(path, IndexFileError),
