@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -110,6 +111,38 @@ def shared_golden() -> Path:
     if not SHARED_GOLDEN.is_dir():
         pytest.skip("../shared/golden is not there")
     return SHARED_GOLDEN
+
+
+def waits_at(function: str, call: int) -> str:
+    """Return code with which a program, at that call of a function, waits for its standard input.
+
+    So a signal meets it in the middle of its work, however fast or slow the machine is.
+    """
+    module, name = function.rsplit(".", 1)
+    return f"""
+import itertools, sys
+import {module} as module
+original, calls = module.{name}, itertools.count(1)
+
+def waiting(*arguments):
+    if next(calls) == {call}:
+        sys.stdin.read()
+    return original(*arguments)
+
+module.{name} = waiting
+"""
+
+
+def wait_for_records(process: subprocess.Popen[bytes], journal: Path, number: int) -> None:
+    """Wait until a program that waits later has appended so many records to a journal."""
+    while records_in(journal) < number:
+        assert process.poll() is None, "it ended before the signal"
+        time.sleep(0.01)
+
+
+def records_in(journal: Path) -> int:
+    """Return the number of lines, without the first one."""
+    return max(0, journal.read_bytes().count(b"\n") - 1) if journal.exists() else 0
 
 
 @contextmanager

@@ -6,13 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import PIL
 import pytest
-from conftest import JIT_OFF, ROOT
+from conftest import JIT_OFF, ROOT, wait_for_records, waits_at
 from PIL import Image
 
 import photodna_nb as pdna
@@ -215,32 +214,31 @@ def test_a_file_that_is_no_journal_is_not_written_to(files, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGINT"])
-def test_stopped_and_started_again(files, tmp_path, monkeypatch, name):
+def test_stopped_and_started_again(tmp_path, monkeypatch, name):
     """By a kill or Ctrl-C in the middle: what the journal holds is not read again."""
     number = getattr(signal, name)
     many = tmp_path / "many"
     many.mkdir()
-    big = np.random.default_rng(9).integers(0, 256, (700, 900, 3), np.uint8)
+    big = np.random.default_rng(9).integers(0, 256, (70, 90, 3), np.uint8)
     Image.fromarray(big).save(many / "0.png")
-    for name in range(1, 300):  # far more than are hashed before the signal comes
+    for name in range(1, 300):  # far more than are hashed ahead of the one that waits
         os.link(many / "0.png", many / f"{name}.png")
     paths = sorted(many.iterdir())
     output = tmp_path / "t.npz"
-    program = (
-        "import signal, sys, photodna_nb as pdna;"
+    program = waits_at("photodna_nb.hashing.hash_journal.hash_of_file", 100) + (
+        "import signal, sys, photodna_nb as pdna\n"
         # A shell has programs in the background ignore it.
-        "signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "pdna.hash_files(sys.argv[2:], output=sys.argv[1])"
     )
     command = [sys.executable, "-c", program, str(output), *map(str, paths)]
     journal = Path(f"{output}.journal")
-    with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT) as process:
-        for _ in range(3000):
-            if journal.exists() and journal.read_bytes().count(b"\n") >= 9:
-                break
-            time.sleep(0.01)
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
+        wait_for_records(process, journal, 8)
         process.send_signal(number)
-        error = process.stderr.read()
+        _, error = process.communicate()
     assert process.returncode != 0
     if number == signal.SIGINT:
         assert b"KeyboardInterrupt" in error

@@ -8,11 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, records_in, wait_for_records, waits_at
 from evaluations import DRAWN, EDITS, config_of, contents, photo_config
 from PIL import Image
 
@@ -313,18 +312,9 @@ def test_the_journal(tmp_path, monkeypatch):
 
 
 KILLED = """
-import json, sys, time
-from photodna_nb.evaluation import Config, original_hashes, run
+import json, sys
+from photodna_nb.evaluation import Config, run
 
-before = original_hashes.hash_and_detail
-
-
-def slow(pixels):
-    time.sleep(0.02)  # long enough for a kill to meet it on a busy machine, too
-    return before(pixels)
-
-
-original_hashes.hash_and_detail = slow
 run(Config.from_dict(json.loads(sys.argv[1])), sys.argv[2], max_workers=int(sys.argv[3]))
 """
 
@@ -341,16 +331,16 @@ def test_a_run_that_was_killed_goes_on(tmp_path):
     finished = 0
     for threads in ("2", "1"):
         arguments = [json.dumps(config.to_dict()), tmp_path / "run", threads]
-        with subprocess.Popen([sys.executable, "-c", KILLED, *arguments]) as process:
-            deadline = time.monotonic() + 100
-            while lines_of(journal) < finished + 4:
-                assert process.poll() is None, "it ended before it was killed"
-                assert time.monotonic() < deadline
-                time.sleep(0.005)
+        function = "photodna_nb.evaluation.original_hashes.hash_and_detail"
+        program = waits_at(function, 10 * (1 + len(EDITS))) + KILLED
+        with subprocess.Popen(
+            [sys.executable, "-c", program, *arguments], stdin=subprocess.PIPE
+        ) as process:
+            wait_for_records(process, journal, finished + 4)
             process.send_signal(signal.SIGKILL)
-            process.wait(timeout=60)
-        assert finished < lines_of(journal) < 40
-        finished = lines_of(journal)
+            process.wait()
+        assert finished < records_in(journal) < 40
+        finished = records_in(journal)
         assert not (tmp_path / "run" / "manifest.json").exists()
     with journal.open("rb+") as file:
         file.truncate(journal.stat().st_size - 30)
@@ -358,8 +348,3 @@ def test_a_run_that_was_killed_goes_on(tmp_path):
     assert results.manifest["this_run"]["originals_hashed"] == 40 - finished + 1
     assert not journal.exists()
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
-
-
-def lines_of(path):
-    """Records, without the first line."""
-    return max(0, path.read_bytes().count(b"\n") - 1) if path.exists() else 0
