@@ -113,19 +113,22 @@ def shared_golden() -> Path:
     return SHARED_GOLDEN
 
 
-def waits_at(function: str, call: int) -> str:
-    """Return code with which a program, at that call of a function, waits for its standard input.
+def waits_at(function: str, condition: str) -> str:
+    """Return code with which a program waits for its standard input before a call of a function.
 
-    So a signal meets it in the middle of its work, however fast or slow the machine is.
+    So a signal meets it there, however fast or slow the machine is; a task has one item, so that
+    the results before it are in the journal. condition: an expression of the call's `arguments`.
     """
     module, name = function.rsplit(".", 1)
     return f"""
-import itertools, sys
+import sys
 import {module} as module
-original, calls = module.{name}, itertools.count(1)
+from photodna_nb import parallel
+
+original, parallel._SECONDS_ON_THREADS = module.{name}, 0
 
 def waiting(*arguments):
-    if next(calls) == {call}:
+    if {condition}:
         sys.stdin.read()
     return original(*arguments)
 

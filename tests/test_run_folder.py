@@ -328,19 +328,18 @@ def test_a_run_that_was_killed_goes_on(tmp_path):
     )
     run(config, tmp_path / "whole", max_workers=2)
     journal = tmp_path / "run" / "journal.jsonl"
-    finished = 0
-    for threads in ("2", "1"):
+    for threads, finished in (("2", 12), ("1", 24)):
         arguments = [json.dumps(config.to_dict()), tmp_path / "run", threads]
-        function = "photodna_nb.evaluation.original_hashes.hash_and_detail"
-        program = waits_at(function, 10 * (1 + len(EDITS))) + KILLED
+        function = "photodna_nb.evaluation.original_hashes.hash_original"
+        condition = f"arguments[0].name == 'dead_leaves/{finished:06}'"
+        program = waits_at(function, condition) + KILLED
         with subprocess.Popen(
             [sys.executable, "-c", program, *arguments], stdin=subprocess.PIPE
         ) as process:
-            wait_for_records(process, journal, finished + 4)
+            wait_for_records(process, journal, finished)
             process.send_signal(signal.SIGKILL)
             process.wait()
-        assert finished < records_in(journal) < 40
-        finished = records_in(journal)
+        assert records_in(journal) == finished
         assert not (tmp_path / "run" / "manifest.json").exists()
     with journal.open("rb+") as file:
         file.truncate(journal.stat().st_size - 30)
