@@ -101,10 +101,13 @@ def below(folder: str, name: str) -> str:
     return os.path.join(folder, name.replace("/", os.sep))
 
 
-def real_paths(paths: Iterable[str]) -> list[str]:
-    """Return each path as its real, absolute one."""
+def real_paths(paths: Iterable[str], *, listed: bool = False) -> list[str]:
+    """Return each path as its real, absolute one.
+
+    listed: whether the names are as the folders list them, and so as they are on the disk.
+    """
     folders: dict[str, str] = {}
-    return [_real(path, folders) for path in paths]
+    return [_real(path, folders, listed) for path in paths]
 
 
 def _as_bytes(name: str, content: bytes) -> bytes:
@@ -137,7 +140,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _real(path: str, folders: dict[str, str]) -> str:
+def _real(path: str, folders: dict[str, str], listed: bool) -> str:
     """Return `os.path.realpath`, which looks at each folder on the way, of one in known folders."""
     # On Windows, a name has other spellings: with other letter cases, and a short one.
     if systems.IS_WINDOWS:
@@ -145,6 +148,8 @@ def _real(path: str, folders: dict[str, str]) -> str:
     folder, name = os.path.split(path)
     if name in ("", os.curdir, os.pardir) or os.path.islink(path):
         folder, name = os.path.split(os.path.realpath(path))
+        listed = False
     if folder not in folders:
         folders[folder] = systems.real_folder(folder)
-    return os.path.join(folders[folder], name)
+    real = os.path.join(folders[folder], name)
+    return real if listed else systems.as_spelled(real)

@@ -1,6 +1,7 @@
 """What Windows and macOS do otherwise than Linux, so that other modules need not know it."""
 
 import os
+import stat
 import time
 from contextlib import suppress
 from typing import IO
@@ -55,18 +56,30 @@ def is_locked(file: IO[bytes]) -> bool:
     return False
 
 
-def real_folder(path: str) -> str:
-    """Return `os.path.realpath` of a folder; on macOS, as the folder is spelled on the disk."""
-    real = os.path.realpath(path)
+def as_spelled(path: str) -> str:
+    """Return the path of a folder or file as macOS spells it on the disk; elsewhere, as it is.
+
+    A file with several hard links keeps its path, since macOS may return that of any of them.
+    """
     get_path = getattr(fcntl, "F_GETPATH", None)
-    if get_path is not None and os.path.isdir(real):
-        with suppress(OSError):
-            descriptor = os.open(real, os.O_RDONLY)
-            try:
-                return os.fsdecode(fcntl.fcntl(descriptor, get_path, bytes(1024)).rstrip(b"\0"))
-            finally:
-                os.close(descriptor)
-    return real
+    if get_path is not None:
+        with suppress(OSError, ValueError):  # a ValueError: what cannot be a name
+            status = os.stat(path)
+            if stat.S_ISDIR(status.st_mode) or (
+                stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+            ):
+                descriptor = os.open(path, os.O_RDONLY)
+                try:
+                    real = fcntl.fcntl(descriptor, get_path, bytes(1024))
+                    return os.fsdecode(real.rstrip(b"\0"))
+                finally:
+                    os.close(descriptor)
+    return path
+
+
+def real_folder(path: str) -> str:
+    """Return `os.path.realpath` of a folder, as it is spelled on the disk."""
+    return as_spelled(os.path.realpath(path))
 
 
 def replace(source: str, target: str) -> None:

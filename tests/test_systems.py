@@ -256,35 +256,49 @@ def test_other_spellings_of_a_name_on_windows(windows, monkeypatch):
     assert folders.real_paths(["/a/B.jpg", "/A/b.jpg"]) == ["/a/b.jpg"] * 2
 
 
-def test_other_spellings_of_a_folder_on_macos(tmp_path, monkeypatch):
-    """A link stands for the other spelling, which realpath does not know there."""
+def test_other_spellings_on_macos(tmp_path, monkeypatch):
+    """A link stands for the other spelling of a folder, which realpath does not know there.
+
+    That of a file is a file of its own.
+    """
     for name in ("Pictures", "sub"):
         (tmp_path / name).mkdir()
-    for name in ("a.png", "b.png"):
+    for name in ("a.png", "b.png", "A.PNG"):
         pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
         Image.fromarray(pixels).save(tmp_path / "Pictures" / name)
     (tmp_path / "pictures").symlink_to("Pictures")
     (tmp_path / "sub" / "link.png").symlink_to(tmp_path / "pictures" / "a.png")
-    realpath = os.path.realpath
+    realpath, opened = os.path.realpath, []
 
     def realpath_of_macos(path):
         return os.path.abspath(os.readlink(path) if os.path.basename(path) == "link.png" else path)
 
     def get_path(descriptor, command, buffer):
         assert command == 50
-        return os.fsencode(realpath(f"/proc/self/fd/{descriptor}")).ljust(len(buffer), b"\0")
+        opened.append(realpath(f"/proc/self/fd/{descriptor}"))
+        return os.fsencode(opened[-1].replace("A.PNG", "a.png")).ljust(len(buffer), b"\0")
 
     monkeypatch.setattr(systems, "fcntl", SimpleNamespace(F_GETPATH=50, fcntl=get_path))
     monkeypatch.setattr(os.path, "realpath", realpath_of_macos)
     picture = str(tmp_path / "Pictures" / "a.png")
     other = str(tmp_path / "pictures" / "a.png")
-    names = [picture, other, str(tmp_path / "sub" / "link.png")]
-    assert folders.real_paths(names) == [picture] * 3
+    capitals = str(tmp_path / "Pictures" / "A.PNG")
+    names = [picture, other, str(tmp_path / "sub" / "link.png"), capitals]
+    assert folders.real_paths(names) == [picture] * 4
+    (tmp_path / "Pictures" / "A.PNG").unlink()
+    (tmp_path / "sub" / "A.PNG").hardlink_to(tmp_path / "Pictures" / "b.png")
+    hard, pipe = str(tmp_path / "sub" / "A.PNG"), str(tmp_path / "sub" / "pipe")
+    os.mkfifo(pipe)
+    assert folders.real_paths([hard, pipe, "\0"])[:2] == [hard, pipe]
+    (tmp_path / "sub" / "A.PNG").unlink()
+    opened.clear()
     with pdna.HashIndex.in_memory() as index:
         index.sync([tmp_path / "Pictures"])
         (tmp_path / "Pictures" / "b.png").unlink()
         index.sync([tmp_path / "pictures"])
         assert index.table().paths == [picture]
+        assert str(tmp_path / "Pictures") in opened
+        assert picture not in opened
         assert [item.path for item in index.remove([other])] == [picture]
 
 

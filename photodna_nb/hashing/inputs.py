@@ -192,7 +192,7 @@ class InputFiles:
 
     def add(self, *names: str, in_folder: bool = False) -> None:
         """Add files that were not added before, by name or because they lie in a folder."""
-        for name, path in zip(names, folders.real_paths(names), strict=True):
+        for name, path in zip(names, folders.real_paths(names, listed=in_folder), strict=True):
             if path in self.names_by_path:
                 self.skipped["named twice"] += 1
             else:
