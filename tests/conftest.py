@@ -117,14 +117,16 @@ def waits_at(function: str, condition: str) -> str:
     """Return code with which a program waits for its standard input before a call of a function.
 
     So a signal meets it there, however fast or slow the machine is; a task has one item, so that
-    the results before it are in the journal. condition: an expression of the call's `arguments`.
+    the results before it are in the journal. Ctrl-C stops it also where pytest runs in the
+    background of a shell, whose programs ignore it. condition: an expression of `arguments`.
     """
     module, name = function.rsplit(".", 1)
     return f"""
-import sys
+import signal, sys
 import {module} as module
 from photodna_nb import parallel
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 original, parallel._SECONDS_ON_THREADS = module.{name}, 0
 
 def waiting(*arguments):
