@@ -37,8 +37,11 @@ def counted(path):
     return len(cases) - skipped - failed, skipped, failed
 
 
-def rows(folder, clone, more):
-    """Yield a row for each run of the tests with the Python of a folder."""
+def rows(folder, clone, more, only):
+    """Yield a row for each run of the tests with the Python of a folder.
+
+    only: nothing but the installation for the tests, and the further runs.
+    """
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
@@ -58,9 +61,10 @@ def rows(folder, clone, more):
         "^python3 -m venv .*", (clone / "README.md").read_text("utf-8"), re.MULTILINE
     )
     use, test = commands[:2]
+    first = (test.rpartition(" && ")[0],) if only else (use, "rm -r .venv", test)
     more = [f".venv/bin/python -m pytest {options}" for options in more]
     with log.open("w") as out:
-        for number, command in enumerate((use, "rm -r .venv", test, *more)):
+        for number, command in enumerate((*first, *more)):
             results = clone.parent / f"{number}.xml"
             environment["PYTEST_ADDOPTS"] = f"--junitxml={results} -rs"
             print(f"$ {command}", file=out, flush=True)
@@ -82,6 +86,7 @@ def main():
     parser = ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folders", nargs="+", type=Path, help="each has a python3")
     parser.add_argument("--also", nargs="+", default=[], help="options of further runs of pytest")
+    parser.add_argument("--only", action="store_true", help="these further runs alone")
     asked = parser.parse_args()
     LOGS.mkdir(parents=True, exist_ok=True)
     print(line(HEADER), line("---" for _ in HEADER), sep="\n", flush=True)
@@ -91,7 +96,7 @@ def main():
             subprocess.run(("git", "clone", "--quiet", ROOT, clone), check=True)
             if (ROOT.parent / "shared").is_dir():
                 (clone.parent / "shared").symlink_to((ROOT.parent / "shared").resolve())
-            for row in rows(folder.absolute(), clone, asked.also):
+            for row in rows(folder.absolute(), clone, asked.also, asked.only):
                 print(line(row), flush=True)
 
 
