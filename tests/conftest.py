@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 from filelock import FileLock
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,7 +50,13 @@ def columns_of(pairs):
     return pairs.i, pairs.j, pairs.distance
 
 
-settings.register_profile("kernels", deadline=None, max_examples=15 if JIT_OFF else 60)
+# A busy machine may take long for any input.
+settings.register_profile(
+    "kernels",
+    deadline=None,
+    max_examples=15 if JIT_OFF else 60,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("kernels")
 
 

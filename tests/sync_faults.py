@@ -314,7 +314,10 @@ def kill_often(
 def sync_at_once(
     folder: Path, meta: str, n_syncs: int, n_readers: int, seconds: float, seed: int = 0
 ) -> Counter[str]:
-    """Have programs sync and read one index while its folder changes; `LostError` at a fault."""
+    """Have programs sync and read one index while its folder changes; `LostError` at a fault.
+
+    On a busy machine it lasts longer than `seconds`, until there were five changes for each.
+    """
     pictures = Pictures(folder / "photos", seed)
     pair = folder / "index.faiss", folder / meta
     stop = folder / "stop"
@@ -339,7 +342,7 @@ def sync_at_once(
     drawn, seen = random.Random(seed), Counter({"syncs": n_syncs, "readers": n_readers})
     end = time.monotonic() + seconds
     try:
-        while time.monotonic() < end:
+        while time.monotonic() < end or seen["changes of the folder"] < 5 * seconds:
             pictures.change()
             seen["changes of the folder"] += 1
             time.sleep(drawn.uniform(0, 0.05))

@@ -206,7 +206,7 @@ def folder(tmp_path_factory):
 def test_pillow_alone_prints_something(folder, name):
     """Otherwise the tests below would say nothing."""
     command = [sys.executable, "-c", PLAIN_PILLOW, folder / f"{name}.image"]
-    assert subprocess.run(command, capture_output=True, check=True, timeout=60).stderr
+    assert subprocess.run(command, capture_output=True, check=True, timeout=300).stderr
 
 
 PROGRAM = """

@@ -450,7 +450,7 @@ def test_a_forked_child_builds_and_searches(tmp_path, work):
                 target=work, args=(tmp_path, "child", hashes)
             )
             child.start()
-        child.join(60)
+        child.join(300)
         alive = child.is_alive()
         child.kill()
         assert not alive, "it hangs"

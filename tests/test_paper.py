@@ -172,7 +172,7 @@ def test_methods_and_references(results, tmp_path):
 def test_latex_compiles(results, tmp_path):
     pdna.report.write_paper(results, tmp_path)
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "paper"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:]
     assert (tmp_path / "paper.pdf").exists()
 

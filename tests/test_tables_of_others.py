@@ -427,7 +427,9 @@ tables = st.lists(st.tuples(further.map("/".__add__), further, further), max_siz
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=15,
+    deadline=None,
 )
 @given(tables, st.sampled_from(["base64", "hex", "integers"]), st.booleans())
 def test_a_table_that_is_saved_is_read_again(tmp_path, rows, form, with_other):

@@ -18,6 +18,7 @@ import sys
 import time
 from bisect import bisect_right
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from contextlib import nullcontext
 from hashlib import shake_128
 from pathlib import Path
@@ -234,6 +235,18 @@ class _Programs:
     def _output(self, name: str, run: int = 0) -> Path:
         return self._folder / f"{name} {run}"
 
+    def wait_until_seen(self) -> None:
+        """Wait until an update was reported, and readers have listed and found four states."""
+        while True:
+            self.check_running()
+            made = [report for _, lines in self._written() for report in reports(lines[1:])]
+            answers = self.answers()
+            states = {str(sorted(answer.states.items())) for answer in answers}
+            updated = any(report.ended and report.change.what == "update" for report in made)
+            if updated and len({answer.is_list for answer in answers}) == 2 and len(states) > 3:
+                return
+            time.sleep(0.1)
+
     def wait_until_ready(self) -> None:
         """Wait until each one has printed something."""
         while not all(self._output(name).stat().st_size for name in self.processes):
@@ -267,9 +280,8 @@ class _Programs:
 
     def histories(self) -> list[History]:
         histories = [History() for _ in self._runs]
-        for i, history in enumerate(histories):
-            for run in range(self._runs[i]):
-                history.follow(self._lines(f"writer {i}", run))
+        for i, lines in self._written():
+            histories[i].follow(lines)
         return histories
 
     def answers(self) -> list[Answer]:
@@ -277,7 +289,13 @@ class _Programs:
         return [Answer(*json.loads(line)) for name in names for line in self._lines(name)]
 
     def _lines(self, name: str, run: int = 0) -> list[str]:
-        return self._output(name, run).read_text("utf-8").splitlines()
+        return self._output(name, run).read_text("utf-8").split("\n")[:-1]
+
+    def _written(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the number of a writer and what it has printed, for each of its runs."""
+        for i, n_runs in enumerate(self._runs):
+            for run in range(n_runs):
+                yield i, self._lines(f"writer {i}", run)
 
 
 ROWS = (
@@ -323,6 +341,8 @@ def write_at_once(
             programs.check_running()
             programs.kill_writer(drawn.randrange(n_writers))
             n_kills += 1
+        if n_readers:  # a busy machine takes longer
+            programs.wait_until_seen()
         programs.stop()
     finally:
         programs.kill()
