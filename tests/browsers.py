@@ -6,16 +6,18 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 from conftest import ROOT
 
 BROWSERS = "chromium", "chromium-browser", "google-chrome", "chrome"
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
-def missing(*modules):
-    """Return what is not installed of these modules, playwright and a browser."""
-    names = [name for name in ("playwright", *modules) if not find_spec(name)]
-    return names + ["a browser (apt install chromium)"] * (BROWSER is None)
+def needs_browser(*modules):
+    """Return the mark of tests that are skipped without these modules, playwright or a browser."""
+    missing = [name for name in ("playwright", *modules) if not find_spec(name)]
+    missing += ["a browser (apt install chromium)"] * (BROWSER is None)
+    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
 
 
 def artifacts():

@@ -13,15 +13,13 @@ import urllib.request
 from contextlib import contextmanager, suppress
 
 import pytest
-from browsers import artifacts, complaints_of, missing, opened_browser
+from browsers import artifacts, complaints_of, needs_browser, opened_browser
 from conftest import JIT_OFF, ROOT
 
 NOTEBOOK = "04_threshold_tuning.ipynb"
-MISSING = missing("jupyterlab", "ipywidgets")
-
 pytestmark = [
     pytest.mark.notebook,
-    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
+    needs_browser("jupyterlab", "ipywidgets"),
     pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly"),
 ]
 

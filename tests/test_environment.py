@@ -2,16 +2,15 @@
 
 import ast
 import re
-import tomllib
 
 import pytest
 from conftest import ROOT
+from repository import PROJECT, PYTHONS, commands, text_of
 
 
 def wanted() -> list[str]:
     """Requirements of pyproject.toml: Python, the package, its notebooks and tests."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    extras = project["optional-dependencies"]
+    extras = PROJECT["optional-dependencies"]
 
     def of(extra: str) -> set[str]:
         """What an extra needs, those that it names included."""
@@ -19,9 +18,9 @@ def wanted() -> list[str]:
         named = [name for one in own for name in one[len("photodna_nb[") : -1].split(",")]
         return (set(extras[extra]) - set(own)).union(*map(of, named))
 
-    python = "python" + project["requires-python"]
+    python = "python" + PROJECT["requires-python"]
     not_on_conda_forge = of("jxl")  # tests of JPEG XL are skipped without it
-    every = {python, *project["dependencies"], *of("notebooks"), *of("test")}
+    every = {python, *PROJECT["dependencies"], *of("notebooks"), *of("test")}
     return sorted(every - not_on_conda_forge)
 
 
@@ -34,7 +33,7 @@ def listed(environment: str) -> list[str]:
 
 
 def test_environment_yml_is_in_step():
-    environment = (ROOT / "environment.yml").read_text("utf-8")
+    environment = text_of("environment.yml")
     assert listed(environment) == wanted()
     assert len(wanted()) >= 10
     assert "channels:\n  - conda-forge\ndependencies:\n" in environment
@@ -51,35 +50,31 @@ def test_environment_yml_is_in_step():
     ],
 )
 def test_a_wrong_copy_is_noticed(before, after):
-    environment = (ROOT / "environment.yml").read_text("utf-8")
+    environment = text_of("environment.yml")
     assert before in environment
     assert listed(environment.replace(before, after)) != wanted()
 
 
 def test_every_python_of_the_classifiers_was_run():
     """In the table of docs/installation.md, but for the lowest, which CI runs."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    lowest, *others = re.findall(r":: (3\.\d+)'", str(project["classifiers"]))
-    page = (ROOT / "docs" / "installation.md").read_text("utf-8")
+    lowest, *others = PYTHONS
+    page = text_of("docs/installation.md")
     runs = re.findall(r"^\| (3\.\d+)\.\d+ \|.* `pytest` \|", page, re.MULTILINE)
     assert sorted({*runs} - {lowest}) == others
-    assert project["requires-python"] == f">={lowest}"
+    assert PROJECT["requires-python"] == f">={lowest}"
 
 
 def test_ci_runs_what_is_written_down():
     """The README's test command, and every daily command of CONTRIBUTING.md."""
-    ci = (ROOT / ".ci" / "run").read_text("utf-8")
-    readme = (ROOT / "README.md").read_text("utf-8")
-    (test_command,) = re.findall(r"^.*-m pytest$", readme, re.MULTILINE)
+    ci = text_of(".ci/run")
+    (test_command,) = re.findall(r"^.*-m pytest$", text_of("README.md"), re.MULTILINE)
     assert test_command in ci
-    contributing = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    blocks = re.findall(r"```sh\n(.*?)```", contributing, re.DOTALL)
-    commands = [line for block in blocks for line in block.splitlines() if line.strip()]
+    daily = commands(text_of("CONTRIBUTING.md"))
     # The first one is .ci/run's own; the README's test command above is the same as pytest.
     for done in ("python3 -m venv .venv && . .venv/bin/activate", "pytest"):
-        commands.remove(done)
-    assert len(commands) >= 7
-    for command in commands:
+        daily.remove(done)
+    assert len(daily) >= 7
+    for command in daily:
         assert re.search(f"^{re.escape(command)}$", ci, re.MULTILINE), command
 
 

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 
 import faiss
 import numpy as np
@@ -19,6 +18,7 @@ import pytest
 from conftest import JIT_OFF, ROOT, draw_smooth_noise
 from indexes import HASHES, save_index
 from PIL import Image, PngImagePlugin
+from repository import PROJECT, text_of
 from test_cli import text
 
 import photodna_nb as pdna
@@ -465,9 +465,8 @@ def large_images(program):
 
 @row("what it needs")
 def requirements(program):
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert project["requires-python"] == ">=3.11"
-    names = {re.match(r"[\w-]+", needed)[0].lower() for needed in project["dependencies"]}
+    assert PROJECT["requires-python"] == ">=3.11"
+    names = {re.match(r"[\w-]+", needed)[0].lower() for needed in PROJECT["dependencies"]}
     assert {"numpy", "faiss-cpu"} <= names
 
 
@@ -482,7 +481,7 @@ def long_texts(program):
 
 def rows_of_the_table() -> dict[str, list[str]]:
     """The first cell of each row of the changelog's table, and the other two."""
-    section = (ROOT / "CHANGELOG.md").read_text("utf-8").split("### Different from")[1]
+    section = text_of("CHANGELOG.md").split("### Different from")[1]
     lines = re.findall(r"^\| (.*) \|$", section.split("\n## ")[0], re.MULTILINE)
     rows = [line.split(" | ") for line in lines[1:]]
     assert all(len(row) == 3 for row in rows)

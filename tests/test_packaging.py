@@ -4,7 +4,6 @@ import re
 import runpy
 import subprocess
 import sys
-import tomllib
 from email import message_from_bytes
 from fnmatch import fnmatch
 from importlib.resources import files
@@ -12,12 +11,15 @@ from pathlib import Path
 
 import pytest
 from conftest import JIT_OFF, ROOT
+from repository import PROJECT, PYPROJECT, PYTHONS, text_of
 
 import photodna_nb as pdna
 
 # What an sdist has without being told, and what it does not need.
 OF_ITSELF = ("LICENSE", "README.md", "pyproject.toml", "setup.py", "MANIFEST.in", "photodna_nb/*")
 LEFT_OUT = (".gitattributes", ".gitignore")
+SETUP = runpy.run_path(str(ROOT / "setup.py"))
+description = SETUP["description"]
 
 
 def tracked() -> list[str]:
@@ -60,23 +62,22 @@ def names() -> list[str]:
 
 
 def test_the_sdist_holds_every_file(names):
-    assert missing((ROOT / "MANIFEST.in").read_text("utf-8"), names) == []
+    assert missing(text_of("MANIFEST.in"), names) == []
 
 
 @pytest.mark.parametrize("line", ["graft tests\n", "graft notebooks\n", " CITATION.cff"])
 def test_a_file_that_is_left_out_is_noticed(names, line):
-    manifest = (ROOT / "MANIFEST.in").read_text("utf-8")
+    manifest = text_of("MANIFEST.in")
     assert line in manifest
     assert missing(manifest.replace(line, ""), names)
 
 
 def test_a_folder_that_nobody_names_is_noticed(names):
-    assert missing((ROOT / "MANIFEST.in").read_text("utf-8"), [*names, "papers/new.md"])
+    assert missing(text_of("MANIFEST.in"), [*names, "papers/new.md"])
 
 
 def test_what_is_no_module_is_in_the_package():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    declared = project["tool"]["setuptools"]["package-data"]["photodna_nb"]
+    declared = PYPROJECT["tool"]["setuptools"]["package-data"]["photodna_nb"]
     package = ROOT / "photodna_nb"
     there = [
         path.relative_to(package).as_posix()
@@ -89,8 +90,7 @@ def test_what_is_no_module_is_in_the_package():
 
 
 def test_the_description_on_an_index_has_no_link_into_the_repository():
-    description = runpy.run_path(str(ROOT / "setup.py"))["description"]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = text_of("README.md")
     shown = description(readme)
     assert re.findall(r"\]\((?!https?:)", readme)
     assert re.findall(r"\]\((?!https?:)", shown) == []
@@ -99,7 +99,7 @@ def test_the_description_on_an_index_has_no_link_into_the_repository():
     some = (
         "# A\n\n![x](a.svg) ![y](b.svg)\n\nsee [the\npage](docs/a.md#b), [c](#d), [e](https://f)\n"
     )
-    left = description(some).replace(runpy.run_path(str(ROOT / "setup.py"))["NOTE"], "N")
+    left = description(some).replace(SETUP["NOTE"], "N")
     assert left == "# A\n\nN\n\nsee the\npage, c, [e](https://f)\n"
 
 
@@ -107,8 +107,7 @@ def test_the_description_on_an_index_has_no_link_into_the_repository():
 def test_the_unpacked_sdist_is_tested_and_has_that_description():
     assert Path(pdna.__file__).parent.parent == ROOT
     built = message_from_bytes((ROOT / "PKG-INFO").read_bytes())
-    description = runpy.run_path(str(ROOT / "setup.py"))["description"]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = text_of("README.md")
     assert built["Version"] == pdna.__version__
     assert built["Description-Content-Type"] == "text/markdown"
     assert built.get_payload(decode=True).decode().strip() == description(readme).strip()
@@ -133,20 +132,19 @@ def test_every_folder_with_modules_is_a_package():
 
 
 def test_the_citation_is_of_this_version():
-    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    citation = text_of("CITATION.cff")
     fields = dict(re.findall(r'^([\w-]+):(?: "?(.*?)"?)?(?: #.*)?$', citation, re.MULTILINE))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert fields["cff-version"] == "1.2.0"
     assert fields["version"] == pdna.__version__
-    assert fields["license"] == project["license"]
-    assert fields["title"].startswith(project["name"])
+    assert fields["license"] == PROJECT["license"]
+    assert fields["title"].startswith(PROJECT["name"])
     for field in ("message", "authors", "references"):  # the first two are required by the format
         assert field in fields
-    assert f'name: "{project["authors"][0]["name"]}"' in citation
+    assert f'name: "{PROJECT["authors"][0]["name"]}"' in citation
     titles = re.findall(r'^    title: "(.*)"$', citation, re.MULTILINE)
     assert len(titles) == citation.count("  - type: ") >= 4
     assert "2026/486" in citation
-    _, listed = (ROOT / "README.md").read_text(encoding="utf-8").split("### References\n")
+    _, listed = text_of("README.md").split("### References\n")
     assert [title for title in titles if title not in " ".join(listed.split())] == []
 
 
@@ -186,8 +184,8 @@ def release_faults(changelog: str, citation: str, version: str) -> list[str]:
     ],
 )
 def test_version_and_date_are_the_same_everywhere(before, after):
-    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changelog = text_of("CHANGELOG.md")
+    citation = text_of("CITATION.cff")
     assert release_faults(changelog, citation, pdna.__version__) == []
     day = re.search("## [^ ]+ - (.*)", changelog)[1]
     changelog = changelog.replace(f"- {day}\n", "- unreleased\n", 1)
@@ -202,15 +200,9 @@ def test_version_and_date_are_the_same_everywhere(before, after):
 
 def test_each_python_that_is_named_is_tested():
     """The lowest one by all of CI, the others by a part: no one in between is left out."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    least = project["requires-python"].removeprefix(">=")
-    minors = [
-        one.rpartition(" ")[2]
-        for one in project["classifiers"]
-        if re.fullmatch(r"Programming Language :: Python :: \d+\.\d+", one)
-    ]
-    assert minors[0] == least
-    assert minors == [f"3.{int(least[2:]) + n}" for n in range(len(minors))]
+    least = PROJECT["requires-python"].removeprefix(">=")
+    assert PYTHONS[0] == least
+    assert [f"3.{int(least[2:]) + n}" for n in range(len(PYTHONS))] == PYTHONS
     listed = subprocess.run(
         [sys.executable, ROOT / ".ci" / "pythons.py"], capture_output=True, text=True, check=True
     )
@@ -225,25 +217,24 @@ def test_the_badges_are_what_pyproject_says(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "data")
     from draw_badges import badges
 
-    shown = re.findall(r"\]\(data/figures/(badge_.*?)\)", (ROOT / "README.md").read_text("utf-8"))
+    shown = re.findall(r"\]\(data/figures/(badge_.*?)\)", text_of("README.md"))
     assert sorted(shown) == sorted(badges())
     for name, text in badges().items():
-        there = (ROOT / "data" / "figures" / name).read_text(encoding="utf-8")
-        assert there == text, "draw them again: python data/draw_badges.py"
+        drawn = text_of(f"data/figures/{name}")
+        assert drawn == text, "draw them again: python data/draw_badges.py"
     assert f"version: {pdna.__version__} " in badges()["badge_version.svg"]
 
 
 def test_the_licence_of_each_package_that_is_installed_is_listed():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     for_developers = {"docs", "test", "dev"}
-    groups = {"every installation": project["dependencies"], **project["optional-dependencies"]}
-    text = (ROOT / "docs" / "installation.md").read_text(encoding="utf-8")
+    groups = {"every installation": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
+    text = text_of("docs/installation.md")
     _, _, table = text.partition("### Licences\n")
     for name in groups.keys() - for_developers:
         (row,) = [one for one in table.splitlines() if one.startswith("| ") and name in one[:40]]
         for requirement in groups[name]:
             package = re.split(r"[\[>=]", requirement)[0]
-            assert package == project["name"] or package in row, requirement
+            assert package == PROJECT["name"] or package in row, requirement
 
 
 @pytest.mark.long

@@ -4,7 +4,6 @@ import doctest
 import importlib
 import inspect
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -12,6 +11,7 @@ import sys
 
 import pytest
 from conftest import JIT_OFF, ROOT
+from repository import blocks, environment_with_program
 
 HOME = "/home/you/photodna-nb"
 PAGES = [
@@ -55,10 +55,6 @@ DOCTESTS = {"README.md": 5, "docs/hash.md": 5, "docs/api.md": 10, "docs/recipes.
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="says nothing about the kernels")
 
 
-def blocks(text, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-
-
 def examples(text):
     """(command, what it prints), in order."""
     found = []
@@ -87,15 +83,7 @@ def test_every_page_with_examples_is_run():
 )
 def test_every_command_prints_what_is_shown(page, tmp_path):
     (tmp_path / "data").symlink_to(ROOT / "data")
-    program = tmp_path / "bin" / "photodna-nb"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m photodna_nb "$@"\n')
-    program.chmod(0o755)
-    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {
-        "PATH": f"{program.parent}:{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join(path),
-    }
+    environment = environment_with_program(tmp_path)
     wanted = examples(TEXTS[page])
     least, modes = CONSOLES[page]
     assert len(wanted) >= least

@@ -3,13 +3,12 @@
 No channel is asked for packages: that its requirements can be solved is not tested here.
 """
 
-import os
 import subprocess
 import sys
-import tomllib
 
 import pytest
 from conftest import JIT_OFF, ROOT
+from repository import PROJECT, PYPROJECT, environment_with_program
 
 import photodna_nb as pdna
 
@@ -32,22 +31,20 @@ def rendered(text: str, folder, system: str = "linux-64") -> dict:
 
 def wanted() -> dict:
     """What pyproject.toml says, in the words of a recipe."""
-    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    project = pyproject["project"]
-    least = project["requires-python"].removeprefix(">=")
-    backend = pyproject["build-system"]["requires"]
+    least = PROJECT["requires-python"].removeprefix(">=")
+    backend = PYPROJECT["build-system"]["requires"]
     return {
-        "package": {"name": project["name"], "version": pdna.__version__},
+        "package": {"name": PROJECT["name"], "version": pdna.__version__},
         "noarch": "python",
-        "entry_points": [" = ".join(one) for one in project["scripts"].items()],
+        "entry_points": [" = ".join(one) for one in PROJECT["scripts"].items()],
         "host": sorted([f"python {least}.*", "pip", *(one.replace(">", " >") for one in backend)]),
         "run": sorted(
-            one.replace(">", " >") for one in [f"python>={least}", *project["dependencies"]]
+            one.replace(">", " >") for one in [f"python>={least}", *PROJECT["dependencies"]]
         ),
         "python_version": f"{least}.*",
-        "summary": project["description"],
-        "license": project["license"],
-        "license_file": project["license-files"],
+        "summary": PROJECT["description"],
+        "license": PROJECT["license"],
+        "license_file": PROJECT["license-files"],
     }
 
 
@@ -104,12 +101,7 @@ def test_its_tests_pass_on_this_installation(tmp_path):
         next(test[kind] for test in recipe["tests"] if kind in test)
         for kind in ("python", "package_contents", "script")
     )
-    program = tmp_path / "bin" / "photodna-nb"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m photodna_nb "$@"\n')
-    program.chmod(0o755)
-    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}"}
-    environment["PYTHONPATH"] = str(ROOT)
+    environment = environment_with_program(tmp_path)
     imports = "; ".join(f"import {name}" for name in python["imports"])
     subprocess.run([sys.executable, "-c", imports], env=environment, check=True)
     for name in contents["site_packages"]:

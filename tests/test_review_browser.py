@@ -8,17 +8,16 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from browsers import artifacts, complaints_of, missing, opened_browser
+from browsers import artifacts, complaints_of, needs_browser, opened_browser
 from conftest import JIT_OFF
 from review_pages import NAMES, groups_of, picture, save
 
 import photodna_nb as pdna
 from photodna_nb.report import review, write_review
 
-MISSING = missing()
 pytestmark = [
     pytest.mark.notebook,
-    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
+    needs_browser(),
     pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly"),
 ]
 SIZES = [3, 2, 4, len(NAMES) - 9]

@@ -11,31 +11,26 @@ from importlib.util import find_spec
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from browsers import artifacts, complaints_of, missing, opened_browser
+from browsers import artifacts, complaints_of, needs_browser, opened_browser
 from conftest import JIT_OFF, ROOT
+from repository import commands, text_of
 
 import photodna_nb as pdna
 
-NEEDED = [name for name in ("sphinx", "myst_nb", "numpydoc", "furo") if not find_spec(name)]
-MISSING = missing()
+LACKING = [name for name in ("sphinx", "myst_nb", "numpydoc", "furo") if not find_spec(name)]
 pytestmark = [
     pytest.mark.notebook,
-    pytest.mark.skipif(bool(NEEDED), reason=f"needs {', '.join(NEEDED)} (pip install .[docs])"),
+    pytest.mark.skipif(bool(LACKING), reason=f"needs {', '.join(LACKING)} (pip install .[docs])"),
     pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT"),
 ]
-needs_browser = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The site, by the command of CONTRIBUTING.md."""
     folder = tmp_path_factory.mktemp("site")
-    command = next(
-        line
-        for line in (ROOT / "CONTRIBUTING.md").read_text("utf-8").splitlines()
-        if "sphinx-build" in line
-    )
-    assert command == "sphinx-build -n -W --keep-going -b html -c docs . site/html"
+    command = "sphinx-build -n -W --keep-going -b html -c docs . site/html"
+    assert command in commands(text_of("CONTRIBUTING.md"))
     arguments = command.split()[1:-1]
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", *arguments, folder],
@@ -54,7 +49,7 @@ class Page(HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.ids, self.links, self.loaded = set(), [], []
-        self.feed(path.read_text(encoding="utf-8"))
+        self.feed(path.read_text("utf-8"))
 
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
@@ -121,7 +116,7 @@ def test_members_are_described_with_those_of_base_classes(site):
 
 
 def test_each_term_of_the_glossary_has_its_anchor_and_is_in_the_index(site):
-    text = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    text = text_of("docs/glossary.md")
     tables = re.findall(r"^\| term \|.*\n.*\n((?:\|.*\n)+)", text, re.MULTILINE)
     cells = [row.split("|")[1].strip() for table in tables for row in table.splitlines()]
     assert len(cells) > 100
@@ -183,7 +178,7 @@ def test_every_document_and_notebook_is_in_the_navigation(site):
     assert f"photodna_nb {pdna.__version__}" in (site / "index.html").read_text("utf-8")
 
 
-@needs_browser
+@needs_browser()
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_site_in_a_browser_without_a_network(site, width):
     with opened_browser() as browser:

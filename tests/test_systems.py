@@ -19,6 +19,7 @@ import pytest
 import yaml
 from conftest import JIT_OFF, ROOT
 from PIL import Image
+from repository import PYTHONS, commands, text_of
 
 import photodna_nb as pdna
 from photodna_nb import checks, files, folders, systems
@@ -33,8 +34,6 @@ from photodna_nb.journal import RecordLog
 from photodna_nb.printable import printable
 from photodna_nb.report import review
 from photodna_nb.report.review_pictures import ReviewMember, ReviewPicture
-
-WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
 
 # Our own modules find neither the modules nor the functions that Windows lacks, while packages that
 # are imported before keep theirs. Opening a text without an encoding fails: it is not UTF-8 there.
@@ -360,35 +359,28 @@ def test_no_escape_where_there_is_no_progress_bar(monkeypatch):
     assert terminal.getvalue() == "error\n\r\x1b[Kerror\n"
 
 
-def commands(text):
-    """Return the commands of a text in Markdown, without the one that makes the environment."""
-    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
-
-
 def test_the_public_ci_runs_what_is_written_down():
-    workflow = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))
+    text = text_of(".github/workflows/ci.yml")
+    workflow = yaml.safe_load(text)
     jobs = workflow["jobs"]
     steps = {
         name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()
     }
-    daily = commands(
-        (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("CI also runs")[0]
-    )
+    daily = commands(text_of("CONTRIBUTING.md").split("CI also runs")[0])
     # A runner is thrown away, and has an environment of its own.
     assert daily[0] == "python3 -m venv .venv && . .venv/bin/activate"
     assert steps["linters"] == daily[1:-1]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (test,) = re.findall(r"^python3 -m venv \.venv && (.*-m pytest)$", readme, re.MULTILINE)
+    (test,) = re.findall(
+        r"^python3 -m venv \.venv && (.*-m pytest)$", text_of("README.md"), re.MULTILINE
+    )
     spelled = [each.replace(".venv/bin/", "").replace('"', "") for each in test.split(" && ")]
     assert [each.replace('"', "") for each in steps["tests"]] == spelled
     matrix = jobs["tests"]["strategy"]["matrix"]
     assert {each.partition("-")[0] for each in matrix["os"]} == {"ubuntu", "macos", "windows"}
     assert any(each.endswith("-arm") for each in matrix["os"])
-    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert set(re.findall(r"Python :: (3\.\d+)", pyproject)) <= set(matrix["python"])
+    assert set(PYTHONS) <= set(matrix["python"])
     # A tag may be moved to other code, and what is not written down needs no rights.
     used = [step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step]
     assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", each) for each in used)
     assert workflow["permissions"] == {"contents": "read"}
-    assert "secrets" not in WORKFLOW.read_text(encoding="utf-8")
+    assert "secrets" not in text

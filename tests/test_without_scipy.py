@@ -3,10 +3,10 @@
 import os
 import subprocess
 import sys
-import tomllib
 
 import pytest
 from conftest import JIT_OFF, ROOT
+from repository import PROJECT
 
 # Modules of the package that may need an extra.
 OPTIONAL = ("evaluation", "integrations", "plots", "report", "widgets")
@@ -115,9 +115,8 @@ def test_an_evaluation_says_what_to_install(tmp_path):
 
 
 def test_scipy_comes_with_the_extra_alone():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    extras = project["optional-dependencies"]
+    extras = PROJECT["optional-dependencies"]
     having = {name for name in extras if any(one.startswith("scipy") for one in extras[name])}
     assert having == {"evaluation"}
-    assert not any(one.startswith("scipy") for one in project["dependencies"])
+    assert not any(one.startswith("scipy") for one in PROJECT["dependencies"])
     assert "photodna_nb[evaluation]" in extras["report"]
