@@ -53,7 +53,9 @@ DEFAULT_LINKS.clear()  # types of Python and NumPy, whose sites the build would 
 
 html_theme = "furo"
 html_title = f"photodna_nb {release}"
-html_static_path = html_css_files = ["site.css"]
+html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
+html_static_path = ["site.css", "site.js"]
 html_copy_source = False
 html_show_copyright = False
 html_show_search_summary = False  # a browser fetches no other page for a page that is a file
@@ -179,7 +181,9 @@ class LinkNames(SphinxPostTransform):
                 scope = scope.rpartition(".")[0]
             found = objects.get(f"{scope}.{name}")
             # A plain word, such as `distance`, is as often the name of a column or argument.
+            before = "".join(one.astext() for one in parent[: parent.index(literal)])
             clear = any_word or match[2] or re.search("[A-Z_.]", name)
+            clear = clear or before.lower().endswith("see ")
             if found and f"{scope}.{name}" != page and (clear or "method" in found.objtype):
                 link = make_refnode(
                     self.app.builder,

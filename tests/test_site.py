@@ -113,6 +113,8 @@ def test_members_are_described_with_those_of_base_classes(site):
     assert "photodna_nb.HashIndex.open" in members
     assert [name for name in members if name not in page.ids] == []
     assert "photodna_nb.HashTable.html#photodna_nb.HashTable" in page.links
+    links = Page(site / "docs" / "reference" / "function" / "photodna_nb.duplicates.html").links
+    assert "photodna_nb.distance.html#photodna_nb.distance" in links, 'after "See", a plain word'
 
 
 def test_each_term_of_the_glossary_has_its_anchor_and_is_in_the_index(site):
@@ -196,7 +198,9 @@ def test_the_site_in_a_browser_without_a_network(site, width):
         results.first.wait_for()
         assert any("Statistics" in text for text in results.all_inner_texts())
         page.goto((site / "search.html").as_uri() + "?q=impostor+pair")
-        page.locator("#search-results li a[href$='docs/glossary.html#impostor-pair']").wait_for()
+        term = page.locator("#search-results li a[href$='docs/glossary.html#impostor-pair']")
+        term.wait_for()
+        assert term.inner_text() == "Glossary: impostor pair"
         page.screenshot(path=artifacts() / f"site_search_{width}.png")
         if width == 1280:  # where the box that the copied text goes to is always seen
             page.goto((site / "docs" / "recipes.html").as_uri())
