@@ -72,7 +72,12 @@ class PhotodnaHasher(ImageHasher):
         image : str, PIL.Image.Image, file object or ndarray of uint8, (height, width, 3)
             A path or web address that OpenCV reads, an image, or pixels.
         hash_format : str
-            ``"base64"``, ``"hex"`` (hexadecimal digits) or ``"vector"``, an array of uint8, (144,).
+            ``"base64"``, ``"hex"`` (hexadecimal digits) or ``"vector"``.
+
+        Returns
+        -------
+        str or ndarray of uint8, (144,)
+            The hash as text; for ``"vector"``, its bytes.
 
         Raises
         ------

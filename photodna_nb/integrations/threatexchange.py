@@ -105,6 +105,13 @@ class PhotodnaIndex(index.SignalTypeIndex[T]):
     def add(self, signal_str: str, entry: T) -> None:
         """Append an entry under a hash, which may have others.
 
+        Parameters
+        ----------
+        signal_str : str
+            The hash, as `PhotodnaSignal.validate_signal_str` takes it.
+        entry : object
+            What `query` returns for it; pickled with the index.
+
         Raises
         ------
         ArgumentTypeError, ArgumentError
@@ -118,7 +125,15 @@ class PhotodnaIndex(index.SignalTypeIndex[T]):
     def query(self, query: str) -> list[index.IndexMatch[T]]:
         """Return all entries within the largest distance, by distance, then as they were added.
 
-        The empty text, which stands for an image without a hash, has no matches.
+        Parameters
+        ----------
+        query : str
+            The hash, as for `add`; the empty text of an image without a hash has no matches.
+
+        Returns
+        -------
+        list of IndexMatch
+            Each with an entry as `metadata`, and a `HashDistance` as `similarity_info`.
 
         Raises
         ------
@@ -167,20 +182,22 @@ class PhotodnaIndex(index.SignalTypeIndex[T]):
         return other
 
     def _append_pending(self) -> None:
-        """Append what is pending to the index, each under the number of its entry."""
+        """Append the pending hashes to the index, each with the number of its entry as a label."""
         while self._pending:
-            some = self._pending[:_ROWS_AT_ONCE]
-            hashes = np.frombuffer(b"".join(some), np.uint8).reshape(-1, HASH_BYTES)
+            batch = self._pending[:_ROWS_AT_ONCE]
+            hashes = np.frombuffer(b"".join(batch), np.uint8).reshape(-1, HASH_BYTES)
             first = len(self._index)
-            labels = [str(row) for row in range(first, first + len(some))]
-            self._index.add(HashTable(labels, hashes, np.full(len(some), np.nan)))
-            del self._pending[: len(some)]
+            labels = [str(row) for row in range(first, first + len(batch))]
+            self._index.add(HashTable(labels, hashes, np.full(len(batch), np.nan)))
+            del self._pending[: len(batch)]
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
             self._append_pending()
-            own = {"_index": copy(self._index), "_entries": self._entries.copy(), "_pending": []}
-            return {name: value for name, value in vars(self).items() if name != "_lock"} | own
+            copies = {"_index": copy(self._index), "_entries": self._entries.copy(), "_pending": []}
+            state = vars(self) | copies
+        del state["_lock"]
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.Lock())
@@ -241,6 +258,16 @@ class PhotodnaSignal(
             Hashes, as `validate_signal_str` takes them.
         max_distance : float or exact number, optional
             The limit, inclusive and exact; that of `INDEX` if left out.
+
+        Returns
+        -------
+        SignalComparisonResult
+            Whether they match, and their `HashDistance`.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            As `validate_signal_str` raises them, or the limit is no number of at least 0.
         """
         limit = cls.INDEX.MAX_DISTANCE if max_distance is None else max_distance
         squared = metrics.distance(
