@@ -29,7 +29,30 @@ os.environ["NUMBA_CACHE_DIR"] = str(CACHE)
 
 SHARED_GOLDEN = ROOT.parent / "shared" / "golden"
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
+# What tests need and not every system has. `test_tests_say_what_they_need` finds those that do not
+# say so, but not for the last three.
+AVAILABLE = {
+    "fork": hasattr(os, "fork"),
+    "signals": os.name == "posix",
+    "permissions": os.name == "posix",
+    "named pipes": hasattr(os, "mkfifo"),
+    "devices": os.path.exists("/dev/zero"),
+    "/dev/full": os.path.exists("/dev/full"),
+    "/proc": os.path.exists("/proc/self/clear_refs"),
+    "sh": os.name == "posix",
+    "root": hasattr(os, "geteuid") and os.geteuid() == 0,
+    "limits of memory": sys.platform == "linux",
+    "mprotect": sys.platform == "linux",
+    "names of any bytes": sys.platform == "linux",
+}
+
+
+def needs(*names: str) -> pytest.MarkDecorator:
+    """Return the mark of a test that is skipped where the system lacks one of these."""
+    missing = [name for name in names if not AVAILABLE[name]]
+    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
+
 
 # Its tests need terminals of Unix.
 collect_ignore = [] if find_spec("fcntl") else ["test_cli_process.py"]
@@ -110,6 +133,24 @@ def compiled_kernels() -> None:
     for compile_part in parts:
         with FileLock(CACHE / f"{compile_part.__name__}.lock"):
             compile_part()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def links() -> None:
+    """Skip a test that makes a link, on Windows without the right to make links."""
+    made = os.symlink
+
+    def symlink(*arguments, **options):
+        try:
+            made(*arguments, **options)
+        except OSError as error:
+            if getattr(error, "winerror", None) == 1314:
+                pytest.skip("needs the right to make links (developer mode)")
+            raise
+
+    os.symlink = symlink
+    yield
+    os.symlink = made
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from browsers import artifacts, complaints_of, needs_browser, opened_browser
-from conftest import JIT_OFF, ROOT
+from conftest import JIT_OFF, ROOT, needs
 
 NOTEBOOK = "04_threshold_tuning.ipynb"
 pytestmark = [
@@ -159,6 +159,7 @@ def run_from(page, part):
     return cell.locator(".jp-OutputArea").inner_text()
 
 
+@needs("signals")
 def test_threshold_tuning(tmp_path):
     with opened(tmp_path) as (page, complaints):
         tuner = page.locator(".photodna-tuner")

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import PIL
 import pytest
-from conftest import JIT_OFF, draw_smooth_noise, messages
+from conftest import JIT_OFF, draw_smooth_noise, messages, needs
 from PIL import Image
 
 import photodna_nb as pdna
@@ -142,6 +142,7 @@ def test_a_folder_or_a_table_is_no_single_image(call, folder, tmp_path):
         assert message.endswith("photodna-nb --match known.csv PATH")
 
 
+@needs("named pipes")
 def test_entries_that_are_no_files_do_not_stop_the_others(call, folder, tmp_path):
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
@@ -154,6 +155,7 @@ def test_entries_that_are_no_files_do_not_stop_the_others(call, folder, tmp_path
     ]
 
 
+@needs("names of any bytes")
 def test_files_by_folder_and_by_list(call, folder, tmp_path):
     """--recursive, --files-from by lines, by NUL and from standard input, --jobs."""
     deep = tmp_path / "x" / "y"

@@ -13,13 +13,12 @@ import termios
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, needs
 from PIL import Image
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same text with or without JIT, but slowly")
 
 PROGRAM = [sys.executable, "-m", "photodna_nb"]
-needs_dev_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +153,7 @@ def test_a_reader_that_closes_the_pipe():
     assert process.returncode == 1
 
 
-@needs_dev_full
+@needs("/dev/full")
 def test_standard_error_that_cannot_be_written(folder):
     with open("/dev/full", "wb") as full:
         command = [*PROGRAM, "--hash-dir", str(folder)]
@@ -166,7 +165,7 @@ def test_standard_error_that_cannot_be_written(folder):
     assert len(json.loads(result.stdout)) == 3
 
 
-@needs_dev_full
+@needs("/dev/full")
 def test_standard_output_that_cannot_be_written():
     with open("/dev/full", "wb") as full:
         command = [*PROGRAM, "--evaluate-example"]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, needs
 from test_cli import text, wrong_usage
 
 from photodna_nb import cli
@@ -289,6 +289,7 @@ end
 """
 
 
+@needs("sh")
 @pytest.mark.parametrize(
     ("shell", "script"), [("bash", BASH), pytest.param("fish", FISH, marks=pytest.mark.long)]
 )

@@ -4,13 +4,12 @@ import codecs
 import hashlib
 import json
 import pickle
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from math import isqrt
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, needs
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
@@ -311,7 +310,7 @@ def test_from_list_says_what_is_wrong(tmp_path):
             from_list(wrong)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="names of bytes that are not UTF-8")
+@needs("names of any bytes")
 def test_names_are_bytes_of_strangers(tmp_path):
     name = "caf\udce9\n.png"
     Image.fromarray(PHOTO).save(tmp_path / name, format="PNG")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import spawned_processes
+from conftest import needs, spawned_processes
 from PIL import EpsImagePlugin, Image, PngImagePlugin
 
 import photodna_nb as pdna
@@ -302,7 +302,7 @@ def test_the_handler_of_libtiff_is_as_it_was(capfd):
     assert printed()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@needs("fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # threads and fork
 def test_a_setting_is_as_it_was_in_a_forked_child():
     """Also if another thread was within when the process forked, or held the lock."""

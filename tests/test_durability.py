@@ -16,7 +16,7 @@ import index_changes
 import numpy as np
 import pytest
 import writers
-from conftest import JIT_OFF, TEST_SCALE, scaled
+from conftest import JIT_OFF, TEST_SCALE, needs, scaled
 from faults import Route
 from index_changes import Change, LostError, hashes_of
 from indexes import (
@@ -35,9 +35,7 @@ import photodna_nb as pdna
 from photodna_nb import files
 from photodna_nb.index.verification import Verification
 
-pytestmark = pytest.mark.skipif(
-    JIT_OFF or not hasattr(os, "fork"), reason="needs speed, and signals as POSIX has them"
-)
+pytestmark = [pytest.mark.skipif(JIT_OFF, reason="needs speed"), needs("fork", "signals")]
 
 
 # Of tests that take seconds, the README's command takes one form of metadata.
@@ -467,6 +465,7 @@ def test_an_answer_that_was_never_there_is_noticed():
             histories[0].follow([json.dumps([50, items])])
 
 
+@needs("/proc")
 def test_a_reader_in_the_same_program_takes_no_lock_away(tmp_path):
     """To close a file gives back all locks that a process has on it, SQLite's too."""
     pair = save_index(tmp_path, HASHES[:5], "meta.sqlite")

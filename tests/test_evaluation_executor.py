@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import brute_force as brute
 import pytest
-from conftest import JIT_OFF, local_cluster, spawned_processes
+from conftest import JIT_OFF, local_cluster, needs, spawned_processes
 from evaluations import DRAWN, EDITS, config_of, contents, photo_config
 
 import photodna_nb as pdna
@@ -76,6 +76,7 @@ def test_refusals(photos, tmp_path):
         run(photo_config(photos), tmp_path / "run", executor=executor)
 
 
+@needs("signals")
 @pytest.mark.long
 def test_a_killed_process(tmp_path, monkeypatch):
     """The run ends with an error, keeps what was hashed, and goes on with another pool."""
@@ -103,6 +104,7 @@ def test_a_killed_process(tmp_path, monkeypatch):
     assert changes.identical
 
 
+@needs("signals")
 @pytest.mark.long
 def test_a_cluster_that_loses_a_worker(tmp_path, monkeypatch):
     """Dask goes on with the other one; the bytes are the same."""

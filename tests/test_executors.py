@@ -14,7 +14,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, ROOT, local_cluster, spawned_processes
+from conftest import JIT_OFF, ROOT, local_cluster, needs, spawned_processes
 from evaluations import contents, photo_config
 
 import photodna_nb as pdna
@@ -263,6 +263,7 @@ def test_the_same_on_every_executor(new_executor, photos, tmp_path):
     assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
 
+@needs("signals", "/proc")
 @real
 def test_a_killed_worker_and_the_journal(new_executor, tmp_path, monkeypatch):
     """A pool ends the work, which another one continues; a cluster goes on; nothing is lost."""

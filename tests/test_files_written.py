@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import IS_ROOT, JIT_OFF
+from conftest import JIT_OFF, needs
 from indexes import HASHES, METADATA, save_index
 
 import photodna_nb as pdna
@@ -78,6 +78,7 @@ def tree(folder):
     }
 
 
+@needs("named pipes")
 @pytest.mark.parametrize("kind", ["pipe", "device", "directory", "link to a pipe", "link to null"])
 def test_only_regular_files_are_written(tmp_path, name, kind):
     path = tmp_path / name
@@ -103,6 +104,7 @@ def test_only_regular_files_are_written(tmp_path, name, kind):
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
+@needs("devices")
 def test_an_output_through_a_link_to_a_device(call, photos, tmp_path):
     """As root, it replaced the device by a file."""
     link = tmp_path / "t.csv"
@@ -174,6 +176,7 @@ def test_a_journal_of_another_program_is_not_appended_to(tmp_path, content):
     assert (tmp_path / "t.csv.journal").read_bytes() == content
 
 
+@needs("permissions")
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o604])
 def test_no_file_is_more_readable_than_the_one_it_replaces(tmp_path, name, mode, monkeypatch):
     """At no moment: each new file is looked at as soon as it is there, and as it is written."""
@@ -210,6 +213,7 @@ def test_no_file_is_more_readable_than_the_one_it_replaces(tmp_path, name, mode,
     assert mode in modes
 
 
+@needs("permissions")
 def test_a_file_that_is_made_private_while_it_is_written(tmp_path):
     path = tmp_path / "t.json"
     path.write_text("old")
@@ -223,7 +227,7 @@ def test_a_file_that_is_made_private_while_it_is_written(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.skipif(not IS_ROOT, reason="only root gives files away")
+@needs("root")
 def test_root_leaves_a_file_with_its_owner(tmp_path):
     path = tmp_path / "t.json"
     path.write_text("old")
@@ -234,6 +238,7 @@ def test_root_leaves_a_file_with_its_owner(tmp_path):
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1234, 2345, 0o640)
 
 
+@needs("permissions")
 def test_a_group_that_cannot_be_kept_shares_nothing(tmp_path, monkeypatch):
     """The new file is of another group, to which the old one gave no more than to all."""
     path = tmp_path / "t.json"
@@ -260,6 +265,7 @@ def test_a_group_that_cannot_be_kept_shares_nothing(tmp_path, monkeypatch):
     assert path.stat().st_mode & 0o777 == 0o644
 
 
+@needs("permissions")
 def test_a_link_in_place_of_a_new_file_is_not_followed(tmp_path, monkeypatch):
     """Another user of the folder could have root give them any file."""
     path, victim = tmp_path / "t.json", tmp_path / "victim"
@@ -280,6 +286,7 @@ def test_a_link_in_place_of_a_new_file_is_not_followed(tmp_path, monkeypatch):
     assert path.read_text("utf-8") == "old"
 
 
+@needs("permissions")
 def test_the_journal_of_a_private_table_is_private(tmp_path):
     table = tmp_path / "t.csv"
     save_table(table)

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 import searches
-from conftest import JIT_OFF, ROOT
+from conftest import JIT_OFF, ROOT, needs
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -426,7 +426,7 @@ print("all", filter_search.np.pi)
 
 @pytest.mark.long
 @needs_jit
-@pytest.mark.skipif(sys.platform != "linux", reason="mprotect of Linux")
+@needs("mprotect")
 @pytest.mark.parametrize("place", ["end", "begin", "beyond"])
 def test_memory_beyond_the_arrays(place):
     """Every array begins, or ends, at a page that cannot be accessed."""

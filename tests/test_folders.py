@@ -5,6 +5,7 @@ import errno
 import os
 
 import pytest
+from conftest import needs
 
 import photodna_nb as pdna
 from photodna_nb.folders import files_in, listed_paths
@@ -21,7 +22,7 @@ def folder(tmp_path):
     (top / "b" / "loop").symlink_to("loop")
     (top / "link").symlink_to(top / "a")
     (top / "broken").symlink_to(top / "nothing")
-    os.mkfifo(top / "pipe")
+    getattr(os, "mkfifo", type(top).touch)(top / "pipe")  # its name is what counts
     return top
 
 
@@ -38,6 +39,7 @@ def test_hidden_files_and_folders_count_if_they_are_asked_for(folder):
     assert hidden == {".hidden", ".cache/v", ".cache/below/u"}
 
 
+@needs("names of any bytes")
 def test_names_need_not_be_text(tmp_path):
     name = os.fsdecode(b"\xff\n.png")
     (tmp_path / name).touch()

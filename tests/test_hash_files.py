@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 import pytest
-from conftest import JIT_OFF, ROOT, wait_for_records, waits_at
+from conftest import JIT_OFF, ROOT, needs, wait_for_records, waits_at
 from PIL import Image
 
 import photodna_nb as pdna
@@ -212,6 +212,7 @@ def test_a_file_that_is_no_journal_is_not_written_to(files, tmp_path):
     assert Path(f"{output}.journal").read_text("utf-8") == "notes of mine\n"
 
 
+@needs("signals")
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGINT"])
 def test_stopped_and_started_again(tmp_path, monkeypatch, name):

@@ -8,7 +8,7 @@ import hypothesis.extra.numpy as npst
 import numpy as np
 import oracle
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, needs
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numba.core.errors import TypingError
@@ -146,7 +146,7 @@ def test_one_pass_equals_the_complete_table(height, width, channels, seed):
     np.testing.assert_array_equal(one_pass, from_table)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mprotect of Linux")
+@needs("mprotect")
 @pytest.mark.parametrize(
     "shape",
     [

@@ -9,14 +9,12 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, needs
 from indexes import HASHES, names, save_index
 
 import photodna_nb as pdna
 
-pytestmark = pytest.mark.skipif(
-    JIT_OFF or not os.path.exists("/proc/self/clear_refs"), reason="needs speed and Linux"
-)
+pytestmark = [pytest.mark.skipif(JIT_OFF, reason="needs speed"), needs("/proc")]
 
 MOST_SECONDS, MOST_MEGABYTES = 2, 500
 # What is done with each database until an error comes; every error is one of ours.

@@ -1,7 +1,6 @@
 """The approximate types of an index: training, recall, changes, files, and forked processes."""
 
 import multiprocessing
-import os
 import shutil
 import warnings
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pytest
+from conftest import needs
 from indexes import (
     HASHES,
     METADATA,
@@ -434,7 +434,7 @@ def search_faiss(folder, name, hashes):
     pdna.faiss_search(flat, hashes[:300], 2)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@needs("fork")
 @pytest.mark.parametrize("work", [build, search_files, search_faiss])
 def test_a_forked_child_builds_and_searches(tmp_path, work):
     """It hung for ever, once its parent had used FAISS on several threads."""

@@ -9,6 +9,7 @@ import sys
 import faiss
 import numpy as np
 import pytest
+from conftest import needs
 from hypothesis import given
 from hypothesis import strategies as st
 from indexes import (
@@ -365,6 +366,7 @@ def test_an_index_of_another_history(tmp_path):
 # What is replaced, and what is not.
 
 
+@needs("named pipes")
 def test_nothing_but_an_index_is_ever_replaced(files, tmp_path):
     index_path, meta_path = files
     photo = tmp_path / "photo.jpg"
@@ -410,6 +412,7 @@ def test_a_database_of_another_program_is_not_replaced(tmp_path):
     assert files[1].read_bytes() == before
 
 
+@needs("named pipes", "devices")
 def test_no_file_is_waited_for(tmp_path, meta):
     files = save_index(tmp_path, HASHES[:5], meta)
     os.mkfifo(tmp_path / "fifo")
@@ -431,6 +434,7 @@ def test_a_write_protected_file_is_not_replaced(files, monkeypatch):
     assert [path.read_bytes() for path in files] == before
 
 
+@needs("permissions")
 def test_permissions_and_links_stay(files, tmp_path):
     files[0].chmod(0o640)
     files[1].chmod(0o604)

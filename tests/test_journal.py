@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 import pytest
+from conftest import needs
 
 import photodna_nb as pdna
 from photodna_nb import files, journal
@@ -139,6 +140,7 @@ def test_what_is_no_file_is_refused(tmp_path):
             use(log_at(tmp_path))
 
 
+@needs("/dev/full")
 def test_a_full_disk_is_an_error_once(path, content):
     log = log_at(path)
     log.open()

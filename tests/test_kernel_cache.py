@@ -10,15 +10,13 @@ from pathlib import Path
 
 import numba
 import pytest
-from conftest import IS_ROOT, JIT_OFF, ROOT
+from conftest import JIT_OFF, ROOT, needs
 from numba.core.registry import cpu_target
 from PIL import Image
 
 from photodna_nb.kernels import jit
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="nothing is compiled")
-posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rules for its folders")
-as_root = pytest.mark.skipif(not IS_ROOT, reason="only root can give a file away")
 TYPES = (numba.int64,)
 
 
@@ -139,7 +137,7 @@ def test_a_folder_that_vanishes_stops_nobody(tmp_path, monkeypatch):
     assert not jit.cached
 
 
-@posix
+@needs("permissions")
 @pytest.mark.parametrize("mode", [0o602, 0o620, 0o666])
 def test_a_file_that_others_can_write_is_not_loaded(cached, load, mode):
     assert load()
@@ -147,7 +145,7 @@ def test_a_file_that_others_can_write_is_not_loaded(cached, load, mode):
     assert not load()
 
 
-@as_root
+@needs("root")
 def test_a_file_of_another_user_is_not_loaded(cached, load):
     os.chown(cached, 12345, -1)
     assert not load()
@@ -166,6 +164,7 @@ def folder_for(monkeypatch):
     return folder_for
 
 
+@needs("permissions")
 def test_a_new_folder_is_used(tmp_path, folder_for):
     before = os.umask(0o002) if os.name != "nt" else None
     try:
@@ -176,7 +175,7 @@ def test_a_new_folder_is_used(tmp_path, folder_for):
     assert (folder, messages) == (str(tmp_path / "new" / "cache" / "photodna_nb"), [])
 
 
-@posix
+@needs("permissions")
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o757, 0o1777])
 @pytest.mark.parametrize("name", ["", "photodna_nb"])
 def test_a_folder_that_others_can_write_is_not_used(tmp_path, folder_for, mode, name):
@@ -191,7 +190,7 @@ def test_a_folder_that_others_can_write_is_not_used(tmp_path, folder_for, mode, 
     assert folder_for(tmp_path) == (str(tmp_path / "photodna_nb"), [])
 
 
-@as_root
+@needs("root")
 def test_a_folder_of_another_user_is_not_used(tmp_path, folder_for):
     os.chown(tmp_path, 12345, -1)
     folder, (message,) = folder_for(tmp_path)
@@ -199,7 +198,7 @@ def test_a_folder_of_another_user_is_not_used(tmp_path, folder_for):
     assert "belongs to another user" in message
 
 
-@posix
+@needs("permissions")
 @pytest.mark.parametrize(
     ("package", "cache", "used"),
     [(0o755, 0o755, True), (0o775, 0o775, True), (0o755, 0o775, False), (0o775, 0o777, False)],
@@ -227,7 +226,7 @@ def test_a_missing_package_folder_is_no_error(tmp_path, folder_for, monkeypatch)
 
 
 @pytest.mark.long
-@posix
+@needs("permissions")
 def test_the_command_line_says_why(tmp_path, run):
     cache = tmp_path / "cache"
     cache.mkdir()

@@ -4,12 +4,13 @@ import itertools
 
 import mutated_images
 import pytest
-from conftest import JIT_OFF, scaled
+from conftest import JIT_OFF, needs, scaled
 from mutated_images import compare, mutated, originals, outcome
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same files with or without JIT, but slowly")
 
 
+@needs("limits of memory")
 @pytest.mark.long
 @pytest.mark.scaled
 def test_mutated_images(tmp_path):
@@ -67,6 +68,7 @@ FAULTS = {
 }
 
 
+@needs("limits of memory")
 @pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_a_child_does_wrong_is_noticed(tmp_path, monkeypatch, fault):

@@ -9,7 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, ROOT, columns_of, local_cluster, spawned_processes
+from conftest import JIT_OFF, ROOT, columns_of, local_cluster, needs, spawned_processes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -153,7 +153,7 @@ def test_memory_of_a_file(tmp_path, monkeypatch):
 
 @pytest.mark.long
 @slow_without_jit
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux limits the memory of a process")
+@needs("/proc", "limits of memory")
 def test_no_memory_is_left():
     code = """
 import resource, numpy as np, photodna_nb as pdna
@@ -298,6 +298,7 @@ def test_a_disk_that_gets_full(tmp_path, suffix, monkeypatch, many_runs):
         assert os.listdir(tmp_path) == [path.name]
 
 
+@needs("signals")
 @slow_without_jit
 @pytest.mark.parametrize("size", [100_000, pytest.param(30_000_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("suffix", SUFFIXES)

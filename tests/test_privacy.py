@@ -95,7 +95,7 @@ def secrets(stones):
         "Achatlist",
         "Opalith",
         "Schiefer",
-        os.uname().nodename,
+        platform.node(),
     }
     for path in (*(stones / name for name in NAMES), *(stones.parent / "Jaspis").iterdir()):
         name = str(path.relative_to(stones if path.is_relative_to(stones) else stones.parent))

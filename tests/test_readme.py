@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import JIT_OFF, ROOT
+from conftest import JIT_OFF, ROOT, needs
 from repository import blocks, environment_with_program
 
 HOME = "/home/you/photodna-nb"
@@ -77,6 +77,7 @@ def test_every_page_with_examples_is_run():
     assert {name for name, text in TEXTS.items() if ">>> " in text} == set(DOCTESTS)
 
 
+@needs("sh")
 @pytest.mark.parametrize(
     "page",
     [pytest.param(p, marks=[] if p == "README.md" else pytest.mark.long) for p in CONSOLES],

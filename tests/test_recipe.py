@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import JIT_OFF, ROOT
+from conftest import JIT_OFF, ROOT, needs
 from repository import PROJECT, PYPROJECT, environment_with_program
 
 import photodna_nb as pdna
@@ -94,6 +94,7 @@ def test_an_unknown_key_is_an_error(tmp_path):
         rendered(RECIPE.read_text("utf-8").replace("entry_points:", "entry_point:"), tmp_path)
 
 
+@needs("sh")
 @pytest.mark.long
 def test_its_tests_pass_on_this_installation(tmp_path):
     recipe = rendered(RECIPE.read_text("utf-8"), tmp_path)

@@ -7,25 +7,27 @@ import sys
 import threading
 
 import pytest
-from conftest import JIT_OFF, ROOT
+from conftest import JIT_OFF, ROOT, needs
 from indexes import HASHES, save_index
 
 import photodna_nb as pdna
 from photodna_nb.errors import lacking
 
-resource = pytest.importorskip("resource")
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="needs speed")
 PICTURE = ROOT / "data" / "pictures" / "harbour.jpg"
 
 
 def limited(what, number, *arguments, **environment):
     """Run the command line within a limit of the system."""
+    import resource  # not on Windows
+
+    limit = getattr(resource, what)
     return subprocess.run(
         [sys.executable, "-m", "photodna_nb", *map(os.fspath, arguments)],
         capture_output=True,
         check=False,
         env={**os.environ, **environment},
-        preexec_fn=lambda: resource.setrlimit(what, (number, number)),
+        preexec_fn=lambda: resource.setrlimit(limit, (number, number)),
     )
 
 
@@ -37,6 +39,7 @@ def said(done):
     return message
 
 
+@needs("signals")
 @pytest.mark.long
 def test_too_few_files(tmp_path):
     pair = save_index(tmp_path, HASHES[:2], "meta.sqlite")
@@ -47,7 +50,7 @@ def test_too_few_files(tmp_path):
             ("--faiss-add", *pair, PICTURE),
             ("--faiss-build", tmp_path / f"{number}.faiss", tmp_path / f"{number}.db", PICTURE),
         ):
-            done = limited(resource.RLIMIT_NOFILE, number, *arguments)
+            done = limited("RLIMIT_NOFILE", number, *arguments)
             message = said(done)
             assert done.returncode in (0, 1)
             errors = [line for line in message.splitlines() if "error: " in line]
@@ -61,10 +64,11 @@ def test_too_few_files(tmp_path):
     assert not [remedy for remedy in remedies if "ulimit -n" not in remedy]
 
 
+@needs("limits of memory")
 @pytest.mark.long
 @pytest.mark.parametrize("megabytes", range(150, 420, 30))
 def test_too_little_memory(megabytes):
-    done = limited(resource.RLIMIT_AS, megabytes << 20, "--hash", PICTURE)
+    done = limited("RLIMIT_AS", megabytes << 20, "--hash", PICTURE)
     message = said(done)
     if done.returncode == -signal.SIGABRT:  # LLVM ends the process, and says so itself
         assert "bad_alloc" in message or "out of memory" in message.lower()
@@ -73,6 +77,7 @@ def test_too_little_memory(megabytes):
         assert "memory" in message.splitlines()[-1]
 
 
+@needs("devices")
 def test_no_folder_for_temporary_files():
     """Matplotlib makes one where it cannot write its own."""
     program = """

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, needs
 from PIL import Image, ImageOps
 from review_pages import NAMES, data_of, groups_of, notes_in, paths_in, picture, save, thumbnails_in
 
@@ -198,6 +198,7 @@ def test_files_that_are_gone_changed_or_damaged(tmp_path):
     assert data["width"] == [320, 320, 64, 320]
 
 
+@needs("named pipes")
 def test_a_named_pipe_does_not_block(tmp_path):
     paths = [save(picture(seed), tmp_path / f"{seed}.png") for seed in range(2)]
     groups = groups_of(paths, [2])
@@ -334,6 +335,7 @@ def test_a_failure_leaves_the_old_page(tmp_path, variants, monkeypatch):
         assert len(list((tmp_path / "review_files").iterdir())) == 1
 
 
+@needs("permissions")
 def test_thumbnails_are_as_private_as_the_page(tmp_path, variants, monkeypatch):
     monkeypatch.setattr(review, "_MOST_EMBEDDED", 0)
     groups = groups_of(variants, [7, 2])

@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, records_in, wait_for_records, waits_at
+from conftest import JIT_OFF, needs, records_in, wait_for_records, waits_at
 from evaluations import DRAWN, EDITS, config_of, contents, photo_config
 from PIL import Image
 
@@ -319,6 +319,7 @@ run(Config.from_dict(json.loads(sys.argv[1])), sys.argv[2], max_workers=int(sys.
 """
 
 
+@needs("signals")
 @pytest.mark.long
 def test_a_run_that_was_killed_goes_on(tmp_path):
     """With SIGKILL, twice, with other numbers of threads; then cut off in a line."""

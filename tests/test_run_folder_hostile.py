@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, ROOT, draw_no_figures
+from conftest import JIT_OFF, ROOT, draw_no_figures, needs
 from evaluations import config_of
 from PIL import Image
 
@@ -319,6 +319,7 @@ def files_in(folder):
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@needs("named pipes", "devices")
 @pytest.mark.long
 def test_hostile_folders(finished, tmp_path):
     """Each is refused, at the latest before anything is written, within the limits.

@@ -8,7 +8,7 @@ from functools import partial
 import index_changes
 import pytest
 import sync_faults
-from conftest import JIT_OFF, scaled
+from conftest import JIT_OFF, needs, scaled
 from index_changes import LostError
 from indexes import METADATA
 from test_durability import killed_at
@@ -16,9 +16,8 @@ from test_durability import killed_at
 import photodna_nb as pdna
 
 pytestmark = [
-    pytest.mark.skipif(
-        JIT_OFF or not hasattr(os, "fork"), reason="needs speed, and signals as POSIX has them"
-    ),
+    pytest.mark.skipif(JIT_OFF, reason="needs speed"),
+    needs("fork", "signals"),
     pytest.mark.filterwarnings("ignore::photodna_nb.LowDetailWarning"),
 ]
 

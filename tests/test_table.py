@@ -12,6 +12,7 @@ import threading
 import hostile_tables
 import numpy as np
 import pytest
+from conftest import needs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -367,6 +368,7 @@ def test_a_path_that_no_file_can_have_is_refused(tmp_path, suffix):
     assert list(tmp_path.iterdir()) == []
 
 
+@needs("named pipes", "limits of memory")
 @pytest.mark.long
 def test_hostile_tables_are_refused_soon_and_within_little_memory(tmp_path):
     (tmp_path / "tables").mkdir()

@@ -7,7 +7,7 @@ import sys
 
 import index_changes
 import pytest
-from conftest import JIT_OFF, records_in, wait_for_records, waits_at
+from conftest import JIT_OFF, needs, records_in, wait_for_records, waits_at
 from test_folder_sync import draw, names, stopped
 
 import photodna_nb as pdna
@@ -80,6 +80,7 @@ def test_a_changed_file_is_not_taken_from_the_journal(pair, journal, folder, sto
         assert (index.get(folder / "00.png").hash == pdna.hash_file(folder / "00.png")).all()
 
 
+@needs("fork")
 def test_a_killed_call_goes_on(pair, journal, folder, stopped):
     def die():
         original = HashJournal.append
@@ -143,6 +144,7 @@ def test_a_journal_that_another_program_uses_stays(pair, journal, folder):
     assert not journal.exists()
 
 
+@needs("permissions")
 def test_a_journal_is_as_private_as_the_metadata(pair, journal, folder, stopped):
     added(pair, [draw(folder / "x.png", 90)])
     os.chmod(pair[1], 0o600)
@@ -186,6 +188,7 @@ def test_a_file_of_another_kind_is_no_journal(pair, journal, folder):
     assert journal.read_text("utf-8") == "mine\n" * 20
 
 
+@needs("signals")
 @pytest.mark.long
 def test_control_c_on_the_command_line(pair, journal, folder):
     words = ["--faiss-build", *map(str, pair), *map(str, sorted(folder.iterdir())), "--jobs", "1"]
