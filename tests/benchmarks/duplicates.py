@@ -33,7 +33,7 @@ from typing import NamedTuple
 
 import numpy as np
 from hash_data import hashes, source
-from measuring import heading, target
+from measuring import heading, markdown, target
 
 import photodna_nb as pdna
 
@@ -293,12 +293,12 @@ def compare(title: str, folder: Path, given: Namespace, by_edit: bool = False) -
                     print(name, f"{limit:g}", *cells(truth, its), sep=" | ", file=sys.stderr)
     heads = ["program", "limit", "groups right", "recall of pairs", "false pairs", *TAKES]
     rows = [[name, f"{limit:g}", *cells(truth, its)] for (name, limit), its in runs.items()]
-    print(f"{title}: {len(truth):,}\n\n{table(heads, rows)}\n", flush=True)
+    print(f"{title}: {len(truth):,}\n\n{markdown(heads, rows)}\n", flush=True)
     if by_edit:
         recalls = [recall_by_edit(truth, its[0].groups) for its in runs.values()]
         heads = ["edit", *(f"{name} {limit:g}" for name, limit in runs)]
         rows = [[edit, *(f"{some[edit]:.0%}" for some in recalls)] for edit in recalls[0]]
-        print(f"Recall of each edit\n\n{table(heads, rows)}\n", flush=True)
+        print(f"Recall of each edit\n\n{markdown(heads, rows)}\n", flush=True)
 
 
 def is_there(program: Program, rivals: Path | None) -> bool:
@@ -325,12 +325,6 @@ def taken(runs: list[Run]) -> list[str]:
     """Return the median seconds and memory of runs."""
     wall, processor, peak = (statistics.median(some) for some in list(zip(*runs, strict=True))[1:])
     return [f"{wall:.1f}", f"{processor:.1f}", f"{peak / 2**20:,.0f} MiB"]
-
-
-def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table of Markdown."""
-    heads = list(heads)
-    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows))
 
 
 def many(folder: Path) -> None:
@@ -361,7 +355,7 @@ def many(folder: Path) -> None:
         found = run(PROGRAMS["photodna-nb"], work, limit, None, *options)
         rows.append([name, f"{limit:g}", f"{len(found.groups):,}", *taken([found])])
         print(*rows[-1], sep=" | ", file=sys.stderr)
-    print(table(("work", "limit", "groups", *TAKES), rows))
+    print(markdown(("work", "limit", "groups", *TAKES), rows))
 
 
 def main() -> None:

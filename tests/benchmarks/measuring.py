@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
@@ -240,12 +240,18 @@ def heading() -> str:
 def table(found: dict[str, list[Row]], ratio: str = FASTER) -> str:
     """Return rows as Markdown, the sets of instructions side by side."""
     columns = ["work", "by", *(part for name in found for part in (name, ratio))]
-    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    lines = []
     by_key = [{row[:2]: cells(row, ratio) for row in rows} for rows in found.values()]
     for key in dict.fromkeys(key for rows in by_key for key in rows):
         texts = [text for rows in by_key for text in rows.get(key, ["", ""])]
-        lines.append("| " + " | ".join([*key, *texts]) + " |")
-    return "\n".join(lines)
+        lines.append([*key, *texts])
+    return markdown(columns, lines)
+
+
+def markdown(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table in Markdown."""
+    heads = list(columns)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows))
 
 
 def cells(row: Row, ratio: str) -> list[str]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from measuring import heading
+from measuring import heading, markdown
 
 import photodna_nb as pdna
 from photodna_nb.evaluation import Config, Results, run
@@ -107,13 +107,6 @@ def evaluated(sections: dict[str, Any], run_dir: Path, base: Path | None = None)
 # Tables.
 
 
-def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table in Markdown."""
-    lines = [list(heads)]
-    lines += [["---"] * len(lines[0]), *map(list, rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f}"
 
@@ -141,7 +134,7 @@ def overall(results: Results) -> str:
     for row in results.tables["hashers"]:
         numbers = [f"{row['auc']:.4f}", f"{row['average_precision']:.4f}"]
         rows.append([row["hasher"], f"{row['equal_error_rate']:.2%}", *numbers])
-    return table(heads, rows)
+    return markdown(heads, rows)
 
 
 def thresholds(results: Results, targets: Iterable[float]) -> str:
@@ -157,7 +150,7 @@ def thresholds(results: Results, targets: Iterable[float]) -> str:
             for point in points
         ]
         rows.append([name, found.hasher.unit, *cells])
-    return table(heads, rows)
+    return markdown(heads, rows)
 
 
 def recall(results: Results, target: float) -> str:
@@ -172,7 +165,7 @@ def recall(results: Results, target: float) -> str:
         label = "all together" if spec is None else pdna.transforms.parse(spec).label
         recalls = [percent(points[name]["recall"]) for name in names]
         rows.append([label, *recalls, *(difference(points[name]) for name in names[1:])])
-    return table(heads, rows)
+    return markdown(heads, rows)
 
 
 def difference(row: dict[str, Any]) -> str:
@@ -194,7 +187,7 @@ def costs(results: Results) -> str:
     of_one = {name: f"{1000 * value / pictures:.2f}" for name, value in seconds.items()}
     rows = [[name, str(size[name]), of_one[name]] for name in results.hashers]
     rows.append(["making the picture", "", of_one["images"]])
-    return table(["", "bytes", "milliseconds of a processor"], rows)
+    return markdown(["", "bytes", "milliseconds of a processor"], rows)
 
 
 def transfer(results: Results) -> str:
@@ -207,7 +200,7 @@ def transfer(results: Results) -> str:
         counted = found.counts.partitions["categories"].impostor
         cells = [f"{n[: threshold + 1].sum():,} of {n.sum():,}" for n in counted]
         rows.append([name, f"{found.hasher.unit} {threshold}", *cells])
-    return table(["hash", "threshold", *pairs], rows)
+    return markdown(["hash", "threshold", *pairs], rows)
 
 
 def write(tables: dict[str, str]) -> None:

@@ -27,7 +27,7 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from typing import NamedTuple
 
-from measuring import heading, shown
+from measuring import heading, markdown, shown
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = ROOT / "data" / "pictures" / "harbour.jpg"
@@ -128,13 +128,13 @@ def measure_sizes(commits: dict[str, Commit], extras: list[str]) -> None:
             ]
         )
         print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
-    print(table(["extra", *commits, "it adds", "the largest that it adds"], rows))
+    print(markdown(["extra", *commits, "it adds", "the largest that it adds"], rows))
     for name, found in base.items():
         print(f"\npip and setuptools, {name}: {megabytes(found[''] - total(found))}")
     packages = sorted({one for found in base.values() for one in found} - {"", *INSTALLERS})
     packages.sort(key=lambda one: -max(found.get(one, 0) for found in base.values()))
     rows = [[one, *(megabytes(found.get(one, 0)) for found in base.values())] for one in packages]
-    print("\n" + table(["package", *commits], rows), flush=True)
+    print("\n" + markdown(["package", *commits], rows), flush=True)
 
 
 def with_extra(commit: Commit, extra: str) -> dict[str, int]:
@@ -169,7 +169,7 @@ def measure_times(commits: dict[str, Commit], repeats: int) -> None:
         medians = [map(statistics.median, zip(*times, strict=True)) for times in spent.values()]
         rows.append([work, *(" / ".join(map(shown, both)) for both in medians)])
         print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
-    print("\n" + table([f"clock / processors, median of {repeats}", *commits], rows))
+    print("\n" + markdown([f"clock / processors, median of {repeats}", *commits], rows))
 
 
 def seconds(call: Call) -> tuple[float, float]:
@@ -208,12 +208,6 @@ def calls_of(commit: Commit) -> dict[str, tuple[Call, Call]]:
             lambda: hashed(cold),
         ),
     }
-
-
-def table(columns: list[str], rows: list[list[str]]) -> str:
-    """Return rows as Markdown."""
-    lines = ["| " + " | ".join(row) + " |" for row in (columns, *rows)]
-    return "\n".join([lines[0], "|---" * len(columns) + "|", *lines[1:]])
 
 
 def main() -> None:
