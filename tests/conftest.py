@@ -208,7 +208,12 @@ def spawned_processes():
 def local_cluster():
     """Yield the client of a real Dask cluster of two worker processes."""
     distributed = pytest.importorskip("distributed")
+    dask = pytest.importorskip("dask")
+    # A busy machine may need longer than Dask's 15 s to start a worker again, which is given up
+    # then, so that calls wait for ever.
+    patience = {"deploy.lost-worker-timeout": "1h", "comm.timeouts.connect": "5m"}
     with (
+        dask.config.set({f"distributed.{key}": value for key, value in patience.items()}),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,
