@@ -305,6 +305,23 @@ def draw_smooth_noise(folder, names, seed, shape, size):
         Image.fromarray(small).resize(size, Image.Resampling.BICUBIC).save(folder / name)
 
 
+@pytest.fixture
+def hide_package(monkeypatch):
+    """Return a function that lets a package be missing, for a module of ours that needs it."""
+    import photodna_nb as pdna
+
+    def hide(package, module):
+        for name in list(sys.modules):
+            if name.startswith(f"photodna_nb.{module}"):
+                monkeypatch.delitem(sys.modules, name)
+            elif name.partition(".")[0] == package:
+                monkeypatch.setitem(sys.modules, name, None)
+        monkeypatch.setitem(sys.modules, package, None)
+        monkeypatch.delitem(vars(pdna), module, raising=False)
+
+    return hide
+
+
 def draw_no_figures(monkeypatch):
     """Let pages not wait for Matplotlib, and return what stands for each figure."""
     from photodna_nb import plots

@@ -161,13 +161,13 @@ def test_a_page_for_review(call, folder, tmp_path):
         assert "a small.jpg" in page.read_text("utf-8")
 
 
-def test_a_page_needs_an_extra(call, folder, tmp_path, monkeypatch, decoded):
-    monkeypatch.delitem(vars(pdna), "report", raising=False)
-    monkeypatch.setattr(
-        pdna, "_optional_module", lambda name: (_ for _ in ()).throw(AttributeError("needs more"))
-    )
+def test_a_page_needs_an_extra(call, folder, tmp_path, hide_package, decoded):
+    hide_package("jinja2", "report")
     (message,) = failed(call("--duplicates", folder, "--output", tmp_path / "page.html"))
-    assert message == "argument --output: a page in HTML: needs more"
+    assert message == (
+        "argument --output: a page in HTML: photodna_nb.report: the package Jinja2 is missing; "
+        'pip install "photodna_nb[report]"'
+    )
     assert decoded == []
 
 

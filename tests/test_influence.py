@@ -1,8 +1,6 @@
 """One picture must not decide unseen: originals of the nearest pairs, and thresholds without."""
 
 import shutil
-import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -149,9 +147,9 @@ def test_the_report_names_it_and_says_what_changes_without_it():
     assert not any("One original" in one for one in recommend(others).warnings)
 
 
-def test_the_terminal_names_it_without_the_packages_of_the_report(monkeypatch):
+def test_the_terminal_names_it_without_the_packages_of_the_report(hide_package):
     results = results_of(counted(with_a_hub()), config_of())
-    monkeypatch.setitem(sys.modules, "photodna_nb", SimpleNamespace())
+    hide_package("jinja2", "report")
     report, warning = evaluate_mode._report_lines(results, None)
     assert "Report: not written" in report
     assert warning.startswith("The original o7.jpg changes a threshold materially: see tables/")

@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 
 import pytest
 from conftest import JIT_OFF, ROOT, needs
@@ -248,16 +247,10 @@ def test_names_of_modules_are_documented(module):
     assert set(names) - set(public) <= set(described)
 
 
-def test_without_matplotlib(monkeypatch):
+def test_without_matplotlib(hide_package):
     import photodna_nb as pdna
 
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    for name in list(sys.modules):
-        if name.startswith("matplotlib."):
-            monkeypatch.setitem(sys.modules, name, None)
-        elif name.startswith("photodna_nb.plots"):
-            monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(vars(pdna), "plots", raising=False)
+    hide_package("matplotlib", "plots")
     assert not hasattr(pdna, "plots")
     with pytest.raises(AttributeError, match=r"pip install .photodna_nb\[report\]"):
         _ = pdna.plots

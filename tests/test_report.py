@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -257,18 +256,14 @@ def test_a_manifest_that_names_other_files_deletes_none(tmp_path, no_figures):
     assert (tmp_path / "run" / "notes.txt").exists()
 
 
-def test_without_matplotlib_or_jinja(monkeypatch, tmp_path, capsys):
+def test_without_jinja(hide_package, tmp_path, capsys):
     from photodna_nb.cli import main
 
     (tmp_path / "c.toml").write_text(
         "[originals]\nkind = 'dead_leaves'\nnumber = 6\nsize = [40, 30]\n"
         "[variants]\ntransforms = ['mirror']\n"
     )
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    for name in list(sys.modules):
-        if name.startswith("photodna_nb.report"):
-            monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(vars(pdna), "report", raising=False)
+    hide_package("jinja2", "report")
     assert main(["--evaluate", str(tmp_path / "c.toml"), str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
     missing = 'the package Jinja2 is missing; pip install "photodna_nb[report]"'

@@ -10,7 +10,7 @@ from photodna_nb.cli.images import hashed_inputs, on_terminal
 from photodna_nb.cli.options import OUTPUT_SUFFIXES
 from photodna_nb.cli.output import print_content, print_error, print_lines
 from photodna_nb.cli.summary import Summary
-from photodna_nb.errors import PhotodnaError
+from photodna_nb.errors import MissingPackageError, PhotodnaError
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
@@ -124,13 +124,11 @@ def _search_and_write(
 
 def _write_review() -> Callable[..., str]:
     """Return the function that writes a page, if what it needs is installed."""
-    import photodna_nb
-
     try:
-        write_review: Callable[..., str] = photodna_nb.report.write_review
-        return write_review
-    except AttributeError as error:
+        from photodna_nb.report import write_review
+    except MissingPackageError as error:
         raise PhotodnaError(f"argument --output: a page in HTML: {error}") from error
+    return write_review
 
 
 def _groups_as_text(groups: DuplicateGroups) -> Iterator[str]:

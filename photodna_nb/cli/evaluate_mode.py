@@ -10,7 +10,7 @@ from photodna_nb.cli.images import on_terminal
 from photodna_nb.cli.output import json_text, print_error, print_lines, print_message
 from photodna_nb.cli.startup import start_numba
 from photodna_nb.cli.summary import Summary
-from photodna_nb.errors import FileError
+from photodna_nb.errors import FileError, MissingPackageError
 from photodna_nb.printable import printable
 
 if TYPE_CHECKING:
@@ -72,11 +72,9 @@ def example() -> int:
 
 def _report_lines(results: Results, paper: str | None) -> list[str]:
     """Write the report, and the tables for a paper into a folder; return the recommendation."""
-    import photodna_nb
-
     try:
-        report = photodna_nb.report
-    except AttributeError as error:  # without Matplotlib there are tables all the same
+        from photodna_nb import report
+    except MissingPackageError as error:  # without Matplotlib there are tables all the same
         names = map(printable, results.summary["influential_originals"])
         where = "see tables/influence_thresholds.csv"
         warnings = [
