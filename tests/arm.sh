@@ -2,7 +2,8 @@
 # The tests of the kernels on emulated Linux for Arm: bash tests/arm.sh FOLDER [TEST FILES OR OPTIONS]
 #
 # FOLDER gets 1.5 GB: Debian's Python and libraries for arm64, unpacked and not installed, and the
-# aarch64 wheels of the requirements of the tests. A second call uses what is there. It needs
+# aarch64 wheels of the requirements of the tests. A second call uses what is there, also the compiled
+# kernels, from whatever checkout: emulated, each takes 5 seconds and more to compile. It needs
 # Debian on another processor, its package qemu-user-static, and pip; no root, no chroot, no
 # binfmt_misc: the processes that tests start run through a wrapper, too.
 # NUMBA_CPU_NAME and NUMBA_CPU_FEATURES choose other instructions than those of every Arm processor.
@@ -48,7 +49,9 @@ if [ ! -e site.complete ]; then
 fi
 
 cd "$checkout"
-export ARM_PYTHON=$folder/python PYTHONPATH=$checkout:$folder/site NUMBA_CACHE_DIR=$checkout/.numba
+export ARM_PYTHON=$folder/python PYTHONPATH=$checkout:$folder/site
+export NUMBA_CACHE_DIR=$folder/kernels PHOTODNA_NB_TEST_CACHE=$folder/kernels
+mkdir -p "$folder/kernels"
 "$ARM_PYTHON" -c 'import platform, llvmlite.binding as llvm, numba, numpy, PIL
 from photodna_nb.kernels import vector
 print(platform.machine(), "Python", platform.python_version(), "NumPy", numpy.__version__, "Numba", numba.__version__,

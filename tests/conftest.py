@@ -22,8 +22,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 
 # A folder for the compiled kernels of the tests alone. Before Numba is imported, here and in every
-# process that a test starts.
-CACHE = ROOT / ".numba"
+# process that a test starts. `arm.sh` keeps another one for all checkouts.
+CACHE = Path(os.environ.get("PHOTODNA_NB_TEST_CACHE") or ROOT / ".numba")
 CACHE.mkdir(mode=0o755, exist_ok=True)
 os.environ["NUMBA_CACHE_DIR"] = str(CACHE)
 
