@@ -166,7 +166,7 @@ def test_the_documentation_has_each_mode_and_each_option():
         (["--hash", "a", "--jobs", "2"], "--jobs does not go with --hash; it"),
         (["--hash", "a", "--files-from", "-"], "--files-from does not go with --hash"),
         (["--match", "a", "b", "--json"], "--json does not go with --match; give --format json"),
-        (["--faiss-add", "i", "m", "a", "--recursive"], "--faiss-add; folders are walked down"),
+        (["--faiss-add", "i", "m", "a", "--recursive"], "--faiss-add; folders below are included"),
         (["--hash-dir", "a", "--jobs", "many"], "argument --jobs: got 'many'"),
         (["--hash-dir", "a", "--jobs"], "argument --jobs: expected one argument"),
         (["--max-pixels", "0", "--hash", "a"], "argument --max-pixels: got '0', needs an integer"),

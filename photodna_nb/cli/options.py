@@ -116,7 +116,10 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 _INSTEAD = {
     **{("json", mode): "give --format json" for mode in ("duplicates", "match")},
     **{("format", mode): "give --json" for mode in ("faiss_list", "compare_runs")},
-    **{("recursive", mode): "folders are walked down" for mode in f"{_TABLES} faiss_sync".split()},
+    **{
+        ("recursive", mode): "folders below are included"
+        for mode in f"{_TABLES} faiss_sync".split()
+    },
     ("cache", "hash_dir"): "give --resume, which keeps one beside the output",
     ("cache", "files_from"): "give --resume, which keeps one beside the output",
 }
