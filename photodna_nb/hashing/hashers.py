@@ -26,7 +26,13 @@ from PIL import Image
 
 from photodna_nb import checks, parallel
 from photodna_nb.checks import HASH_BYTES, LOW_DETAIL
-from photodna_nb.errors import ArgumentError, ArgumentTypeError, ImageError, PhotodnaError
+from photodna_nb.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ImageError,
+    PhotodnaError,
+    optional_package,
+)
 from photodna_nb.files import PathLike
 from photodna_nb.hashing import images
 from photodna_nb.hashing.images import FileLike, ImageLike
@@ -307,8 +313,9 @@ def hasher(name: str) -> Hasher:
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        There is no such hasher, a package is missing, or the class lacks something; the message
-        says what.
+        There is no such hasher, or the class lacks something; the message says what.
+    MissingPackageError
+        The package of the hasher is not installed.
 
     Examples
     --------
@@ -323,13 +330,8 @@ def hasher(name: str) -> Hasher:
         return _own(name)
     found = _BUILT_IN[checks.choice("hasher", name, (*NAMES, "module:Class"))]()
     if not isinstance(found, _Photodna):
-        try:
+        with optional_package(f'hasher: "{name}"', found.package, "hashers"):
             importlib.import_module(found.package.lower())
-        except ImportError as error:
-            raise ArgumentError(
-                f'hasher: "{name}" needs the package {found.package.lower()}, which cannot be '
-                f'imported ({printable(str(error))}); pip install "photodna_nb[hashers]"'
-            ) from error
     return found
 
 
