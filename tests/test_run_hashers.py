@@ -1,7 +1,9 @@
 """Runs with several hashers: each beside plain NumPy, its files, and the comparison."""
 
+import base64
 import json
 import math
+import re
 import shutil
 
 import numpy as np
@@ -17,6 +19,8 @@ from photodna_nb import evaluation
 from photodna_nb.corpus.transforms import parse, seed_for
 from photodna_nb.evaluation import Config, Results, run, run_hashes
 from photodna_nb.evaluation.paired import discordant_pairs, recall_difference
+from photodna_nb.evaluation.thumbnails import PAIRS
+from photodna_nb.report import html
 
 pytestmark = pytest.mark.skipif(JIT_OFF, reason="the same with or without JIT, but slowly")
 
@@ -346,6 +350,23 @@ def test_a_manifest_that_names_other_hashers(finished, tmp_path):
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(pdna.FileError, match=r"is damaged|other hashers"):
         Results.load(folder)
+
+
+@pytest.mark.long
+def test_the_page_has_the_pictures_of_each_hasher(finished):
+    text = html.page(finished, {})
+    shown = {
+        base64.b64decode(one) for one in re.findall(r'src="data:image/jpeg;base64,(.+?)"', text)
+    }
+    for name, one in finished.hashers.items():
+        pairs = one.tables["nearest_impostors"][:PAIRS]
+        assert len(pairs) == PAIRS
+        files = [row[key] for row in pairs for key in ("thumbnail", "other_thumbnail")]
+        files += [row["thumbnail"] for row in one.tables["influence"][:3]]
+        assert {finished.thumbnail(file) for file in files} <= shown
+        first = name == "photodna"
+        assert (f"<summary>The nearest impostor pairs of {name}, and the inf" in text) != first
+        assert text.count(f"<strong>1. {one.hasher.unit} {pairs[0]['distance']:.1f}<") == 1
 
 
 def test_figures_and_lines(finished):

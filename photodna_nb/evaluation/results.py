@@ -250,7 +250,7 @@ def write_results(
     found: Sequence[HasherResults],
     inputs: Mapping[str, str | None],
     copies: Mapping[str, str | None],
-    thumbnails: ThumbnailFiles,
+    thumbnails: Sequence[ThumbnailFiles],
     file_digests: Mapping[str, str],
     hashes_digest: str,
     this_run: Mapping[str, Any],
@@ -266,14 +266,16 @@ def write_results(
         values = {"schema": SCHEMA, "summary": one.summary, "tables": one.tables}
         content[prefix + RESULTS] = _json(values)
         counted.append(prefix + COUNTS)
-    content |= thumbnails.new
+    for of_hasher in thumbnails:
+        content |= of_hasher.new
     digests = {name: sha256(data).hexdigest() for name, data in content.items()}
     digests |= {name: folder.digest(name) for name in (IDENTITY, *counted)}
     hashes = {HASHES: hashes_digest}
     not_kept = {} if config.privacy.hashes else hashes
     if config.privacy.hashes:
         digests |= hashes | ({COPIES: folder.digest(COPIES)} if copies else {})
-    kept = thumbnails.names.values() - content.keys()
+    names = {name for of_hasher in thumbnails for name in of_hasher.names.values()}
+    kept = names - content.keys()
     digests |= {name: folder.digests[name] for name in kept}
     manifest = {
         "schema": SCHEMA,

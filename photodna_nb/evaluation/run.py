@@ -237,27 +237,27 @@ def _describe(
     folder: RunFolder,
     workers: int,
     executor: Executor | None,
-) -> tuple[list[HasherResults], ThumbnailFiles]:
-    """Return the results of each hasher, and the pictures, which are those of the first one."""
+) -> tuple[list[HasherResults], list[ThumbnailFiles]]:
+    """Return the results and the pictures of each hasher."""
     found: list[HasherResults] = []
-    pictures = ThumbnailFiles({}, {})
+    pictures: list[ThumbnailFiles] = []
     for one, (counts, failures) in zip(hashers, counted.of_hashers, strict=True):
         own = given.config.of_hasher(one.listed, one.scale)
         estimates = estimate_run(counts, own, executor)
         thresholds = choose_thresholds(own, estimates)
         duplicates = suspected_duplicates(counts)
         influence = measure_influence(own, counts, estimates.all_originals, workers)
-        if not found:
-            pictures = make_thumbnails(
-                counts,
-                duplicates,
-                influence.shown,
-                given.dataset,
-                given.copy_files,
-                own,
-                folder,
-                workers,
-            )
+        of_this = make_thumbnails(
+            counts,
+            duplicates,
+            influence.shown,
+            given.dataset,
+            given.copy_files,
+            own,
+            folder,
+            workers,
+        )
+        pictures.append(of_this)
         n_failed = sum(failure.transform is None for failure in failures)
         n_left_out = len(counted.inputs) - n_failed - len(counts)
         summary = build_summary(own, counts, failures, estimates, thresholds, influence, n_left_out)
@@ -269,7 +269,7 @@ def _describe(
             thresholds,
             duplicates,
             influence,
-            {} if found else pictures.names,
+            of_this.names,
         )
         found.append(HasherResults(one.listed, own, counts, failures, summary, tables, estimates))
     found[0].tables.update(comparison_tables(given.config, found))

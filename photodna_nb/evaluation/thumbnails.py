@@ -85,7 +85,7 @@ def make_thumbnails(
     folder: RunFolder,
     max_workers: int | None = None,
 ) -> ThumbnailFiles:
-    """Return the thumbnails of a run, made unless they are in the folder.
+    """Return the thumbnails of a hasher of a run, made unless they are in the folder.
 
     Parameters
     ----------

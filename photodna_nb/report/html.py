@@ -17,6 +17,7 @@ from photodna_nb.corpus.transforms import parse
 from photodna_nb.errors import ArgumentError
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config import Config, canonical, toml_value
+from photodna_nb.evaluation.hasher_results import HasherResults
 from photodna_nb.evaluation.hasher_scale import PHOTODNA
 from photodna_nb.evaluation.run_originals import SUSPECTED_DISTANCE
 from photodna_nb.evaluation.threshold_rows import Row
@@ -71,7 +72,7 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         "l2": lambda distance: formatting.NOTHING if distance is None else f"{distance:.0f}",
     }
     tables, inputs = results.tables, results.manifest["inputs"]
-    groups, columns = list(_duplicate_groups(results)), ("thumbnail", "other_thumbnail")
+    groups = list(_duplicate_groups(results))
     return environment.get_template("page.html").render(
         recommendation=recommend(results),
         corpus=corpus(results),
@@ -92,14 +93,8 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         source_thresholds=_source_thresholds(results),
         category_recall=_category_recall(results),
         recall_range=recall_range,
-        influential=[
-            row | {"image": _thumbnail(results, row["thumbnail"])} for row in influential(results)
-        ],
+        of_hashers=[_pictured(results, one) for one in results.hashers.values()],
         threshold_name=threshold_name,
-        nearest=[
-            row | {"images": [_thumbnail(results, row[key]) for key in columns]}
-            for row in tables["nearest_impostors"][:PAIRS]
-        ],
         duplicates=groups,
         duplicate_lines=escape(_duplicate_lines(groups)),
         sources=formatting.SOURCES,
@@ -173,6 +168,23 @@ def _equal_rates(
 
 def _thumbnail(results: Results, name: str | None) -> str | None:
     return None if name is None else _data("jpeg", results.thumbnail(name))
+
+
+def _pictured(results: Results, one: HasherResults) -> dict[str, Any]:
+    """Return the nearest impostor pairs and the influential originals of a hasher, with images."""
+    return {
+        "hasher": one.hasher.name,
+        "unit": one.hasher.unit,
+        "nearest": [
+            row
+            | {"images": [_thumbnail(results, row[f"{side}thumbnail"]) for side in ("", "other_")]}
+            for row in one.tables["nearest_impostors"][:PAIRS]
+        ],
+        "influential": [
+            row | {"image": _thumbnail(results, row["thumbnail"])}
+            for row in influential(one.tables)
+        ],
+    }
 
 
 def _transforms(results: Results) -> Iterator[dict[str, Any]]:

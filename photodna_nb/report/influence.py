@@ -8,6 +8,7 @@ from typing import Any
 
 from photodna_nb.evaluation import Results
 from photodna_nb.evaluation.config import toml_value
+from photodna_nb.evaluation.tables import Tables
 from photodna_nb.printable import printable
 from photodna_nb.report.formatting import count, integer, join, proportion, rate
 
@@ -16,17 +17,17 @@ _CRITERIA = {"conservative": "recommended", "supported": "supported"}
 _MOST_TARGETS = 2
 
 
-def influential(results: Results) -> Iterator[dict[str, Any]]:
+def influential(tables: Tables) -> Iterator[dict[str, Any]]:
     """Yield the originals without which thresholds were chosen again, with these thresholds.
 
     Yields
     ------
     dict
-        A row of ``results.tables["influence"]``, and as ``thresholds`` the rows of
+        A row of ``tables["influence"]``, and as ``thresholds`` the rows of
         ``influence_thresholds``.
     """
-    originals = {row["original"]: row for row in results.tables["influence"]}
-    table = results.tables["influence_thresholds"]
+    originals = {row["original"]: row for row in tables["influence"]}
+    table = tables["influence_thresholds"]
     for name, rows in groupby(table, key=lambda row: row["original"]):
         yield originals[name] | {"thresholds": list(rows)}
 
@@ -41,7 +42,7 @@ def influence_warnings(results: Results) -> Iterator[str]:
             f"by the configuration: {shown}. The result holds for images unlike "
             f"{'it' if number == 1 else 'them'}."
         )
-    for row in influential(results):
+    for row in influential(results.tables):
         changed = [one for one in row["thresholds"] if one["material"]]
         if changed:
             yield (
