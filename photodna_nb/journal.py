@@ -188,7 +188,7 @@ class RecordLog(Generic[Record]):
             suppress(FileNotFoundError),
             files.open_regular(self.path, self._error_type) as file,
         ):
-            if systems.is_locked(file) or not self._is_at_path(file):
+            if not (systems.lock_alone(file) and self._is_at_path(file)):
                 return False
             kept = list(keep())
             try:

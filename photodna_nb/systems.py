@@ -37,7 +37,7 @@ def flush(descriptor: int) -> None:
 
 
 def lock_shared(file: IO[bytes]) -> None:
-    """Let `is_locked` be true of a file in other programs, until it is closed.
+    """Lock a file together with other programs until it is closed, so that none locks it alone.
 
     Windows has no such locks, and some file systems have none.
     """
@@ -46,14 +46,17 @@ def lock_shared(file: IO[bytes]) -> None:
             fcntl.flock(file, fcntl.LOCK_SH)
 
 
-def is_locked(file: IO[bytes]) -> bool:
-    """Return whether another program has locked a file; False where there are no locks."""
+def lock_alone(file: IO[bytes]) -> bool:
+    """Lock a file until it is closed, and return True, unless another program has locked it.
+
+    Where there are no locks, the result is True.
+    """
     try:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return isinstance(error, BlockingIOError)
-    return False
+        return not isinstance(error, BlockingIOError)
+    return True
 
 
 def as_spelled(path: str) -> str:
