@@ -122,4 +122,6 @@ def _optional_module(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    # Not the imports of this file: notebooks complete names with this list.
+    special = {name for name in globals() if name.startswith("__") or name in _OPTIONAL_MODULES}
+    return sorted({*special, *__all__})

@@ -215,6 +215,7 @@ def test_names_are_listed():
     for name in pdna.__all__:
         assert getattr(pdna, name) is not None
         assert name in dir(pdna)
+    assert not {"Any", "importlib", "TYPE_CHECKING"} & set(dir(pdna)), "imports are not offered"
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", TEXTS["docs/api.md"], re.MULTILINE)
     optional = [
         "evaluation",

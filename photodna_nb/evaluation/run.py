@@ -112,7 +112,8 @@ def run(
         config_path, config = os.fspath(config), Config.load(config)
     if not isinstance(config, Config):
         needed = "a Config, or the path of a TOML file"
-        raise ArgumentTypeError(checks.message("config", checks.describe(config), needed))
+        remedy = "Config.from_dict makes one of a dict"
+        raise ArgumentTypeError(checks.message("config", checks.describe(config), needed, remedy))
     run_dir = checks.path("run_dir", run_dir)
     workers = parallel.worker_count(max_workers, executor)
     started = time.time()

@@ -60,7 +60,7 @@ def absolute(path: str) -> str:
 
 def entries(name: str, values: Any) -> Iterator[tuple[int, Any]]:
     """Return the values with their numbers, if there can be one for each image."""
-    return enumerate(checks.iterable(name, values, "a sequence, one an image"))
+    return enumerate(checks.iterable(name, values, "a sequence with an entry for each image"))
 
 
 def json_objects(values: Any) -> list[dict[str, Any]]:
