@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, draw_smooth_noise
 from evaluations import genuine_table, some_hashed
 from PIL import Image
 from scipy import stats
@@ -187,11 +187,7 @@ def photos(tmp_path):
     """Images of soft patches: smoother than drawn leaves, so that JPEG does more to them."""
     folder = tmp_path / "photos"
     folder.mkdir()
-    rng = np.random.default_rng(5)
-    for number in range(40):
-        small = rng.integers(0, 256, (4, 5, 3), np.uint8)
-        image = Image.fromarray(small).resize((64, 48), Image.Resampling.BICUBIC)
-        image.save(folder / f"{number:02}.png")
+    draw_smooth_noise(folder, [f"{number:02}.png" for number in range(40)], 5, (4, 5), (64, 48))
     return folder
 
 

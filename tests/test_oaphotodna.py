@@ -321,20 +321,23 @@ calls(
 )
 
 
+def query_with_a_file_of_before(program, name):
+    """Search an index, of which one file is as it was before the image was added."""
+    program.build("a.png", "b.png")
+    shutil.copy(program.folder / name, program.folder / f"before_{name}")
+    program.output("--faiss-add", "i", "m.json", "c.png")
+    files = (f"before_{one}" if one == name else one for one in ("i", "m.json"))
+    program.run("--faiss-query", *files, "c.png")
+
+
 @row("an index that lacks items of its metadata")
 def an_index_that_is_behind(program):
-    program.build("a.png", "b.png")
-    shutil.copy(program.folder / "i", program.folder / "before")
-    program.output("--faiss-add", "i", "m.json", "c.png")
-    program.run("--faiss-query", "before", "m.json", "c.png")
+    query_with_a_file_of_before(program, "i")
 
 
 @row("an index with items that its metadata lacks")
 def metadata_that_are_behind(program):
-    program.build("a.png", "b.png")
-    shutil.copy(program.folder / "m.json", program.folder / "before.json")
-    program.output("--faiss-add", "i", "m.json", "c.png")
-    program.run("--faiss-query", "i", "before.json", "c.png")
+    query_with_a_file_of_before(program, "m.json")
 
 
 @row("`--faiss-build` where an index exists")

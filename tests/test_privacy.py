@@ -10,7 +10,7 @@ from hashlib import sha256
 import brute_force as brute
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, draw_smooth_noise
 from evaluations import config_of, contents, some_hashed
 from PIL import Image
 
@@ -38,13 +38,8 @@ def stones(tmp_path, monkeypatch):
     monkeypatch.setattr(platform, "node", lambda: HOST)
     folder = tmp_path / "Granit-Folder"
     (folder / "Gneis").mkdir(parents=True)
-    rng = np.random.default_rng(8)
-    for name in NAMES:
-        small = rng.integers(0, 256, (5, 7, 3), np.uint8)
-        image = Image.fromarray(small).resize((70, 50), Image.Resampling.BICUBIC)
-        if name == "Wide.png":
-            image = Image.effect_noise((17000, 2), 50)  # too wide for WebP
-        image.save(folder / name)
+    draw_smooth_noise(folder, NAMES, 8, (5, 7), (70, 50))
+    Image.effect_noise((17000, 2), 50).save(folder / "Wide.png")  # too wide for WebP
     (folder / "Same-2.png").write_bytes((folder / "Same-1.png").read_bytes())
     (folder / "Broken.jpg").write_bytes(b"Schiefer is no image")
     (tmp_path / "Opalith.key").write_bytes(b"a key of the user's own")
@@ -347,11 +342,9 @@ def test_limits_where_no_sample_of_hashes_is_kept():
 def test_counts_without_hashes_of_several_hashers_and_of_copies(tmp_path):
     """They are used again as long as the pairs of every hasher, and every copy, are the same."""
     pytest.importorskip("imagehash")
-    rng = np.random.default_rng(3)
-    for name in ("photos/a.png", "photos/b.png", "photos/c.png", "copy.png", "other.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        image = Image.fromarray(rng.integers(0, 256, (4, 5, 3), np.uint8)).resize((40, 32))
-        image.save(tmp_path / name)
+    (tmp_path / "photos").mkdir()
+    names = "photos/a.png", "photos/b.png", "photos/c.png", "copy.png", "other.png"
+    draw_smooth_noise(tmp_path, names, 3, (4, 5), (40, 32))
     (tmp_path / "copies.csv").write_text(
         "original,variant,label\na.png,copy.png,shop\nb.png,other.png,shop\n"
     )
