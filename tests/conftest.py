@@ -31,11 +31,12 @@ SHARED_GOLDEN = ROOT.parent / "shared" / "golden"
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
 # What tests need and not every system has. `test_tests_say_what_they_need` finds those that do not
-# say so, but not for the last three.
+# say so, except for the names of files.
 AVAILABLE = {
     "fork": hasattr(os, "fork"),
     "signals": os.name == "posix",
     "permissions": os.name == "posix",
+    "control characters in names": os.name == "posix",
     "named pipes": hasattr(os, "mkfifo"),
     "devices": os.path.exists("/dev/zero"),
     "/dev/full": os.path.exists("/dev/full"),

@@ -391,6 +391,7 @@ def test_compare_warns_of_flat_images(call, folder, tmp_path):
     )
 
 
+@needs("names of any bytes")
 def test_hostile_names(call, folder, tmp_path, monkeypatch):
     """They come through JSON unchanged, and reach no terminal raw."""
     names = [

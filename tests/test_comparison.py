@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF, draw_smooth_noise
+from conftest import JIT_OFF, draw_smooth_noise, needs
 from evaluations import genuine_table, some_hashed
 from PIL import Image
 from scipy import stats
@@ -355,6 +355,7 @@ def test_another_threshold_is_not_identical(runs, tmp_path):
     assert conclusion(found, transform="noise:25", thresholds=(70, 70)).verdict == "identical"
 
 
+@needs("control characters in names")
 def test_what_became_of_the_originals(photos, tmp_path):
     (photos / "bad.png").write_bytes(b"no image")
     first = run(of_photos(photos), tmp_path / "first")

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, needs
 from indexes import METADATA, edit, write_former_tables
 from PIL import Image
 
@@ -477,6 +477,7 @@ def test_what_is_remembered_is_kept_by_all_other_changes(pair, folder, tmp_path)
         assert len(sync(files, folder).remembered) == 1
 
 
+@needs("names of any bytes")
 def test_names_that_are_not_utf8_are_remembered(pair, folder):
     for name in (b"\xff.jpg", b"\xff.png"):
         shutil.copy(folder / "bad.jpg", os.path.join(os.fsencode(folder), name))

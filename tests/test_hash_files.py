@@ -48,6 +48,7 @@ def test_threads(files, expected):
     assert pdna.hash_files([]).hashes.shape == (0, 144)
 
 
+@needs("control characters in names")
 def test_errors(files, tmp_path):
     bad = tmp_path / "bad\n.jpg"
     bad.write_bytes(b"no image")

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import errors_and_warnings, spawned_processes
+from conftest import errors_and_warnings, needs, spawned_processes
 from PIL import Image
 
 import photodna_nb as pdna
@@ -70,6 +70,7 @@ def test_how_many_and_which(folder):
     assert "(2 of 16-bit grey, 1 of 32-bit integers, 1 of floating-point numbers)" in message
 
 
+@needs("control characters in names")
 def test_names_are_printable(folder, tmp_path):
     path = tmp_path / "a\x1b[31m\n.png"
     Image.new("RGB", (100, 100)).save(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, needs
 from PIL import Image
 
 import photodna_nb as pdna
@@ -106,6 +106,7 @@ def test_errors_are_recorded(hasher, tmp_path):
     assert record["error"].startswith("image: ")
 
 
+@needs("names of any bytes")
 def test_names_that_are_not_utf_8(hasher, tmp_path):
     """They are errors, where OpenCV would end the process; opened by Pillow they are hashed."""
     path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")

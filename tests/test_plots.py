@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import oracle
 import pytest
-from conftest import JIT_OFF, ROOT
+from conftest import JIT_OFF, ROOT, needs
 
 mpl.use("agg")
 
@@ -387,6 +387,7 @@ def test_a_large_matrix_is_not_written():
         pdna.plots.plot_distance_matrix(np.ones((2, 3)))
 
 
+@needs("control characters in names")
 def test_a_sheet_of_matches(image, tmp_path):
     plt.imsave(tmp_path / "a$1$\nb.png", image, cmap="gray")
     (tmp_path / "broken.png").write_bytes(b"no image")
@@ -482,6 +483,7 @@ def table_of(paths, distance=5):
     return pdna.HashTable(list(map(str, paths)), hashes, np.full(len(paths), 500.0))
 
 
+@needs("control characters in names")
 def test_a_sheet_of_a_table_of_pairs(image, tmp_path):
     """Of pairs within a limit, of matches in an index and of matches with known hashes."""
     for name in ("a$.png", "b\n.png"):

@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-from conftest import JIT_OFF
+from conftest import JIT_OFF, needs
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -392,6 +392,7 @@ def test_no_threshold_at_all(tmp_path, no_figures):
     assert sorted(group) == sorted(f"{name}.png" for name in range(12))
 
 
+@needs("names of any bytes")
 def test_a_configuration_that_toml_cannot_hold(tmp_path, no_figures):
     paths = [str(tmp_path / os.fsdecode(name)) for name in (b"\xff.png", b"a.png")]
     for path, seed in zip(paths, (1, 2), strict=True):

@@ -219,6 +219,7 @@ def test_no_file_of_a_label_is_opened(tmp_path, monkeypatch):
     assert data["bytes"] == [-1, -1]
 
 
+@needs("names of any bytes")
 def test_names_come_back(tmp_path):
     folder = os.fsencode(tmp_path / "<b>") + b"/\xf0\x9f\x98\x80 \xff"
     os.makedirs(folder)
@@ -345,6 +346,7 @@ def test_thumbnails_are_as_private_as_the_page(tmp_path, variants, monkeypatch):
     assert {path.stat().st_mode & 0o777 for path in thumbnail_files(tmp_path).values()} == {0o600}
 
 
+@needs("names of any bytes")
 def test_a_page_with_another_name(tmp_path, variants, monkeypatch):
     monkeypatch.setattr(review, "_MOST_EMBEDDED", 0)
     path = os.fsdecode(os.fsencode(tmp_path) + b"/a#b \xff.html")

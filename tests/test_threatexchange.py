@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, needs
 from PIL import Image
 
 import photodna_nb as pdna
@@ -229,6 +229,7 @@ def test_a_subclass_sets_the_limits():
     assert OrientedSignal.compare_hash(harbour, recompressed).match
 
 
+@needs("control characters in names")
 def test_an_image_without_a_hash_is_said(tmp_path):
     flat = tmp_path / "fl\nat.png"
     Image.new("L", (100, 100), 128).save(flat)
