@@ -72,13 +72,22 @@ _KINDS = "function", "class", "exception", "data"
 
 
 def _kind_of(value: object) -> str:
+    """Return the directive that describes a value, without its prefix ``auto``."""
     if inspect.isclass(value):
         return "exception" if issubclass(value, Exception) else "class"
     return "function" if callable(value) else "data"
 
 
+def _public_module(name: str) -> Any:
+    """Return a module of the reference; packages that its imports need may be missing."""
+    if name in photodna_nb.__all__:
+        return getattr(photodna_nb, name)
+    with mock(autodoc_mock_imports):
+        return importlib.import_module(f"photodna_nb.{name}".rstrip("."))
+
+
 def _public_values(module: Any) -> dict[str, Any]:
-    """Return what a module makes public, modules apart, by name: functions come first."""
+    """Return what a module makes public, without modules, by name: functions come first."""
     defined = [
         name
         for name, value in vars(module).items()
@@ -89,6 +98,10 @@ def _public_values(module: Any) -> dict[str, Any]:
     return dict(
         sorted(values.items(), key=lambda item: (_KINDS.index(_kind_of(item[1])), item[0].lower()))
     )
+
+
+def _title(text: str) -> list[str]:
+    return [text, "=" * len(text), ""]
 
 
 def _write_reference(folder: Path) -> dict[str, str]:
@@ -102,14 +115,9 @@ def _write_reference(folder: Path) -> dict[str, str]:
     classes: dict[str, str] = {}
     listed: set[str] = set()
     for module_name in _MODULES.split():
-        full = f"photodna_nb.{module_name}".rstrip(".")
-        if module_name in photodna_nb.__all__:
-            module = getattr(photodna_nb, module_name)
-        else:
-            with mock(autodoc_mock_imports):
-                module = importlib.import_module(full)
-        lines = [full, "=" * len(full), "", f".. py:module:: {full}", ""]
-        lines += [inspect.getdoc(module) or "", "", ".. list-table::", "   :widths: 2 5", ""]
+        module, path = _public_module(module_name), f"photodna_nb.{module_name}".rstrip(".")
+        lines = [*_title(path), f".. py:module:: {path}", "", inspect.getdoc(module) or "", ""]
+        lines += [".. list-table::", "   :widths: 2 5", ""]
         for name, value in _public_values(module).items():
             kind = _kind_of(value)
             if name in listed or (ismock(value) and kind != "class"):
@@ -117,13 +125,13 @@ def _write_reference(folder: Path) -> dict[str, str]:
             listed.add(name)
             summary = (inspect.getdoc(value) or "").partition("\n")[0] if kind != "data" else ""
             if inspect.isclass(value):
-                classes[name] = f"{full}.{name}"
-            lines += [f"   * - :py:obj:`{name} <{full}.{name}>`", f"     - {summary}"]
-            short = f"{full}.{name}".removeprefix("photodna_nb.")
-            page = [":orphan:", "", short, "=" * len(short), "", f"In :doc:`../{full}`", ""]
+                classes[name] = f"{path}.{name}"
+            lines += [f"   * - :py:obj:`{name} <{path}.{name}>`", f"     - {summary}"]
+            short = f"{path}.{name}".removeprefix("photodna_nb.")
+            page = [":orphan:", "", *_title(short), f"In :doc:`../{path}`", ""]
             page += [f".. auto{kind}:: photodna_nb::{short}", ""]
-            (folder / kind / f"{full}.{name}.rst").write_text("\n".join(page), encoding="utf-8")
-        (folder / f"{full}.rst").write_text("\n".join([*lines, ""]), encoding="utf-8")
+            (folder / kind / f"{path}.{name}.rst").write_text("\n".join(page), encoding="utf-8")
+        (folder / f"{path}.rst").write_text("\n".join([*lines, ""]), encoding="utf-8")
     return classes
 
 

@@ -40,7 +40,7 @@ def site(tmp_path_factory):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return folder
+    return folder.resolve()
 
 
 class Page(HTMLParser):
@@ -79,8 +79,13 @@ def pages_of(folder):
     return {path: Page(path) for path in sorted(folder.resolve().rglob("*.html"))}
 
 
-def test_no_link_is_broken_and_nothing_is_loaded_from_elsewhere(site):
-    pages = pages_of(site)
+@pytest.fixture(scope="module")
+def pages(site):
+    """The pages of the site, by their paths."""
+    return pages_of(site)
+
+
+def test_no_link_is_broken_and_nothing_is_loaded_from_elsewhere(pages):
     assert len(pages) > 40
     assert broken(pages) == []
     loaded = [link for page in pages.values() for link in page.loaded]
@@ -93,22 +98,27 @@ def test_a_broken_link_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("module", ["", ".index", ".evaluation", ".plots", ".report", ".widgets"])
-def test_every_public_name_is_described_and_found_by_its_task_and_module(site, module):
+def test_every_public_name_is_described_and_found_by_its_task_and_module(site, pages, module):
     full = f"photodna_nb{module}"
     module = importlib.import_module(full)
-    pages = {path.stem: Page(path) for path in (site / "docs" / "reference").glob("*/*.html")}
+    reference = site / "docs" / "reference"
+    described = {path.stem: page for path, page in pages.items() if path.parent.parent == reference}
     names = [name for name in module.__all__ if not inspect.ismodule(getattr(module, name))]
-    names = {f"{full}.{n}" if f"{full}.{n}" in pages else f"photodna_nb.{n}" for n in names}
+    names = {f"{full}.{n}" if f"{full}.{n}" in described else f"photodna_nb.{n}" for n in names}
     assert names
-    assert [name for name in names if name not in pages[name].ids] == []
-    links = [unquote(urlsplit(link).fragment) for link in Page(site / "docs" / "api.html").links]
-    assert names - set(links) == set()
-    listed = Page(site / "docs" / "reference" / f"{full}.html").links
-    assert {n for n in names if n.startswith(f"{full}.")} <= {urlsplit(n).fragment for n in listed}
+    assert [name for name in names if name not in described[name].ids] == []
+    by_task = fragments(pages[site / "docs" / "api.html"])
+    assert names - by_task == set()
+    by_module = fragments(pages[reference / f"{full}.html"])
+    assert {name for name in names if name.startswith(f"{full}.")} <= by_module
 
 
-def test_members_are_described_with_those_of_base_classes(site):
-    page = Page(site / "docs" / "reference" / "class" / "photodna_nb.HashIndex.html")
+def fragments(page):
+    return {unquote(urlsplit(link).fragment) for link in page.links}
+
+
+def test_members_are_described_with_those_of_base_classes(site, pages):
+    page = pages[site / "docs" / "reference" / "class" / "photodna_nb.HashIndex.html"]
     members = [f"photodna_nb.HashIndex.{name}" for name in vars_of(pdna.HashIndex)]
     assert "photodna_nb.HashIndex.open" in members
     assert [name for name in members if name not in page.ids] == []
@@ -117,13 +127,13 @@ def test_members_are_described_with_those_of_base_classes(site):
     assert "photodna_nb.distance.html#photodna_nb.distance" in links, 'after "See", a plain word'
 
 
-def test_each_term_of_the_glossary_has_its_anchor_and_is_in_the_index(site):
+def test_each_term_of_the_glossary_has_its_anchor_and_is_in_the_index(site, pages):
     text = text_of("docs/glossary.md")
     tables = re.findall(r"^\| term \|.*\n.*\n((?:\|.*\n)+)", text, re.MULTILINE)
     cells = [row.split("|")[1].strip() for table in tables for row in table.splitlines()]
     assert len(cells) > 100
-    index = Page(site / "genindex.html").links
-    page = Page(site / "docs" / "glossary.html")
+    index = pages[site / "genindex.html"].links
+    page = pages[site / "docs" / "glossary.html"]
     for cell in cells:
         name, term = re.fullmatch('<a id="(.*)"></a>(.*)', cell).groups()
         assert name == re.sub("[^a-z0-9]+", "-", re.split(r", | \(", term)[0].lower()), term
@@ -155,9 +165,8 @@ def public_objects():
             yield path.stem, value
             for name in vars_of(value) if inspect.isclass(value) else ():
                 method = getattr(value, name)
-                if "photodna_nb" in (getattr(method, "__module__", None) or "") and callable(
-                    method
-                ):
+                module = getattr(method, "__module__", None) or ""
+                if "photodna_nb" in module and callable(method):
                     yield f"{path.stem}.{name}", method
 
 
@@ -172,8 +181,8 @@ def vars_of(kind):
     return [name for name in dir(kind) if not name.startswith("_")]
 
 
-def test_every_document_and_notebook_is_in_the_navigation(site):
-    front = Page(site / "index.html")
+def test_every_document_and_notebook_is_in_the_navigation(site, pages):
+    front = pages[site / "index.html"]
     sources = [*(ROOT / "docs").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
     expected = {str(path.relative_to(ROOT).with_suffix(".html")) for path in sources}
     assert expected - set(front.links) == set()
