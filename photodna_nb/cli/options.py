@@ -63,7 +63,7 @@ def positive_integer(text: str) -> int:
     raise argparse.ArgumentTypeError(f"got {text!r}, needs an integer of at least 1")
 
 
-SWITCH = {"action": "store_true", "default": None}
+SWITCH: dict[str, Any] = {"action": "store_true", "default": None}
 _SEARCHES = "duplicates match faiss_query"
 _MANY_IMAGES = f"{_SEARCHES} hash_dir files_from faiss_build faiss_add faiss_sync evaluate"
 

@@ -90,7 +90,7 @@ class _IgnoredWarnings(threading.local):
         return self._within == 0
 
 
-ignored_warnings = _IgnoredWarnings()
+ignored_warnings: _IgnoredWarnings = _IgnoredWarnings()
 _ENTRY: Any = ("ignore", ignored_warnings, Warning, None, 0)
 
 
@@ -145,7 +145,7 @@ def _silence_ghostscript() -> Callable[[], None]:
 
 
 # The contexts in which Pillow's codecs print nothing, by the name of the codec.
-quiet_codecs = {
+quiet_codecs: dict[str, ProcessSetting] = {
     "libtiff": ProcessSetting(_silence_libtiff),
     "eps": ProcessSetting(_silence_ghostscript),
 }

@@ -93,9 +93,10 @@ class ApproximateIndex:
 
     def __init__(self, faiss_index: Any, name: str, recall: IndexRecall, n_built: int) -> None:
         self.faiss_index = faiss_index
-        self.index_type = index_types.parse(name)
-        self.recall, self.n_built = recall, n_built
-        self.n_removed = 0
+        self.index_type: index_types.IndexType = index_types.parse(name)
+        self.recall: IndexRecall = recall
+        self.n_built: int = n_built
+        self.n_removed: int = 0
 
     def __len__(self) -> int:
         """Return the number of items."""

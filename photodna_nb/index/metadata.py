@@ -139,7 +139,8 @@ class ChangedItemError(IndexFileError):
     """
 
     def __init__(self, path: str, identifier: int, hash_bytes: bytes, name: str = "") -> None:
-        self.id, self.hash = identifier, hash_bytes
+        self.id: int = identifier
+        self.hash: bytes = hash_bytes
         named = f" ({printable(name)})" if name else ""
         reason = f"item {identifier}{named} was changed by another program, or is damaged"
         super().__init__(path, reason)

@@ -89,7 +89,7 @@ class IndexSession:
         self.index_path: str = index_path
         self.meta_path: str = meta_path
         self.store: MetadataStore = store
-        self.mutex = threading.RLock()
+        self.mutex: threading.RLock = threading.RLock()
         self._lock = WriterLock(meta_path)
         self._overwrite = overwrite
         self.join: bool = False

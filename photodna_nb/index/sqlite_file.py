@@ -214,7 +214,7 @@ class SqliteFile:
     def _connect(self, place: str) -> None:
         self._counter = _StepCounter()
         with self.errors():
-            self.connection = _connection(place, self._counter)
+            self.connection: sqlite3.Connection = _connection(place, self._counter)
             self._disconnect = weakref.finalize(self, self.connection.close)
             self.connection.execute("SELECT count(*) FROM sqlite_master")  # reads the schema
             ((self._page_size,),) = self.connection.execute("PRAGMA page_size")

@@ -44,7 +44,7 @@ class SqliteStore:
 
     def __init__(self, path: str, new_type: str | None = None) -> None:
         self.path = path
-        self.index_type = new_type or "flat"
+        self.index_type: str = new_type or "flat"
         self.other: dict[str, Any] = {}
         self._file = SqliteFile(path)
         self._last_state: StoreState | None = None

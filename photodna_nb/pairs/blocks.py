@@ -140,9 +140,11 @@ class PairBlocks:
         self._max_workers, self._executor = max_workers, executor
         sources = hash_sources(a, b)
         queries, database = sources[0], sources[-1]
-        self.length = queries.length
-        self.n_queries, self.n_rows = n, m = queries.count, database.count
-        self.n_pairs = n * (n - 1) // 2 if b is None else n * m
+        n, m = queries.count, database.count
+        self.length: int = queries.length
+        self.n_queries: int = n
+        self.n_rows: int = m
+        self.n_pairs: int = n * (n - 1) // 2 if b is None else n * m
 
         def chunks(source: HashSource) -> list[HashSource]:
             sides = math.sqrt((2 if b is None else 1) * tasks * workers)

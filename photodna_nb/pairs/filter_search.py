@@ -103,7 +103,8 @@ class NearPairs:
     ) -> None:
         self._span, self._rows, self._triangle = span, rows, triangle
         n_queries = span[1] - span[0]
-        self.pairs = np.empty((max(min_room, 2 * n_queries * SUPERBLOCK_ROWS), 2), np.int32)
+        room = max(min_room, 2 * n_queries * SUPERBLOCK_ROWS)
+        self.pairs: NDArray[np.int32] = np.empty((room, 2), np.int32)
         self._scratch = scratch_arrays(n_queries)
 
     def find(

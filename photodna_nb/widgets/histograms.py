@@ -54,7 +54,7 @@ class Histograms:
         self._left, self._right = box.x0 * width, box.x1 * width
         self._top, self._bottom = round((1 - box.y1) * height), round((1 - box.y0) * height)
         self._last = axes[0].get_xlim()[1]
-        self.end = min(math.floor(self._last), SIMILARITY_SCALE)
+        self.end: int = min(math.floor(self._last), SIMILARITY_SCALE)
         self._font = pillow_font(DPI * 11 / 72)
 
     def at(self, threshold: int) -> Image.Image:

@@ -121,7 +121,7 @@ class ThresholdTuner:
         self._examples = ThresholdExamples(counts)
         self._thumbnails = Thumbnails(results, dataset)
         self._acceptable = results.config.deployment.max_false_matches_per_day
-        self.controls = TunerControls(
+        self.controls: TunerControls = TunerControls(
             results.config,
             self._drawn(False, "").end,
             [row["original"] for row in results.tables.get("influence", ())],
