@@ -76,24 +76,34 @@ def modules():
     return found
 
 
+@cache
+def own_uses(module, name):
+    """Return what a definition needs by itself, and the names in it that may be others."""
+    body = modules()[module][0][name]
+    names = [
+        node
+        for node in ast.walk(body)
+        if isinstance(node, ast.Name | ast.arg | ast.Attribute)
+        and not {getattr(node, "id", ""), getattr(node, "attr", "")} & {"AVAILABLE", "needs"}
+    ]
+    return frozenset(uses(body)), names
+
+
 def needed(module, name, seen):
     """Return what a function needs, with the helpers, fixtures and modules that it names."""
     own, imports = modules()[module]
     if (module, name) in seen or name not in own:
         return set()
     seen.add((module, name))
-    body = own[name]
-    found = set(uses(body))
-    for node in ast.walk(body):
+    direct, names = own_uses(module, name)
+    found = set(direct)
+    for node in names:
         match node:
-            case ast.Call(ast.Name("needs")):
-                continue
             case ast.Attribute(ast.Name(other), attribute) if other in modules():
                 found |= needed(other, attribute, seen)
             case ast.Name(id=used) | ast.arg(arg=used):
-                if used not in ("AVAILABLE", "needs"):
-                    where = (module, used) if used in own else imports.get(used, ("conftest", used))
-                    found |= needed(*where, seen)
+                where = (module, used) if used in own else imports.get(used, ("conftest", used))
+                found |= needed(*where, seen)
     return found
 
 
