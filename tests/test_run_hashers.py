@@ -5,7 +5,9 @@ import json
 import math
 import re
 import shutil
+from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from conftest import JIT_OFF
@@ -17,7 +19,7 @@ from scipy import optimize, special, stats
 import photodna_nb as pdna
 from photodna_nb import evaluation
 from photodna_nb.corpus.transforms import parse, seed_for
-from photodna_nb.evaluation import Config, Results, run, run_hashes
+from photodna_nb.evaluation import Config, Results, results_schema, run, run_hashes
 from photodna_nb.evaluation.paired import discordant_pairs, recall_difference
 from photodna_nb.evaluation.thumbnails import PAIRS
 from photodna_nb.report import html
@@ -134,6 +136,16 @@ def test_recall_at_equal_rates(finished):
         found = distances <= row["threshold"]
         assert (row["genuine_pairs"], row["matches"]) == (len(found), found.sum())
         assert row["recall"] == pytest.approx(found.mean(), rel=1e-9)
+        assert row["fnir"] == pytest.approx(1 - row["recall"], abs=1e-12)
+        assert row["fnir_lower"] == pytest.approx(1 - row["recall_upper"], abs=1e-12)
+        counted = one.estimates[2].false_match_rates.at(row["threshold"])
+        passed = {"fpir_upper": counted.upper}
+        if counted.at_least_ten_matches:
+            passed["fpir"] = rate
+        for column, value in passed.items():
+            expected = 1 - (1 - value) ** results.config.deployment.list_size
+            assert row[column] == pytest.approx(expected, rel=1e-9)
+        assert (row["fpir"] is None) == ("fpir" not in passed)
         key = row["target"], row["transform"]
         first = matched.setdefault(key, found)
         if one.hasher.name == "photodna":
@@ -367,6 +379,16 @@ def test_the_page_has_the_pictures_of_each_hasher(finished):
         first = name == "photodna"
         assert (f"<summary>The nearest impostor pairs of {name}, and the inf" in text) != first
         assert text.count(f"<strong>1. {one.hasher.unit} {pairs[0]['distance']:.1f}<") == 1
+    of_all = [row for row in finished.tables["equal_rates"] if row["transform"] is None]
+    assert text.count('<td data-label="FNIR"><span>') == len(of_all) == 6
+    without = [
+        {name: value for name, value in row.items() if not name.startswith(("fpir", "fnir"))}
+        for row in finished.tables["equal_rates"]
+    ]
+    schema = results_schema._OPTIONAL_TABLES["equal_rates"]
+    msgspec.convert(without, list[schema])
+    earlier = replace(finished, tables=finished.tables | {"equal_rates": without})
+    assert html.page(earlier, {}).count('<td data-label="FNIR"><span>–</span>') == 6
 
 
 def test_figures_and_lines(finished):

@@ -10,7 +10,10 @@ import numpy as np
 
 from photodna_nb.evaluation.comparison_records import common_pairs, common_rows
 from photodna_nb.evaluation.config import Config
+from photodna_nb.evaluation.config_sections import DeploymentConfig
+from photodna_nb.evaluation.deployment import false_positive_identification
 from photodna_nb.evaluation.hasher_results import HasherResults
+from photodna_nb.evaluation.intervals import FalseMatchRate
 from photodna_nb.evaluation.json_record import json_number
 from photodna_nb.evaluation.paired import discordant_pairs, recall_difference
 from photodna_nb.evaluation.rates import RecallSelection, estimate_recalls
@@ -41,7 +44,8 @@ def comparison_tables(config: Config, found: Sequence[HasherResults]) -> dict[st
         ``hashers``: what each is, and numbers of its whole curve. ``equal_rates``: for each target
         rate from 1e-6 on that the originals support, and each hasher, the largest threshold whose
         false match rate, counted on the selection half, is at most the target; its recall on the
-        validation half, of all transforms and of each; and the difference of the recall from
+        validation half, of all transforms and of each; its identification rates there, for the list
+        of the deployment; and the difference of the recall from
         that of the first hasher, on the genuine pairs of both.
     """
     if len(found) < 2:
@@ -97,6 +101,7 @@ def _at_target(
             "false_match_rate_lower": None if rate is None else json_number(rate.lower),
             "false_match_rate_upper": None if rate is None else json_number(rate.upper),
             "meets_target": point.meets_target,
+            **_false_positive_identification(rate, one.config.deployment),
         }
         oriented = one.config.deployment.orientations
         transforms = one.counts.transforms
@@ -121,7 +126,23 @@ def _at_target(
         differences = _differences(config, first, one, points[0].choice.threshold, threshold)
         every = zip((None, *transforms), recalls, differences, strict=True)
         for spec, recall, difference in every:
-            yield about | {"transform": spec} | dict(recall) | difference
+            missed = (
+                None if value is None else json_number(1 - value)
+                for value in map(recall.get, ("recall", "recall_upper", "recall_lower"))
+            )
+            fnir = dict(zip(("fnir", "fnir_lower", "fnir_upper"), missed, strict=True))
+            yield about | {"transform": spec} | dict(recall) | fnir | difference
+
+
+def _false_positive_identification(rate: FalseMatchRate | None, service: DeploymentConfig) -> Row:
+    """Return the FPIR of a rate, and its upper limit; of fewer than ten matches, the latter."""
+    fpir: Row = {"fpir": None, "fpir_upper": None}
+    if rate is not None:
+        for column, value in zip(fpir, (rate.rate, rate.upper), strict=True):
+            if column == "fpir_upper" or rate.at_least_ten_matches:
+                sizes = service.list_size, service.n_orientations
+                fpir[column] = float(false_positive_identification(value, *sizes))
+    return fpir
 
 
 def _differences(

@@ -56,6 +56,7 @@ _CHOICE = {
     "reason": str,
     "beyond_validation": bool,
 }
+_IDENTIFICATION = _types(_Proportion, "fpir fpir_upper fnir fnir_lower fnir_upper")
 _AT_THRESHOLD = {
     **_types(_Proportion, "weighted_recall weighted_recall_lower weighted_recall_upper"),
     **_types(_Count, "genuine_matches genuine_matches_oriented impostor_matches"),
@@ -64,7 +65,7 @@ _AT_THRESHOLD = {
     "at_least_ten_matches": bool,
     **_TAIL,
     **_PER_DAY,
-    **_types(_Proportion, "fpir fpir_upper fnir fnir_lower fnir_upper"),
+    **_IDENTIFICATION,
 }
 _PAIRS = _types(_Count, "genuine_pairs impostor_pairs")
 
@@ -169,6 +170,7 @@ _OPTIONAL_TABLES: dict[str, Any] = {
         | {"p_value": _Proportion}
         | _RECALL
         | _RATE,
+        _IDENTIFICATION,  # in results of later versions
     ),
     "recall_by_category": _RecallByCategory,
     "false_match_rates_by_category": _classes("category", *_AT_CLASSES),

@@ -140,9 +140,9 @@ def false_matches(row: Mapping[str, Any]) -> str:
 
 def fpir(row: Mapping[str, Any]) -> str:
     """Return the largest false positive identification rate of a row, and its upper limit."""
-    if row["fpir_upper"] is None:
+    if row.get("fpir_upper") is None:  # or the results are of an earlier version
         return NOTHING
-    extrapolated = row["expected_matches_source"] == "tail"
+    extrapolated = row.get("expected_matches_source") == "tail"
     if row["fpir"] is None:
         return _at_most(proportion(row["fpir_upper"]), extrapolated)
     upper = f"up to {proportion(row['fpir_upper'])}{', extrapolated' * extrapolated}"
@@ -152,6 +152,11 @@ def fpir(row: Mapping[str, Any]) -> str:
 def failure_to_enrol(summary: Mapping[str, Any]) -> str:
     """Return the failure-to-enrol rate of a summary with its interval."""
     return _with_interval(summary, "failure_to_enrol", proportion)
+
+
+def fnir(row: Mapping[str, Any]) -> str:
+    """Return the false negative identification rate of a row, and its interval."""
+    return NOTHING if row.get("fnir") is None else _with_interval(row, "fnir", proportion)
 
 
 def _with_interval(

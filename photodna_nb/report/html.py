@@ -62,6 +62,7 @@ def page(results: Results, figures: Mapping[str, ReportFigure]) -> str:
         "false_matches",
         "validation_rate",
         "fpir",
+        "fnir",
     ):
         environment.filters[name] = _in_two_lines(getattr(formatting, name))
     environment.filters |= {
