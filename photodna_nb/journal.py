@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from hashlib import blake2b
 from io import BufferedRandom, IOBase
 from typing import Generic, Self, TypeVar
@@ -125,16 +125,21 @@ class RecordLog(Generic[Record]):
             file.flush()
         return file
 
-    def _opened(self, attempts: int = _ATTEMPTS) -> BufferedRandom:
+    def _opened(self) -> BufferedRandom:
         """Return the file, with a lock that says that it is in use, so that nobody deletes it."""
-        with suppress(FileNotFoundError) if attempts else nullcontext():  # deleted meanwhile
-            file = files.open_to_append(self.path, self._like, self._error_type)
+        for remaining in reversed(range(_ATTEMPTS)):
+            try:
+                file = files.open_to_append(self.path, self._like, self._error_type)
+            except FileNotFoundError:  # deleted meanwhile, or in no folder
+                if not remaining:
+                    raise
+                continue
             systems.lock_shared(file)
-            if not attempts or self._is_at_path(file):
+            if self._is_at_path(file):
                 file.seek(0)
                 return file
             file.close()
-        return self._opened(attempts - 1)
+        raise self._error_type(self.path, "is deleted by other programs again and again; try later")
 
     def _is_at_path(self, file: IOBase) -> bool:
         """Return whether an open file still has its name, and is not deleted."""

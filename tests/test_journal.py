@@ -187,6 +187,19 @@ def test_a_log_that_another_program_deletes_at_that_moment(monkeypatch, path, co
         assert list(log_at(path).records()) == [LINES[1]]
 
 
+def test_a_log_that_others_delete_again_and_again(monkeypatch, path):
+    open_to_append = files.open_to_append
+
+    def deleted(*arguments):
+        file = open_to_append(*arguments)
+        path.unlink()
+        return file
+
+    monkeypatch.setattr(files, "open_to_append", deleted)
+    with pytest.raises(pdna.TableFileError, match="is deleted by other programs again and again"):
+        log_at(path).open()
+
+
 @pytest.mark.parametrize("start", [b"", b'["photo'])
 def test_a_log_that_two_programs_begin_at_once(monkeypatch, path, start):
     path.write_bytes(start)
