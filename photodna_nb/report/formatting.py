@@ -31,6 +31,8 @@ def proportion(value: float | None) -> str:
     percent = 100 * value
     if percent in (0, 100):
         return f"{percent:.0f} %"
+    if percent < 1e-4:
+        return f"{_power_of_ten(percent)} %"
     digits = (
         1 if 0.1 <= percent <= 99.9 else min(4, math.ceil(-math.log10(min(percent, 100 - percent))))
     )
