@@ -136,13 +136,15 @@ def _at_target(
 
 def _false_positive_identification(rate: FalseMatchRate | None, service: DeploymentConfig) -> Row:
     """Return the FPIR of a rate, and its upper limit; of fewer than ten matches, the latter."""
-    fpir: Row = {"fpir": None, "fpir_upper": None}
-    if rate is not None:
-        for column, value in zip(fpir, (rate.rate, rate.upper), strict=True):
-            if column == "fpir_upper" or rate.at_least_ten_matches:
-                sizes = service.list_size, service.n_orientations
-                fpir[column] = float(false_positive_identification(value, *sizes))
-    return fpir
+    if rate is None:
+        return {"fpir": None, "fpir_upper": None}
+
+    def fpir(value: float) -> float:
+        sizes = service.list_size, service.n_orientations
+        return float(false_positive_identification(value, *sizes))
+
+    at_rate = fpir(rate.rate) if rate.at_least_ten_matches else None
+    return {"fpir": at_rate, "fpir_upper": fpir(rate.upper)}
 
 
 def _differences(
